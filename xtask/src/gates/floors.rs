@@ -1,0 +1,166 @@
+//! The gate `floors`: which room may know which, from one table. The table is the architecture; ARCHITECTURE.md says
+//! what each room is for. A cycle needs no check of its own: every permitted edge leads to a lower floor, or from
+//! ground to core.
+
+use super::metadata::{self, Package};
+use super::{Verdict, verdict};
+
+/// Every crate of the house by floor, from the ground up.
+const FLOORS: &[&[&str]] = &[
+    &["tidemill-core", "tidemill-ground"],
+    &[
+        "tidemill-journal",
+        "tidemill-bus",
+        "tidemill-historian",
+        "tidemill-flow",
+        "tidemill-twin",
+        "tidemill-insight",
+        "tidemill-guard",
+    ],
+    &[
+        "tidemill-mqtt",
+        "tidemill-opcua",
+        "tidemill-amqp",
+        "tidemill-connect",
+        "tidemill-web",
+        "tidemill-sqldoors",
+    ],
+    &["tidemill"],
+];
+/// Beside the house: knows no room, and no room knows it.
+const BESIDE: &[&str] = &["xtask"];
+/// The one edge within a floor: ground speaks core's words.
+const WITHIN: &[(&str, &str)] = &[("tidemill-ground", "tidemill-core")];
+/// Libraries so heavy that exactly one room may touch them: the beginning of their names, and that room.
+const HEAVY: &[(&str, &str)] = &[
+    ("arrow", "tidemill-historian"),
+    ("parquet", "tidemill-historian"),
+    ("datafusion", "tidemill-historian"),
+    ("async-opcua", "tidemill-opcua"),
+];
+/// What core may use; its tests may use more.
+const CORE_NEEDS: &[&str] = &["bytes", "thiserror", "unicode-normalization"];
+const CRATES_MAX: usize = 16;
+
+pub(super) fn check() -> Result<Verdict, String> {
+    let rooms: Vec<Package> = metadata::packages()?.into_iter().filter(|package| package.ours).collect();
+    Ok(verdict(violations(&rooms), format!("{} crates", rooms.len())))
+}
+
+fn floor(name: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&name))
+}
+
+fn violations(rooms: &[Package]) -> Vec<String> {
+    let mut found = Vec::new();
+    if rooms.len() > CRATES_MAX {
+        found.push(format!("the workspace has {} crates, {CRATES_MAX} at most", rooms.len()));
+    }
+    for room in rooms {
+        let place = floor(&room.name);
+        if place.is_none() && !BESIDE.contains(&room.name.as_str()) {
+            found.push(format!("{} has no floor: give it one in xtask/src/gates/floors.rs", room.name));
+            continue;
+        }
+        for need in &room.needs {
+            let is_room = rooms.iter().any(|other| other.name == need.name);
+            if let Some(why) = forbidden(&room.name, place, &need.name, need.dev, is_room) {
+                let kind = if need.dev { "dev-depends" } else { "depends" };
+                found.push(format!("{} {kind} on {}: {why}", room.name, need.name));
+            }
+        }
+    }
+    found
+}
+
+/// Why `room` may not name `need`, if it may not. Dependencies of tests count too: a test that knows a neighbour
+/// fails with it.
+fn forbidden(room: &str, place: Option<usize>, need: &str, dev: bool, is_room: bool) -> Option<String> {
+    if is_room {
+        let (Some(place), Some(below)) = (place, floor(need)) else {
+            return Some("what stands beside the house knows no room and is known by none".into());
+        };
+        if below < place || WITHIN.contains(&(room, need)) {
+            return None;
+        }
+        return Some(format!("floor {place} may not know floor {below}"));
+    }
+    if let Some((_, home)) = HEAVY.iter().find(|(library, home)| need.starts_with(library) && *home != room) {
+        return Some(format!("only {home} may"));
+    }
+    if room == "tidemill-core" && !dev && !CORE_NEEDS.contains(&need) {
+        return Some(format!("core keeps to {}", CORE_NEEDS.join(", ")));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::metadata::Need;
+    use super::*;
+
+    /// A made-up workspace: `room: need need dev:need`, one room a line.
+    fn house(text: &str) -> Vec<Package> {
+        text.lines()
+            .filter_map(|line| line.trim().split_once(':'))
+            .map(|(name, needs)| Package {
+                name: name.to_owned(),
+                needs: needs
+                    .split_whitespace()
+                    .map(|need| match need.strip_prefix("dev:") {
+                        Some(name) => Need { name: name.to_owned(), dev: true },
+                        None => Need { name: need.to_owned(), dev: false },
+                    })
+                    .collect(),
+                ours: true,
+                ..Package::default()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_house_in_order_has_no_finding() {
+        let good = house(
+            "tidemill-core: bytes thiserror dev:proptest
+             tidemill-ground: tidemill-core rustix
+             tidemill-bus: tidemill-core tidemill-ground dev:tidemill-ground
+             tidemill-historian: tidemill-core datafusion arrow parquet
+             tidemill-web: tidemill-core axum tidemill-guard
+             tidemill-guard: tidemill-core
+             tidemill: tidemill-core tidemill-bus tidemill-historian tidemill-web
+             xtask: serde_json",
+        );
+        assert_eq!(violations(&good), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_rule_finds_its_breach() {
+        let table = [
+            ("tidemill-bus: tidemill-journal\ntidemill-journal:", "floor 1 may not know floor 1"),
+            ("tidemill-bus: dev:tidemill-journal\ntidemill-journal:", "dev-depends on tidemill-journal"),
+            ("tidemill-guard: tidemill-web\ntidemill-web:", "floor 1 may not know floor 2"),
+            ("tidemill-web: tidemill-mqtt\ntidemill-mqtt:", "floor 2 may not know floor 2"),
+            (
+                "tidemill-core: tidemill-ground\ntidemill-ground: tidemill-core",
+                "floor 0 may not know floor 0",
+            ),
+            ("tidemill-journal: tidemill\ntidemill: tidemill-journal", "floor 1 may not know floor 3"),
+            ("xtask: tidemill-core\ntidemill-core:", "beside the house"),
+            ("tidemill: xtask\nxtask:", "beside the house"),
+            ("tidemill-web: arrow-ipc", "only tidemill-historian may"),
+            ("tidemill: dev:datafusion", "only tidemill-historian may"),
+            ("tidemill-core: serde", "core keeps to"),
+            ("tidemill-attic: bytes", "tidemill-attic has no floor"),
+        ];
+        for (text, expected) in table {
+            let found = violations(&house(text));
+            assert!(found.len() == 1 && found[0].contains(expected), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn one_crate_too_many_is_found() {
+        let many = "xtask:\n".repeat(CRATES_MAX + 1);
+        assert!(violations(&house(&many))[0].contains("17 crates, 16 at most"));
+    }
+}

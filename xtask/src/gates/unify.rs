@@ -1,0 +1,124 @@
+//! The gate `unify`: whatever part of the workspace is built or tested, the packages below DataFusion get the same
+//! features, so that cargo builds them once. A room that does not link DataFusion may build a few small packages of
+//! its own; that costs seconds and is only said.
+
+use super::{Verdict, metadata, verdict};
+use crate::shell;
+use std::collections::BTreeSet;
+
+/// The packages that nobody wants to build twice; what lies below them counts with them.
+const HEAVY: &[&str] = &["datafusion", "parquet", "arrow"];
+/// What is built by `cargo build -p` and by `cargo test -p`.
+const KINDS: &[(&str, &str)] = &[("build", "normal,build"), ("test", "normal,build,dev")];
+
+/// Every package with its features, as `name version|features`.
+type Build = BTreeSet<String>;
+
+pub(super) fn check() -> Result<Verdict, String> {
+    let whole = tree(&["--workspace", "--edges", "normal,build,dev"])?;
+    let mut below = Build::new();
+    for heavy in HEAVY {
+        below.extend(tree(&["--package", heavy, "--edges", "normal,build"])?);
+    }
+    let mut findings = Vec::new();
+    let members: Vec<_> = metadata::packages()?.into_iter().filter(|package| package.ours).collect();
+    for room in &members {
+        for (verb, edges) in KINDS {
+            let part = tree(&["--package", &room.name, "--edges", edges])?;
+            let differing = differing(&part, &whole);
+            if links_heavy(&part) {
+                findings.extend(
+                    differing
+                        .iter()
+                        .filter(|package| names(&below).contains(name(package)))
+                        .map(|package| told(verb, &room.name, package, &whole)),
+                );
+            } else if !differing.is_empty() {
+                println!(
+                    "note: cargo {verb} -p {} builds {} small packages of its own",
+                    room.name,
+                    differing.len()
+                );
+            }
+        }
+    }
+    Ok(verdict(findings, format!("{} packages below DataFusion", below.len())))
+}
+
+fn tree(arguments: &[&str]) -> Result<Build, String> {
+    let mut cargo = shell::cargo();
+    cargo.args(["tree", "--prefix", "none", "--format", "{p}|{f}"]).args(arguments);
+    Ok(parse(&shell::capture(cargo)?))
+}
+
+/// Lines such as `serde v1.0.1 (proc-macro)|default,std (*)`, without what stands in parentheses.
+fn parse(text: &str) -> Build {
+    let line = |line: &str| {
+        let (package, features) = line.split_once('|')?;
+        let mut words = package.split_whitespace();
+        let features = features.trim_end_matches("(*)").trim();
+        Some(format!("{} {}|{features}", words.next()?, words.next()?))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+fn name(package: &str) -> &str {
+    package.split('|').next().unwrap_or(package)
+}
+
+fn names(build: &Build) -> BTreeSet<&str> {
+    build.iter().map(|package| name(package)).collect()
+}
+
+fn links_heavy(build: &Build) -> bool {
+    build.iter().any(|package| HEAVY.iter().any(|heavy| package.split(' ').next() == Some(heavy)))
+}
+
+/// What a part of the workspace builds otherwise than the whole does.
+fn differing(part: &Build, whole: &Build) -> Build {
+    part.difference(whole).cloned().collect()
+}
+
+fn told(verb: &str, room: &str, package: &str, whole: &Build) -> String {
+    let features =
+        |one: &str| one.split_once('|').map(|(_, features)| features.to_owned()).unwrap_or_default();
+    let wanted = whole.iter().filter(|one| name(one) == name(package)).map(|one| features(one));
+    let wanted: Vec<String> = wanted.collect();
+    format!(
+        "cargo {verb} -p {room}: {} is built with [{}], the workspace has [{}]",
+        name(package),
+        features(package),
+        wanted.join("] and [")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = "tidemill v0.1.0 (crates/tidemill)|\nserde v1.0.1 (proc-macro)|default,std (*)\n\
+                         datafusion v55.2.0|sql\n\ntokio v1.54.1|net,rt\ntokio v1.54.1|rt";
+
+    #[test]
+    fn a_tree_is_read_without_its_ornaments() {
+        let build = parse(WHOLE);
+        assert!(
+            build.contains("serde v1.0.1|default,std") && build.contains("tidemill v0.1.0|"),
+            "{build:?}"
+        );
+        assert_eq!(build.len(), 5);
+        assert!(links_heavy(&build) && !links_heavy(&parse("tokio v1.54.1|rt\ndatafusion-common v55.2.0|")));
+    }
+
+    #[test]
+    fn a_part_built_with_other_features_is_found_and_told() {
+        let whole = parse(WHOLE);
+        assert!(differing(&parse("tokio v1.54.1|rt\ndatafusion v55.2.0|sql"), &whole).is_empty());
+        let found = differing(&parse("tokio v1.54.1|fs\ndatafusion v55.2.0|sql"), &whole);
+        assert_eq!(found, Build::from(["tokio v1.54.1|fs".to_owned()]));
+        assert_eq!(
+            told("test", "tidemill-historian", "tokio v1.54.1|fs", &whole),
+            "cargo test -p tidemill-historian: tokio v1.54.1 is built with [fs], the workspace has [net,rt] and [rt]"
+        );
+    }
+}

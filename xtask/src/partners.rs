@@ -1,0 +1,190 @@
+//! The foreign programs that tests compare Tidemill with: one table of what they are, who needs them and how they come
+//! here. They live in `.partners/` of the checkout and nowhere else, so that removing that folder removes them all.
+//! What a test does with a partner stands in that test.
+
+use crate::shell;
+use std::path::{Path, PathBuf};
+
+/// A package of the Python Package Index that some test needs.
+struct Partner {
+    /// What tests and reports call it.
+    name: &'static str,
+    /// What pip is asked for. Pinned where a test depends on one release.
+    requirement: &'static str,
+    /// A line of Python that fails when the partner is not usable.
+    probe: &'static str,
+    /// What cannot be tested without it.
+    used_by: &'static str,
+}
+
+const PARTNERS: &[Partner] = &[
+    Partner {
+        name: "deltalake",
+        requirement: "deltalake",
+        probe: "import deltalake; deltalake.DeltaTable",
+        used_by: "historian: the history opens as a Delta table elsewhere",
+    },
+    Partner {
+        name: "duckdb",
+        requirement: "duckdb==1.4.4",
+        probe: "import duckdb; assert duckdb.sql('select 1').fetchone() == (1,)",
+        used_by: "historian, crash: DuckDB counts what we count",
+    },
+    Partner {
+        name: "duckdb-ext-delta",
+        requirement: "duckdb-ext-delta==1.4.4.20260205",
+        probe: "import duckdb, importlib.metadata as m; \
+                name = next(f for f in m.files('duckdb-ext-delta') if str(f).endswith('.duckdb_extension')); \
+                duckdb.connect().execute(f\"load '{name.locate()}'\")",
+        used_by: "historian, crash: DuckDB reads the table's log, without a download",
+    },
+    Partner {
+        name: "pyarrow",
+        requirement: "pyarrow",
+        probe: "import pyarrow.parquet, pyarrow.ipc",
+        used_by: "historian, web: Parquet and Arrow streams as others read and write them",
+    },
+    Partner {
+        name: "numpy",
+        requirement: "numpy",
+        probe: "import numpy",
+        used_by: "historian: sums and quantiles by another hand",
+    },
+];
+
+/// What was set up.
+pub(crate) struct Ready {
+    /// Where the partners live; tests get it as `TIDEMILL_PARTNERS`.
+    pub folder: PathBuf,
+    /// Who is missing, each with what cannot be tested now.
+    pub missing: Vec<String>,
+}
+
+/// Sets up what is not there yet. Fast when all is there: one stamp file is compared.
+pub(crate) fn ready() -> Result<Ready, String> {
+    let folder = shell::root().join(".partners");
+    let stamp = folder.join("python/wanted.txt");
+    let wanted = wanted();
+    if python(&folder).is_file() && std::fs::read_to_string(&stamp).is_ok_and(|stood| stood == wanted) {
+        println!("partners: {} are ready in .partners/", PARTNERS.len());
+        return Ok(Ready { folder, missing: Vec::new() });
+    }
+    match may_install() {
+        Ok(()) => install(&folder),
+        Err(reason) => println!("partners: not installed, {reason}"),
+    }
+    let missing: Vec<String> = PARTNERS
+        .iter()
+        .filter(|partner| !is_usable(&folder, partner))
+        .map(|partner| format!("{} ({})", partner.name, partner.used_by))
+        .collect();
+    if missing.is_empty() {
+        std::fs::write(&stamp, wanted)
+            .map_err(|error| format!("{} not written: {error}", stamp.display()))?;
+        println!("partners: all {} work", PARTNERS.len());
+    }
+    Ok(Ready { folder, missing })
+}
+
+fn wanted() -> String {
+    PARTNERS.iter().map(|partner| format!("{}\n", partner.requirement)).collect()
+}
+
+fn python(folder: &Path) -> PathBuf {
+    folder.join("python/bin/python")
+}
+
+/// Nobody's machine is changed behind their back: asked on a terminal, unasked only where nobody can answer.
+fn may_install() -> Result<(), String> {
+    if shell::is_ci() || (shell::is_root() && !shell::is_terminal()) {
+        return Ok(());
+    }
+    let list: Vec<&str> = PARTNERS.iter().map(|partner| partner.requirement).collect();
+    if !shell::is_terminal() {
+        return Err("nobody is here to be asked: run it on a terminal, or with CI=true".into());
+    }
+    println!("The tests compare Tidemill with other programs: {}.", list.join(", "));
+    println!("They come from PyPI into .partners/ of this checkout, about 550 MB; nothing else changes.");
+    if shell::confirmed("Install them?") { Ok(()) } else { Err("as you wished".into()) }
+}
+
+/// Makes the virtual environment and fills it. What fails is said and found missing by its probe afterwards.
+fn install(folder: &Path) {
+    if let Err(error) = make_environment(folder) {
+        println!("partners: no Python environment: {error}");
+        return;
+    }
+    let all: Vec<&str> = PARTNERS.iter().map(|partner| partner.requirement).collect();
+    println!("partners: installing {} into .partners/ (a minute or two)", all.join(", "));
+    if pip(folder, &all).is_ok() {
+        return;
+    }
+    println!("partners: together they did not install; one at a time");
+    for requirement in all {
+        if let Err(error) = pip(folder, &[requirement]) {
+            println!("partners: {error}");
+        }
+    }
+}
+
+fn pip(folder: &Path, requirements: &[&str]) -> Result<(), String> {
+    let mut pip = shell::program(&python(folder).to_string_lossy());
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(requirements);
+    shell::pass(pip)
+}
+
+fn make_environment(folder: &Path) -> Result<(), String> {
+    let path = folder.join("python");
+    let make = || {
+        let mut venv = shell::program("python3");
+        venv.args(["-m", "venv", "--clear"]).arg(&path);
+        shell::capture(venv).map(|_| ())
+    };
+    let Err(error) = make() else { return Ok(()) };
+    // Debian keeps venv in a package of its own.
+    if !(shell::is_root() && Path::new("/usr/bin/apt-get").is_file()) {
+        return Err(format!(
+            "{error}\ninstall Python 3.9 or newer with its venv module (Debian: python3-venv)"
+        ));
+    }
+    println!("partners: installing the Debian package python3-venv");
+    for arguments in
+        [&["update", "-qq"][..], &["install", "-qq", "-y", "--no-install-recommends", "python3-venv"]]
+    {
+        let mut apt = shell::program("apt-get");
+        apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        shell::capture(apt)?;
+    }
+    make()
+}
+
+fn is_usable(folder: &Path, partner: &Partner) -> bool {
+    let mut probe = shell::program(&python(folder).to_string_lossy());
+    probe.args(["-c", partner.probe]);
+    shell::capture(probe).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stamp_names_every_requirement_once() {
+        let stamp = wanted();
+        for partner in PARTNERS {
+            assert_eq!(
+                stamp.lines().filter(|line| *line == partner.requirement).count(),
+                1,
+                "{}",
+                partner.name
+            );
+            assert!(!partner.used_by.is_empty());
+        }
+    }
+
+    #[test]
+    fn without_an_environment_nobody_is_usable() {
+        let nowhere = Path::new("there/is/no/such/folder");
+        assert!(PARTNERS.iter().all(|partner| !is_usable(nowhere, partner)));
+    }
+}
