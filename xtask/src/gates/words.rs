@@ -52,7 +52,7 @@ fn stands(line: &str, word: &str) -> bool {
             (line.get(..at).unwrap_or_default(), line.get(at + word.len()..).unwrap_or_default());
         let opens = word.starts_with(|c: char| c.is_alphanumeric() || c == '/');
         let closes = word.ends_with(char::is_alphanumeric);
-        !(opens && inside(before.chars().next_back())) && !(closes && inside(after.chars().next()))
+        !(opens && inside(before.chars().next_back()) || closes && inside(after.chars().next()))
     })
 }
 

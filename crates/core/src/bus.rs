@@ -1,0 +1,205 @@
+//! The trait of the unified namespace: registry, order, last values, subscriptions, routing of commands. The bus is the
+//! only caller of the journal for data.
+
+use std::sync::Arc;
+
+use crate::authority::{Identity, ReadScope, Verb};
+use crate::batch::{BatchBuilder, Flags};
+use crate::commit::{Boxed, Commit};
+use crate::parcel::{Durability, Message, Parcel, Record, Seq};
+use crate::path::SignalPath;
+use crate::pattern::Pattern;
+use crate::problem::Problem;
+use crate::quality::Quality;
+use crate::signal::{Meta, NumberKind, Signal, SignalId, SourceId};
+use crate::value::Value;
+
+/// A right to a path that was granted, with the id that stands for it. Valid while the authority's epoch is the same;
+/// doors cache it by their own name for the signal, so that rights cost nothing per sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The signal.
+    pub id: SignalId,
+    /// For which verb.
+    pub verb: Verb,
+    /// Under which policy and registry state.
+    pub epoch: u64,
+    /// What a bare number becomes.
+    pub number: NumberKind,
+}
+
+/// A change to what is known about a signal. `None` leaves a fact as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "the fields of Meta and Signal")]
+pub struct MetaEdit {
+    pub unit: Option<Arc<str>>,
+    pub unit_ucum: Option<Arc<str>>,
+    pub description: Option<Arc<str>>,
+    pub number: Option<NumberKind>,
+    pub stepped: Option<Option<bool>>,
+    pub owner: Option<Arc<str>>,
+    pub stale_after_ns: Option<i64>,
+    /// Added or replaced; an empty value removes.
+    pub tags: Vec<(Arc<str>, Arc<str>)>,
+    /// The new path; the old one becomes an alias.
+    pub rename: Option<SignalPath>,
+    /// A further name.
+    pub alias: Option<SignalPath>,
+    /// Deletes the signal: its samples can no longer be read and its id is never used again.
+    pub retire: bool,
+}
+
+/// The newest sample of a signal, as it reads now.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the words of the one idea")]
+pub struct LastValue {
+    pub id: SignalId,
+    pub time: i64,
+    pub value: Value,
+    /// Uncertain_LastUsableValue where the sample was good and is older than the signal's `stale_after`.
+    pub quality: Quality,
+    pub received: i64,
+    pub source: SourceId,
+}
+
+/// What happens to a subscriber that is slower than its signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LagPolicy {
+    /// It reads the log again and misses nothing that is still there.
+    CatchUp,
+    /// It keeps the newest so many parcels; the oldest are dropped and it is told how many.
+    Latest {
+        /// How many parcels may wait.
+        parcels_max: usize,
+    },
+}
+
+/// Where a subscription begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With what comes after now.
+    Now,
+    /// After this place.
+    After(Seq),
+}
+
+/// Which rows of a parcel's batch are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// All.
+    All,
+    /// These, in order.
+    Some(Vec<u32>),
+}
+
+/// What a feed gives. Lag is data, not an error.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// A parcel, and which of its rows.
+    Data {
+        /// Its place. A parcel that was only live has the place of the durable one before it.
+        seq: Seq,
+        /// The parcel, shared by all.
+        parcel: Arc<Parcel>,
+        /// The rows that are meant and may be seen.
+        rows: Rows,
+    },
+    /// So many parcels were missed; it goes on after `to`.
+    Lagged {
+        /// How many.
+        missed: u64,
+        /// Where it goes on.
+        to: Seq,
+    },
+    /// No more will come.
+    Closed,
+}
+
+/// A reader of parcels: one await per batch.
+pub trait Feed: Send {
+    /// The next delivery, when there is one. Cancel safe.
+    fn next(&mut self) -> Boxed<'_, Delivery>;
+}
+
+/// An order to the machine behind a signal.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// What to set.
+    pub value: Value,
+    /// Why; audited.
+    pub reason: String,
+}
+
+/// What the machine said after a command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadBack {
+    /// The value that was read back.
+    pub value: Value,
+    /// How good it is.
+    pub quality: Quality,
+}
+
+/// The unified namespace.
+pub trait Bus: Send + Sync {
+    /// Binds a path for someone: asks the authority, checks limits and owner, registers a new name for [`Verb::Write`]
+    /// (with `hint` as its first metadata) and gives its id. Dear once, then cached by the caller.
+    ///
+    /// # Errors
+    /// `forbidden`, `not-owner`, `signals-limit`, `signals-rate`, `not-found` (verbs other than write).
+    fn bind(&self, who: &Identity, verb: Verb, path: &SignalPath, hint: &Meta) -> Result<Grant, Problem>;
+    /// The epoch under which grants are valid now: grows with policy and with edits that change owner, name or kind.
+    fn epoch(&self) -> u64;
+    /// A builder with the source of this identity.
+    fn batch(&self, who: &Identity, flags: Flags) -> Result<BatchBuilder, Problem>;
+    /// Publishes one batch with what belongs to it, all or nothing: stamps rows without a time, adds the definitions of
+    /// ids used for the first time, appends. Followers see it once committed. `epoch` is the one under which the rows
+    /// were bound.
+    ///
+    /// # Errors
+    /// `busy`, `share-exceeded`, `disk-full`, `stopping`; `conflict` when the epoch is over: bind again.
+    fn publish(
+        &self,
+        who: &Identity,
+        epoch: u64,
+        publish: Publish,
+        durability: Durability,
+    ) -> Result<Commit, Problem>;
+    /// Live parcels whose rows match one of the patterns and are within the scope.
+    fn subscribe(
+        &self,
+        scope: &ReadScope,
+        patterns: &[Pattern],
+        lag: LagPolicy,
+        from: Start,
+    ) -> Result<Box<dyn Feed>, Problem>;
+    /// The last values of these signals, those outside the scope or without one left out.
+    fn last(&self, scope: &ReadScope, ids: &[SignalId], out: &mut Vec<LastValue>);
+    /// The signals of a pattern within the scope, sorted by path, retired ones left out.
+    fn describe(&self, scope: &ReadScope, pattern: &Pattern) -> Vec<Arc<Signal>>;
+    /// The signal of an id, retired or not. For engines: asks no scope.
+    fn signal(&self, id: SignalId) -> Option<Arc<Signal>>;
+    /// The signal of a path or alias. For engines: asks no scope.
+    fn find(&self, path: &SignalPath) -> Option<Arc<Signal>>;
+    /// The name of a source.
+    fn source(&self, id: SourceId) -> Arc<str>;
+    /// Changes what is known about a signal; the grant is for [`Verb::Configure`].
+    ///
+    /// # Errors
+    /// `conflict`, `exists` (a rename onto a living name), `busy` and its kin.
+    fn edit(&self, who: &Identity, grant: &Grant, edit: MetaEdit) -> Result<Commit, Problem>;
+    /// Orders the machine behind a signal; the grant is for [`Verb::Command`].
+    fn command<'a>(&'a self, grant: &Grant, command: Command) -> Boxed<'a, Result<ReadBack, Problem>>;
+}
+
+/// What one publish brings, before it is stamped and becomes a [`Parcel`].
+#[derive(Clone, Debug, Default)]
+pub struct Publish {
+    /// The samples.
+    pub samples: Option<BatchBuilder>,
+    /// Raw messages to go along.
+    pub messages: Vec<Message>,
+    /// Records to go along.
+    pub records: Vec<Record>,
+    /// The producer's own number; a repeated one resolves with the first one's place and changes nothing.
+    pub once: Option<(crate::parcel::ProducerId, u64)>,
+}

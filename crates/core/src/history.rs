@@ -1,0 +1,188 @@
+//! The trait of the historian: reading what was acknowledged, as samples or as bytes of a format.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::authority::{Identity, ReadScope};
+use crate::batch::SampleBatch;
+use crate::bus::{Bus, Grant, Publish};
+use crate::commit::Boxed;
+use crate::parcel::Seq;
+use crate::pattern::Pattern;
+use crate::problem::Problem;
+use crate::table::{Facts, TableSpec};
+use crate::value::Value;
+
+/// How samples are retrieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadMode {
+    /// As they are.
+    Raw,
+    /// At most four a pixel (first, minimum, maximum, last, in order of time), so that no extreme is lost; a sample
+    /// without a good value is kept where it begins and ends a gap.
+    Points {
+        /// How many pixels between `from` and `to`.
+        points: u32,
+    },
+    /// The last sample at or before `to`, whatever its age.
+    Last,
+}
+
+/// A question for samples.
+#[derive(Clone, Debug)]
+pub struct ReadQuery {
+    /// Which signals.
+    pub patterns: Vec<Pattern>,
+    /// From this time, included, ns UTC.
+    pub from: i64,
+    /// To this time, excluded.
+    pub to: i64,
+    /// How.
+    pub mode: ReadMode,
+    /// At most so many rows, the oldest of each signal first; none for the budget's.
+    pub limit: Option<u64>,
+}
+
+/// A query in SQL.
+#[derive(Clone, Debug)]
+pub struct SqlQuery {
+    /// DataFusion's dialect.
+    pub text: String,
+    /// For `$1`, `$2`, …
+    pub parameters: Vec<Value>,
+}
+
+/// How bytes are spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// SQL: `{"columns": […], "rows": [[…]…]}`. Samples: an array of `{"signal","time","value","quality"}` objects.
+    Json,
+    /// One JSON object a line.
+    JsonLines,
+    /// RFC 4180 with a header.
+    Csv,
+    /// An Arrow IPC stream.
+    Arrow,
+    /// An Apache Parquet file.
+    Parquet,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Format; 5] =
+        [Format::Json, Format::JsonLines, Format::Csv, Format::Arrow, Format::Parquet];
+
+    /// As it is written in `format=`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::JsonLines => "ndjson",
+            Format::Csv => "csv",
+            Format::Arrow => "arrow",
+            Format::Parquet => "parquet",
+        }
+    }
+
+    /// The media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Format::Json => "application/json",
+            Format::JsonLines => "application/x-ndjson",
+            Format::Csv => "text/csv; charset=utf-8",
+            Format::Arrow => "application/vnd.apache.arrow.stream",
+            Format::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+
+    /// The format of that name.
+    pub fn from_name(name: &str) -> Option<Format> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+}
+
+/// What one query may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Wall time.
+    pub time: Duration,
+    /// Memory of the plan's working state.
+    pub memory_bytes: u64,
+    /// Rows of the answer.
+    pub rows: u64,
+}
+
+/// Samples, batch by batch, sorted by path and time.
+pub trait Batches: Send {
+    /// The next batch; `None` at the end.
+    fn next(&mut self) -> Boxed<'_, Option<Result<SampleBatch, Problem>>>;
+}
+
+/// Bytes of a format, piece by piece.
+pub trait Chunks: Send {
+    /// The next piece; `None` at the end.
+    fn next(&mut self) -> Boxed<'_, Option<Result<Bytes, Problem>>>;
+}
+
+/// A correction of history.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Amend {
+    /// Deletes the samples of the granted signals from `from` (included) to `to` (excluded).
+    Delete {
+        /// ns UTC.
+        from: i64,
+        /// ns UTC.
+        to: i64,
+    },
+}
+
+/// The historian.
+///
+/// Contract: a query sees everything that was acknowledged before it began, and nothing outside its scope.
+pub trait History: Send + Sync {
+    /// Up to where the log is in what queries see.
+    fn applied(&self) -> Seq;
+    /// Samples in columns, for engines.
+    fn read<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: ReadQuery,
+        budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Batches>, Problem>>;
+    /// Samples as bytes, for doors and exports: columns signal, time, value, kind, quality.
+    fn export<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: ReadQuery,
+        format: Format,
+        budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>>;
+    /// SQL as bytes.
+    fn sql<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: SqlQuery,
+        format: Format,
+        budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>>;
+    /// Samples of an Arrow stream or a Parquet file, bound for `who`, ready to publish in order; validated whole.
+    /// Columns: signal, time, value, and optionally quality and kind.
+    fn decode(
+        &self,
+        format: Format,
+        body: Bytes,
+        who: &Identity,
+        bus: &dyn Bus,
+    ) -> Result<Vec<Publish>, Problem>;
+    /// Corrects history; recorded with old values, who and why.
+    fn amend<'a>(
+        &'a self,
+        who: &Identity,
+        grants: &[Grant],
+        amend: Amend,
+        reason: &str,
+    ) -> Boxed<'a, Result<Seq, Problem>>;
+    /// Declares a table: of records (with a stream) or of facts.
+    fn table(&self, table: &'static TableSpec, facts: Option<Arc<dyn Facts>>);
+}

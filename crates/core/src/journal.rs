@@ -1,0 +1,140 @@
+//! The trait of the durable append log: embedded segments, or a replicated stream when they are outgrown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::bus::Feed;
+use crate::commit::{Boxed, Commit};
+use crate::parcel::{Durability, Parcel, Seq};
+
+/// A named reader of the log whose place is durable. Engines have one each: tens, not thousands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CursorId(pub &'static str);
+
+/// One writer of ids and cursors: a later opening of the log has a higher one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(pub u64);
+
+/// Why an append was not taken. Nothing of it was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Busy {
+    /// More waits for the disk than may wait.
+    #[error("{waiting_bytes} bytes wait for the disk and at most {max_bytes} may: send again in a moment")]
+    Unsynced {
+        /// How much waits.
+        waiting_bytes: u64,
+        /// How much may.
+        max_bytes: u64,
+    },
+    /// One identity has more waiting than its share. (Told by the bus.)
+    #[error(
+        "{who} has {waiting_bytes} bytes waiting for the disk, more than its share of {max_bytes}: wait for acknowledgements"
+    )]
+    Share {
+        /// Who.
+        who: Arc<str>,
+        /// How much waits.
+        waiting_bytes: u64,
+        /// How much may.
+        max_bytes: u64,
+    },
+    /// Less disk space is free than must stay free.
+    #[error(
+        "the disk has {free_bytes} bytes free and {needed_bytes} must stay free: free some space, writing then goes on by itself"
+    )]
+    DiskFull {
+        /// How much is free.
+        free_bytes: u64,
+        /// How much must stay free.
+        needed_bytes: u64,
+    },
+    /// The disk refuses to write.
+    #[error("the journal cannot be written: {0}. It is tried again by itself")]
+    Unwritable(Arc<str>),
+    /// The plant is stopping.
+    #[error("the plant is stopping")]
+    Stopping,
+    /// One parcel is larger than a segment takes.
+    #[error(
+        "one parcel of {bytes} bytes is more than the {max_bytes} that a segment takes: send it in parts"
+    )]
+    TooLarge {
+        /// How large.
+        bytes: u64,
+        /// How large it may be.
+        max_bytes: u64,
+    },
+}
+
+/// A part of the log that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "segment {segment} of the journal is damaged in bytes {from}..{to}: parcels {first:?} to {last:?} cannot be read. The rest \
+     is served. Restore that file from a backup"
+)]
+pub struct Damaged {
+    /// The segment's file name.
+    pub segment: String,
+    /// The first damaged byte.
+    pub from: u64,
+    /// The first byte after the damage.
+    pub to: u64,
+    /// The first parcel that cannot be read.
+    pub first: Seq,
+    /// The last parcel that cannot be read.
+    pub last: Seq,
+}
+
+/// What happens to a hold beyond its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldAction {
+    /// The cursor is moved forward and its owner is told what it missed.
+    Cut,
+    /// New samples are refused until the owner has caught up: nothing may be lost.
+    Refuse,
+}
+
+/// How much of the log a cursor may hold back from being trimmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// At most so many bytes.
+    pub bytes_max: u64,
+    /// At most so old.
+    pub age_max: Duration,
+    /// What happens beyond.
+    pub beyond: HoldAction,
+}
+
+/// The durable append log.
+///
+/// Contract: an append whose commit resolved with `Ok` survives kill -9 and power loss. A commit that resolved with an
+/// error, or never: outcome unknown, whole or absent. Order is the order of `append` calls.
+pub trait Journal: Send + Sync {
+    /// Appends, without blocking. For [`Durability::Live`] nothing is written and the commit is ready at once; the
+    /// parcel is still delivered to followers, in order.
+    ///
+    /// # Errors
+    /// [`Busy`]: nothing was taken.
+    fn append(&self, parcel: Arc<Parcel>, durability: Durability) -> Result<Commit, Busy>;
+    /// The last durable place.
+    fn durable(&self) -> Seq;
+    /// Committed parcels after the cursor's place (after `from`, where given), the same `Arc` while they are hot, from
+    /// disk when the reader is behind. A new cursor begins before the first parcel that is still there.
+    fn follow(&self, cursor: CursorId, from: Option<Seq>) -> Box<dyn Feed>;
+    /// One parcel.
+    fn read<'a>(&'a self, seq: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>>;
+    /// Moves a cursor: all up to and including `upto` is done with. `note` is kept with it.
+    fn advance(&self, cursor: CursorId, upto: Seq, note: Bytes) -> Commit;
+    /// Where a cursor is, with its note; none if it never advanced.
+    fn cursor(&self, cursor: CursorId) -> Option<(Seq, Bytes)>;
+    /// How much a cursor may hold back.
+    fn hold(&self, cursor: CursorId, limit: Hold);
+    /// The first place that can still be read.
+    fn first(&self) -> Seq;
+    /// Which opening of the log this is.
+    fn epoch(&self) -> Epoch;
+    /// What could not be read when the log was opened.
+    fn damage(&self) -> Vec<Damaged>;
+}

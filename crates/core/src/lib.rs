@@ -1,0 +1,52 @@
+//! The shape in which the rooms of Tidemill meet: names, values, quality, time, columnar batches, parcels,
+//! and the traits of journal, bus, history and authority. What does not live here: any I/O, any async
+//! runtime, any arrow, any protocol, any policy. `std`, `bytes` and the tables of Unicode are enough.
+//!
+//! Invariants
+//! - A sample is {signal, time, value, quality}. A signal is a path. Everything else is derived.
+//! - Numbers that reach a disk or a wire ([`Kind`], [`StreamId`], [`Quality`]) are frozen: a new one is added
+//!   at the end, none is changed.
+//! - `dyn` is paid per batch or per request, never per sample.
+//! - Nothing in this crate panics on foreign input; nothing blocks except [`Commit::wait`], which says so.
+
+mod authority;
+mod batch;
+mod bus;
+mod commit;
+mod escape;
+mod history;
+mod journal;
+mod parcel;
+mod path;
+mod pattern;
+mod problem;
+mod quality;
+mod signal;
+mod table;
+mod time;
+mod trie;
+mod value;
+
+pub use authority::{
+    AuditEntry, AuditResult, Authority, Credential, Decision, Identity, IdentityKind, Peer, ReadScope, Verb,
+};
+pub use batch::{
+    BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, BatchFull, Column, Flags, Row, SampleBatch, Stamp,
+};
+pub use bus::{
+    Bus, Command, Delivery, Feed, Grant, LagPolicy, LastValue, MetaEdit, Publish, ReadBack, Rows, Start,
+};
+pub use commit::{Boxed, Commit, CommitGroup, NotDurable};
+pub use escape::{Escape, EscapeRule, escape_rules};
+pub use history::{Amend, Batches, Budget, Chunks, Format, History, ReadMode, ReadQuery, SqlQuery};
+pub use journal::{Busy, CursorId, Damaged, Epoch, Hold, HoldAction, Journal};
+pub use parcel::{Durability, Message, OriginId, Parcel, ProducerId, Record, Seq, StreamId};
+pub use path::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PathError, SignalPath};
+pub use pattern::{Pattern, PatternError};
+pub use problem::{Code, Problem, codes};
+pub use quality::{Quality, QualityError};
+pub use signal::{Meta, NumberKind, Signal, SignalId, SourceId};
+pub use table::{ColumnKind, ColumnSpec, Facts, TableSpec};
+pub use time::{NANOS_PER_SECOND, TimeError, format_rfc3339, parse_rfc3339};
+pub use trie::PatternTrie;
+pub use value::{Kind, Value, ValueRef};

@@ -1,0 +1,83 @@
+//! What is known about a signal besides its samples: its durable id, its path, its metadata.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::path::SignalPath;
+
+/// A plant-local number for a signal: durable, never used twice, never shown outside the plant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SignalId(pub NonZeroU32);
+
+impl SignalId {
+    /// The id with this number; none for 0.
+    pub fn new(number: u32) -> Option<SignalId> {
+        NonZeroU32::new(number).map(SignalId)
+    }
+
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+
+    /// As an index into arrays that begin with id 1.
+    pub fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// A plant-local number for who wrote: an identity or a connector. 0 is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceId(pub u32);
+
+/// What a bare or JSON number of a signal becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NumberKind {
+    /// A float, also for numbers written without a point. The default.
+    #[default]
+    Float,
+    /// An integer where the number is one, else a float.
+    Integer,
+}
+
+/// What people and connectors say about a signal.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Meta {
+    /// The unit as shown, e.g. `°C`; empty where there is none.
+    pub unit: Arc<str>,
+    /// The same unit as a UCUM code (<https://ucum.org/ucum>), e.g. `Cel`; empty where it is not known.
+    pub unit_ucum: Arc<str>,
+    /// A sentence for people.
+    pub description: Arc<str>,
+    /// What a bare number becomes.
+    pub number: NumberKind,
+    /// Whether a value holds until the next (steps) instead of sloping to it. `None`: by kind (numbers with a
+    /// fraction slope, all others step).
+    pub stepped: Option<bool>,
+    /// The identity or connector that alone may write, by name; empty for anyone with the right.
+    pub owner: Arc<str>,
+    /// After how many nanoseconds without a sample the last value reads as Uncertain_LastUsableValue; 0 for never.
+    pub stale_after_ns: i64,
+    /// Further facts by name: a line protocol's tags, a bucket, a device's serial number.
+    pub tags: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+/// A signal as the registry knows it. Immutable: an edit makes a new one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signal {
+    /// Its number.
+    pub id: SignalId,
+    /// Its name now.
+    pub path: SignalPath,
+    /// Its earlier names, and names that others gave it.
+    pub aliases: Vec<SignalPath>,
+    /// What is said about it.
+    pub meta: Meta,
+    /// Who first wrote it, by name.
+    pub creator: Arc<str>,
+    /// When it was first seen, ns UTC.
+    pub created: i64,
+    /// Deleted: it has no samples that can be read, and its id is never given to another.
+    pub retired: bool,
+}

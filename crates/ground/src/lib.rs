@@ -1,0 +1,90 @@
+//! The ground floor: the only door to the outside world. Disk, clock, entropy, tasks and shutdown, named limits,
+//! counters, and the one division of memory.
+//!
+//! What lives here: everything that a simulation must be able to replace, and the simulation itself. What does not:
+//! any meaning (that is `core`), any format of a file (each engine's own), any socket (the faces'), any async runtime.
+//!
+//! Invariants
+//! - No other crate of the house reads a clock, makes randomness, or opens, renames or removes a file of the plant.
+//! - What [`Disk`] promises is promised by the real and by the simulated disk alike: one property test runs both.
+//! - The simulated disk is never kinder than the written rules: what was not synced may be lost ([`sim`] has the rules).
+//! - The same seed and the same calls give the same simulation, to the bit.
+//! - Shutdown goes doors, engines, log; nobody waits for ever, and who was late is named.
+//! - The shares of memory add up to `limits.memory`.
+
+mod clock; //    wall and monotonic time
+mod disk; //     what is asked of a disk; durable patterns
+mod entropy; //  random bytes
+mod error; //    refusals
+mod limit; //    bounds on what is held and what flows
+mod memory; //   who may hold how much
+mod metrics; //  counters, gauges, histograms
+mod real; //     the disk of this machine
+pub mod sim;
+mod tasks; //    threads and the order in which they stop
+
+pub use clock::{Clock, RealClock, SimClock};
+pub use disk::{Disk, Entry, File, Open, READ_BYTES_MAX, Space, create_dirs, read, read_exact_at, replace};
+pub use entropy::{Entropy, RealEntropy, SeededEntropy};
+pub use error::Error;
+pub use limit::{Limit, Permit, TokenBucket};
+pub use memory::{AUTO_BYTES_MAX, MemoryPlan, available};
+pub use metrics::{Counter, Gauge, Histogram, Kind, Labels, Metrics, Reading, SERIES_MAX};
+pub use real::RealDisk;
+pub use sim::SimDisk;
+pub use tasks::{PANICS_MAX, Panic, Phase, Report, Stop, Tasks};
+
+use std::sync::Arc;
+
+/// Everything a room needs from the outside world. Clones share all of it.
+#[derive(Clone)]
+pub struct Ground {
+    /// Where bytes are kept.
+    pub disk: Arc<dyn Disk>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Who runs, and who stops when.
+    pub tasks: Tasks,
+}
+
+/// The handles by which a test moves a simulated world.
+#[derive(Clone)]
+pub struct Simulation {
+    /// Crashes, fills, breaks.
+    pub disk: SimDisk,
+    /// Goes on, or back.
+    pub clock: Arc<SimClock>,
+}
+
+impl Ground {
+    /// The real world.
+    pub fn real() -> Ground {
+        Ground::over(Arc::new(RealDisk), Arc::new(RealClock::new()), Arc::new(RealEntropy))
+    }
+
+    /// A world in memory, the same for the same seed: an empty disk, a clock that stands at [`SimClock::START_NS`],
+    /// and seeded entropy. Threads and their timeouts stay real.
+    pub fn simulated(seed: u64) -> (Ground, Simulation) {
+        let simulation = Simulation { disk: SimDisk::new(seed), clock: Arc::new(SimClock::default()) };
+        (simulation.ground(seed), simulation)
+    }
+
+    fn over(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Ground {
+        let metrics = Metrics::new();
+        let tasks = Tasks::new(&metrics);
+        Ground { disk, clock, entropy, metrics, tasks }
+    }
+}
+
+impl Simulation {
+    /// The ground for the next life of the process over this disk and clock, after a crash: fresh counters and
+    /// tasks, and entropy of its own seed, for a new process does not repeat the old one's random numbers.
+    pub fn ground(&self, seed: u64) -> Ground {
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        Ground::over(Arc::new(self.disk.clone()), self.clock.clone(), entropy)
+    }
+}
