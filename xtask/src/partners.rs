@@ -20,7 +20,7 @@ struct Partner {
 const PARTNERS: &[Partner] = &[
     Partner {
         name: "deltalake",
-        requirement: "deltalake",
+        requirement: "deltalake>=1.6,<2",
         probe: "import deltalake; deltalake.DeltaTable",
         used_by: "historian: the history opens as a Delta table elsewhere",
     },

@@ -5,6 +5,5 @@ use super::{Verdict, tool};
 
 pub(super) fn check() -> Result<Verdict, String> {
     let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items"];
-    // A public item may name a private one: the private documentation is built too, and the link works there.
-    Ok(tool(&arguments, Some(("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links"))))
+    Ok(tool(&arguments, Some(("RUSTDOCFLAGS", "-D warnings"))))
 }
