@@ -78,7 +78,8 @@ const GATES: &[Gate] = &[
         name: "unify",
         check: unify::check,
         lesson: "a package built with two sets of features is built twice, and DataFusion with it: \
-                 name the missing features in [workspace.dependencies] of the root manifest",
+                 name the features in the root manifest, and a package that the room does not use itself under \
+                 \"only for their features\" of its manifest",
     },
     Gate {
         name: "clippy",

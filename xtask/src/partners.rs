@@ -135,6 +135,12 @@ fn pip(folder: &Path, requirements: &[&str]) -> Result<(), String> {
 
 fn make_environment(folder: &Path) -> Result<(), String> {
     let path = folder.join("python");
+    let mut stands = shell::program(&python(folder).to_string_lossy());
+    stands.args(["-m", "pip", "--version"]);
+    if shell::capture(stands).is_ok() {
+        // What it holds already need not be fetched again.
+        return Ok(());
+    }
     let make = || {
         let mut venv = shell::program("python3");
         venv.args(["-m", "venv", "--clear"]).arg(&path);

@@ -31,7 +31,7 @@ pub(super) fn check() -> Result<Verdict, String> {
                     differing
                         .iter()
                         .filter(|package| names(&below).contains(name(package)))
-                        .map(|package| told(verb, &room.name, package, &whole)),
+                        .map(|package| told(&format!("cargo {verb} -p {}", room.name), package, &whole)),
                 );
             } else if !differing.is_empty() {
                 println!(
@@ -79,17 +79,19 @@ fn differing(part: &Build, whole: &Build) -> Build {
     part.difference(whole).cloned().collect()
 }
 
-fn told(verb: &str, room: &str, package: &str, whole: &Build) -> String {
-    let features =
-        |one: &str| one.split_once('|').map(|(_, features)| features.to_owned()).unwrap_or_default();
-    let wanted = whole.iter().filter(|one| name(one) == name(package)).map(|one| features(one));
-    let wanted: Vec<String> = wanted.collect();
-    format!(
-        "cargo {verb} -p {room}: {} is built with [{}], the workspace has [{}]",
-        name(package),
-        features(package),
-        wanted.join("] and [")
-    )
+/// What `package` lacks against the same package in the whole; cargo may build it there twice, for the machine that
+/// builds and for the one that runs, and the nearer of the two is meant.
+fn told(command: &str, package: &str, whole: &Build) -> String {
+    let own: BTreeSet<&str> = features(package).collect();
+    let others = whole.iter().filter(|one| name(one) == name(package));
+    let lacking =
+        others.map(|one| features(one).filter(|feature| !own.contains(feature)).collect::<Vec<_>>());
+    let nearest = lacking.min_by_key(Vec::len).unwrap_or_default();
+    format!("{command}: {} lacks the features [{}] of the whole workspace", name(package), nearest.join(","))
+}
+
+fn features(package: &str) -> impl Iterator<Item = &str> {
+    package.split('|').nth(1).unwrap_or_default().split(',').filter(|feature| !feature.is_empty())
 }
 
 #[cfg(test)]
@@ -117,8 +119,8 @@ mod tests {
         let found = differing(&parse("tokio v1.54.1|fs\ndatafusion v55.2.0|sql"), &whole);
         assert_eq!(found, Build::from(["tokio v1.54.1|fs".to_owned()]));
         assert_eq!(
-            told("test", "tidemill-historian", "tokio v1.54.1|fs", &whole),
-            "cargo test -p tidemill-historian: tokio v1.54.1 is built with [fs], the workspace has [net,rt] and [rt]"
+            told("cargo test", "tokio v1.54.1|net", &whole),
+            "cargo test: tokio v1.54.1 lacks the features [rt] of the whole workspace"
         );
     }
 }
