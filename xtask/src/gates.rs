@@ -42,7 +42,7 @@ struct Gate {
 const GATES: &[Gate] = &[
     Gate {
         name: "format",
-        check: || Ok(tool(&["fmt", "--all", "--check"], None)),
+        check: format,
         lesson: "one format for everyone keeps diffs about meaning: run `cargo fmt --all`",
     },
     Gate {
@@ -149,6 +149,20 @@ fn table(results: &[(&Gate, Verdict, Duration)]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The workspace, and the fuzz targets that stand outside it.
+fn format() -> Result<Verdict, String> {
+    let mut findings = Vec::new();
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        if shell::root().join(manifest).is_file() {
+            let arguments = ["fmt", "--all", "--check", "--manifest-path", manifest];
+            if let Verdict::Failed(found) = tool(&arguments, None) {
+                findings.extend(found);
+            }
+        }
+    }
+    Ok(verdict(findings, String::new()))
 }
 
 /// A gate that is a cargo command: what it finds it prints itself.
