@@ -132,7 +132,10 @@ pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     if len > READ_BYTES_MAX {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
-            format!("{} has {len} bytes, more than the {READ_BYTES_MAX} that are read at once", path.display()),
+            format!(
+                "{} has {len} bytes, more than the {READ_BYTES_MAX} that are read at once",
+                path.display()
+            ),
         ));
     }
     let mut bytes = vec![0; len as usize];

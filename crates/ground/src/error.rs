@@ -6,8 +6,10 @@ use crate::tasks::Phase;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The memory given is less than the rooms need to work at all.
-    #[error("limits.memory is {given_mib} MiB, and the plant needs at least {least_mib} MiB to work; \
-             set limits.memory to {least_mib} MiB or more")]
+    #[error(
+        "limits.memory is {given_mib} MiB, and the plant needs at least {least_mib} MiB to work; \
+             set limits.memory to {least_mib} MiB or more"
+    )]
     Memory {
         /// What was given, in MiB, rounded down.
         given_mib: u64,
@@ -15,7 +17,9 @@ pub enum Error {
         least_mib: u64,
     },
     /// A task was started in a phase that has already been told to stop.
-    #[error("task {task} was not started: the {phase} are already stopping; start it before the shutdown begins")]
+    #[error(
+        "task {task} was not started: the {phase} are already stopping; start it before the shutdown begins"
+    )]
     Stopping {
         /// The name of the task.
         task: String,
@@ -23,7 +27,9 @@ pub enum Error {
         phase: Phase,
     },
     /// The operating system refused a thread.
-    #[error("task {task} was not started, no thread is to be had ({source}): raise the limit of threads of this service")]
+    #[error(
+        "task {task} was not started, no thread is to be had ({source}): raise the limit of threads of this service"
+    )]
     Thread {
         /// The name of the task.
         task: String,

@@ -34,7 +34,11 @@ impl Limit {
             used: AtomicU64::new(0),
             shown_max: metrics.gauge_with("tidemill_limit_max", "What may be held at once.", &labels),
             shown_used: metrics.gauge_with("tidemill_limit_used", "What is held now.", &labels),
-            high_water: metrics.gauge_with("tidemill_limit_high_water", "The most that was ever held.", &labels),
+            high_water: metrics.gauge_with(
+                "tidemill_limit_high_water",
+                "The most that was ever held.",
+                &labels,
+            ),
             refused: metrics.counter_with("tidemill_limit_refused", "How often more was asked for.", &labels),
         };
         held.shown_max.set(signed(max));

@@ -55,7 +55,10 @@ impl MemoryPlan {
     /// Divides `total_bytes`, to the last byte.
     pub fn divide(total_bytes: u64) -> Result<MemoryPlan, Error> {
         let Some(rest) = total_bytes.checked_sub(MemoryPlan::LEAST_BYTES) else {
-            return Err(Error::Memory { given_mib: total_bytes / MIB, least_mib: MemoryPlan::LEAST_BYTES / MIB });
+            return Err(Error::Memory {
+                given_mib: total_bytes / MIB,
+                least_mib: MemoryPlan::LEAST_BYTES / MIB,
+            });
         };
         let parts: u64 = SHARES.iter().map(|(_, part)| part).sum();
         let share = |(least_mib, part): (u64, u64)| {

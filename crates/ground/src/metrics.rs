@@ -186,8 +186,11 @@ impl Metrics {
 
     /// An empty registry for `series_max` series, of which it uses one itself.
     pub fn with_series_max(series_max: usize) -> Metrics {
-        let metrics =
-            Metrics(Arc::new(Registry { series_max, families: Mutex::default(), refused: Counter::default() }));
+        let metrics = Metrics(Arc::new(Registry {
+            series_max,
+            families: Mutex::default(),
+            refused: Counter::default(),
+        }));
         let refused = metrics.0.refused.clone();
         metrics.cell(
             "tidemill_metrics_refused",
@@ -229,7 +232,13 @@ impl Metrics {
 
     /// A gauge that is asked when somebody looks: for what is known anyway, such as the length of a queue. The first
     /// of a name and labels stays.
-    pub fn watch(&self, name: &str, help: &str, labels: Labels<'_>, ask: impl Fn() -> f64 + Send + Sync + 'static) {
+    pub fn watch(
+        &self,
+        name: &str,
+        help: &str,
+        labels: Labels<'_>,
+        ask: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
         self.cell(name, help, labels, Cell::Watched(Arc::new(ask)));
     }
 
@@ -321,7 +330,12 @@ impl Metrics {
             let copy = |(name, family): (&String, &Family)| {
                 let head = Head { name: name.clone(), help: family.help.clone(), kind: family.kind };
                 let series = family.series.iter();
-                (head, series.map(|(labels, cell)| Series { labels: labels.clone(), cell: cell.clone() }).collect())
+                (
+                    head,
+                    series
+                        .map(|(labels, cell)| Series { labels: labels.clone(), cell: cell.clone() })
+                        .collect(),
+                )
             };
             families.by_name.iter().map(copy).collect()
         };

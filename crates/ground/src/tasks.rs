@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 /// How many panics are remembered with their text; all are counted.
@@ -156,7 +156,7 @@ struct Task {
     id: u64,
     name: String,
     phase: Phase,
-    thread: Option<JoinHandle<()>>,
+    thread: ThreadId,
 }
 
 impl Tasks {
@@ -197,7 +197,7 @@ impl Tasks {
                 house.end(id, named, outcome.err(), &panics);
             })
             .map_err(|source| Error::Thread { task: name.to_owned(), source })?;
-        state.tasks.push(Task { id, name: name.to_owned(), phase, thread: Some(thread) });
+        state.tasks.push(Task { id, name: name.to_owned(), phase, thread: thread.thread().id() });
         self.0.running.add(1);
         Ok(())
     }
@@ -260,9 +260,7 @@ impl Tasks {
     /// Waits until no task of this phase is left, and says who still is.
     fn wait_for(&self, phase: Phase, timeout: Duration) -> Vec<String> {
         let own = std::thread::current().id();
-        let awaited = |task: &Task| {
-            task.phase == phase && task.thread.as_ref().is_none_or(|thread| thread.thread().id() != own)
-        };
+        let awaited = |task: &Task| task.phase == phase && task.thread != own;
         let waited = self
             .0
             .ended
@@ -293,7 +291,7 @@ impl House {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last thing a task's thread does.
+    /// The last thing a task's thread does. Its work and all that it held are gone by now, so nobody needs to join it.
     fn end(&self, id: u64, name: String, panic: Option<Box<dyn Any + Send>>, panics: &Counter) {
         if let Some(payload) = panic {
             panics.add(1);
