@@ -402,3 +402,6 @@ impl Drop for SimFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
