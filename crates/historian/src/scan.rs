@@ -60,7 +60,8 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    pub(crate) const ALL: Columns = Columns { time: true, value: true, quality: true, received: true, source: true };
+    pub(crate) const ALL: Columns =
+        Columns { time: true, value: true, quality: true, received: true, source: true };
 }
 
 /// Samples of a scan: sorted by path, time, arrival. Columns that were not asked for are empty vectors, or the same

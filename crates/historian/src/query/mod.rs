@@ -1,0 +1,1 @@
+//! From scans to answers: retrieval modes, SQL, formats.
