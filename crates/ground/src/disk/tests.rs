@@ -155,7 +155,9 @@ proptest! {
     fn real_and_simulated_disk_do_the_same(steps in steps()) {
         let folder = tempfile::tempdir().unwrap();
         let real = run(&RealDisk, folder.path(), &steps);
-        let simulated = run(&SimDisk::new(1), Path::new("/"), &steps);
+        let disk = SimDisk::new(1);
+        let simulated = run(&disk, Path::new("/"), &steps);
+        prop_assert!(disk.room_is_right());
         prop_assert_eq!(real, simulated);
     }
 }

@@ -5,6 +5,9 @@ use proptest::prelude::*;
 
 const GIB: u64 = 1 << 30;
 
+/// What it is, the files of the machine, and what is available.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], u64);
+
 proptest! {
     #[test]
     fn shares_add_up_to_the_last_byte_and_never_shrink(total in MemoryPlan::LEAST_BYTES..u64::MAX / 2, more in 0..u64::MAX / 2) {
@@ -48,7 +51,7 @@ fn too_little_says_how_much_is_needed() {
 fn available_is_a_quarter_of_the_smaller_and_at_most_a_gib() {
     const MEMINFO: (&str, &str) = ("proc/meminfo", "MemTotal:        4194304 kB\nMemFree:  1 kB\n");
     let v1 = "sys/fs/cgroup/memory/a/memory.limit_in_bytes";
-    let cases: &[(&str, &[(&str, &str)], u64)] = &[
+    let cases: &[Case] = &[
         ("no proc at all", &[], UNKNOWN_MACHINE_BYTES / 4),
         ("a machine of 4 GiB", &[MEMINFO], GIB),
         ("a machine of 64 GiB", &[("proc/meminfo", "MemTotal: 67108864 kB\n")], GIB),

@@ -125,6 +125,7 @@ proptest! {
         for (number, step) in steps.iter().enumerate() {
             account.apply(&disk, file.as_ref(), step, number as u64);
             prop_assert_eq!(&read(&disk, at("/f")).unwrap(), &account.now[..account.len]);
+            prop_assert!(disk.room_is_right());
             for salt in 0..3 {
                 account.check(&read(&disk.fork_after_crash(salt), at("/f")).unwrap())?;
             }

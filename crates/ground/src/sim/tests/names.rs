@@ -79,7 +79,7 @@ impl Account {
             Step::Remove(path) => disk.remove(path),
             Step::RemoveDir(path) => disk.remove_dir(path),
             Step::SyncDir(dir) => disk.sync_dir(dir),
-            Step::SyncAll => Ok(all(disk).1.iter().for_each(|dir| disk.sync_dir(dir).unwrap())),
+            Step::SyncAll => all(disk).1.iter().try_for_each(|dir| disk.sync_dir(dir)),
         };
         let (found, dirs) = all(disk);
         for (id, path) in &found {
@@ -135,6 +135,7 @@ proptest! {
         let mut account = Account::default();
         for step in &steps {
             account.apply(&disk, step);
+            prop_assert!(disk.room_is_right());
             for salt in 0..3 {
                 account.check(&disk.fork_after_crash(salt))?;
             }
