@@ -65,7 +65,7 @@ fn available_is_a_quarter_of_the_smaller_and_at_most_a_gib() {
             &[
                 MEMINFO,
                 ("proc/self/cgroup", "0::/a/b\n"),
-                ("sys/fs/cgroup/a/b/memory.max", "max\n"),
+                ("sys/fs/cgroup/a/b/memory.max", "1073741824\n"),
                 ("sys/fs/cgroup/a/memory.max", "536870912\n"),
             ],
             GIB / 8,

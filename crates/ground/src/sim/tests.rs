@@ -106,6 +106,12 @@ fn rule_4_a_failed_sync_loses_what_the_cache_still_shows() {
         let seen = outcomes(&disk, "/f");
         assert_eq!(seen.len(), 1, "it is decided: {seen:?}");
         lost += usize::from(seen.contains("1*512 "));
+        file.write_at(&[3; 8], 2048).unwrap();
+        file.sync_data().unwrap();
+        let first =
+            |found: &BTreeSet<String>| found.iter().map(|runs| runs[..2].to_owned()).collect::<Vec<_>>();
+        assert_eq!(first(&outcomes(&disk, "/f")), first(&seen), "a neighbour's sync does not mend it");
+        file.set_len(512).unwrap();
         file.write_at(&[1; 512], 0).unwrap();
         file.sync_data().unwrap();
         assert_eq!(
@@ -132,7 +138,13 @@ fn rule_5_names_are_durable_by_their_folder_only() {
     disk.sync_dir(at("/")).unwrap();
     assert_eq!(outcomes(&disk, "/f"), BTreeSet::from(["NotFound".to_owned()]));
 
+    create_dirs(&disk, at("/other")).unwrap();
     create_dirs(&disk, at("/d")).unwrap();
+    disk.open(at("/d/h"), Open::CreateNew).unwrap().sync_all().unwrap();
+    disk.sync_dir(at("/other")).unwrap();
+    disk.sync_dir(at("/")).unwrap();
+    assert!(outcomes(&disk, "/d/h").contains("NotFound"), "other folders were synced");
+
     disk.create_dir_all(at("/d/e")).unwrap();
     replace(&disk, at("/d/e/g"), b"x").unwrap();
     assert!(outcomes(&disk, "/d/e/g").contains("NotFound"), "/d was not synced after /d/e was made");
@@ -193,6 +205,46 @@ fn rule_6_renames_between_folders_and_names_without_bytes() {
 }
 
 #[test]
+fn rule_6_folders_take_along_what_is_in_them() {
+    // What was moved out of a folder is not lost with the folder.
+    let disk = SimDisk::new(20);
+    create_dirs(&disk, at("/x")).unwrap();
+    replace(&disk, at("/x/f"), &[1; 3]).unwrap();
+    disk.rename(at("/x/f"), at("/f")).unwrap();
+    disk.remove_dir(at("/x")).unwrap();
+    let seen = places(&disk);
+    assert_eq!(seen, BTreeSet::from(["/f 1 ", "/f 1 /x/ ", "/x/ /x/f 1 "].map(str::to_owned)));
+
+    // A folder takes another name with what was moved in before.
+    let disk = SimDisk::new(21);
+    create_dirs(&disk, at("/x")).unwrap();
+    replace(&disk, at("/f"), &[1; 3]).unwrap();
+    disk.rename(at("/f"), at("/x/f")).unwrap();
+    disk.rename(at("/x"), at("/y")).unwrap();
+    let seen = places(&disk);
+    assert_eq!(seen, BTreeSet::from(["/f 1 /x/ ", "/x/ /x/f 1 ", "/y/ /y/f 1 "].map(str::to_owned)));
+    disk.sync_dir(at("/")).unwrap();
+    assert_eq!(places(&disk), BTreeSet::from(["/y/ /y/f 1 ".to_owned()]));
+}
+
+/// Every outcome of a power cut now: all names, and the first byte of each file.
+fn places(disk: &SimDisk) -> BTreeSet<String> {
+    fn below(disk: &SimDisk, dir: &Path) -> String {
+        let entries = disk.list(dir).unwrap().into_iter();
+        let line = |entry: Entry| {
+            let path = dir.join(&entry.name);
+            if entry.is_dir {
+                format!("{}/ {}", path.display(), below(disk, &path))
+            } else {
+                format!("{} {} ", path.display(), read(disk, &path).unwrap()[0])
+            }
+        };
+        entries.map(line).collect()
+    }
+    (0..OUTCOMES).map(|salt| below(&disk.fork_after_crash(salt), at("/"))).collect()
+}
+
+#[test]
 fn rule_7_a_failed_sync_of_a_folder_may_be_tried_again() {
     let disk = SimDisk::new(9);
     disk.open(at("/f"), Open::CreateNew).unwrap();
@@ -229,6 +281,12 @@ fn room_is_counted_in_pages_and_reserved_room_is_kept() {
     assert_eq!(free(), 0, "it is still open");
     drop(first);
     assert_eq!(free(), 2);
+    file(&disk, "/c").write_at(&[5; 1], 0).unwrap();
+    file(&disk, "/d").write_at(&[5; 1], 0).unwrap();
+    assert_eq!(free(), 0);
+    disk.rename(at("/c"), at("/d")).unwrap();
+    assert_eq!(free(), 1, "the file that was replaced");
+    disk.remove(at("/d")).unwrap();
     second.set_len(0).unwrap();
     assert_eq!(free(), 4);
     assert!(second.allocate(4096).unwrap());
