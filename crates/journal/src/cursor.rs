@@ -69,9 +69,11 @@ impl Cursors {
     pub(crate) fn new(saved: BTreeMap<String, Saved>, gauges: Arc<Gauges>) -> Cursors {
         let cursors = Cursors { table: Mutex::default(), gauges };
         let mut table = cursors.lock();
+        // They are written again at once: a sync that failed in an earlier life may have left in memory what the disk does
+        // not have, and nothing is trimmed on the strength of that.
+        table.dirty = !saved.is_empty();
         for (name, saved) in saved {
-            let durable = saved.place;
-            let cursor = cursors.make(&name, saved, durable);
+            let cursor = cursors.make(&name, saved, Seq(0));
             table.cursors.insert(name, cursor);
         }
         drop(table);
@@ -245,7 +247,7 @@ impl CursorFile {
     }
 
     /// Writes all cursors, durably. After a failure the file is given up, and the next write makes a new one.
-    pub(crate) fn write(&mut self, cursors: &BTreeMap<String, Saved>, sync: bool) -> io::Result<()> {
+    pub(crate) fn write(&mut self, cursors: &BTreeMap<String, Saved>) -> io::Result<()> {
         let generation = self.generation.saturating_add(1);
         let bytes = slot_bytes(generation, cursors);
         self.generation = generation;
@@ -253,17 +255,15 @@ impl CursorFile {
         match self.file.take() {
             Some(file) => {
                 file.write_at(&bytes, offset)?;
-                if sync {
-                    file.sync_data()?;
-                }
+                file.sync_data()?;
                 self.file = Some(file);
             }
-            None => self.file = Some(self.make(&bytes, offset, sync)?),
+            None => self.file = Some(self.make(&bytes, offset)?),
         }
         Ok(())
     }
 
-    fn make(&self, bytes: &[u8], offset: u64, sync: bool) -> io::Result<Arc<dyn File>> {
+    fn make(&self, bytes: &[u8], offset: u64) -> io::Result<Arc<dyn File>> {
         let (path, fresh) = (self.dir.join(FILE), self.dir.join("cursors.new"));
         if self.disk.exists(&fresh)? {
             self.disk.remove(&fresh)?;
@@ -271,13 +271,9 @@ impl CursorFile {
         let file = self.disk.open(&fresh, Open::CreateNew)?;
         file.allocate(2 * SLOT_BYTES as u64)?;
         file.write_at(bytes, offset)?;
-        if sync {
-            file.sync_all()?;
-        }
+        file.sync_all()?;
         self.disk.rename(&fresh, &path)?;
-        if sync {
-            self.disk.sync_dir(&self.dir)?;
-        }
+        self.disk.sync_dir(&self.dir)?;
         Ok(file)
     }
 }

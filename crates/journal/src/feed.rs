@@ -47,7 +47,11 @@ impl Follower {
                 Found::Nothing => return None,
                 Found::Closed => return Some(Delivery::Closed),
                 Found::Behind(gone) => {
-                    let mut seq = self.reader.read(&self.shared.segments, self.place.seq, &mut steps);
+                    let read = self.reader.read(&self.shared.segments, self.place.seq, &mut steps);
+                    let Ok(mut seq) = read else {
+                        self.shared.ring.wait(self.number, waker);
+                        return None;
+                    };
                     if seq == self.place.seq {
                         // Nothing of what left the ring is on the disk any more.
                         seq = gone;

@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tidemill_core::{
@@ -225,13 +224,11 @@ impl Writer {
     /// Steps until the log is stopped.
     fn run(&mut self) {
         loop {
-            let before = self.shared.front.waiting();
             match self.step() {
                 Next::Again => {}
                 Next::Stopped => return,
                 Next::Sleep(limit) => {
                     self.shared.show_segments();
-                    let _ = before;
                     self.shared.front.sleep(limit, self.shared.front.waiting());
                 }
             }
@@ -303,7 +300,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
         _lock: lock,
     };
     let now = writer.clock.monotonic();
-    writer.reopen(now);
+    writer.reopen(now, None);
     writer.housekeep(now);
     writer.shared.show_segments();
     Ok(writer)

@@ -2,6 +2,7 @@
 //! reads. What cannot be read is told as missed, never guessed.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidemill_core::{Damaged, Parcel, Seq};
@@ -15,6 +16,10 @@ use crate::window::Window;
 
 /// Bytes of frames that one call reads at most, beyond its first parcel.
 const READ_AHEAD_BYTES: u64 = 1 << 20;
+/// How often a follower tries what the disk refuses to read, twice a second, before it goes on behind it.
+const REFUSALS_MAX: u32 = 20;
+/// What is then given up at once.
+const UNREADABLE_BYTES: u64 = 4096;
 
 /// The segments there are, in order; the last is written to.
 #[derive(Default)]
@@ -39,12 +44,14 @@ impl Segments {
         if last < first {
             return 0;
         }
-        let void: u64 = self.with(|segments| {
-            let overlap = |one: &Arc<Segment>| {
-                let (from, to) = (one.void.0.max(first).0, one.void.1.0.min(last.0 + 1));
-                to.saturating_sub(from)
-            };
-            segments.iter().map(overlap).sum()
+        // Several segments may tell of the same void numbers, later ones never of earlier numbers.
+        let (mut void, mut told) = (0, first.0);
+        self.with(|segments| {
+            for one in segments.iter() {
+                let (from, to) = (one.void.0.0.max(told), one.void.1.0.min(last.0.saturating_add(1)));
+                void += to.saturating_sub(from);
+                told = told.max(to);
+            }
         });
         (last.0 - first.0 + 1).saturating_sub(void)
     }
@@ -62,6 +69,9 @@ pub(crate) enum Step {
     Missed(u64, Seq),
 }
 
+/// A read that the disk refused: to be tried again later.
+pub(crate) struct Refused;
+
 /// A place in the segments.
 pub(crate) struct Reader {
     disk: Arc<dyn Disk>,
@@ -70,16 +80,24 @@ pub(crate) struct Reader {
     /// Where the frame after `at` begins, if that is known.
     next: Option<(Seq, u64)>,
     buffer: Vec<u8>,
+    /// How often the disk refused, one after the other.
+    refusals: u32,
 }
 
 impl Reader {
     pub(crate) fn new(disk: Arc<dyn Disk>, gauges: Arc<Gauges>) -> Reader {
-        Reader { disk, gauges, open: None, next: None, buffer: Vec::new() }
+        Reader { disk, gauges, open: None, next: None, buffer: Vec::new(), refusals: 0 }
     }
 
-    /// Reads on after `seq`, at least one step if there is any, and says up to where all was told.
-    pub(crate) fn read(&mut self, segments: &Segments, seq: Seq, out: &mut VecDeque<Step>) -> Seq {
-        let Some(segment) = segments.after(seq) else { return seq };
+    /// Reads on after `seq`, at least one step if there is any, and says up to where all was told. What the disk refuses
+    /// to read is refused here [`REFUSALS_MAX`] times, then it is missed.
+    pub(crate) fn read(
+        &mut self,
+        segments: &Segments,
+        seq: Seq,
+        out: &mut VecDeque<Step>,
+    ) -> Result<Seq, Refused> {
+        let Some(segment) = segments.after(seq) else { return Ok(seq) };
         let mut at = seq;
         if segment.first.0 > seq.0 + 1 {
             at = Seq(segment.first.0 - 1);
@@ -87,8 +105,9 @@ impl Reader {
         }
         let (last, end) = (segment.last(), segment.end());
         let Some(file) = self.file(&segment) else {
+            self.refused()?;
             miss(segments, Seq(at.0 + 1), last, out);
-            return last;
+            return Ok(last);
         };
         let mut offset = match self.next {
             Some((known, offset)) if known == at => offset,
@@ -97,26 +116,34 @@ impl Reader {
         let start = offset;
         let mut window = Window::with_buffer(file.as_ref(), end, std::mem::take(&mut self.buffer));
         while at < last && (offset - start < READ_AHEAD_BYTES || out.is_empty()) {
-            match next_frame(&mut window, &segment, offset, &self.gauges) {
-                Some((head, parcel, after)) => {
-                    offset = after;
-                    if head.seq <= at || head.seq > last {
-                        continue;
-                    }
-                    let Some(parcel) = parcel else { continue };
-                    miss(segments, Seq(at.0 + 1), Seq(head.seq.0 - 1), out);
-                    at = head.seq;
+            match next_frame(&mut window, &segment, &mut offset, &self.gauges) {
+                Ok(Some((seq, parcel))) if at < seq && seq <= last => {
+                    miss(segments, Seq(at.0 + 1), Seq(seq.0 - 1), out);
+                    at = seq;
                     out.push_back(Step::Parcel(at, Arc::new(parcel)));
                 }
-                None => {
+                Ok(Some(_)) => {}
+                Ok(None) => {
                     miss(segments, Seq(at.0 + 1), last, out);
                     at = last;
                 }
+                Err(_) if !out.is_empty() => break,
+                Err(_) => {
+                    self.refused()?;
+                    offset += UNREADABLE_BYTES;
+                }
             }
         }
+        self.refusals = 0;
         self.buffer = window.into_buffer();
         self.next = (at < last).then_some((at, offset));
-        at
+        Ok(at)
+    }
+
+    fn refused(&mut self) -> Result<(), Refused> {
+        self.gauges.read_failures.add(1);
+        self.refusals += 1;
+        if self.refusals <= REFUSALS_MAX { Err(Refused) } else { Ok(()) }
     }
 
     /// One parcel.
@@ -125,7 +152,8 @@ impl Reader {
         let before = Seq(seq.0.saturating_sub(1));
         let segment = segments.after(before);
         self.next = None;
-        self.read(segments, before, &mut steps);
+        // For one parcel nobody waits: what cannot be read now is told as damaged.
+        let _ = self.read(segments, before, &mut steps);
         match steps.pop_front() {
             Some(Step::Parcel(found, parcel)) if found == seq => Ok(parcel),
             _ => Err(Damaged {
@@ -151,10 +179,7 @@ impl Reader {
                 self.open = Some((segment.clone(), file.clone()));
                 Some(file)
             }
-            Err(_) => {
-                self.gauges.read_failures.add(1);
-                None
-            }
+            Err(_) => None,
         }
     }
 }
@@ -166,54 +191,39 @@ fn miss(segments: &Segments, first: Seq, last: Seq, out: &mut VecDeque<Step>) {
     }
 }
 
-/// The next frame at or after this place; its parcel only if it is whole. `None`: there is none.
+/// The next whole parcel at or after this place, which moves behind it. `None`: there is none.
 fn next_frame(
     window: &mut Window<'_>,
     segment: &Segment,
-    offset: u64,
+    offset: &mut u64,
     gauges: &Gauges,
-) -> Option<(FrameHead, Option<Parcel>, u64)> {
-    let mut offset = offset;
-    let head = loop {
-        if offset >= segment.end() {
-            return None;
-        }
-        let bytes = read(window, offset, FRAME_HEAD_BYTES, gauges)?;
-        match FrameHead::parse(bytes).filter(|head| head.tag == segment.tag) {
-            Some(head) => break head,
-            None => {
-                let bytes = read(window, offset, READ_AHEAD_BYTES as usize, gauges)?;
-                let len = bytes.len();
-                offset += match find_head(bytes, segment.tag) {
-                    Some(found) => found as u64,
-                    // A head may begin just before the end of what was searched.
-                    None => {
-                        len.saturating_sub(FRAME_HEAD_BYTES).max(FRAME_ALIGN).next_multiple_of(FRAME_ALIGN)
-                            as u64
-                    }
-                };
+) -> io::Result<Option<(Seq, Parcel)>> {
+    while *offset < segment.end() {
+        let head =
+            FrameHead::parse(window.get(*offset, FRAME_HEAD_BYTES)?).filter(|head| head.tag == segment.tag);
+        let Some(head) = head else {
+            *offset += search(window, *offset, segment.tag)?;
+            continue;
+        };
+        if head.kind == FrameKind::Parcel {
+            let payload = window.get(*offset + FRAME_HEAD_BYTES as u64, head.payload_bytes as usize)?;
+            let sound =
+                payload.len() == head.payload_bytes as usize && crc32c::crc32c(payload) == head.payload_crc;
+            if let Some(parcel) = sound.then(|| decode(payload).ok()).flatten() {
+                *offset += head.frame_bytes();
+                return Ok(Some((head.seq, parcel)));
             }
+            gauges.read_failures.add(1);
         }
-    };
-    let after = offset + head.frame_bytes();
-    if head.kind == FrameKind::Mark {
-        return Some((head, None, after));
+        *offset += head.frame_bytes();
     }
-    let payload = read(window, offset + FRAME_HEAD_BYTES as u64, head.payload_bytes as usize, gauges)?;
-    let sound = payload.len() == head.payload_bytes as usize && crc32c::crc32c(payload) == head.payload_crc;
-    let parcel = if sound { decode(payload).ok() } else { None };
-    if parcel.is_none() {
-        gauges.read_failures.add(1);
-    }
-    Some((head, parcel, after))
+    Ok(None)
 }
 
-fn read<'w>(window: &'w mut Window<'_>, offset: u64, count: usize, gauges: &Gauges) -> Option<&'w [u8]> {
-    match window.get(offset, count) {
-        Ok(bytes) => Some(bytes),
-        Err(_) => {
-            gauges.read_failures.add(1);
-            None
-        }
-    }
+/// How far on the next head may be.
+fn search(window: &mut Window<'_>, offset: u64, tag: u64) -> io::Result<u64> {
+    let bytes = window.get(offset, UNREADABLE_BYTES as usize)?;
+    // A head may begin just before the end of what was searched.
+    let all = bytes.len().saturating_sub(FRAME_HEAD_BYTES).max(FRAME_ALIGN).next_multiple_of(FRAME_ALIGN);
+    Ok(find_head(bytes, tag).unwrap_or(all) as u64)
 }

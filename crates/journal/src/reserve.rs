@@ -104,6 +104,7 @@ impl Writer {
         }
         if now >= self.reserves.check_at || low {
             self.reserves.check_at = now + CHECK_EVERY;
+            self.shared.ring.wake_stalled();
             if let Ok(space) = self.shared.disk.space(&self.dir) {
                 self.reserves.free_bytes = space.free_bytes;
             }

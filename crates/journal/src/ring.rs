@@ -46,6 +46,8 @@ struct State {
     gone: Seq,
     wakers: BTreeMap<u64, Waker>,
     closed: bool,
+    /// A follower waits for the disk.
+    stalled: bool,
     live_gone: u64,
 }
 
@@ -105,6 +107,24 @@ impl Ring {
             state.live_gone += u64::from(!hot.logged);
         }
         self.durable.store(durable.0, Ordering::Release);
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        wakers.into_values().for_each(Waker::wake);
+    }
+
+    /// Wakes a follower with the next parcel, or when the writer looks after the log.
+    pub(crate) fn wait(&self, follower: u64, waker: Option<&Waker>) {
+        let mut state = self.lock();
+        state.stalled = true;
+        state.wakers.extend(waker.map(|waker| (follower, waker.clone())));
+    }
+
+    /// Lets followers try again that could not read.
+    pub(crate) fn wake_stalled(&self) {
+        let mut state = self.lock();
+        if !std::mem::take(&mut state.stalled) {
+            return;
+        }
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         wakers.into_values().for_each(Waker::wake);

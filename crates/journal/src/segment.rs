@@ -113,11 +113,6 @@ impl Segment {
             .and_then(|at| index.get(at))
             .map_or(SEGMENT_HEAD_BYTES as u64, |(_, offset)| *offset)
     }
-
-    /// Whether this number was given but never committed.
-    pub(crate) fn is_void(&self, seq: Seq) -> bool {
-        self.void.0 <= seq && seq < self.void.1
-    }
 }
 
 /// A file with room reserved, that will be a segment.
@@ -130,6 +125,10 @@ impl Blank {
     /// Makes one under a name of its own, or takes the one that an earlier run left there.
     pub(crate) fn make(disk: &dyn Disk, path: PathBuf, bytes: u64) -> io::Result<Blank> {
         let file = disk.open(&path, Open::CreateOrOpen)?;
+        // A crash may have left the beginnings of a segment in it.
+        if !file.is_empty()? {
+            file.set_len(0)?;
+        }
         // Where room cannot be reserved the log works as well, but can meet a full disk at any write.
         match file.allocate(bytes) {
             Ok(_) => Ok(Blank { file, path }),
@@ -149,20 +148,15 @@ impl Blank {
         dir: &Path,
         head: &SegmentHead,
         frames: &[u8],
-        sync: bool,
     ) -> io::Result<(Arc<dyn File>, PathBuf)> {
         if !frames.is_empty() {
             self.file.write_at(frames, SEGMENT_HEAD_BYTES as u64)?;
         }
         self.file.write_at(&head.to_bytes(), 0)?;
-        if sync {
-            self.file.sync_all()?;
-        }
+        self.file.sync_all()?;
         let path = dir.join(name_of(head.id()));
         disk.rename(&self.path, &path)?;
-        if sync {
-            disk.sync_dir(dir)?;
-        }
+        disk.sync_dir(dir)?;
         Ok((self.file, path))
     }
 }

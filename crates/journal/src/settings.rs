@@ -37,9 +37,6 @@ pub struct Settings {
     pub relaxed_window: Duration,
     /// Memory for committed parcels that followers read without touching the disk.
     pub ring_bytes_max: usize,
-    /// For the control that shows that the crash test can fail: never sync. Loses acknowledged data.
-    #[doc(hidden)]
-    pub never_sync: bool,
 }
 
 impl Default for Settings {
@@ -54,7 +51,6 @@ impl Default for Settings {
             relaxed: false,
             relaxed_window: Duration::from_secs(1),
             ring_bytes_max: 32 << 20,
-            never_sync: false,
         }
     }
 }

@@ -47,7 +47,8 @@ impl<'a> Window<'a> {
         let end = offset.saturating_add(count as u64);
         let have = self.start..self.start.saturating_add(self.buffer.len() as u64);
         if offset < have.start || end > have.end {
-            self.fill(offset, count.max(READ_BYTES).min(left))?;
+            // One bad place must not cost all that would have been read along with it.
+            self.fill(offset, count.max(READ_BYTES).min(left)).or_else(|_| self.fill(offset, count))?;
         }
         let from = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
         Ok(self.buffer.get(from..from.saturating_add(count)).unwrap_or_default())

@@ -94,7 +94,7 @@ impl Writer {
         let now = self.clock.monotonic();
         let waiting = self.shared.front.waiting();
         if self.active.is_none() && now >= self.waits.retry_at {
-            self.reopen(now);
+            self.reopen(now, None);
         }
         if self.is_due(&waiting, now) {
             self.commit(now);
@@ -184,7 +184,7 @@ impl Writer {
             active.offset > SEGMENT_HEAD_BYTES as u64 && active.offset + bytes > self.settings.segment_bytes
         };
         if self.active.as_ref().is_some_and(full) {
-            self.rotate(now);
+            self.rotate(now, entries.first().map(|entry| entry.seq));
         }
         let Some(mut active) = self.active.take() else {
             return Err(self.waits.trouble.clone().unwrap_or_else(|| "no segment is open".into()));
@@ -253,9 +253,6 @@ impl Writer {
     }
 
     fn sync(&self, active: &Active) -> std::io::Result<()> {
-        if self.settings.never_sync {
-            return Ok(());
-        }
         let began = self.clock.monotonic();
         let synced = active.file.sync_data();
         self.shared.gauges.sync_seconds.observe((self.clock.monotonic() - began).as_secs_f64());
@@ -311,12 +308,12 @@ impl Writer {
     }
 
     /// Goes over to a new segment. The old one is whole on the disk before that.
-    fn rotate(&mut self, now: Duration) {
+    fn rotate(&mut self, now: Duration, next: Option<Seq>) {
         if self.waits.unsynced_since.is_some() {
             self.sync_relaxed(now);
         }
         if self.active.take().is_some() {
-            self.reopen(now);
+            self.reopen(now, next);
         }
     }
 
@@ -325,11 +322,12 @@ impl Writer {
         self.active = None;
         self.waits.unsynced_since = None;
         self.waits.trouble = Some(why.clone());
-        self.reopen(now);
+        self.reopen(now, None);
     }
 
-    pub(crate) fn reopen(&mut self, now: Duration) {
-        match self.open_segment() {
+    /// Opens a segment. `next` is the first parcel that will stand in it, if that was taken from the queue already.
+    pub(crate) fn reopen(&mut self, now: Duration, next: Option<Seq>) {
+        match self.open_segment(next) {
             Ok(active) => {
                 self.active = Some(active);
                 self.waits.trouble = None;
@@ -346,7 +344,7 @@ impl Writer {
         }
     }
 
-    fn open_segment(&mut self) -> std::io::Result<Active> {
+    fn open_segment(&mut self, next: Option<Seq>) -> std::io::Result<Active> {
         let disk = self.shared.disk.clone();
         let (frames, kept) = match &self.tail {
             Some(tail) => (self.read_tail(tail)?, tail.keep.0),
@@ -367,13 +365,12 @@ impl Writer {
             tag,
             kept,
             durable,
-            next: self.shared.front.next_to_write(),
+            next: next.unwrap_or_else(|| self.shared.front.next_to_write()),
             opened: self.clock.wall(),
         };
-        let frames = retag(frames, tag);
+        let frames = retag(&frames, tag, kept);
         let blank: Blank = self.reserves.blank()?;
-        let sync = !self.settings.never_sync;
-        let (file, path) = blank.become_segment(disk.as_ref(), &self.dir, &head, &frames, sync)?;
+        let (file, path) = blank.become_segment(disk.as_ref(), &self.dir, &head, &frames)?;
         let first = if self.tail.is_some() {
             Seq(kept.0 + 1).max(self.tail.as_ref().map_or(Seq(0), |tail| tail.run.first))
         } else {
@@ -414,7 +411,7 @@ impl Writer {
         }
         let Some((saved, group)) = self.shared.cursors.take_changed() else { return };
         self.waits.cursors_at = now + CURSORS_EVERY;
-        match self.cursor_file.write(&saved, !self.settings.never_sync) {
+        match self.cursor_file.write(&saved) {
             Ok(()) => {
                 self.shared.cursors.written(&saved);
                 group.resolve(Ok(()));
@@ -436,7 +433,7 @@ impl Writer {
 
     /// Leaves a segment that was made of the reserve, now that there is room for a common one.
     pub(crate) fn leave_reserve(&mut self, now: Duration) {
-        self.rotate(now);
+        self.rotate(now, None);
     }
 }
 
@@ -451,8 +448,9 @@ fn append_frame(buffer: &mut Vec<u8>, head: &FrameHead, payload: &[u8]) {
     buffer.resize(start + head.frame_bytes() as usize, 0);
 }
 
-/// The same parcels as frames of another segment. Marks are left out: the new segment's head says more.
-fn retag(frames: Vec<u8>, tag: u64) -> Vec<u8> {
+/// The same parcels as frames of another segment. Their mark is where earlier segments end: should that segment's head be
+/// damaged, its first frame says so. Mark frames are left out: the new head says more.
+fn retag(frames: &[u8], tag: u64, durable: Seq) -> Vec<u8> {
     let mut out = Vec::with_capacity(frames.len());
     let mut at = 0;
     while let Some(head) = frames.get(at..).and_then(FrameHead::parse) {
@@ -460,7 +458,7 @@ fn retag(frames: Vec<u8>, tag: u64) -> Vec<u8> {
         if let Some(payload) = frames.get(payload..payload + head.payload_bytes as usize)
             && head.kind == FrameKind::Parcel
         {
-            append_frame(&mut out, &FrameHead { tag, ..head }, payload);
+            append_frame(&mut out, &FrameHead { tag, durable, ..head }, payload);
         }
         at += head.frame_bytes() as usize;
     }

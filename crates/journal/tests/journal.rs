@@ -63,3 +63,48 @@ fn what_is_acknowledged_is_there_after_opening_again() {
     assert_eq!(ready(feed.as_mut()), ["4 p4"]);
     log.stop();
 }
+
+mod simulation;
+
+/// How many crash cycles an ordinary run does; `TIDEMILL_SIM_CYCLES` asks for more.
+fn cycles() -> u64 {
+    std::env::var("TIDEMILL_SIM_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(1000)
+}
+
+#[test]
+fn a_thousand_crashes_lose_and_invent_nothing() {
+    let mut total = 0;
+    let (mut damaged, mut failed, mut refused) = (0, 0, 0);
+    for seed in 1..=10 {
+        let report = simulation::run(seed, cycles() / 10, false);
+        assert_eq!(report.wrong, None, "{report:?}");
+        total += report.acknowledged;
+        damaged += report.damaged;
+        failed += report.failed;
+        refused += report.refused;
+    }
+    assert!(total > cycles() * 5, "too little was acknowledged to mean anything: {total}");
+    assert!(
+        damaged > 0 && failed > 0 && refused > 0,
+        "not every fault happened: {damaged} {failed} {refused}"
+    );
+}
+
+#[test]
+fn the_same_seed_does_the_same_twice() {
+    for seed in 100..124 {
+        assert_eq!(simulation::run(seed, 6, false), simulation::run(seed, 6, false));
+    }
+    assert_ne!(simulation::run(1, 6, false).trace, simulation::run(2, 6, false).trace);
+}
+
+#[test]
+fn without_syncs_acknowledged_parcels_are_lost() {
+    let lost = (1..=5).filter(|seed| {
+        let wrong = simulation::run(*seed, 100, true).wrong.unwrap_or_default();
+        wrong.contains("acknowledged and is lost")
+            || wrong.contains("damage is reported")
+            || wrong.contains("cursor")
+    });
+    assert_eq!(lost.count(), 5, "a disk that lies about syncs must be noticed");
+}
