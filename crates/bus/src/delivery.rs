@@ -10,6 +10,7 @@ use std::thread::Thread;
 use tidemill_core::{Delivery, Feed, Parcel, Rows, SampleBatch, Seq, StreamId};
 
 use crate::error::Error;
+use crate::feed::Place;
 use crate::last::Touched;
 use crate::record::{Definition, read_record};
 use crate::route::{Cache, Subscriber};
@@ -74,6 +75,7 @@ pub(crate) struct Follower {
     shared: Arc<Shared>,
     touched: Touched,
     cache: Cache,
+    last: Seq,
     /// What comes up to here was there before this start: server stamps go on after it.
     replay_to: Seq,
     plan: Plan,
@@ -90,8 +92,9 @@ struct Plan {
 
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>, replay_to: Seq) -> Follower {
+        let last = shared.progress.applied();
         let (touched, cache, plan) = (Touched::default(), Cache::default(), Plan::default());
-        Follower { shared, touched, cache, replay_to, plan }
+        Follower { shared, touched, cache, last, replay_to, plan }
     }
 
     /// Runs until the end is requested, the log is closed, or a record of a later version is met.
@@ -103,10 +106,13 @@ impl Follower {
                     self.learn(seq, &parcel)?;
                     shared.progress.reach(seq);
                     self.release(seq);
-                    self.hand_out(seq, &parcel);
+                    // What is only live has the place of the durable parcel before it.
+                    let live = std::mem::replace(&mut self.last, seq) == seq;
+                    self.hand_out(Place { seq, live }, &parcel);
                 }
                 Delivery::Lagged { missed, to } => {
                     shared.meters.missed.add(missed);
+                    self.last = to;
                     shared.progress.reach(to);
                     self.release(to);
                 }
@@ -155,8 +161,8 @@ impl Follower {
         self.shared.order().unsynced.release(seq, now);
     }
 
-    fn hand_out(&mut self, seq: Seq, parcel: &Arc<Parcel>) {
-        let generation = self.shared.router.begin(seq);
+    fn hand_out(&mut self, place: Place, parcel: &Arc<Parcel>) {
+        let generation = self.shared.router.begin(place.seq);
         self.cache.renew(generation);
         let Some(batch) = parcel.samples.as_deref() else { return };
         self.place();
@@ -164,7 +170,7 @@ impl Follower {
         let (mut deliveries, mut dropped) = (0, 0);
         let mut put = |subscriber: &Subscriber, rows: Rows| {
             deliveries += 1;
-            dropped += subscriber.mailbox.put(seq, parcel, rows, bytes);
+            dropped += subscriber.mailbox.put(place, parcel, rows, bytes);
         };
         let Follower { cache, plan, touched, .. } = self;
         match plan.counts.len() {

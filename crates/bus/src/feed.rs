@@ -12,11 +12,19 @@ use tidemill_core::{Boxed, Delivery, Feed, Parcel, PatternTrie, Rows, SampleBatc
 use crate::route::Subscriber;
 use crate::shared::Shared;
 
+/// Where a parcel stands in the log, or behind which parcel of the log it was only live.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) seq: Seq,
+    pub(crate) live: bool,
+}
+
 /// The newest parcels for one subscriber.
 pub(crate) struct Mailbox {
     state: Mutex<Mail>,
     parcels_max: usize,
     bytes_max: u64,
+    after: Seq,
     dropped: AtomicU64,
     delivered: AtomicU64,
 }
@@ -44,6 +52,7 @@ impl Mailbox {
             state: Mutex::default(),
             parcels_max: parcels_max.max(1),
             bytes_max,
+            after,
             dropped: AtomicU64::new(0),
             delivered: AtomicU64::new(after.0),
         }
@@ -54,8 +63,14 @@ impl Mailbox {
     }
 
     /// Puts a parcel in; gives how many older ones had to go.
-    pub(crate) fn put(&self, seq: Seq, parcel: &Arc<Parcel>, rows: Rows, bytes: u64) -> u64 {
+    pub(crate) fn put(&self, place: Place, parcel: &Arc<Parcel>, rows: Rows, bytes: u64) -> u64 {
+        let Place { seq, live } = place;
         let mut mail = self.lock();
+        // Asked for after a place that the bus had not come to yet. A live parcel stands behind the durable one whose
+        // place it has.
+        if seq < self.after || (seq == self.after && !live) {
+            return 0;
+        }
         mail.waiting.push_back(Letter { seq, parcel: parcel.clone(), rows, bytes });
         mail.bytes += bytes;
         let mut dropped = 0;
@@ -126,8 +141,6 @@ impl Mailbox {
 pub(crate) struct Subscription {
     shared: Arc<Shared>,
     subscriber: Arc<Subscriber>,
-    /// Parcels up to here were asked for from the log, or not at all.
-    after: Seq,
     log: Option<Log>,
 }
 
@@ -139,13 +152,8 @@ pub(crate) struct Log {
 }
 
 impl Subscription {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        subscriber: Arc<Subscriber>,
-        after: Seq,
-        log: Option<Log>,
-    ) -> Subscription {
-        Subscription { shared, subscriber, after, log }
+    pub(crate) fn new(shared: Arc<Shared>, subscriber: Arc<Subscriber>, log: Option<Log>) -> Subscription {
+        Subscription { shared, subscriber, log }
     }
 
     async fn from_log(&mut self) -> Option<Delivery> {
@@ -170,14 +178,7 @@ impl Subscription {
     }
 
     async fn from_mailbox(&mut self) -> Delivery {
-        loop {
-            let delivery = poll_fn(|context| self.subscriber.mailbox.take(context.waker())).await;
-            match delivery {
-                // Asked for after a place that the bus had not come to yet.
-                Delivery::Data { seq, .. } if seq <= self.after => {}
-                other => return other,
-            }
-        }
+        poll_fn(|context| self.subscriber.mailbox.take(context.waker())).await
     }
 }
 

@@ -250,12 +250,11 @@ impl Bus for Namespace {
             LagPolicy::Latest { parcels_max } => (parcels_max, true),
             LagPolicy::CatchUp => (1, false),
         };
-        let asked = match from {
-            Start::After(seq) => Some(seq),
-            Start::Now => None,
+        let after = match from {
+            Start::After(seq) => seq,
+            Start::Now => shared.journal.durable(),
         };
-        let durable = shared.journal.durable();
-        let mailbox = Mailbox::new(parcels_max, settings.subscriber_bytes, asked.unwrap_or(durable));
+        let mailbox = Mailbox::new(parcels_max, settings.subscriber_bytes, after);
         let added = shared.router.add(patterns, scope, mailbox, routed, settings.patterns_max);
         let Some((subscriber, told_after)) = added else {
             let detail =
@@ -263,21 +262,15 @@ impl Bus for Namespace {
             return Err(Problem::new(&codes::BUSY, detail)
                 .hint("End subscriptions that are not needed, or use wider patterns"));
         };
-        let read = |from, until| {
-            Some(Log {
-                feed: shared.journal.follow(CURSOR, Some(from)),
-                until,
-                selector: Selector::of(&subscriber),
-            })
+        let read = |until| {
+            let feed = shared.journal.follow(CURSOR, Some(after));
+            Log { feed, until, selector: Selector::of(&subscriber) }
         };
-        let (log, not_before) = match (asked, routed) {
-            (Some(seq), true) if seq < told_after => (read(seq, Some(told_after)), Seq(0)),
-            (Some(seq), true) => (None, if seq > told_after { seq } else { Seq(0) }),
-            (None, true) => (None, Seq(0)),
-            (Some(seq), false) => (read(seq, None), Seq(0)),
-            (None, false) => (read(durable, None), Seq(0)),
+        let log = match lag {
+            LagPolicy::CatchUp => Some(read(None)),
+            LagPolicy::Latest { .. } => (after < told_after).then(|| read(Some(told_after))),
         };
-        Ok(Box::new(Subscription::new(shared.clone(), subscriber.clone(), not_before, log)))
+        Ok(Box::new(Subscription::new(shared.clone(), subscriber.clone(), log)))
     }
 
     fn last(&self, scope: &ReadScope, ids: &[SignalId], out: &mut Vec<LastValue>) {
