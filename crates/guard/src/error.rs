@@ -73,7 +73,7 @@ pub enum Error {
     #[error("token '{0}' would expire at once: give a time in the future, e.g. --expires 90d")]
     Expired(String),
     /// More than there may be.
-    #[error("{what}: at most {max} are allowed; remove what is not needed")]
+    #[error("at most {max} {what} are allowed: remove what is not needed")]
     TooMany {
         /// Of what.
         what: &'static str,
@@ -124,7 +124,7 @@ impl From<Error> for Problem {
             Error::Name(_) | Error::NoRights(_) | Error::Reserved(_) | Error::Expired(_) => {
                 &codes::BAD_PARAMETER
             }
-            Error::Exists(_) | Error::TooMany { .. } => &codes::EXISTS,
+            Error::Exists(_) => &codes::EXISTS,
             Error::NoToken(_) | Error::Nobody(_) => &codes::NOT_FOUND,
             Error::Beyond { .. } | Error::NotAllowed(_) => &codes::FORBIDDEN,
             Error::AuditUnwritable(_) => &codes::AUDIT_UNWRITABLE,

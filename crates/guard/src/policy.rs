@@ -322,3 +322,6 @@ impl Uses {
         self.address.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use tidemill_core::{Pattern, PatternError, Verb};
+use tidemill_core::{Pattern, Verb};
 
 /// The first segment of what the house writes about itself.
 pub(crate) const HOUSE: &str = "tidemill";
@@ -36,12 +36,12 @@ pub enum RightError {
         near: String,
     },
     /// The pattern cannot be read.
-    #[error("the pattern of '{text}' cannot be read: {source}")]
+    #[error("the pattern of '{text}' cannot be read: {why}")]
     Pattern {
         /// The whole text.
         text: String,
         /// Why.
-        source: PatternError,
+        why: String,
     },
 }
 
@@ -60,7 +60,8 @@ impl Right {
         };
         match Pattern::new(pattern) {
             Ok(pattern) => Ok(Right { verb, pattern }),
-            Err(source) => Err(RightError::Pattern { text: shown(text), source }),
+            // The error of a pattern repeats it: what is not shown once is not shown at all.
+            Err(error) => Err(RightError::Pattern { text: shown(text), why: shown(&error.to_string()) }),
         }
     }
 
@@ -87,7 +88,7 @@ fn slips(one: &str, other: &str) -> usize {
 
 /// A foreign text as an error shows it: short, and never a token that was pasted into the wrong place.
 pub(crate) fn shown(text: &str) -> String {
-    const SHOWN_CHARS_MAX: usize = 80;
+    const SHOWN_CHARS_MAX: usize = 240;
     if text.contains(crate::token::PREFIX) {
         return "(not shown: it looks like a token)".to_owned();
     }

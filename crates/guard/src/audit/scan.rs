@@ -168,7 +168,11 @@ impl Scanner {
         let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').zip(1..);
         match lines.next() {
             Some((line, _)) if self.header(&name, first, line, &mut end) => {}
-            _ if ending == Ending::Last && first > self.mark.seq() => {
+            first_line
+                if ending == Ending::Last
+                    && first > self.mark.seq()
+                    && !first_line.is_some_and(|(line, _)| is_header(line)) =>
+            {
                 end.torn = true;
                 return end;
             }
@@ -187,7 +191,11 @@ impl Scanner {
             at += line.len() as u64;
             let whole = line.strip_suffix(b"\n");
             let sound = whole.is_some_and(|line| self.follows(line));
-            if !sound && ending == Ending::Last && self.expected > self.mark.seq() {
+            if !sound
+                && ending == Ending::Last
+                && self.expected > self.mark.seq()
+                && !whole.is_some_and(|line| self.stands_elsewhere(line))
+            {
                 // All that the mark vouches for has been seen: this is the write that a crash cut off.
                 end.torn = true;
                 return end;
@@ -248,6 +256,12 @@ impl Scanner {
         follows && seq_of(body) == Some(self.expected)
     }
 
+    /// Whether a line is a whole one from another place. A write that was cut off holds later entries, never earlier.
+    fn stands_elsewhere(&self, line: &[u8]) -> bool {
+        let Some((body, _)) = split(line) else { return false };
+        seq_of(body).is_some_and(|seq| seq < self.expected) || Header::parse(body).is_some()
+    }
+
     fn judge(&mut self, name: &str, line: u64, body: &[u8], hash: Hash, seq: u64, sound: bool) {
         if sound {
             self.before = Before::Known(hash);
@@ -306,6 +320,11 @@ impl Scanner {
             self.trims.push((trim.detail.through, trim.detail.hash));
         }
     }
+}
+
+/// Whether a line is a whole first line, if perhaps of another file.
+fn is_header(line: &[u8]) -> bool {
+    line.strip_suffix(b"\n").and_then(split).is_some_and(|(body, _)| Header::parse(body).is_some())
 }
 
 const TRIM: &[u8] = b"\"action\":\"audit.trim\"";

@@ -71,25 +71,57 @@ pub(crate) fn verify_until(
     if let Some((last, _)) = until {
         files.retain(|first| *first <= last);
     }
-    let mut scanner = Scanner::new(mark);
-    strays.iter().for_each(|name| scanner.find(name, 0, What::Stray));
-    let mut torn = None;
+    let mut bytes = Vec::with_capacity(2);
+    let mut check = Check::new(mark, &strays);
     for (index, first) in files.iter().enumerate() {
-        let mut bytes = file_bytes(disk, dir, *first)?;
-        let ending = match files.get(index + 1) {
-            Some(next) => ending_before(&file_bytes(disk, dir, *next)?, *next),
-            None => Ending::Last,
-        };
-        if let (Some((_, len)), Ending::Last) = (until, ending) {
-            bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        if bytes.is_empty() {
+            bytes.push(file_bytes(disk, dir, *first)?);
         }
-        let end = scanner.file(*first, &bytes, ending);
+        if let Some(next) = files.get(index + 1) {
+            bytes.push(file_bytes(disk, dir, *next)?);
+        } else if let (Some((_, len)), Some(last)) = (until, bytes.first_mut()) {
+            last.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        }
+        let next = files.get(index + 1).copied().zip(bytes.get(1).map(Vec::as_slice));
+        check.file(*first, bytes.first().map_or(&[], Vec::as_slice), next);
+        bytes.remove(0);
+    }
+    Ok(report(check.scanner, mark, files.len(), check.torn))
+}
+
+/// Checks files that are in memory.
+#[cfg(test)]
+pub(crate) fn verify_bytes(mark: Mark, files: &[(u64, Vec<u8>)], strays: &[String]) -> Report {
+    let mut check = Check::new(mark, strays);
+    for (index, (first, bytes)) in files.iter().enumerate() {
+        let next = files.get(index + 1).map(|(first, bytes)| (*first, bytes.as_slice()));
+        check.file(*first, bytes, next);
+    }
+    report(check.scanner, mark, files.len(), check.torn)
+}
+
+/// A check on its way from file to file.
+struct Check {
+    scanner: Scanner,
+    torn: Option<Torn>,
+}
+
+impl Check {
+    fn new(mark: Mark, strays: &[String]) -> Check {
+        let mut scanner = Scanner::new(mark);
+        strays.iter().for_each(|name| scanner.find(name, 0, What::Stray));
+        Check { scanner, torn: None }
+    }
+
+    /// The next file, with the one after it, if there is one.
+    fn file(&mut self, first: u64, bytes: &[u8], next: Option<(u64, &[u8])>) {
+        let ending = next.map_or(Ending::Last, |(first, bytes)| ending_before(bytes, first));
+        let end = self.scanner.file(first, bytes, ending);
         if end.torn {
             let bytes = bytes.len() as u64 - end.sound_bytes;
-            torn = Some(Torn { file: file_name(*first), from: end.sound_bytes, bytes });
+            self.torn = Some(Torn { file: file_name(first), from: end.sound_bytes, bytes });
         }
     }
-    Ok(report(scanner, mark, files.len(), torn))
 }
 
 fn report(mut scanner: Scanner, mark: Mark, files: usize, torn: Option<Torn>) -> Report {
