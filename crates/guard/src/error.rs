@@ -121,9 +121,11 @@ impl From<Error> for Problem {
             Error::Newer { .. } => &codes::NEWER_FORMAT,
             Error::TokensDamaged { .. } => &codes::DAMAGED,
             Error::Settings(_) => &codes::BAD_CONFIGURATION,
-            Error::Name(_) | Error::NoRights(_) | Error::Reserved(_) | Error::Expired(_) => {
-                &codes::BAD_PARAMETER
-            }
+            Error::Name(_)
+            | Error::NoRights(_)
+            | Error::Reserved(_)
+            | Error::Expired(_)
+            | Error::TooMany { .. } => &codes::BAD_PARAMETER,
             Error::Exists(_) => &codes::EXISTS,
             Error::NoToken(_) | Error::Nobody(_) => &codes::NOT_FOUND,
             Error::Beyond { .. } | Error::NotAllowed(_) => &codes::FORBIDDEN,

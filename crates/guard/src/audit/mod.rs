@@ -51,4 +51,6 @@ fn mark_path(dir: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
+mod spec_tests;
+#[cfg(test)]
 mod tests;

@@ -35,7 +35,7 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, Error> {
         if end.torn {
             let lost = bytes.len() as u64 - end.sound_bytes;
             let detail =
-                serde_json::json!({ "file": file_name(first), "from": end.sound_bytes, "bytes": lost });
+                serde_json::json!({ "bytes": lost, "file": file_name(first), "from": end.sound_bytes });
             notes.push(("audit.heal", detail));
             if end.header.is_none() {
                 // Not even the first line is whole: nothing in this file was ever acknowledged.

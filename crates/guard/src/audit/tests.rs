@@ -30,7 +30,7 @@ fn entry(number: u64) -> AuditEntry {
         action: "signal.delete",
         target: format!("acme/leeds/press \"{number}\"\n/ä"),
         result: AuditResult::Done,
-        detail: "{\"before\": 1, \"after\": \"x\"}".to_owned(),
+        detail: "{\"after\": \"x\", \"before\": 1}".to_owned(),
     }
 }
 
