@@ -25,14 +25,8 @@ pub(crate) struct Follower {
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>, after: Seq) -> Follower {
         let reader = Reader::new(shared.disk.clone(), shared.gauges.clone());
-        let number = shared.ring.follower();
-        Follower {
-            shared,
-            number,
-            place: Place { seq: after, position: None },
-            ready: VecDeque::new(),
-            reader,
-        }
+        let (number, place) = shared.ring.enter(after);
+        Follower { shared, number, place, ready: VecDeque::new(), reader }
     }
 
     fn poll(&mut self, waker: Option<&Waker>) -> Option<Delivery> {
@@ -59,7 +53,7 @@ impl Follower {
                         self.ready.extend((missed > 0).then_some(Delivery::Lagged { missed, to: gone }));
                     }
                     self.ready.extend(steps.drain(..).map(delivery));
-                    self.place = Place { seq, position: None };
+                    self.place = Place { seq, position: None, ..self.place };
                 }
             }
         }

@@ -278,6 +278,12 @@ impl Front {
         self.work.notify_all();
     }
 
+    /// Lets more come for so long, without being woken by each of them.
+    pub(crate) fn linger(&self, limit: Duration) {
+        let stay = |queue: &mut Queue| !queue.stopping;
+        drop(self.work.wait_timeout_while(self.lock(), limit, stay));
+    }
+
     /// Sleeps until something new waits, somebody calls, or the time is over.
     pub(crate) fn sleep(&self, limit: Option<Duration>, seen: Waiting) {
         let mut queue = self.lock();

@@ -224,6 +224,9 @@ impl Writer {
     /// Steps until the log is stopped.
     fn run(&mut self) {
         loop {
+            if let Some(pause) = self.pause() {
+                self.shared.front.linger(pause);
+            }
             match self.step() {
                 Next::Again => {}
                 Next::Stopped => return,
@@ -272,7 +275,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
         disk: disk.clone(),
         dir: dir.to_owned(),
         front: Front::new(&settings, ground.clock.clone(), gauges.clone(), next),
-        ring: Ring::new(settings.ring_bytes_max, last),
+        ring: Ring::new(settings.ring_bytes_max, belief.durable, gauges.live_missed.clone()),
         segments: Segments::new(segments),
         cursors: Cursors::new(read.cursors, gauges.clone()),
         lent: AtomicBool::new(false),
@@ -295,6 +298,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
         mark: belief.durable,
         mark_written: belief.durable,
         buffer: Vec::new(),
+        last_group: 0,
         waits: Waits::default(),
         shared,
         _lock: lock,
@@ -372,8 +376,8 @@ fn segments_of(dir: &Path, scans: &[Scan], belief: &Belief) -> (Vec<Arc<Segment>
     for (place, (scan, runs)) in scans.iter().zip(&belief.served).enumerate() {
         let own_tail = belief.tail.as_ref().filter(|(at, _)| *at == place).map(|(_, run)| run);
         let first = runs.first().or(own_tail).map_or(expected, |run| run.first);
-        let kept = runs.last().map_or((Seq(first.0.saturating_sub(1)), 0), |run| (run.last, run.bytes.end));
-        let (last, end) = own_tail.map_or(kept, |run| (run.last, run.bytes.end));
+        let (last, end) =
+            runs.last().map_or((Seq(first.0.saturating_sub(1)), 0), |run| (run.last, run.bytes.end));
         let head = scan.head.unwrap_or(SegmentHead {
             tag: scan.tag,
             kept: Seq(0),
@@ -385,7 +389,8 @@ fn segments_of(dir: &Path, scans: &[Scan], belief: &Belief) -> (Vec<Arc<Segment>
         let segment = Arc::new(Segment::new(path, scan.id, &head, first, last, end));
         segment.set_index(scan.index.clone());
         if let Some(run) = own_tail {
-            tail = Some(Tail { segment: segment.clone(), run: run.clone(), keep: (kept.0, kept.1) });
+            // Not served from here: a sync of it may have failed, and only memory have it.
+            tail = Some(Tail { segment: segment.clone(), run: run.clone() });
         }
         expected = Seq(last.0.max(expected.0.saturating_sub(1)) + 1);
         segments.push(segment);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use tidemill_core::{Parcel, Seq};
+use tidemill_ground::Counter;
 
 /// A committed parcel, or one that is not in the log and comes after `seq`.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub(crate) struct Place {
     pub(crate) seq: Seq,
     /// The next position in the ring, where the follower was there before.
     pub(crate) position: Option<u64>,
+    /// Parcels before it that were never in the log.
+    pub(crate) live: u64,
 }
 
 /// What the ring has for a follower.
@@ -56,17 +59,19 @@ pub(crate) struct Ring {
     durable: AtomicU64,
     bytes_max: usize,
     followers: AtomicU64,
+    live_missed: Counter,
 }
 
 impl Ring {
     /// An empty one: all up to `durable` is on the disk alone.
-    pub(crate) fn new(bytes_max: usize, durable: Seq) -> Ring {
+    pub(crate) fn new(bytes_max: usize, durable: Seq, live_missed: Counter) -> Ring {
         let state = State { gone: durable, ..State::default() };
         Ring {
             state: Mutex::new(state),
             durable: AtomicU64::new(durable.0),
             bytes_max,
             followers: AtomicU64::new(0),
+            live_missed,
         }
     }
 
@@ -78,9 +83,13 @@ impl Ring {
         Seq(self.durable.load(Ordering::Acquire))
     }
 
-    /// A number for a new follower, under which it is woken.
-    pub(crate) fn follower(&self) -> u64 {
-        self.followers.fetch_add(1, Ordering::Relaxed)
+    /// A number for a new follower, under which it is woken, and its place after this parcel.
+    pub(crate) fn enter(&self, after: Seq) -> (u64, Place) {
+        let number = self.followers.fetch_add(1, Ordering::Relaxed);
+        let state = self.lock();
+        let live = state.live_gone + state.entries.iter().filter(|(hot, _)| !hot.logged).count() as u64;
+        // It misses nothing that came before it did.
+        (number, Place { seq: after, position: None, live })
     }
 
     pub(crate) fn forget(&self, follower: u64) {
@@ -93,9 +102,7 @@ impl Ring {
         let mut durable = self.durable();
         for hot in parcels {
             let bytes = hot.parcel.bytes();
-            if hot.logged {
-                durable = durable.max(hot.seq);
-            }
+            durable = durable.max(hot.seq);
             state.bytes += bytes;
             state.entries.push_back((hot, bytes));
         }
@@ -107,6 +114,20 @@ impl Ring {
             state.live_gone += u64::from(!hot.logged);
         }
         self.durable.store(durable.0, Ordering::Release);
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        wakers.into_values().for_each(Waker::wake);
+    }
+
+    /// Lets followers see what the disk has up to here. Nothing in the ring comes after it.
+    pub(crate) fn show_disk(&self, upto: Seq) {
+        let mut state = self.lock();
+        state.gone = state.gone.max(upto);
+        // Who stands in the ring already is sent to the disk: no parcel before `upto` was ever here.
+        state.start += state.entries.len() as u64 + 1;
+        state.live_gone += state.entries.drain(..).filter(|(hot, _)| !hot.logged).count() as u64;
+        state.bytes = 0;
+        self.durable.fetch_max(upto.0, Ordering::AcqRel);
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         wakers.into_values().for_each(Waker::wake);
@@ -148,22 +169,25 @@ impl Ring {
         out: &mut VecDeque<Hot>,
     ) -> Found {
         let mut state = self.lock();
-        let position = match place.position {
-            Some(position) if position >= state.start => position,
+        let (mut position, mut live) = match place.position {
+            Some(position) if position >= state.start => (position, place.live),
             // It was here, but too slow; or it comes from the disk and finds the next parcel here.
             _ if place.seq >= state.gone => {
-                let skipped = state
-                    .entries
-                    .partition_point(|(hot, _)| hot.seq <= place.seq && (hot.logged || hot.seq < place.seq));
-                state.start + skipped as u64
+                let before =
+                    |(hot, _): &(Hot, usize)| hot.seq < place.seq || (hot.seq == place.seq && hot.logged);
+                let skipped = state.entries.partition_point(before);
+                let live = state.live_gone
+                    + state.entries.iter().take(skipped).filter(|(hot, _)| !hot.logged).count() as u64;
+                self.live_missed.add(live.saturating_sub(place.live));
+                (state.start + skipped as u64, live)
             }
             _ => return Found::Behind(state.gone),
         };
         let from = usize::try_from(position - state.start).unwrap_or(usize::MAX);
         let mut seq = place.seq;
-        let mut position = position;
         for (hot, _) in state.entries.iter().skip(from).take(count) {
             position += 1;
+            live += u64::from(!hot.logged);
             // One that begins later than the log's end has no need of what came before.
             if hot.seq > place.seq || !hot.logged {
                 seq = seq.max(hot.seq);
@@ -171,7 +195,7 @@ impl Ring {
             }
         }
         if !out.is_empty() {
-            return Found::Hot(Place { seq, position: Some(position) });
+            return Found::Hot(Place { seq, position: Some(position), live });
         }
         if state.closed {
             return Found::Closed;
@@ -192,10 +216,5 @@ impl Ring {
             .skip(at)
             .find(|(hot, _)| hot.logged && hot.seq == seq)
             .map(|(hot, _)| hot.parcel.clone())
-    }
-
-    /// How many parcels that were never in the log have left it.
-    pub(crate) fn live_gone(&self) -> u64 {
-        self.lock().live_gone
     }
 }

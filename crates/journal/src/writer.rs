@@ -18,6 +18,9 @@ use crate::ring::Hot;
 use crate::segment::{Blank, Segment};
 use crate::settings::Settings;
 
+/// A group is small if it has fewer parcels than this, and fewer bytes: then a sync costs more than what it makes durable.
+const SMALL_GROUP_PARCELS: usize = 16;
+const SMALL_GROUP_BYTES: u64 = 64 << 10;
 /// Frames are gathered into writes of about this size.
 const WRITE_BYTES: usize = 1 << 20;
 /// After a failure the disk is tried again after so long, then twice as long, up to the longest.
@@ -46,12 +49,10 @@ pub(crate) struct Active {
     offset: u64,
 }
 
-/// Parcels of the last run that no mark covers: they are written again before anything else.
+/// Parcels of an earlier run that no mark covers: they are written again before anything else, and seen only then.
 pub(crate) struct Tail {
     pub(crate) segment: Arc<Segment>,
     pub(crate) run: Run,
-    /// Where what the mark covers ends in its old segment.
-    pub(crate) keep: (Seq, u64),
 }
 
 /// The writer. See [`crate::Log::open_stepped`].
@@ -71,6 +72,8 @@ pub struct Writer {
     /// The mark that stands on the disk.
     pub(crate) mark_written: Seq,
     pub(crate) buffer: Vec<u8>,
+    /// Parcels in the last group that wanted a sync.
+    pub(crate) last_group: usize,
     pub(crate) waits: Waits,
     /// Held while the log is open, so that no other process opens it.
     pub(crate) _lock: Arc<dyn File>,
@@ -119,6 +122,15 @@ impl Writer {
         Next::Sleep(self.until_due(now))
     }
 
+    /// How long to let more company come before the next group is written. Only when the last groups were small but not
+    /// lone: one who waits for each acknowledgement before the next append is never kept waiting.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        let waiting = self.shared.front.waiting();
+        let small = (2..SMALL_GROUP_PARCELS).contains(&self.last_group) && waiting.bytes < SMALL_GROUP_BYTES;
+        let pause = self.settings.commit_window;
+        (small && waiting.commits > 0 && !waiting.stopping && !pause.is_zero()).then_some(pause)
+    }
+
     fn is_due(&self, waiting: &Waiting, now: Duration) -> bool {
         let riding = waiting.oldest_ride.is_some_and(|since| now >= since + self.settings.ride_window);
         waiting.commits > 0
@@ -149,32 +161,33 @@ impl Writer {
     fn commit(&mut self, now: Duration) {
         let Taken { entries, group } = self.shared.front.take();
         let logged: Vec<&Entry> = entries.iter().filter(|entry| entry.payload.is_some()).collect();
+        self.last_group = logged.len();
         let outcome = if logged.is_empty() { Ok(()) } else { self.write(&logged, now) };
         match outcome {
             Ok(()) => {
-                let hot = entries.iter().map(|entry| Hot {
-                    seq: entry.seq,
-                    logged: entry.payload.is_some(),
-                    parcel: entry.parcel.clone(),
-                });
-                self.shared.ring.publish(hot);
+                self.publish(&entries, |_| true);
                 group.resolve(Ok(()));
                 self.waits.committed_at = now;
             }
             Err(why) => {
                 group.resolve(Err(NotDurable::Disk(why)));
-                let live = entries.iter().filter(|entry| entry.payload.is_none());
-                self.shared.ring.publish(live.map(|entry| Hot {
-                    seq: entry.seq,
-                    logged: false,
-                    parcel: entry.parcel.clone(),
-                }));
+                self.publish(&entries, |entry| entry.payload.is_none());
             }
         }
         self.shared.front.settle();
         self.shared
             .front
             .recycle(entries.into_iter().filter_map(|entry| entry.payload).map(|payload| payload.bytes));
+    }
+
+    /// Shows parcels to followers. One that is not in the log has the place of the durable one before it.
+    fn publish(&self, entries: &[Entry], which: impl Fn(&Entry) -> bool) {
+        let mut last = self.shared.ring.durable();
+        self.shared.ring.publish(entries.iter().filter(|entry| which(entry)).map(|entry| {
+            let logged = entry.payload.is_some();
+            last = if logged { entry.seq } else { last };
+            Hot { seq: last, logged, parcel: entry.parcel.clone() }
+        }));
     }
 
     /// Writes a group and syncs it. After an error nothing of it counts, and the segment is never written again.
@@ -346,17 +359,10 @@ impl Writer {
 
     fn open_segment(&mut self, next: Option<Seq>) -> std::io::Result<Active> {
         let disk = self.shared.disk.clone();
-        let (frames, kept) = match &self.tail {
-            Some(tail) => (self.read_tail(tail)?, tail.keep.0),
-            None => (
-                Vec::new(),
-                self.shared
-                    .segments
-                    .with(|all| all.iter().map(|one| one.last()).max())
-                    .unwrap_or(self.mark)
-                    .max(self.mark),
-            ),
-        };
+        let frames = self.tail.as_ref().map_or(Ok(Vec::new()), |tail| self.read_tail(tail))?;
+        // A relaxed log has served more than what is synced.
+        let served = self.shared.segments.with(|all| all.iter().map(|one| one.last()).max());
+        let kept = served.unwrap_or(self.mark).max(self.mark);
         let id = self.next_id;
         self.next_id = id.saturating_add(1);
         let tag = self.entropy.number() << 32 | u64::from(id);
@@ -371,21 +377,18 @@ impl Writer {
         let frames = retag(&frames, tag, kept);
         let blank: Blank = self.reserves.blank()?;
         let (file, path) = blank.become_segment(disk.as_ref(), &self.dir, &head, &frames)?;
-        let first = if self.tail.is_some() {
-            Seq(kept.0 + 1).max(self.tail.as_ref().map_or(Seq(0), |tail| tail.run.first))
-        } else {
-            head.next
+        let (first, last) = match &self.tail {
+            Some(tail) => (tail.run.first, tail.run.last),
+            None => (head.next, Seq(head.next.0.saturating_sub(1))),
         };
-        let last = if self.tail.is_some() { durable } else { Seq(first.0.saturating_sub(1)) };
         let end = SEGMENT_HEAD_BYTES as u64 + frames.len() as u64;
         let segment = Arc::new(Segment::new(path, id, &head, first, last, end));
-        if let Some(tail) = self.tail.take() {
-            // From here on the copy is what counts; what the old segment has beyond the mark is void.
-            tail.segment.serve(tail.keep.0, tail.keep.1);
-        }
         self.mark = self.mark.max(durable);
         self.mark_written = self.mark;
         self.shared.segments.with(|all| all.push(segment.clone()));
+        if let Some(tail) = self.tail.take() {
+            self.shared.ring.show_disk(tail.run.last);
+        }
         Ok(Active { segment, file, offset: end })
     }
 

@@ -21,20 +21,20 @@ const CURSORS: [CursorId; 2] = [CursorId("one"), CursorId("two")];
 
 /// What a run did, and what it found wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    pub cycles: u64,
-    pub appended: u64,
-    pub acknowledged: u64,
-    pub refused: u64,
-    pub failed: u64,
-    pub damaged: u64,
-    pub trimmed: u64,
-    pub torn_tails: u64,
+pub(crate) struct Report {
+    pub(crate) cycles: u64,
+    pub(crate) appended: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) refused: u64,
+    pub(crate) failed: u64,
+    pub(crate) damaged: u64,
+    pub(crate) trimmed: u64,
+    pub(crate) torn_tails: u64,
     /// The first thing that must not be; the run stops there.
-    pub wrong: Option<String>,
+    pub(crate) wrong: Option<String>,
     /// Stands for every operation on the disk, and every answer of the log.
-    pub trace: Trace,
-    pub answers: u64,
+    pub(crate) trace: Trace,
+    pub(crate) answers: u64,
 }
 
 /// What became of an append.
@@ -74,7 +74,7 @@ struct World {
 }
 
 /// Runs so many crash cycles.
-pub fn run(seed: u64, cycles: u64, sync_lies: bool) -> Report {
+pub(crate) fn run(seed: u64, cycles: u64, sync_lies: bool) -> Report {
     let (_, simulation) = Ground::simulated(seed);
     simulation.disk.set_sync_lies(sync_lies);
     let trace = simulation.disk.trace();
@@ -199,6 +199,11 @@ impl World {
             ..Settings::default()
         };
         let (log, mut writer) = self.open()?;
+        // A disk that refused for a moment is tried again by itself.
+        for _ in 0..4 {
+            self.simulation.clock.advance(Duration::from_millis(250));
+            writer.step();
+        }
         self.check_after_opening(&log)?;
         self.power_out = false;
         let start = log.durable().0;
