@@ -193,6 +193,3 @@ impl Decoder {
 fn not_gzip() -> Problem {
     bad_encoding("the body is not gzip, or is cut off")
 }
-
-#[cfg(test)]
-mod tests;

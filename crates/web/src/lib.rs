@@ -17,6 +17,7 @@ mod compress;
 mod error;
 mod health;
 pub mod line;
+mod live;
 mod middleware;
 mod openapi;
 mod params;
@@ -167,3 +168,6 @@ impl Web {
         &self.0.doors
     }
 }
+
+#[cfg(test)]
+mod tests;

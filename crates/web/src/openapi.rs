@@ -10,7 +10,7 @@ use utoipa::OpenApi;
 
 use crate::answer::{ProblemDocument, json};
 use crate::write::PartialWrite;
-use crate::{Web, admin, health, read, signals, sql, write};
+use crate::{Web, admin, health, live, read, signals, sql, write};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,7 @@ use crate::{Web, admin, health, read, signals, sql, write};
         signals::list,
         signals::edit,
         signals::delete,
+        live::live,
         admin::tokens,
         admin::token_create,
         admin::token_revoke,
@@ -55,6 +56,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/v1/read", get(read::read))
         .route("/api/v1/sql", post(sql::sql))
         .route("/api/v1/signals", get(signals::list).patch(signals::edit).delete(signals::delete))
+        .route("/api/v1/live", get(live::live))
         .route("/api/v1/tokens", get(admin::tokens).post(admin::token_create))
         .route("/api/v1/tokens/{name}", delete(admin::token_revoke))
         .route("/api/v1/tokens/{name}/rotate", post(admin::token_rotate))

@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tidemill_ground::Stop;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
@@ -27,30 +27,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 impl Web {
     /// Serves a TCP listener until `stop`, then drains.
     pub async fn serve_tcp(&self, listener: TcpListener, stop: Stop) {
-        let accept = async || {
-            let (stream, peer) = listener.accept().await?;
-            let local = stream.local_addr()?;
-            // Small answers must not wait for company.
-            stream.set_nodelay(true)?;
-            Ok((stream, Connection::Network { peer, local }))
-        };
-        self.serve(accept, stop).await;
+        self.serve(listener, stop).await;
     }
 
     /// Serves the control socket until `stop`, then drains. Who may connect at all is decided by the socket's folder.
     pub async fn serve_unix(&self, listener: UnixListener, stop: Stop) {
-        let accept = async || {
-            let (stream, _) = listener.accept().await?;
-            let uid = stream.peer_cred()?.uid();
-            Ok((stream, Connection::Control { uid, name: user_name(uid) }))
-        };
-        self.serve(accept, stop).await;
+        self.serve(listener, stop).await;
     }
 
-    async fn serve<S>(&self, accept: impl AsyncFn() -> std::io::Result<(S, Connection)>, stop: Stop)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn serve<L: Accept>(&self, listener: L, stop: Stop) {
         let (sender, mut stopped) = watch::channel(false);
         stop.on_stop(move || {
             let _ = sender.send(true);
@@ -59,7 +44,7 @@ impl Web {
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                accepted = accept() => accepted,
+                accepted = listener.next() => accepted,
                 () = until_stopped(&mut stopped) => break,
             };
             while connections.try_join_next().is_some() {}
@@ -87,6 +72,36 @@ impl Web {
         {
             tracing::warn!(event = "http.drain_cut", connections = connections.len());
         }
+    }
+}
+
+/// Where connections come from.
+trait Accept {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next one, and who is at its other end. Cancel safe.
+    fn next(&self) -> impl Future<Output = std::io::Result<(Self::Stream, Connection)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> std::io::Result<(TcpStream, Connection)> {
+        let (stream, peer) = self.accept().await?;
+        let local = stream.local_addr()?;
+        // Small answers must not wait for company.
+        stream.set_nodelay(true)?;
+        Ok((stream, Connection::Network { peer, local }))
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> std::io::Result<(UnixStream, Connection)> {
+        let (stream, _) = self.accept().await?;
+        let uid = stream.peer_cred()?.uid();
+        Ok((stream, Connection::Control { uid, name: user_name(uid) }))
     }
 }
 

@@ -255,14 +255,10 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let token = self.token();
         self.skip_spaces();
-        match self.peek() {
-            Some(b'\n') => self.end_of_line(),
-            None => {}
-            Some(_) => {
-                let at = self.at;
-                let more = self.token();
-                return Err(self.fault(at, Error::AfterTimestamp(excerpt(more))));
-            }
+        if !matches!(self.peek(), Some(b'\n') | None) {
+            let at = self.at;
+            let more = self.token();
+            return Err(self.fault(at, Error::AfterTimestamp(excerpt(more))));
         }
         if token.is_empty() {
             return Ok(None);
