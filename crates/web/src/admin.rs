@@ -1,0 +1,312 @@
+//! What the API offers beyond samples and signals, so that every command of the command line has its twin: tokens,
+//! rights, the audit log, rereading the configuration, and where a value came from. The binary implements [`Admin`];
+//! here are its words, its addresses, and the check that the caller may.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use tidemill_core::{Boxed, Identity, Pattern, Problem, SignalPath, Verb, codes};
+use utoipa::ToSchema;
+
+use crate::Web;
+use crate::answer::{Answer, json, nothing, with_json};
+use crate::caller::Caller;
+use crate::params::Params;
+use crate::sql::read_json;
+
+/// A token to be made.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenOrder {
+    /// Its name.
+    pub name: String,
+    /// Rights as `verb:pattern`.
+    pub allow: Vec<String>,
+    /// After how many seconds it expires; absent for never.
+    #[serde(default)]
+    pub expires_s: Option<u64>,
+}
+
+/// A token as it is shown, once.
+#[derive(Clone, Deserialize, Serialize, ToSchema)]
+pub struct TokenSecret {
+    /// Its name.
+    pub name: String,
+    /// The token itself. It is not kept and cannot be shown again.
+    pub token: String,
+    /// When it expires, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
+/// What may be told about a token.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct TokenFacts {
+    /// Its name.
+    pub name: String,
+    /// Its rights as `verb:pattern`.
+    pub allow: Vec<String>,
+    /// When it was made, RFC 3339.
+    pub created: String,
+    /// When it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// When it was last used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<String>,
+    /// Whether an older token of this name is still valid beside it, during rotation.
+    #[serde(default)]
+    pub rotating: bool,
+}
+
+/// May they?
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct AccessQuestion {
+    /// The identity: `token:press-line`, or a token's bare name.
+    pub who: String,
+    /// The verb.
+    pub verb: String,
+    /// The path.
+    pub path: String,
+}
+
+/// Whether they may, and why.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct AccessAnswer {
+    /// Yes or no.
+    pub allowed: bool,
+    /// The rule that decided.
+    pub rule: String,
+}
+
+/// A rule of access.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Rule {
+    /// Whose.
+    pub who: String,
+    /// `verb:pattern`.
+    pub right: String,
+    /// Where it is written: a file, a token.
+    pub from: String,
+}
+
+/// Which entries of the audit log.
+#[derive(Clone, Debug, Default)]
+pub struct AuditQuery {
+    /// From this time, included, ns UTC.
+    pub from: Option<i64>,
+    /// To this time, excluded.
+    pub to: Option<i64>,
+    /// At most so many, the newest.
+    pub limit: usize,
+}
+
+/// An entry of the audit log: its columns by name.
+pub type AuditRow = BTreeMap<String, serde_json::Value>;
+
+/// What verifying the audit chain found.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct AuditReport {
+    /// Whether every entry is as it was written.
+    pub intact: bool,
+    /// Entries looked at.
+    pub entries: u64,
+    /// What is wrong, one sentence each.
+    pub problems: Vec<String>,
+}
+
+/// What rereading the configuration did.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Reloaded {
+    /// Whether anything is in force now that was not before.
+    pub changed: bool,
+    /// What changed, one sentence each.
+    pub notes: Vec<String>,
+    /// What needs a restart, one sentence each.
+    pub restart: Vec<String>,
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct WhyAnswer {
+    /// The signal.
+    pub signal: String,
+    /// The facts in the order of the story: label and text.
+    pub facts: Vec<(String, String)>,
+}
+
+/// What the binary does for the control calls. Rights were checked by the caller: administer on everything, except
+/// where a method says otherwise. Each does its own auditing.
+pub trait Admin: Send + Sync {
+    /// Makes a token. The rights must lie within the caller's own.
+    fn token_create<'a>(
+        &'a self,
+        who: &'a Identity,
+        order: TokenOrder,
+    ) -> Boxed<'a, Result<TokenSecret, Problem>>;
+    /// All tokens.
+    fn tokens<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Vec<TokenFacts>, Problem>>;
+    /// Takes a token's rights away at once.
+    fn token_revoke<'a>(&'a self, who: &'a Identity, name: &'a str) -> Boxed<'a, Result<(), Problem>>;
+    /// Makes a second token of that name; the first stays valid for a while.
+    fn token_rotate<'a>(
+        &'a self,
+        who: &'a Identity,
+        name: &'a str,
+    ) -> Boxed<'a, Result<TokenSecret, Problem>>;
+    /// May they, and which rule says so?
+    fn access_why<'a>(
+        &'a self,
+        who: &'a Identity,
+        question: AccessQuestion,
+    ) -> Boxed<'a, Result<AccessAnswer, Problem>>;
+    /// All rules.
+    fn access_list<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Vec<Rule>, Problem>>;
+    /// Entries of the audit log.
+    fn audit_list<'a>(
+        &'a self,
+        who: &'a Identity,
+        query: AuditQuery,
+    ) -> Boxed<'a, Result<Vec<AuditRow>, Problem>>;
+    /// Checks the audit chain.
+    fn audit_verify<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<AuditReport, Problem>>;
+    /// Rereads the configuration, as SIGHUP does.
+    fn reload<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Reloaded, Problem>>;
+    /// Where the value of a signal at a time (now if none) came from. The caller may read the signal.
+    fn why<'a>(
+        &'a self,
+        who: &'a Identity,
+        path: SignalPath,
+        at: Option<i64>,
+    ) -> Boxed<'a, Result<WhyAnswer, Problem>>;
+}
+
+/// The most entries of the audit log in one answer.
+const AUDIT_ENTRIES_MAX: usize = 10_000;
+
+fn administrator(web: &Web, caller: &Caller) -> Result<(), Problem> {
+    let decision =
+        web.doors().authority.decide_all(&caller.identity, Verb::Administer, &Pattern::everything());
+    if decision.allowed {
+        return Ok(());
+    }
+    Err(Problem::new(&codes::FORBIDDEN, format!("this needs administer on everything: {}", decision.rule)))
+}
+
+/// Lists tokens.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "control",
+    responses((status = 200, body = Vec<TokenFacts>), (status = "default", description = "A problem document")))]
+pub(crate) async fn tokens(State(web): State<Web>, caller: Caller) -> Answer {
+    administrator(&web, &caller)?;
+    Ok(json(&web.doors().admin.tokens(&caller.identity).await?))
+}
+
+/// Makes a token; it is shown in this answer and never again.
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "control", request_body = TokenOrder,
+    responses((status = 201, body = TokenSecret), (status = "default", description = "A problem document")))]
+pub(crate) async fn token_create(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
+    administrator(&web, &caller)?;
+    let order = read_json(&web, request).await?;
+    let secret = web.doors().admin.token_create(&caller.identity, order).await?;
+    Ok(with_json(StatusCode::CREATED, &secret))
+}
+
+/// Takes a token's rights away at once.
+#[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "control",
+    params(("name" = String, Path, description = "The token's name")),
+    responses((status = 204, description = "Done"), (status = "default", description = "A problem document")))]
+pub(crate) async fn token_revoke(State(web): State<Web>, caller: Caller, Path(name): Path<String>) -> Answer {
+    administrator(&web, &caller)?;
+    web.doors().admin.token_revoke(&caller.identity, &name).await?;
+    Ok(nothing())
+}
+
+/// Makes a second token of a name; both are valid for a while.
+#[utoipa::path(post, path = "/api/v1/tokens/{name}/rotate", tag = "control",
+    params(("name" = String, Path, description = "The token's name")),
+    responses((status = 201, body = TokenSecret), (status = "default", description = "A problem document")))]
+pub(crate) async fn token_rotate(State(web): State<Web>, caller: Caller, Path(name): Path<String>) -> Answer {
+    administrator(&web, &caller)?;
+    let secret = web.doors().admin.token_rotate(&caller.identity, &name).await?;
+    Ok(with_json(StatusCode::CREATED, &secret))
+}
+
+/// Lists rules, or with `who`, `verb` and `path` says whether someone may, and which rule decides.
+#[utoipa::path(get, path = "/api/v1/access", tag = "control",
+    params(
+        ("who" = Option<String>, Query, description = "The identity"),
+        ("verb" = Option<String>, Query, description = "read, write, command, configure, administer"),
+        ("path" = Option<String>, Query, description = "The path"),
+    ),
+    responses((status = 200, description = "Rules, or {allowed, rule}"), (status = "default", description = "A problem document")))]
+pub(crate) async fn access(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
+    let params = Params::of(request.uri(), &["who", "verb", "path"])?;
+    administrator(&web, &caller)?;
+    let admin = &web.doors().admin;
+    match (params.one("who")?, params.one("verb")?, params.one("path")?) {
+        (None, None, None) => Ok(json(&admin.access_list(&caller.identity).await?)),
+        (Some(who), Some(verb), Some(path)) => {
+            let question =
+                AccessQuestion { who: who.to_owned(), verb: verb.to_owned(), path: path.to_owned() };
+            Ok(json(&admin.access_why(&caller.identity, question).await?))
+        }
+        _ => Err(Problem::new(&codes::BAD_PARAMETER, "give who=, verb= and path=, or none of them").into()),
+    }
+}
+
+/// Lists the newest entries of the audit log.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "control",
+    params(
+        ("from" = Option<String>, Query, description = "From this time, included"),
+        ("to" = Option<String>, Query, description = "To this time, excluded"),
+        ("unit" = Option<String>, Query, description = "What a number in from and to counts"),
+        ("limit" = Option<usize>, Query, description = "At most so many; default 100"),
+    ),
+    responses((status = 200, description = "An array of objects"), (status = "default", description = "A problem document")))]
+pub(crate) async fn audit(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
+    let params = Params::of(request.uri(), &["from", "to", "unit", "limit"])?;
+    administrator(&web, &caller)?;
+    let now = web.doors().clock.wall();
+    let limit = params.number("limit")?.unwrap_or(100usize).min(AUDIT_ENTRIES_MAX);
+    let query = AuditQuery { from: params.time("from", now)?, to: params.time("to", now)?, limit };
+    Ok(json(&web.doors().admin.audit_list(&caller.identity, query).await?))
+}
+
+/// Checks the audit chain.
+#[utoipa::path(post, path = "/api/v1/audit/verify", tag = "control",
+    responses((status = 200, body = AuditReport), (status = "default", description = "A problem document")))]
+pub(crate) async fn audit_verify(State(web): State<Web>, caller: Caller) -> Answer {
+    administrator(&web, &caller)?;
+    Ok(json(&web.doors().admin.audit_verify(&caller.identity).await?))
+}
+
+/// Rereads the configuration.
+#[utoipa::path(post, path = "/api/v1/reload", tag = "control",
+    responses((status = 200, body = Reloaded), (status = "default", description = "A problem document")))]
+pub(crate) async fn reload(State(web): State<Web>, caller: Caller) -> Answer {
+    administrator(&web, &caller)?;
+    Ok(json(&web.doors().admin.reload(&caller.identity).await?))
+}
+
+/// Where a value came from.
+#[utoipa::path(get, path = "/api/v1/why", tag = "control",
+    params(
+        ("signal" = String, Query, description = "Its name"),
+        ("at" = Option<String>, Query, description = "The value at this time; default now"),
+        ("unit" = Option<String>, Query, description = "What a number in at counts"),
+    ),
+    responses((status = 200, body = WhyAnswer), (status = "default", description = "A problem document")))]
+pub(crate) async fn why(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
+    let params = Params::of(request.uri(), &["signal", "at", "unit"])?;
+    let path = params.path("signal")?;
+    let at = params.time("at", web.doors().clock.wall())?;
+    if !web.doors().authority.scope(&caller.identity).allows(&path) {
+        // The same answer as for a name that does not exist: names are not told to those who may not read them.
+        return Err(
+            Problem::new(&codes::NOT_FOUND, format!("there is no signal {path} that you may read")).into()
+        );
+    }
+    Ok(json(&web.doors().admin.why(&caller.identity, path, at).await?))
+}
