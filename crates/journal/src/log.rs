@@ -53,11 +53,10 @@ impl Shared {
         self.cursors.close();
     }
 
-    /// Damage in what is no longer there is no longer damage.
-    pub(crate) fn forget_damage(&self) {
-        let first = self.segments.first().unwrap_or_default();
+    /// Damage in what nobody needs is no longer damage.
+    pub(crate) fn forget_damage(&self, done: Seq) {
         let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
-        damage.retain(|range| range.last >= first);
+        damage.retain(|range| range.last > done);
         self.gauges.damage_ranges.set(damage.len() as i64);
     }
 

@@ -128,7 +128,8 @@ impl Scan {
         }
         let sound = crc32c::crc32c(window.get(payload_at, payload_bytes)?) == head.payload_crc;
         if sound && !repeated {
-            self.keep(head.seq, offset, next);
+            // A torn tail may lack the padding.
+            self.keep(head.seq, offset, next.min(self.len));
         }
         Ok(Some(next))
     }
@@ -179,10 +180,6 @@ impl Scan {
     fn start(&self) -> Option<Seq> {
         let head = self.head?;
         Some(if head.durable > head.kept { after(head.kept) } else { head.next })
-    }
-
-    fn is_suspect(&self) -> bool {
-        self.head.is_none()
     }
 }
 
@@ -274,81 +271,51 @@ impl Belief {
 
     /// Numbers up to the mark that nobody has.
     fn find_damage(&mut self, scans: &[Scan], done: Seq) {
-        let runs: Vec<(usize, Run)> = self
-            .served
-            .iter()
-            .enumerate()
-            .flat_map(|(place, runs)| runs.iter().map(move |run| (place, run.clone())))
-            .collect();
-        let mut expected = match scans.first() {
-            Some(first) => first.start().unwrap_or_else(|| after(done)),
-            None => return,
-        };
-        let mut at: Option<(usize, u64)> = None;
-        for (place, run) in runs {
-            if run.first > expected {
-                self.gap(scans, expected, before(run.first), at, Some((place, run.bytes.start)));
-            }
+        let Some(first) = scans.first() else { return };
+        let mut expected = first.start().unwrap_or_else(|| after(done));
+        let runs: Vec<Run> = self.served.iter().flatten().cloned().collect();
+        for run in runs {
+            self.gap(scans, expected, before(run.first));
             expected = expected.max(after(run.last));
-            at = Some((place, run.bytes.end));
         }
-        if expected <= self.durable {
-            self.gap(scans, expected, self.durable, at, None);
-        }
+        self.gap(scans, expected, self.durable);
     }
 
     /// Tells of a gap, less the numbers that are void, and says in which file it is.
-    fn gap(
-        &mut self,
-        scans: &[Scan],
-        first: Seq,
-        last: Seq,
-        from: Option<(usize, u64)>,
-        to: Option<(usize, u64)>,
-    ) {
+    fn gap(&mut self, scans: &[Scan], first: Seq, last: Seq) {
+        if last < first {
+            return;
+        }
         let mut pieces = vec![(first, last)];
         for head in scans.iter().filter_map(|scan| scan.head) {
             pieces = pieces.into_iter().flat_map(|piece| without(piece, (head.durable, head.next))).collect();
         }
-        let (from_place, from_byte) = from.unwrap_or((0, SEGMENT_HEAD_BYTES as u64));
-        let to_place = to.map_or(scans.len().saturating_sub(1), |(place, _)| place);
         for (first, last) in pieces {
-            let within = scans.get(to_place).and_then(Scan::start).is_some_and(|start| first >= start);
-            let (segment, bytes) = if from_place == to_place || within {
-                let start = if from_place == to_place { from_byte } else { SEGMENT_HEAD_BYTES as u64 };
-                let len = scans.get(to_place).map_or(0, |scan| scan.len);
-                (scans.get(to_place).map(|scan| scan.id), start..to.map_or(len, |(_, byte)| byte))
-            } else {
-                suspect(scans, from_place, to_place, from_byte)
-            };
-            let damaged = Damaged {
-                segment: segment.map(name_of).unwrap_or_default(),
-                from: bytes.start,
-                to: bytes.end.max(bytes.start),
-                first,
-                last,
-            };
-            self.damage.push(damaged);
+            let (id, bytes) = owner(scans, first, last);
+            let (from, to) = (bytes.start, bytes.end.max(bytes.start));
+            self.damage.push(Damaged { segment: name_of(id), from, to, first, last });
         }
     }
 }
 
-/// The file between two places that is most likely the one at fault: one whose head cannot be read, one that is missing,
-/// or the first, which then ends too early.
-fn suspect(scans: &[Scan], from: usize, to: usize, from_byte: u64) -> (Option<u32>, Range<u64>) {
-    let between = scans.get(from..=to).unwrap_or_default();
-    if let Some(scan) = between.iter().find(|scan| scan.is_suspect() && scan.runs.is_empty()) {
-        return (Some(scan.id), 0..scan.len);
+/// The file that these numbers stood in, most likely, and where.
+fn owner(scans: &[Scan], first: Seq, last: Seq) -> (u32, Range<u64>) {
+    let begins = |scan: &Scan| scan.start().is_some_and(|start| start <= first);
+    let place = scans.iter().rposition(begins).unwrap_or(0);
+    let mut behind = scans.get(place..).unwrap_or_default().iter();
+    let Some(mut scan) = behind.next() else { return (0, 0..0) };
+    if let Some(next) = behind.next() {
+        let ends_well = scan.runs.last().is_some_and(|run| run.bytes.end == scan.len && run.last < first);
+        if next.head.is_none() && (ends_well || scan.head.is_none()) {
+            scan = next;
+        } else if ends_well && let Some(missing) = scan.id.checked_add(1).filter(|id| *id < next.id) {
+            return (missing, 0..0);
+        }
     }
-    let missing = between.windows(2).find_map(|pair| match pair {
-        [one, other] => one.id.checked_add(1).filter(|next| *next < other.id),
-        _ => None,
-    });
-    if let Some(id) = missing {
-        return (Some(id), 0..0);
-    }
-    let scan = scans.get(from);
-    (scan.map(|scan| scan.id), from_byte..scan.map_or(from_byte, |scan| scan.len))
+    let from =
+        scan.runs.iter().rfind(|run| run.last < first).map_or(SEGMENT_HEAD_BYTES as u64, |run| run.bytes.end);
+    let to = scan.runs.iter().find(|run| run.first > last).map_or(scan.len, |run| run.bytes.start);
+    (scan.id, from..to)
 }
 
 /// A range of numbers without those above `void.0` and below `void.1`.

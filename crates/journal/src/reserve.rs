@@ -182,7 +182,7 @@ impl Writer {
         if removed {
             // If the names come back after a power cut they are removed again: the cursors are durable.
             let _ = self.shared.disk.sync_dir(&self.dir);
-            self.shared.forget_damage();
+            self.shared.forget_damage(done);
         }
     }
 }
