@@ -161,11 +161,14 @@ impl Bounded {
             _ => CALL_BYTES_MAX,
         };
         let total = match self.rule {
-            Rule::Sum => call.args.iter().map(|argument| sum(&lengths(argument, rows)?)).sum::<Result<u64>>()?,
+            Rule::Sum => {
+                call.args.iter().map(|argument| sum(&lengths(argument, rows)?)).sum::<Result<u64>>()?
+            }
             Rule::Times => product(&lengths_of(argument(0), rows)?, &numbers_of(argument(1), rows)?),
             Rule::Length => sum(&numbers_of(argument(1), rows)?)?.saturating_mul(4),
             Rule::Replace => {
-                let lengths: Vec<u64> = lengths_of(argument(0), rows)?.iter().map(|length| length + 1).collect();
+                let lengths: Vec<u64> =
+                    lengths_of(argument(0), rows)?.iter().map(|length| length + 1).collect();
                 product(&lengths, &lengths_of(argument(2), rows)?).saturating_mul(2)
             }
             Rule::Join => items(argument(0), rows)?.saturating_mul(largest(&lengths_of(argument(1), rows)?)),

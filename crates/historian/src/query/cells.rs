@@ -8,7 +8,9 @@ use arrow::array::{
     TimestampNanosecondArray, UInt64Array,
 };
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampNanosecondType, UInt64Type};
+use arrow::datatypes::{
+    DataType, Field, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampNanosecondType, UInt64Type,
+};
 use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -70,7 +72,9 @@ impl Cells {
                 let kind = DataType::Timestamp(TimeUnit::Nanosecond, zone.clone());
                 let strict = CastOptions { safe: false, ..CastOptions::default() };
                 match cast_with_options(column, &kind, &strict) {
-                    Ok(times) => Cells::Time(times.as_primitive::<TimestampNanosecondType>().clone(), zone.is_some()),
+                    Ok(times) => {
+                        Cells::Time(times.as_primitive::<TimestampNanosecondType>().clone(), zone.is_some())
+                    }
                     // Years that nanoseconds cannot hold.
                     Err(_) => Cells::Other(column.clone()),
                 }
@@ -84,7 +88,9 @@ impl Cells {
     /// Writes the cells one after the other, each between what `around` does before and after it.
     pub(crate) fn writer(&self) -> Result<CellWriter<'_>, ArrowError> {
         Ok(match self {
-            Cells::Nested(column, field) => CellWriter::Nested(make_encoder(field, column.as_ref(), nested_options())?),
+            Cells::Nested(column, field) => {
+                CellWriter::Nested(make_encoder(field, column.as_ref(), nested_options())?)
+            }
             Cells::Other(column) => {
                 CellWriter::Other(ArrayFormatter::try_new(column.as_ref(), &OTHER)?, column)
             }
@@ -124,6 +130,9 @@ impl CellWriter<'_> {
             CellWriter::Other(formatter, column) => {
                 if column.is_null(row) {
                     return CellKind::Null;
+                }
+                if sql_type(column.data_type()) == BYTES {
+                    out.push_str("0x");
                 }
                 append(out, format_args!("{}", formatter.value(row)));
                 CellKind::Text
@@ -208,6 +217,9 @@ pub(crate) fn json_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
+/// SQL's word for bytes.
+const BYTES: &str = "BYTEA";
+
 /// A type in SQL's words.
 pub(crate) fn sql_type(kind: &DataType) -> String {
     let word = match kind {
@@ -224,7 +236,9 @@ pub(crate) fn sql_type(kind: &DataType) -> String {
         DataType::Float16 | DataType::Float32 => "REAL",
         DataType::Float64 => "DOUBLE",
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "TEXT",
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "BYTEA",
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            BYTES
+        }
         DataType::Date32 | DataType::Date64 => "DATE",
         DataType::Time32(_) | DataType::Time64(_) => "TIME",
         DataType::Timestamp(_, _) => "TIMESTAMP",

@@ -4,8 +4,8 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, Float64Array, Int64Array, NullBufferBuilder, RecordBatch, RecordBatchOptions, StringBuilder,
-    StringViewArray, TimestampNanosecondArray, UInt32Array,
+    Array, ArrayRef, Float64Array, Int64Array, NullBufferBuilder, RecordBatch, RecordBatchOptions,
+    StringBuilder, StringViewArray, TimestampNanosecondArray, UInt32Array,
 };
 use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow::compute::take;
@@ -55,12 +55,32 @@ const fn column(
 pub(crate) static SAMPLE_COLUMNS: [SampleColumn; 9] = [
     column("signal", false, || DataType::Utf8View, "The signal's path"),
     column("time", false, time_type, "The source's time"),
-    column("value", true, || DataType::Float64, "The value as a number: floats, integers, and booleans as 0 and 1; NULL for text and for no value"),
+    column(
+        "value",
+        true,
+        || DataType::Float64,
+        "The value as a number: floats, integers, and booleans as 0 and 1; NULL for text and for no value",
+    ),
     column("integer", true, || DataType::Int64, "The value where it is an integer, with all its digits"),
-    column("text", true, || DataType::Utf8, "The value where it is text or JSON; bytes as 0x…; the digits of an unsigned integer beyond BIGINT"),
+    column(
+        "text",
+        true,
+        || DataType::Utf8,
+        "The value where it is text or JSON; bytes as 0x…; the digits of an unsigned integer beyond BIGINT",
+    ),
     column("quality", false, || DataType::UInt32, "The OPC UA status code; 0 is Good"),
-    column("received", true, time_type, "When the server received it, where that differs from time by more than a second"),
-    column("kind", false, || DataType::Utf8View, "none, float, integer, unsigned, boolean, text, json or bytes"),
+    column(
+        "received",
+        true,
+        time_type,
+        "When the server received it, where that differs from time by more than a second",
+    ),
+    column(
+        "kind",
+        false,
+        || DataType::Utf8View,
+        "none, float, integer, unsigned, boolean, text, json or bytes",
+    ),
     column("source", true, || DataType::Utf8View, "Who wrote it, by name"),
 ];
 

@@ -14,11 +14,13 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SQLOptions;
 use futures_util::StreamExt;
 use tidemill_core::{
-    Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Journal, Problem, ReadQuery, ReadScope, SampleBatch, SqlQuery, TableSpec, codes,
+    Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Identity, Journal, Problem, Publish, ReadQuery,
+    ReadScope, SampleBatch, SqlQuery, TableSpec, codes,
 };
 use tidemill_ground::{Clock, Metrics};
 use tokio::runtime::{Handle, Runtime};
 
+use super::decode::decode;
 use super::errors::{internal, to_problem};
 use super::formats::{PIECE_BYTES, TableEncoder, of_samples, of_table, slices};
 use super::names::Names;
@@ -178,6 +180,20 @@ impl Engine {
         })
     }
 
+    /// Samples of a body; see [`tidemill_core::History::decode`].
+    ///
+    /// # Errors
+    /// `bad-arrow`, `too-large`, what binding a name refuses, or what is wrong with a value, with its row and column.
+    pub fn decode(
+        &self,
+        format: Format,
+        body: Bytes,
+        who: &Identity,
+        bus: &dyn Bus,
+    ) -> Result<Vec<Publish>, Problem> {
+        decode(format, body, who, bus)
+    }
+
     /// SQL as bytes; see [`tidemill_core::History::sql`].
     pub fn sql<'a>(
         &'a self,
@@ -235,7 +251,9 @@ fn retrieve(
     for batch in modes::read(view, inner.bus.as_ref(), scope, names, query) {
         let mut batch = batch?;
         let left = query.limit.map(|limit| limit.saturating_sub(rows));
-        if let Some(left) = left.and_then(|left| usize::try_from(left).ok()).filter(|left| *left < batch.len()) {
+        if let Some(left) =
+            left.and_then(|left| usize::try_from(left).ok()).filter(|left| *left < batch.len())
+        {
             batch = modes::first_rows(&batch, left);
         }
         rows = rows.saturating_add(batch.len() as u64);
@@ -358,7 +376,11 @@ impl Inner {
         vec![("samples", Arc::new(samples)), ("signals", Arc::new(signals))]
     }
 
-    fn functions(&self, scope: &ReadScope, view: &Arc<dyn View>) -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
+    fn functions(
+        &self,
+        scope: &ReadScope,
+        view: &Arc<dyn View>,
+    ) -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
         let read = Read { view: view.clone(), bus: self.bus.clone(), scope: scope.clone() };
         vec![(READ, Arc::new(read))]
     }

@@ -124,7 +124,8 @@ fn schema(error: &SchemaError) -> Problem {
             format!("'{}' is a column of more than one table", plain(&field.name)),
         )
         .hint("Write the table's name and a point before it"),
-        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
             Problem::new(&codes::BAD_SQL, format!("two columns have the name '{}'", plain(name)))
                 .hint("Give one of them another name with AS")
         }
@@ -152,7 +153,12 @@ fn missing(text: &str, tables: &[String]) -> Problem {
         let (_, rest) = text.split_once(start)?;
         rest.split_once('\'').map(|(name, _)| name)
     };
-    if let Some(name) = between("table 'tidemill.").filter(|_| text.contains("not found")) {
+    if let Some(name) = between("able function '").filter(|_| text.contains("not found")) {
+        return Problem::new(&codes::BAD_SQL, format!("there is no table function '{}'", plain(name)))
+            .hint("There are: read, generate_series, range");
+    }
+    if let Some(name) = between("able '").filter(|_| text.contains("not found")) {
+        let name = name.strip_prefix("tidemill.").unwrap_or(name);
         let name = name.strip_prefix("public.").unwrap_or(name);
         let problem = Problem::new(&codes::BAD_SQL, format!("there is no table '{}'", plain(name)));
         return match nearest(name, tables) {
@@ -160,18 +166,39 @@ fn missing(text: &str, tables: &[String]) -> Problem {
             None => problem.hint(format!("There are: {}", tables.join(", "))),
         };
     }
+    if let Some(name) = between("Invalid function '") {
+        let problem = Problem::new(&codes::BAD_SQL, format!("there is no function '{}'", plain(name)));
+        // The planner names the nearest function however far it is.
+        let near = between("Did you mean '").and_then(|near| nearest(name, &[near.to_owned()]).map(|_| near));
+        return match near {
+            Some(near) => problem.hint(format!("Did you mean {}?", plain(near))),
+            None => problem,
+        };
+    }
     Problem::new(&codes::BAD_SQL, plain(text))
 }
 
 /// One line, without the insides' debug forms, of bounded length.
 fn plain(text: &str) -> String {
-    let first = text.split("\n\nbacktrace").next().unwrap_or_default();
+    const PREFIXES: [&str; 8] = [
+        "Error during planning: ",
+        "Execution error: ",
+        "External error: ",
+        "Arrow error: ",
+        "Internal error: ",
+        "Parser error: ",
+        "Cast error: ",
+        "SQL error: ",
+    ];
+    // Where the insides begin to speak of themselves.
+    const ENDS: [&str; 4] =
+        ["\n\nbacktrace", ", errors: ", "This issue was likely caused", "No function matches the given"];
+    let first = ENDS.iter().fold(text, |text, end| text.split(end).next().unwrap_or_default());
     let mut line = first.split_whitespace().collect::<Vec<_>>().join(" ");
-    for prefix in ["Error during planning: ", "Execution error: ", "External error: ", "SQL error: ", "sql parser error: "] {
-        if let Some(rest) = line.strip_prefix(prefix) {
-            line = rest.to_owned();
-        }
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| line.strip_prefix(prefix)) {
+        line = rest.to_owned();
     }
+    line.truncate(line.trim_end_matches(['.', ' ']).len());
     if line.len() > DETAIL_BYTES_MAX {
         let end = (0..=DETAIL_BYTES_MAX).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
         line.truncate(end);
@@ -181,7 +208,7 @@ fn plain(text: &str) -> String {
 }
 
 /// The name that was probably meant.
-fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
     let wanted = wanted.to_lowercase();
     names
         .iter()

@@ -46,9 +46,13 @@ impl Function {
                 "matches(signal, pattern)",
                 "whether the pattern means the path; `+` or `*` is one level, `#` or `**` the rest",
             ),
-            Function::QualityName => ("quality_name(quality)", "the code's name, such as `Bad_NoCommunication`"),
+            Function::QualityName => {
+                ("quality_name(quality)", "the code's name, such as `Bad_NoCommunication`")
+            }
             Function::IsGood => ("is_good(quality)", "whether the value can be used without reservation"),
-            Function::IsUncertain => ("is_uncertain(quality)", "whether the value can be used with reservation"),
+            Function::IsUncertain => {
+                ("is_uncertain(quality)", "whether the value can be used with reservation")
+            }
             Function::IsBad => ("is_bad(quality)", "whether the value must not be used"),
         }
     }
@@ -115,7 +119,11 @@ fn argument(arguments: &[ColumnarValue], number: usize) -> Result<&ColumnarValue
 
 fn strings(argument: &ColumnarValue, rows: usize) -> Result<StringViewArray> {
     let array = cast(&argument.to_array(rows)?, &DataType::Utf8View)?;
-    array.as_any().downcast_ref::<StringViewArray>().cloned().ok_or_else(|| exec_datafusion_err!("expected text"))
+    array
+        .as_any()
+        .downcast_ref::<StringViewArray>()
+        .cloned()
+        .ok_or_else(|| exec_datafusion_err!("expected text"))
 }
 
 fn matches(arguments: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
@@ -151,8 +159,10 @@ fn matches(arguments: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
 
 fn of_quality(function: Function, arguments: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
     let codes = cast(&argument(arguments, 0)?.to_array(rows)?, &DataType::UInt32)?;
-    let codes =
-        codes.as_any().downcast_ref::<UInt32Array>().ok_or_else(|| exec_datafusion_err!("expected a quality"))?;
+    let codes = codes
+        .as_any()
+        .downcast_ref::<UInt32Array>()
+        .ok_or_else(|| exec_datafusion_err!("expected a quality"))?;
     let qualities = codes.iter().map(|code| code.map(Quality));
     let test = |test: fn(Quality) -> bool| -> ArrayRef {
         Arc::new(qualities.clone().map(|quality| quality.map(test)).collect::<BooleanArray>())

@@ -12,6 +12,7 @@
 mod bounds;
 mod cells;
 mod columns;
+mod decode;
 mod engine;
 mod errors;
 mod formats;

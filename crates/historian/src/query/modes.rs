@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidemill_core::{
-    BATCH_ROWS_MAX, BatchBuilder, Bus, Column, Flags, LastValue, Problem, Quality, ReadMode, ReadQuery, ReadScope, SampleBatch,
-    SignalId, SourceId, Stamp, Value, ValueRef, codes,
+    BATCH_ROWS_MAX, BatchBuilder, Bus, Column, Flags, LastValue, Problem, Quality, ReadMode, ReadQuery,
+    ReadScope, SampleBatch, SignalId, SourceId, Stamp, Value, ValueRef, codes,
 };
 
 use super::names::Names;
@@ -98,12 +98,12 @@ pub(crate) type Samples = Box<dyn Iterator<Item = Result<SampleBatch, Problem>> 
 pub(crate) fn check(query: &ReadQuery) -> Result<(), Problem> {
     match query.mode {
         ReadMode::Last => Ok(()),
-        _ if query.from >= query.to => {
-            Err(Problem::new(&codes::BAD_PARAMETER, "'from' is not before 'to'").hint("Swap them, or ask for more time"))
-        }
+        _ if query.from >= query.to => Err(Problem::new(&codes::BAD_PARAMETER, "'from' is not before 'to'")
+            .hint("Swap them, or ask for more time")),
         ReadMode::Points { points } if points == 0 || points > POINTS_MAX => {
             let detail = format!("points={points} is outside 1 to {POINTS_MAX}");
-            Err(Problem::new(&codes::BAD_PARAMETER, detail).hint("Ask for about as many as the chart is wide"))
+            Err(Problem::new(&codes::BAD_PARAMETER, detail)
+                .hint("Ask for about as many as the chart is wide"))
         }
         _ => Ok(()),
     }
@@ -123,7 +123,11 @@ pub(crate) fn read(
         ReadMode::Raw => raw(view, &spec(names, times, NEEDED)),
         ReadMode::Points { points } => {
             let pixels = Pixels::new(query.from, query.to, points);
-            Box::new(Plotted { scan: raw(view, &spec(names, times, NEEDED)), plot: Some(Plot::new(pixels)), ready: Vec::new() })
+            Box::new(Plotted {
+                scan: raw(view, &spec(names, times, NEEDED)),
+                plot: Some(Plot::new(pixels)),
+                ready: Vec::new(),
+            })
         }
         ReadMode::Last => match last(view, bus, scope, names, query.to) {
             Ok(kept) => Box::new(batches(&kept).into_iter().map(Ok)),

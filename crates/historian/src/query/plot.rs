@@ -122,7 +122,10 @@ impl Plot {
         let extremes = [pixel.smallest, pixel.largest].map(|extreme| extreme.map(|(_, place)| place));
         let [smallest, largest] = extremes;
         let mut places: Vec<Place> =
-            [pixel.first, smallest, largest, pixel.last, pixel.gap_begin, pixel.gap_end].into_iter().flatten().collect();
+            [pixel.first, smallest, largest, pixel.last, pixel.gap_begin, pixel.gap_end]
+                .into_iter()
+                .flatten()
+                .collect();
         places.sort_unstable_by_key(|place| place.number);
         places.into_iter().for_each(|place| self.give(place));
         self.gap_before = self.gap.is_some();

@@ -70,12 +70,16 @@ fn is_text(kind: &DataType) -> bool {
 pub(crate) fn times(filter: &Expr, column: &str) -> Option<Times> {
     let is_time = |part: &Expr| is_time(part, column);
     match filter {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => Some(times(left, column)?.and(times(right, column)?)),
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (is_time(left.as_ref()), is_time(right.as_ref())) {
-            (true, false) => compared(*op, instant(right)?),
-            (false, true) => compared(op.swap()?, instant(left)?),
-            _ => None,
-        },
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            Some(times(left, column)?.and(times(right, column)?))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            match (is_time(left.as_ref()), is_time(right.as_ref())) {
+                (true, false) => compared(*op, instant(right)?),
+                (false, true) => compared(op.swap()?, instant(left)?),
+                _ => None,
+            }
+        }
         Expr::Between(Between { expr, negated: false, low, high }) if is_time(expr) => {
             Some(Times { from: instant(low)?, last: instant(high)? })
         }
@@ -99,7 +103,8 @@ fn is_time(part: &Expr, wanted: &str) -> bool {
         Expr::Column(column) => column.name == wanted,
         // Another spelling of UTC is the same instant.
         Expr::Cast(Cast { expr, field }) => {
-            matches!(field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, Some(_))) && is_time(expr, wanted)
+            matches!(field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, Some(_)))
+                && is_time(expr, wanted)
         }
         _ => false,
     }
@@ -152,9 +157,11 @@ fn narrow(session: &dyn Session, scope: &ReadScope, names: Names, filters: Vec<E
     let predicate = session.create_physical_expr(unqualified.data, &DFSchema::try_from(schema.clone())?)?;
     let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(names.paths().clone())])?;
     let kept = predicate.evaluate(&batch)?.into_array(names.len())?;
-    let kept = kept.as_any().downcast_ref::<BooleanArray>().ok_or_else(|| {
-        exec_datafusion_err!("a condition on signal must be true or false")
-    })?.clone();
+    let kept = kept
+        .as_any()
+        .downcast_ref::<BooleanArray>()
+        .ok_or_else(|| exec_datafusion_err!("a condition on signal must be true or false"))?
+        .clone();
     Ok(names.retain(scope, |place| kept.is_valid(place) && kept.value(place)))
 }
 
@@ -162,28 +169,35 @@ fn narrow(session: &dyn Session, scope: &ReadScope, names: Names, filters: Vec<E
 fn candidates(filter: &Expr) -> Option<Vec<Pattern>> {
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
-            let text = if is_signal(left) { text(right)? } else { is_signal(right).then(|| text(left))?? };
+            let text =
+                if is_signal(left) { text(right)? } else { is_signal(right).then(|| text(left))?? };
             Some(exactly(text))
         }
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => candidates(left).or_else(|| candidates(right)),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            candidates(left).or_else(|| candidates(right))
+        }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
             let mut both = candidates(left)?;
             both.extend(candidates(right)?);
             Some(both)
         }
-        Expr::InList(list) if !list.negated && is_signal(&list.expr) => {
-            Some(list.list.iter().map(text).collect::<Option<Vec<_>>>()?.into_iter().flat_map(exactly).collect())
-        }
-        Expr::Like(Like { negated: false, expr, pattern, case_insensitive: false, .. }) if is_signal(expr) => {
+        Expr::InList(list) if !list.negated && is_signal(&list.expr) => Some(
+            list.list.iter().map(text).collect::<Option<Vec<_>>>()?.into_iter().flat_map(exactly).collect(),
+        ),
+        Expr::Like(Like { negated: false, expr, pattern, case_insensitive: false, .. })
+            if is_signal(expr) =>
+        {
             let text = text(pattern)?;
             let sure = text.split(['%', '_', '\\']).next()?;
             let (above, _) = sure.rsplit_once('/')?;
             Some(vec![Pattern::new(&format!("{above}/#")).ok()?])
         }
-        Expr::ScalarFunction(call) if call.name() == super::functions::MATCHES => match call.args.as_slice() {
-            [signal, pattern] if is_signal(signal) => Some(vec![Pattern::new(text(pattern)?).ok()?]),
-            _ => None,
-        },
+        Expr::ScalarFunction(call) if call.name() == super::functions::MATCHES => {
+            match call.args.as_slice() {
+                [signal, pattern] if is_signal(signal) => Some(vec![Pattern::new(text(pattern)?).ok()?]),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

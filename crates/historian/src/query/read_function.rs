@@ -9,12 +9,12 @@ use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use tidemill_core::{Bus, Column, Pattern, ReadMode, ReadQuery, ReadScope, parse_rfc3339};
 
-use super::columns::{EXPORT, SAMPLES, SAMPLE_COLUMNS, Shape};
+use super::columns::{EXPORT, SAMPLE_COLUMNS, SAMPLES, Shape};
 use super::errors::{bad, from_problem};
 use super::modes;
 use super::names::Names;
 use super::relation::{BatchIterator, Open, Partitions, Relation, Request, Table};
-use super::samples::ordering;
+use super::samples::by_signal_and_time;
 use crate::scan::{ScanBatch, View};
 
 /// Its name.
@@ -23,7 +23,10 @@ pub(crate) const READ: &str = "read";
 /// The modes, with what the reference page says of them.
 pub(crate) const MODES: [(&str, &str); 3] = [
     ("raw", "the samples as they are, from `from` (included) to `to` (excluded); the default"),
-    ("points", "at most six a pixel: first, smallest, largest, last, and where a gap begins and ends; `every` is how many pixels there are"),
+    (
+        "points",
+        "at most six a pixel: first, smallest, largest, last, and where a gap begins and ends; `every` is how many pixels there are",
+    ),
     ("last", "of each signal the last sample at or before `to`, whatever its age"),
 ];
 
@@ -64,7 +67,9 @@ fn question(arguments: &[Expr]) -> Result<ReadQuery> {
     let text = |number: usize| arguments.get(number).map(text_of).transpose();
     let pattern = text(0)?.ok_or_else(usage)?;
     let pattern = Pattern::new(&pattern).map_err(|error| from_problem(error.into()))?;
-    let time = |number: usize, otherwise: i64| arguments.get(number).map_or(Ok(otherwise), |part| time_of(part, otherwise));
+    let time = |number: usize, otherwise: i64| {
+        arguments.get(number).map_or(Ok(otherwise), |part| time_of(part, otherwise))
+    };
     let (from, to) = (time(1, i64::MIN)?, time(2, i64::MAX)?);
     let mode = match text(3)?.as_deref() {
         None | Some("raw") => ReadMode::Raw,
@@ -81,13 +86,19 @@ fn question(arguments: &[Expr]) -> Result<ReadQuery> {
 fn literal(part: &Expr) -> Result<&ScalarValue> {
     match part {
         Expr::Literal(value, _) => Ok(value),
-        other => Err(bad(format!("'{other}' is no constant: the arguments of read are worked out before it runs"))),
+        other => {
+            Err(bad(format!("'{other}' is no constant: the arguments of read are worked out before it runs")))
+        }
     }
 }
 
 fn text_of(part: &Expr) -> Result<String> {
     let value = literal(part)?;
-    value.try_as_str().flatten().map(str::to_owned).ok_or_else(|| bad(format!("'{value}' should be text in quotes")))
+    value
+        .try_as_str()
+        .flatten()
+        .map(str::to_owned)
+        .ok_or_else(|| bad(format!("'{value}' should be text in quotes")))
 }
 
 fn time_of(part: &Expr, otherwise: i64) -> Result<i64> {
@@ -100,7 +111,9 @@ fn time_of(part: &Expr, otherwise: i64) -> Result<i64> {
     }
     match value.cast_to(&super::columns::time_type()) {
         Ok(ScalarValue::TimestampNanosecond(Some(at), _)) => Ok(at),
-        _ => Err(bad(format!("'{value}' is no time: write it like '2026-03-01T06:00:00Z', or now() - INTERVAL '1 hour'"))),
+        _ => Err(bad(format!(
+            "'{value}' is no time: write it like '2026-03-01T06:00:00Z', or now() - INTERVAL '1 hour'"
+        ))),
     }
 }
 
@@ -125,7 +138,8 @@ impl Relation for Retrieved {
     fn schema(&self) -> SchemaRef {
         // The columns that an export has: `received` and `source` are of `samples` alone.
         static SCHEMA: std::sync::OnceLock<SchemaRef> = std::sync::OnceLock::new();
-        let fields = || EXPORT.iter().filter_map(|column| SAMPLES.fields().get(*column).cloned()).collect::<Vec<_>>();
+        let fields =
+            || EXPORT.iter().filter_map(|column| SAMPLES.fields().get(*column).cloned()).collect::<Vec<_>>();
         SCHEMA.get_or_init(|| Arc::new(arrow::datatypes::Schema::new(fields()))).clone()
     }
 
@@ -134,8 +148,9 @@ impl Relation for Retrieved {
     }
 
     fn scan(&self, request: Request<'_>) -> Result<Partitions> {
-        let wanted: Vec<usize> = request.wanted.iter().filter_map(|column| EXPORT.get(*column).copied()).collect();
-        let ordering = ordering(&wanted);
+        let wanted: Vec<usize> =
+            request.wanted.iter().filter_map(|column| EXPORT.get(*column).copied()).collect();
+        let ordering = by_signal_and_time(&wanted);
         let (view, bus, scope) = (self.view.clone(), self.bus.clone(), self.scope.clone());
         let (names, query) = (self.names.clone(), self.query.clone());
         let open: Open = Box::new(move || {

@@ -95,8 +95,7 @@ impl TableProvider for Table {
                     Arc::new(Blocking { schema: schema.clone(), open: Arc::new(open) })
                 })
                 .collect();
-            let plan =
-                StreamingTableExec::try_new(schema, streams, None, partitions.ordering, false, limit)?;
+            let plan = StreamingTableExec::try_new(schema, streams, None, partitions.ordering, false, limit)?;
             Ok(Arc::new(plan) as Arc<dyn ExecutionPlan>)
         })
     }

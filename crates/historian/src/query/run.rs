@@ -29,7 +29,8 @@ pub(crate) struct Admission {
 
 impl Admission {
     pub(crate) fn new(metrics: &Metrics, concurrent: usize, waiting_max: usize) -> Admission {
-        let outcome = |name| metrics.counter_with("tidemill_queries", "How queries ended.", &[("outcome", name)]);
+        let outcome =
+            |name| metrics.counter_with("tidemill_queries", "How queries ended.", &[("outcome", name)]);
         Admission {
             places: Arc::new(Semaphore::new(concurrent)),
             waiting: Limit::new(metrics, "queries_waiting", u64::try_from(waiting_max).unwrap_or(u64::MAX)),
@@ -187,7 +188,9 @@ pub(crate) fn panicked(failure: tokio::task::JoinError) -> Problem {
     let what = match failure.try_into_panic() {
         Ok(panic) => match panic.downcast::<String>() {
             Ok(text) => *text,
-            Err(panic) => panic.downcast::<&'static str>().map_or("a panic".to_owned(), |text| (*text).to_owned()),
+            Err(panic) => {
+                panic.downcast::<&'static str>().map_or("a panic".to_owned(), |text| (*text).to_owned())
+            }
         },
         Err(_) => return Problem::new(&codes::STOPPING, "queries are being stopped"),
     };

@@ -44,10 +44,9 @@ impl Relation for Samples {
     }
 
     fn scan(&self, request: Request<'_>) -> Result<Partitions> {
-        let (names, times) =
-            push::select(request.session, self.bus.as_ref(), &self.scope, request.filters)?;
+        let (names, times) = push::select(request.session, self.bus.as_ref(), &self.scope, request.filters)?;
         let names = Arc::new(names);
-        let ordering = ordering(&request.wanted);
+        let ordering = by_signal_and_time(&request.wanted);
         if names.len() == 0 || times.is_empty() {
             let nothing: Open = Box::new(|| Ok(Box::new(std::iter::empty())));
             return Ok(Partitions { open: vec![nothing], ordering });
@@ -85,15 +84,19 @@ pub(crate) fn spec(names: &Names, times: Times, columns: crate::scan::Columns) -
 }
 
 /// Rows come by path, then time, as far as both are among the columns wanted.
-pub(crate) fn ordering(wanted: &[usize]) -> Option<LexOrdering> {
-    let up = SortOptions { descending: false, nulls_first: false };
+pub(crate) fn by_signal_and_time(wanted: &[usize]) -> Option<LexOrdering> {
     let place = |column: usize| wanted.iter().position(|wanted| *wanted == column);
-    let sort = |name: &str, place: usize| {
-        PhysicalSortExpr::new(Arc::new(Column::new(name, place)) as Arc<dyn PhysicalExpr>, up)
-    };
-    let signal = sort("signal", place(SIGNAL)?);
-    let time = place(TIME).map(|place| sort("time", place));
-    LexOrdering::new(std::iter::once(signal).chain(time))
+    ordering(&[("signal", place(SIGNAL)), ("time", place(TIME))])
+}
+
+/// Rows come by these columns, as far as they stand somewhere without a break.
+pub(crate) fn ordering(columns: &[(&str, Option<usize>)]) -> Option<LexOrdering> {
+    let up = SortOptions { descending: false, nulls_first: false };
+    let sorts = columns.iter().map_while(|(name, place)| {
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, (*place)?));
+        Some(PhysicalSortExpr::new(column, up))
+    });
+    LexOrdering::new(sorts)
 }
 
 /// The scans of one table in one plan. The store divides them; each partition takes its own. A partition that is

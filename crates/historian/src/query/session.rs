@@ -87,7 +87,11 @@ pub(crate) fn session(base: &SessionState, given: Given) -> Result<SessionState>
     catalog.register_schema(PUBLIC, Arc::new(public))?;
     catalog.register_schema(SYSTEM, Arc::new(system))?;
     let catalogs = MemoryCatalogProviderList::new();
-    datafusion::catalog::CatalogProviderList::register_catalog(&catalogs, CATALOG.to_owned(), Arc::new(catalog));
+    datafusion::catalog::CatalogProviderList::register_catalog(
+        &catalogs,
+        CATALOG.to_owned(),
+        Arc::new(catalog),
+    );
     let mut state = SessionStateBuilder::new_from_existing(base.clone())
         .with_runtime_env(environment)
         .with_catalog_list(Arc::new(catalogs))

@@ -34,18 +34,34 @@ pub(crate) static COLUMNS: [ColumnSpec; 19] = [
     column("unit", ColumnKind::Text, "The unit as shown, such as °C"),
     column("description", ColumnKind::Text, "A sentence for people"),
     column("tags", ColumnKind::Text, "Further facts by name, as a JSON object"),
-    column("kind", ColumnKind::Text, "What its last value is: none, float, integer, unsigned, boolean, text, json or bytes"),
+    column(
+        "kind",
+        ColumnKind::Text,
+        "What its last value is: none, float, integer, unsigned, boolean, text, json or bytes",
+    ),
     column("source", ColumnKind::Text, "Who wrote last, by name"),
     column("last_time", ColumnKind::Time, "The time of the last sample"),
     column("last_value", ColumnKind::Float, "The last value as a number"),
     column("last_integer", ColumnKind::Int, "The last value where it is an integer, with all its digits"),
-    column("last_text", ColumnKind::Text, "The last value where it is text or JSON; bytes as 0x…"),
-    column("last_quality", ColumnKind::Int, "The OPC UA status code of the last value; Uncertain_LastUsableValue when it is older than stale_after"),
+    column(
+        "last_text",
+        ColumnKind::Text,
+        "The last value where it is text or JSON; bytes as 0x…; the digits of an unsigned integer beyond BIGINT",
+    ),
+    column(
+        "last_quality",
+        ColumnKind::Int,
+        "The OPC UA status code of the last value; Uncertain_LastUsableValue when it is older than stale_after",
+    ),
     column("unit_ucum", ColumnKind::Text, "The unit as a UCUM code, such as Cel"),
     column("number", ColumnKind::Text, "What a bare number written to it becomes: float or integer"),
     column("stepped", ColumnKind::Bool, "Whether a value holds until the next; NULL: by kind"),
     column("owner", ColumnKind::Text, "Who alone may write it"),
-    column("stale_after", ColumnKind::Float, "After how many seconds without a sample the last value is stale; NULL for never"),
+    column(
+        "stale_after",
+        ColumnKind::Float,
+        "After how many seconds without a sample the last value is stale; NULL for never",
+    ),
     column("aliases", ColumnKind::Text, "Its other names, as a JSON array"),
     column("creator", ColumnKind::Text, "Who wrote it first"),
     column("created", ColumnKind::Time, "When it was first seen"),
@@ -80,14 +96,15 @@ impl Relation for Signals {
 
     fn scan(&self, request: Request<'_>) -> Result<Partitions> {
         let (names, _) = push::select(request.session, self.bus.as_ref(), &self.scope, request.filters)?;
-        let ordering = ordering(&request.wanted);
+        let ordering = ordering(&[("signal", request.wanted.iter().position(|column| *column == 0))]);
         let (bus, scope) = (self.bus.clone(), self.scope.clone());
         let (names, wanted) = (Arc::new(names), request.wanted);
         let open: Open = Box::new(move || {
             let (bus, scope, wanted, names) = (bus.clone(), scope.clone(), wanted.clone(), names.clone());
             let starts = (0..names.len()).step_by(BATCH_SIGNALS);
             Ok(Box::new(starts.map(move |start| {
-                let signals: Vec<&Arc<Signal>> = names.signals().iter().skip(start).take(BATCH_SIGNALS).collect();
+                let signals: Vec<&Arc<Signal>> =
+                    names.signals().iter().skip(start).take(BATCH_SIGNALS).collect();
                 batch(bus.as_ref(), &scope, &signals, &wanted)
             })) as BatchIterator)
         });
@@ -95,7 +112,12 @@ impl Relation for Signals {
     }
 }
 
-fn batch(bus: &dyn Bus, scope: &ReadScope, signals: &[&Arc<Signal>], wanted: &[usize]) -> Result<RecordBatch> {
+fn batch(
+    bus: &dyn Bus,
+    scope: &ReadScope,
+    signals: &[&Arc<Signal>],
+    wanted: &[usize],
+) -> Result<RecordBatch> {
     let last = match wanted.iter().any(|column| (LAST_FROM..=LAST_TO).contains(column)) {
         true => last_values(bus, scope, signals),
         false => HashMap::new(),
@@ -160,6 +182,7 @@ fn of_last(bus: &dyn Bus, column: usize, last: &LastValue) -> Value {
         },
         9 => match value {
             ValueRef::Text(_) | ValueRef::Json(_) | ValueRef::Bytes(_) => last.value.clone(),
+            ValueRef::UInt(number) if i64::try_from(number).is_err() => last.value.clone(),
             _ => Value::None,
         },
         _ => Value::Int(i64::from(last.quality.0)),

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Statement as SqlStatement, Value as Literal, VisitMut,
-    VisitorMut,
+    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Statement as SqlStatement, Value as Literal,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
@@ -29,15 +29,20 @@ const DEPTH_MAX: usize = 64;
 pub(crate) fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
     if text.len() > TEXT_BYTES_MAX {
         let detail = format!("the query has {} bytes; at most {TEXT_BYTES_MAX} are allowed", text.len());
-        return Err(from_problem(Problem::new(&codes::BAD_SQL, detail).hint("Say it in fewer words, or with parameters")));
+        return Err(from_problem(
+            Problem::new(&codes::BAD_SQL, detail).hint("Say it in fewer words, or with parameters"),
+        ));
     }
     let dialect = GenericDialect {};
     let tokens = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
         .map_err(|error| DataFusionError::SQL(Box::new(error.into()), None))?;
     if tokens.len() > TOKENS_MAX {
-        let detail = format!("the query has {} words and signs; at most {TOKENS_MAX} are allowed", tokens.len());
-        return Err(from_problem(Problem::new(&codes::BAD_SQL, detail).hint("Ask several questions instead of one")));
+        let detail =
+            format!("the query has {} words and signs; at most {TOKENS_MAX} are allowed", tokens.len());
+        return Err(from_problem(
+            Problem::new(&codes::BAD_SQL, detail).hint("Ask several questions instead of one"),
+        ));
     }
     let mut statements = DFParserBuilder::new(tokens)
         .with_dialect(&dialect)
@@ -46,7 +51,8 @@ pub(crate) fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
         .parse_statements()?;
     let (Some(mut statement), None) = (statements.pop_front(), statements.pop_front()) else {
         return Err(from_problem(
-            Problem::new(&codes::BAD_SQL, "one query is expected, and only one").hint("Send queries one by one"),
+            Problem::new(&codes::BAD_SQL, "one query is expected, and only one")
+                .hint("Send queries one by one"),
         ));
     };
     check(&statement)?;
@@ -58,7 +64,9 @@ pub(crate) fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
 fn check(statement: &Statement) -> Result<()> {
     let refused = |what: &str| {
         let problem = Problem::new(&codes::BAD_SQL, format!("{what} is not allowed: this door only reads"));
-        Err(from_problem(problem.hint("Use SELECT, EXPLAIN, DESCRIBE or SHOW TABLES; values are written by /api/v1/write")))
+        Err(from_problem(
+            problem.hint("Use SELECT, EXPLAIN, DESCRIBE or SHOW TABLES; values are written by /api/v1/write"),
+        ))
     };
     match statement {
         Statement::Statement(inner) => match inner.as_ref() {
@@ -121,7 +129,10 @@ impl Binder<'_> {
             return Err(bad(format!("'{name}' is no parameter: write $1, $2, …")));
         };
         let Some(value) = self.parameters.get(number - 1) else {
-            return Err(bad(format!("the query uses ${number} and {} parameters were given", self.parameters.len())));
+            return Err(bad(format!(
+                "the query uses ${number} and {} parameters were given",
+                self.parameters.len()
+            )));
         };
         Ok(literal(value))
     }

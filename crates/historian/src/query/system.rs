@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
+    ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampNanosecondArray,
 };
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -20,8 +21,8 @@ use super::columns::{SAMPLE_COLUMNS, SAMPLES, UTC, time_type};
 use super::engine::{Declared, Inner};
 use super::errors::from_store;
 use super::push::{self, Times};
-use super::signals;
 use super::relation::{BatchIterator, Open, Partitions, Relation, Request};
+use super::signals;
 use crate::scan::{FileFact, View};
 
 /// What `samples` is.
@@ -244,7 +245,9 @@ fn cut(spec: &TableSpec, scope: &ReadScope, batch: RecordBatch) -> Result<Record
     let Some(paths) = paths else {
         return Ok(batch.slice(0, 0));
     };
-    let may = |path: Option<&str>| path.is_some_and(|path| SignalPath::new(path).is_ok_and(|path| scope.allows(&path)));
+    let may = |path: Option<&str>| {
+        path.is_some_and(|path| SignalPath::new(path).is_ok_and(|path| scope.allows(&path)))
+    };
     let seen: BooleanArray = paths.iter().map(|path| Some(may(path))).collect();
     filter_record_batch(&batch, &seen).map_err(DataFusionError::from)
 }
@@ -296,7 +299,8 @@ fn limits(readings: &[Reading]) -> Vec<Vec<Value>> {
     let mut rows: BTreeMap<String, [Option<f64>; 4]> = BTreeMap::new();
     for reading in readings {
         let part = reading.name.strip_prefix("tidemill_limit_");
-        let Some(place) = PARTS.iter().position(|name| part.is_some_and(|part| part.starts_with(name))) else {
+        let Some(place) = PARTS.iter().position(|name| part.is_some_and(|part| part.starts_with(name)))
+        else {
             continue;
         };
         let Some((_, limit)) = reading.labels.iter().find(|(label, _)| *label == "limit") else { continue };
@@ -340,7 +344,8 @@ fn list_tables(specs: Vec<&'static TableSpec>) -> Rows {
     Arc::new(move || {
         let own = [("samples", SAMPLES_ARE), ("signals", SIGNALS_ARE)];
         let own = own.into_iter().map(|(name, what)| vec![text(name), text(what)]);
-        let system = specs.iter().map(|spec| vec![text(&format!("sys.{}", spec.name)), text(spec.description)]);
+        let system =
+            specs.iter().map(|spec| vec![text(&format!("sys.{}", spec.name)), text(spec.description)]);
         own.chain(system).collect()
     })
 }

@@ -21,7 +21,7 @@ const GROUP_ROWS: usize = 131_072;
 const GROUP_BYTES: usize = 16 << 20;
 
 /// The same rows in types that other programs know.
-pub(crate) fn portable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+fn portable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = batch
         .columns()
         .iter()

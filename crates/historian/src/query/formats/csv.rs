@@ -1,6 +1,6 @@
-//! Tables as CSV (RFC 4180): a header, CRLF-free lines, NULL as nothing and an empty text as `""`.
+//! Tables as CSV (RFC 4180): a header, lines that end in a line feed, NULL as nothing and an empty text as `""`.
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
@@ -30,8 +30,7 @@ impl TableEncoder for Csv {
     fn rows(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         let schema = batch.schema();
         let columns = schema.fields().iter().zip(batch.columns());
-        let cells =
-            columns.map(|(field, column)| Cells::of(field, column)).collect::<Result<Vec<_>, _>>()?;
+        let cells = columns.map(|(field, column)| Cells::of(field, column)).collect::<Result<Vec<_>, _>>()?;
         let mut writers = cells.iter().map(Cells::writer).collect::<Result<Vec<_>, _>>()?;
         let (mut text, mut plain) = (String::new(), String::new());
         for row in 0..batch.num_rows() {

@@ -1,7 +1,7 @@
 //! Tables as JSON: one object with columns and rows, or one object a line. NaN and the infinities are strings, as in
 //! JavaScript's spelling, because JSON has no numbers for them.
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 

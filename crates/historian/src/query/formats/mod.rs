@@ -6,13 +6,12 @@ mod csv;
 mod json;
 mod samples;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use tidemill_core::Format;
 
-pub(crate) use binary::portable;
-pub(crate) use samples::{SampleEncoder, of_samples};
+pub(crate) use samples::of_samples;
 
 /// A piece is handed over when it has grown to this.
 pub(crate) const PIECE_BYTES: usize = 256 << 10;

@@ -80,7 +80,14 @@ impl Plant {
         self.put_with(path, time, value, Quality::GOOD, None);
     }
 
-    pub(crate) fn put_with(&self, path: &str, time: i64, value: Value, quality: Quality, received: Option<i64>) {
+    pub(crate) fn put_with(
+        &self,
+        path: &str,
+        time: i64,
+        value: Value,
+        quality: Quality,
+        received: Option<i64>,
+    ) {
         let signal = self.id(path);
         let mut state = self.state.lock().unwrap();
         let stored = Stored { signal, time, value, quality, received, source: SourceId(1) };
@@ -155,7 +162,8 @@ impl Drop for Open {
 impl View for Snapshot {
     fn scan(&self, spec: &ScanSpec, partitions: usize) -> Vec<Scan> {
         assert!(!self.panics, "the store was told to panic");
-        let wanted: Vec<SignalId> = spec.signals.as_ref().map_or_else(|| self.order.clone(), |ids| ids.to_vec());
+        let wanted: Vec<SignalId> =
+            spec.signals.as_ref().map_or_else(|| self.order.clone(), |ids| ids.to_vec());
         let batch_rows = if self.batch_rows == 0 { spec.batch_rows } else { self.batch_rows };
         let parts = wanted.chunks(wanted.len().div_ceil(partitions).max(1));
         let scan = |ids: &[SignalId]| -> Scan {
@@ -163,7 +171,10 @@ impl View for Snapshot {
             let open = Open(self.scanning.clone());
             let mut rows = Vec::new();
             for id in ids {
-                let mine = self.samples.iter().filter(|s| s.signal == *id && (spec.from..=spec.last).contains(&s.time));
+                let mine = self
+                    .samples
+                    .iter()
+                    .filter(|s| s.signal == *id && (spec.from..=spec.last).contains(&s.time));
                 let start = rows.len();
                 rows.extend(mine.cloned());
                 rows[start..].sort_by_key(|stored: &Stored| stored.time);
@@ -189,7 +200,14 @@ impl View for Snapshot {
     }
 
     fn files(&self) -> Vec<FileFact> {
-        vec![FileFact { name: "2026-01-01.parquet".into(), bytes: 4096, rows: 7, from: T0, last: T0 + SECOND, level: "day" }]
+        vec![FileFact {
+            name: "2026-01-01.parquet".into(),
+            bytes: 4096,
+            rows: 7,
+            from: T0,
+            last: T0 + SECOND,
+            level: "day",
+        }]
     }
 }
 
@@ -247,7 +265,13 @@ impl Bus for Plant {
         self.put_all(stored);
         Ok(Commit::ready(Seq(0)))
     }
-    fn subscribe(&self, _: &ReadScope, _: &[Pattern], _: LagPolicy, _: Start) -> Result<Box<dyn Feed>, Problem> {
+    fn subscribe(
+        &self,
+        _: &ReadScope,
+        _: &[Pattern],
+        _: LagPolicy,
+        _: Start,
+    ) -> Result<Box<dyn Feed>, Problem> {
         Err(Problem::new(&codes::INTERNAL, "not part of this plant"))
     }
     fn last(&self, scope: &ReadScope, ids: &[SignalId], out: &mut Vec<LastValue>) {
@@ -357,7 +381,13 @@ pub(crate) async fn collect(mut chunks: Box<dyn Chunks>) -> Result<Vec<u8>, Prob
     Ok(all)
 }
 
-pub(crate) fn sql_bytes(engine: &Engine, scope: &ReadScope, text: &str, parameters: Vec<Value>, format: Format) -> Result<Vec<u8>, Problem> {
+pub(crate) fn sql_bytes(
+    engine: &Engine,
+    scope: &ReadScope,
+    text: &str,
+    parameters: Vec<Value>,
+    format: Format,
+) -> Result<Vec<u8>, Problem> {
     let query = SqlQuery { text: text.into(), parameters };
     wait(async { collect(engine.sql(scope, query, format, BUDGET).await?).await })
 }

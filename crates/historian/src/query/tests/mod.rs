@@ -1,4 +1,5 @@
 //! What a user sees of queries, over a plant in memory.
 
 mod fake;
+mod scope;
 mod sql;

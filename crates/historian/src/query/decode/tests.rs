@@ -1,0 +1,1 @@
+//! Bodies that are fine, wrong, and hostile.
