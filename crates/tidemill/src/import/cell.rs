@@ -71,7 +71,8 @@ fn regular(text: &str, decimal: Decimal) -> Option<String> {
     let negative = text.starts_with(['-', '\u{2212}']);
     let exponent_at = body.find(['e', 'E']).unwrap_or(body.len());
     let (mantissa, exponent) = body.split_at(exponent_at);
-    let (whole, fraction) = mantissa.split_once(point).map_or((mantissa, None), |(whole, rest)| (whole, Some(rest)));
+    let (whole, fraction) =
+        mantissa.split_once(point).map_or((mantissa, None), |(whole, rest)| (whole, Some(rest)));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if fraction.is_some_and(|fraction| !digits(fraction)) || !is_exponent(exponent) {
         return None;

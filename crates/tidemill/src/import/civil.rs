@@ -209,21 +209,25 @@ fn time_of_day(at: &mut Cursor<'_>) -> Option<i64> {
     if !packed {
         (at.skip(':') || at.skip('h')).then_some(())?;
     }
-    let two = |at: &mut Cursor<'_>| Some(at.digits(2)).filter(|digits| digits.len() == 2)?.parse::<i64>().ok();
+    let two =
+        |at: &mut Cursor<'_>| Some(at.digits(2)).filter(|digits| digits.len() == 2)?.parse::<i64>().ok();
     let minute = two(at)?;
     let seconds = if packed { at.run_of_digits() >= 2 } else { at.skip(':') };
     let mut nanos = 0;
     let mut second = 0;
     if seconds {
         second = two(at)?;
-        let fraction = at.text.starts_with(['.', ',', ':']) && at.text.get(1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let fraction = at.text.starts_with(['.', ',', ':'])
+            && at.text.get(1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         if fraction {
             let mark = at.text.chars().next();
             at.text = at.text.get(1..).unwrap_or_default();
             let digits = at.digits(32);
             // `12:00:00:250` means milliseconds, and a `:` before another count of digits something unknown.
             (mark != Some(':') || digits.len() == 3).then_some(())?;
-            nanos = (0..9).fold(0, |sum, place| sum * 10 + digits.as_bytes().get(place).map_or(0, |digit| i64::from(digit - b'0')));
+            nanos = (0..9).fold(0, |sum, place| {
+                sum * 10 + digits.as_bytes().get(place).map_or(0, |digit| i64::from(digit - b'0'))
+            });
         }
     }
     let hour = half_of_day(at, hour)?;
@@ -236,8 +240,11 @@ fn time_of_day(at: &mut Cursor<'_>) -> Option<i64> {
 fn half_of_day(at: &mut Cursor<'_>, hour: i64) -> Option<i64> {
     let rest = at.text.trim_start();
     let word: String = rest.chars().take(4).collect::<String>().to_ascii_lowercase();
-    let forms = [("a.m.", Some(false)), ("p.m.", Some(true)), ("uhr", None), ("am", Some(false)), ("pm", Some(true))];
-    let Some((form, half)) = forms.into_iter().find(|(form, _)| word.starts_with(form)) else { return Some(hour) };
+    let forms =
+        [("a.m.", Some(false)), ("p.m.", Some(true)), ("uhr", None), ("am", Some(false)), ("pm", Some(true))];
+    let Some((form, half)) = forms.into_iter().find(|(form, _)| word.starts_with(form)) else {
+        return Some(hour);
+    };
     at.text = rest.get(form.len()..)?;
     match half {
         None => Some(hour),
@@ -247,7 +254,8 @@ fn half_of_day(at: &mut Cursor<'_>, hour: i64) -> Option<i64> {
 }
 
 /// Zone names that mean one offset everywhere, in hours. (CST, IST and others mean several and are not read.)
-const ZONES: &[(&str, i32)] = &[("Z", 0), ("UTC", 0), ("GMT", 0), ("CET", 1), ("CEST", 2), ("MEZ", 1), ("MESZ", 2)];
+const ZONES: &[(&str, i32)] =
+    &[("Z", 0), ("UTC", 0), ("GMT", 0), ("CET", 1), ("CEST", 2), ("MEZ", 1), ("MESZ", 2)];
 
 /// What ends a time: nothing, or an offset. `None`: something else.
 #[allow(clippy::option_option, reason = "no offset is an answer")]
@@ -265,7 +273,13 @@ fn offset(at: &mut Cursor<'_>) -> Option<Option<i32>> {
         }
         return end(at).then_some(Some(hours * 3600));
     }
-    let sign = if at.skip('+') { 1 } else if at.skip('-') || at.skip('\u{2212}') { -1 } else { return None };
+    let sign = if at.skip('+') {
+        1
+    } else if at.skip('-') || at.skip('\u{2212}') {
+        -1
+    } else {
+        return None;
+    };
     let hours: i32 = Some(at.digits(2)).filter(|digits| digits.len() == 2)?.parse().ok()?;
     let marked = at.skip(':');
     let minutes: i32 = match at.digits(2) {

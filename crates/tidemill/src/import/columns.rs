@@ -26,10 +26,10 @@ pub(super) struct Column {
     pub(super) statuses: usize,
     /// Numbers from 64 to 255: only OPC DA's qualities have them.
     pub(super) da_numbers: usize,
-    /// Whole numbers, each one more than the one before.
-    pub(super) counts_up: bool,
     pub(super) orders: Orders,
     pub(super) marks: Marks,
+    /// Numbers from 0 or 1, each one more than the one before.
+    in_step: bool,
     last: Option<f64>,
 }
 
@@ -99,7 +99,8 @@ impl Column {
         let number = self.add_number(line, text);
         self.booleans += usize::from(cell::boolean(text).is_some());
         self.absent += usize::from(words::absent(text, true).is_some());
-        self.statuses += usize::from(words::status(text).is_some() || number.is_some_and(|n| n.fract() == 0.0));
+        self.statuses +=
+            usize::from(words::status(text).is_some() || number.is_some_and(|n| n.fract() == 0.0));
     }
 
     fn add_time(&mut self, line: u64, text: &str) {
@@ -127,14 +128,19 @@ impl Column {
         self.largest = self.largest.max(number.abs());
         self.da_numbers += usize::from((64.0..256.0).contains(&number));
         let next = self.last.map_or(number == 0.0 || number == 1.0, |last| number == last + 1.0);
-        self.counts_up = next && (self.counts_up || self.last.is_none());
+        self.in_step = next && (self.in_step || self.last.is_none());
         self.last = Some(number);
         Some(number)
     }
 
     /// Whether nearly all cells are such (a bad row must not hide what a column is).
     pub(super) fn mostly(&self, count: usize) -> bool {
-        self.filled > 0 && count * 10 >= self.filled * 9
+        count > 0 && few(self.filled.saturating_sub(count), self.filled)
+    }
+
+    /// Whether it counts the rows.
+    pub(super) fn counts_up(&self) -> bool {
+        self.in_step && self.filled > 1
     }
 
     pub(super) fn is_date_time(&self) -> bool {
@@ -158,6 +164,11 @@ impl Column {
     }
 
     pub(super) fn is_status(&self) -> bool {
-        self.filled > 0 && self.statuses == self.filled
+        self.mostly(self.statuses)
     }
+}
+
+/// Whether so few cells are otherwise that they are faults: one in ten, or one of a handful.
+pub(super) fn few(others: usize, all: usize) -> bool {
+    others * 10 <= all || (others == 1 && all >= 4)
 }

@@ -1,6 +1,6 @@
 //! Samples as the body of `POST /api/v1/write`: one JSON object a line, times as nanoseconds, floats in the shortest
 //! form that reads back to the same bits. What is implied is left out: the kind of a float, a boolean and a text, and
-//! the quality of a good value.
+//! the quality of a good value. A signal's unit goes with its first sample.
 
 use std::io::Write;
 
@@ -16,6 +16,7 @@ pub(crate) const QUERY: &str = "precision=ns";
 
 /// Appends a batch.
 pub(crate) fn encode(batch: &Batch, signals: &[Signal], out: &mut Vec<u8>) {
+    let mut told = vec![false; signals.len()];
     for sample in &batch.samples {
         // An index that the reader gave has its signal.
         let Some(signal) = signals.get(sample.signal as usize) else { continue };
@@ -30,6 +31,14 @@ pub(crate) fn encode(batch: &Batch, signals: &[Signal], out: &mut Vec<u8>) {
             let written = write!(out, "{:08X}", sample.quality.0);
             debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
             out.push(b'"');
+        }
+        // A unit is said once in a body.
+        if let Some(told) =
+            told.get_mut(sample.signal as usize).filter(|told| !**told && !signal.unit.is_empty())
+        {
+            *told = true;
+            out.extend_from_slice(b",\"unit\":");
+            text(&signal.unit, out);
         }
         out.extend_from_slice(b"}\n");
     }
@@ -63,7 +72,8 @@ fn value(value: &Value, out: &mut Vec<u8>) {
             Some("unsigned")
         }
         Value::Json(document) => {
-            text(document, out);
+            // A line feed can only stand between its parts, and must not end the line.
+            out.extend(document.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
             Some("json")
         }
         Value::Bytes(_) => {

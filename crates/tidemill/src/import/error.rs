@@ -10,7 +10,7 @@ pub(crate) enum Error {
     Io(String, std::io::Error),
     #[error("{0} is empty")]
     Empty(String),
-    #[error("{0} is {1}, which is not read as it is")]
+    #[error("{0} is {1}, and cannot be read as it is")]
     Foreign(String, &'static str, &'static str),
     #[error("{0} is neither CSV, line protocol, JSON nor Parquet: its rows have no common number of fields")]
     Unknown(String),
@@ -32,8 +32,17 @@ pub(crate) enum Error {
         "'{text}' in {file} (line {line}, column '{column}') may be {day_first} (day first) or {month_first} (month \
          first), and no row of the file decides it"
     )]
-    DayOrMonth { file: String, line: u64, column: String, text: String, day_first: String, month_first: String },
-    #[error("{file} has dates that can only be day first ('{day_first}') and others that can only be month first ('{month_first}')")]
+    DayOrMonth {
+        file: String,
+        line: u64,
+        column: String,
+        text: String,
+        day_first: String,
+        month_first: String,
+    },
+    #[error(
+        "{file} has dates that can only be day first ('{day_first}') and others that can only be month first ('{month_first}')"
+    )]
     BothOrders { file: String, day_first: String, month_first: String },
     #[error(
         "'{text}' in {file} (line {line}, column '{column}') may be {comma} (decimal comma) or {point} (thousands), \
@@ -49,7 +58,10 @@ pub(crate) enum Error {
 impl Error {
     /// Whether another reading of the same bytes may fare better.
     pub(super) fn is_unrecognised(&self) -> bool {
-        matches!(self, Error::NoTime { .. } | Error::NoValue { .. } | Error::Unknown(_) | Error::HeaderWidth { .. })
+        matches!(
+            self,
+            Error::NoTime { .. } | Error::NoValue { .. } | Error::Unknown(_) | Error::HeaderWidth { .. }
+        )
     }
 
     /// Whether the rest of the file may hold the answer.
@@ -63,10 +75,14 @@ impl Error {
             Error::Empty(_) => "Check that the export was finished",
             Error::Foreign(_, _, hint) | Error::TimeColumn { hint, .. } => hint,
             Error::Unknown(_) => "Export it as CSV with a header, separated by ',' or ';'",
-            Error::NoTime { .. } => "Name the column with --time COLUMN; a file without times cannot be imported",
+            Error::NoTime { .. } => {
+                "Name the column with --time COLUMN; a file without times cannot be imported"
+            }
             Error::NoColumn { .. } => "Name a column as the header spells it, or by its number from 1",
             Error::NoValue { .. } => "Name the column with --value COLUMN",
-            Error::ManyValues { .. } => "Name one with --value COLUMN, or give --prefix PATH to import them all",
+            Error::ManyValues { .. } => {
+                "Name one with --value COLUMN, or give --prefix PATH to import them all"
+            }
             Error::Named(_) => "Use --prefix PATH to put something before the names",
             Error::HeaderWidth { .. } => "Mend the header so that each column has one name",
             Error::DayOrMonth { .. } => "Say which with --time-format dmy or --time-format mdy",
@@ -88,10 +104,6 @@ impl From<Error> for Problem {
             Error::Io(_, cause) if cause.kind() == std::io::ErrorKind::NotFound => &codes::NOT_FOUND,
             _ => &codes::BAD_IMPORT,
         };
-        let problem = Problem::new(code, error.to_string()).hint(error.hint());
-        match &error {
-            Error::DayOrMonth { line, .. } | Error::DecimalMark { line, .. } => problem.at(*line, 1),
-            _ => problem,
-        }
+        Problem::new(code, error.to_string()).hint(error.hint())
     }
 }

@@ -8,12 +8,12 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use tidemill_core::SignalPath;
 
-use super::layout::Look;
-use super::lines::{Line, Lines, RECORD_BYTES_MAX};
-use super::records::Record;
 use super::error::Error;
+use super::layout::{Look, StatusNumbers};
+use super::lines::{Line, Lines, RECORD_BYTES_MAX};
 use super::names;
 use super::plan::Options;
+use super::records::Record;
 use super::sheet::Sheet;
 use super::time::TimeForm;
 use super::words::{self, Meaning};
@@ -47,7 +47,7 @@ pub(super) enum JsonShape {
         quality: Option<String>,
         kind: Option<String>,
         unit: Option<String>,
-        opc_da: bool,
+        numbers: StatusNumbers,
     },
     Wide {
         prefix: SignalPath,
@@ -103,7 +103,8 @@ pub(super) fn members(text: &str) -> Result<Vec<Member>, String> {
 }
 
 fn walk(text: &str, path: &mut Vec<String>, out: &mut Vec<Member>) -> Result<(), String> {
-    let object: Object<'_> = serde_json::from_str(text).map_err(|error| format!("it is no JSON object: {error}"))?;
+    let object: Object<'_> =
+        serde_json::from_str(text).map_err(|error| format!("it is no JSON object: {error}"))?;
     for (name, raw) in object.0 {
         if out.len() >= MEMBERS_MAX {
             return Err(format!("the object has more than {MEMBERS_MAX} members"));
@@ -169,7 +170,7 @@ pub(super) fn plan(file: &str, objects: &[Vec<Member>], options: &Options) -> Re
             quality: opt(narrow.quality),
             kind: opt(narrow.kind),
             unit: opt(narrow.unit),
-            opc_da: look.opc_da,
+            numbers: look.numbers,
         },
         None => {
             let aside = look.left_out.into_iter().map(name).chain(time_of_day.clone()).collect();
@@ -213,7 +214,9 @@ fn wide(
             let columns = many.len();
             return Err(Error::ManyValues { file: file.to_owned(), columns, names: many.join(", ") });
         }
-        (None, [name]) if words::meaning(name) == Some(Meaning::Value) => Some((name.clone(), prefix.clone())),
+        (None, [name]) if words::meaning(name) == Some(Meaning::Value) => {
+            Some((name.clone(), prefix.clone()))
+        }
         (None, [name]) if options.value.is_some() => {
             let path = names::narrow(Some(&prefix), name).map_err(Error::Path)?;
             Some((name.clone(), path))
@@ -241,7 +244,15 @@ fn sheet(objects: &[Vec<Member>]) -> Sheet {
         Record::from_fields(index as u64 + 1, fields)
     };
     let rows = objects.iter().enumerate().map(row).collect();
-    Sheet { separator: ',', header_line: Some((0, String::new())), units: None, rows, skip_lines: 0, preamble: 0, header }
+    Sheet {
+        separator: ',',
+        header_line: Some((0, String::new())),
+        units: None,
+        rows,
+        skip_lines: 0,
+        preamble: 0,
+        header,
+    }
 }
 
 /// The objects of the head, as many as are looked at. The last one may be cut.
@@ -309,7 +320,7 @@ impl Elements {
                 // A remark that a list of rejects left, or a stray text: up to the end of the line.
                 Some(b'\n') if !stray.is_empty() => {
                     let text = String::from_utf8_lossy(&stray).into_owned();
-                    return Ok(Some(Line { number: line, text, fault: None }));
+                    return Ok(Some(Line { number: line, text, ..Line::default() }));
                 }
                 Some(b'[' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n') if stray.is_empty() => {}
                 Some(byte) if stray.len() < RECORD_BYTES_MAX => stray.push(byte),
@@ -317,7 +328,7 @@ impl Elements {
             }
             if self.ended && !stray.is_empty() {
                 let text = String::from_utf8_lossy(&stray).into_owned();
-                return Ok(Some(Line { number: line, text, fault: None }));
+                return Ok(Some(Line { number: line, text, ..Line::default() }));
             }
         }
     }
@@ -330,7 +341,11 @@ impl Elements {
                 self.ended = true;
                 break;
             };
-            if bytes.len() < RECORD_BYTES_MAX { bytes.push(byte) } else { too_long = true }
+            if bytes.len() < RECORD_BYTES_MAX {
+                bytes.push(byte)
+            } else {
+                too_long = true
+            }
             match byte {
                 _ if escaped => escaped = false,
                 b'\\' if quoted => escaped = true,
@@ -345,10 +360,15 @@ impl Elements {
         }
         let fault = too_long.then_some(super::lines::LineFault::TooLong);
         Ok(match String::from_utf8(bytes) {
-            Ok(text) => Line { number, text, fault },
+            Ok(text) => Line { number, text, fault, ..Line::default() },
             Err(error) => {
                 let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                Line { number, text, fault: fault.or(Some(super::lines::LineFault::NotUtf8)) }
+                Line {
+                    number,
+                    text,
+                    fault: fault.or(Some(super::lines::LineFault::NotUtf8)),
+                    ..Line::default()
+                }
             }
         })
     }

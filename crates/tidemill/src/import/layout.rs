@@ -6,7 +6,7 @@ use tidemill_core::SignalPath;
 
 use super::cell::{self, CellKind, Decimal};
 use super::civil::{self, DayOrder};
-use super::columns::{Column, Orders};
+use super::columns::{Column, Orders, few};
 use super::error::Error;
 use super::names;
 use super::plan::Options;
@@ -30,11 +30,22 @@ pub(super) struct Layout {
     pub(super) shape: Shape,
     /// Fields that a row has at least.
     pub(super) fields_min: usize,
-    /// Numbers in quality columns are OPC DA's; else 0 is good.
-    pub(super) opc_da: bool,
+    /// What numbers in its quality columns mean.
+    pub(super) numbers: StatusNumbers,
     /// Of the wide form; the narrow form finds its own.
     pub(super) signals: Vec<Signal>,
     pub(super) notes: Vec<String>,
+}
+
+/// What the numbers of a quality column mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StatusNumbers {
+    /// OPC DA: 0 bad, 64 uncertain, 192 good.
+    OpcDa,
+    /// PI and OPC UA: 0 good, others not.
+    Status,
+    /// WinCC: 1 valid, 0 not.
+    Validity,
 }
 
 /// Wide: one column a signal. Narrow: one row a sample.
@@ -73,7 +84,7 @@ pub(super) struct Members {
     pub(super) zone: TimeZone,
     pub(super) narrow: Option<Narrow>,
     pub(super) left_out: Vec<usize>,
-    pub(super) opc_da: bool,
+    pub(super) numbers: StatusNumbers,
 }
 
 /// Looks at a sampled table.
@@ -107,7 +118,8 @@ impl<'a> Look<'a> {
         let (time, time_of_day) = self.time_columns()?;
         let form = self.time_form(time)?;
         let zone = self.zone(time, time_of_day);
-        let mut rest: Vec<usize> = (0..self.sheet.width()).filter(|at| *at != time && Some(*at) != time_of_day).collect();
+        let mut rest: Vec<usize> =
+            (0..self.sheet.width()).filter(|at| *at != time && Some(*at) != time_of_day).collect();
         self.leave_out(&mut rest);
         let (shape, signals) = match self.narrow(&rest)? {
             Some(narrow) => (Shape::Narrow(narrow), Vec::new()),
@@ -118,7 +130,7 @@ impl<'a> Look<'a> {
             Shape::Narrow(narrow) => vec![narrow.signal, narrow.value],
         };
         let most = used.into_iter().chain([time]).chain(time_of_day).max().unwrap_or_default();
-        let opc_da = self.opc_da(&shape);
+        let numbers = self.numbers(&shape);
         Ok(Layout {
             separator: self.sheet.separator,
             headers: self.sheet.header.clone(),
@@ -130,7 +142,7 @@ impl<'a> Look<'a> {
             zone,
             shape,
             fields_min: most + 1,
-            opc_da,
+            numbers,
             signals,
             notes: self.notes,
         })
@@ -147,8 +159,9 @@ impl<'a> Look<'a> {
         self.leave_out(&mut rest);
         let left_out = all.into_iter().filter(|at| !rest.contains(at)).collect();
         let narrow = self.narrow(&rest)?;
-        let opc_da = narrow.as_ref().is_some_and(|narrow| self.opc_da(&Shape::Narrow(narrow.clone())));
-        Ok(Members { time, time_of_day, form, zone, narrow, left_out, opc_da })
+        let shape = narrow.clone().map_or(Shape::Wide { columns: Vec::new() }, Shape::Narrow);
+        let numbers = self.numbers(&shape);
+        Ok(Members { time, time_of_day, form, zone, narrow, left_out, numbers })
     }
 
     fn column(&self, index: usize) -> &Column {
@@ -172,7 +185,9 @@ impl<'a> Look<'a> {
     fn time_columns(&self) -> Result<(usize, Option<usize>), Error> {
         let all = || 0..self.sheet.width();
         let day_time = |date: usize| {
-            let named = |at: usize| self.means(at, Meaning::Time) && self.column(at).mostly(self.column(at).packed_times);
+            let named = |at: usize| {
+                self.means(at, Meaning::Time) && self.column(at).mostly(self.column(at).packed_times)
+            };
             all().find(|at| *at != date && (self.column(*at).is_day_time() || named(*at)))
         };
         if let Some(wanted) = &self.options.time {
@@ -231,7 +246,11 @@ impl<'a> Look<'a> {
         }
         if !textual {
             let what = "no times that can be read".to_owned();
-            return Err(self.time_problem(at, what, "Name another with --time COLUMN, or its form with --time-format"));
+            return Err(self.time_problem(
+                at,
+                what,
+                "Name another with --time COLUMN, or its form with --time-format",
+            ));
         }
         let order = match told {
             Some(order) => Some(order),
@@ -244,10 +263,18 @@ impl<'a> Look<'a> {
         // Serial numbers of the years 1954 to 2119.
         if (20_000.0..80_000.0).contains(&self.column(at).largest) {
             let what = "numbers that may be Excel's serial dates".to_owned();
-            return self.time_problem(at, what, "Say so with --time-format excel, or format the cells as dates first");
+            return self.time_problem(
+                at,
+                what,
+                "Say so with --time-format excel, or format the cells as dates first",
+            );
         }
-        let what = "numbers too small for times since 1970: elapsed time?".to_owned();
-        self.time_problem(at, what, "A sample needs a date: name another column with --time COLUMN, or say --time-format s")
+        let what = "numbers too small for times since 1970; they may be elapsed time".to_owned();
+        self.time_problem(
+            at,
+            what,
+            "A sample needs a date: name another column with --time COLUMN, or say --time-format s",
+        )
     }
 
     fn time_problem(&self, at: usize, what: String, hint: &'static str) -> Error {
@@ -304,7 +331,9 @@ impl<'a> Look<'a> {
         let mut notes = Vec::new();
         rest.retain(|&at| {
             let (column, header) = (self.column(at), self.sheet.header(at));
-            let counter = matches!(header, "" | "Unnamed: 0" | "index") && self.sheet.header_line.is_some() && column.counts_up;
+            let counter = matches!(header, "" | "Unnamed: 0" | "index")
+                && self.sheet.header_line.is_some()
+                && column.counts_up();
             let nothing = column.filled == 0 && header.is_empty();
             let times = column.is_date_time() || column.is_date();
             let asked = self.options.value.as_deref().is_some_and(|value| self.sheet.find(value) == Some(at));
@@ -327,7 +356,8 @@ impl<'a> Look<'a> {
         let text = |at: &usize| self.column(*at).filled > 0 && !self.column(*at).is_number();
         let first = |meaning| rest.iter().copied().find(|at| self.means(*at, meaning));
         let (signal, value, quality) = if self.sheet.header_line.is_some() {
-            let Some(signal) = rest.iter().copied().find(|at| self.means(*at, Meaning::Signal) && text(at)) else {
+            let Some(signal) = rest.iter().copied().find(|at| self.means(*at, Meaning::Signal) && text(at))
+            else {
                 return Ok(None);
             };
             let value = match &self.options.value {
@@ -337,11 +367,15 @@ impl<'a> Look<'a> {
             let Some(value) = value.filter(|value| *value != signal) else { return Ok(None) };
             (signal, value, first(Meaning::Quality).filter(|at| self.column(*at).is_status()))
         } else {
+            // Without names the columns must leave no doubt: words for a status, or OPC DA's numbers.
+            let sure = |at: &usize| {
+                let column = self.column(*at);
+                column.is_status() && (column.numbers == 0 || column.da_numbers > 0)
+            };
             match rest {
-                [signal, value] if text(signal) && !self.column(*signal).is_status() => (*signal, *value, None),
-                [signal, value, status] if text(signal) && self.column(*status).is_status() => {
-                    (*signal, *value, Some(*status))
-                }
+                _ if self.options.value.is_some() => return Ok(None),
+                [signal, value] if text(signal) && !sure(signal) => (*signal, *value, None),
+                [signal, value, status] if text(signal) && sure(status) => (*signal, *value, Some(*status)),
                 _ => return Ok(None),
             }
         };
@@ -353,14 +387,16 @@ impl<'a> Look<'a> {
         for at in rest.iter().filter(|at| !used.contains(&Some(**at))) {
             self.notes.push(format!("{} is left out", self.sheet.shown(*at)));
         }
-        let prefix = self.options.prefix.as_deref().map(|prefix| names::stated("--prefix", prefix)).transpose()?;
+        let prefix =
+            self.options.prefix.as_deref().map(|prefix| names::stated("--prefix", prefix)).transpose()?;
         let decimal = if kind.is_some() { Decimal::Point } else { self.decimal(value, &[value])? };
         Ok(Some(Narrow { prefix, signal, value, quality, kind, unit, cell: CellKind::Any(decimal) }))
     }
 
     /// The wide form: what is neither time nor quality is a signal.
     fn wide(&mut self, rest: Vec<usize>) -> Result<(Shape, Vec<Signal>), Error> {
-        let (status, mut values): (Vec<usize>, Vec<usize>) = rest.into_iter().partition(|at| self.is_quality(*at));
+        let (status, mut values): (Vec<usize>, Vec<usize>) =
+            rest.into_iter().partition(|at| self.is_quality(*at));
         if let Some(wanted) = &self.options.value {
             let at = self.wanted(wanted)?;
             values = vec![at];
@@ -368,7 +404,8 @@ impl<'a> Look<'a> {
         if values.is_empty() {
             return Err(Error::NoValue { file: self.file.to_owned() });
         }
-        let named: Vec<(usize, String)> = values.iter().map(|at| (*at, self.sheet.header(*at).to_owned())).collect();
+        let named: Vec<(usize, String)> =
+            values.iter().map(|at| (*at, self.sheet.header(*at).to_owned())).collect();
         let distinct = names::distinct(&named);
         let paths = self.paths(&named, &distinct)?;
         let mut columns = Vec::new();
@@ -383,7 +420,11 @@ impl<'a> Look<'a> {
         Ok((Shape::Wide { columns }, signals))
     }
 
-    fn paths(&self, named: &[(usize, String)], distinct: &[(String, String)]) -> Result<Vec<SignalPath>, Error> {
+    fn paths(
+        &self,
+        named: &[(usize, String)],
+        distinct: &[(String, String)],
+    ) -> Result<Vec<SignalPath>, Error> {
         if let Some(signal) = &self.options.signal {
             if let [_] = named {
                 return Ok(vec![names::stated("--signal", signal)?]);
@@ -402,7 +443,8 @@ impl<'a> Look<'a> {
             return Ok(vec![prefix]);
         }
         let below = |(name, _): &(String, String)| {
-            names::below(&prefix, name).map_err(|why| Error::Path(format!("the column '{name}' of {}: {why}", self.file)))
+            names::below(&prefix, name)
+                .map_err(|why| Error::Path(format!("the column '{name}' of {}: {why}", self.file)))
         };
         distinct.iter().map(below).collect()
     }
@@ -419,7 +461,8 @@ impl<'a> Look<'a> {
         let header = self.sheet.header(value);
         let (name, _) = names::name_and_unit(header);
         let base = |at: &usize| words::quality_of(self.sheet.header(*at));
-        let by_name = status.iter().copied().find(|at| base(at).is_some_and(|base| base == name || base == header));
+        let by_name =
+            status.iter().copied().find(|at| base(at).is_some_and(|base| base == name || base == header));
         let bare: Vec<usize> = status.iter().copied().filter(|at| base(at).is_none()).collect();
         let beside = || {
             let next = values.iter().copied().filter(|at| *at > value).min().unwrap_or(usize::MAX);
@@ -434,8 +477,12 @@ impl<'a> Look<'a> {
     fn kind(&self, at: usize, values: &[usize]) -> Result<CellKind, Error> {
         let column = self.column(at);
         let present = column.filled.saturating_sub(column.absent);
-        if column.numbers > 0 && column.numbers * 2 >= present {
+        if column.numbers > 0 && few(present.saturating_sub(column.numbers), present) {
             return Ok(CellKind::Float(self.decimal(at, values)?));
+        }
+        // Numbers with words among them, such as the states of a device that is off: each cell is what it is.
+        if column.numbers * 2 >= present && column.numbers > 0 {
+            return Ok(CellKind::Any(self.decimal(at, values)?));
         }
         if column.booleans > 0 && column.booleans == present {
             return Ok(CellKind::Bool);
@@ -472,16 +519,23 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Whether numbers in quality columns are OPC DA's. A column called quality has them; in one called status a 0 is
-    /// good, as in PI and OPC UA, unless it also has numbers that only OPC DA knows.
-    fn opc_da(&self, shape: &Shape) -> bool {
-        let of = |at: usize| {
-            let header = self.sheet.header(at).to_lowercase();
-            self.column(at).da_numbers > 0 || header.contains("quali") || header.contains("opc")
+    /// What the numbers of the quality columns mean. A column called quality has OPC DA's; in one called status a 0 is
+    /// good, unless it also has numbers that only OPC DA knows.
+    fn numbers(&self, shape: &Shape) -> StatusNumbers {
+        let columns: Vec<usize> = match shape {
+            Shape::Wide { columns } => columns.iter().filter_map(|wide| wide.quality).collect(),
+            Shape::Narrow(narrow) => narrow.quality.into_iter().collect(),
         };
-        match shape {
-            Shape::Wide { columns } => columns.iter().filter_map(|wide| wide.quality).any(of),
-            Shape::Narrow(narrow) => narrow.quality.is_some_and(of),
+        let header = |at: &usize| self.sheet.header(*at).to_lowercase();
+        let opc_da = |at: &usize| {
+            self.column(*at).da_numbers > 0 || ["quali", "opc"].iter().any(|word| header(at).contains(word))
+        };
+        let validity =
+            |at: &usize| ["valid", "gültig", "gueltig"].iter().any(|word| header(at).contains(word));
+        match () {
+            () if columns.iter().any(opc_da) => StatusNumbers::OpcDa,
+            () if columns.iter().any(validity) => StatusNumbers::Validity,
+            () => StatusNumbers::Status,
         }
     }
 }

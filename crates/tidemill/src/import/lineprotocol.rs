@@ -63,7 +63,11 @@ fn is_field(text: &str) -> bool {
     let (key, value) = (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default());
     let string = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
     let number = || value.strip_suffix(['i', 'u']).unwrap_or(value).parse::<f64>().is_ok();
-    let boolean = || matches!(value, "t" | "T" | "f" | "F") || value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false");
+    let boolean = || {
+        matches!(value, "t" | "T" | "f" | "F")
+            || value.eq_ignore_ascii_case("true")
+            || value.eq_ignore_ascii_case("false")
+    };
     !key.is_empty() && (string || number() || boolean())
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Line {
     /// From 1.
     pub(super) number: u64,
     pub(super) text: String,
+    /// Whether a carriage return stood before the line's end.
+    pub(super) carriage: bool,
     pub(super) fault: Option<LineFault>,
 }
 
@@ -73,6 +75,7 @@ impl Lines {
             line.fault = Some(LineFault::TooLong);
             bytes = bytes.get(..REJECT_BYTES_MAX).unwrap_or(bytes);
         }
+        line.carriage = bytes.ends_with(b"\r");
         bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         match std::str::from_utf8(bytes) {
             Ok(text) => {

@@ -30,6 +30,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cell::Decimal;
 pub(crate) use encode::{CONTENT_TYPE, QUERY, encode};
 pub(crate) use error::Error;
 pub(crate) use plan::{Format, Options, Plan};
@@ -42,7 +43,8 @@ pub(crate) use time::TimeFormat;
 pub(crate) fn exercise(bytes: &[u8]) -> (usize, usize) {
     let options = Options { prefix: Some("fuzz".to_owned()), ..Options::new(jiff::tz::TimeZone::UTC) };
     let owned = bytes.to_vec();
-    let opened = open(Box::new(move || Ok(Box::new(std::io::Cursor::new(owned.clone())))), "fuzz.csv", &options);
+    let opened =
+        open(Box::new(move || Ok(Box::new(std::io::Cursor::new(owned.clone())))), "fuzz.csv", &options);
     let Ok(mut reader) = opened else { return (0, 0) };
     let (mut samples, mut rejects) = (0, 0);
     let mut body = Vec::new();

@@ -11,7 +11,8 @@ use super::words;
 pub(super) fn name_and_unit(header: &str) -> (&str, &str) {
     let header = header.trim();
     for (open, close) in [('[', ']'), ('(', ')')] {
-        let Some((name, rest)) = header.strip_suffix(close).and_then(|text| split_bracket(text, open, close)) else {
+        let Some((name, rest)) = header.strip_suffix(close).and_then(|text| split_bracket(text, open, close))
+        else {
             continue;
         };
         let (name, unit) = (name.trim(), rest.trim());
@@ -73,7 +74,8 @@ pub(super) fn distinct(headers: &[(usize, String)]) -> Vec<(String, String)> {
 
 /// The path that an option gives.
 pub(super) fn stated(option: &str, text: &str) -> Result<SignalPath, Error> {
-    SignalPath::new(text.trim_matches('/')).map_err(|error| Error::Path(format!("{option} '{text}': {error}")))
+    SignalPath::new(text.trim_matches('/'))
+        .map_err(|error| Error::Path(format!("{option} '{text}': {error}")))
 }
 
 /// A file's name without folder and endings, as one segment.
@@ -84,7 +86,8 @@ pub(super) fn stem(file: &str) -> Result<SignalPath, Error> {
         stem = stem.strip_suffix(ending).unwrap_or(stem);
     }
     stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| if stem.is_empty() { name } else { stem });
-    SignalPath::new(&Escape::segment(stem.trim())).map_err(|error| Error::Path(format!("the file's name: {error}")))
+    SignalPath::new(&Escape::segment(stem.trim()))
+        .map_err(|error| Error::Path(format!("the file's name: {error}")))
 }
 
 /// A column's name below a prefix.

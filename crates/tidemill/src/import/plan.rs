@@ -131,7 +131,12 @@ impl Plan {
                 }
             }
             Shape::Narrow(narrow) => {
-                write!(out, "one value a row: signal {}, value {}", column(narrow.signal), column(narrow.value))?;
+                write!(
+                    out,
+                    "one value a row: signal {}, value {}",
+                    column(narrow.signal),
+                    column(narrow.value)
+                )?;
                 let more = [("quality", narrow.quality), ("kind", narrow.kind), ("unit", narrow.unit)];
                 for (what, index) in more {
                     if let Some(index) = index {

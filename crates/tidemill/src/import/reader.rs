@@ -11,7 +11,7 @@ use tidemill_core::{Kind, Problem, Quality, SignalPath, Value};
 use super::cell;
 use super::error::Error;
 use super::json::{self, JsonPlan, JsonShape, Member, Objects, Scalar};
-use super::layout::{Layout, Narrow, Shape, Wide};
+use super::layout::{Layout, Narrow, Shape, StatusNumbers, Wide};
 use super::lineprotocol::{self, Stamp};
 use super::lines::Lines;
 use super::names;
@@ -59,7 +59,7 @@ pub(crate) struct Sample {
 pub(crate) struct Batch {
     pub(crate) samples: Vec<Sample>,
     pub(crate) rejects: Vec<Reject>,
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 /// A piece of a file that is sent as it is.
@@ -123,7 +123,12 @@ enum Input {
 type Fault = (Option<String>, String);
 
 impl Reader {
-    pub(super) fn new(plan: Plan, name: &str, input: Box<dyn io::Read + Send>, bytes: Arc<AtomicU64>) -> Result<Reader, Error> {
+    pub(super) fn new(
+        plan: Plan,
+        name: &str,
+        input: Box<dyn io::Read + Send>,
+        bytes: Arc<AtomicU64>,
+    ) -> Result<Reader, Error> {
         let (input, signals, clock) = match &plan.content {
             Content::Table(layout) => (
                 Input::Table(plan.records(layout, input)),
@@ -208,10 +213,11 @@ impl Reader {
             }
             Content::Parquet => self.whole().map(|piece| piece.map(Part::Piece)),
         };
-        let part = part.map_err(|error| match error.get_ref().is_some_and(|inner| inner.is::<Oversized>()) {
-            true => Error::TooLarge { file: self.name.clone(), bytes_max: PARQUET_BYTES_MAX },
-            false => Error::Io(self.name.clone(), error),
-        })?;
+        let part =
+            part.map_err(|error| match error.get_ref().is_some_and(|inner| inner.is::<Oversized>()) {
+                true => Error::TooLarge { file: self.name.clone(), bytes_max: PARQUET_BYTES_MAX },
+                false => Error::Io(self.name.clone(), error),
+            })?;
         self.ended |= part.is_none();
         Ok(part)
     }
@@ -260,12 +266,15 @@ impl Reader {
             return vec![(None, reason)];
         }
         if (layout.headers.len()..record.len()).any(|index| !record.field(index).is_empty()) {
-            let reason = format!("the row has {} fields, and the table {}", record.len(), layout.headers.len());
+            let reason =
+                format!("the row has {} fields, and the table {}", record.len(), layout.headers.len());
             return vec![(None, reason)];
         }
         match &layout.shape {
             Shape::Wide { columns } => self.wide_row(layout, columns, record, batch),
-            Shape::Narrow(narrow) => self.narrow_row(layout, narrow, record, batch).err().into_iter().collect(),
+            Shape::Narrow(narrow) => {
+                self.narrow_row(layout, narrow, record, batch).err().into_iter().collect()
+            }
         }
     }
 
@@ -280,7 +289,13 @@ impl Reader {
         time.map_err(|fault| (Some(layout.column(layout.time)), fault.to_string()))
     }
 
-    fn wide_row(&mut self, layout: &Layout, columns: &[Wide], record: &Record, batch: &mut Batch) -> Vec<Fault> {
+    fn wide_row(
+        &mut self,
+        layout: &Layout,
+        columns: &[Wide],
+        record: &Record,
+        batch: &mut Batch,
+    ) -> Vec<Fault> {
         let time = match self.time(layout, record, 0) {
             Ok(time) => time,
             Err(fault) => return vec![fault],
@@ -288,16 +303,18 @@ impl Reader {
         let mut faults = Vec::new();
         for wide in columns {
             let text = record.field(wide.index);
-            let stated = match wide.quality.map(|at| (at, record.field(at))).filter(|(_, text)| !text.is_empty()) {
-                None => None,
-                Some((at, text)) => match quality(text, layout.opc_da) {
-                    Some(quality) => Some(quality),
-                    None => {
-                        faults.push((Some(layout.column(at)), format!("'{}' is no quality", short(text))));
-                        continue;
-                    }
-                },
-            };
+            let stated =
+                match wide.quality.map(|at| (at, record.field(at))).filter(|(_, text)| !text.is_empty()) {
+                    None => None,
+                    Some((at, text)) => match quality(text, layout.numbers) {
+                        Some(quality) => Some(quality),
+                        None => {
+                            faults
+                                .push((Some(layout.column(at)), format!("'{}' is no quality", short(text))));
+                            continue;
+                        }
+                    },
+                };
             let read = match (text.trim().is_empty(), stated) {
                 (true, Some(quality)) if quality.is_bad() => Ok((Value::None, quality)),
                 (true, _) => {
@@ -317,24 +334,33 @@ impl Reader {
         faults
     }
 
-    fn narrow_row(&mut self, layout: &Layout, narrow: &Narrow, record: &Record, batch: &mut Batch) -> Result<(), Fault> {
+    fn narrow_row(
+        &mut self,
+        layout: &Layout,
+        narrow: &Narrow,
+        record: &Record,
+        batch: &mut Batch,
+    ) -> Result<(), Fault> {
         let blame = |at: usize, reason: String| (Some(layout.column(at)), reason);
         let unit = narrow.unit.map_or("", |at| record.field(at));
         let signal = self.signal(narrow.prefix.as_ref(), record.field(narrow.signal), unit);
         let signal = signal.map_err(|reason| blame(narrow.signal, reason))?;
         let time = self.time(layout, record, signal as usize)?;
-        let stated = match narrow.quality.map(|at| (at, record.field(at))).filter(|(_, text)| !text.is_empty()) {
-            None => None,
-            Some((at, text)) => {
-                let known = quality(text, layout.opc_da);
-                Some(known.ok_or_else(|| blame(at, format!("'{}' is no quality", short(text))))?)
-            }
-        };
-        let text = record.field(narrow.value);
+        let stated =
+            match narrow.quality.map(|at| (at, record.field(at))).filter(|(_, text)| !text.is_empty()) {
+                None => None,
+                Some((at, text)) => {
+                    let known = quality(text, layout.numbers);
+                    Some(known.ok_or_else(|| blame(at, format!("'{}' is no quality", short(text))))?)
+                }
+            };
+        let text =
+            if narrow.kind.is_some() { record.exact(narrow.value) } else { record.field(narrow.value) };
         let kind = narrow.kind.map(|at| (at, record.field(at))).filter(|(_, kind)| !kind.is_empty());
         let (value, quality) = match kind {
             Some((at, name)) => {
-                let kind = Kind::from_name(name).ok_or_else(|| blame(at, format!("'{}' is no kind", short(name))))?;
+                let kind = Kind::from_name(name)
+                    .ok_or_else(|| blame(at, format!("'{}' is no kind", short(name))))?;
                 let value = cell::read_stated(text, kind).map_err(|reason| blame(narrow.value, reason))?;
                 let without = if kind == Kind::None { Quality::BAD } else { Quality::GOOD };
                 (value, stated.unwrap_or(without))
@@ -413,7 +439,13 @@ impl Reader {
         Ok(batch.some())
     }
 
-    fn object(&mut self, plan: &JsonPlan, members: &[Member], line: u64, batch: &mut Batch) -> Result<Vec<Fault>, Fault> {
+    fn object(
+        &mut self,
+        plan: &JsonPlan,
+        members: &[Member],
+        line: u64,
+        batch: &mut Batch,
+    ) -> Result<Vec<Fault>, Fault> {
         let outer = |name: &str| members.iter().find(|member| member.name == [name]);
         let text = |name: &str| outer(name).map_or("", |member| member.value.text());
         let day = plan.time_of_day.as_deref().map(text);
@@ -421,7 +453,10 @@ impl Reader {
             JsonShape::Narrow { prefix, signal, unit, .. } => {
                 let unit = unit.as_deref().map_or("", text);
                 let number = self.signal(prefix.as_ref(), text(signal), unit);
-                (number.clone().unwrap_or_default() as usize, number.map_err(|reason| (Some(signal.clone()), reason)))
+                (
+                    number.clone().unwrap_or_default() as usize,
+                    number.map_err(|reason| (Some(signal.clone()), reason)),
+                )
             }
             JsonShape::Wide { .. } => (0, Ok(0)),
         };
@@ -430,15 +465,16 @@ impl Reader {
             self.runs.push(Run::default());
         }
         let mut spare = Run::default();
-        let time = self.clock.read(text(&plan.time).trim(), day, self.runs.get_mut(run).unwrap_or(&mut spare));
+        let time =
+            self.clock.read(text(&plan.time).trim(), day, self.runs.get_mut(run).unwrap_or(&mut spare));
         let time = time.map_err(|fault| (Some(plan.time.clone()), fault.to_string()))?;
         match &plan.shape {
-            JsonShape::Narrow { value, quality: at, kind, opc_da, .. } => {
+            JsonShape::Narrow { value, quality: at, kind, numbers, .. } => {
                 let stated = match at.as_deref().and_then(outer).map(|member| &member.value) {
                     None | Some(Scalar::Null) => None,
                     Some(scalar) => {
                         let unknown = || (at.clone(), format!("'{}' is no quality", short(scalar.text())));
-                        Some(quality(scalar.text(), *opc_da).ok_or_else(unknown)?)
+                        Some(quality(scalar.text(), *numbers).ok_or_else(unknown)?)
                     }
                 };
                 let kind = kind.as_deref().map(text).filter(|kind| !kind.is_empty());
@@ -482,7 +518,8 @@ impl Reader {
             Some((_, path)) => self.signal(None, path.as_str(), "")?,
             None => {
                 // A member's own slash is no separator.
-                let name: Vec<_> = member.name.iter().map(|part| tidemill_core::Escape::segment(part)).collect();
+                let name: Vec<_> =
+                    member.name.iter().map(|part| tidemill_core::Escape::segment(part)).collect();
                 self.signal(Some(prefix), &name.join("/"), "")?
             }
         };
@@ -492,9 +529,11 @@ impl Reader {
 
     /// The next lines of line protocol that carry a time.
     fn piece(&mut self, query: String, prefix: Option<&SignalPath>) -> io::Result<Option<Piece>> {
-        let prefix = prefix.map(|path| format!("{}/", lineprotocol::escaped(path.as_str()))).unwrap_or_default();
+        let prefix =
+            prefix.map(|path| format!("{}/", lineprotocol::escaped(path.as_str()))).unwrap_or_default();
         let content_type = "text/plain; charset=utf-8";
-        let mut piece = Piece { body: Vec::new(), content_type, query, lines: Vec::new(), rejects: Vec::new() };
+        let mut piece =
+            Piece { body: Vec::new(), content_type, query, lines: Vec::new(), rejects: Vec::new() };
         while piece.body.len() < BATCH_BYTES_MAX && piece.rejects.len() < BATCH_ROWS_MAX {
             let Input::Lines(lines) = &mut self.input else { break };
             let Some(mut line) = lines.next_line()? else {
@@ -548,7 +587,9 @@ struct Oversized;
 
 impl Batch {
     fn is_full(&self) -> bool {
-        self.samples.len() >= BATCH_ROWS_MAX || self.rejects.len() >= BATCH_ROWS_MAX || self.bytes >= BATCH_BYTES_MAX
+        self.samples.len() >= BATCH_ROWS_MAX
+            || self.rejects.len() >= BATCH_ROWS_MAX
+            || self.bytes >= BATCH_BYTES_MAX
     }
 
     fn some(self) -> Option<Batch> {
@@ -580,7 +621,7 @@ fn joined(lines: &mut Lines, first: super::lines::Line) -> io::Result<super::lin
         }
         more.push(next);
         if usable && closing && !lineprotocol::is_open(&text) {
-            return Ok(super::lines::Line { number: first.number, text, fault: None });
+            return Ok(super::lines::Line { number: first.number, text, ..Default::default() });
         }
         if !usable {
             break;
@@ -606,13 +647,14 @@ fn spoken(column: Option<&str>, reason: &str) -> String {
     column.map_or_else(|| reason.to_owned(), |column| format!("column '{column}': {reason}"))
 }
 
-/// A quality as the file writes it. In a column that is not OPC DA's a small number is a status, of which 0 is good.
-fn quality(text: &str, opc_da: bool) -> Option<Quality> {
+/// A quality as the file writes it: what its numbers mean depends on the column.
+fn quality(text: &str, numbers: StatusNumbers) -> Option<Quality> {
     let text = text.trim();
     let number: Option<i64> = text.strip_suffix(".0").unwrap_or(text).parse().ok();
     match number {
-        Some(0) if !opc_da => Some(Quality::GOOD),
-        Some(1..=63) if !opc_da => Some(Quality::BAD),
+        Some(1) if numbers == StatusNumbers::Validity => Some(Quality::GOOD),
+        Some(0) if numbers == StatusNumbers::Status => Some(Quality::GOOD),
+        Some(0..=63) => Some(Quality::BAD),
         // PI's system states are negative.
         Some(number) if number < 0 => Some(Quality::BAD),
         Some(number) => u32::try_from(number).ok().map(Quality::from_number),
@@ -623,7 +665,8 @@ fn quality(text: &str, opc_da: bool) -> Option<Quality> {
 /// A word of absence says more than a status that is good.
 fn with_quality((value, own): cell::Read, stated: Option<Quality>) -> cell::Read {
     match stated {
-        Some(stated) if own.is_good() || stated.is_bad() => (value, stated),
+        // `Bad` beside `I/O Timeout` says less than the word.
+        Some(stated) if own.is_good() || (stated.is_bad() && stated != Quality::BAD) => (value, stated),
         _ => (value, own),
     }
 }
@@ -631,9 +674,14 @@ fn with_quality((value, own): cell::Read, stated: Option<Quality>) -> cell::Read
 fn scalar(scalar: Option<&Scalar>, kind: Option<&str>) -> Result<Option<cell::Read>, String> {
     if let Some(name) = kind {
         let kind = Kind::from_name(name).ok_or_else(|| format!("'{}' is no kind", short(name)))?;
+        let quoted;
         let text = match scalar {
             None | Some(Scalar::Null) => "",
             Some(Scalar::Document(json)) => json,
+            Some(Scalar::Text(text)) if kind == Kind::Json => {
+                quoted = serde_json::to_string(text).unwrap_or_default();
+                &quoted
+            }
             Some(other) => other.text(),
         };
         let without = if kind == Kind::None { Quality::BAD } else { Quality::GOOD };
@@ -648,10 +696,8 @@ fn scalar(scalar: Option<&Scalar>, kind: Option<&str>) -> Result<Option<cell::Re
             Ok(number) if number.is_finite() => good(Value::Float(number)),
             _ => Err(format!("'{}' is no finite number", short(text))),
         },
-        Some(Scalar::Text(text)) => match words::absent(text, false) {
-            Some(quality) => Ok(Some((Value::None, quality))),
-            None => good(Value::Text(text.as_str().into())),
-        },
+        // JSON says what is text and what is not: no word stands for absence here.
+        Some(Scalar::Text(text)) => good(Value::Text(text.as_str().into())),
         Some(Scalar::Document(json)) => good(Value::Json(json.as_str().into())),
     }
 }

@@ -28,7 +28,11 @@ pub(crate) const HEAD_BYTES: usize = 1 << 20;
 
 /// What is known by its first bytes, and what to do about it.
 const FOREIGN: &[(&[u8], &str, &str)] = &[
-    (b"PK\x03\x04", "an Excel workbook or a ZIP archive", "Save the sheet as CSV UTF-8, or unpack the archive first"),
+    (
+        b"PK\x03\x04",
+        "an Excel workbook or a ZIP archive",
+        "Save the sheet as CSV UTF-8, or unpack the archive first",
+    ),
     (b"\xD0\xCF\x11\xE0", "an old Excel workbook", "Save the sheet as CSV"),
     (b"\x28\xB5\x2F\xFD", "compressed with zstd", "Unpack it first: zstd -d FILE"),
     (b"\x1F\x8B", "compressed with gzip twice", "Unpack it first: gzip -d FILE"),
@@ -112,7 +116,8 @@ fn plan(head: &[u8], name: &str, options: &Options) -> Result<Plan, Error> {
 fn text(head: &[u8], name: &str) -> Result<(Encoding, String), Error> {
     let encoding = Encoding::recognise(head);
     let mut bytes = Vec::new();
-    let decoded = std::io::Read::read_to_end(&mut encoding.decode(Box::new(Cursor::new(head.to_vec()))), &mut bytes);
+    let decoded =
+        std::io::Read::read_to_end(&mut encoding.decode(Box::new(Cursor::new(head.to_vec()))), &mut bytes);
     decoded.map_err(|error| Error::Io(name.to_owned(), error))?;
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
     if let Some(rest) = text.strip_prefix('\u{feff}') {
@@ -125,8 +130,9 @@ fn text(head: &[u8], name: &str) -> Result<(Encoding, String), Error> {
     if text.trim().is_empty() {
         return Err(Error::Empty(name.to_owned()));
     }
-    if text.contains('\0') {
-        return Err(Error::Foreign(name.to_owned(), "no text", "Export it as CSV"));
+    // A zero here and there may be part of a text; many of them are none.
+    if text.bytes().filter(|byte| *byte == 0).count() * 100 > text.len() {
+        return Err(Error::Foreign(name.to_owned(), "not text", "Export it as CSV"));
     }
     Ok((encoding, text))
 }
@@ -137,7 +143,8 @@ fn is_array(text: &str) -> bool {
 
 fn json_plan(text: &str, name: &str, options: &Options) -> Result<(Format, Content), Error> {
     let input = || Box::new(Cursor::new(text.as_bytes().to_vec()));
-    let one_a_line = text.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| json::members(line).is_ok());
+    let one_a_line =
+        text.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| json::members(line).is_ok());
     let (format, mut objects) = if one_a_line {
         (Format::JsonLines, Objects::Lines(Lines::new(input(), Otherwise::Fault, b'\n')))
     } else {
@@ -164,7 +171,7 @@ fn line_protocol_unit(text: &str, name: &str, options: &Options) -> Result<Optio
             }
         }
     }
-    if good == 0 || good * 10 < all * 8 {
+    if good == 0 || good * 10 < all * 6 {
         return Ok(None);
     }
     if let Some(TimeFormat::Epoch(unit)) = options.time_format {
@@ -218,7 +225,9 @@ fn answer(
             let mut record = Record::default();
             loop {
                 match records.read(&mut record).map_err(|error| Error::Io(name.to_owned(), error))? {
-                    Step::Record if record.line > layout.skip_lines => gather(&record, layout, &mut orders, &mut marks),
+                    Step::Record if record.line > layout.skip_lines => {
+                        gather(&record, layout, &mut orders, &mut marks)
+                    }
                     Step::End => break,
                     _ => {}
                 }
@@ -309,4 +318,3 @@ impl Plan {
         }
     }
 }
-

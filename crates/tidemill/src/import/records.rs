@@ -6,7 +6,7 @@ use std::io;
 use super::lines::{Line, Lines, RECORD_BYTES_MAX};
 
 /// How many lines a quoted field may run over.
-const RECORD_LINES_MAX: usize = 200;
+const RECORD_LINES_MAX: usize = 2000;
 
 /// One record, used again for the next.
 #[derive(Debug, Default, Clone)]
@@ -15,9 +15,11 @@ pub(super) struct Record {
     pub(super) line: u64,
     /// As it stands in the file, without the last line end.
     pub(super) raw: String,
-    /// The fields one after the other, without quotes; unquoted ones without blanks at their ends.
+    /// The fields one after the other, without quotes.
     text: String,
     ends: Vec<usize>,
+    /// Whether a field stood in quotes: then its blanks belong to it.
+    quoted: Vec<bool>,
 }
 
 impl Record {
@@ -27,6 +29,7 @@ impl Record {
         for field in fields {
             record.text.push_str(field);
             record.ends.push(record.text.len());
+            record.quoted.push(false);
         }
         record
     }
@@ -35,8 +38,14 @@ impl Record {
         self.ends.len()
     }
 
-    /// A field; empty beyond the last.
+    /// A field, without blanks around it unless they stand in quotes; empty beyond the last.
     pub(super) fn field(&self, index: usize) -> &str {
+        let quoted = self.quoted.get(index).copied().unwrap_or_default();
+        if quoted { self.exact(index) } else { self.exact(index).trim() }
+    }
+
+    /// A field with all its blanks.
+    pub(super) fn exact(&self, index: usize) -> &str {
         let start = if index == 0 { Some(0) } else { self.ends.get(index - 1).copied() };
         let end = self.ends.get(index).copied();
         start.zip(end).and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
@@ -58,10 +67,13 @@ impl Record {
         self.raw.push_str(raw);
         self.text.clear();
         self.ends.clear();
+        self.quoted.clear();
         let mut rest = raw;
         loop {
             let quoted = rest.trim_start_matches(|c: char| c == ' ' || (c == '\t' && separator != '\t'));
-            let after = match quoted.strip_prefix('"') {
+            let inside = quoted.strip_prefix('"');
+            self.quoted.push(inside.is_some());
+            let after = match inside {
                 Some(inside) => match self.quoted(inside, separator) {
                     Some(after) => after,
                     None => return false,
@@ -82,7 +94,7 @@ impl Record {
             Some((field, after)) => (field, Some(after)),
             None => (rest, None),
         };
-        self.text.push_str(field.trim());
+        self.text.push_str(field);
         after
     }
 
@@ -114,7 +126,11 @@ pub(super) enum Step {
     /// The record is filled.
     Record,
     /// A line that cannot be read: its number, its text as far as it is kept, and why.
-    Fault { line: u64, raw: String, reason: String },
+    Fault {
+        line: u64,
+        raw: String,
+        reason: String,
+    },
     End,
 }
 
@@ -149,6 +165,7 @@ impl Records {
     /// A record whose quote is open at the end of its first line.
     fn over_lines(&mut self, first: Line, record: &mut Record) -> io::Result<Step> {
         let mut raw = first.text.clone();
+        let mut before = first.carriage;
         let mut more: Vec<Line> = Vec::new();
         while more.len() < RECORD_LINES_MAX {
             let Some(next) = self.lines.next_line()? else { break };
@@ -156,8 +173,10 @@ impl Records {
             let closing = next.text.contains('"');
             let usable = next.fault.is_none() && bytes <= RECORD_BYTES_MAX;
             if usable {
-                raw.push('\n');
+                // A carriage return inside the quotes belongs to the text.
+                raw.push_str(if before { "\r\n" } else { "\n" });
                 raw.push_str(&next.text);
+                before = next.carriage;
             }
             more.push(next);
             if !usable {

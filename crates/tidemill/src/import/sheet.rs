@@ -41,18 +41,23 @@ pub(super) fn sheets(file: &str, text: &str, line_end: u8) -> Result<Vec<Sheet>,
     let mut separators = Vec::new();
     for separator in candidates {
         let records = sample(text, line_end, separator, stated.is_some());
-        let Some((width, share)) = common_width(&records) else { continue };
+        let Some((width, share)) = width_of(&records) else { continue };
         if width >= 2 {
             found.push((share >= 90, share, records));
             separators.push((separator, width));
         }
     }
     let mut order: Vec<usize> = (0..found.len()).collect();
-    order.sort_by_key(|&at| found.get(at).map(|(sure, share, _)| (!sure, if *sure { 0 } else { 100 - share })));
+    order.sort_by_key(|&at| {
+        found.get(at).map(|(sure, share, _)| (!sure, if *sure { 0 } else { 100 - share }))
+    });
     let mut sheets = Vec::new();
     let mut fault = None;
     for at in order {
-        let (Some((_, _, records)), Some((separator, width))) = (found.get_mut(at), separators.get(at)) else { continue };
+        let (Some((_, _, records)), Some((separator, width))) = (found.get_mut(at), separators.get(at))
+        else {
+            continue;
+        };
         match Sheet::new(file, *separator, *width, std::mem::take(records)) {
             Ok(sheet) => sheets.push(sheet),
             Err(error) => fault = fault.or(Some(error)),
@@ -88,6 +93,28 @@ fn sample(text: &str, line_end: u8, separator: char, skip_first: bool) -> Vec<Re
     out
 }
 
+/// The number of fields of the table, and how many records in a hundred have it: those of a header with a word for
+/// time, if there is one and rows fit it; else those of most records.
+fn width_of(records: &[Record]) -> Option<(usize, usize)> {
+    const PREAMBLE_MAX: usize = 50;
+    let word = |record: &Record| record.fields().any(is_time_word);
+    let header = records
+        .iter()
+        .take(PREAMBLE_MAX)
+        .position(|record| record.len() > 1 && word(record) && looks_like_header(record));
+    let fitting = header.and_then(|at| {
+        let width = records.get(at)?.len();
+        let rows = records.get(at + 1..).unwrap_or_default();
+        let fit = rows.iter().filter(|record| record.len() == width).count();
+        (fit > 0 && fit * 10 >= rows.len()).then_some((width, (fit + 1) * 100 / (rows.len() + 1)))
+    });
+    fitting.or_else(|| common_width(records))
+}
+
+fn is_time_word(field: &str) -> bool {
+    words::meaning(field.trim_start_matches('#')) == Some(Meaning::Time)
+}
+
 /// The number of fields that most records have, and how many in a hundred have it.
 fn common_width(records: &[Record]) -> Option<(usize, usize)> {
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
@@ -102,7 +129,8 @@ fn common_width(records: &[Record]) -> Option<(usize, usize)> {
 
 impl Sheet {
     fn new(file: &str, separator: char, width: usize, mut records: Vec<Record>) -> Result<Sheet, Error> {
-        let first = records.iter().position(|record| record.len() == width && !record.is_blank()).unwrap_or_default();
+        let first =
+            records.iter().position(|record| record.len() == width && !record.is_blank()).unwrap_or_default();
         let header_at = header_at(file, &records, first, width)?;
         let mut header = vec![String::new(); width];
         let mut header_line = None;
@@ -118,16 +146,21 @@ impl Sheet {
             header_line = Some((record.line, record.raw.clone()));
             skip_lines = record.line + record.raw.matches('\n').count() as u64;
             begin = header_at.map_or(first, |at| at + 1);
-        } else if let Some(before) = first.checked_sub(1).and_then(|at| records.get(at)) {
-            skip_lines = before.line + before.raw.matches('\n').count() as u64;
         }
-        let preamble = header_at.unwrap_or(first);
+        let preamble = header_at.unwrap_or_default();
         records.drain(..begin.min(records.len()));
+        if let Some((_, raw)) = &header_line {
+            records.retain(|record| record.raw != *raw);
+        }
         let mut units = None;
         if header_line.is_some() && records.first().is_some_and(is_unit_row) {
             let row = records.remove(0);
             skip_lines = row.line;
-            units = Some(row.fields().map(|field| field.trim_matches(['[', ']', '(', ')']).trim().to_owned()).collect());
+            units = Some(
+                row.fields()
+                    .map(|field| field.trim_matches(['[', ']', '(', ')']).trim().to_owned())
+                    .collect(),
+            );
         }
         Ok(Sheet { separator, header, header_line, units, rows: records, skip_lines, preamble })
     }
@@ -188,12 +221,13 @@ fn header_at(file: &str, records: &[Record], first: usize, width: usize) -> Resu
 /// Names: no times and no numbers, unless a known word for time stands among them.
 fn looks_like_header(record: &Record) -> bool {
     let filled = || record.fields().filter(|field| !field.is_empty());
-    let is_time = |field: &str| civil::parse(field, None).is_some() && !field.bytes().all(|byte| byte.is_ascii_digit());
+    let is_time =
+        |field: &str| civil::parse(field, None).is_some() && !field.bytes().all(|byte| byte.is_ascii_digit());
     if filled().any(is_time) || filled().next().is_none() {
         return false;
     }
-    let time_word = filled().any(|field| words::meaning(field.trim_start_matches('#')) == Some(Meaning::Time));
-    time_word || filled().all(|field| cell::spelling(field).is_none() && words::absent(field, false).is_none())
+    filled().any(is_time_word)
+        || filled().all(|field| cell::spelling(field).is_none() && words::absent(field, false).is_none())
 }
 
 /// A row below the header that holds units and no number or time.
@@ -201,5 +235,7 @@ fn is_unit_row(record: &Record) -> bool {
     let bare = |field: &str| field.trim_matches(['[', ']', '(', ')']).trim().to_owned();
     let units = record.fields().filter(|field| words::is_unit(&bare(field))).count();
     let other = |field: &str| cell::spelling(field).is_some() || civil::parse(field, None).is_some();
-    units > 0 && !record.fields().any(other) && record.fields().filter(|field| !field.is_empty()).count() <= units + 1
+    units > 0
+        && !record.fields().any(other)
+        && record.fields().filter(|field| !field.is_empty()).count() <= units + 1
 }

@@ -77,7 +77,7 @@ impl Encoding {
     pub(super) fn decode(self, source: Box<dyn Read + Send>) -> Box<dyn BufRead + Send> {
         match self.decoder() {
             None => Box::new(BufReader::with_capacity(BUFFER_BYTES, source)),
-            Some(decoder) => Box::new(BufReader::with_capacity(BUFFER_BYTES, Decoded::new(source, decoder))),
+            Some(decoder) => Box::new(Decoded::new(source, decoder)),
         }
     }
 }
@@ -88,46 +88,55 @@ const BUFFER_BYTES: usize = 64 << 10;
 struct Decoded {
     source: Box<dyn Read + Send>,
     decoder: Decoder,
-    /// Read and not yet decoded: from `start` to the end.
+    /// Read and not yet decoded.
     input: Vec<u8>,
+    /// Decoded and, from `start`, not yet taken.
+    output: Vec<u8>,
     start: usize,
     ended: bool,
 }
 
 impl Decoded {
     fn new(source: Box<dyn Read + Send>, decoder: Decoder) -> Decoded {
-        Decoded { source, decoder, input: Vec::with_capacity(BUFFER_BYTES), start: 0, ended: false }
+        Decoded { source, decoder, input: Vec::new(), output: Vec::new(), start: 0, ended: false }
+    }
+}
+
+impl BufRead for Decoded {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.start >= self.output.len() && !self.ended {
+            self.ended = self.source.read_once(&mut self.input)? == 0;
+            let bytes_max = self.decoder.max_utf8_buffer_length(self.input.len()).unwrap_or(BUFFER_BYTES);
+            self.output.resize(bytes_max, 0);
+            let (_, read, written, _) =
+                self.decoder.decode_to_utf8(&self.input, &mut self.output, self.ended);
+            self.output.truncate(written);
+            self.input.drain(..read.min(self.input.len()));
+            self.start = 0;
+        }
+        Ok(self.output.get(self.start..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.start += bytes;
     }
 }
 
 impl Read for Decoded {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        // The decoder needs room for a whole character.
-        if out.len() < 16 {
-            return Err(io::Error::other("the buffer is smaller than a character"));
-        }
-        loop {
-            let pending = self.input.get(self.start..).unwrap_or_default();
-            let (_, read, written, _) = self.decoder.decode_to_utf8(pending, out, self.ended);
-            self.start += read;
-            if written > 0 || self.ended && self.start >= self.input.len() {
-                return Ok(written);
-            }
-            self.input.drain(..self.start.min(self.input.len()));
-            self.start = 0;
-            let count = (&mut self.source).take(BUFFER_BYTES as u64).read_to_end_once(&mut self.input)?;
-            self.ended = count == 0;
-        }
+        let count = Read::read(&mut self.fill_buf()?, out)?;
+        self.consume(count);
+        Ok(count)
     }
 }
 
 /// One read into a vector's spare room.
 trait ReadOnce {
-    fn read_to_end_once(&mut self, into: &mut Vec<u8>) -> io::Result<usize>;
+    fn read_once(&mut self, into: &mut Vec<u8>) -> io::Result<usize>;
 }
 
 impl<R: Read> ReadOnce for R {
-    fn read_to_end_once(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
+    fn read_once(&mut self, into: &mut Vec<u8>) -> io::Result<usize> {
         let before = into.len();
         into.resize(before + BUFFER_BYTES, 0);
         let count = loop {
@@ -172,7 +181,10 @@ pub(super) fn unpacked(open: &mut Open, bytes: &Arc<AtomicU64>) -> io::Result<Bo
     let start = io::Cursor::new(magic.get(..have).unwrap_or_default().to_vec());
     let whole = start.chain(source);
     if have == 2 && magic == [0x1F, 0x8B] {
-        return Ok(Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, whole))));
+        return Ok(Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(
+            BUFFER_BYTES,
+            whole,
+        ))));
     }
     Ok(Box::new(whole))
 }

@@ -56,8 +56,13 @@ fn shown(name: &str, bytes: &[u8], options: &Options) -> String {
                     format_rfc3339(sample.time, &mut out);
                     let kind = sample.value.as_ref().kind().name();
                     write!(out, " {} {kind} {}", signal.path, sample.value).unwrap();
-                    let unit = if signal.unit.is_empty() { String::new() } else { format!(" {}", signal.unit) };
-                    let quality = if sample.quality == Quality::GOOD { String::new() } else { format!(" {}", sample.quality) };
+                    let unit =
+                        if signal.unit.is_empty() { String::new() } else { format!(" {}", signal.unit) };
+                    let quality = if sample.quality == Quality::GOOD {
+                        String::new()
+                    } else {
+                        format!(" {}", sample.quality)
+                    };
                     writeln!(out, "{unit}{quality}").unwrap();
                 }
                 rejects.extend(batch.rejects);

@@ -132,7 +132,7 @@ impl Run {
     /// Which pass through the repeated hour a row belongs to: the one that keeps the rows in order. `true`: the second.
     fn second_pass(&self, earlier: i64, later: i64) -> bool {
         let Some(last) = self.last else { return false };
-        if self.descending == Some(true) {
+        if self.descending.unwrap_or(later < last) {
             return later < last || (later == last && self.repeats);
         }
         // A time that has just been goes on in the second pass where no other time ever stood twice.
@@ -147,7 +147,12 @@ impl Clock {
     }
 
     /// The instant that a cell means, with the time of day from a second column where there is one.
-    pub(super) fn read(&mut self, text: &str, time_of_day: Option<&str>, run: &mut Run) -> Result<i64, TimeFault> {
+    pub(super) fn read(
+        &mut self,
+        text: &str,
+        time_of_day: Option<&str>,
+        run: &mut Run,
+    ) -> Result<i64, TimeFault> {
         if text.is_empty() {
             return Err(TimeFault::Missing);
         }
@@ -165,7 +170,8 @@ impl Clock {
                 }
                 let (seconds, rest) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
                 let midnight = DateTime::new(date.0, date.1, date.2, 0, 0, 0, 0).map_err(|_| form(text))?;
-                let local = midnight.checked_add(jiff::SignedDuration::new(seconds, i32::try_from(rest).unwrap_or(0)));
+                let local = midnight
+                    .checked_add(jiff::SignedDuration::new(seconds, i32::try_from(rest).unwrap_or(0)));
                 self.local(&spoken, local.map_err(|_| range(text))?, civil.offset_seconds, run)?
             }
         };
@@ -173,7 +179,13 @@ impl Clock {
         Ok(time)
     }
 
-    fn local(&mut self, text: &str, local: DateTime, offset: Option<i32>, run: &Run) -> Result<i64, TimeFault> {
+    fn local(
+        &mut self,
+        text: &str,
+        local: DateTime,
+        offset: Option<i32>,
+        run: &Run,
+    ) -> Result<i64, TimeFault> {
         let instant = |offset: Offset| -> Result<i64, TimeFault> {
             let instant = offset.to_timestamp(local).map_err(|_| range(text))?;
             i64::try_from(instant.as_nanosecond()).map_err(|_| range(text))

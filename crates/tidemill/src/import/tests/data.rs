@@ -14,7 +14,10 @@ fn folder(set: &str) -> Option<PathBuf> {
     if !folder.is_dir() {
         #[allow(clippy::print_stderr, reason = "a skipped test says so")]
         {
-            eprintln!("skipped: {} is not here; TIDEMILL_DATA names the folder of the data sets", folder.display());
+            eprintln!(
+                "skipped: {} is not here; TIDEMILL_DATA names the folder of the data sets",
+                folder.display()
+            );
         }
         return None;
     }
@@ -83,7 +86,8 @@ fn nab_goes_in_with_a_name() {
     let files = files(&folder);
     assert_eq!(files.len(), 7);
     for file in files {
-        let (samples, signals, rejects, summary) = read(&file, |options| options.signal = Some("acme/x".to_owned()));
+        let (samples, signals, rejects, summary) =
+            read(&file, |options| options.signal = Some("acme/x".to_owned()));
         let rows = plainly(&file, ',');
         assert_eq!((samples.len(), signals, rejects.len()), (rows.len(), 1, 0), "{}", file.display());
         assert_eq!((summary.rows, summary.samples), (rows.len() as u64, rows.len() as u64));
@@ -112,13 +116,22 @@ fn skab_goes_in_with_a_prefix() {
     let files = files(&folder);
     assert_eq!(files.len(), 17);
     for file in files {
-        let (samples, signals, rejects, _) = read(&file, |options| options.prefix = Some("acme/skab/0".to_owned()));
+        let (samples, signals, rejects, _) =
+            read(&file, |options| options.prefix = Some("acme/skab/0".to_owned()));
         let rows = plainly(&file, ';');
         let columns = rows[0].len() - 1;
-        assert_eq!((samples.len(), signals, rejects.len()), (rows.len() * columns, columns, 0), "{}", file.display());
+        assert_eq!(
+            (samples.len(), signals, rejects.len()),
+            (rows.len() * columns, columns, 0),
+            "{}",
+            file.display()
+        );
         for (samples, row) in samples.chunks(columns).zip(&rows) {
             for (sample, cell) in samples.iter().zip(&row[1..]) {
-                assert_eq!((sample.time, bits(sample)), (nanos(&row[0]), cell.trim().parse::<f64>().unwrap().to_bits()));
+                assert_eq!(
+                    (sample.time, bits(sample)),
+                    (nanos(&row[0]), cell.trim().parse::<f64>().unwrap().to_bits())
+                );
             }
         }
     }
