@@ -140,6 +140,13 @@ pub fn parse_duration(text: &str) -> Option<i64> {
     (!text.is_empty()).then_some(total)
 }
 
+/// A time as RFC 3339.
+pub(crate) fn rfc3339(time: i64) -> String {
+    let mut text = String::new();
+    format_rfc3339(time, &mut text);
+    text
+}
+
 /// How times are spelled in an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimeStyle {
