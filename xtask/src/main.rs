@@ -8,8 +8,12 @@
     reason = "a developer's command talks to a terminal, and is never simulated: the real clock and disk are meant"
 )]
 
+mod binary;
+mod crash;
+mod dice;
 mod gates;
 mod generate;
+mod http;
 mod partners;
 mod shell;
 mod test;
@@ -29,7 +33,7 @@ pub(crate) struct Command {
 }
 
 /// Every command, in the order in which help lists them.
-const COMMANDS: &[Command] = &[test::COMMAND, gates::COMMAND, generate::COMMAND];
+const COMMANDS: &[Command] = &[test::COMMAND, gates::COMMAND, generate::COMMAND, crash::COMMAND];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

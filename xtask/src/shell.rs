@@ -108,6 +108,12 @@ pub(crate) fn confirmed(question: &str) -> bool {
     heard.is_ok_and(|bytes| bytes > 0) && ["", "y", "yes"].contains(&answer.trim().to_lowercase().as_str())
 }
 
+/// The number that follows an option.
+pub(crate) fn number<T: std::str::FromStr>(option: &str, word: Option<&String>) -> Result<T, String> {
+    let read = word.and_then(|word| word.replace('_', "").parse().ok());
+    read.ok_or_else(|| format!("`{option}` takes a number, not `{}`", word.map_or("nothing", |word| word)))
+}
+
 /// A duration as people say it.
 pub(crate) fn spoken(time: Duration) -> String {
     let seconds = time.as_secs();

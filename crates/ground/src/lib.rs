@@ -29,7 +29,7 @@ pub use entropy::{Entropy, RealEntropy, SeededEntropy};
 pub use error::Error;
 pub use limit::{Limit, Permit, TokenBucket};
 pub use memory::{AUTO_BYTES_MAX, MemoryPlan, available};
-pub use metrics::{Counter, Gauge, Histogram, Kind, Labels, Metrics, Reading, SERIES_MAX};
+pub use metrics::{Counter, Gauge, Histogram, Kind, Labels, Metrics, Reading, SECONDS, SERIES_MAX};
 pub use real::RealDisk;
 pub use sim::SimDisk;
 pub use tasks::{PANICS_MAX, Panic, Phase, Report, Stop, Tasks};
@@ -86,5 +86,38 @@ impl Simulation {
     pub fn ground(&self, seed: u64) -> Ground {
         let entropy = Arc::new(SeededEntropy::new(seed));
         Ground::over(Arc::new(self.disk.clone()), self.clock.clone(), entropy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn one_seed_is_one_world() {
+        let world = |seed| {
+            let (ground, simulation) = Ground::simulated(seed);
+            let number = ground.entropy.number();
+            replace(ground.disk.as_ref(), Path::new("/token"), &number.to_le_bytes()).unwrap();
+            simulation.clock.step_wall(number as i64 % 1_000);
+            simulation.disk.crash();
+            let again = simulation.ground(seed + 1);
+            let kept = read(again.disk.as_ref(), Path::new("/token")).unwrap();
+            (number, kept, again.clock.wall(), again.entropy.number(), simulation.disk.trace())
+        };
+        assert_eq!(world(1), world(1));
+        assert_ne!(world(1), world(2));
+        assert_ne!(world(1).0, world(1).3, "the next life has random numbers of its own");
+    }
+
+    #[test]
+    fn the_real_world_is_there() {
+        let ground = Ground::real();
+        assert!(ground.disk.exists(Path::new(".")).unwrap());
+        assert!(ground.clock.wall() > SimClock::START_NS);
+        assert_ne!(ground.entropy.number(), ground.entropy.number());
+        assert!(ground.tasks.shutdown(std::time::Duration::from_secs(60)).is_clean());
+        assert!(ground.metrics.render().ends_with("# EOF\n"));
     }
 }

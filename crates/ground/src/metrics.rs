@@ -13,6 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// How many series one registry shows unless told otherwise. A scrape of them is about 1 MB.
 pub const SERIES_MAX: usize = 10_000;
 
+/// Buckets for how long something took: 100 µs, about one write to a fast disk, to 30 s, when every client has given up.
+pub const SECONDS: &[f64] =
+    &[1e-4, 2.5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0, 5.0, 30.0];
+
 /// Pairs of name and value that tell series of one name apart.
 pub type Labels<'a> = &'a [(&'static str, &'a str)];
 

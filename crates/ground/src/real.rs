@@ -74,8 +74,19 @@ impl Disk for RealDisk {
         fs::remove_dir(dir)
     }
 
+    #[cfg(unix)]
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
+        let mut options = OpenOptions::new();
+        options.read(true);
+        // Only a folder: to sync a file here instead would look like success.
+        let flags = rustix::fs::OFlags::DIRECTORY.bits() as i32;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
+        options.open(dir)?.sync_all()
+    }
+
+    #[cfg(not(unix))]
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        Ok(())
     }
 
     #[cfg(unix)]

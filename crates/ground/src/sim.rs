@@ -22,10 +22,10 @@
 //! 5. Making, renaming and removing change the folder in memory. [`Disk::sync_dir`] puts the changes in that folder onto
 //!    the media. Syncing a file does not make its name durable, nor does syncing a folder its own name in its parent.
 //! 6. At a power cut each change of names that was not synced is there or not, in any combination, with these bounds:
-//!    what happened to one file or folder happened in order; a name is taken only after what had it was taken away; a
-//!    file moves into another folder only if that folder was made; a folder is moved or removed only after every change
-//!    before. A rename is there wholly or not at all, and
-//!    syncing either of its two folders makes it durable. The name of a file may be there without its bytes.
+//!    what happened to one file, one folder or one name happened in order; a file moves into another folder only after
+//!    what happened to folders before; a folder is moved or removed only after every change before. A rename is there
+//!    wholly or not at all, and syncing either of its two folders makes it durable. The name of a file may be there
+//!    without its bytes.
 //! 7. A failed [`Disk::sync_dir`] does nothing, and may be tried again.
 //!
 //! **Room.** Pages of 4096 bytes; holes are free, reserved pages are not, names and empty files are. A write that does
@@ -208,6 +208,11 @@ impl SimDisk {
     /// The operations kept: number, operation, name, two numbers (offset and length, where it has them), outcome.
     pub fn log(&self) -> Vec<String> {
         self.lock().log.iter().cloned().collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn room_is_right(&self) -> bool {
+        self.lock().room_is_right()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -402,3 +407,6 @@ impl Drop for SimFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,7 @@ struct Requested {
 }
 
 type Callback = Box<dyn FnOnce() + Send>;
+type PanicCallback = Arc<dyn Fn(&Panic) + Send + Sync>;
 
 impl Stop {
     /// Whether the task is to stop.
@@ -148,7 +149,7 @@ struct House {
 struct State {
     tasks: Vec<Task>,
     panics: VecDeque<Panic>,
-    on_panic: Option<Arc<dyn Fn(&Panic) + Send + Sync>>,
+    on_panic: Option<PanicCallback>,
     next: u64,
 }
 

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use tidemill_core::{Column, SampleBatch, Seq, SignalId, SourceId, TableSpec};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use tidemill_core::{Column, ColumnKind, SampleBatch, Seq, SignalId, SourceId, TableSpec};
 
 use crate::Error;
 
@@ -60,7 +61,8 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    pub(crate) const ALL: Columns = Columns { time: true, value: true, quality: true, received: true, source: true };
+    pub(crate) const ALL: Columns =
+        Columns { time: true, value: true, quality: true, received: true, source: true };
 }
 
 /// Samples of a scan: sorted by path, time, arrival. Columns that were not asked for are empty vectors, or the same
@@ -85,4 +87,17 @@ pub(crate) struct FileFact {
     pub(crate) last: i64,
     /// `flush`, `day` or `window`.
     pub(crate) level: &'static str,
+}
+
+/// The columns in which rows of a declared table come, from the store and from facts alike.
+pub(crate) fn table_schema(table: &TableSpec) -> SchemaRef {
+    let kind = |kind: ColumnKind| match kind {
+        ColumnKind::Time => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+        ColumnKind::Float => DataType::Float64,
+        ColumnKind::Int => DataType::Int64,
+        ColumnKind::Bool => DataType::Boolean,
+        ColumnKind::Text => DataType::Utf8,
+    };
+    let fields = table.columns.iter().map(|column| Field::new(column.name, kind(column.kind), true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

@@ -1,1 +1,164 @@
-//! web
+//! The web face: HTTP and WebSocket API, line protocol, problem documents, OpenAPI. Decodes bytes, asks the rooms
+//! behind core's traits, encodes answers. What does not live here: any right (that is the authority), any storage, any
+//! configuration file, any SQL.
+//!
+//! Invariants
+//! - A write is acknowledged only after every part of it is durable; it is checked whole before anything is published.
+//! - Every read has a scope; every handler that needs one takes a `Caller`, whom the authority has identified.
+//! - No byte from outside panics a decoder, and none makes one hold more than a named bound.
+//! - Ids of signals never leave the plant; live subscribers get numbers of their own.
+//! - Secrets are in no log, no error and no debug print.
+
+mod admin;
+mod answer;
+pub mod bench; // what examples/bench.rs measures inside
+mod body;
+mod caller;
+mod compress;
+mod error;
+mod health;
+pub mod line;
+mod live;
+mod middleware;
+mod openapi;
+mod params;
+mod read;
+pub mod samples;
+mod serve;
+mod settings;
+mod signals;
+mod sql;
+pub mod times;
+mod write;
+
+pub use admin::{
+    AccessAnswer, AccessQuestion, Admin, AuditReport, CheckFinding, Reloaded, Rule, TokenFacts, TokenOrder,
+    TokenSecret, WhyAnswer,
+};
+pub use caller::Connection;
+pub use error::{Error, Fault, Refused};
+pub use settings::{PlantFacts, Settings, TrustedProxy};
+pub use write::namer::{Merged, SERIES_TAG};
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::Router;
+use tidemill_core::{Authority, Bus, History, Problem};
+use tidemill_ground::{Clock, Counter, Limit, Metrics};
+
+use crate::write::collect::Desk;
+
+/// Says whether the plant takes work; else why not.
+pub type Ready = Arc<dyn Fn() -> Result<(), Problem> + Send + Sync>;
+
+/// Everything the doors need from the house.
+#[derive(Clone)]
+#[allow(missing_docs, reason = "the rooms by their names")]
+pub struct Doors {
+    pub bus: Arc<dyn Bus>,
+    pub history: Arc<dyn History>,
+    pub authority: Arc<dyn Authority>,
+    pub admin: Arc<dyn Admin>,
+    pub metrics: Metrics,
+    pub clock: Arc<dyn Clock>,
+    pub plant: PlantFacts,
+    pub settings: Settings,
+    /// Asked by `/health/ready` and before every call of the API.
+    pub ready: Ready,
+}
+
+/// The web face. Clones are the same.
+#[derive(Clone)]
+pub struct Web(Arc<House>);
+
+struct House {
+    doors: Doors,
+    settings: RwLock<Arc<Settings>>,
+    limits: Limits,
+    counters: Counters,
+    desk: Desk,
+    requests: std::sync::atomic::AtomicU64,
+}
+
+struct Limits {
+    bodies: Limit,
+    connections: Limit,
+    live: Limit,
+    bindings: Limit,
+}
+
+struct Counters {
+    samples: Counter,
+    refused_lines: Counter,
+    panics: Counter,
+    live_lagged: Counter,
+}
+
+impl House {
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Web {
+    /// The face over these rooms.
+    pub fn new(doors: Doors) -> Web {
+        let (metrics, settings) = (&doors.metrics, &doors.settings);
+        let limits = Limits {
+            bodies: Limit::new(metrics, "http_bodies_bytes", settings.bodies_bytes_max),
+            connections: Limit::new(metrics, "http_connections", settings.connections_max),
+            live: Limit::new(metrics, "http_live", settings.live_max),
+            bindings: Limit::new(metrics, "http_bindings", settings.bindings_max),
+        };
+        let counters = Counters {
+            samples: metrics.counter("tidemill_http_samples_written", "Samples made durable by HTTP."),
+            refused_lines: metrics
+                .counter("tidemill_http_lines_refused", "Lines and samples that were refused."),
+            panics: metrics
+                .counter("tidemill_http_panics", "Requests that failed by a defect of the program."),
+            live_lagged: metrics
+                .counter("tidemill_http_live_lagged", "Parcels that slow live subscribers missed."),
+        };
+        let house = House {
+            settings: RwLock::new(Arc::new(settings.clone())),
+            desk: Desk::new(doors.bus.clone(), doors.clock.clone(), metrics, limits.bindings.clone()),
+            requests: std::sync::atomic::AtomicU64::new(0),
+            limits,
+            counters,
+            doors,
+        };
+        Web(Arc::new(house))
+    }
+
+    /// Takes other settings: for requests that come from now on.
+    pub fn set_settings(&self, settings: Settings) {
+        let limits = &self.0.limits;
+        limits.bodies.set_max(settings.bodies_bytes_max);
+        limits.connections.set_max(settings.connections_max);
+        limits.live.set_max(settings.live_max);
+        limits.bindings.set_max(settings.bindings_max);
+        *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// Series that a template would merge and that keep their default names, for `tidemill check`.
+    pub fn merged(&self) -> Vec<Merged> {
+        self.0.desk.namer.merged()
+    }
+
+    /// All calls, the same for every listener and for the control socket. Whoever serves it puts a [`Connection`]
+    /// into each request's extensions; [`Web::serve_tcp`] and [`Web::serve_unix`] do.
+    pub fn router(&self) -> Router {
+        middleware::wrap(self, openapi::routes()).with_state(self.clone())
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.0.settings()
+    }
+
+    pub(crate) fn doors(&self) -> &Doors {
+        &self.0.doors
+    }
+}
+
+#[cfg(test)]
+mod tests;

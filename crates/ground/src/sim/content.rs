@@ -154,8 +154,16 @@ impl Content {
     pub(crate) fn set_len(&mut self, len: u64, random: &mut Random) {
         if len < self.len {
             let (index, at) = place(len);
-            if at > 0 && self.pages.get(&index).is_some_and(|page| page.cache.is_some()) {
-                self.change(index, mask(at, PAGE), random, |page| page[at..].fill(0));
+            if let Some(page) = self.pages.get_mut(&index).filter(|_| at > 0) {
+                // Not through `change`: a hole stays a hole, for cutting must not take room.
+                let cut = mask(at, PAGE);
+                page.age(cut, random);
+                if let Some(bytes) = page.cache.as_mut() {
+                    Arc::make_mut(bytes)[at..].fill(0);
+                }
+                page.dirty |= cut;
+                page.lost &= !cut;
+                self.dirty.insert(index);
             }
             let first = len.div_ceil(PAGE_BYTES);
             for (index, page) in self.pages.range_mut(first..) {

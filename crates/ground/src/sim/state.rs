@@ -282,9 +282,8 @@ impl State {
                 break;
             }
         }
-        let before = content.room();
+        self.used += content.room_for(offset, offset + count as u64);
         content.write(&bytes[..count], offset, &mut self.random);
-        self.used += content.room() - before;
         outcome
     }
 
@@ -373,10 +372,17 @@ fn in_bounds(offset: u64, len: u64) -> io::Result<()> {
 
 /// A number that stands for bytes in the trace. Not for checksums: nobody is kept from making two alike.
 pub(super) fn digest(bytes: &[u8]) -> u64 {
-    let mut chunks = bytes.chunks_exact(8);
-    let mut hash = bytes.len() as u64;
-    for chunk in &mut chunks {
-        hash = mix(hash ^ chunk.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)));
+    bytes.chunks(8).fold(bytes.len() as u64, |hash, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        mix(hash ^ u64::from_le_bytes(word))
+    })
+}
+
+#[cfg(test)]
+impl State {
+    /// Whether the running account of room agrees with counting it all.
+    pub(super) fn room_is_right(&self) -> bool {
+        self.used == self.tree.room()
     }
-    mix(hash ^ chunks.remainder().iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)))
 }

@@ -48,12 +48,11 @@ impl Change {
 
     /// Whether the media can only have this change if it has that earlier one.
     fn needs(&self, earlier: &Change) -> bool {
-        // What happens to one file happens in order.
-        if self.node == earlier.node {
-            return true;
-        }
-        // A name is taken after what had it was taken away, or that would be lost where it was to be moved.
-        if self.to.is_some() && self.to == earlier.from {
+        // What happens to one file happens in order, and so does what happens to one name: a name taken before what had
+        // it was moved away would lose that.
+        if self.node == earlier.node
+            || (self.to.is_some() && (self.to == earlier.from || self.to == earlier.to))
+        {
             return true;
         }
         let Some((from, _)) = &self.from else { return false };
@@ -61,8 +60,8 @@ impl Change {
         if self.is_dir {
             return true;
         }
-        // A file is moved into another folder after that folder was made.
-        matches!(&self.to, Some((to, _)) if to != from && earlier.node == *to)
+        // A file is moved into another folder after that folder and those above it were made.
+        earlier.is_dir && self.to.as_ref().is_some_and(|(to, _)| to != from)
     }
 }
 
@@ -205,11 +204,10 @@ impl Tree {
     /// Makes the changes in one folder durable, and those without which they could not be.
     pub(crate) fn sync_dir(&mut self, dir: NodeId) {
         let mut chosen: Vec<bool> = self.pending.iter().map(|change| change.touches(dir)).collect();
-        for later in (0..self.pending.len()).rev() {
-            if chosen[later] {
-                for earlier in 0..later {
-                    chosen[earlier] |= self.pending[later].needs(&self.pending[earlier]);
-                }
+        for (later, change) in self.pending.iter().enumerate().rev() {
+            if chosen.get(later) == Some(&true) {
+                let earlier = chosen.iter_mut().zip(&self.pending).take(later);
+                earlier.for_each(|(chosen, earlier)| *chosen |= change.needs(earlier));
             }
         }
         self.settle(&chosen, true);

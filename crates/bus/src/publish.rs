@@ -1,0 +1,124 @@
+//! A publish: checked once as a whole, stamped, completed with definitions that are not yet durable, appended. No lock
+//! and no hash is taken for a row.
+
+use std::sync::Arc;
+
+use tidemill_core::{
+    Commit, Durability, Flags, Identity, Parcel, Problem, Publish, Record, SignalId, SourceId, StreamId,
+    codes,
+};
+
+use crate::record::{signal_record, source_record};
+use crate::shared::Shared;
+use crate::writers::Writer;
+
+impl Shared {
+    pub(crate) fn publish(
+        &self,
+        who: &Identity,
+        epoch: u64,
+        publish: Publish,
+        durability: Durability,
+    ) -> Result<Commit, Problem> {
+        self.stopping()?;
+        self.check_epoch(epoch)?;
+        if publish.records.iter().any(|record| record.stream == StreamId::REGISTRY) {
+            return Err(Problem::new(&codes::INTERNAL, "definitions are written by the bus alone"));
+        }
+        let writer = self.writer(&who.name)?;
+        let Some(key) = publish.once else { return self.append(&writer, publish, durability) };
+        // Held to the end: of two that come at once, the second finds the first.
+        let mut once = self.once();
+        if let Some(first) = once.repeated(key) {
+            self.meters.repeats.add(1);
+            return Ok(first);
+        }
+        let commit = self.append(&writer, publish, durability)?;
+        Ok(once.begin(key, commit))
+    }
+
+    fn append(
+        &self,
+        writer: &Arc<Writer>,
+        publish: Publish,
+        durability: Durability,
+    ) -> Result<Commit, Problem> {
+        let Publish { samples, messages, mut records, once } = publish;
+        if let Some(samples) = &samples {
+            let mut definitions = self.definitions(writer.source, samples.signals())?;
+            definitions.append(&mut records);
+            records = definitions;
+        }
+        let (now, monotonic) = (self.clock.wall(), self.clock.monotonic());
+        // One lock from the stamp to the append, so that the order of stamps is the order of the log.
+        let mut order = self.order();
+        self.check_share(writer, &mut order.unsynced, monotonic)?;
+        let stamper = order.stamper;
+        let samples = samples.filter(|samples| !samples.is_empty()).map(|samples| {
+            let (received, flags) = order.stamper.next(now, samples.last_stamp().unwrap_or(0));
+            Arc::new(samples.finish(received, flags))
+        });
+        let stepped = samples.as_ref().is_some_and(|batch| batch.flags.has(Flags::CLOCK_STEP));
+        let parcel = Arc::new(Parcel { samples, messages, records, once });
+        let bytes = parcel.bytes() as u64;
+        let commit = match self.journal.append(parcel, durability) {
+            Ok(commit) => commit,
+            Err(busy) => {
+                // Nothing was taken, so nobody saw these stamps, and a step of the clock is still to be told.
+                order.stamper = stamper;
+                return Err(busy.into());
+            }
+        };
+        self.meters.clock_steps.add(u64::from(stepped));
+        if durability != Durability::Live {
+            order.unsynced.push(commit.seq(), bytes, writer, monotonic);
+        }
+        Ok(commit)
+    }
+
+    /// The definitions that must go along: of the source and of all signals that are not known to be durable. They go
+    /// with every parcel until one of these was seen committed, so that each parcel is understood by itself.
+    fn definitions(&self, source: SourceId, signals: &[SignalId]) -> Result<Vec<Record>, Problem> {
+        let mut missing = self.signals_defined.missing(signals.iter().map(|id| id.get()));
+        let source_missing = !self.sources_defined.missing(std::iter::once(source.0)).is_empty();
+        if missing.is_empty() && !source_missing {
+            return Ok(Vec::new());
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        let registry = self.registry();
+        let mut records = Vec::with_capacity(missing.len() + 1);
+        if let Some(name) = registry.source(source).filter(|_| source_missing) {
+            records.push(source_record(source, name));
+        }
+        for number in missing {
+            let entry = SignalId::new(number).and_then(|id| registry.get(id));
+            let Some(entry) = entry else {
+                return Err(Problem::new(&codes::INTERNAL, format!("signal {number} was never bound")));
+            };
+            records.push(signal_record(entry.revision, &entry.signal));
+        }
+        Ok(records)
+    }
+
+    /// Whether this writer may have more waiting. Asked before a parcel is taken, so that one parcel larger than the
+    /// share still passes when nothing waits.
+    fn check_share(
+        &self,
+        writer: &Writer,
+        unsynced: &mut crate::writers::Unsynced,
+        monotonic: std::time::Duration,
+    ) -> Result<(), Problem> {
+        let max_bytes = self.settings.load().identity_unsynced_bytes;
+        if writer.unsynced_bytes() < max_bytes {
+            return Ok(());
+        }
+        unsynced.release(self.journal.durable(), monotonic);
+        let waiting_bytes = writer.unsynced_bytes();
+        if waiting_bytes < max_bytes {
+            return Ok(());
+        }
+        self.meters.share_refused.add(1);
+        Err(tidemill_core::Busy::Share { who: writer.name.clone(), waiting_bytes, max_bytes }.into())
+    }
+}

@@ -1,0 +1,334 @@
+//! Ids, paths, metadata, aliases and sources, in memory. What is durable of them, who may change them and how many
+//! there may be is decided elsewhere; here names are unique and numbers are never used twice.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use tidemill_core::{Meta, Pattern, Signal, SignalId, SignalPath, SourceId};
+
+/// How many short texts (units, owners, tags) are kept once for all signals that share them.
+const TEXTS_MAX: usize = 65_536;
+/// Longer texts are seldom shared.
+const TEXT_BYTES_MAX: usize = 64;
+
+/// A signal and how often it changed.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) signal: Arc<Signal>,
+    pub(crate) revision: u32,
+}
+
+/// All signals and sources.
+#[derive(Default)]
+pub(crate) struct Registry {
+    /// By id; holes are ids that were reserved and lost.
+    signals: Vec<Option<Entry>>,
+    /// Living signals by the hash of their path.
+    names: HashTable<SignalId>,
+    /// Living signals by the hash of their path in lower case.
+    folded: HashTable<SignalId>,
+    ordered: BTreeMap<SignalPath, SignalId>,
+    aliases: HashMap<SignalPath, SignalId>,
+    sources: Vec<Option<Arc<str>>>,
+    source_ids: HashMap<Arc<str>, SourceId>,
+    texts: HashSet<Arc<str>>,
+    hasher: RandomState,
+}
+
+impl Registry {
+    /// The living signal of a path or alias.
+    pub(crate) fn find(&self, path: &str) -> Option<&Entry> {
+        let by_name = self.names.find(self.hasher.hash_one(path), |id| self.path(*id) == path);
+        self.get(*by_name.or_else(|| self.aliases.get(path))?)
+    }
+
+    /// A signal by its id, retired or not.
+    pub(crate) fn get(&self, id: SignalId) -> Option<&Entry> {
+        self.signals.get(id.index())?.as_ref()
+    }
+
+    fn path(&self, id: SignalId) -> &str {
+        self.get(id).map_or("", |entry| entry.signal.path.as_str())
+    }
+
+    /// How many signals are not retired.
+    pub(crate) fn living(&self) -> usize {
+        self.ordered.len()
+    }
+
+    /// One more than the highest signal id known.
+    pub(crate) fn signals_end(&self) -> u32 {
+        u32::try_from(self.signals.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// One more than the highest source id known.
+    pub(crate) fn sources_end(&self) -> u32 {
+        u32::try_from(self.sources.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// A living signal whose path differs from this one in upper and lower case only.
+    pub(crate) fn twin(&self, path: &SignalPath) -> Option<&Entry> {
+        let folded = path.as_str().to_lowercase();
+        let is_twin = |id: &SignalId| {
+            let other = self.path(*id);
+            other != path.as_str() && other.to_lowercase() == folded
+        };
+        self.folded.find(self.hasher.hash_one(folded.as_str()), is_twin).and_then(|id| self.get(*id))
+    }
+
+    /// The living signals that a pattern means, sorted by path; for a pattern without wildcard also by alias.
+    pub(crate) fn matching<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = &'a Arc<Signal>> + 'a {
+        let prefix = pattern.prefix();
+        let alias = pattern
+            .as_path()
+            .filter(|path| !self.ordered.contains_key(path))
+            .and_then(|path| self.find(path.as_str()));
+        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
+        self.ordered
+            .range::<str, _>(from)
+            .take_while(move |(path, _)| path.as_str().starts_with(prefix))
+            .filter(move |(path, _)| pattern.matches(path))
+            .filter_map(|(_, id)| self.get(*id))
+            .chain(alias)
+            .map(|entry| &entry.signal)
+    }
+
+    /// Every signal with its revision, in the order of ids, from an id on.
+    pub(crate) fn entries(&self, from: usize) -> impl Iterator<Item = &Entry> {
+        self.signals.get(from..).unwrap_or_default().iter().flatten()
+    }
+
+    /// Every source, in the order of ids.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (SourceId, &Arc<str>)> {
+        (1..).map(SourceId).zip(&self.sources).filter_map(|(id, name)| Some((id, name.as_ref()?)))
+    }
+
+    /// Puts a state of a signal in force, unless a later one is known. Says whether it did.
+    ///
+    /// Where the name belongs to another living signal, that one is retired: it can only be that its own retirement
+    /// was lost with a commit that never became durable.
+    pub(crate) fn put(&mut self, revision: u32, mut signal: Signal) -> bool {
+        let id = signal.id;
+        if self.get(id).is_some_and(|known| known.revision >= revision) {
+            return false;
+        }
+        self.unlink(id);
+        if !signal.retired {
+            let holder = self.find(signal.path.as_str()).map(|entry| (entry.revision, entry.signal.clone()));
+            if let Some((holder_revision, holder)) = holder {
+                self.put(holder_revision.saturating_add(1), retired(&holder));
+            }
+        }
+        self.share_texts(&mut signal);
+        if self.signals.len() <= id.index() {
+            self.signals.resize_with(id.index() + 1, || None);
+        }
+        if let Some(slot) = self.signals.get_mut(id.index()) {
+            *slot = Some(Entry { signal: Arc::new(signal), revision });
+        }
+        self.link(id);
+        true
+    }
+
+    fn link(&mut self, id: SignalId) {
+        let Some(Entry { signal, .. }) = self.get(id).filter(|entry| !entry.signal.retired).cloned() else {
+            return;
+        };
+        let Registry { signals, names, folded, hasher, .. } = self;
+        let path_of = |id: &SignalId| {
+            signals.get(id.index()).and_then(Option::as_ref).map_or("", |entry| entry.signal.path.as_str())
+        };
+        names.insert_unique(hasher.hash_one(signal.path.as_str()), id, |id| hasher.hash_one(path_of(id)));
+        let fold = |path: &str| hasher.hash_one(path.to_lowercase().as_str());
+        folded.insert_unique(fold(signal.path.as_str()), id, |id| fold(path_of(id)));
+        self.ordered.insert(signal.path.clone(), id);
+        self.aliases.extend(signal.aliases.iter().map(|alias| (alias.clone(), id)));
+    }
+
+    fn unlink(&mut self, id: SignalId) {
+        let Some(Entry { signal, .. }) = self.get(id).filter(|entry| !entry.signal.retired).cloned() else {
+            return;
+        };
+        let path = signal.path.as_str();
+        if let Ok(entry) = self.names.find_entry(self.hasher.hash_one(path), |other| *other == id) {
+            entry.remove();
+        }
+        if let Ok(entry) =
+            self.folded.find_entry(self.hasher.hash_one(path.to_lowercase().as_str()), |other| *other == id)
+        {
+            entry.remove();
+        }
+        self.ordered.remove(path);
+        for alias in &signal.aliases {
+            if self.aliases.get(alias) == Some(&id) {
+                self.aliases.remove(alias);
+            }
+        }
+    }
+
+    /// A text that stands in many signals stands once in memory.
+    fn share_texts(&mut self, signal: &mut Signal) {
+        let Meta { unit, unit_ucum, owner, tags, .. } = &mut signal.meta;
+        for text in [unit, unit_ucum, owner, &mut signal.creator] {
+            *text = self.shared(text);
+        }
+        *tags = std::mem::take(tags)
+            .into_iter()
+            .map(|(name, value)| (self.shared(&name), self.shared(&value)))
+            .collect();
+    }
+
+    fn shared(&mut self, text: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return known.clone();
+        }
+        if text.len() <= TEXT_BYTES_MAX && self.texts.len() < TEXTS_MAX {
+            self.texts.insert(text.clone());
+        }
+        text.clone()
+    }
+
+    /// The number of a source.
+    pub(crate) fn source_id(&self, name: &str) -> Option<SourceId> {
+        self.source_ids.get(name).copied()
+    }
+
+    /// The name of a source.
+    pub(crate) fn source(&self, id: SourceId) -> Option<&Arc<str>> {
+        self.sources.get((id.0 as usize).checked_sub(1)?)?.as_ref()
+    }
+
+    /// Gives a source its number; a number keeps its first name.
+    pub(crate) fn put_source(&mut self, id: SourceId, name: Arc<str>) {
+        let Some(index) = (id.0 as usize).checked_sub(1) else { return };
+        if self.sources.len() <= index {
+            self.sources.resize(index + 1, None);
+        }
+        if let Some(slot @ None) = self.sources.get_mut(index) {
+            *slot = Some(name.clone());
+            self.source_ids.entry(name).or_insert(id);
+        }
+    }
+}
+
+/// What is left of a signal that was deleted: its number stays taken, and one can still see what it was.
+pub(crate) fn retired(signal: &Signal) -> Signal {
+    Signal { aliases: Vec::new(), meta: Meta::default(), retired: true, ..signal.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn path(text: &str) -> SignalPath {
+        SignalPath::new(text).unwrap()
+    }
+
+    fn signal(id: u32, name: &str) -> Signal {
+        Signal {
+            id: SignalId::new(id).unwrap(),
+            path: path(name),
+            aliases: Vec::new(),
+            meta: Meta::default(),
+            creator: "token:a".into(),
+            created: 0,
+            retired: false,
+        }
+    }
+
+    fn shown(registry: &Registry, pattern: &str) -> Vec<String> {
+        let pattern = Pattern::new(pattern).unwrap();
+        registry.matching(&pattern).map(|signal| format!("{}={}", signal.id.get(), signal.path)).collect()
+    }
+
+    #[test]
+    fn names_aliases_and_revisions() {
+        let mut registry = Registry::default();
+        assert!(registry.put(1, signal(1, "a/b")));
+        assert!(registry.put(1, signal(2, "a/B")));
+        assert_eq!(registry.twin(&path("a/b")).unwrap().signal.id.get(), 2);
+        assert!(registry.twin(&path("a/c")).is_none());
+        let mut renamed = signal(1, "c");
+        renamed.aliases.push(path("a/b"));
+        assert!(registry.put(2, renamed));
+        assert!(!registry.put(1, signal(1, "a/b")), "an older state does not come back");
+        assert_eq!(registry.find("a/b").unwrap().signal.path, path("c"));
+        assert_eq!(shown(&registry, "#"), ["2=a/B", "1=c"]);
+        assert_eq!(shown(&registry, "a/b"), ["1=c"]);
+        assert!(registry.put(1, signal(4, "c")), "a name that goes to another retires its holder");
+        assert_eq!(shown(&registry, "#"), ["2=a/B", "4=c"]);
+        assert!(registry.find("a/b").is_none());
+        assert!(registry.get(SignalId::new(1).unwrap()).unwrap().signal.retired);
+        assert_eq!((registry.living(), registry.signals_end()), (2, 5));
+    }
+
+    #[test]
+    fn sources_keep_their_first_name() {
+        let mut registry = Registry::default();
+        registry.put_source(SourceId(2), "token:b".into());
+        registry.put_source(SourceId(2), "token:c".into());
+        registry.put_source(SourceId(0), "nobody".into());
+        assert_eq!(registry.source_id("token:b"), Some(SourceId(2)));
+        assert_eq!(registry.source_id("token:c"), None);
+        assert_eq!((registry.source(SourceId(0)), registry.source(SourceId(1))), (None, None));
+        assert_eq!(registry.sources_end(), 3);
+    }
+
+    /// The naive registry: every living signal in a list.
+    #[derive(Default)]
+    struct Naive(BTreeMap<u32, (u32, Signal)>);
+
+    impl Naive {
+        fn put(&mut self, revision: u32, signal: Signal) {
+            let id = signal.id.get();
+            if self.0.get(&id).is_some_and(|(known, _)| *known >= revision) {
+                return;
+            }
+            self.0.remove(&id);
+            if !signal.retired {
+                let holds = |other: &Signal| {
+                    !other.retired && (other.path == signal.path || other.aliases.contains(&signal.path))
+                };
+                for (known, other) in self.0.values_mut() {
+                    if holds(other) {
+                        (*known, *other) = (*known + 1, retired(other));
+                    }
+                }
+            }
+            self.0.insert(id, (revision, signal));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_list(steps in proptest::collection::vec((1u32..6, 1u32..5, "[abAB]/[xX]", proptest::option::of("[cd]"), 0u8..8), 1..30)) {
+            let (mut registry, mut naive) = (Registry::default(), Naive::default());
+            for (id, revision, name, alias, dice) in steps {
+                let mut state = signal(id, &name);
+                // Aliases are checked before they are given, so here each signal has names of its own.
+                state.aliases.extend(alias.map(|alias| path(&format!("{alias}{id}"))));
+                state.retired = dice == 0;
+                registry.put(revision, state.clone());
+                naive.put(revision, state);
+                let living: Vec<&Signal> = naive.0.values().map(|(_, signal)| signal).filter(|signal| !signal.retired).collect();
+                prop_assert_eq!(registry.living(), living.len());
+                for signal in &living {
+                    prop_assert_eq!(&*registry.find(signal.path.as_str()).unwrap().signal, *signal);
+                    for alias in &signal.aliases {
+                        prop_assert_eq!(registry.find(alias.as_str()).unwrap().signal.id, signal.id);
+                    }
+                    let twin = living.iter().any(|other| other.path != signal.path && other.path.as_str().to_lowercase() == signal.path.as_str().to_lowercase());
+                    prop_assert_eq!(registry.twin(&signal.path).is_some(), twin);
+                }
+                let mut paths: Vec<&str> = living.iter().map(|signal| signal.path.as_str()).collect();
+                paths.sort_unstable();
+                let everything = Pattern::everything();
+                let found: Vec<&str> = registry.matching(&everything).map(|signal| signal.path.as_str()).collect();
+                prop_assert_eq!(found, paths);
+            }
+        }
+    }
+}

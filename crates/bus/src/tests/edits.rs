@@ -1,0 +1,174 @@
+//! Edits, names that go to others, commands.
+
+use std::sync::Mutex;
+
+use tidemill_core::{Boxed, Command, NumberKind, ReadBack};
+
+use super::*;
+use crate::CommandHandler;
+
+fn rename(to: &str) -> MetaEdit {
+    MetaEdit { rename: Some(path(to)), ..MetaEdit::default() }
+}
+
+fn alias(to: &str) -> MetaEdit {
+    MetaEdit { alias: Some(path(to)), ..MetaEdit::default() }
+}
+
+#[test]
+fn every_fact_can_be_changed() {
+    let plant = Plant::new();
+    plant.write("a", 1, 1);
+    let edit = MetaEdit {
+        unit: Some("m³/h".into()),
+        description: Some("flow".into()),
+        number: Some(NumberKind::Integer),
+        stepped: Some(Some(true)),
+        owner: Some("token:a".into()),
+        stale_after_ns: Some(5),
+        tags: vec![("k".into(), "v".into()), ("l".into(), "w".into())],
+        ..MetaEdit::default()
+    };
+    plant.wait(plant.edit("a", edit).unwrap());
+    plant.wait(
+        plant.edit("a", MetaEdit { tags: vec![("l".into(), "".into())], ..MetaEdit::default() }).unwrap(),
+    );
+    let signal = plant.crash().bus.find(&path("a")).unwrap();
+    expect_test::expect![[r#"
+        Meta {
+            unit: "m³/h",
+            unit_ucum: "m3/h",
+            description: "flow",
+            number: Integer,
+            stepped: Some(
+                true,
+            ),
+            owner: "token:a",
+            stale_after_ns: 5,
+            tags: {
+                "k": "v",
+            },
+        }
+    "#]]
+    .assert_debug_eq(&signal.meta);
+}
+
+#[test]
+fn a_rename_keeps_history_and_the_old_name() {
+    let plant = Plant::new();
+    plant.write("old", 1, 1);
+    let id = plant.bind("old").id;
+    plant.wait(plant.edit("old", rename("new")).unwrap());
+    assert_eq!((plant.bind("old").id, plant.bind("new").id), (id, id));
+    assert_eq!((plant.paths("#"), plant.paths("old")), (vec!["new".to_owned()], vec!["new".to_owned()]));
+    plant.write("old", 2, 2);
+    assert_eq!(plant.last_int("new"), Some(2));
+    plant.write("third", 1, 1);
+    assert_eq!(code(plant.edit("third", rename("new"))), "exists");
+    assert_eq!(code(plant.edit("third", rename("old"))), "exists", "an alias is a name too");
+    assert_eq!(code(plant.edit("third", alias("new"))), "exists");
+    plant.wait(plant.edit("new", rename("old")).unwrap());
+    assert_eq!(plant.bus.find(&path("new")).unwrap().aliases, [path("new")]);
+    plant.wait(plant.edit("old", alias("fourth")).unwrap());
+    assert_eq!(plant.crash().bind("fourth").id, id);
+}
+
+#[test]
+fn a_new_name_needs_the_right_there_too() {
+    let plant = Plant::new();
+    plant.write("mine", 1, 1);
+    plant.authority.deny("token:a", Verb::Configure, "theirs/#");
+    assert_eq!(code(plant.edit("mine", rename("theirs/x"))), "forbidden");
+    assert_eq!(code(plant.edit("mine", alias("theirs/x"))), "forbidden");
+    plant.wait(plant.edit("mine", rename("shared/x")).unwrap());
+    plant.authority.deny("token:a", Verb::Write, "shared/#");
+    let refused = plant.try_bind(Verb::Write, "mine").unwrap_err();
+    expect_test::expect![
+        "token:a may not write mine, which was renamed since: token:a denies write:shared/#"
+    ]
+    .assert_eq(&refused.detail);
+}
+
+#[test]
+fn a_deleted_name_may_be_given_again() {
+    let plant = Plant::new();
+    plant.write("a", 1, 1);
+    let first = plant.bind("a").id;
+    plant.wait(plant.edit("a", MetaEdit { retire: true, ..MetaEdit::default() }).unwrap());
+    assert!(plant.bus.find(&path("a")).is_none() && plant.paths("#").is_empty());
+    let mut out = Vec::new();
+    plant.bus.last(&ReadScope::everything(), &[first], &mut out);
+    assert!(out.is_empty());
+    assert!(signal(&plant.bus, first).retired);
+    let second = plant.bind("a").id;
+    assert_ne!(first, second);
+    assert_eq!(plant.last_int("a"), None);
+    plant.write("a", 2, 2);
+    let plant = plant.restart();
+    assert_eq!(plant.bind("a").id, second);
+    assert!(signal(&plant.bus, first).retired);
+    assert_eq!(plant.last_int("a"), Some(2));
+}
+
+#[test]
+fn too_much_is_refused() {
+    let plant = Plant::new();
+    plant.write("a", 1, 1);
+    let edit = |edit: MetaEdit| code(plant.edit("a", edit));
+    assert_eq!(edit(MetaEdit { unit: Some("x".repeat(129).into()), ..MetaEdit::default() }), "bad-parameter");
+    assert_eq!(
+        edit(MetaEdit { description: Some("x".repeat(1_025).into()), ..MetaEdit::default() }),
+        "bad-parameter"
+    );
+    let tags = (0..33).map(|tag| (format!("t{tag}").into(), "v".into())).collect();
+    assert_eq!(edit(MetaEdit { tags, ..MetaEdit::default() }), "bad-parameter");
+    for number in 0..32 {
+        assert_eq!(edit(alias(&format!("other/{number}"))), "ok");
+    }
+    assert_eq!(edit(alias("other/32")), "bad-parameter");
+}
+
+#[test]
+fn an_edit_that_the_log_refuses_did_not_happen() {
+    let plant = Plant::new();
+    plant.write("a", 1, 1);
+    plant.journal.refuse(Some(tidemill_core::Busy::Stopping));
+    assert_eq!(code(plant.edit("a", rename("b"))), "stopping");
+    plant.journal.refuse(None);
+    assert_eq!(plant.paths("#"), ["a"]);
+}
+
+struct Valve(Mutex<Vec<String>>);
+
+impl CommandHandler for Valve {
+    fn command(&self, signal: Arc<Signal>, command: Command) -> Boxed<'_, Result<ReadBack, Problem>> {
+        self.0.lock().unwrap().push(format!("{} {} {}", signal.path, command.value, command.reason));
+        Box::pin(std::future::ready(Ok(ReadBack { value: command.value, quality: Quality::GOOD })))
+    }
+}
+
+#[test]
+fn commands_go_to_the_owner() {
+    let plant = Plant::new();
+    plant.write("valve", 1, 1);
+    let order = |plant: &Plant, verb| {
+        let grant = plant.try_bind(verb, "valve").unwrap();
+        let command = Command { value: Value::Int(7), reason: "test".into() };
+        let mut answer = plant.bus.command(&grant, command);
+        match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => panic!("the valve answers at once"),
+        }
+    };
+    assert_eq!(code(order(&plant, Verb::Command)), "not-found");
+    let valve = Arc::new(Valve(Mutex::default()));
+    plant.bus.own("connector:plc", valve.clone());
+    assert_eq!(code(order(&plant, Verb::Command)), "not-found");
+    plant.edit("valve", MetaEdit { owner: Some("connector:plc".into()), ..MetaEdit::default() }).unwrap();
+    assert_eq!(code(order(&plant, Verb::Read)), "forbidden");
+    assert_eq!(order(&plant, Verb::Command).unwrap().value, Value::Int(7));
+    assert_eq!(*valve.0.lock().unwrap(), ["valve 7 test"]);
+    assert_eq!(code(plant.try_bind(Verb::Write, "valve")), "not-owner", "a write to it would be a command");
+    plant.bus.disown("connector:plc");
+    assert_eq!(code(order(&plant, Verb::Command)), "not-found");
+}

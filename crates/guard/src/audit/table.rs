@@ -1,0 +1,80 @@
+//! The audit as a table: each entry is a row in SQL, for searching. The files stay the record; a row repeats the hash of
+//! its line, so that the two can be compared.
+
+use serde_json::json;
+use tidemill_core::{ColumnKind, ColumnSpec, StreamId, TableSpec};
+
+use super::line::{Hash, detail_of};
+use super::writer::Pending;
+
+/// The audit, searchable: `sys.audit`. Only who may administer everything sees it.
+pub static AUDIT_TABLE: TableSpec = TableSpec {
+    name: "audit",
+    description: "Who did what, from where, with what result; the files in data/audit are the record, this is for searching.",
+    stream: Some(StreamId::AUDIT),
+    columns: &[
+        ColumnSpec { name: "time", kind: ColumnKind::Time, description: "When." },
+        ColumnSpec {
+            name: "seq",
+            kind: ColumnKind::Int,
+            description: "The entry's number in the chain, from 1 without gaps.",
+        },
+        ColumnSpec {
+            name: "who",
+            kind: ColumnKind::Text,
+            description: "Who, e.g. token:press-line or owner:anna.",
+        },
+        ColumnSpec {
+            name: "door",
+            kind: ColumnKind::Text,
+            description: "By which door: http, control, house.",
+        },
+        ColumnSpec {
+            name: "address",
+            kind: ColumnKind::Text,
+            description: "From which network address; empty on the control socket.",
+        },
+        ColumnSpec { name: "action", kind: ColumnKind::Text, description: "What, as noun.verb." },
+        ColumnSpec {
+            name: "target",
+            kind: ColumnKind::Text,
+            description: "On what: a path, a token's name, a file.",
+        },
+        ColumnSpec {
+            name: "result",
+            kind: ColumnKind::Text,
+            description: "intended, done, refused or failed.",
+        },
+        ColumnSpec {
+            name: "detail",
+            kind: ColumnKind::Text,
+            description: "Before and after, or the reason, as JSON.",
+        },
+        ColumnSpec {
+            name: "hash",
+            kind: ColumnKind::Text,
+            description: "The hash of the entry's line in the chain.",
+        },
+    ],
+    path_column: None,
+};
+
+/// The row of an entry. Time is RFC 3339, as in the file.
+pub(crate) fn row(pending: &Pending, hash: &Hash) -> Vec<u8> {
+    let mut time = String::new();
+    tidemill_core::format_rfc3339(pending.time, &mut time);
+    let entry = &pending.entry;
+    let row = json!({
+        "time": time,
+        "seq": pending.seq,
+        "who": &*entry.who.name,
+        "door": entry.who.peer.door,
+        "address": entry.who.peer.address.map(|address| address.to_string()),
+        "action": entry.action,
+        "target": entry.target,
+        "result": entry.result.name(),
+        "detail": detail_of(&entry.detail).map(|detail| detail.to_string()),
+        "hash": hash.to_string(),
+    });
+    row.to_string().into_bytes()
+}

@@ -1,0 +1,103 @@
+//! What can go wrong in this room. Each variant says what failed, on what, and what to do; at the edge it becomes a
+//! [`Problem`] with a stable code. What does not live here: wording for doors, which is `core`'s.
+
+use std::path::PathBuf;
+
+use tidemill_core::{Problem, codes};
+
+/// A failure of the historian.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder of the lake could not be read or written.
+    #[error("{} could not be {what}: {source}. See that the disk is well and has room; it is tried again by itself", path.display())]
+    Disk {
+        /// What was tried: `read`, `written`, `opened`, …
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why the disk refused.
+        source: std::io::Error,
+    },
+    /// A file's bytes are not what was written.
+    #[error(
+        "{file} is damaged in bytes {from}..{to} ({detail}). Queries that do not need it are answered; restore that file from a backup"
+    )]
+    Damaged {
+        /// The file, relative to the lake.
+        file: String,
+        /// The first byte that is not to be believed.
+        from: u64,
+        /// The first byte after them.
+        to: u64,
+        /// What shows it.
+        detail: String,
+    },
+    /// The table's log cannot be understood.
+    #[error(
+        "the table log entry {file} cannot be understood: {detail}. Restore it from a backup; nothing was changed"
+    )]
+    Log {
+        /// The file, relative to the lake.
+        file: String,
+        /// Why not.
+        detail: String,
+    },
+    /// A newer version wrote this.
+    #[error(
+        "{file} has format {found} and this version reads up to {known}: install the version that wrote it; nothing was changed"
+    )]
+    NewerFormat {
+        /// The file, relative to the lake.
+        file: String,
+        /// Its format.
+        found: u64,
+        /// What is known here.
+        known: u64,
+    },
+    /// Files changed under a rewrite; it is done again.
+    #[error("the table changed while it was rewritten; the work is done again by itself")]
+    Conflict,
+    /// Arrow or Parquet refused to encode or decode.
+    #[error("{file} could not be {what}: {source}")]
+    Format {
+        /// What was tried: `encoded` or `decoded`.
+        what: &'static str,
+        /// The file, relative to the lake.
+        file: String,
+        /// Why.
+        source: parquet::errors::ParquetError,
+    },
+    /// The journal could not take or give what the historian needs.
+    #[error("the journal did not take it: {0}")]
+    Journal(Problem),
+    /// The plant is stopping, or the work was given up because its asker left.
+    #[error("the plant is stopping")]
+    Stopping,
+    /// A thread could not be started.
+    #[error(transparent)]
+    Ground(#[from] tidemill_ground::Error),
+    /// Something that is already in the words of a door: bad SQL, a limit of a query.
+    #[error("{0}")]
+    Told(Problem),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        let code = match &error {
+            Error::Told(problem) | Error::Journal(problem) => return problem.clone(),
+            Error::Damaged { .. } | Error::Log { .. } => &codes::DAMAGED,
+            Error::NewerFormat { .. } => &codes::NEWER_FORMAT,
+            Error::Stopping | Error::Ground(_) => &codes::STOPPING,
+            Error::Conflict => &codes::CONFLICT,
+            Error::Disk { .. } | Error::Format { .. } => &codes::INTERNAL,
+        };
+        Problem::new(code, error.to_string())
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Error {
+        Error::Told(problem)
+    }
+}

@@ -1,0 +1,405 @@
+//! The front door of queries: what is asked is admitted, given a consistent view that holds everything acknowledged
+//! before, planned, run and spelled. The parts stand in the other files of this folder.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use datafusion::catalog::TableFunctionImpl;
+use datafusion::common::DataFusionError;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SQLOptions;
+use futures_util::StreamExt;
+use tidemill_core::{
+    Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Journal, Problem, ReadQuery, ReadScope, SampleBatch, SqlQuery, TableSpec, codes,
+};
+use tidemill_ground::{Clock, Metrics};
+use tokio::runtime::{Handle, Runtime};
+
+use super::errors::{internal, to_problem};
+use super::formats::{PIECE_BYTES, TableEncoder, of_samples, of_table, slices};
+use super::names::Names;
+use super::pool::{Pool, Shared};
+use super::read_function::{READ, Read};
+use super::relation::Relation;
+use super::run::{Admission, Sink, panicked, run};
+use super::samples::Samples;
+use super::session::{Given, session};
+use super::signals::Signals;
+use super::{modes, session as sessions, statement};
+use crate::scan::{SampleSource, View};
+
+/// The stack of a query's threads: plans are trees, and a tree that is dropped uses the stack for its depth. Only what is
+/// touched takes memory.
+const STACK_BYTES: usize = 32 << 20;
+
+/// How many threads may scan at once, of all queries.
+const SCAN_THREADS_MAX: usize = 64;
+
+/// What the wiring decides.
+#[derive(Clone)]
+pub struct Settings {
+    /// How many queries run at once; the others wait in order of arrival.
+    pub concurrent: usize,
+    /// How many may wait; beyond it `busy`.
+    pub waiting_max: usize,
+    /// How much memory all queries have together.
+    pub memory_bytes: u64,
+    /// Where sorting and grouping may put what does not fit into memory; none for nowhere.
+    pub spill: Option<PathBuf>,
+    /// How many threads work for one query.
+    pub partitions: usize,
+    /// For `now()` and for waiting.
+    pub clock: Arc<dyn Clock>,
+    /// Where queries are counted.
+    pub metrics: Metrics,
+}
+
+/// A table that an engine declared.
+#[derive(Clone)]
+pub(crate) struct Declared {
+    pub(crate) spec: &'static TableSpec,
+    pub(crate) facts: Option<Arc<dyn Facts>>,
+}
+
+/// Answers questions.
+pub struct Engine {
+    inner: Arc<Inner>,
+    /// Queries compute on these threads and never on those of the doors.
+    runtime: Option<Runtime>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) source: Arc<dyn SampleSource>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) settings: Settings,
+    pub(crate) base: SessionState,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) memory: Arc<Shared>,
+    pub(crate) declared: RwLock<Vec<Declared>>,
+}
+
+impl Engine {
+    /// An engine over a store.
+    ///
+    /// # Errors
+    /// `internal`: the system gives no threads.
+    pub(crate) fn new(
+        source: Arc<dyn SampleSource>,
+        bus: Arc<dyn Bus>,
+        journal: Arc<dyn Journal>,
+        settings: Settings,
+    ) -> Result<Engine, Problem> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            // One more than work, so that somebody is left to look at the time.
+            .worker_threads(settings.partitions + 1)
+            .max_blocking_threads(SCAN_THREADS_MAX)
+            .thread_stack_size(STACK_BYTES)
+            .thread_name("query")
+            .enable_time()
+            .build()
+            .map_err(|error| internal(&error.to_string()))?;
+        let memory_bytes = usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX);
+        let inner = Inner {
+            source,
+            bus,
+            journal,
+            base: sessions::base(settings.partitions),
+            admission: Arc::new(Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max)),
+            memory: Arc::new(Shared::new(memory_bytes)),
+            declared: RwLock::default(),
+            settings,
+        };
+        Ok(Engine { inner: Arc::new(inner), runtime: Some(runtime) })
+    }
+
+    fn handle(&self) -> Option<Handle> {
+        self.runtime.as_ref().map(|runtime| runtime.handle().clone())
+    }
+
+    /// Declares a table; a second one of that name replaces the first.
+    pub fn table(&self, spec: &'static TableSpec, facts: Option<Arc<dyn Facts>>) {
+        let mut declared = self.inner.declared.write().unwrap_or_else(PoisonError::into_inner);
+        declared.retain(|table| table.spec.name != spec.name);
+        declared.push(Declared { spec, facts });
+    }
+
+    /// Samples in columns; see [`tidemill_core::History::read`].
+    pub fn read<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: ReadQuery,
+        budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Batches>, Problem>> {
+        let (inner, scope, handle) = (self.inner.clone(), scope.clone(), self.handle());
+        Box::pin(async move {
+            modes::check(&query)?;
+            let handle = handle.ok_or_else(stopped)?;
+            let admission = inner.admission.clone();
+            let answer = run(handle, admission, budget, move |sink| async move {
+                let view = inner.clone().view(budget.time).await?;
+                on_a_thread(move || {
+                    let names = Names::of_patterns(inner.bus.as_ref(), &scope, &query.patterns);
+                    retrieve(&inner, &scope, &names, &query, &view, budget, |batch| {
+                        Ok(!sink.is_stopped() && (batch.is_empty() || sink.send_blocking(batch)))
+                    })?;
+                    Ok(())
+                })
+                .await
+            })
+            .await?;
+            Ok(Box::new(answer) as Box<dyn Batches>)
+        })
+    }
+
+    /// Samples as bytes; see [`tidemill_core::History::export`].
+    pub fn export<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: ReadQuery,
+        format: Format,
+        budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>> {
+        let (inner, scope, handle) = (self.inner.clone(), scope.clone(), self.handle());
+        Box::pin(async move {
+            modes::check(&query)?;
+            let handle = handle.ok_or_else(stopped)?;
+            let admission = inner.admission.clone();
+            let answer = run(handle, admission, budget, move |sink| async move {
+                let view = inner.clone().view(budget.time).await?;
+                on_a_thread(move || inner.spell(&scope, &query, format, &view, budget, &sink)).await
+            })
+            .await?;
+            Ok(Box::new(answer) as Box<dyn Chunks>)
+        })
+    }
+
+    /// SQL as bytes; see [`tidemill_core::History::sql`].
+    pub fn sql<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: SqlQuery,
+        format: Format,
+        budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>> {
+        let (inner, scope) = (self.inner.clone(), scope.clone());
+        let handle = self.handle();
+        Box::pin(async move {
+            let handle = handle.ok_or_else(stopped)?;
+            let admission = inner.admission.clone();
+            let answer = run(handle, admission, budget, move |sink| async move {
+                let view = inner.clone().view(budget.time).await?;
+                inner.answer(scope, query, format, budget, view, sink).await
+            })
+            .await?;
+            Ok(Box::new(answer) as Box<dyn Chunks>)
+        })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn stopped() -> Problem {
+    Problem::new(&codes::STOPPING, "no more queries are taken")
+}
+
+/// Runs what blocks.
+async fn on_a_thread(work: impl FnOnce() -> Result<(), Problem> + Send + 'static) -> Result<(), Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(failure) => Err(panicked(failure)),
+    }
+}
+
+/// Gives the samples asked for to `each`, until it wants no more; false then.
+fn retrieve(
+    inner: &Inner,
+    scope: &ReadScope,
+    names: &Names,
+    query: &ReadQuery,
+    view: &Arc<dyn View>,
+    budget: Budget,
+    mut each: impl FnMut(SampleBatch) -> Result<bool, Problem>,
+) -> Result<bool, Problem> {
+    let mut rows = 0u64;
+    for batch in modes::read(view, inner.bus.as_ref(), scope, names, query) {
+        let mut batch = batch?;
+        let left = query.limit.map(|limit| limit.saturating_sub(rows));
+        if let Some(left) = left.and_then(|left| usize::try_from(left).ok()).filter(|left| *left < batch.len()) {
+            batch = modes::first_rows(&batch, left);
+        }
+        rows = rows.saturating_add(batch.len() as u64);
+        if rows > budget.rows {
+            return Err(too_many_rows(budget));
+        }
+        if !each(batch)? {
+            return Ok(false);
+        }
+        if query.limit.is_some_and(|limit| rows >= limit) {
+            break;
+        }
+    }
+    Ok(true)
+}
+
+fn too_many_rows(budget: Budget) -> Problem {
+    Problem::new(&codes::QUERY_ROWS, format!("the answer has more than the {} rows allowed", budget.rows))
+}
+
+impl Inner {
+    /// Samples as bytes. Blocking.
+    fn spell(
+        &self,
+        scope: &ReadScope,
+        query: &ReadQuery,
+        format: Format,
+        view: &Arc<dyn View>,
+        budget: Budget,
+        sink: &Sink<Bytes>,
+    ) -> Result<(), Problem> {
+        let wrong = |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &[]);
+        let names = Arc::new(Names::of_patterns(self.bus.as_ref(), scope, &query.patterns));
+        let mut encoder = of_samples(format, names.clone(), self.bus.clone()).map_err(wrong)?;
+        encoder.begin().map_err(wrong)?;
+        let wanted = retrieve(self, scope, &names, query, view, budget, |batch| {
+            encoder.rows(&batch).map_err(wrong)?;
+            let written = encoder.written();
+            if written.len() < PIECE_BYTES {
+                return Ok(!sink.is_stopped());
+            }
+            Ok(sink.send_blocking(Bytes::from(std::mem::take(written))))
+        })?;
+        if wanted {
+            encoder.end().map_err(wrong)?;
+            let written = std::mem::take(encoder.written());
+            if !written.is_empty() {
+                sink.send_blocking(Bytes::from(written));
+            }
+        }
+        Ok(())
+    }
+
+    /// A view that holds everything acknowledged before now.
+    pub(crate) async fn view(self: Arc<Self>, time: Duration) -> Result<Arc<dyn View>, Problem> {
+        let wanted = self.journal.durable();
+        if self.source.applied() < wanted {
+            let waiting = self.clone();
+            let waited = tokio::task::spawn_blocking(move || waiting.source.wait_applied(wanted, time));
+            if !waited.await.map_err(|error| internal(&error.to_string()))? {
+                let detail = "what was written last could not be read in time";
+                return Err(Problem::new(&codes::QUERY_TIME, detail));
+            }
+        }
+        Ok(self.source.view())
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        scope: ReadScope,
+        query: SqlQuery,
+        format: Format,
+        budget: Budget,
+        view: Arc<dyn View>,
+        sink: Sink<Bytes>,
+    ) -> Result<(), Problem> {
+        let tables = self.system(&scope, &view);
+        let names: Vec<String> = ["samples".to_owned(), "signals".to_owned()]
+            .into_iter()
+            .chain(tables.iter().map(|(name, _)| format!("sys.{name}")))
+            .collect();
+        let told = |error: DataFusionError| to_problem(&error, &names);
+        let state = self.session(&scope, &view, tables, budget).map_err(told)?;
+        let statement = statement::read(&query.text, &query.parameters).map_err(told)?;
+        let plan = state.statement_to_plan(statement).await.map_err(told)?;
+        verify(&plan).map_err(told)?;
+        let plan = state.create_physical_plan(&plan).await.map_err(told)?;
+        let mut stream = execute_stream(plan, state.task_ctx()).map_err(told)?;
+        let mut encoder = of_table(format);
+        let wrong = |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &[]);
+        encoder.begin(&stream.schema()).map_err(wrong)?;
+        let mut rows = 0u64;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(told)?;
+            rows = rows.saturating_add(batch.num_rows() as u64);
+            if rows > budget.rows {
+                return Err(too_many_rows(budget));
+            }
+            for slice in slices(&batch) {
+                encoder.rows(&slice).map_err(wrong)?;
+                if !hand_over(encoder.as_mut(), &sink, PIECE_BYTES).await {
+                    return Ok(());
+                }
+            }
+        }
+        encoder.end().map_err(wrong)?;
+        hand_over(encoder.as_mut(), &sink, 1).await;
+        Ok(())
+    }
+
+    /// What stands beside `sys.*`.
+    fn public(&self, scope: &ReadScope, view: &Arc<dyn View>) -> Vec<(&'static str, Arc<dyn Relation>)> {
+        let samples = Samples {
+            view: view.clone(),
+            bus: self.bus.clone(),
+            scope: scope.clone(),
+            partitions: self.settings.partitions,
+        };
+        let signals = Signals { bus: self.bus.clone(), scope: scope.clone() };
+        vec![("samples", Arc::new(samples)), ("signals", Arc::new(signals))]
+    }
+
+    fn functions(&self, scope: &ReadScope, view: &Arc<dyn View>) -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
+        let read = Read { view: view.clone(), bus: self.bus.clone(), scope: scope.clone() };
+        vec![(READ, Arc::new(read))]
+    }
+
+    fn session(
+        &self,
+        scope: &ReadScope,
+        view: &Arc<dyn View>,
+        system: Vec<(String, Arc<dyn Relation>)>,
+        budget: Budget,
+    ) -> Result<SessionState, DataFusionError> {
+        let bytes_max = usize::try_from(budget.memory_bytes).unwrap_or(usize::MAX);
+        session(
+            &self.base,
+            Given {
+                public: self.public(scope, view),
+                system,
+                functions: self.functions(scope, view),
+                pool: Pool::new(bytes_max, self.memory.clone()),
+                spill: self.settings.spill.clone(),
+                now: self.settings.clock.wall(),
+            },
+        )
+    }
+}
+
+/// The last look before a plan runs: nothing in it, at any depth, may do anything but read.
+fn verify(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(plan)
+}
+
+/// Sends what was written once it is worth sending; false when nobody wants more.
+async fn hand_over(encoder: &mut dyn TableEncoder, sink: &Sink<Bytes>, least_bytes: usize) -> bool {
+    let written = encoder.written();
+    if written.len() < least_bytes {
+        return true;
+    }
+    let piece = Bytes::from(std::mem::take(written));
+    sink.send(piece).await
+}

@@ -1,0 +1,210 @@
+//! What can go wrong with a query, said plainly: DataFusion's errors become problems with a stable code, a place in the
+//! text, and the nearest name where one is unknown. Never a dump of its insides.
+
+use datafusion::common::{Column, DataFusionError, SchemaError};
+use datafusion::sql::sqlparser::parser::ParserError;
+use tidemill_core::{Problem, codes};
+
+use crate::Error;
+
+/// The longest detail of a problem; what is longer is cut.
+const DETAIL_BYTES_MAX: usize = 500;
+
+/// An error of the store on its way through DataFusion.
+pub(crate) fn from_store(error: Error) -> DataFusionError {
+    from_problem(error.into())
+}
+
+/// A problem on its way through DataFusion.
+pub(crate) fn from_problem(problem: Problem) -> DataFusionError {
+    DataFusionError::External(Box::new(problem))
+}
+
+/// `bad-sql` on its way through DataFusion.
+pub(crate) fn bad(detail: impl Into<String>) -> DataFusionError {
+    from_problem(Problem::new(&codes::BAD_SQL, detail))
+}
+
+/// What the caller is told. `tables` are the names that may be hinted at.
+pub(crate) fn to_problem(error: &DataFusionError, tables: &[String]) -> Problem {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast_ref::<Problem>() {
+            Some(problem) => problem.clone(),
+            None => Problem::new(&codes::BAD_SQL, plain(&inner.to_string())),
+        },
+        DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+            arrow::error::ArrowError::ExternalError(inner) => match inner.downcast_ref::<Problem>() {
+                Some(problem) => problem.clone(),
+                None => Problem::new(&codes::BAD_SQL, plain(&inner.to_string())),
+            },
+            other => Problem::new(&codes::BAD_SQL, plain(&other.to_string())),
+        },
+        DataFusionError::Context(_, inner) => to_problem(inner, tables),
+        DataFusionError::Shared(inner) => to_problem(inner, tables),
+        DataFusionError::Collection(errors) => match errors.first() {
+            Some(first) => to_problem(first, tables),
+            None => internal("a list of errors without one"),
+        },
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            let problem = to_problem(inner, tables);
+            match (&diagnostic.span, problem.place) {
+                (Some(span), None) => problem.at(span.start.line, span.start.column),
+                _ => problem,
+            }
+        }
+        DataFusionError::SQL(inner, _) => parse(inner),
+        DataFusionError::SchemaError(inner, _) => schema(inner),
+        DataFusionError::ResourcesExhausted(_) => Problem::new(
+            &codes::QUERY_MEMORY,
+            "sorting, grouping or joining needs more memory than a query may have",
+        ),
+        DataFusionError::Internal(text) => internal(text),
+        DataFusionError::ExecutionJoin(_) => internal("a part of the query stopped"),
+        DataFusionError::NotImplemented(text) => {
+            Problem::new(&codes::BAD_SQL, format!("this is not supported: {}", plain(text)))
+        }
+        DataFusionError::Plan(text) | DataFusionError::Execution(text) => missing(text, tables),
+        other => Problem::new(&codes::BAD_SQL, plain(&other.strip_backtrace())),
+    }
+}
+
+/// Something that should not happen; the details go to the log, not to the caller.
+pub(crate) fn internal(what: &str) -> Problem {
+    tracing::error!(what, "a query failed inside");
+    Problem::new(&codes::INTERNAL, "the query failed inside, which it should not")
+}
+
+fn parse(error: &ParserError) -> Problem {
+    let text = match error {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
+        ParserError::RecursionLimitExceeded => {
+            return Problem::new(&codes::BAD_SQL, "the query is nested too deeply")
+                .hint("Write it with fewer parentheses or subqueries");
+        }
+    };
+    let (text, place) = place(&text);
+    let problem = Problem::new(&codes::BAD_SQL, plain(&text));
+    match place {
+        Some((line, column)) => problem.at(line, column),
+        None => problem,
+    }
+}
+
+/// The parser puts the place into its sentence: `… at Line: 1, Column: 8`.
+fn place(text: &str) -> (String, Option<(u64, u64)>) {
+    let found = text.rsplit_once(" at Line: ").and_then(|(before, after)| {
+        let (line, column) = after.split_once(", Column: ")?;
+        let column: String = column.chars().take_while(char::is_ascii_digit).collect();
+        Some((before.to_owned(), (line.parse().ok()?, column.parse().ok()?)))
+    });
+    match found {
+        Some((before, place)) => (before, Some(place)),
+        None => (text.to_owned(), None),
+    }
+}
+
+fn schema(error: &SchemaError) -> Problem {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let problem =
+                Problem::new(&codes::BAD_SQL, format!("there is no column '{}'", plain(&field.flat_name())));
+            let names: Vec<String> = valid_fields.iter().map(|column| column.name.clone()).collect();
+            let problem = match nearest(&field.name, &names) {
+                Some(name) => problem.hint(format!("Did you mean {}?", quoted(name))),
+                None if names.is_empty() => problem,
+                None => problem.hint(format!("There are: {}", listed(valid_fields))),
+            };
+            match field.spans.0.first() {
+                Some(span) => problem.at(span.start.line, span.start.column),
+                None => problem,
+            }
+        }
+        SchemaError::AmbiguousReference { field } => Problem::new(
+            &codes::BAD_SQL,
+            format!("'{}' is a column of more than one table", plain(&field.name)),
+        )
+        .hint("Write the table's name and a point before it"),
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            Problem::new(&codes::BAD_SQL, format!("two columns have the name '{}'", plain(name)))
+                .hint("Give one of them another name with AS")
+        }
+    }
+}
+
+fn listed(columns: &[Column]) -> String {
+    const SHOWN_MAX: usize = 12;
+    let mut names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    names.dedup();
+    let more = if names.len() > SHOWN_MAX { ", …" } else { "" };
+    names.truncate(SHOWN_MAX);
+    names.join(", ") + more
+}
+
+/// A name as it must be written in SQL.
+fn quoted(name: &str) -> String {
+    let plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// A table or function that is not there, or any other sentence of the planner.
+fn missing(text: &str, tables: &[String]) -> Problem {
+    let between = |start: &str| {
+        let (_, rest) = text.split_once(start)?;
+        rest.split_once('\'').map(|(name, _)| name)
+    };
+    if let Some(name) = between("table 'tidemill.").filter(|_| text.contains("not found")) {
+        let name = name.strip_prefix("public.").unwrap_or(name);
+        let problem = Problem::new(&codes::BAD_SQL, format!("there is no table '{}'", plain(name)));
+        return match nearest(name, tables) {
+            Some(near) => problem.hint(format!("Did you mean {near}?")),
+            None => problem.hint(format!("There are: {}", tables.join(", "))),
+        };
+    }
+    Problem::new(&codes::BAD_SQL, plain(text))
+}
+
+/// One line, without the insides' debug forms, of bounded length.
+fn plain(text: &str) -> String {
+    let first = text.split("\n\nbacktrace").next().unwrap_or_default();
+    let mut line = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    for prefix in ["Error during planning: ", "Execution error: ", "External error: ", "SQL error: ", "sql parser error: "] {
+        if let Some(rest) = line.strip_prefix(prefix) {
+            line = rest.to_owned();
+        }
+    }
+    if line.len() > DETAIL_BYTES_MAX {
+        let end = (0..=DETAIL_BYTES_MAX).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+/// The name that was probably meant.
+fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
+    let wanted = wanted.to_lowercase();
+    names
+        .iter()
+        .map(|name| (distance(&wanted, &name.to_lowercase()), name))
+        .min()
+        .filter(|(distance, _)| *distance <= 1 + wanted.chars().count() / 3)
+        .map(|(_, name)| name.as_str())
+}
+
+/// How many insertions, removals and changes lie between two words (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.chars().take(64).enumerate() {
+        let mut diagonal = line;
+        let mut left = line + 1;
+        let mut next = vec![left];
+        for (there, above) in other.iter().zip(row.iter().skip(1)) {
+            left = (diagonal + usize::from(letter != *there)).min(left + 1).min(above + 1);
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}

@@ -1,0 +1,46 @@
+//! How answers are spelled: tables (SQL) and samples (read, export) in each format. Everything is written piece by piece
+//! in bounded memory. What is not here: what the rows are, and how bytes are read back ([`super::decode`]).
+
+mod binary;
+mod csv;
+mod json;
+mod samples;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use tidemill_core::Format;
+
+pub(crate) use binary::portable;
+pub(crate) use samples::{SampleEncoder, of_samples};
+
+/// A piece is handed over when it has grown to this.
+pub(crate) const PIECE_BYTES: usize = 256 << 10;
+/// How many rows are written before the size of the piece is looked at.
+pub(crate) const STEP_ROWS: usize = 2_048;
+
+/// Writes a table.
+pub(crate) trait TableEncoder: Send {
+    fn begin(&mut self, schema: &SchemaRef) -> Result<(), ArrowError>;
+    fn rows(&mut self, batch: &RecordBatch) -> Result<(), ArrowError>;
+    fn end(&mut self) -> Result<(), ArrowError>;
+    /// What has been written since the last call.
+    fn written(&mut self) -> &mut Vec<u8>;
+}
+
+/// The encoder of a format.
+pub(crate) fn of_table(format: Format) -> Box<dyn TableEncoder> {
+    match format {
+        Format::Json => Box::new(json::Whole::default()),
+        Format::JsonLines => Box::new(json::Lines::default()),
+        Format::Csv => Box::new(csv::Csv::default()),
+        Format::Arrow => Box::new(binary::ArrowStream::default()),
+        Format::Parquet => Box::new(binary::ParquetFile::default()),
+    }
+}
+
+/// The batch in slices of at most [`STEP_ROWS`].
+pub(crate) fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
+    let rows = batch.num_rows();
+    (0..rows).step_by(STEP_ROWS).map(move |from| batch.slice(from, STEP_ROWS.min(rows - from)))
+}

@@ -1,0 +1,36 @@
+//! The query half of the historian: SQL, retrieval modes, formats out and in. It sees the store only through
+//! [`crate::scan`], and everyone else through the traits of core.
+//!
+//! Invariants
+//! - Every scan is cut to the caller's scope before it starts; nothing outside it reaches a plan, a list of names or a
+//!   message.
+//! - SQL only reads, and reads nothing but the tables given to it: no file, no address, no setting.
+//! - A query has a time, a memory and a row limit, holds one of a bounded number of places, and stops when nobody
+//!   listens any more. It runs on threads of its own, never on those of the doors.
+//! - What is exported imports to the same samples.
+
+mod bounds;
+mod cells;
+mod columns;
+mod engine;
+mod errors;
+mod formats;
+mod functions;
+mod modes;
+mod names;
+mod plot;
+mod pool;
+mod push;
+mod read_function;
+mod relation;
+mod run;
+mod samples;
+mod session;
+mod signals;
+mod statement;
+mod system;
+
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Engine, Settings};

@@ -1,0 +1,88 @@
+//! How much memory a query may have: its own budget, and a part of what all queries have together. Beyond either it is
+//! told no, and spills if it may or fails with `query-memory`.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+
+/// One query's pool.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    used: AtomicUsize,
+    bytes_max: usize,
+    all: Arc<Shared>,
+}
+
+/// What all queries have together.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    used: AtomicUsize,
+    bytes_max: usize,
+}
+
+impl Shared {
+    pub(crate) fn new(bytes_max: usize) -> Shared {
+        Shared { used: AtomicUsize::new(0), bytes_max }
+    }
+
+    /// How much is held now.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(bytes_max: usize, all: Arc<Shared>) -> Pool {
+        Pool { used: AtomicUsize::new(0), bytes_max, all }
+    }
+}
+
+fn take(used: &AtomicUsize, bytes: usize, bytes_max: usize) -> bool {
+    let grown = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= bytes_max);
+    used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, grown).is_ok()
+}
+
+impl MemoryPool for Pool {
+    fn name(&self) -> &str {
+        "query"
+    }
+
+    fn grow(&self, _: &MemoryReservation, additional: usize) {
+        self.used.fetch_add(additional, Ordering::AcqRel);
+        self.all.used.fetch_add(additional, Ordering::AcqRel);
+    }
+
+    fn shrink(&self, _: &MemoryReservation, shrink: usize) {
+        self.used.fetch_sub(shrink, Ordering::AcqRel);
+        self.all.used.fetch_sub(shrink, Ordering::AcqRel);
+    }
+
+    fn try_grow(&self, _: &MemoryReservation, additional: usize) -> Result<()> {
+        let refused = || DataFusionError::ResourcesExhausted(format!("{additional} bytes more"));
+        if !take(&self.used, additional, self.bytes_max) {
+            return Err(refused());
+        }
+        if !take(&self.all.used, additional, self.all.bytes_max) {
+            self.used.fetch_sub(additional, Ordering::AcqRel);
+            return Err(refused());
+        }
+        Ok(())
+    }
+
+    fn reserved(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.bytes_max)
+    }
+}
+
+impl fmt::Display for Pool {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "query({} of {} bytes)", self.reserved(), self.bytes_max)
+    }
+}

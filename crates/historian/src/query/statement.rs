@@ -1,0 +1,150 @@
+//! From text to one statement that only reads: bounded in length and depth, checked against a list of what is allowed,
+//! with its parameters put in as literals. What is not here: planning and running it.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::{DataFusionError, Result};
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Statement as SqlStatement, Value as Literal, VisitMut,
+    VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::Tokenizer;
+use tidemill_core::{Problem, Value, codes};
+
+use super::errors::{bad, from_problem};
+
+/// The longest query text.
+pub(crate) const TEXT_BYTES_MAX: usize = 64 << 10;
+/// The most words and signs of a query: planning takes more than linear time, and nothing can interrupt it.
+pub(crate) const TOKENS_MAX: usize = 8_192;
+/// How deep parentheses and subqueries may nest.
+const DEPTH_MAX: usize = 64;
+
+/// Reads the text and puts the parameters in.
+///
+/// # Errors
+/// `bad-sql`: it cannot be read, is no single query, or names a parameter that was not given.
+pub(crate) fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
+    if text.len() > TEXT_BYTES_MAX {
+        let detail = format!("the query has {} bytes; at most {TEXT_BYTES_MAX} are allowed", text.len());
+        return Err(from_problem(Problem::new(&codes::BAD_SQL, detail).hint("Say it in fewer words, or with parameters")));
+    }
+    let dialect = GenericDialect {};
+    let tokens = Tokenizer::new(&dialect, text)
+        .tokenize_with_location()
+        .map_err(|error| DataFusionError::SQL(Box::new(error.into()), None))?;
+    if tokens.len() > TOKENS_MAX {
+        let detail = format!("the query has {} words and signs; at most {TOKENS_MAX} are allowed", tokens.len());
+        return Err(from_problem(Problem::new(&codes::BAD_SQL, detail).hint("Ask several questions instead of one")));
+    }
+    let mut statements = DFParserBuilder::new(tokens)
+        .with_dialect(&dialect)
+        .with_recursion_limit(DEPTH_MAX)
+        .build()?
+        .parse_statements()?;
+    let (Some(mut statement), None) = (statements.pop_front(), statements.pop_front()) else {
+        return Err(from_problem(
+            Problem::new(&codes::BAD_SQL, "one query is expected, and only one").hint("Send queries one by one"),
+        ));
+    };
+    check(&statement)?;
+    bind(&mut statement, parameters)?;
+    Ok(statement)
+}
+
+/// Only what reads. What this lets through is looked at once more when it is planned.
+fn check(statement: &Statement) -> Result<()> {
+    let refused = |what: &str| {
+        let problem = Problem::new(&codes::BAD_SQL, format!("{what} is not allowed: this door only reads"));
+        Err(from_problem(problem.hint("Use SELECT, EXPLAIN, DESCRIBE or SHOW TABLES; values are written by /api/v1/write")))
+    };
+    match statement {
+        Statement::Statement(inner) => match inner.as_ref() {
+            SqlStatement::Query(_)
+            | SqlStatement::ExplainTable { .. }
+            | SqlStatement::ShowTables { .. }
+            | SqlStatement::ShowColumns { .. } => Ok(()),
+            other => refused(&first_word(&other.to_string())),
+        },
+        Statement::Explain(explain) => check(&explain.statement),
+        Statement::CreateExternalTable(_) => refused("CREATE"),
+        Statement::CopyTo(_) => refused("COPY"),
+        Statement::Reset(_) => refused("RESET"),
+    }
+}
+
+fn first_word(text: &str) -> String {
+    text.split_whitespace().next().unwrap_or_default().to_uppercase()
+}
+
+fn bind(statement: &mut Statement, parameters: &[Value]) -> Result<()> {
+    match statement {
+        Statement::Statement(inner) => {
+            let mut binder = Binder { parameters };
+            match inner.visit(&mut binder) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(error) => Err(error),
+            }
+        }
+        Statement::Explain(explain) => bind(&mut explain.statement, parameters),
+        _ => Ok(()),
+    }
+}
+
+/// Puts literals where placeholders stand. In the tree, not in the text, so that no parameter can become syntax.
+struct Binder<'a> {
+    parameters: &'a [Value],
+}
+
+impl VisitorMut for Binder<'_> {
+    type Break = DataFusionError;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
+        if let Expr::Value(value) = expr
+            && let Literal::Placeholder(name) = &value.value
+        {
+            match self.literal(name) {
+                Ok(literal) => *expr = literal,
+                Err(error) => return ControlFlow::Break(error),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Binder<'_> {
+    fn literal(&self, name: &str) -> Result<Expr> {
+        let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+        let Some(number) = number.filter(|number| *number > 0) else {
+            return Err(bad(format!("'{name}' is no parameter: write $1, $2, …")));
+        };
+        let Some(value) = self.parameters.get(number - 1) else {
+            return Err(bad(format!("the query uses ${number} and {} parameters were given", self.parameters.len())));
+        };
+        Ok(literal(value))
+    }
+}
+
+fn literal(value: &Value) -> Expr {
+    let plain = |literal: Literal| Expr::Value(literal.into());
+    match value {
+        Value::None => plain(Literal::Null),
+        Value::Bool(value) => plain(Literal::Boolean(*value)),
+        Value::Int(value) => plain(Literal::Number(value.to_string(), false)),
+        Value::UInt(value) => plain(Literal::Number(value.to_string(), false)),
+        // Through text, which keeps every bit of a finite float and can spell the others.
+        Value::Float(value) => Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(plain(Literal::SingleQuotedString(value.to_string()))),
+            data_type: SqlType::Double(ExactNumberInfo::None),
+            array: false,
+            format: None,
+        },
+        Value::Text(text) | Value::Json(text) => plain(Literal::SingleQuotedString(text.to_string())),
+        Value::Bytes(bytes) => {
+            plain(Literal::HexStringLiteral(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        }
+    }
+}

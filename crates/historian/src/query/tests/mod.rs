@@ -1,0 +1,4 @@
+//! What a user sees of queries, over a plant in memory.
+
+mod fake;
+mod sql;

@@ -1,0 +1,398 @@
+//! The log as the house uses it: opening, the traits of `core`, the committing thread, and stopping.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tidemill_core::{
+    Boxed, Busy, Commit, CursorId, Damaged, Durability, Epoch, Feed, Hold, Journal, Parcel, Seq,
+};
+use tidemill_ground::{Disk, Entry, File, Ground, Open, Phase};
+
+use crate::cursor::{CursorFile, Cursors};
+use crate::error::Error;
+use crate::feed::Follower;
+use crate::frame::{FORMAT, SegmentHead};
+use crate::front::Front;
+use crate::gauges::Gauges;
+use crate::reader::{Reader, Segments};
+use crate::recover::{self, Belief, Scan};
+use crate::reserve::Reserves;
+use crate::ring::Ring;
+use crate::segment::{Segment, id_in};
+use crate::settings::{DAMAGE_RANGES_MAX, Settings};
+use crate::writer::{Next, Tail, Waits, Writer};
+
+/// Everything that appenders, followers and the writer share.
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) gauges: Arc<Gauges>,
+    pub(crate) front: Front,
+    pub(crate) ring: Ring,
+    pub(crate) segments: Segments,
+    pub(crate) cursors: Cursors,
+    pub(crate) lent: AtomicBool,
+    damage: Mutex<Vec<Damaged>>,
+    epoch: Epoch,
+    stopped: Mutex<bool>,
+    stop: Condvar,
+}
+
+impl Shared {
+    pub(crate) fn is_reserve_lent(&self) -> bool {
+        self.lent.load(Ordering::Acquire)
+    }
+
+    /// Nothing more will come.
+    pub(crate) fn close(&self) {
+        self.ring.close();
+        self.cursors.close();
+    }
+
+    /// Damage in what nobody needs is no longer damage.
+    pub(crate) fn forget_damage(&self, done: Seq) {
+        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        damage.retain(|range| range.last > done);
+        self.gauges.damage_ranges.set(damage.len() as i64);
+    }
+
+    fn first(&self) -> Seq {
+        self.segments.first().unwrap_or_else(|| Seq(self.ring.durable().0 + 1))
+    }
+
+    fn show_segments(&self) {
+        let (count, bytes) =
+            self.segments.with(|all| (all.len(), all.iter().map(|one| one.end()).sum::<u64>()));
+        self.gauges.segments.set(count as i64);
+        self.gauges.segment_bytes.set(bytes as i64);
+    }
+}
+
+/// The durable append log in one folder.
+///
+/// Whoever must not lose anything says so before it follows: [`Journal::hold`] makes its cursor, durably, and from then on
+/// nothing after the cursor's place is trimmed within the hold's limits. A cursor that only followed or advanced holds
+/// back at most [`crate::settings::HOLD_BYTES_MAX`] and is then moved forward. Reading from disk happens on the thread
+/// that polls.
+pub struct Log {
+    shared: Arc<Shared>,
+}
+
+impl Log {
+    /// Opens the log in this folder, which is made if it is not there, and starts the committing thread.
+    ///
+    /// # Errors
+    /// Another process has it, a file is of a later format, or the folder cannot be used at all. Damage and a full disk
+    /// are no errors: see [`Journal::damage`] and `Busy`.
+    pub fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Arc<Log>, Error> {
+        let (log, mut writer) = Log::open_stepped(ground, dir, settings)?;
+        let shared = log.shared.clone();
+        ground.tasks.spawn("journal", Phase::Log, move |stop| {
+            let front = shared.clone();
+            stop.on_stop(move || front.front.stop());
+            let ended = Ended(shared);
+            writer.run();
+            drop(writer);
+            drop(ended);
+        })?;
+        Ok(log)
+    }
+
+    /// Opens the log without a thread: whoever holds the writer steps it. For simulations.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_stepped(
+        ground: &Ground,
+        dir: &Path,
+        settings: Settings,
+    ) -> Result<(Arc<Log>, Writer), Error> {
+        let writer = open(ground, dir, settings)?;
+        Ok((Arc::new(Log { shared: writer.shared.clone() }), writer))
+    }
+
+    /// Writes and syncs what waits, then closes: appends are refused, followers get `Closed`. Returns when it is done.
+    pub fn stop(&self) {
+        self.shared.front.stop();
+        let stopped = self.shared.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.shared.stop.wait_while(stopped, |stopped| !*stopped));
+    }
+
+    /// Gives the room of the flush reserve back to the file system, so that an engine can write what lets the log be
+    /// trimmed although the disk is full. [`Log::return_reserve`] when that is done.
+    ///
+    /// # Errors
+    /// The file could not be removed.
+    pub fn lend_reserve(&self) -> io::Result<()> {
+        self.shared.lend()
+    }
+
+    /// The lent room is to be reserved again as soon as there is enough.
+    pub fn return_reserve(&self) {
+        self.shared.lent.store(false, Ordering::Release);
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.shared.front.stop();
+    }
+}
+
+/// Tells who waits for the end, also when the writer panicked.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.close();
+        *self.0.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.stop.notify_all();
+    }
+}
+
+impl Journal for Log {
+    fn append(&self, parcel: Arc<Parcel>, durability: Durability) -> Result<Commit, Busy> {
+        self.shared.front.append(parcel, durability)
+    }
+
+    fn durable(&self) -> Seq {
+        self.shared.ring.durable()
+    }
+
+    fn follow(&self, cursor: CursorId, from: Option<Seq>) -> Box<dyn Feed> {
+        let begin = Seq(self.shared.first().0.saturating_sub(1));
+        let saved = self.shared.cursors.get(cursor.0).map(|saved| saved.place);
+        let after = from.or(saved).unwrap_or(begin);
+        if self.shared.cursors.register(cursor.0, after, None) {
+            self.shared.front.call();
+        }
+        Box::new(Follower::new(self.shared.clone(), after))
+    }
+
+    fn read<'a>(&'a self, seq: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>> {
+        Box::pin(async move {
+            match self.shared.ring.find(seq) {
+                Some(parcel) => Ok(parcel),
+                None => {
+                    let mut reader = Reader::new(self.shared.disk.clone(), self.shared.gauges.clone());
+                    reader.read_one(&self.shared.segments, seq)
+                }
+            }
+        })
+    }
+
+    fn advance(&self, cursor: CursorId, upto: Seq, note: Bytes) -> Commit {
+        let commit = self.shared.cursors.advance(cursor.0, upto.min(self.durable()), note);
+        self.shared.front.call();
+        commit
+    }
+
+    fn cursor(&self, cursor: CursorId) -> Option<(Seq, Bytes)> {
+        self.shared
+            .cursors
+            .get(cursor.0)
+            .filter(|saved| saved.advanced)
+            .map(|saved| (saved.place, saved.note))
+    }
+
+    fn hold(&self, cursor: CursorId, limit: Hold) {
+        let begin = Seq(self.shared.first().0.saturating_sub(1));
+        if self.shared.cursors.register(cursor.0, begin, Some(limit)) {
+            self.shared.front.call();
+        }
+    }
+
+    fn first(&self) -> Seq {
+        self.shared.first()
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.shared.epoch
+    }
+
+    fn damage(&self) -> Vec<Damaged> {
+        self.shared.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Writer {
+    /// Steps until the log is stopped.
+    fn run(&mut self) {
+        loop {
+            if let Some(pause) = self.pause() {
+                self.shared.front.linger(pause);
+            }
+            match self.step() {
+                Next::Again => {}
+                Next::Stopped => return,
+                Next::Sleep(limit) => {
+                    self.shared.show_segments();
+                    self.shared.front.sleep(limit, self.shared.front.waiting());
+                }
+            }
+        }
+    }
+}
+
+fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error> {
+    let failed = |what| move |source| Error::Io { dir: dir.to_owned(), what, source };
+    let disk = ground.disk.clone();
+    tidemill_ground::create_dirs(disk.as_ref(), dir).map_err(failed("making the folder"))?;
+    let lock = lock(disk.as_ref(), dir)?;
+    let (cursor_file, read) = CursorFile::open(&disk, dir).map_err(failed("reading the cursors"))?;
+    if let Some(format) = read.newer {
+        return Err(Error::Newer { file: dir.join("cursors"), format, known: FORMAT });
+    }
+    let entries = disk.list(dir).map_err(failed("listing the segments"))?;
+    let scans = scan_all(disk.as_ref(), dir, &entries)?;
+    let done = read.cursors.values().map(|cursor| cursor.place).min().unwrap_or_default();
+    let highest_place = read.cursors.values().map(|cursor| cursor.place).max().unwrap_or_default();
+    let mut belief = recover::believe(&scans, done);
+    let gauges = Arc::new(Gauges::new(&ground.metrics));
+    gauges.cut_bytes.set(belief.cut_bytes as i64);
+    let (segments, tail) = segments_of(dir, &scans, &belief);
+    if read.lost {
+        let whole = disk.len(&dir.join("cursors")).unwrap_or(0);
+        belief.damage.push(Damaged {
+            segment: "cursors".into(),
+            from: 0,
+            to: whole,
+            first: Seq(0),
+            last: Seq(0),
+        });
+    }
+    belief.damage.truncate(DAMAGE_RANGES_MAX);
+    gauges.damage_ranges.set(belief.damage.len() as i64);
+    let last = tail.as_ref().map_or(belief.durable, |tail| tail.run.last);
+    let next = Seq(belief.highest.max(last).max(highest_place).0 + 1);
+    let next_id = scans.last().map_or(1, |scan| scan.id.saturating_add(1));
+    let shared = Arc::new(Shared {
+        disk: disk.clone(),
+        dir: dir.to_owned(),
+        front: Front::new(&settings, ground.clock.clone(), gauges.clone(), next),
+        ring: Ring::new(settings.ring_bytes_max, belief.durable, gauges.live_missed.clone()),
+        segments: Segments::new(segments),
+        cursors: Cursors::new(read.cursors, gauges.clone()),
+        lent: AtomicBool::new(false),
+        damage: Mutex::new(belief.damage),
+        epoch: Epoch(u64::from(next_id)),
+        stopped: Mutex::new(false),
+        stop: Condvar::new(),
+        gauges,
+    });
+    let mut writer = Writer {
+        reserves: Reserves::new(disk, dir.to_owned(), &settings),
+        settings,
+        dir: dir.to_owned(),
+        clock: ground.clock.clone(),
+        entropy: ground.entropy.clone(),
+        active: None,
+        tail,
+        cursor_file,
+        next_id,
+        mark: belief.durable,
+        mark_written: belief.durable,
+        buffer: Vec::new(),
+        last_group: 0,
+        waits: Waits::default(),
+        shared,
+        _lock: lock,
+    };
+    let now = writer.clock.monotonic();
+    writer.reopen(now, None);
+    writer.housekeep(now);
+    writer.shared.show_segments();
+    Ok(writer)
+}
+
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<Arc<dyn File>, Error> {
+    let path = dir.join("lock");
+    let failed = |source| Error::Io { dir: dir.to_owned(), what: "locking it", source };
+    // On a disk that became read-only the log can still be read.
+    let file =
+        disk.open(&path, Open::CreateOrOpen).or_else(|error| disk.open(&path, Open::Read).map_err(|_| error));
+    let file = file.map_err(failed)?;
+    if file.try_lock().map_err(failed)? { Ok(file) } else { Err(Error::Locked { dir: dir.to_owned() }) }
+}
+
+fn scan_all(disk: &dyn Disk, dir: &Path, entries: &[Entry]) -> Result<Vec<Scan>, Error> {
+    let ids: BTreeMap<u32, &Entry> = entries
+        .iter()
+        .filter(|entry| !entry.is_dir)
+        .filter_map(|entry| Some((id_in(&entry.name)?, entry)))
+        .collect();
+    let mut scans = Vec::with_capacity(ids.len());
+    for (id, entry) in ids {
+        let path = dir.join(&entry.name);
+        let scan = match disk.open(&path, Open::Read) {
+            Ok(file) => recover::scan(id, file.as_ref()),
+            Err(_) => recover::scan(id, &Unreadable),
+        };
+        scans.push(scan.map_err(|newer| Error::Newer { file: path, format: newer.0, known: FORMAT })?);
+    }
+    Ok(scans)
+}
+
+/// A file that cannot be opened: a segment in which nothing stands.
+struct Unreadable;
+
+impl File for Unreadable {
+    fn read_at(&self, _buf: &mut [u8], _offset: u64) -> io::Result<usize> {
+        Ok(0)
+    }
+    fn write_at(&self, _buf: &[u8], _offset: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn len(&self) -> io::Result<u64> {
+        Ok(0)
+    }
+    fn set_len(&self, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn allocate(&self, _len: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn try_lock(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+}
+
+/// The segments as readers see them, and the tail that must be written again.
+fn segments_of(dir: &Path, scans: &[Scan], belief: &Belief) -> (Vec<Arc<Segment>>, Option<Tail>) {
+    let mut segments = Vec::with_capacity(scans.len());
+    let mut tail = None;
+    let mut expected = Seq(1);
+    for (place, (scan, runs)) in scans.iter().zip(&belief.served).enumerate() {
+        let own_tail = belief.tail.as_ref().filter(|(at, _)| *at == place).map(|(_, run)| run);
+        let first = runs.first().or(own_tail).map_or(expected, |run| run.first);
+        let (last, end) =
+            runs.last().map_or((Seq(first.0.saturating_sub(1)), 0), |run| (run.last, run.bytes.end));
+        let head = scan.head.unwrap_or(SegmentHead {
+            tag: scan.tag,
+            kept: Seq(0),
+            durable: Seq(0),
+            next: Seq(0),
+            opened: 0,
+        });
+        let path = dir.join(crate::segment::name_of(scan.id));
+        let segment = Arc::new(Segment::new(path, scan.id, &head, first, last, end));
+        segment.set_index(scan.index.clone());
+        if let Some(run) = own_tail {
+            // Not served from here: a sync of it may have failed, and only memory have it.
+            tail = Some(Tail { segment: segment.clone(), run: run.clone() });
+        }
+        expected = Seq(last.0.max(expected.0.saturating_sub(1)) + 1);
+        segments.push(segment);
+    }
+    (segments, tail)
+}

@@ -1,0 +1,329 @@
+//! What to believe of the files after a crash. Reads every segment once, checks every checksum, decodes nothing, changes
+//! nothing. The rules are those of docs/spec/journal.md, "What is believed".
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+use std::io;
+use std::ops::Range;
+
+use tidemill_core::{Damaged, Seq};
+use tidemill_ground::File;
+
+use crate::frame::{
+    BadHead, FRAME_ALIGN, FRAME_HEAD_BYTES, FrameHead, FrameKind, SEGMENT_HEAD_BYTES, SegmentHead, find_head,
+    id_of,
+};
+use crate::segment::{INDEX_EVERY_BYTES, name_of};
+use crate::window::Window;
+
+/// Whole frames one after the other, with numbers one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) first: Seq,
+    pub(crate) last: Seq,
+    pub(crate) bytes: Range<u64>,
+}
+
+/// What stands in one segment.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) id: u32,
+    pub(crate) head: Option<SegmentHead>,
+    pub(crate) tag: u64,
+    pub(crate) runs: Vec<Run>,
+    /// The highest durable mark in it.
+    pub(crate) mark: Seq,
+    /// The mark of its first frame.
+    first_mark: Option<Seq>,
+    /// The highest number in any sound head, whether or not its payload is sound.
+    pub(crate) highest: Seq,
+    pub(crate) len: u64,
+    pub(crate) index: Vec<(Seq, u64)>,
+    /// Bytes that the disk would not read.
+    pub(crate) unreadable: u64,
+}
+
+/// The segment is of a later format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Newer(pub(crate) u32);
+
+/// Reads a whole segment. A file that cannot be read is a segment in which nothing stands.
+pub(crate) fn scan(id: u32, file: &dyn File) -> Result<Scan, Newer> {
+    let len = file.len().unwrap_or(0);
+    let mut window = Window::new(file, len);
+    let head = match window.get(0, SEGMENT_HEAD_BYTES).map(SegmentHead::parse) {
+        Ok(Ok(head)) if head.id() == id => Some(head),
+        Ok(Err(BadHead::Newer(format))) => return Err(Newer(format)),
+        _ => None,
+    };
+    let start = SEGMENT_HEAD_BYTES as u64;
+    // Without its head, the segment's first frame says what its frames carry.
+    let first = window.get(start, FRAME_HEAD_BYTES).ok().and_then(FrameHead::parse);
+    let known = first.filter(|frame| id_of(frame.tag) == id).map(|frame| frame.tag);
+    let tag = head.map(|head| head.tag).or(known).unwrap_or(0);
+    let mark = head.map_or(Seq(0), |head| head.durable);
+    let highest = head.map_or(Seq(0), |head| Seq(head.next.0.saturating_sub(1).max(head.durable.0)));
+    let mut scan = Scan {
+        id,
+        head,
+        tag,
+        runs: Vec::new(),
+        mark,
+        first_mark: None,
+        highest,
+        len,
+        index: Vec::new(),
+        unreadable: 0,
+    };
+    if tag != 0 {
+        scan.walk(&mut window, start);
+    }
+    Ok(scan)
+}
+
+impl Scan {
+    fn walk(&mut self, window: &mut Window<'_>, start: u64) {
+        let mut offset = start;
+        while offset < self.len {
+            match self.frame(window, offset) {
+                Ok(Some(next)) => offset = next,
+                Ok(None) => match self.search(window, offset) {
+                    Some(found) => offset = found,
+                    None => return,
+                },
+                Err(_) => {
+                    let step = UNREADABLE_BYTES.min(self.len.saturating_sub(offset));
+                    self.unreadable = self.unreadable.saturating_add(step);
+                    offset = offset.saturating_add(UNREADABLE_BYTES);
+                }
+            }
+        }
+    }
+
+    /// Takes the frame at this place, and says where the next one begins; `None` where no frame is.
+    fn frame(&mut self, window: &mut Window<'_>, offset: u64) -> io::Result<Option<u64>> {
+        let head =
+            FrameHead::parse(window.get(offset, FRAME_HEAD_BYTES)?).filter(|head| head.tag == self.tag);
+        let Some(head) = head else { return Ok(None) };
+        let next = offset.saturating_add(head.frame_bytes());
+        self.mark = self.mark.max(head.durable);
+        self.first_mark.get_or_insert(head.durable);
+        if head.kind == FrameKind::Mark {
+            if let Some(run) = self.runs.last_mut().filter(|run| run.bytes.end == offset) {
+                run.bytes.end = next;
+            }
+            return Ok(Some(next));
+        }
+        let repeated = self.highest_parcel().is_some_and(|highest| head.seq <= highest);
+        self.highest = self.highest.max(head.seq);
+        let payload_at = offset.saturating_add(FRAME_HEAD_BYTES as u64);
+        let payload_bytes = usize::try_from(head.payload_bytes).unwrap_or(usize::MAX);
+        if payload_at.saturating_add(u64::from(head.payload_bytes)) > self.len {
+            return Ok(None);
+        }
+        let sound = crc32c::crc32c(window.get(payload_at, payload_bytes)?) == head.payload_crc;
+        if sound && !repeated {
+            // A torn tail may lack the padding.
+            self.keep(head.seq, offset, next.min(self.len));
+        }
+        Ok(Some(next))
+    }
+
+    fn highest_parcel(&self) -> Option<Seq> {
+        self.runs.last().map(|run| run.last)
+    }
+
+    fn keep(&mut self, seq: Seq, offset: u64, next: u64) {
+        if self.index.last().is_none_or(|(_, at)| offset >= at.saturating_add(INDEX_EVERY_BYTES)) {
+            self.index.push((seq, offset));
+        }
+        match self.runs.last_mut() {
+            Some(run) if run.bytes.end == offset && run.last.0.checked_add(1) == Some(seq.0) => {
+                run.last = seq;
+                run.bytes.end = next;
+            }
+            _ => self.runs.push(Run { first: seq, last: seq, bytes: offset..next }),
+        }
+    }
+
+    /// The next place after `offset` where a head of this segment stands.
+    fn search(&mut self, window: &mut Window<'_>, offset: u64) -> Option<u64> {
+        let mut from = offset.saturating_add(FRAME_ALIGN as u64);
+        while from < self.len {
+            let want = SEARCH_BYTES.min(usize::try_from(self.len.saturating_sub(from)).unwrap_or(usize::MAX));
+            match window.get(from, want) {
+                Ok(bytes) => {
+                    if let Some(found) = find_head(bytes, self.tag) {
+                        return from.checked_add(found as u64);
+                    }
+                }
+                Err(_) => self.unreadable = self.unreadable.saturating_add(want as u64),
+            }
+            // A head may begin just before the end of what was searched.
+            let step = want.saturating_sub(FRAME_HEAD_BYTES).next_multiple_of(FRAME_ALIGN).max(FRAME_ALIGN);
+            from = from.saturating_add(step as u64);
+        }
+        None
+    }
+
+    /// Up to where earlier segments count.
+    fn kept(&self) -> Option<Seq> {
+        self.head.map(|head| head.kept).or(self.first_mark)
+    }
+
+    /// The first number that belongs here.
+    fn start(&self) -> Option<Seq> {
+        let head = self.head?;
+        Some(if head.durable > head.kept { after(head.kept) } else { head.next })
+    }
+}
+
+/// After a read error the scan goes on so much further.
+const UNREADABLE_BYTES: u64 = 4096;
+const SEARCH_BYTES: usize = 256 << 10;
+
+fn after(seq: Seq) -> Seq {
+    Seq(seq.0.saturating_add(1))
+}
+
+fn before(seq: Seq) -> Seq {
+    Seq(seq.0.saturating_sub(1))
+}
+
+/// What of the log is believed.
+#[derive(Debug, Default)]
+pub(crate) struct Belief {
+    /// Runs to serve, by segment in the order of the scans.
+    pub(crate) served: Vec<Vec<Run>>,
+    /// The highest durable mark seen.
+    pub(crate) durable: Seq,
+    /// Whole parcels above the mark: the segment's place in the order of the scans, and the run. Must be written again
+    /// before anything else is.
+    pub(crate) tail: Option<(usize, Run)>,
+    /// The highest number seen anywhere.
+    pub(crate) highest: Seq,
+    pub(crate) damage: Vec<Damaged>,
+    /// Bytes above the mark that are no whole parcels.
+    pub(crate) cut_bytes: u64,
+}
+
+/// Decides what to believe. `scans` in the order of their numbers; `done`: the engines need nothing up to here.
+pub(crate) fn believe(scans: &[Scan], done: Seq) -> Belief {
+    let durable = scans.iter().map(|scan| scan.mark).max().unwrap_or_default();
+    let highest = scans.iter().map(|scan| scan.highest.max(scan.mark)).max().unwrap_or_default();
+    let mut belief = Belief { durable, highest, ..Belief::default() };
+    let mut cap = Seq(u64::MAX);
+    let mut served: Vec<Vec<Run>> = Vec::with_capacity(scans.len());
+    for scan in scans.iter().rev() {
+        served.push(scan.runs.iter().filter_map(|run| capped(run, cap)).collect());
+        cap = scan.kept().map_or(cap, |kept| kept.min(cap));
+    }
+    served.reverse();
+    belief.served = served;
+    belief.split_tail(scans);
+    belief.find_damage(scans, done);
+    belief
+}
+
+fn capped(run: &Run, cap: Seq) -> Option<Run> {
+    (run.first <= cap).then(|| Run { last: run.last.min(cap), ..run.clone() })
+}
+
+impl Belief {
+    /// Above the mark, what is whole up to the first break is the tail; the rest is cut.
+    fn split_tail(&mut self, scans: &[Scan]) {
+        let mut wanted = after(self.durable);
+        for head in scans.iter().filter_map(|scan| scan.head) {
+            if head.durable < wanted && wanted < head.next {
+                wanted = head.next;
+            }
+        }
+        for (place, runs) in self.served.iter_mut().enumerate() {
+            for run in runs.iter_mut().filter(|run| run.last > self.durable) {
+                if run.first <= wanted && wanted <= run.last && self.tail.is_none() {
+                    self.tail = Some((place, Run { first: wanted, ..run.clone() }));
+                }
+                run.last = run.last.min(self.durable);
+            }
+            runs.retain(|run| run.first <= run.last);
+        }
+        let end = self.tail.as_ref().map(|(place, run)| (*place, run.bytes.end));
+        if let Some(last) = scans.last() {
+            let from = match end {
+                Some((place, end)) if place.saturating_add(1) == scans.len() => end,
+                Some(_) => last.len,
+                None => last
+                    .runs
+                    .iter()
+                    .filter(|run| run.first <= self.durable)
+                    .map(|run| run.bytes.end)
+                    .max()
+                    .unwrap_or(last.len.min(SEGMENT_HEAD_BYTES as u64)),
+            };
+            self.cut_bytes = last.len.saturating_sub(from);
+        }
+    }
+
+    /// Numbers up to the mark that nobody has.
+    fn find_damage(&mut self, scans: &[Scan], done: Seq) {
+        let Some(first) = scans.first() else { return };
+        let mut expected = first.start().unwrap_or_else(|| after(done));
+        let runs: Vec<Run> = self.served.iter().flatten().cloned().collect();
+        for run in runs {
+            self.gap(scans, expected, before(run.first));
+            expected = expected.max(after(run.last));
+        }
+        self.gap(scans, expected, self.durable);
+    }
+
+    /// Tells of a gap, less the numbers that are void, and says in which file it is.
+    fn gap(&mut self, scans: &[Scan], first: Seq, last: Seq) {
+        if last < first {
+            return;
+        }
+        let mut pieces = vec![(first, last)];
+        for head in scans.iter().filter_map(|scan| scan.head) {
+            pieces = pieces.into_iter().flat_map(|piece| without(piece, (head.durable, head.next))).collect();
+        }
+        for (first, last) in pieces {
+            let (id, bytes) = owner(scans, first, last);
+            let (from, to) = (bytes.start, bytes.end.max(bytes.start));
+            self.damage.push(Damaged { segment: name_of(id), from, to, first, last });
+        }
+    }
+}
+
+/// The file that these numbers stood in, most likely, and where.
+fn owner(scans: &[Scan], first: Seq, last: Seq) -> (u32, Range<u64>) {
+    let begins = |scan: &Scan| scan.start().is_some_and(|start| start <= first);
+    let place = scans.iter().rposition(begins).unwrap_or(0);
+    let mut behind = scans.get(place..).unwrap_or_default().iter();
+    let Some(mut scan) = behind.next() else { return (0, 0..0) };
+    if let Some(next) = behind.next() {
+        let ends_well = scan.runs.last().is_some_and(|run| run.bytes.end == scan.len && run.last < first);
+        if next.head.is_none() && (ends_well || scan.head.is_none()) {
+            scan = next;
+        } else if ends_well && let Some(missing) = scan.id.checked_add(1).filter(|id| *id < next.id) {
+            return (missing, 0..0);
+        }
+    }
+    let from =
+        scan.runs.iter().rfind(|run| run.last < first).map_or(SEGMENT_HEAD_BYTES as u64, |run| run.bytes.end);
+    let to = scan.runs.iter().find(|run| run.first > last).map_or(scan.len, |run| run.bytes.start);
+    (scan.id, from..to)
+}
+
+/// A range of numbers without those above `void.0` and below `void.1`.
+fn without((first, last): (Seq, Seq), void: (Seq, Seq)) -> Vec<(Seq, Seq)> {
+    let low = (first, last.min(void.0));
+    let high = (first.max(void.1), last);
+    if void.1 <= after(void.0) {
+        return vec![(first, last)];
+    }
+    [low, high].into_iter().filter(|(first, last)| first <= last).collect()
+}

@@ -1,0 +1,110 @@
+//! The log through its public door.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tidemill_core::{CursorId, Delivery, Durability, Feed, Journal, Parcel, Seq, StreamId};
+use tidemill_ground::Ground;
+use tidemill_journal::{Log, Settings};
+
+fn record(text: &str) -> Arc<Parcel> {
+    Arc::new(Parcel::of_record(StreamId(9), "k", text.to_owned()))
+}
+
+/// What a feed has now.
+fn ready(feed: &mut dyn Feed) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut context = Context::from_waker(Waker::noop());
+    while let Poll::Ready(delivery) = feed.next().as_mut().poll(&mut context) {
+        match delivery {
+            Delivery::Data { seq, parcel, .. } => {
+                let text = String::from_utf8_lossy(&parcel.records[0].value).into_owned();
+                out.push(format!("{} {text}", seq.0));
+            }
+            Delivery::Lagged { missed, to } => out.push(format!("missed {missed} to {}", to.0)),
+            Delivery::Closed => {
+                out.push("closed".to_owned());
+                break;
+            }
+        }
+    }
+    out
+}
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[test]
+fn what_is_acknowledged_is_there_after_opening_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings =
+        Settings { free_min_bytes: 0, segment_bytes: 1 << 20, reserve_bytes: 1 << 20, ..Settings::default() };
+    let ground = Ground::real();
+    let log = Log::open(&ground, dir.path(), settings.clone()).unwrap();
+    let mut feed = log.follow(CursorId("engine"), None);
+    for number in 1..=3 {
+        let commit = log.append(record(&format!("p{number}")), Durability::Commit).unwrap();
+        assert_eq!(commit.wait(LIMIT), Some(Ok(Seq(number))));
+    }
+    assert_eq!(log.durable(), Seq(3));
+    assert_eq!(ready(feed.as_mut()), ["1 p1", "2 p2", "3 p3"]);
+    log.advance(CursorId("engine"), Seq(2), "note".into()).wait(LIMIT).unwrap().unwrap();
+    assert!(Log::open(&Ground::real(), dir.path(), settings.clone()).is_err(), "a second opening is refused");
+    log.stop();
+    assert_eq!(ready(feed.as_mut()), ["closed"]);
+    drop(log);
+    let log = Log::open(&Ground::real(), dir.path(), settings).unwrap();
+    assert_eq!(log.damage(), []);
+    assert_eq!(log.cursor(CursorId("engine")), Some((Seq(2), "note".into())));
+    let mut feed = log.follow(CursorId("engine"), None);
+    assert_eq!(ready(feed.as_mut()), ["3 p3"]);
+    let commit = log.append(record("p4"), Durability::Commit).unwrap();
+    assert_eq!(commit.wait(LIMIT), Some(Ok(Seq(4))));
+    assert_eq!(ready(feed.as_mut()), ["4 p4"]);
+    log.stop();
+}
+
+mod simulation;
+
+/// How many crash cycles an ordinary run does; `TIDEMILL_SIM_CYCLES` asks for more.
+fn cycles() -> u64 {
+    std::env::var("TIDEMILL_SIM_CYCLES").ok().and_then(|text| text.parse().ok()).unwrap_or(1000)
+}
+
+#[test]
+fn a_thousand_crashes_lose_and_invent_nothing() {
+    let mut total = 0;
+    let (mut damaged, mut failed, mut refused) = (0, 0, 0);
+    for seed in 1..=10 {
+        let report = simulation::run(seed, cycles() / 10, false);
+        assert_eq!(report.wrong, None, "{report:?}");
+        total += report.acknowledged;
+        damaged += report.damaged;
+        failed += report.failed;
+        refused += report.refused;
+    }
+    assert!(total > cycles() * 5, "too little was acknowledged to mean anything: {total}");
+    assert!(
+        damaged > 0 && failed > 0 && refused > 0,
+        "not every fault happened: {damaged} {failed} {refused}"
+    );
+}
+
+#[test]
+fn the_same_seed_does_the_same_twice() {
+    for seed in 100..124 {
+        assert_eq!(simulation::run(seed, 6, false), simulation::run(seed, 6, false));
+    }
+    assert_ne!(simulation::run(1, 6, false).trace, simulation::run(2, 6, false).trace);
+}
+
+#[test]
+fn without_syncs_acknowledged_parcels_are_lost() {
+    let lost = (1..=5).filter(|seed| {
+        let wrong = simulation::run(*seed, 100, true).wrong.unwrap_or_default();
+        wrong.contains("acknowledged and is lost")
+            || wrong.contains("damage is reported")
+            || wrong.contains("cursor")
+    });
+    assert_eq!(lost.count(), 5, "a disk that lies about syncs must be noticed");
+}

@@ -1,0 +1,67 @@
+//! Probes, metrics, and the page that says what this is.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+
+use crate::Web;
+use crate::answer::{Answer, bytes_of, json};
+use crate::caller::{Caller, Connection};
+
+/// Whether the program runs.
+#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, description = "It runs")))]
+pub(crate) async fn live() -> Response<Body> {
+    json(&serde_json::json!({ "status": "live" }))
+}
+
+/// Whether the plant takes work.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "health",
+    responses((status = 200, description = "It does"), (status = "default", description = "A problem document")),
+)]
+pub(crate) async fn ready(State(web): State<Web>) -> Answer {
+    (web.doors().ready)()?;
+    Ok(json(&serde_json::json!({ "status": "ready" })))
+}
+
+/// Counters and gauges as OpenMetrics text. From this machine or the control socket without a token; from elsewhere
+/// for whoever can be identified.
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String)))]
+pub(crate) async fn metrics(
+    State(web): State<Web>,
+    connection: Option<axum::Extension<Connection>>,
+    caller: Result<Caller, crate::answer::Refusal>,
+) -> Answer {
+    let near = match connection.as_deref() {
+        Some(Connection::Control { .. }) => true,
+        Some(Connection::Network { peer, .. }) => peer.ip().to_canonical().is_loopback(),
+        _ => false,
+    };
+    if !near {
+        caller?;
+    }
+    let text = web.doors().metrics.render();
+    Ok(bytes_of(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text))
+}
+
+/// A plain page: what this is, and where the API is.
+pub(crate) async fn page(State(web): State<Web>) -> Response<Body> {
+    let plant = &web.doors().plant;
+    let (name, version) = (html(&plant.name), html(&plant.version));
+    let text = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{name} - Tidemill</title></head>\n\
+         <body><h1>{name}</h1>\n<p>This is a Tidemill plant, version {version}: every machine value becomes a named, \
+         trusted, explainable signal.</p>\n<ul>\n<li>API: <a href=\"/api/v1/openapi.json\">/api/v1/openapi.json</a></li>\n\
+         <li>Health: <a href=\"/health/ready\">/health/ready</a>, metrics: <a href=\"/metrics\">/metrics</a></li>\n</ul>\n\
+         <p>Write: <code>POST /api/v1/write</code>. Read: <code>GET /api/v1/read?signal=NAME&amp;from=-1h</code>. \
+         SQL: <code>POST /api/v1/sql</code>. All with <code>Authorization: Bearer TOKEN</code>.</p>\n</body></html>\n"
+    );
+    let mut response = bytes_of(StatusCode::OK, "text/html; charset=utf-8", text);
+    let policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    response
+}
+
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,442 @@
+//! Live values by WebSocket: subscriptions by pattern, within the caller's scope, bounded per client. A slow client
+//! never slows the plant: what it cannot take is dropped for it alone, and it is told how much.
+//!
+//! The protocol stands in docs/reference/http.md. Text frames are JSON; samples come as binary frames ([`frame`]), or
+//! as JSON with `?format=json`.
+
+mod frame;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Request, State};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
+use tidemill_core::{
+    BatchBuilder, Delivery, Feed, Flags, Identity, LagPolicy, Parcel, Pattern, Problem, ReadScope, Row, Rows,
+    Seq, SignalId, SignalPath, SourceId, Stamp, Start, codes,
+};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use utoipa::ToSchema;
+
+use self::frame::Frame;
+use crate::Web;
+use crate::answer::{Answer, document};
+use crate::caller::Caller;
+use crate::params::{Params, pattern};
+use crate::samples::encode;
+use crate::times::TimeStyle;
+
+/// The largest message a client may send.
+const MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// The most patterns of one subscription.
+const PATTERNS_MAX: usize = 256;
+/// Parcels that wait for one slow client; older ones are dropped and it is told.
+const PARCELS_MAX: usize = 256;
+/// The most rows of one frame.
+const FRAME_ROWS_MAX: usize = 16_384;
+/// How long a frame waits for company: 20 ms are not seen, and 50 frames a second are enough for any chart.
+const GATHER: Duration = Duration::from_millis(20);
+/// How often the connection is probed, and how often the rights are looked at when nothing comes.
+const TICK: Duration = Duration::from_secs(1);
+/// A client that says nothing for so long, pongs included, is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How many ticks between pings.
+const PING_TICKS: u32 = 20;
+/// How long one frame may take to be sent.
+const SEND_MAX: Duration = Duration::from_secs(30);
+
+/// The first message, and any later one that changes the subscription.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Subscribe {
+    /// Patterns; none to pause.
+    subscribe: Vec<String>,
+    /// Go on after this place, as an earlier frame told it; absent for: from now, last values first.
+    #[serde(default)]
+    since: Option<u64>,
+}
+
+/// Live values over a WebSocket.
+///
+/// The client sends `{"subscribe": ["acme/**"], "since": 123}`; see docs/reference/http.md for what comes back.
+#[utoipa::path(
+    get, path = "/api/v1/live", tag = "samples",
+    params(
+        ("format" = Option<String>, Query, description = "json: samples as JSON text frames; default binary frames"),
+        ("time" = Option<String>, Query, description = "How times are written in JSON: rfc3339 (default), ns, us, ms, s"),
+        ("signal" = Vec<String>, Query, description = "Patterns to begin with, instead of a first message"),
+    ),
+    responses(
+        (status = 101, description = "The socket; the first message is a Subscribe", body = Subscribe),
+        (status = "default", description = "A problem document"),
+    )
+)]
+pub(crate) async fn live(
+    State(web): State<Web>,
+    caller: Caller,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
+) -> Answer {
+    let params = Params::of(request.uri(), &["format", "time", "signal"])?;
+    let json = params.choice("format", false, "json or binary", |text| match text {
+        "json" => Some(true),
+        "binary" => Some(false),
+        _ => None,
+    })?;
+    let style =
+        params.choice("time", TimeStyle::Rfc3339, "rfc3339, ns, us, ms or s", TimeStyle::from_name)?;
+    let patterns: Vec<Pattern> = params.all("signal").map(pattern).collect::<Result<_, _>>()?;
+    check_count(patterns.len())?;
+    let upgrade = upgrade.map_err(|_| {
+        Problem::new(&codes::BAD_PARAMETER, "this address is a WebSocket: connect with ws:// or wss://")
+    })?;
+    let permit = web.0.limits.live.try_take(1).ok_or_else(|| {
+        Problem::new(&codes::BUSY, "as many live subscribers as are allowed are connected").retry_after(10)
+    })?;
+    let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let (sink, stream) = socket.split();
+        let out = Out { sink, json, style, names: HashMap::new() };
+        let session = Session::new(web, caller, out);
+        session.run(stream, patterns).await;
+        drop(permit);
+    }))
+}
+
+fn check_count(patterns: usize) -> Result<(), Problem> {
+    if patterns <= PATTERNS_MAX {
+        return Ok(());
+    }
+    let detail =
+        format!("{patterns} patterns are more than the {PATTERNS_MAX} that one subscription may have");
+    Err(Problem::new(&codes::BAD_PARAMETER, detail))
+}
+
+/// Why a session ends.
+enum End {
+    /// The client is gone, or does not take what it is sent.
+    Gone,
+    /// We close it, and say why.
+    Closed(u16, &'static str),
+}
+
+struct Session {
+    web: Web,
+    caller: Caller,
+    identity: Identity,
+    scope: ReadScope,
+    /// Under which policy the scope was made.
+    policy: u64,
+    patterns: Vec<Pattern>,
+    feed: Option<Box<dyn Feed>>,
+    /// Up to where the client has been served.
+    seq: Seq,
+    out: Out,
+}
+
+impl Session {
+    fn new(web: Web, caller: Caller, out: Out) -> Session {
+        let authority = &web.doors().authority;
+        let (policy, scope) = (authority.epoch(), authority.scope(&caller.identity));
+        let identity = caller.identity.clone();
+        Session { identity, scope, policy, patterns: Vec::new(), feed: None, seq: Seq(0), out, web, caller }
+    }
+
+    async fn run(mut self, mut stream: SplitStream<WebSocket>, patterns: Vec<Pattern>) {
+        let ended = self.serve(&mut stream, patterns).await;
+        if let Err(End::Closed(code, reason)) = ended {
+            let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+            let _ = timeout(SEND_MAX, self.out.sink.send(close)).await;
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        stream: &mut SplitStream<WebSocket>,
+        patterns: Vec<Pattern>,
+    ) -> Result<(), End> {
+        if !patterns.is_empty() {
+            self.begin(patterns, None).await?;
+        }
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut ticks, mut heard) = (0u32, Instant::now());
+        loop {
+            tokio::select! {
+                message = stream.next() => {
+                    heard = Instant::now();
+                    self.heard(message).await?;
+                }
+                delivery = next_of(&mut self.feed) => {
+                    self.check_rights().await?;
+                    self.forward(delivery).await?;
+                }
+                _ = tick.tick() => {
+                    self.check_rights().await?;
+                    ticks = ticks.wrapping_add(1);
+                    if heard.elapsed() > SILENCE_MAX {
+                        return Err(End::Closed(close_code::POLICY, "nothing was heard for a minute"));
+                    }
+                    if ticks % PING_TICKS == 0 {
+                        self.out.send(Message::Ping(axum::body::Bytes::new())).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn heard(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+        let text = match message {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
+            Some(Ok(Message::Binary(_))) => {
+                return Err(End::Closed(close_code::UNSUPPORTED, "send JSON text messages"));
+            }
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
+        };
+        let read = serde_json::from_str::<Subscribe>(&text)
+            .map_err(|error| {
+                Problem::new(&codes::BAD_JSON, error.to_string()).hint("Send {\"subscribe\": [\"acme/**\"]}")
+            })
+            .and_then(|wanted| {
+                check_count(wanted.subscribe.len())?;
+                let patterns =
+                    wanted.subscribe.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>()?;
+                Ok((patterns, wanted.since))
+            });
+        match read {
+            Ok((patterns, since)) => self.begin(patterns, since).await,
+            Err(problem) => self.tell(&problem).await,
+        }
+    }
+
+    async fn tell(&mut self, problem: &Problem) -> Result<(), End> {
+        let text = serde_json::json!({ "problem": document(problem) }).to_string();
+        self.out.send(Message::text(text)).await
+    }
+
+    /// Begins a subscription: with last values first, or after a place.
+    async fn begin(&mut self, patterns: Vec<Pattern>, since: Option<u64>) -> Result<(), End> {
+        let bus = self.web.doors().bus.clone();
+        let start = since.map_or(Start::Now, |seq| Start::After(Seq(seq)));
+        let lag = LagPolicy::Latest { parcels_max: PARCELS_MAX };
+        // Subscribed before the last values are read: between the two nothing is lost, and what comes twice is equal.
+        let subscribed = match patterns.is_empty() {
+            true => Ok(None),
+            false => bus.subscribe(&self.scope, &patterns, lag, start).map(Some),
+        };
+        match subscribed {
+            Ok(feed) => self.feed = feed,
+            Err(problem) => return self.tell(&problem).await,
+        }
+        self.patterns = patterns;
+        if since.is_none() {
+            self.send_last_values().await?;
+        }
+        Ok(())
+    }
+
+    async fn send_last_values(&mut self) -> Result<(), End> {
+        let bus = self.web.doors().bus.clone();
+        let described = self.patterns.iter().flat_map(|pattern| bus.describe(&self.scope, pattern));
+        let ids: std::collections::BTreeSet<SignalId> = described.map(|signal| signal.id).collect();
+        let ids: Vec<SignalId> = ids.into_iter().collect();
+        for some in ids.chunks(FRAME_ROWS_MAX) {
+            let mut values = Vec::new();
+            bus.last(&self.scope, some, &mut values);
+            let mut gathered = Gathered::new(true);
+            for value in &values {
+                let (last, quality) = (value.value.as_ref(), value.quality);
+                gathered.push(&Row { signal: value.id, time: value.time, value: last, quality });
+            }
+            self.out.send_rows(&*bus, self.seq, gathered).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a delivery, and with it what else comes within [`GATHER`].
+    async fn forward(&mut self, first: Delivery) -> Result<(), End> {
+        let bus = self.web.doors().bus.clone();
+        let until = Instant::now() + GATHER;
+        let mut gathered = Gathered::new(false);
+        let mut delivery = first;
+        loop {
+            match delivery {
+                Delivery::Data { seq, parcel, rows } => {
+                    self.seq = seq;
+                    for row in rows_of(&parcel, &rows) {
+                        if !gathered.push(&row) {
+                            self.out
+                                .send_rows(&*bus, seq, std::mem::replace(&mut gathered, Gathered::new(false)))
+                                .await?;
+                            gathered.push(&row);
+                        }
+                    }
+                }
+                Delivery::Lagged { missed, to } => {
+                    self.web.0.counters.live_lagged.add(missed);
+                    self.out
+                        .send_rows(&*bus, self.seq, std::mem::replace(&mut gathered, Gathered::new(false)))
+                        .await?;
+                    self.seq = to;
+                    let text = serde_json::json!({ "lagged": { "missed": missed, "seq": to.0 } }).to_string();
+                    self.out.send(Message::text(text)).await?;
+                }
+                Delivery::Closed => {
+                    return Err(End::Closed(close_code::RESTART, "the plant is stopping"));
+                }
+            }
+            match timeout_at(until, next_of(&mut self.feed)).await {
+                Ok(next) if gathered.len() < FRAME_ROWS_MAX => delivery = next,
+                Ok(next) => {
+                    self.out
+                        .send_rows(&*bus, self.seq, std::mem::replace(&mut gathered, Gathered::new(false)))
+                        .await?;
+                    delivery = next;
+                }
+                Err(_) => break,
+            }
+        }
+        self.out.send_rows(&*bus, self.seq, gathered).await
+    }
+
+    /// After a change of policy: who was let in is asked for again, and sees what may be seen now.
+    async fn check_rights(&mut self) -> Result<(), End> {
+        let authority = self.web.doors().authority.clone();
+        let policy = authority.epoch();
+        if policy == self.policy {
+            return Ok(());
+        }
+        let credential = self.caller.credential.0.clone();
+        match authority.identify(credential, self.identity.peer.clone()).await {
+            Ok(identity) => self.identity = identity,
+            Err(_) => return Err(End::Closed(close_code::POLICY, "the token is no longer valid")),
+        }
+        self.policy = policy;
+        self.scope = authority.scope(&self.identity);
+        let (patterns, since) = (std::mem::take(&mut self.patterns), self.seq.0);
+        // A place is known once something came; before that there is nothing to miss.
+        self.begin(patterns, (since > 0).then_some(since)).await
+    }
+}
+
+async fn next_of(feed: &mut Option<Box<dyn Feed>>) -> Delivery {
+    match feed {
+        Some(feed) => feed.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn rows_of<'a>(parcel: &'a Arc<Parcel>, rows: &'a Rows) -> impl Iterator<Item = Row<'a>> {
+    let batch = parcel.samples.as_deref();
+    let all = match rows {
+        Rows::All => 0..batch.map_or(0, |batch| batch.len()),
+        Rows::Some(_) => 0..0,
+    };
+    let some = match rows {
+        Rows::All => [].iter(),
+        Rows::Some(rows) => rows.iter(),
+    };
+    let numbers = all.chain(some.map(|row| *row as usize));
+    numbers.filter_map(move |row| batch.and_then(|batch| batch.row(row)))
+}
+
+/// Rows for one frame.
+struct Gathered {
+    batch: BatchBuilder,
+    /// Whether these are last values rather than news.
+    last: bool,
+}
+
+impl Gathered {
+    fn new(last: bool) -> Gathered {
+        Gathered { batch: BatchBuilder::new(SourceId(0), Flags::default()), last }
+    }
+
+    fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// False when there is no room; a first row always has.
+    fn push(&mut self, row: &Row<'_>) -> bool {
+        self.len() < FRAME_ROWS_MAX
+            && self.batch.push(row.signal, Stamp::At(row.time), row.value, row.quality).is_ok()
+    }
+}
+
+/// The client's end.
+struct Out {
+    sink: SplitSink<WebSocket, Message>,
+    json: bool,
+    style: TimeStyle,
+    /// The numbers that this client knows signals by: ids never leave the plant.
+    names: HashMap<SignalId, (u32, Arc<str>)>,
+}
+
+impl Out {
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        match timeout(SEND_MAX, self.sink.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(End::Gone),
+        }
+    }
+
+    async fn send_rows(
+        &mut self,
+        bus: &dyn tidemill_core::Bus,
+        seq: Seq,
+        gathered: Gathered,
+    ) -> Result<(), End> {
+        if gathered.len() == 0 {
+            return Ok(());
+        }
+        let last = gathered.last;
+        let batch = gathered.batch.finish(0, Flags::default());
+        let mut defined = String::new();
+        for signal in &batch.signal {
+            if self.names.contains_key(signal) {
+                continue;
+            }
+            let Some(known) = bus.signal(*signal) else { continue };
+            let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+            define(number, &known.path, &known.meta.unit, &mut defined);
+            self.names.insert(*signal, (number, known.path.shared().clone()));
+        }
+        if self.json {
+            let text = self.json_of(&batch, seq, last);
+            return self.send(Message::text(text)).await;
+        }
+        if !defined.is_empty() {
+            self.send(Message::text(format!("{{\"signals\":[{defined}]}}"))).await?;
+        }
+        let number = |signal: SignalId| self.names.get(&signal).map(|(number, _)| *number);
+        let bytes = Frame { seq, last, batch: &batch }.bytes(number);
+        self.send(Message::binary(bytes)).await
+    }
+
+    fn json_of(&self, batch: &tidemill_core::SampleBatch, seq: Seq, last: bool) -> String {
+        let mut text = format!("{{\"seq\":{},\"last\":{last},\"samples\":[", seq.0);
+        let named = batch.rows().filter_map(|row| Some((self.names.get(&row.signal)?.1.clone(), row)));
+        for (index, (name, row)) in named.enumerate() {
+            text.push_str(if index > 0 { "," } else { "" });
+            encode::write_sample(&name, &row, self.style, &mut text);
+        }
+        text.push_str("]}");
+        text
+    }
+}
+
+fn define(number: u32, path: &SignalPath, unit: &str, out: &mut String) {
+    out.push_str(if out.is_empty() { "{\"n\":" } else { ",{\"n\":" });
+    out.push_str(itoa::Buffer::new().format(number));
+    out.push_str(",\"signal\":");
+    encode::write_text(path.as_str(), out);
+    out.push_str(",\"unit\":");
+    encode::write_text(unit, out);
+    out.push('}');
+}

@@ -1,0 +1,100 @@
+//! What holds for every request: a number, an access log without secrets, refusal of foreign hosts and origins, headers
+//! that bind browsers, answers compressed where the client wants that, and a problem document instead of a panic.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::IntoResponse;
+use futures_util::FutureExt;
+use tidemill_core::{Problem, codes};
+
+use crate::Web;
+use crate::answer::Refusal;
+use crate::caller::{Connection, Seen, check_host_and_origin};
+use crate::compress::compressed;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The router with all that.
+pub(crate) fn wrap(web: &Web, router: Router<Web>) -> Router<Web> {
+    router
+        .fallback(async || Refusal(Problem::new(&codes::NOT_FOUND, "there is nothing at this address")))
+        .method_not_allowed_fallback(async || {
+            Refusal(Problem::new(&codes::NOT_ALLOWED, "this address does not take that method"))
+        })
+        .layer(from_fn_with_state(web.clone(), around))
+}
+
+async fn around(State(web): State<Web>, mut request: Request, next: Next) -> Response<Body> {
+    let started = web.doors().clock.monotonic();
+    let number = web.0.requests.fetch_add(1, Ordering::Relaxed) + 1;
+    let seen = Seen::default();
+    request.extensions_mut().insert(seen.clone());
+    let method = request.method().clone();
+    // The pattern, not the address: addresses may hold names that a log should not collect without end.
+    let route =
+        request.extensions().get::<MatchedPath>().map_or("-".to_owned(), |path| path.as_str().to_owned());
+    let accepted = request.headers().get(header::ACCEPT_ENCODING).cloned();
+    let mut response = match admitted(&web, &request) {
+        Err(problem) => Refusal(problem).into_response(),
+        Ok(()) => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => {
+                web.0.counters.panics.add(1);
+                tracing::error!(event = "http.panic", request = number, %method, route);
+                let detail = format!("request {number} failed by a defect of the program");
+                Refusal(Problem::new(&codes::INTERNAL, detail)).into_response()
+            }
+        },
+    };
+    secure(&mut response);
+    response.headers_mut().insert(REQUEST_ID, HeaderValue::from(number));
+    let took = web.doors().clock.monotonic().saturating_sub(started);
+    let (status, who) = (response.status().as_u16(), seen.name());
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    if response.status().is_server_error() {
+        tracing::warn!(event = "http.request", request = number, %method, route, status, who, took_us);
+    } else {
+        tracing::debug!(event = "http.request", request = number, %method, route, status, who, took_us);
+    }
+    compressed(response, accepted.as_ref())
+}
+
+fn admitted(web: &Web, request: &Request) -> Result<(), Problem> {
+    let unknown = Connection::Unknown;
+    let connection = request.extensions().get::<Connection>().unwrap_or(&unknown);
+    let path = request.uri().path();
+    check_host_and_origin(connection, request.method(), path, request.headers(), &web.settings())?;
+    // While the plant starts or stops, only probes are answered.
+    if path.starts_with("/api/") || path == "/write" || path == "/query" {
+        (web.doors().ready)()
+    } else {
+        Ok(())
+    }
+}
+
+/// Headers for browsers: nothing here is framed, guessed, cached or sent elsewhere.
+fn secure(response: &mut Response<Body>) {
+    let all = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    let upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    if upgrade {
+        return;
+    }
+    for (name, value) in all {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
+}

@@ -1,0 +1,170 @@
+//! Serving connections: by TCP, and by the control socket with the kernel's word for who calls. Bounded in number and
+//! in the time a client may take for its headers; drained when the plant stops.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tidemill_ground::Stop;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::Web;
+use crate::caller::Connection;
+
+/// How long the acceptor rests when the machine has no more descriptors: a connection that ends frees one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+impl Web {
+    /// Serves a TCP listener until `stop`, then drains.
+    pub async fn serve_tcp(&self, listener: TcpListener, stop: Stop) {
+        self.serve(listener, stop).await;
+    }
+
+    /// Serves the control socket until `stop`, then drains. Who may connect at all is decided by the socket's folder.
+    pub async fn serve_unix(&self, listener: UnixListener, stop: Stop) {
+        self.serve(listener, stop).await;
+    }
+
+    async fn serve<L: Accept>(&self, listener: L, stop: Stop) {
+        let (sender, mut stopped) = watch::channel(false);
+        stop.on_stop(move || {
+            let _ = sender.send(true);
+        });
+        let router = self.router();
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.next() => accepted,
+                () = until_stopped(&mut stopped) => break,
+            };
+            while connections.try_join_next().is_some() {}
+            let (stream, connection) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(event = "http.accept_failed", %error);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            // Beyond the limit the connection is closed at once; the limit counts it.
+            if let Some(permit) = self.0.limits.connections.try_take(1) {
+                let serving = serve_one(self.clone(), router.clone(), stream, connection, stopped.clone());
+                connections.spawn(async move {
+                    serving.await;
+                    drop(permit);
+                });
+            }
+        }
+        let drain = self.settings().drain;
+        if tokio::time::timeout(drain, async { while connections.join_next().await.is_some() {} })
+            .await
+            .is_err()
+        {
+            tracing::warn!(event = "http.drain_cut", connections = connections.len());
+        }
+    }
+}
+
+/// Where connections come from.
+trait Accept {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next one, and who is at its other end. Cancel safe.
+    fn next(&self) -> impl Future<Output = std::io::Result<(Self::Stream, Connection)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> std::io::Result<(TcpStream, Connection)> {
+        let (stream, peer) = self.accept().await?;
+        let local = stream.local_addr()?;
+        // Small answers must not wait for company.
+        stream.set_nodelay(true)?;
+        Ok((stream, Connection::Network { peer, local }))
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> std::io::Result<(UnixStream, Connection)> {
+        let (stream, _) = self.accept().await?;
+        let uid = stream.peer_cred()?.uid();
+        Ok((stream, Connection::Control { uid, name: user_name(uid) }))
+    }
+}
+
+async fn serve_one<S>(
+    web: Web,
+    router: Router,
+    stream: S,
+    connection: Connection,
+    mut stopped: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = Arc::new(connection);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Connection::clone(&connection));
+        let call: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(router.clone().oneshot(request));
+        call
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(web.settings().idle_max).max_buf_size(64 << 10);
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let outcome = tokio::select! {
+        outcome = &mut serving => outcome,
+        () = until_stopped(&mut stopped) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(event = "http.connection_broken", %error);
+    }
+}
+
+/// Also ends when nobody is left who could stop us.
+async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
+    drop(stopped.wait_for(|stop| *stop).await);
+}
+
+/// The name of a user by number, from the machine's table; the number where it has none.
+fn user_name(uid: u32) -> String {
+    let table = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    name_in(&table, uid).unwrap_or_else(|| uid.to_string())
+}
+
+/// passwd(5): `name:password:uid:…`
+fn name_in(table: &str, uid: u32) -> Option<String> {
+    table.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_in;
+
+    #[test]
+    fn names_of_users() {
+        let table = "root:x:0:0:root:/root:/bin/sh\nbroken\nanna:x:1000:1000::/home/anna:/bin/sh\n";
+        assert_eq!(name_in(table, 1000).as_deref(), Some("anna"));
+        assert_eq!(name_in(table, 0).as_deref(), Some("root"));
+        assert_eq!(name_in(table, 7), None);
+    }
+}

@@ -1,0 +1,73 @@
+//! What the doors need to know and may not find out for themselves: bounds, names, templates. The binary reads them
+//! from the plant's files; here are only types and the defaults that surface.md promises.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidemill_core::Budget;
+
+use crate::line::template::Templates;
+
+/// Says whether an address is one of `[http] trusted_proxies`.
+pub type TrustedProxy = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// Bounds, names and templates. Every bound has a counter: see `/metrics`, `tidemill_limit_*`.
+#[derive(Clone)]
+pub struct Settings {
+    /// Whose forwarded requests are believed.
+    pub trusted_proxy: TrustedProxy,
+    /// Names under which a loopback listener may be asked for, besides `localhost` and loopback addresses.
+    pub names: Vec<String>,
+    /// The largest request body, after decompression.
+    pub body_bytes_max: usize,
+    /// Bytes of request bodies and of the batches made from them, all requests together.
+    pub bodies_bytes_max: u64,
+    /// Connections at once.
+    pub connections_max: u64,
+    /// `live` subscribers at once.
+    pub live_max: u64,
+    /// Bindings (series and field to signal) that are remembered, all identities together.
+    pub bindings_max: u64,
+    /// Text longer than this is refused (`[limits] text_sample_bytes`).
+    pub text_sample_bytes: usize,
+    /// What one query may cost.
+    pub query: Budget,
+    /// How long a request's headers, or the next piece of its body, may take.
+    pub idle_max: Duration,
+    /// How long a whole request body may take.
+    pub body_time_max: Duration,
+    /// How long running requests may go on once the plant stops.
+    pub drain: Duration,
+    /// Plant names for foreign series (connections/line-protocol.toml).
+    pub templates: Templates,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            trusted_proxy: Arc::new(|_| false),
+            names: Vec::new(),
+            body_bytes_max: 64 << 20,
+            bodies_bytes_max: 192 << 20,
+            connections_max: 1024,
+            live_max: 256,
+            bindings_max: 200_000,
+            text_sample_bytes: 1024,
+            query: Budget { time: Duration::from_secs(60), memory_bytes: 256 << 20, rows: 50_000_000 },
+            idle_max: Duration::from_secs(30),
+            body_time_max: Duration::from_secs(300),
+            drain: Duration::from_secs(10),
+            templates: Templates::default(),
+        }
+    }
+}
+
+/// What the doors tell about the plant.
+#[derive(Clone, Debug)]
+pub struct PlantFacts {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The program's version.
+    pub version: Arc<str>,
+}

@@ -1,0 +1,355 @@
+//! Signals: what is known about them and their last values; editing, renaming, deleting. Every change is audited before
+//! it is made.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use futures_util::stream;
+use serde::Deserialize;
+use tidemill_core::{
+    Amend, AuditEntry, AuditResult, Grant, LastValue, Meta, MetaEdit, NumberKind, Pattern, Problem,
+    ReadScope, Row, Signal, SignalId, SignalPath, Verb, codes,
+};
+use utoipa::ToSchema;
+
+use crate::Web;
+use crate::answer::{Answer, bytes_of, nothing};
+use crate::caller::Caller;
+use crate::params::{Params, pattern};
+use crate::samples::encode;
+use crate::sql::read_json;
+use crate::times::{TimeStyle, parse_duration, rfc3339};
+
+/// Signals described at a time; an answer is made piece by piece.
+const PIECE_SIGNALS: usize = 1_000;
+
+/// Lists signals with what is known about them and their last values, sorted by name.
+#[utoipa::path(
+    get, path = "/api/v1/signals", tag = "signals",
+    params(
+        ("match" = Option<String>, Query, description = "A pattern; default everything"),
+        ("after" = Option<String>, Query, description = "Only names after this one, for paging"),
+        ("limit" = Option<usize>, Query, description = "At most so many"),
+        ("time" = Option<String>, Query, description = "How times are written: rfc3339 (default), ns, us, ms, s"),
+    ),
+    responses(
+        (status = 200, description = "An array of {signal, unit, description, …, last: {time, value, quality, source}}"),
+        (status = "default", description = "A problem document"),
+    )
+)]
+pub(crate) async fn list(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
+    let params = Params::of(request.uri(), &["match", "after", "limit", "time"])?;
+    let wanted = params.one("match")?.map_or_else(|| Ok(Pattern::everything()), pattern)?;
+    let style =
+        params.choice("time", TimeStyle::Rfc3339, "rfc3339, ns, us, ms or s", TimeStyle::from_name)?;
+    let limit = params.number("limit")?.unwrap_or(usize::MAX);
+    let scope = web.doors().authority.scope(&caller.identity);
+    let mut signals = web.doors().bus.describe(&scope, &wanted);
+    if let Some(after) = params.one("after")? {
+        signals.retain(|signal| signal.path.as_str() > after);
+    }
+    signals.truncate(limit);
+    let listing = Listing { web, scope, signals, style, next: 0, done: false };
+    let pieces = stream::unfold(listing, async |mut listing| {
+        let piece = listing.piece()?;
+        Some((Ok::<_, std::convert::Infallible>(piece), listing))
+    });
+    Ok(bytes_of(StatusCode::OK, "application/json", Body::from_stream(pieces)))
+}
+
+struct Listing {
+    web: Web,
+    scope: ReadScope,
+    signals: Vec<Arc<Signal>>,
+    style: TimeStyle,
+    next: usize,
+    done: bool,
+}
+
+impl Listing {
+    fn piece(&mut self) -> Option<Bytes> {
+        if self.done {
+            return None;
+        }
+        let mut out = String::from(if self.next == 0 { "[" } else { "" });
+        let end = (self.next + PIECE_SIGNALS).min(self.signals.len());
+        let some = self.signals.get(self.next..end).unwrap_or_default();
+        let ids: Vec<SignalId> = some.iter().map(|signal| signal.id).collect();
+        let mut values = Vec::new();
+        self.web.doors().bus.last(&self.scope, &ids, &mut values);
+        let values: BTreeMap<SignalId, LastValue> =
+            values.into_iter().map(|value| (value.id, value)).collect();
+        for signal in some {
+            if self.next > 0 {
+                out.push_str(",\n");
+            }
+            self.next += 1;
+            self.write(signal, values.get(&signal.id), &mut out);
+        }
+        if self.next >= self.signals.len() {
+            self.done = true;
+            out.push_str("]\n");
+        }
+        Some(Bytes::from(out))
+    }
+
+    fn write(&self, signal: &Signal, last: Option<&LastValue>, out: &mut String) {
+        let meta = &signal.meta;
+        let mut member = |name: &str, text: &str| {
+            out.push_str(if name == "signal" { "{\"" } else { ",\"" });
+            out.push_str(name);
+            out.push_str("\":");
+            encode::write_text(text, out);
+        };
+        member("signal", signal.path.as_str());
+        member("unit", &meta.unit);
+        member("ucum", &meta.unit_ucum);
+        member("description", &meta.description);
+        member("number", if meta.number == NumberKind::Integer { "integer" } else { "float" });
+        member("owner", &meta.owner);
+        member("creator", &signal.creator);
+        out.push_str(",\"created\":");
+        self.style.write_json(signal.created, out);
+        out.push_str(",\"stepped\":");
+        out.push_str(meta.stepped.map_or("null", |stepped| if stepped { "true" } else { "false" }));
+        out.push_str(",\"stale_after_s\":");
+        encode::write_float(meta.stale_after_ns as f64 / 1e9, out);
+        out.push_str(",\"aliases\":");
+        list_into(signal.aliases.iter().map(SignalPath::as_str), out);
+        out.push_str(",\"tags\":{");
+        for (index, (key, value)) in meta.tags.iter().enumerate() {
+            out.push_str(if index > 0 { "," } else { "" });
+            encode::write_text(key, out);
+            out.push(':');
+            encode::write_text(value, out);
+        }
+        out.push_str("},\"last\":");
+        match last {
+            None => out.push_str("null"),
+            Some(last) => {
+                out.push_str("{\"source\":");
+                encode::write_text(&self.web.doors().bus.source(last.source), out);
+                let (value, quality) = (last.value.as_ref(), last.quality);
+                let row = Row { signal: last.id, time: last.time, value, quality };
+                encode::write_members(&row, self.style, out);
+                out.push('}');
+            }
+        }
+        out.push('}');
+    }
+}
+
+fn list_into<'a>(texts: impl Iterator<Item = &'a str>, out: &mut String) {
+    out.push('[');
+    for (index, text) in texts.enumerate() {
+        out.push_str(if index > 0 { "," } else { "" });
+        encode::write_text(text, out);
+    }
+    out.push(']');
+}
+
+/// What to change; what is absent stays.
+#[derive(Debug, Deserialize, serde::Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignalEdit {
+    /// As it is to be shown; empty for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<String>,
+    /// The same as a UCUM code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ucum: Option<String>,
+    /// A sentence for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// What a bare number becomes: `float` or `integer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<String>,
+    /// Whether a value holds until the next; null for: by kind.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<bool>)]
+    stepped: Option<Option<bool>>,
+    /// The only identity that may write; empty for anyone with the right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    /// When a value grows stale, such as `5m`; `0s` for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_after: Option<String>,
+    /// Added or replaced; null or an empty value removes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<BTreeMap<String, Option<String>>>,
+    /// A new name; the old one stays as an alias.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rename: Option<String>,
+    /// A further name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias: Option<String>,
+}
+
+/// A member that is there, also if it is null.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<bool>>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
+}
+
+/// Changes what is known about a signal, or its name.
+#[utoipa::path(
+    patch, path = "/api/v1/signals", tag = "signals",
+    params(("signal" = String, Query, description = "Its name")),
+    request_body = SignalEdit,
+    responses((status = 204, description = "Durable"), (status = "default", description = "A problem document")),
+)]
+pub(crate) async fn edit(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
+    let params = Params::of(request.uri(), &["signal"])?;
+    let path = params.path("signal")?;
+    let wanted: SignalEdit = read_json(&web, request).await?;
+    let detail = serde_json::to_string(&wanted).unwrap_or_default();
+    let action = if wanted.rename.is_some() { "signal.rename" } else { "signal.edit" };
+    let edit = edit_of(wanted)?;
+    let change = Change { web: &web, caller: &caller, action, target: path.to_string(), detail };
+    let grant = change.granted(&path)?;
+    if let Some(new) = &edit.rename {
+        // A rename makes a name in another branch: it needs the right there too.
+        change.may_configure(new)?;
+    }
+    if let Some(alias) = &edit.alias {
+        change.may_configure(alias)?;
+    }
+    change.intend().await?;
+    let done = match web.doors().bus.edit(&caller.identity, &grant, edit) {
+        Ok(commit) => commit.await.map(drop).map_err(Problem::from),
+        Err(problem) => Err(problem),
+    };
+    change.conclude(done).await?;
+    Ok(nothing())
+}
+
+fn edit_of(wanted: SignalEdit) -> Result<MetaEdit, Problem> {
+    let path = |text: Option<String>| text.map(|text| SignalPath::new(&text)).transpose();
+    let number = wanted.number.map(|text| match text.as_str() {
+        "float" => Ok(NumberKind::Float),
+        "integer" => Ok(NumberKind::Integer),
+        _ => Err(Problem::new(&codes::BAD_PARAMETER, "'number' must be float or integer")),
+    });
+    let stale_after_ns = wanted.stale_after.map(|text| {
+        let unknown =
+            || Problem::new(&codes::BAD_TIME, "'stale_after' must be a duration such as 30s, 5m, 1h");
+        parse_duration(&text).ok_or_else(unknown)
+    });
+    let tags = wanted.tags.unwrap_or_default().into_iter();
+    Ok(MetaEdit {
+        unit: wanted.unit.map(Into::into),
+        unit_ucum: wanted.ucum.map(Into::into),
+        description: wanted.description.map(Into::into),
+        number: number.transpose()?,
+        stepped: wanted.stepped,
+        owner: wanted.owner.map(Into::into),
+        stale_after_ns: stale_after_ns.transpose()?,
+        tags: tags.map(|(key, value)| (key.into(), value.unwrap_or_default().into())).collect(),
+        rename: path(wanted.rename)?,
+        alias: path(wanted.alias)?,
+        retire: false,
+    })
+}
+
+/// Deletes a signal, or with `from` and `to` its samples in between.
+#[utoipa::path(
+    delete, path = "/api/v1/signals", tag = "signals",
+    params(
+        ("signal" = String, Query, description = "Its name"),
+        ("from" = Option<String>, Query, description = "Delete samples from this time, included"),
+        ("to" = Option<String>, Query, description = "Delete samples to this time, excluded"),
+        ("unit" = Option<String>, Query, description = "What a number in from and to counts"),
+        ("reason" = Option<String>, Query, description = "Why; audited. Needed when samples are deleted"),
+    ),
+    responses((status = 204, description = "Durable"), (status = "default", description = "A problem document")),
+)]
+pub(crate) async fn delete(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
+    let params = Params::of(request.uri(), &["signal", "from", "to", "unit", "reason"])?;
+    let path = params.path("signal")?;
+    let now = web.doors().clock.wall();
+    let range = match (params.time("from", now)?, params.time("to", now)?) {
+        (None, None) => None,
+        (Some(from), Some(to)) if from < to => Some((from, to)),
+        _ => {
+            let detail = "to delete samples give from= and a later to=; to delete the signal give neither";
+            return Err(Problem::new(&codes::BAD_PARAMETER, detail).into());
+        }
+    };
+    let reason = params.one("reason")?.unwrap_or_default();
+    if range.is_some() && reason.trim().is_empty() {
+        return Err(Problem::new(
+            &codes::BAD_PARAMETER,
+            "deleting samples needs a reason=: it is kept with them",
+        )
+        .into());
+    }
+    let action = if range.is_some() { "samples.delete" } else { "signal.delete" };
+    let range_json = range.map(|(from, to)| [rfc3339(from), rfc3339(to)]);
+    let detail = serde_json::json!({ "reason": reason, "range": range_json }).to_string();
+    let change = Change { web: &web, caller: &caller, action, target: path.to_string(), detail };
+    let grant = change.granted(&path)?;
+    change.intend().await?;
+    let done = match range {
+        Some((from, to)) => {
+            let amend = Amend::Delete { from, to };
+            web.doors().history.amend(&caller.identity, &[grant], amend, reason).await.map(drop)
+        }
+        None => {
+            let retire = MetaEdit { retire: true, ..MetaEdit::default() };
+            match web.doors().bus.edit(&caller.identity, &grant, retire) {
+                Ok(commit) => commit.await.map(drop).map_err(Problem::from),
+                Err(problem) => Err(problem),
+            }
+        }
+    };
+    change.conclude(done).await?;
+    Ok(nothing())
+}
+
+/// A change that is audited: first what is intended, then how it ended.
+struct Change<'a> {
+    web: &'a Web,
+    caller: &'a Caller,
+    action: &'static str,
+    target: String,
+    detail: String,
+}
+
+impl Change<'_> {
+    /// The right to configure a signal that exists. Who may not even read it is not told that it does.
+    fn granted(&self, path: &SignalPath) -> Result<Grant, Problem> {
+        self.web.doors().bus.bind(&self.caller.identity, Verb::Configure, path, &Meta::default())
+    }
+
+    fn may_configure(&self, path: &SignalPath) -> Result<(), Problem> {
+        let decision = self.web.doors().authority.decide(&self.caller.identity, Verb::Configure, path);
+        if decision.allowed {
+            return Ok(());
+        }
+        Err(Problem::new(&codes::FORBIDDEN, format!("you may not configure {path}: {}", decision.rule)))
+    }
+
+    async fn intend(&self) -> Result<(), Problem> {
+        self.record(AuditResult::Intended).await
+    }
+
+    async fn conclude(&self, done: Result<(), Problem>) -> Result<(), Problem> {
+        let result = if done.is_ok() { AuditResult::Done } else { AuditResult::Failed };
+        let recorded = self.record(result).await;
+        done.and(recorded)
+    }
+
+    async fn record(&self, result: AuditResult) -> Result<(), Problem> {
+        let entry = AuditEntry {
+            who: self.caller.identity.clone(),
+            action: self.action,
+            target: self.target.clone(),
+            result,
+            detail: self.detail.clone(),
+        };
+        self.web.doors().authority.audit(entry)?.await?;
+        Ok(())
+    }
+}

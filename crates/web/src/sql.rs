@@ -1,0 +1,93 @@
+//! SQL over everything the caller may read. What a query means and may cost is the historian's business.
+
+use axum::extract::{Request, State};
+use axum::http::header;
+use serde::Deserialize;
+use tidemill_core::{Format, Problem, SqlQuery, Value, codes};
+use utoipa::ToSchema;
+
+use crate::Web;
+use crate::answer::Answer;
+use crate::body::{self, BodyLimits};
+use crate::caller::Caller;
+use crate::params::Params;
+use crate::read::{format_of, stream_chunks};
+
+/// The longest query, its parameters included.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// A query with its parameters.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SqlRequest {
+    /// DataFusion's dialect; tables `samples`, `signals`, `sys.*`.
+    query: String,
+    /// For `$1`, `$2`, …: null, booleans, numbers, text.
+    #[serde(default)]
+    parameters: Vec<serde_json::Value>,
+}
+
+/// Runs a query.
+///
+/// `{"columns": [{"name", "type"}…], "rows": [[…]…]}`, or the other formats.
+#[utoipa::path(
+    post, path = "/api/v1/sql", tag = "samples",
+    params(("format" = Option<String>, Query, description = "json (default), ndjson, csv, arrow, parquet; wins over Accept")),
+    request_body = SqlRequest,
+    responses(
+        (status = 200, description = "The rows"),
+        (status = "default", description = "A problem document"),
+    )
+)]
+pub(crate) async fn sql(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
+    let params = Params::of(request.uri(), &["format"])?;
+    let format = format_of(&params, request.headers(), Format::Json)?;
+    let question: SqlRequest = read_json(&web, request).await?;
+    let parameters = question.parameters.into_iter().map(parameter).collect::<Result<_, _>>()?;
+    let query = SqlQuery { text: question.query, parameters };
+    let doors = web.doors();
+    let scope = doors.authority.scope(&caller.identity);
+    let chunks = doors.history.sql(&scope, query, format, web.settings().query).await?;
+    stream_chunks(chunks, format).await
+}
+
+fn parameter(value: serde_json::Value) -> Result<Value, Problem> {
+    Ok(match value {
+        serde_json::Value::Null => Value::None,
+        serde_json::Value::Bool(value) => Value::Bool(value),
+        serde_json::Value::String(text) => Value::Text(text.into()),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => Value::Int(integer),
+            (None, Some(float)) => Value::Float(float),
+            (None, None) => return Err(Problem::new(&codes::BAD_SQL, "a parameter does not fit 64 bits")),
+        },
+        other => Value::Json(other.to_string().into()),
+    })
+}
+
+/// A small JSON body as one of our types.
+pub(crate) async fn read_json<T: serde::de::DeserializeOwned>(
+    web: &Web,
+    request: Request,
+) -> Result<T, Problem> {
+    let (parts, body) = request.into_parts();
+    let media_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    // A page of another site can send text/plain without being asked, never application/json.
+    if !media_type.is_some_and(|media_type| media_type.to_ascii_lowercase().contains("json")) {
+        let detail = "this call takes a JSON object: send Content-Type: application/json";
+        return Err(Problem::new(&codes::UNSUPPORTED_FORMAT, detail));
+    }
+    let settings = web.settings();
+    let limits = BodyLimits {
+        bytes_max: BODY_BYTES_MAX,
+        idle_max: settings.idle_max,
+        time_max: settings.body_time_max,
+    };
+    let whole = body::read(&parts.headers, body, &web.0.limits.bodies, limits).await?;
+    serde_json::from_slice(&whole.bytes).map_err(|error| {
+        let place = (error.line() as u64, error.column() as u64);
+        Problem::new(&codes::BAD_JSON, error.to_string())
+            .hint("See /api/v1/openapi.json for this call's members")
+            .at(place.0.max(1), place.1.max(1))
+    })
+}

@@ -1,0 +1,156 @@
+//! Live values over a real socket: what is sent, to whom, and when it ends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use expect_test::expect;
+use futures_util::{SinkExt, StreamExt};
+use tidemill_core::{BatchBuilder, Flags, Quality, SampleBatch, SignalId, SourceId, Stamp, ValueRef};
+use tidemill_ground::Ground;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::fakes::Plant;
+use crate::Settings;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+struct Served {
+    plant: Arc<Plant>,
+    address: std::net::SocketAddr,
+    ground: Ground,
+}
+
+impl Served {
+    async fn new(settings: Settings) -> Served {
+        let plant = Plant::new();
+        let web = plant.web_with(settings);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (ground, _) = Ground::simulated(1);
+        let stop = ground.tasks.stop(tidemill_ground::Phase::Doors);
+        tokio::spawn(async move { web.serve_tcp(listener, stop).await });
+        Served { plant, address, ground }
+    }
+
+    async fn connect(&self, query: &str, headers: &[(&'static str, &str)]) -> Result<Socket, Error> {
+        let mut request = format!("ws://{}/api/v1/live{query}", self.address).into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        connect_async(request).await.map(|(socket, _)| socket)
+    }
+}
+
+const PRESS: (&str, &str) = ("authorization", "Bearer press");
+
+async fn text(socket: &mut Socket) -> String {
+    loop {
+        match socket.next().await.unwrap().unwrap() {
+            Message::Text(text) => return text.to_string(),
+            Message::Ping(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn batch(rows: &[(u32, i64, ValueRef<'_>)]) -> SampleBatch {
+    let mut builder = BatchBuilder::new(SourceId(1), Flags::default());
+    for (id, time, value) in rows {
+        builder.push(SignalId::new(*id).unwrap(), Stamp::At(*time), *value, Quality::GOOD).unwrap();
+    }
+    builder.finish(0, Flags::default())
+}
+
+/// Writes two signals, of which the token `press` may read one.
+async fn written(served: &Served) {
+    let client = super::House { plant: served.plant.clone(), router: served.plant.web().router() };
+    assert_eq!(client.write("/api/v1/write", "acme/a f=1.5 1000\nother f=2 1000").await, "204 ");
+}
+
+#[tokio::test]
+async fn json_frames_begin_with_last_values_and_stay_in_scope() {
+    let served = Served::new(Settings::default()).await;
+    written(&served).await;
+    let mut socket = served.connect("?format=json&time=ns", &[PRESS]).await.unwrap();
+    socket.send(Message::text(r#"{"subscribe":["acme/a/f","other/f"]}"#)).await.unwrap();
+    expect![[
+        r#"{"seq":0,"last":true,"samples":[{"signal":"acme/a/f","time":1000,"value":1.5,"quality":"Good"}]}"#
+    ]]
+    .assert_eq(&text(&mut socket).await);
+    served.plant.deliver(7, batch(&[(1, 2000, ValueRef::Float(2.5)), (2, 2000, ValueRef::Float(9.0))]));
+    expect![[
+        r#"{"seq":7,"last":false,"samples":[{"signal":"acme/a/f","time":2000,"value":2.5,"quality":"Good"}]}"#
+    ]]
+    .assert_eq(&text(&mut socket).await);
+    for (message, code) in
+        [("{", "bad-json"), (r#"{"subscribe":["a//b"]}"#, "bad-pattern"), (r#"{"sub":[]}"#, "bad-json")]
+    {
+        socket.send(Message::text(message)).await.unwrap();
+        assert!(text(&mut socket).await.contains(&format!("\"code\":\"{code}\"")), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn binary_frames_are_columns() {
+    let served = Served::new(Settings::default()).await;
+    written(&served).await;
+    let mut socket = served.connect("?signal=acme/a/f", &[PRESS]).await.unwrap();
+    expect![[r#"{"signals":[{"n":0,"signal":"acme/a/f","unit":""}]}"#]].assert_eq(&text(&mut socket).await);
+    let frame = socket.next().await.unwrap().unwrap().into_data();
+    assert_eq!((frame[0], frame[1], frame.len()), (1, 1, 24 + 25));
+    served.plant.deliver(9, batch(&[(1, 2000, ValueRef::Text("grün")), (1, 3000, ValueRef::Float(0.5))]));
+    let frame = socket.next().await.unwrap().unwrap().into_data();
+    let u32_at = |at: usize| u32::from_le_bytes(frame[at..at + 4].try_into().unwrap());
+    let u64_at = |at: usize| u64::from_le_bytes(frame[at..at + 8].try_into().unwrap());
+    assert_eq!((frame[1], u32_at(4), u64_at(8), u32_at(16)), (0, 2, 9, 5));
+    assert_eq!((u64_at(24), u64_at(32)), (2000, 3000));
+    assert_eq!((u64_at(40), u64_at(48)), (5, 0.5f64.to_bits()));
+    assert_eq!((u32_at(56), u32_at(60), u32_at(64), u32_at(68)), (0, 0, 0, 0));
+    assert_eq!(&frame[72..74], [5, 1]);
+    assert_eq!(&frame[74..], "grün".as_bytes());
+}
+
+#[tokio::test]
+async fn a_revoked_token_ends_it() {
+    let served = Served::new(Settings::default()).await;
+    written(&served).await;
+    let mut socket = served.connect("?format=json&signal=acme/a/f", &[PRESS]).await.unwrap();
+    text(&mut socket).await;
+    served.plant.state().tokens.remove("press");
+    served.plant.policy.fetch_add(1, Ordering::SeqCst);
+    served.plant.deliver(7, batch(&[(1, 2000, ValueRef::Float(2.5))]));
+    match socket.next().await.unwrap().unwrap() {
+        Message::Close(Some(close)) => assert_eq!(u16::from(close.code), 1008),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_connect() {
+    let served = Served::new(Settings { live_max: 1, ..Settings::default() }).await;
+    let refused = async |headers: &[(&'static str, &str)]| match served.connect("", headers).await {
+        Err(Error::Http(response)) => response.status().as_u16(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(&[]).await, 401);
+    assert_eq!(refused(&[PRESS, ("origin", "http://evil.example")]).await, 403);
+    let own = format!("http://{}", served.address);
+    let kept = served.connect("", &[PRESS, ("origin", &own)]).await.unwrap();
+    assert_eq!(refused(&[PRESS]).await, 503, "one subscriber is the limit");
+    drop(kept);
+}
+
+#[tokio::test]
+async fn stopping_drains() {
+    let served = Served::new(Settings::default()).await;
+    let mut socket = served.connect("", &[PRESS]).await.unwrap();
+    socket.close(None).await.unwrap();
+    let ground = served.ground.clone();
+    let report =
+        tokio::task::spawn_blocking(move || ground.tasks.shutdown(std::time::Duration::from_secs(5)));
+    assert!(report.await.unwrap().is_clean());
+    assert!(TcpStream::connect(served.address).await.is_err(), "nobody listens any more");
+}

@@ -1,0 +1,106 @@
+//! The doors from outside: requests in, answers and published samples out, over rooms of paper.
+
+mod fakes;
+mod identity;
+mod live;
+mod reading;
+mod writing;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use self::fakes::{Plant, from};
+use crate::Connection;
+
+/// A plant, and its door.
+struct House {
+    plant: Arc<Plant>,
+    router: Router,
+}
+
+impl House {
+    fn new() -> House {
+        House::with(crate::Settings::default())
+    }
+
+    fn with(settings: crate::Settings) -> House {
+        let plant = Plant::new();
+        let router = plant.web_with(settings).router();
+        House { plant, router }
+    }
+
+    /// Sends a request: method and address, headers, body.
+    async fn send_by(
+        &self,
+        connection: Connection,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answered {
+        let (method, uri) = line.split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(uri).extension(connection);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let collected = body.collect().await.map(|body| body.to_bytes().to_vec());
+        Answered { status: parts.status, headers: parts.headers, body: collected.map_err(|_| ()) }
+    }
+
+    /// As someone who may do everything.
+    async fn send(&self, line: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answered {
+        let mut all = vec![("authorization", "Bearer all")];
+        all.extend(headers);
+        self.send_by(from("10.0.0.9:50000", "10.0.0.1:8443"), line, &all, body).await
+    }
+
+    async fn get(&self, uri: &str) -> Answered {
+        self.send(&format!("GET {uri}"), &[], "").await
+    }
+
+    /// Writes line protocol; what was published and the answer, as text.
+    async fn write(&self, uri: &str, body: impl Into<Body>) -> String {
+        self.send(&format!("POST {uri}"), &[], body).await.brief()
+    }
+}
+
+struct Answered {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Result<Vec<u8>, ()>,
+}
+
+impl Answered {
+    fn text(&self) -> String {
+        String::from_utf8(self.body.clone().unwrap()).unwrap()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(self.body.as_ref().unwrap()).unwrap()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Status, and for problems code, place and detail.
+    fn brief(&self) -> String {
+        if self.header("content-type") != "application/problem+json" {
+            return format!("{} {}", self.status.as_u16(), self.text());
+        }
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status.as_u16());
+        let place = match (&problem["line"], &problem["column"]) {
+            (serde_json::Value::Null, _) => String::new(),
+            (line, column) => format!(" {line}:{column}"),
+        };
+        let text = |name: &str| problem[name].as_str().unwrap().to_owned();
+        format!("{} {}{place} {}", self.status.as_u16(), text("code"), text("detail"))
+    }
+}

@@ -1,0 +1,271 @@
+//! Reads, SQL, signals, probes, and what holds for every answer.
+
+use std::sync::atomic::Ordering;
+
+use expect_test::expect;
+
+use super::{House, from};
+
+async fn filled() -> House {
+    let house = House::new();
+    let body = "acme/a f=1.5 1000000000\nacme/b n=7i,s=\"x,\\\"y\" 2000000000\nother f=2 3000000000";
+    assert_eq!(house.write("/api/v1/write", body).await, "204 ");
+    house
+}
+
+const ALL: &str = "from=1970-01-01T00:00:00Z&to=1970-01-02T00:00:00Z";
+
+#[tokio::test]
+async fn samples_in_every_spelling() {
+    let house = filled().await;
+    let read = async |query: &str| house.get(&format!("/api/v1/read?{query}")).await.text();
+    expect![[r#"
+        [{"signal":"acme/a/f","time":"1970-01-01T00:00:01Z","value":1.5,"quality":"Good"},
+        {"signal":"acme/b/n","time":"1970-01-01T00:00:02Z","value":7,"quality":"Good","kind":"integer"},
+        {"signal":"acme/b/s","time":"1970-01-01T00:00:02Z","value":"x,\"y","quality":"Good"}]
+    "#]]
+    .assert_eq(&read(&format!("signal=acme/**&{ALL}")).await);
+    expect![[r#"
+        {"signal":"acme/a/f","time":1000,"value":1.5,"quality":"Good"}
+    "#]]
+    .assert_eq(&read(&format!("signal=acme/+/f&format=ndjson&time=ms&{ALL}")).await);
+    expect![[r#"
+        signal,time,value,kind,quality
+        acme/b/n,2,7,integer,Good
+        acme/b/s,2,"x,""y",text,Good
+        other/f,3,2,float,Good
+    "#]]
+    .assert_eq(
+        &read(&format!("signal=acme/b/*&signal=other/f&format=csv&time=s&{ALL}")).await.replace('\r', ""),
+    );
+    assert_eq!(read(&format!("signal=**&format=parquet&{ALL}")).await, "Parquet");
+    assert_eq!(read(&format!("signal=none&{ALL}")).await, "[]\n");
+}
+
+#[tokio::test]
+async fn what_is_read_can_be_written_again() {
+    let house = filled().await;
+    let read = house.get(&format!("/api/v1/read?signal=**&{ALL}")).await.text();
+    let before = house.plant.shown();
+    house.plant.state().published.clear();
+    let json = [("content-type", "application/json")];
+    assert_eq!(house.send("POST /api/v1/write", &json, read).await.brief(), "204 ");
+    assert_eq!(house.plant.shown(), before);
+}
+
+#[tokio::test]
+async fn a_read_sees_only_its_scope() {
+    let house = filled().await;
+    let press = [("authorization", "Bearer press")];
+    let line = format!("GET /api/v1/read?signal=**&format=csv&{ALL}");
+    let answer = house.send_by(from("10.0.0.9:5", "10.0.0.1:8443"), &line, &press, "").await;
+    assert!(answer.text().contains("acme/a/f") && !answer.text().contains("other"), "{}", answer.text());
+    let answer = house.send_by(from("10.0.0.9:5", "10.0.0.1:8443"), "GET /api/v1/signals", &press, "").await;
+    assert!(answer.text().contains("acme/a/f") && !answer.text().contains("other"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn questions_reach_the_historian() {
+    let house = House::new();
+    let start = tidemill_ground::SimClock::START_NS;
+    let table = [
+        ("signal=a", start - 3_600_000_000_000, start, "Raw"),
+        ("signal=a&from=-2h&to=now-1h", start - 7_200_000_000_000, start - 3_600_000_000_000, "Raw"),
+        ("signal=a&from=1&to=2&unit=s&points=1200", 1_000_000_000, 2_000_000_000, "Points { points: 1200 }"),
+        ("signal=a&to=2026-01-01T02:00:00+01:00&mode=last", start, start + 3_600_000_000_000, "Last"),
+    ];
+    for (query, from, to, mode) in table {
+        assert_eq!(house.get(&format!("/api/v1/read?{query}")).await.status, 200, "{query}");
+        let asked = house.plant.state().queries.pop().unwrap();
+        assert!(asked.contains(&format!("from: {from}, to: {to}, mode: {mode}")), "{query}: {asked}");
+    }
+    let refused = [
+        ("", "bad-parameter"),
+        ("signal=a//b", "bad-pattern"),
+        ("signal=a&form=-1h", "bad-parameter"),
+        ("signal=a&from=yesterday", "bad-time"),
+        ("signal=a&from=1700000000", "bad-time"),
+        ("signal=a&from=now&to=-1h", "bad-parameter"),
+        ("signal=a&points=0", "bad-parameter"),
+        ("signal=a&points=9&mode=last", "bad-parameter"),
+        ("signal=a&every=1m", "bad-parameter"),
+        ("signal=a&format=xml", "unsupported-format"),
+        ("signal=a&time=x", "bad-parameter"),
+        ("signal=%ff", "bad-encoding"),
+    ];
+    for (query, code) in refused {
+        let answer = house.get(&format!("/api/v1/read?{query}")).await;
+        assert_eq!(answer.json()["code"], code, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn sql() {
+    let house = House::new();
+    let json = [("content-type", "application/json")];
+    let ask = async |body: &str| house.send("POST /api/v1/sql", &json, body.to_owned()).await;
+    let answer = ask(r#"{"query":"select $1","parameters":[1,2.5,"x",null,true]}"#).await;
+    assert_eq!(answer.text(), "select $1 [Int(1), Float(2.5), Text(\"x\"), None, Bool(true)] Json false");
+    assert_eq!(ask(r#"{"query":"slow"}"#).await.brief(), "422 query-time it took too long");
+    assert!(ask(r#"{"query":"breaks"}"#).await.body.is_err(), "a broken answer must not look whole");
+    assert!(ask(r#"{"sql":"x"}"#).await.brief().starts_with("400 bad-json 1:6"));
+    let csv = house.send("POST /api/v1/sql", &[json[0], ("accept", "text/csv")], r#"{"query":"q"}"#).await;
+    assert_eq!(
+        (csv.header("content-type"), csv.text().as_str()),
+        ("text/csv; charset=utf-8", "q [] Csv false")
+    );
+    assert_eq!(house.send("POST /api/v1/sql", &[], "{}").await.status, 415);
+}
+
+#[tokio::test]
+async fn answers_are_compressed_when_asked() {
+    let house = House::new();
+    for (accept, coding) in [("gzip, zstd", "zstd"), ("gzip", "gzip"), ("zstd;q=0, gzip", "gzip"), ("br", "")]
+    {
+        let headers = [("content-type", "application/json"), ("accept-encoding", accept)];
+        let answer = house.send("POST /api/v1/sql", &headers, r#"{"query":"long"}"#).await;
+        assert_eq!(answer.header("content-encoding"), coding, "{accept}");
+        let body = answer.body.unwrap();
+        let plain = match coding {
+            "zstd" => zstd::decode_all(&*body).unwrap(),
+            "gzip" => {
+                let mut plain = Vec::new();
+                std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*body), &mut plain).unwrap();
+                plain
+            }
+            _ => body,
+        };
+        assert_eq!(plain.len(), 200_000);
+        assert!(plain.starts_with(b"xxx") && plain.ends_with(b"yyy"));
+    }
+}
+
+#[tokio::test]
+async fn signals_are_listed_edited_renamed_deleted() {
+    let house = filled().await;
+    expect![[r#"
+        [{"signal":"acme/b/n","unit":"","ucum":"","description":"","number":"float","owner":"","creator":"token:root","created":0,"stepped":null,"stale_after_s":0,"aliases":[],"tags":{},"last":{"source":"token:press","time":2000,"value":7,"quality":"Good","kind":"integer"}}]
+    "#]]
+    .assert_eq(&house.get("/api/v1/signals?match=acme/b/n&time=ms").await.text());
+    assert_eq!(house.get("/api/v1/signals?after=acme/a/f&limit=1").await.json()[0]["signal"], "acme/b/n");
+
+    let json = [("content-type", "application/json")];
+    let edit = r#"{"unit":"°C","description":"oil","stale_after":"5m","number":"integer","stepped":true,"tags":{"k":"v"},"rename":"acme/oil"}"#;
+    assert_eq!(house.send("PATCH /api/v1/signals?signal=acme/a/f", &json, edit).await.brief(), "204 ");
+    let signal = &house.get("/api/v1/signals?match=acme/oil").await.json()[0];
+    assert_eq!((signal["unit"].as_str(), signal["stale_after_s"].as_f64()), (Some("°C"), Some(300.0)));
+    assert_eq!((&signal["aliases"][0], &signal["tags"]["k"]), (&"acme/a/f".into(), &"v".into()));
+    assert_eq!(signal["stepped"], true);
+    let by_kind = house.send("PATCH /api/v1/signals?signal=acme/oil", &json, r#"{"stepped":null}"#).await;
+    assert_eq!(by_kind.status, 204);
+    assert!(house.get("/api/v1/signals?match=acme/oil").await.json()[0]["stepped"].is_null());
+
+    let bad = house.send("PATCH /api/v1/signals?signal=acme/oil", &json, r#"{"stale_after":"soon"}"#).await;
+    assert!(bad.brief().starts_with("400 bad-time"));
+    let range = "DELETE /api/v1/signals?signal=acme/oil&from=1&to=2&unit=s";
+    assert!(house.send(range, &[], "").await.brief().starts_with("400 bad-parameter"), "a reason is needed");
+    assert_eq!(house.send(&format!("{range}&reason=wrong+sensor"), &[], "").await.brief(), "204 ");
+    let amended = house.plant.state().amended.clone();
+    let expected = tidemill_core::Amend::Delete { from: 1_000_000_000, to: 2_000_000_000 };
+    assert_eq!(amended, [(expected, "wrong sensor".to_owned())]);
+    assert_eq!(house.send("DELETE /api/v1/signals?signal=acme/oil", &[], "").await.status, 204);
+    assert_eq!(house.send("DELETE /api/v1/signals?signal=acme/oil", &[], "").await.status, 404);
+    expect![[r#"
+        token:root signal.rename acme/a/f intended
+        token:root signal.rename acme/a/f done
+        token:root signal.edit acme/oil intended
+        token:root signal.edit acme/oil done
+        token:root samples.delete acme/oil intended
+        token:root samples.delete acme/oil done
+        token:root signal.delete acme/oil intended
+        token:root signal.delete acme/oil done"#]]
+    .assert_eq(&house.plant.state().audited.join("\n"));
+}
+
+#[tokio::test]
+async fn a_rename_needs_the_right_at_both_ends() {
+    let house = filled().await;
+    let one = super::fakes::rights(&["configure:acme/#", "read:#"]);
+    house.plant.state().tokens.insert("config".into(), ("config".into(), one));
+    let headers = [("content-type", "application/json"), ("authorization", "Bearer config")];
+    let send = async |body: &'static str| {
+        let line = "PATCH /api/v1/signals?signal=acme/a/f";
+        house.send_by(from("10.0.0.9:5", "10.0.0.1:8443"), line, &headers, body).await.status.as_u16()
+    };
+    assert_eq!(send(r#"{"rename":"other/a"}"#).await, 403);
+    assert_eq!(send(r#"{"alias":"other/a"}"#).await, 403);
+    assert_eq!(send(r#"{"rename":"acme/z"}"#).await, 204);
+}
+
+#[tokio::test]
+async fn probes_page_and_description() {
+    let house = House::new();
+    let far = || from("10.0.0.9:5", "10.0.0.1:8443");
+    assert_eq!(house.send_by(far(), "GET /health/live", &[], "").await.status, 200);
+    assert_eq!(house.send_by(far(), "GET /health/ready", &[], "").await.status, 200);
+    house.plant.ready.store(false, Ordering::SeqCst);
+    assert_eq!(house.send_by(far(), "GET /health/ready", &[], "").await.brief(), "503 stopping it stops");
+    assert_eq!(house.write("/api/v1/write", "a f=1").await, "503 stopping it stops");
+    house.plant.ready.store(true, Ordering::SeqCst);
+
+    let metrics = house.send_by(from("127.0.0.1:5", "127.0.0.1:8440"), "GET /metrics", &[], "").await;
+    assert!(metrics.text().contains("tidemill_limit_max{limit=\"http_bodies_bytes\"}"), "{}", metrics.text());
+    assert!(metrics.text().ends_with("# EOF\n"));
+    assert_eq!(house.send_by(far(), "GET /metrics", &[], "").await.status, 401);
+    assert_eq!(house.get("/metrics").await.status, 200);
+
+    let page = house.send_by(far(), "GET /", &[], "").await;
+    assert!(page.text().contains("Tidemill") && !page.text().contains("://"), "{}", page.text());
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+    let api = house.send_by(far(), "GET /api/v1/openapi.json", &[], "").await.json();
+    assert_eq!(api["info"]["version"], "0.0.0");
+    assert_eq!(api["paths"]["/api/v1/write"]["post"]["operationId"], "write");
+}
+
+/// What is described is served, and what is served under /api is described.
+#[tokio::test]
+async fn description_and_addresses_agree() {
+    let house = House::new();
+    let api = house.get("/api/v1/openapi.json").await.json();
+    let described = api["paths"].as_object().unwrap();
+    for (path, methods) in described {
+        for method in methods.as_object().unwrap().keys() {
+            let line = format!("{} {}", method.to_uppercase(), path.replace("{name}", "x"));
+            let status = house.send(&line, &[], "").await.status;
+            assert!(status != 405, "{line} is described and not served");
+        }
+    }
+    let source = include_str!("../openapi.rs");
+    for line in source.lines().filter(|line| line.trim_start().starts_with(".route(\"/api")) {
+        let path = line.split('"').nth(1).unwrap();
+        assert!(
+            described.contains_key(path) || path.ends_with("openapi.json"),
+            "{path} is served and not described"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_answer_binds_browsers_and_has_a_number() {
+    let house = House::new();
+    for line in ["GET /", "GET /nothing", "PUT /api/v1/write", "GET /health/live"] {
+        let answer = house.send(line, &[], "").await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{line}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{line}");
+        assert!(!answer.header("x-request-id").is_empty(), "{line}");
+    }
+    assert_eq!(house.get("/nothing").await.brief(), "404 not-found there is nothing at this address");
+    let other = house.send("PUT /api/v1/write", &[], "").await;
+    assert_eq!(other.brief(), "405 method-not-allowed this address does not take that method");
+    expect![[r#"{"type":"/problems/not-found","title":"there is no such thing","status":404,"code":"not-found","detail":"there is nothing at this address","hint":"Check the name; `tidemill signals` lists what there is"}"#]]
+        .assert_eq(&house.get("/nothing").await.text());
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_document() {
+    let house = House::new();
+    let json = [("content-type", "application/json")];
+    let answer = house.send("POST /api/v1/sql", &json, r#"{"query":"panic"}"#).await;
+    assert!(answer.brief().starts_with("500 internal request"), "{}", answer.brief());
+    assert!(!answer.text().contains("as asked"), "what a panic says stays inside");
+}

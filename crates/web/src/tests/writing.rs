@@ -1,0 +1,367 @@
+//! Writes: what is kept, what is refused and where, and that a refused request leaves nothing.
+
+use std::io::Write;
+
+use expect_test::expect;
+
+use super::House;
+use crate::Settings;
+
+#[tokio::test]
+async fn line_protocol_is_kept_and_named() {
+    let house = House::new();
+    let body = "acme/leeds/press/st3 temperature=20.5 1000\r\n\
+                # a comment\n\n\
+                plant/t value=1i 1000\n\
+                cpu,host=edge1,cpu=cpu0 idle=3,user=4u,on=t,\"x\"=\"a\\\"b\" -5\n";
+    assert_eq!(house.write("/api/v1/write", body).await, "204 ");
+    expect![[r#"
+        acme/leeds/press/st3/temperature = 20.5 (float) at 1000 Good
+        plant/t = 1 (integer) at 1000 Good
+        cpu/cpu=cpu0,host=edge1/idle = 3 (float) at -5 Good
+        cpu/cpu=cpu0,host=edge1/user = 4 (unsigned) at -5 Good
+        cpu/cpu=cpu0,host=edge1/on = true (boolean) at -5 Good
+        cpu/cpu=cpu0,host=edge1/"x" = a"b (text) at -5 Good
+    "#]]
+    .assert_eq(&house.plant.shown());
+    let cpu = house.plant.state().signals[2].clone();
+    assert_eq!(cpu.meta.tags.get("host").map(|value| &**value), Some("edge1"));
+}
+
+#[tokio::test]
+async fn the_first_bad_line_is_named_and_nothing_is_kept() {
+    let house = House::new();
+    let table = [
+        ("a f=1\nb f=\n", "400 bad-line 2:5 the field 'f' has no value: write 1.5, 3i, 3u, true or \"text\""),
+        (
+            "ä,t=ü f=1 x",
+            "400 bad-time 1:11 'x' is no timestamp: write a whole number in the unit of precision=",
+        ),
+        (
+            "a f=NaN",
+            "400 bad-value 1:5 'NaN' is no field value: write 1.5, 3i, 3u, true or \"text\"; NaN and infinities are not kept",
+        ),
+        ("a f=1e400", "400 bad-value 1:5 '1e400' does not fit a 64-bit float"),
+        ("a f=1,f=2", "400 bad-line 1:7 the field 'f' stands twice: a line has each field once"),
+        ("a,t=1,t=2 f=1", "400 bad-line 1:1 the tag 't' stands twice: a line has each tag once"),
+    ];
+    for (body, expected) in table {
+        assert_eq!(house.write("/api/v1/write", body).await, expected, "{body}");
+    }
+    let long = format!("a f=1\na f=\"{}\"", "x".repeat(1025));
+    let answer = house.write("/api/v1/write", long).await;
+    assert_eq!(
+        answer,
+        "400 bad-value 2:3 the text has 1025 bytes and limits.text_sample_bytes is 1024: shorten it, or raise the limit"
+    );
+    assert_eq!(house.plant.shown(), "");
+}
+
+#[tokio::test]
+async fn partial_keeps_the_good_and_lists_the_bad() {
+    let house = House::new();
+    let answer = house.send("POST /api/v1/write?partial=true", &[], "a f=1 1\nb\nc f=x 2\nd f=2 3\n").await;
+    expect![[r#"{"kept":2,"refused":2,"problems":[{"line":2,"column":2,"code":"bad-line","detail":"the line has no field: write measurement field=value"},{"line":3,"column":5,"code":"bad-value","detail":"'x' is no field value: write 1.5, 3i, 3u, true or \"text\"; NaN and infinities are not kept"}]}"#]]
+        .assert_eq(&answer.text());
+    assert_eq!(answer.status, 200);
+    assert_eq!(house.plant.shown(), "a/f = 1 (float) at 1 Good\nd/f = 2 (float) at 3 Good\n");
+}
+
+#[tokio::test]
+async fn times_in_every_unit_and_none() {
+    let house = House::new();
+    for (unit, time) in [("ns", "1"), ("us", "2"), ("ms", "3"), ("s", "4")] {
+        let uri = format!("/api/v1/write?precision={unit}");
+        assert_eq!(house.write(&uri, format!("a {unit}=1 {time}")).await, "204 ");
+    }
+    assert_eq!(house.write("/api/v1/write", "a none=1,too=2\na none=3").await, "204 ");
+    expect![[r#"
+        a/ns = 1 (float) at 1 Good
+        a/us = 1 (float) at 2000 Good
+        a/ms = 1 (float) at 3000000 Good
+        a/s = 1 (float) at 4000000000 Good
+        a/none = 1 (float) at 5000000 Good
+        a/too = 2 (float) at 5000000 Good
+        a/none = 3 (float) at 5000001 Good
+    "#]]
+    .assert_eq(&house.plant.shown());
+    let answer = house.write("/api/v1/write?precision=s", "a f=1 1700000000000").await;
+    assert!(
+        answer.starts_with("400 bad-time 1:7 the time 1700000000000 in the given unit is outside"),
+        "{answer}"
+    );
+    assert!(house.write("/api/v1/write?precision=h", "a f=1").await.starts_with("400 bad-parameter"));
+}
+
+#[tokio::test]
+async fn json_samples() {
+    let house = House::new();
+    let body = r#"[
+        {"signal":"a/float","time":"1970-01-01T00:00:00.000000001Z","value":5},
+        {"signal":"a/int","time":2,"value":9007199254740993,"kind":"integer"},
+        {"signal":"a/uint","time":3,"value":18446744073709551615,"kind":"unsigned"},
+        {"signal":"a/huge","time":4,"value":18446744073709551616},
+        {"signal":"a/bool","time":5,"value":true,"quality":"uncertain"},
+        {"signal":"a/text","time":6,"value":"gr\u00fcn","quality":64},
+        {"signal":"a/empty","time":7,"value":""},
+        {"signal":"a/doc","time":8,"value":{"b":[1,{"c":null}]}},
+        {"signal":"a/null","time":9,"value":null},
+        {"signal":"a/lost","time":10,"value":null,"quality":"Bad_NoCommunication"},
+        {"signal":"a/bytes","time":11,"value":"0x00ff","kind":"bytes"},
+        {"signal":"a/stamped","value":1,"unit":"bar"}
+    ]"#;
+    let json = [("content-type", "application/json")];
+    assert_eq!(house.send("POST /api/v1/write", &json, body).await.brief(), "204 ");
+    expect![[r#"
+        a/float = 5 (float) at 1 Good
+        a/int = 9007199254740993 (integer) at 2 Good
+        a/uint = 18446744073709551615 (unsigned) at 3 Good
+        a/huge = 18446744073709552000 (float) at 4 Good
+        a/bool = true (boolean) at 5 Uncertain
+        a/text = grün (text) at 6 Uncertain
+        a/empty =  (text) at 7 Good
+        a/doc = {"b":[1,{"c":null}]} (json) at 8 Good
+        a/null = - (none) at 9 Bad
+        a/lost = - (none) at 10 Bad_NoCommunication
+        a/bytes = 0x00ff (bytes) at 11 Good
+        a/stamped = 1 (float) at 1000000 Good
+    "#]]
+    .assert_eq(&house.plant.shown());
+    let unit = house.plant.state().signals[11].meta.unit.clone();
+    assert_eq!(&*unit, "bar");
+}
+
+#[tokio::test]
+async fn json_is_refused_with_its_place() {
+    let house = House::new();
+    let deep = format!("{{\"signal\":\"a\",\"value\":{}1{}}}", "[".repeat(33), "]".repeat(33));
+    let table = [
+        (r#"{"signal":"a","value":1e400}"#, "400 bad-value 1:1 '1e400' does not fit a 64-bit float"),
+        (
+            r#"{"signal":"a","value":NaN}"#,
+            "400 bad-json 1:23 the JSON cannot be read: expected a value; NaN and infinities have no JSON form",
+        ),
+        (
+            r#"{"signal":"a","value":1,"value":2}"#,
+            "400 bad-json 1:24 the member 'value' stands twice in one object",
+        ),
+        (
+            r#"{"signal":"a","value":{"x":1,"x":2}}"#,
+            "400 bad-json 1:29 the member 'x' stands twice in one object",
+        ),
+        (
+            r#"{"signal":"a","vale":1}"#,
+            "400 bad-json 1:14 a sample has no member 'vale': known are signal, time, value, quality, kind, unit",
+        ),
+        (r#"{"value":1}"#, "400 bad-json 1:1 the sample has no 'signal'"),
+        (r#"{"signal":"a"}"#, "400 bad-json 1:1 the sample has no 'value'"),
+        (
+            "[{\"signal\":\"a\",\"value\":1},\n {\"signal\":\"a//b\",\"value\":1}]",
+            "400 bad-path 2:2 'a//b' has an empty segment: remove the doubled, leading or trailing '/'",
+        ),
+        (
+            r#"{"signal":"a","value":1,"time":"2026-01-01T00:00:00"}"#,
+            "400 bad-time 1:1 '2026-01-01T00:00:00' has no offset: add Z, or an offset such as +01:00",
+        ),
+        (
+            r#"{"signal":"a","value":1,"quality":"fine"}"#,
+            "400 bad-quality 1:1 'fine' is no quality: use good, uncertain, bad, a name such as Bad_NoCommunication, an OPC UA code (0x80310000), or OPC DA's 0, 64, 192",
+        ),
+        (
+            r#"{"signal":"a","value":1.5,"kind":"integer"}"#,
+            "400 bad-value 1:1 the value is not of the kind 'integer': it is no whole number within 64 bits",
+        ),
+        (&deep, "400 bad-json 1:54 the JSON is nested deeper than 32 levels"),
+        (
+            r#"{"signal":"a","value":1} {"#,
+            "400 bad-json 1:26 the JSON cannot be read: something follows the object: samples go in an array, or one a line as application/x-ndjson",
+        ),
+    ];
+    for (body, expected) in table {
+        let answer = house.send("POST /api/v1/write?format=json", &[], body.to_owned()).await;
+        assert_eq!(answer.brief(), expected, "{body}");
+    }
+    let invalid = house.send("POST /api/v1/write?format=json", &[], b"{\"signal\":\"a\xff\"}".to_vec()).await;
+    assert_eq!(invalid.brief(), "400 bad-encoding 1:13 the text is not UTF-8");
+    assert_eq!(house.plant.shown(), "");
+}
+
+#[tokio::test]
+async fn json_lines_stand_alone() {
+    let house = House::new();
+    let body =
+        "{\"signal\":\"a\",\"value\":1,\"time\":1}\n{broken\n\n{\"signal\":\"b\",\"value\":2,\"time\":2}";
+    let lines = [("content-type", "application/x-ndjson; charset=utf-8")];
+    let whole = house.send("POST /api/v1/write", &lines, body).await;
+    assert_eq!(
+        whole.brief(),
+        "400 bad-json 2:2 the JSON cannot be read: expected a member's name in double quotes"
+    );
+    assert_eq!(house.plant.shown(), "");
+    let partial = house.send("POST /api/v1/write?partial=true", &lines, body).await;
+    assert_eq!((partial.json()["kept"].as_u64(), partial.json()["refused"].as_u64()), (Some(2), Some(1)));
+}
+
+#[tokio::test]
+async fn columns_go_to_the_historian() {
+    let house = House::new();
+    let arrow = [("content-type", "application/vnd.apache.arrow.stream")];
+    assert_eq!(house.send("POST /api/v1/write?mode=replace", &arrow, "columns").await.brief(), "204 ");
+    assert_eq!(house.send("POST /api/v1/write", &arrow, "x").await.brief(), "400 bad-arrow this is no arrow");
+    assert!(house.plant.state().published[0].flags.has(tidemill_core::Flags::REPLACE));
+    let protobuf = [("content-type", "application/x-protobuf")];
+    assert!(
+        house.send("POST /api/v1/write", &protobuf, "").await.brief().starts_with("415 unsupported-format")
+    );
+}
+
+#[tokio::test]
+async fn large_requests_become_batches_in_order() {
+    let house = House::new();
+    let body: String = (0..70_000).map(|n| format!("a f={n},g=1 {n}\n")).collect();
+    assert_eq!(house.write("/api/v1/write", body).await, "204 ");
+    let state = house.plant.state();
+    let sizes: Vec<usize> = state.published.iter().map(|batch| batch.len()).collect();
+    assert_eq!(sizes, [65_536, 65_536, 8_928]);
+    assert_eq!(state.published[1].time[0], 32_768, "a line is never cut in two");
+    assert_eq!(state.binds, 2, "each name is bound once");
+}
+
+#[tokio::test]
+async fn bindings_are_remembered_until_the_epoch_changes() {
+    let house = House::new();
+    for _ in 0..3 {
+        assert_eq!(house.write("/api/v1/write", "a f=1").await, "204 ");
+    }
+    assert_eq!(house.plant.state().binds, 1);
+    house.plant.epoch.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(house.write("/api/v1/write", "a f=1").await, "204 ");
+    assert_eq!(house.plant.state().binds, 2);
+}
+
+#[tokio::test]
+async fn a_policy_that_changes_under_a_request_is_followed() {
+    let house = House::new();
+    house.plant.state().conflicts = 1;
+    assert_eq!(house.write("/api/v1/write", "a f=1 1").await, "204 ");
+    assert_eq!(house.plant.shown(), "a/f = 1 (float) at 1 Good\n");
+    house.plant.state().conflicts = 9;
+    assert_eq!(house.write("/api/v1/write", "a f=1 1").await, "409 conflict bind again");
+}
+
+#[tokio::test]
+async fn busy_says_when_to_come_again_and_later_parts_wait() {
+    let house = House::new();
+    house.plant.state().busy = 1;
+    let answer = house.send("POST /api/v1/write", &[], "a f=1 1").await;
+    assert_eq!(answer.brief(), "503 busy the disk is slow");
+    assert_eq!(answer.header("retry-after"), "1");
+    house.plant.state().not_durable = true;
+    let answer = house.send("POST /api/v1/write", &[], "a f=1 1").await;
+    assert!(answer.brief().starts_with("503 not-durable"), "{}", answer.brief());
+}
+
+#[tokio::test]
+async fn an_idempotency_key_keeps_a_request_once() {
+    let house = House::new();
+    let body: String = (0..70_000).map(|n| format!("a f={n}\n")).collect();
+    let key = [("idempotency-key", "one")];
+    for _ in 0..2 {
+        assert_eq!(house.send("POST /api/v1/write", &key, body.clone()).await.brief(), "204 ");
+    }
+    assert_eq!(house.plant.state().published.len(), 2);
+    assert_eq!(house.send("POST /api/v1/write", &key, "a f=1").await.brief(), "204 ");
+    assert_eq!(house.plant.state().published.len(), 3, "another body under the same key is another request");
+    let long = "k".repeat(256);
+    let answer = house.send("POST /api/v1/write", &[("idempotency-key", &long)], "a f=1").await;
+    assert!(answer.brief().starts_with("400 bad-parameter"));
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn compressed_bodies_and_bombs() {
+    let house = House::with(Settings { body_bytes_max: 1 << 20, ..Settings::default() });
+    let body = "a f=1 1\n".repeat(1000);
+    let zstd = |body: &[u8]| zstd::encode_all(body, 3).unwrap();
+    let send = async |coding: &str, body: Vec<u8>| {
+        house.send("POST /api/v1/write", &[("content-encoding", coding)], body).await.brief()
+    };
+    assert_eq!(send("gzip", gzip(body.as_bytes())).await, "204 ");
+    assert_eq!(send("zstd", zstd(body.as_bytes())).await, "204 ");
+    assert_eq!(send("identity", body.clone().into_bytes()).await, "204 ");
+    let zeros = vec![b'\n'; 200 << 20];
+    let too_large = "413 too-large the request body has more than 1048576 bytes after decompression";
+    assert_eq!(send("gzip", gzip(&zeros)).await, too_large);
+    assert_eq!(send("zstd", zstd(&zeros)).await, too_large);
+    assert_eq!(send("identity", vec![b'\n'; 2 << 20]).await, too_large);
+    for coding in ["gzip", "zstd"] {
+        let mut cut = if coding == "gzip" { gzip(body.as_bytes()) } else { zstd(body.as_bytes()) };
+        cut.truncate(cut.len() - 3);
+        assert!(send(coding, cut).await.starts_with("400 bad-encoding"), "{coding}");
+        assert!(send(coding, b"no such thing".to_vec()).await.starts_with("400 bad-encoding"), "{coding}");
+    }
+    assert!(send("br", Vec::new()).await.starts_with("415 unsupported-format"));
+    let wide = zstd::stream::raw::CParameter::WindowLog(27);
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.set_parameter(wide).unwrap();
+    encoder.write_all(&vec![b'\n'; 100 << 10]).unwrap();
+    assert!(send("zstd", encoder.finish().unwrap()).await.starts_with("400 bad-encoding"));
+}
+
+#[tokio::test]
+async fn all_requests_together_hold_no_more_than_they_may() {
+    let house = House::with(Settings { bodies_bytes_max: 1 << 20, ..Settings::default() });
+    let answer = house.send("POST /api/v1/write", &[], vec![b'\n'; 2 << 20]).await;
+    assert!(answer.brief().starts_with("503 busy"), "{}", answer.brief());
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(house.write("/api/v1/write", "a f=1").await, "204 ", "what was held is given back");
+}
+
+#[tokio::test]
+async fn templates_name_and_never_merge() {
+    let templates = r#"
+        [[template]]
+        match = { measurement = "cpu" }
+        path = "{host}/{measurement}/{cpu}/{field}"
+        [[template]]
+        match = { region = "!", host = "*" }
+        path = "{host}/{field}"
+    "#;
+    let house =
+        House::with(Settings { templates: toml::from_str(templates).unwrap(), ..Settings::default() });
+    let body = "cpu,host=e1,cpu=cpu0 idle=1 1\n\
+                cpu,host=e1,cpu=cpu0,rack=7 idle=2 1\n\
+                cpu,host=e1 idle=3 1\n\
+                mem,host=e1 free=4 1\n\
+                disk,host=e1 free=5 1\n\
+                disk,host=e1,region=eu free=6 1\n";
+    assert_eq!(house.write("/api/v1/write", body).await, "204 ");
+    expect![[r#"
+        e1/cpu/cpu0/idle = 1 (float) at 1 Good
+        cpu/cpu=cpu0,host=e1,rack=7/idle = 2 (float) at 1 Good
+        cpu/host=e1/idle = 3 (float) at 1 Good
+        e1/free = 4 (float) at 1 Good
+        disk/host=e1/free = 5 (float) at 1 Good
+        disk/host=e1,region=eu/free = 6 (float) at 1 Good
+    "#]]
+    .assert_eq(&house.plant.shown());
+    // Whoever had the name first keeps it: also when the bindings are forgotten and the others come first.
+    house.plant.epoch.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    house.plant.state().published.clear();
+    assert_eq!(house.write("/api/v1/write", "disk,host=e1 free=5 1\nmem,host=e1 free=4 1").await, "204 ");
+    assert_eq!(
+        house.plant.shown(),
+        "disk/host=e1/free = 5 (float) at 1 Good\ne1/free = 4 (float) at 1 Good\n"
+    );
+    // A default name that a template gave to another series is not written by this one.
+    let answer = house.write("/api/v1/write", "e1 free=7 1").await;
+    assert_eq!(
+        answer,
+        "409 exists 1:4 the name e1/free was given by a template to the series mem/host=e1/free"
+    );
+}

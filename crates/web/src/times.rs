@@ -1,0 +1,238 @@
+//! Times as requests spell them: RFC 3339, numbers in a stated unit, and relative to now. Nothing is guessed: a number
+//! without a unit is refused. How the command line reads times (zones, magnitude) is its own business.
+
+use tidemill_core::{NANOS_PER_SECOND, format_rfc3339, parse_rfc3339};
+
+use crate::error::{Error, excerpt};
+
+/// What a number of time counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "plain words")]
+pub enum TimeUnit {
+    #[default]
+    Nanoseconds,
+    Microseconds,
+    Milliseconds,
+    Seconds,
+}
+
+impl TimeUnit {
+    /// All of them.
+    pub const ALL: [TimeUnit; 4] =
+        [TimeUnit::Nanoseconds, TimeUnit::Microseconds, TimeUnit::Milliseconds, TimeUnit::Seconds];
+
+    /// As it is written in `precision=` and `time=`.
+    pub fn name(self) -> &'static str {
+        match self {
+            TimeUnit::Nanoseconds => "ns",
+            TimeUnit::Microseconds => "us",
+            TimeUnit::Milliseconds => "ms",
+            TimeUnit::Seconds => "s",
+        }
+    }
+
+    /// The unit of that name.
+    pub fn from_name(name: &str) -> Option<TimeUnit> {
+        Self::ALL.into_iter().find(|unit| unit.name() == name)
+    }
+
+    /// How many nanoseconds it has.
+    pub fn nanoseconds(self) -> i64 {
+        match self {
+            TimeUnit::Nanoseconds => 1,
+            TimeUnit::Microseconds => 1_000,
+            TimeUnit::Milliseconds => 1_000_000,
+            TimeUnit::Seconds => NANOS_PER_SECOND,
+        }
+    }
+}
+
+/// A decimal number of units as nanoseconds: `1700000000.25` seconds. No exponent; digits beyond the nanosecond are
+/// cut. `None`: not of the form, or out of range.
+pub fn parse_number(text: &str, unit: TimeUnit) -> Option<i64> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 20 || !all_digits(whole) || !all_digits(fraction) {
+        return None;
+    }
+    if digits.len() > whole.len() && fraction.is_empty() {
+        return None;
+    }
+    let per_unit = i128::from(unit.nanoseconds());
+    let mut total = whole.parse::<i128>().ok()?.checked_mul(per_unit)?;
+    let mut place = per_unit;
+    for digit in fraction.bytes() {
+        place = place.checked_div(10)?;
+        total = total.checked_add(i128::from(digit.saturating_sub(b'0')).checked_mul(place)?)?;
+    }
+    i64::try_from(if negative { total.checked_neg()? } else { total }).ok()
+}
+
+/// A time of a query: RFC 3339 (also where a `+` became a space in the query string), `now`, `-1h`, `now-1h30m`, or a
+/// number if its unit is stated.
+///
+/// # Errors
+/// [`Error::Time`], and what [`parse_rfc3339`] says.
+pub fn parse_query_time(text: &str, unit: Option<TimeUnit>, now: i64) -> Result<i64, Error> {
+    let unknown = || Error::Time(excerpt(text.as_bytes()));
+    let text = text.trim();
+    if let Some(rest) = text.strip_prefix("now") {
+        return if rest.is_empty() { Ok(now) } else { relative(rest, now).ok_or_else(unknown) };
+    }
+    if let Some(unit) = unit
+        && let Some(time) = parse_number(text, unit)
+    {
+        return Ok(time);
+    }
+    if text.starts_with(['-', '+']) || text.starts_with(' ') {
+        return relative(text, now).ok_or_else(unknown);
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(unknown());
+    }
+    parse_rfc3339(&mend_offset(text)).map_err(|error| Error::from(tidemill_core::Problem::from(error)))
+}
+
+/// Turns the space before an offset back into the `+` that form decoding took away.
+fn mend_offset(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.rsplit_once(' ') {
+        Some((head, offset)) if offset.len() == 5 && head.len() > 16 && offset.get(2..3) == Some(":") => {
+            format!("{head}+{offset}").into()
+        }
+        _ => text.into(),
+    }
+}
+
+/// `-1h`, `+30s`, `-1h30m` from now.
+fn relative(text: &str, now: i64) -> Option<i64> {
+    let (sign, rest) = match text.as_bytes().first()? {
+        b'-' => (-1, text.get(1..)?),
+        b'+' => (1, text.get(1..)?),
+        _ => return None,
+    };
+    now.checked_add(parse_duration(rest)?.checked_mul(sign)?)
+}
+
+/// A duration of whole numbers with units, largest first or not: `1h`, `1h30m`, `250ms`. Nanoseconds.
+pub fn parse_duration(text: &str) -> Option<i64> {
+    let mut rest = text;
+    let mut total: i64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: i64 = rest.get(..digits)?.parse().ok()?;
+        rest = rest.get(digits..)?;
+        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let unit: i64 = match rest.get(..letters)? {
+            "ns" => 1,
+            "us" => 1_000,
+            "ms" => 1_000_000,
+            "s" => NANOS_PER_SECOND,
+            "m" => 60 * NANOS_PER_SECOND,
+            "h" => 3_600 * NANOS_PER_SECOND,
+            "d" => 86_400 * NANOS_PER_SECOND,
+            "w" => 7 * 86_400 * NANOS_PER_SECOND,
+            _ => return None,
+        };
+        rest = rest.get(letters..)?;
+        total = total.checked_add(number.checked_mul(unit)?)?;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// A time as RFC 3339.
+pub(crate) fn rfc3339(time: i64) -> String {
+    let mut text = String::new();
+    format_rfc3339(time, &mut text);
+    text
+}
+
+/// How times are spelled in an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeStyle {
+    /// As RFC 3339 text.
+    #[default]
+    Rfc3339,
+    /// As a number of units, whole (rounded down).
+    Number(TimeUnit),
+}
+
+impl TimeStyle {
+    /// The style of that name: `rfc3339`, `ms`, `us`, `ns`, `s`.
+    pub fn from_name(name: &str) -> Option<TimeStyle> {
+        match name {
+            "rfc3339" => Some(TimeStyle::Rfc3339),
+            name => TimeUnit::from_name(name).map(TimeStyle::Number),
+        }
+    }
+
+    /// Writes a time as a JSON value.
+    pub fn write_json(self, time: i64, out: &mut String) {
+        match self {
+            TimeStyle::Rfc3339 => {
+                out.push('"');
+                format_rfc3339(time, out);
+                out.push('"');
+            }
+            TimeStyle::Number(unit) => {
+                let mut buffer = itoa::Buffer::new();
+                out.push_str(buffer.format(time.div_euclid(unit.nanoseconds())));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_every_unit() {
+        let table = [
+            ("1700000000", TimeUnit::Seconds, Some(1_700_000_000_000_000_000)),
+            ("1700000000.25", TimeUnit::Seconds, Some(1_700_000_000_250_000_000)),
+            ("-1.5", TimeUnit::Milliseconds, Some(-1_500_000)),
+            ("1700000000000", TimeUnit::Milliseconds, Some(1_700_000_000_000_000_000)),
+            ("1.9", TimeUnit::Nanoseconds, Some(1)),
+            ("0", TimeUnit::Nanoseconds, Some(0)),
+            ("9223372036854775807", TimeUnit::Nanoseconds, Some(i64::MAX)),
+            ("-9223372036854775808", TimeUnit::Nanoseconds, Some(i64::MIN)),
+            ("9223372036854775808", TimeUnit::Nanoseconds, None),
+            ("9300000000", TimeUnit::Seconds, None),
+            ("1e9", TimeUnit::Seconds, None),
+            ("1.", TimeUnit::Seconds, None),
+            (".5", TimeUnit::Seconds, None),
+            ("", TimeUnit::Seconds, None),
+            ("-", TimeUnit::Seconds, None),
+        ];
+        for (text, unit, expected) in table {
+            assert_eq!(parse_number(text, unit), expected, "{text} {unit:?}");
+        }
+    }
+
+    #[test]
+    fn query_times() {
+        const NOW: i64 = 1_767_225_600_000_000_000;
+        const HOUR: i64 = 3_600_000_000_000;
+        let table = [
+            ("now", None, Some(NOW)),
+            ("-1h", None, Some(NOW - HOUR)),
+            ("now-1h30m", None, Some(NOW - HOUR - HOUR / 2)),
+            ("+1d", None, Some(NOW + 24 * HOUR)),
+            ("2026-01-01T01:00:00+01:00", None, Some(NOW)),
+            ("2026-01-01T01:00:00 01:00", None, Some(NOW)),
+            ("2026-01-01 00:00:00Z", None, Some(NOW)),
+            ("1767225600", Some(TimeUnit::Seconds), Some(NOW)),
+            ("-1", Some(TimeUnit::Seconds), Some(-1_000_000_000)),
+            ("1767225600", None, None),
+            ("2026-01-01T00:00:00", None, None),
+            ("-1", None, None),
+            ("-1y", None, None),
+            ("", None, None),
+            ("-99999999999w", None, None),
+        ];
+        for (text, unit, expected) in table {
+            assert_eq!(parse_query_time(text, unit, NOW).ok(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Fills batches: takes lines and JSON samples, binds them, and keeps what belongs together in one batch. Publishes
+//! nothing.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use tidemill_core::{
+    BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, Bus, Flags, Identity, Meta, NANOS_PER_SECOND,
+    Problem, Publish, SignalPath, Stamp, ValueRef, Verb,
+};
+use tidemill_ground::{Clock, Counter, Limit, Metrics};
+
+use super::bindings::{Binding, BindingSet, Bindings, Found};
+use super::namer::Namer;
+use crate::Settings;
+use crate::error::{Error, Fault, Refused, excerpt};
+use crate::line::name::{Series, field_name};
+use crate::line::{self, Field, FieldValue, Line};
+use crate::samples::{Sample, Take};
+use crate::times::TimeUnit;
+
+/// How many refused lines of a partial write are listed; all are counted.
+pub(crate) const REFUSED_LISTED_MAX: usize = 100;
+/// Later than this after now a time is counted as far in the future.
+const FUTURE_FAR_NS: i64 = 86_400 * NANOS_PER_SECOND;
+/// Before 1990 a time is counted as far in the past: most often its unit is wrong.
+const PAST_FAR_NS: i64 = 631_152_000 * NANOS_PER_SECOND;
+
+/// What a request says about all its samples.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) unit: TimeUnit,
+    pub(crate) flags: Flags,
+    /// Keep the good, list the bad.
+    pub(crate) partial: bool,
+    /// Kept with new signals: database, bucket, organisation.
+    pub(crate) tags: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// What became of a body.
+pub(crate) struct Collected {
+    pub(crate) epoch: u64,
+    pub(crate) parts: Vec<Publish>,
+    pub(crate) kept: u64,
+    /// The first [`REFUSED_LISTED_MAX`].
+    pub(crate) refused: Vec<Refused>,
+    pub(crate) refused_count: u64,
+}
+
+/// What filling batches needs from the house.
+pub(crate) struct Desk {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) bindings: Bindings,
+    pub(crate) namer: Namer,
+    /// Samples with times far in the past, far in the future.
+    far_times: [Counter; 2],
+}
+
+impl Desk {
+    pub(crate) fn new(bus: Arc<dyn Bus>, clock: Arc<dyn Clock>, metrics: &Metrics, bindings: Limit) -> Desk {
+        let far = |direction| {
+            let help = "Samples written with a time before 1990 (past) or more than a day ahead (future).";
+            metrics.counter_with("tidemill_http_far_times", help, &[("direction", direction)])
+        };
+        let far_times = [far("past"), far("future")];
+        Desk { bus, clock, bindings: Bindings::new(bindings), namer: Namer::new(metrics), far_times }
+    }
+}
+
+/// Fills batches for one request.
+pub(crate) struct Collector<'a> {
+    desk: &'a Desk,
+    settings: &'a Settings,
+    who: &'a Identity,
+    terms: &'a Terms,
+    epoch: u64,
+    set: BindingSet,
+    full: Vec<BatchBuilder>,
+    batch: BatchBuilder,
+    batch_heap_bytes: usize,
+    /// The number of the next sample or line without a time in this batch.
+    stamp: u32,
+    /// Bindings of the line at hand.
+    line_bindings: Vec<Binding>,
+    text: String,
+    now: i64,
+    far: [u64; 2],
+    kept: u64,
+    refused: Vec<Refused>,
+    refused_count: u64,
+}
+
+impl<'a> Collector<'a> {
+    pub(crate) fn new(
+        desk: &'a Desk,
+        settings: &'a Settings,
+        who: &'a Identity,
+        terms: &'a Terms,
+    ) -> Result<Collector<'a>, Problem> {
+        let epoch = desk.bus.epoch();
+        Ok(Collector {
+            desk,
+            settings,
+            who,
+            terms,
+            epoch,
+            set: desk.bindings.borrow(&who.name, epoch),
+            full: Vec::new(),
+            batch: desk.bus.batch(who, terms.flags)?,
+            batch_heap_bytes: 0,
+            stamp: 0,
+            line_bindings: Vec::new(),
+            text: String::new(),
+            now: desk.clock.wall(),
+            far: [0; 2],
+            kept: 0,
+            refused: Vec::new(),
+            refused_count: 0,
+        })
+    }
+
+    pub(crate) fn finish(mut self) -> Collected {
+        if !self.batch.is_empty() {
+            self.full.push(self.batch);
+        }
+        for (counter, count) in self.desk.far_times.iter().zip(self.far) {
+            counter.add(count);
+        }
+        self.desk.bindings.give_back(&self.who.name, self.set);
+        let publish = |batch| Publish { samples: Some(batch), ..Publish::default() };
+        Collected {
+            epoch: self.epoch,
+            parts: self.full.into_iter().map(publish).collect(),
+            kept: self.kept,
+            refused: self.refused,
+            refused_count: self.refused_count,
+        }
+    }
+
+    /// Makes sure that so many rows with so many bytes go into one batch.
+    fn make_room(&mut self, rows: usize, heap_bytes: usize) -> Result<(), Problem> {
+        let fits = self.batch.len() + rows <= BATCH_ROWS_MAX
+            && (self.batch_heap_bytes == 0 || self.batch_heap_bytes + heap_bytes <= BATCH_HEAP_BYTES_MAX);
+        if !fits {
+            let next = self.desk.bus.batch(self.who, self.terms.flags)?;
+            self.full.push(std::mem::replace(&mut self.batch, next));
+            self.batch_heap_bytes = 0;
+            self.stamp = 0;
+        }
+        self.batch_heap_bytes += heap_bytes;
+        Ok(())
+    }
+
+    fn stamp_of(&mut self, time: Option<i64>) -> Stamp {
+        match time {
+            Some(time) => {
+                self.far[0] += u64::from(time < PAST_FAR_NS);
+                self.far[1] += u64::from(time > self.now.saturating_add(FUTURE_FAR_NS));
+                Stamp::At(time)
+            }
+            None => {
+                self.stamp += 1;
+                Stamp::Server(self.stamp - 1)
+            }
+        }
+    }
+
+    fn check_text(&self, bytes: usize) -> Result<(), Error> {
+        let bytes_max = self.settings.text_sample_bytes;
+        if bytes > bytes_max { Err(Error::TextTooLong { bytes, bytes_max }) } else { Ok(()) }
+    }
+
+    /// Binds all fields of a line into `line_bindings`, and gives the bytes of its texts.
+    fn bind_line(&mut self, line: &Line<'_, '_>) -> Result<usize, Fault> {
+        let series = self.set.begin(line.series);
+        let mut parsed = None;
+        let mut heap_bytes = 0;
+        self.line_bindings.clear();
+        for (position, field) in line.fields.iter().enumerate() {
+            let fault = |error| Fault { at: field.at, error };
+            let binding = match self.set.find(series, position, field.key) {
+                Found::Binding(binding) => binding,
+                Found::Twice => return Err(fault(Error::FieldTwice(excerpt(field.key)))),
+                Found::Unknown => {
+                    let binding = self.bind_field(line, field, &mut parsed)?;
+                    self.set.learn(series, field.key, binding);
+                    binding
+                }
+            };
+            if let FieldValue::Text { raw, .. } = field.value {
+                self.check_text(raw.len()).map_err(fault)?;
+                heap_bytes += raw.len();
+            }
+            self.line_bindings.push(binding);
+        }
+        Ok(heap_bytes)
+    }
+
+    fn bind_field(
+        &self,
+        line: &Line<'_, '_>,
+        field: &Field<'_>,
+        parsed: &mut Option<Series>,
+    ) -> Result<Binding, Fault> {
+        let series = match parsed {
+            Some(series) => series,
+            None => {
+                let series = Series::parse(line.series).map_err(|error| Fault { at: line.at, error })?;
+                parsed.insert(series)
+            }
+        };
+        let fault = |error| Fault { at: field.at, error };
+        let name = field_name(field.key).map_err(fault)?;
+        let templates = &self.settings.templates;
+        let bus = &*self.desk.bus;
+        let grant = self.desk.namer.bind(bus, self.who, templates, series, &self.terms.tags, &name);
+        grant.map(Binding::from).map_err(fault)
+    }
+
+    fn push(
+        &mut self,
+        binding: Binding,
+        stamp: Stamp,
+        value: ValueRef<'_>,
+        quality: tidemill_core::Quality,
+    ) -> Result<(), Error> {
+        // There is room: make_room saw to it; a refusal here would be one value larger than a whole batch.
+        self.batch
+            .push(binding.id, stamp, value, quality)
+            .map_err(|_| Error::TextTooLong { bytes: self.batch_heap_bytes, bytes_max: BATCH_HEAP_BYTES_MAX })
+    }
+
+    fn note(&mut self, refused: Refused) -> ControlFlow<()> {
+        self.refused_count += 1;
+        if self.refused.len() < REFUSED_LISTED_MAX {
+            self.refused.push(refused);
+        }
+        if self.terms.partial { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+
+    fn bind_path(&mut self, sample: &Sample<'_>) -> Result<Binding, Error> {
+        // A series of line protocol always has fields with names, so an empty one marks a path.
+        let series = self.set.begin(sample.signal.as_bytes());
+        if let Found::Binding(binding) = self.set.find(series, 0, b"") {
+            return Ok(binding);
+        }
+        let path = SignalPath::new(&sample.signal).map_err(Problem::from)?;
+        let meta = Meta { unit: sample.unit.as_deref().unwrap_or_default().into(), ..Meta::default() };
+        let grant = self.desk.bus.bind(self.who, Verb::Write, &path, &meta)?;
+        self.set.learn(series, b"", grant.into());
+        Ok(grant.into())
+    }
+}
+
+impl line::Sink for Collector<'_> {
+    fn line(&mut self, line: &Line<'_, '_>) -> Result<(), Fault> {
+        let fault = |error| Fault { at: line.at, error };
+        let heap_bytes = self.bind_line(line)?;
+        self.make_room(line.fields.len(), heap_bytes).map_err(|problem| fault(problem.into()))?;
+        let stamp = self.stamp_of(line.time);
+        let bindings = std::mem::take(&mut self.line_bindings);
+        for (field, binding) in line.fields.iter().zip(&bindings) {
+            let value = match field.value {
+                FieldValue::Float(value) => ValueRef::Float(value),
+                FieldValue::Int(value) => ValueRef::Int(value),
+                FieldValue::UInt(value) => ValueRef::UInt(value),
+                FieldValue::Bool(value) => ValueRef::Bool(value),
+                FieldValue::Text { raw, escaped: false } => ValueRef::Text(raw),
+                FieldValue::Text { raw, escaped: true } => {
+                    let mut text = std::mem::take(&mut self.text);
+                    text.clear();
+                    line::unescape_text(raw, &mut text);
+                    let pushed =
+                        self.push(*binding, stamp, ValueRef::Text(&text), tidemill_core::Quality::GOOD);
+                    self.text = text;
+                    pushed.map_err(fault)?;
+                    continue;
+                }
+            };
+            self.push(*binding, stamp, value, tidemill_core::Quality::GOOD).map_err(fault)?;
+        }
+        self.kept += bindings.len() as u64;
+        self.line_bindings = bindings;
+        Ok(())
+    }
+
+    fn bad(&mut self, refused: Refused) -> ControlFlow<()> {
+        self.note(refused)
+    }
+}
+
+impl Take for Collector<'_> {
+    fn sample(&mut self, sample: &Sample<'_>) -> Result<(), Fault> {
+        let fault = |error| Fault { at: sample.at, error };
+        let time = sample.time(self.terms.unit)?;
+        let quality = sample.quality()?;
+        let binding = self.bind_path(sample).map_err(fault)?;
+        let value = sample.value(binding.number)?;
+        let heap_bytes = match value.as_ref() {
+            ValueRef::Text(text) | ValueRef::Json(text) => text.len(),
+            ValueRef::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        self.check_text(heap_bytes).map_err(fault)?;
+        self.make_room(1, heap_bytes).map_err(|problem| fault(problem.into()))?;
+        let stamp = self.stamp_of(time);
+        self.push(binding, stamp, value.as_ref(), quality).map_err(fault)?;
+        self.kept += 1;
+        Ok(())
+    }
+
+    fn bad(&mut self, refused: Refused) -> ControlFlow<()> {
+        self.note(refused)
+    }
+}

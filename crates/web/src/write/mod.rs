@@ -1,0 +1,259 @@
+//! Writing: a whole request is read, checked and bound before any of it is published; it is acknowledged once all of
+//! it is durable.
+
+pub(crate) mod bindings;
+pub(crate) mod collect;
+pub(crate) mod namer;
+mod publish;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use serde::Serialize;
+use tidemill_core::{Flags, Format, Identity, Problem, codes};
+use tidemill_ground::Permit;
+use utoipa::ToSchema;
+
+use self::collect::{Collected, Collector, Terms};
+pub(crate) use self::publish::{Once, publish};
+use crate::answer::{Answer, json, nothing};
+use crate::body::{self, BodyLimits, Whole};
+use crate::caller::Caller;
+use crate::params::Params;
+use crate::samples::{self, Layout};
+use crate::times::TimeUnit;
+use crate::{House, Web, line};
+
+/// Bodies up to this size are read where they arrive; larger ones on a thread of their own, so that other requests are
+/// not kept waiting. 64 KiB of line protocol take about 0.2 ms.
+const INLINE_BYTES_MAX: usize = 64 << 10;
+
+/// What a body holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    Lines,
+    Samples(Layout),
+    Columns(Format),
+}
+
+/// What a partial write kept and refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PartialWrite {
+    /// Samples that are durable now.
+    kept: u64,
+    /// Lines or samples that were refused.
+    refused: u64,
+    /// The first 100 of them.
+    problems: Vec<RefusedLine>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RefusedLine {
+    line: u64,
+    column: u64,
+    code: &'static str,
+    detail: String,
+}
+
+/// Writes samples.
+///
+/// 204 once all of them are durable. Otherwise nothing of the request was kept, unless `partial=true`; after a 5xx the
+/// outcome is unknown, and repeating is safe where samples carry times or the request an `Idempotency-Key`.
+#[utoipa::path(
+    post, path = "/api/v1/write", tag = "samples",
+    params(
+        ("precision" = Option<String>, Query, description = "What a number of time counts: ns (default), us, ms, s"),
+        ("partial" = Option<bool>, Query, description = "Keep the good lines and list the bad"),
+        ("mode" = Option<String>, Query, description = "replace: overwrite what stands at the same signal and time"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key and body is kept once"),
+    ),
+    request_body(content(
+        (String = "text/plain"), (serde_json::Value = "application/json"), (String = "application/x-ndjson"),
+        (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"),
+    )),
+    responses(
+        (status = 204, description = "Durable"),
+        (status = 200, description = "partial=true, and some lines were refused", body = PartialWrite),
+        (status = "default", description = "A problem document"),
+    )
+)]
+pub(crate) async fn write(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
+    let params = Params::of(request.uri(), &["precision", "partial", "mode", "format"])?;
+    let unit = params.choice("precision", TimeUnit::Nanoseconds, "ns, us, ms or s", TimeUnit::from_name)?;
+    let flags = params
+        .choice("mode", Flags::default(), "replace", |text| (text == "replace").then_some(Flags::REPLACE))?;
+    let terms = Terms { unit, flags, partial: params.flag("partial")?, tags: Vec::new() };
+    let spelling = spelling(params.one("format")?, request.headers())?;
+    let (parts, body) = request.into_parts();
+    let whole = read_body(&web, &parts.headers, body).await?;
+    let once = Once::of(&parts.headers, &caller.identity, &whole.bytes)?;
+    let written = write_whole(&web, &caller.identity, spelling, terms, whole, once).await?;
+    Ok(match written.refused_count {
+        0 => nothing(),
+        refused => json(&PartialWrite { kept: written.kept, refused, problems: listed(written) }),
+    })
+}
+
+fn listed(written: Written) -> Vec<RefusedLine> {
+    let line = |refused: crate::error::Refused| {
+        let (line, column) = (refused.line, refused.column);
+        let problem = refused.error.into_problem();
+        RefusedLine { line, column, code: problem.code.id, detail: problem.detail }
+    };
+    written.refused.into_iter().map(line).collect()
+}
+
+pub(crate) async fn read_body(web: &Web, headers: &HeaderMap, body: Body) -> Result<Whole, Problem> {
+    let settings = web.settings();
+    let limits = BodyLimits {
+        bytes_max: settings.body_bytes_max,
+        idle_max: settings.idle_max,
+        time_max: settings.body_time_max,
+    };
+    body::read(headers, body, &web.0.limits.bodies, limits).await
+}
+
+/// `format=` wins over `Content-Type`.
+fn spelling(format: Option<&str>, headers: &HeaderMap) -> Result<Spelling, Problem> {
+    let unsupported = |what: &str| {
+        let detail = format!(
+            "{what} cannot be written: send text/plain (line protocol), application/json, application/x-ndjson, \
+             {} or {}",
+            Format::Arrow.media_type(),
+            Format::Parquet.media_type()
+        );
+        Problem::new(&codes::UNSUPPORTED_FORMAT, detail)
+    };
+    if let Some(format) = format {
+        return match format {
+            "line" => Ok(Spelling::Lines),
+            "json" => Ok(Spelling::Samples(Layout::Json)),
+            "ndjson" => Ok(Spelling::Samples(Layout::JsonLines)),
+            "arrow" => Ok(Spelling::Columns(Format::Arrow)),
+            "parquet" => Ok(Spelling::Columns(Format::Parquet)),
+            other => Err(unsupported(&other.chars().take(40).collect::<String>())),
+        };
+    }
+    let value =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
+    let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match media_type.as_str() {
+        "" | "text/plain" | "application/octet-stream" | "application/x-www-form-urlencoded" => {
+            Ok(Spelling::Lines)
+        }
+        "application/json" => Ok(Spelling::Samples(Layout::Json)),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
+            Ok(Spelling::Samples(Layout::JsonLines))
+        }
+        "application/vnd.apache.arrow.stream" => Ok(Spelling::Columns(Format::Arrow)),
+        "application/vnd.apache.parquet" => Ok(Spelling::Columns(Format::Parquet)),
+        other => Err(unsupported(&other.chars().take(60).collect::<String>())),
+    }
+}
+
+/// What was written.
+pub(crate) struct Written {
+    pub(crate) kept: u64,
+    pub(crate) refused: Vec<crate::error::Refused>,
+    pub(crate) refused_count: u64,
+}
+
+/// How often a request is bound again because the policy or the registry changed under it.
+const EPOCHS_TRIED_MAX: u32 = 3;
+
+/// Checks, binds, publishes, and waits until all of it is durable.
+pub(crate) async fn write_whole(
+    web: &Web,
+    who: &Identity,
+    spelling: Spelling,
+    terms: Terms,
+    whole: Whole,
+    once: Option<Once>,
+) -> Result<Written, Problem> {
+    let Whole { bytes, mut permit } = whole;
+    let body = Bytes::from(bytes);
+    let mut commits = Vec::new();
+    let mut attempt = 1;
+    let mut refused_before = None;
+    loop {
+        let Collected { epoch, parts, kept, mut refused, refused_count } =
+            collect(web, who, spelling, &terms, body.clone()).await?;
+        web.0.counters.refused_lines.add(refused_count);
+        if !terms.partial && !refused.is_empty() {
+            return Err(refused.swap_remove(0).into_problem());
+        }
+        if !commits.is_empty() && refused_before.replace(refused_count) != Some(refused_count) {
+            let detail = "rights changed in the middle of the request; only its beginning was kept";
+            return Err(Problem::new(&codes::NOT_DURABLE, detail));
+        }
+        refused_before = Some(refused_count);
+        hold(&mut permit, &parts)?;
+        match publish(&*web.0.doors.bus, who, epoch, parts, once, &mut commits).await {
+            Ok(()) => {}
+            Err(problem) if problem.code == &codes::CONFLICT && attempt < EPOCHS_TRIED_MAX => {
+                attempt += 1;
+                continue;
+            }
+            Err(problem) => return Err(problem),
+        }
+        for commit in commits {
+            commit.await?;
+        }
+        web.0.counters.samples.add(kept);
+        return Ok(Written { kept, refused, refused_count });
+    }
+}
+
+/// Counts the batches of a request against the common bound too.
+fn hold(permit: &mut Permit, parts: &[tidemill_core::Publish]) -> Result<(), Problem> {
+    let rows: usize = parts.iter().filter_map(|part| part.samples.as_ref()).map(|batch| batch.len()).sum();
+    if permit.try_grow(rows as u64 * 28) {
+        return Ok(());
+    }
+    Err(Problem::new(&codes::BUSY, "other requests hold all the memory that requests may hold")
+        .retry_after(1))
+}
+
+async fn collect(
+    web: &Web,
+    who: &Identity,
+    spelling: Spelling,
+    terms: &Terms,
+    body: Bytes,
+) -> Result<Collected, Problem> {
+    if body.len() <= INLINE_BYTES_MAX {
+        return collect_now(&web.0, who, spelling, terms, body);
+    }
+    let (house, who, terms) = (web.0.clone(), who.clone(), terms.clone());
+    let thread = tokio::task::spawn_blocking(move || collect_now(&house, &who, spelling, &terms, body));
+    thread
+        .await
+        .map_err(|_| Problem::new(&codes::INTERNAL, "reading the request failed; nothing of it was kept"))?
+}
+
+fn collect_now(
+    house: &House,
+    who: &Identity,
+    spelling: Spelling,
+    terms: &Terms,
+    body: Bytes,
+) -> Result<Collected, Problem> {
+    let settings = house.settings();
+    let mut collector = Collector::new(&house.desk, &settings, who, terms)?;
+    match spelling {
+        Spelling::Lines => line::parse(&body, terms.unit, &mut collector),
+        Spelling::Samples(layout) => samples::decode(&body, layout, &mut collector),
+        Spelling::Columns(format) => {
+            let epoch = house.doors.bus.epoch();
+            let mut parts = house.doors.history.decode(format, body, who, &*house.doors.bus)?;
+            let batches = parts.iter_mut().filter_map(|part| part.samples.as_mut());
+            let kept = batches.map(|batch| {
+                batch.set_flags(terms.flags);
+                batch.len() as u64
+            });
+            let kept = kept.sum();
+            return Ok(Collected { epoch, parts, kept, refused: Vec::new(), refused_count: 0 });
+        }
+    }
+    Ok(collector.finish())
+}

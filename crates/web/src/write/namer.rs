@@ -1,0 +1,121 @@
+//! Which path a series' field gets, and that two series never share one: a template's name belongs to the series that
+//! had it first, for ever (the registry keeps which one that was); others keep their default names and are listed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidemill_core::{Bus, Grant, Identity, Meta, Problem, SignalPath, Verb, codes};
+use tidemill_ground::{Counter, Metrics};
+
+use crate::error::Error;
+use crate::line::name::Series;
+use crate::line::template::Templates;
+
+/// Under which tag the registry keeps the default name of the series that owns a template's name.
+pub const SERIES_TAG: &str = "line-protocol.series";
+
+/// How many series that a template would merge are listed; all are counted.
+const MERGED_MAX: usize = 256;
+
+/// A series that keeps its default name because a template would give it another's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Merged {
+    /// The name that the template gives.
+    pub template: String,
+    /// The default name, which is used.
+    pub kept: String,
+    /// The default name of the series that has the template's name; empty where that signal is no series' at all.
+    pub owner: String,
+}
+
+/// Names series and binds them.
+pub(crate) struct Namer {
+    /// Held while a template's name is looked up and registered, so that two series cannot take it at once.
+    merged: Mutex<BTreeMap<String, Merged>>,
+    merged_count: Counter,
+}
+
+impl Namer {
+    pub(crate) fn new(metrics: &Metrics) -> Namer {
+        let help = "Series that keep their default name because a template would merge them with another.";
+        Namer { merged: Mutex::default(), merged_count: metrics.counter("tidemill_http_series_merged", help) }
+    }
+
+    /// Series that keep their default names, as far as they are remembered.
+    pub(crate) fn merged(&self) -> Vec<Merged> {
+        self.merged.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Binds a field of a series for writing.
+    pub(crate) fn bind(
+        &self,
+        bus: &dyn Bus,
+        who: &Identity,
+        templates: &Templates,
+        series: &Series,
+        extra_tags: &[(Arc<str>, Arc<str>)],
+        field: &str,
+    ) -> Result<Grant, Error> {
+        let default = series.path(field)?;
+        let mut meta = Meta { tags: series.tags.clone(), ..Meta::default() };
+        for (key, value) in extra_tags {
+            // A tag of the line itself is the better fact.
+            meta.tags.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        if templates.template.is_empty() {
+            return Ok(bus.bind(who, Verb::Write, &default, &meta)?);
+        }
+        let templated = templates.path(series, field).filter(|path| *path != default);
+        let mut merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = templated {
+            match owner_of(bus, &path) {
+                Owner::Series(owner) if *owner != *default.as_str() => {
+                    self.note(&mut merged, &path, &default, &owner);
+                }
+                Owner::Other => self.note(&mut merged, &path, &default, ""),
+                _ => {
+                    meta.tags.insert(SERIES_TAG.into(), default.shared().clone());
+                    return Ok(bus.bind(who, Verb::Write, &path, &meta)?);
+                }
+            }
+        }
+        if let Owner::Series(owner) = owner_of(bus, &default)
+            && *owner != *default.as_str()
+        {
+            let detail = format!("the name {default} was given by a template to the series {owner}");
+            return Err(Problem::new(&codes::EXISTS, detail)
+                .hint("Change the template in connections/line-protocol.toml, or the measurement")
+                .into());
+        }
+        Ok(bus.bind(who, Verb::Write, &default, &meta)?)
+    }
+
+    fn note(
+        &self,
+        merged: &mut BTreeMap<String, Merged>,
+        path: &SignalPath,
+        default: &SignalPath,
+        owner: &str,
+    ) {
+        self.merged_count.add(1);
+        if merged.len() < MERGED_MAX || merged.contains_key(default.as_str()) {
+            let note =
+                Merged { template: path.to_string(), kept: default.to_string(), owner: owner.to_owned() };
+            merged.insert(default.to_string(), note);
+        }
+    }
+}
+
+/// Whose a name is.
+enum Owner {
+    Nobody,
+    Series(Arc<str>),
+    Other,
+}
+
+fn owner_of(bus: &dyn Bus, path: &SignalPath) -> Owner {
+    match bus.find(path) {
+        None => Owner::Nobody,
+        Some(signal) => signal.meta.tags.get(SERIES_TAG).cloned().map_or(Owner::Other, Owner::Series),
+    }
+}

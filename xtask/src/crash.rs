@@ -1,0 +1,165 @@
+//! `cargo xtask crash`: the real binary under load, struck again and again, and audited against a ledger that lies
+//! outside of it. Here: the command, its variants and its summary; how a run goes is `crash/run.rs`.
+
+mod audit;
+mod book;
+mod check;
+#[cfg(test)]
+mod check_tests;
+mod foreign;
+mod ledger;
+mod load;
+mod place;
+mod run;
+mod strike;
+mod writer;
+
+use crate::binary::Binary;
+use crate::{Command, Outcome, shell};
+use place::Ground;
+use run::Run;
+use std::path::Path;
+use std::time::SystemTime;
+use strike::Way;
+
+pub(crate) const COMMAND: Command = Command {
+    name: "crash",
+    arguments: "[--cycles N] [--seed S] [--variant NAME|all] [--release] [--keep]",
+    summary: "Kill the real binary under load and check that nothing acknowledged is lost",
+    help: "Each cycle starts the plant, checks by SQL what the last one left, writes from many threads, and strikes after\n\
+           50 to 2000 ms. At the end everything is checked again, by SQL and by DuckDB and deltalake.\n\n\
+           Variants: kill (default), pause, disk-full, read-only, power-cut. The last three mount file systems: they\n\
+           need root and are skipped by name without it.\n\
+           On any finding the folder of the run is kept and named, with the seed that repeats it; --keep keeps it always.\n\n\
+           Example: cargo xtask crash --cycles 1000 --release",
+    run,
+};
+
+const CYCLES_DEFAULT: u32 = 20;
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Options {
+    cycles: u32,
+    seed: u64,
+    variants: Vec<Variant>,
+    release: bool,
+    keep: bool,
+}
+
+/// A way of striking and the ground it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Variant {
+    name: &'static str,
+    way: Way,
+    ground: Ground,
+}
+
+const VARIANTS: &[Variant] = &[
+    Variant { name: "kill", way: Way::Kill, ground: Ground::Folder },
+    Variant { name: "pause", way: Way::Pause, ground: Ground::Folder },
+    Variant { name: "disk-full", way: Way::FillDisk, ground: Ground::Small },
+    Variant { name: "read-only", way: Way::ReadOnly, ground: Ground::Image },
+    Variant { name: "power-cut", way: Way::CutPower, ground: Ground::Image },
+];
+
+fn run(arguments: &[String]) -> Outcome {
+    let options = understood(arguments)?;
+    let binary = Binary::build(options.release)?;
+    let folder = std::env::temp_dir().join(format!("tidemill-crash-{}", std::process::id()));
+    let mut failed = Vec::new();
+    for variant in &options.variants {
+        if let Err(why) = place::may_mount(variant.ground) {
+            println!("{}: skipped, {why}", variant.name);
+            continue;
+        }
+        if !went_well(&binary, &options, *variant, &folder)? {
+            failed.push(variant.name);
+        }
+    }
+    if failed.is_empty() {
+        if options.keep {
+            println!("kept in {}", folder.display());
+        } else {
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+        return Ok(());
+    }
+    Err(format!(
+        "{} found what must not be; the run is kept in {}; `cargo xtask crash --cycles {} --seed {} --variant {}` repeats it",
+        failed.join(", "),
+        folder.display(),
+        options.cycles,
+        options.seed,
+        failed.first().unwrap_or(&"all")
+    )
+    .into())
+}
+
+fn went_well(binary: &Binary, options: &Options, variant: Variant, folder: &Path) -> Result<bool, String> {
+    let mut run = Run::new(binary, options, variant, folder)?;
+    let ended = run.all();
+    println!("{}", run.summary());
+    for words in &run.findings.examples {
+        println!("{}: {words}", variant.name);
+    }
+    let good = ended.is_ok() && run.findings.total() == 0;
+    if let Err(error) = ended {
+        println!("{}: {error}", variant.name);
+    }
+    if !good {
+        run.keep_files()?;
+    }
+    Ok(good)
+}
+
+fn understood(arguments: &[String]) -> Result<Options, String> {
+    let clock =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?;
+    let mut options = Options {
+        cycles: CYCLES_DEFAULT,
+        seed: clock.as_secs(),
+        variants: VARIANTS.iter().take(1).copied().collect(),
+        release: false,
+        keep: false,
+    };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--cycles" => options.cycles = shell::number(word, words.next())?,
+            "--seed" => options.seed = shell::number(word, words.next())?,
+            "--variant" => options.variants = variants(words.next().map_or("", String::as_str))?,
+            "--release" => options.release = true,
+            "--keep" => options.keep = true,
+            other => return Err(format!("`{other}` is not an option of crash ({})", COMMAND.arguments)),
+        }
+    }
+    Ok(options)
+}
+
+fn variants(name: &str) -> Result<Vec<Variant>, String> {
+    let found: Vec<Variant> =
+        VARIANTS.iter().filter(|variant| name == "all" || variant.name == name).copied().collect();
+    if found.is_empty() {
+        let names: Vec<&str> = VARIANTS.iter().map(|variant| variant.name).collect();
+        return Err(format!("there is no variant `{name}`; there are: {}, all", names.join(", ")));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_understood_or_refused() {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let options = understood(&words("--cycles 7 --seed 3 --variant all --release")).expect("good");
+        assert_eq!((options.cycles, options.seed, options.release), (7, 3, true));
+        assert_eq!(options.variants, VARIANTS);
+        assert_eq!(understood(&[]).expect("good").variants, &VARIANTS[..1]);
+        for bad in ["--cycle 3", "--cycles", "--cycles many", "--variant flood"] {
+            assert!(understood(&words(bad)).is_err(), "{bad}");
+        }
+    }
+}

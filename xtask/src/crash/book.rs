@@ -1,0 +1,151 @@
+//! What is known of every request of a run, cycle by cycle, and which cycles must be looked at again. Fed by writers and
+//! audits; decides nothing itself.
+
+use super::check::{Sent, State, Verdict};
+use super::load::{Plan, RequestId};
+
+/// One cycle.
+#[derive(Default)]
+struct Page {
+    /// By writer, then by number.
+    writers: Vec<Vec<Entry>>,
+    /// How many rows its last audit found; none before the first.
+    rows: Option<u64>,
+    /// Something was sent since the last audit.
+    changed: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    state: State,
+    seen: Option<bool>,
+}
+
+/// All cycles of a run.
+#[derive(Default)]
+pub(super) struct Book {
+    pages: Vec<Page>,
+}
+
+impl Book {
+    fn page(&mut self, cycle: u32) -> &mut Page {
+        let cycle = cycle as usize;
+        if self.pages.len() <= cycle {
+            self.pages.resize_with(cycle + 1, Page::default);
+        }
+        // The index is below the length: the vector has just been made that long.
+        &mut self.pages[cycle]
+    }
+
+    /// Adds what a writer sent in a cycle.
+    pub(super) fn wrote(&mut self, cycle: u32, writer: u32, states: Vec<State>) {
+        let page = self.page(cycle);
+        let writer = writer as usize;
+        if page.writers.len() <= writer {
+            page.writers.resize_with(writer + 1, Vec::new);
+        }
+        page.changed = true;
+        let entries = states.into_iter().map(|state| Entry { state, seen: None });
+        page.writers[writer].extend(entries);
+    }
+
+    /// A request of an earlier cycle was sent again.
+    pub(super) fn repeated(&mut self, id: RequestId, state: State) {
+        let page = self.page(id.cycle);
+        let entry = page.writers.get_mut(id.writer as usize).and_then(|all| all.get_mut(id.number as usize));
+        let Some(entry) = entry else { return };
+        page.changed = true;
+        // Sent again, it may come now where it was not before; what was seen must stay.
+        entry.seen = entry.seen.filter(|seen| *seen);
+        if entry.state != State::Acknowledged {
+            entry.state = state;
+        }
+    }
+
+    /// The last request of a writer in a cycle, if nobody knows what became of it.
+    pub(super) fn unanswered(&self, cycle: u32, writer: u32) -> Option<RequestId> {
+        let entries = self.pages.get(cycle as usize)?.writers.get(writer as usize)?;
+        let number = u32::try_from(entries.len().checked_sub(1)?).ok()?;
+        (entries.last()?.state == State::Unknown).then_some(RequestId { cycle, writer, number })
+    }
+
+    /// Cycles in which something was sent since their last audit.
+    pub(super) fn changed(&self) -> Vec<u32> {
+        (0..self.cycles())
+            .filter(|cycle| self.pages.get(*cycle as usize).is_some_and(|page| page.changed))
+            .collect()
+    }
+
+    pub(super) fn cycles(&self) -> u32 {
+        u32::try_from(self.pages.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The requests of a cycle in the order in which each writer sent them.
+    pub(super) fn sent(&self, plan: &Plan, cycle: u32) -> Vec<Sent> {
+        let Some(page) = self.pages.get(cycle as usize) else { return Vec::new() };
+        let mut sent = Vec::new();
+        for (writer, entries) in (0..).zip(&page.writers) {
+            for (number, entry) in (0..).zip(entries) {
+                let request = plan.request(RequestId { cycle, writer, number });
+                sent.push(Sent { request, state: entry.state, seen: entry.seen });
+            }
+        }
+        sent
+    }
+
+    /// Keeps what an audit found: from now on it holds.
+    pub(super) fn audited(&mut self, cycle: u32, verdict: &Verdict) {
+        let page = self.page(cycle);
+        for (entry, present) in page.writers.iter_mut().flatten().zip(&verdict.present) {
+            entry.seen = Some(*present);
+        }
+        page.rows = Some(verdict.rows);
+        page.changed = false;
+    }
+
+    /// The rows of all cycles, as their last audits found them.
+    pub(super) fn rows(&self) -> u64 {
+        self.pages.iter().filter_map(|page| page.rows).sum()
+    }
+
+    /// How many requests there are in each state: acknowledged, unknown, refused.
+    pub(super) fn counts(&self) -> [u64; 3] {
+        let mut counts = [0; 3];
+        for entry in self.pages.iter().flat_map(|page| page.writers.iter().flatten()) {
+            let place = match entry.state {
+                State::Acknowledged => 0,
+                State::Unknown => 1,
+                State::Refused => 2,
+            };
+            counts[place] += 1;
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crash::check::Findings;
+
+    #[test]
+    fn an_unanswered_request_is_offered_again_and_its_cycle_looked_at_again() {
+        let plan = Plan { seed: 1, origin: 0 };
+        let mut book = Book::default();
+        book.wrote(0, 1, vec![State::Acknowledged, State::Unknown]);
+        book.wrote(0, 0, vec![State::Acknowledged]);
+        assert_eq!(book.changed(), [0]);
+        assert_eq!(book.unanswered(0, 0), None);
+        let id = book.unanswered(0, 1).expect("the last one");
+        assert_eq!((id.writer, id.number), (1, 1));
+        let verdict = Verdict { findings: Findings::default(), present: vec![true, true, false], rows: 9 };
+        book.audited(0, &verdict);
+        assert_eq!((book.changed(), book.rows()), (vec![], 9));
+        assert_eq!(book.sent(&plan, 0)[2].seen, Some(false));
+        book.repeated(id, State::Acknowledged);
+        assert_eq!(book.changed(), [0]);
+        let sent = book.sent(&plan, 0);
+        assert_eq!((sent[2].state, sent[2].seen, sent[0].seen), (State::Acknowledged, None, Some(true)));
+        assert_eq!(book.counts(), [3, 0, 0]);
+    }
+}

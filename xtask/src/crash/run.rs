@@ -1,0 +1,409 @@
+//! One run of one variant: start, write afresh, audit, load, strike, and again; at the end everything is audited once
+//! more, by the plant and by others. How it is struck is `strike`; what is right and wrong is `check`.
+
+use super::audit::Auditor;
+use super::book::Book;
+use super::check::{Findings, State, judge, ties};
+use super::foreign::{CYCLES_AT_ONCE, Foreign};
+use super::ledger::Ledger;
+use super::load::{NANOS_PER_SECOND, Plan, REQUESTS_MAX, ROOT, RequestId, WINDOW_NS};
+use super::place::{Place, make_folder};
+use super::strike;
+use super::writer::{Report, Shift, Writer};
+use super::{Options, Variant};
+use crate::binary::{Binary, Running, Start};
+use crate::dice::Dice;
+use crate::shell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Writers at once.
+pub(super) const WRITERS: u32 = 12;
+/// The writer of the first sample after each start, by which "accepting" is measured.
+const FRESH: u32 = WRITERS;
+/// How long the flush of the last samples may take before the lake is read by others.
+const SETTLE_MAX: Duration = Duration::from_secs(60);
+
+/// A run of a variant.
+pub(super) struct Run {
+    pub options: Options,
+    pub variant: Variant,
+    pub plan: Plan,
+    pub dice: Dice,
+    pub place: Place,
+    pub findings: Findings,
+    pub refused: BTreeMap<String, u64>,
+    /// What the disturbances of the variant showed, by name: paused, refused, healed.
+    pub shown: BTreeMap<&'static str, u64>,
+    binary: Binary,
+    folder: PathBuf,
+    ledger: Ledger,
+    token: String,
+    book: Book,
+    acknowledged_samples: u64,
+    accepting: Vec<Duration>,
+    killed_in_start: u64,
+}
+
+/// What writers and the one who strikes see of each other while a cycle runs.
+#[derive(Default)]
+pub(super) struct Live {
+    /// Set before the plant is killed or stopped: from then on a broken connection is no fault of the plant.
+    pub ending: AtomicBool,
+    pub acknowledged: AtomicU64,
+    pub refused: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Live {
+    pub(super) fn refusal(&self, code: String) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        *refused.entry(code).or_default() += 1;
+    }
+
+    pub(super) fn refused_with(&self, code: &str) -> u64 {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.iter().filter(|(known, _)| code.is_empty() || *known == code).map(|(_, count)| count).sum()
+    }
+}
+
+impl Run {
+    pub(super) fn new(
+        binary: &Binary,
+        options: &Options,
+        variant: Variant,
+        folder: &Path,
+    ) -> Result<Run, String> {
+        let folder = folder.join(variant.name);
+        make_folder(&folder)?;
+        let now =
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?;
+        // All windows lie in the past: a day, and as many windows as there are cycles.
+        let now = i64::try_from(now.as_secs()).map_err(|error| error.to_string())? * NANOS_PER_SECOND;
+        let origin = now - 86_400 * NANOS_PER_SECOND - i64::from(options.cycles + 1) * WINDOW_NS;
+        let ledger = Ledger::create(&folder.join("ledger")).map_err(|error| format!("ledger: {error}"))?;
+        Ok(Run {
+            options: options.clone(),
+            variant,
+            plan: Plan { seed: options.seed, origin },
+            dice: Dice::of(options.seed, &[u64::MAX]),
+            place: Place::make(&folder, variant.ground)?,
+            findings: Findings::default(),
+            refused: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            binary: binary.clone(),
+            folder,
+            ledger,
+            token: String::new(),
+            book: Book::default(),
+            acknowledged_samples: 0,
+            accepting: Vec::new(),
+            killed_in_start: 0,
+        })
+    }
+
+    /// All cycles and the last audit. An error is what keeps the run from going on; findings are kept beside it.
+    pub(super) fn all(&mut self) -> Result<(), String> {
+        let began = Instant::now();
+        for cycle in 0..self.options.cycles {
+            let went = self.cycle(cycle);
+            if let Err(error) = went {
+                self.findings.other(format!("cycle {cycle}: {error}"));
+                return Err(error);
+            }
+            let last = cycle + 1 == self.options.cycles;
+            if cycle < 3 || last || (cycle + 1) % 10 == 0 {
+                let [acknowledged, unknown, _] = self.book.counts();
+                println!(
+                    "{}: cycle {} of {} after {}: {acknowledged} requests ({} samples) acknowledged, {unknown} unknown, {} findings",
+                    self.variant.name,
+                    cycle + 1,
+                    self.options.cycles,
+                    shell::spoken(began.elapsed()),
+                    self.acknowledged_samples,
+                    self.findings.total()
+                );
+            }
+            if self.findings.total() > 0 {
+                return Ok(());
+            }
+        }
+        self.last_audit()
+    }
+
+    fn cycle(&mut self, cycle: u32) -> Result<(), String> {
+        let start = self.start_settings(cycle);
+        self.kill_in_start(&start)?;
+        let mut running = self.binary.start(&start)?;
+        running
+            .wait_ready()
+            .map_err(|error| format!("the plant does not start: {error}; see {}", start.log.display()))?;
+        if self.token.is_empty() {
+            self.token = self.binary.token(&self.place.plant(), "load")?;
+        }
+        let live = Live::default();
+        if self.place.is_full() {
+            // It was killed on a full disk and has started on it: it must answer, and accept once there is room.
+            Auditor::new(running.address, &self.token).count()?;
+            self.place.free()?;
+        }
+        self.write_afresh(cycle, &running, &live)?;
+        self.audit(&mut Auditor::new(running.address, &self.token), self.book.changed())?;
+        if self.findings.total() > 0 {
+            running.kill();
+            return Ok(());
+        }
+        self.load(cycle, running, &live)
+    }
+
+    fn start_settings(&self, cycle: u32) -> Start {
+        let mut settings = vec![
+            ("TIDEMILL_STORAGE_FLUSH_AFTER", "1s"),
+            ("TIDEMILL_LIMITS_SIGNALS", "10000000"),
+            ("TIDEMILL_LIMITS_SIGNALS_NEW_PER_HOUR", "100000000"),
+            ("TIDEMILL_LIMITS_QUERY_TIME", "150s"),
+        ];
+        settings.extend(self.variant.settings(cycle));
+        Start {
+            plant: self.place.plant(),
+            log: self.folder.join("plant.log"),
+            settings: settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        }
+    }
+
+    /// Now and then the plant is killed before it is ready, while it reads what the last kill left.
+    fn kill_in_start(&mut self, start: &Start) -> Result<(), String> {
+        // The first start makes the plant; nobody has been told of anything in it yet.
+        let Some(usual) = self.accepting.last().copied() else { return Ok(()) };
+        while self.dice.one_in(4) {
+            let running = self.binary.start(start)?;
+            std::thread::sleep(usual.mul_f64(self.dice.share()));
+            running.kill();
+            self.killed_in_start += 1;
+        }
+        Ok(())
+    }
+
+    /// A new sample is accepted after every start; the time from start to there is measured.
+    fn write_afresh(&mut self, cycle: u32, running: &Running, live: &Live) -> Result<(), String> {
+        let report = Writer::new(&self.shift(cycle, running, live), FRESH).work(FRESH, None, 1);
+        self.accepting.push(running.began.elapsed());
+        let told = report.states.first().copied();
+        self.keep(cycle, FRESH, report);
+        if told == Some(State::Acknowledged) {
+            Ok(())
+        } else {
+            Err(format!("a fresh write was not accepted: {told:?}"))
+        }
+    }
+
+    fn shift<'a>(&'a self, cycle: u32, running: &Running, live: &'a Live) -> Shift<'a> {
+        Shift {
+            plan: self.plan,
+            cycle,
+            address: running.address,
+            token: &self.token,
+            ledger: &self.ledger,
+            live,
+        }
+    }
+
+    /// All writers at once, until the strike.
+    fn load(&mut self, cycle: u32, running: Running, live: &Live) -> Result<(), String> {
+        let repeats: Vec<Option<RequestId>> = (0..WRITERS)
+            .map(|writer| {
+                let id = self.book.unanswered(cycle.checked_sub(1)?, writer)?;
+                // The others are given up: there or not, but whole.
+                (!self.dice.one_in(2)).then_some(id)
+            })
+            .collect();
+        let mut dice = Dice::of(self.plan.seed, &[cycle.into(), 1 << 40]);
+        let shift = self.shift(cycle, &running, live);
+        let token = self.token.clone();
+        let (struck, reports) = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..WRITERS)
+                .zip(repeats)
+                .map(|(writer, repeat)| {
+                    let work = Writer::new(&shift, writer);
+                    scope.spawn(move || work.work(writer, repeat, REQUESTS_MAX))
+                })
+                .collect();
+            let scene =
+                strike::Scene { place: &self.place, variant: self.variant, cycle, live, token: &token };
+            let struck = strike::strike(&scene, &mut dice, running);
+            let reports: Vec<Report> = writers.into_iter().filter_map(|writer| writer.join().ok()).collect();
+            (struck, reports)
+        });
+        if reports.len() < WRITERS as usize {
+            return Err("a writer of the harness panicked".into());
+        }
+        for (writer, report) in (0..).zip(reports) {
+            self.keep(cycle, writer, report);
+        }
+        for (code, count) in live.refused.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            *self.refused.entry(code.clone()).or_default() += count;
+            if !self.variant.may_refuse(code) {
+                self.findings.other(format!("cycle {cycle}: {count} requests were refused with {code}"));
+            }
+        }
+        for shown in struck.map_err(|error| format!("strike: {error}"))? {
+            *self.shown.entry(shown).or_default() += 1;
+        }
+        strike::after(&self.place, self.variant)
+    }
+
+    fn keep(&mut self, cycle: u32, writer: u32, report: Report) {
+        if let Some((id, state)) = report.repeated {
+            self.book.repeated(id, state);
+        }
+        self.book.wrote(cycle, writer, report.states);
+        self.acknowledged_samples += report.acknowledged_samples;
+        report.faults.into_iter().for_each(|fault| self.findings.other(fault));
+    }
+
+    /// Looks at these cycles, and counts everything.
+    fn audit(&mut self, auditor: &mut Auditor, cycles: Vec<u32>) -> Result<(), String> {
+        for cycle in cycles {
+            let rows = auditor.rows(&self.plan, cycle)?;
+            self.judge(cycle, &rows, "SQL");
+        }
+        let (counted, known) = (auditor.count()?, self.book.rows());
+        if counted != known {
+            let words =
+                format!("SQL counts {counted} samples in all, the audits of all cycles found {known}");
+            self.findings.other(words);
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, cycle: u32, rows: &[super::check::Row], by: &str) {
+        let verdict = judge(&self.book.sent(&self.plan, cycle), rows);
+        self.book.audited(cycle, &verdict);
+        let mut findings = verdict.findings;
+        findings.examples.iter_mut().for_each(|words| *words = format!("cycle {cycle} by {by}: {words}"));
+        self.findings.add(findings);
+    }
+
+    /// Everything once more: by the plant, and after a clean stop by those who know only its files.
+    fn last_audit(&mut self) -> Result<(), String> {
+        let mut start = self.start_settings(self.options.cycles);
+        start.settings.retain(|(name, _)| name != "TIDEMILL_STORAGE_FREE_MIN");
+        let mut running = self.binary.start(&start)?;
+        running.wait_ready()?;
+        let mut auditor = Auditor::new(running.address, &self.token);
+        self.audit(&mut auditor, (0..self.options.cycles).collect())?;
+        self.audit_names(&mut auditor)?;
+        for writer in 0..WRITERS {
+            let (from, to) = (self.plan.windows(0)[0].0, self.plan.windows(self.options.cycles)[0].1);
+            let rows = auditor.read(&format!("{ROOT}/w{writer}/tied"), (from, to))?;
+            self.findings.add(ties(&rows));
+        }
+        let stopped = running.stop()?;
+        println!("{}: everything audited by SQL; stopped in {}", self.variant.name, shell::spoken(stopped));
+        if self.findings.total() > 0 {
+            return Ok(());
+        }
+        match Foreign::find(&self.folder) {
+            Ok(foreign) => self.foreign_audit(&foreign, &start),
+            Err(missing) if shell::is_ci() => Err(format!("the audit by others is missing {missing}")),
+            Err(missing) => {
+                println!("{}: audit by others skipped for want of {missing}", self.variant.name);
+                Ok(())
+            }
+        }
+    }
+
+    /// Every name that a sample of a present request has is there, once, and no other.
+    fn audit_names(&mut self, auditor: &mut Auditor) -> Result<(), String> {
+        let names = auditor.names()?;
+        let (mut must, mut may) = (BTreeSet::new(), BTreeSet::new());
+        for cycle in 0..self.options.cycles {
+            for sent in self.book.sent(&self.plan, cycle) {
+                let there = sent.state == State::Acknowledged || sent.seen == Some(true);
+                let set = if there { &mut must } else { &mut may };
+                set.extend(sent.request.samples.into_iter().map(|sample| sample.signal));
+            }
+        }
+        for missing in must.difference(&names) {
+            self.findings.other(format!("the signal {missing} has samples and is not listed"));
+        }
+        for name in names.iter().filter(|name| !must.contains(*name) && !may.contains(*name)) {
+            self.findings.other(format!("the signal {name} was never named by anyone"));
+        }
+        Ok(())
+    }
+
+    fn foreign_audit(&mut self, foreign: &Foreign, start: &Start) -> Result<(), String> {
+        let lake = self.place.plant().join("data/lake/samples");
+        let began = Instant::now();
+        // What the log still holds is flushed by the next run of the plant, a second after it starts.
+        while foreign.read(&lake, &self.plan, 0..0)?.counts != [self.book.rows(); 2] {
+            if began.elapsed() > SETTLE_MAX {
+                let counts = foreign.read(&lake, &self.plan, 0..0)?.counts;
+                let words =
+                    format!("DuckDB and deltalake count {counts:?} samples, SQL {}", self.book.rows());
+                self.findings.other(words);
+                return Ok(());
+            }
+            let mut running = self.binary.start(start)?;
+            running.wait_ready()?;
+            std::thread::sleep(Duration::from_secs(3));
+            running.stop()?;
+        }
+        for from in (0..self.options.cycles).step_by(CYCLES_AT_ONCE as usize) {
+            let cycles = from..(from + CYCLES_AT_ONCE).min(self.options.cycles);
+            let mut seen = foreign.read(&lake, &self.plan, cycles.clone())?;
+            for cycle in cycles {
+                self.judge(cycle, &seen.cycles.remove(&cycle).unwrap_or_default(), "DuckDB");
+            }
+        }
+        println!("{}: everything audited by DuckDB, and counted by deltalake", self.variant.name);
+        Ok(())
+    }
+
+    /// Keeps what the plant left, also where its disk goes away with this run.
+    pub(super) fn keep_files(&self) -> Result<(), String> {
+        self.place.keep_files()
+    }
+
+    /// The figures of the run.
+    pub(super) fn summary(&mut self) -> String {
+        self.accepting.sort_unstable();
+        let middle = self.accepting.get(self.accepting.len() / 2).copied().unwrap_or_default();
+        let slowest = self.accepting.last().copied().unwrap_or_default();
+        let [acknowledged, unknown, refused] = self.book.counts();
+        let found = &self.findings;
+        let listed = |counts: &BTreeMap<String, u64>| {
+            let words: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+            if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+        };
+        let shown: BTreeMap<String, u64> =
+            self.shown.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        format!(
+            "{}: {} cycles, seed {}; {} kills during start; strikes: {}\n\
+             {}: acknowledged {} samples in {acknowledged} requests; unanswered {unknown}, refused for good {refused}; refusals: {}\n\
+             {}: lost {}, invented {}, twice {}, half requests {}, out of order {}, other {}\n\
+             {}: start to accepting: median {} ms, longest {} ms",
+            self.variant.name,
+            self.book.cycles(),
+            self.plan.seed,
+            self.killed_in_start,
+            listed(&shown),
+            self.variant.name,
+            self.acknowledged_samples,
+            listed(&self.refused),
+            self.variant.name,
+            found.lost,
+            found.invented,
+            found.twice,
+            found.half,
+            found.disorder,
+            found.other,
+            self.variant.name,
+            middle.as_millis(),
+            slowest.as_millis(),
+        )
+    }
+}
