@@ -29,26 +29,17 @@ pub(crate) enum Error {
     #[error("the header of {file} has {header} fields, its rows have {rows}")]
     HeaderWidth { file: String, header: usize, rows: usize },
     #[error(
-        "'{text}' in {file} (line {line}, column '{column}') may be {day_first} (day first) or {month_first} (month \
-         first), and no row of the file decides it"
+        "{place} may be {day_first} (day first) or {month_first} (month first), and no row of the file decides it"
     )]
-    DayOrMonth {
-        file: String,
-        line: u64,
-        column: String,
-        text: String,
-        day_first: String,
-        month_first: String,
-    },
+    DayOrMonth { place: String, day_first: String, month_first: String },
     #[error(
         "{file} has dates that can only be day first ('{day_first}') and others that can only be month first ('{month_first}')"
     )]
     BothOrders { file: String, day_first: String, month_first: String },
     #[error(
-        "'{text}' in {file} (line {line}, column '{column}') may be {comma} (decimal comma) or {point} (thousands), \
-         and no row of the file decides it"
+        "{place} may be {comma} (decimal comma) or {point} (thousands), and no row of the file decides it"
     )]
-    DecimalMark { file: String, line: u64, column: String, text: String, comma: String, point: String },
+    DecimalMark { place: String, comma: String, point: String },
     #[error("{0}")]
     Path(String),
     #[error("{file} has more than {bytes_max} bytes, and a Parquet file is sent whole")]

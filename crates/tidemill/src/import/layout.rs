@@ -305,13 +305,14 @@ impl<'a> Look<'a> {
             format!("{:04}-{:02}-{:02}", date.0, date.1, date.2)
         };
         Error::DayOrMonth {
-            file: self.file.to_owned(),
-            line,
-            column: self.sheet.shown(at),
-            text: text.to_owned(),
+            place: self.place(at, line, text),
             day_first: reading(DayOrder::DayFirst),
             month_first: reading(DayOrder::MonthFirst),
         }
+    }
+
+    fn place(&self, at: usize, line: u64, text: &str) -> String {
+        format!("'{text}' in {} (line {line}, column '{}')", self.file, self.sheet.shown(at))
     }
 
     fn zone(&mut self, time: usize, time_of_day: Option<usize>) -> TimeZone {
@@ -509,10 +510,7 @@ impl<'a> Look<'a> {
             (Some(decimal), _) => Ok(decimal),
             (None, None) => Ok(Decimal::Point),
             (None, Some((line, text))) => Err(Error::DecimalMark {
-                file: self.file.to_owned(),
-                line: *line,
-                column: self.sheet.shown(at),
-                text: text.clone(),
+                place: self.place(at, *line, text),
                 comma: cell::number(text, Decimal::Comma).unwrap_or_default().to_string(),
                 point: cell::number(text, Decimal::Point).unwrap_or_default().to_string(),
             }),

@@ -40,6 +40,7 @@ pub(crate) use rejected::{Reject, rejected_name};
 pub(crate) use time::TimeFormat;
 
 /// Recognises and reads any bytes as a file, for the fuzz targets: gives how many samples and rejects there were.
+#[allow(dead_code, reason = "the fuzz targets and the tests call it, the command line does not")]
 pub(crate) fn exercise(bytes: &[u8]) -> (usize, usize) {
     let options = Options { prefix: Some("fuzz".to_owned()), ..Options::new(jiff::tz::TimeZone::UTC) };
     let owned = bytes.to_vec();

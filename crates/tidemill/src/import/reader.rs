@@ -1,6 +1,9 @@
 //! Reads a recognised file in batches: samples, and the rows that are none with the reason. What is sent where is the
 //! business of the command line.
 
+mod objects;
+mod pieces;
+
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -10,14 +13,13 @@ use tidemill_core::{Kind, Problem, Quality, SignalPath, Value};
 
 use super::cell;
 use super::error::Error;
-use super::json::{self, JsonPlan, JsonShape, Member, Objects, Scalar};
+use super::json::Objects;
 use super::layout::{Layout, Narrow, Shape, StatusNumbers, Wide};
-use super::lineprotocol::{self, Stamp};
 use super::lines::Lines;
 use super::names;
 use super::plan::{Content, Plan};
 use super::records::{Record, Records, Step};
-use super::rejected::{self, Reject};
+use super::rejected::Reject;
 use super::time::{Clock, Run};
 use super::words;
 
@@ -109,6 +111,8 @@ pub(crate) struct Reader {
     runs: Vec<Run>,
     bytes: Arc<AtomicU64>,
     summary: Summary,
+    /// The last quality that was read: most rows have the same.
+    last_quality: Option<(String, Quality)>,
     ended: bool,
 }
 
@@ -157,6 +161,7 @@ impl Reader {
             runs: vec![Run::default()],
             bytes,
             summary: Summary::default(),
+            last_quality: None,
             ended: false,
         })
     }
@@ -213,11 +218,12 @@ impl Reader {
             }
             Content::Parquet => self.whole().map(|piece| piece.map(Part::Piece)),
         };
-        let part =
-            part.map_err(|error| match error.get_ref().is_some_and(|inner| inner.is::<Oversized>()) {
+        let part = part.map_err(|error| {
+            match error.get_ref().is_some_and(|inner| inner.is::<pieces::Oversized>()) {
                 true => Error::TooLarge { file: self.name.clone(), bytes_max: PARQUET_BYTES_MAX },
                 false => Error::Io(self.name.clone(), error),
-            })?;
+            }
+        })?;
         self.ended |= part.is_none();
         Ok(part)
     }
@@ -306,7 +312,7 @@ impl Reader {
             let stated =
                 match wide.quality.map(|at| (at, record.field(at))).filter(|(_, text)| !text.is_empty()) {
                     None => None,
-                    Some((at, text)) => match quality(text, layout.numbers) {
+                    Some((at, text)) => match self.quality(text, layout.numbers) {
                         Some(quality) => Some(quality),
                         None => {
                             faults
@@ -350,7 +356,7 @@ impl Reader {
             match narrow.quality.map(|at| (at, record.field(at))).filter(|(_, text)| !text.is_empty()) {
                 None => None,
                 Some((at, text)) => {
-                    let known = quality(text, layout.numbers);
+                    let known = self.quality(text, layout.numbers);
                     Some(known.ok_or_else(|| blame(at, format!("'{}' is no quality", short(text))))?)
                 }
             };
@@ -402,6 +408,17 @@ impl Reader {
         Ok(number)
     }
 
+    fn quality(&mut self, text: &str, numbers: StatusNumbers) -> Option<Quality> {
+        if let Some((last, quality)) = &self.last_quality
+            && last == text
+        {
+            return Some(*quality);
+        }
+        let quality = quality(text, numbers)?;
+        self.last_quality = Some((text.to_owned(), quality));
+        Some(quality)
+    }
+
     fn push(&mut self, batch: &mut Batch, sample: Sample) {
         self.summary.samples += 1;
         batch.bytes += match &sample.value {
@@ -411,179 +428,7 @@ impl Reader {
         };
         batch.samples.push(sample);
     }
-
-    fn objects(&mut self, plan: &JsonPlan) -> io::Result<Option<Batch>> {
-        let mut batch = Batch::default();
-        while !batch.is_full() {
-            let Input::Objects(objects) = &mut self.input else { break };
-            let Some(line) = objects.next_object()? else {
-                self.ended = true;
-                break;
-            };
-            if line.fault.is_none() && (line.text.trim().is_empty() || rejected::is_remark(&line.text)) {
-                continue;
-            }
-            self.summary.rows += 1;
-            let read = match line.fault {
-                Some(fault) => Err((None, fault.to_string())),
-                None => json::members(&line.text).map_err(|reason| (None, reason)),
-            };
-            let faults = match read.and_then(|members| self.object(plan, &members, line.number, &mut batch)) {
-                Ok(faults) => faults,
-                Err(fault) => vec![fault],
-            };
-            if let Some(fault) = one(faults) {
-                self.reject(&mut batch.rejects, line.number, &line.text, fault);
-            }
-        }
-        Ok(batch.some())
-    }
-
-    fn object(
-        &mut self,
-        plan: &JsonPlan,
-        members: &[Member],
-        line: u64,
-        batch: &mut Batch,
-    ) -> Result<Vec<Fault>, Fault> {
-        let outer = |name: &str| members.iter().find(|member| member.name == [name]);
-        let text = |name: &str| outer(name).map_or("", |member| member.value.text());
-        let day = plan.time_of_day.as_deref().map(text);
-        let (run, known) = match &plan.shape {
-            JsonShape::Narrow { prefix, signal, unit, .. } => {
-                let unit = unit.as_deref().map_or("", text);
-                let number = self.signal(prefix.as_ref(), text(signal), unit);
-                (
-                    number.clone().unwrap_or_default() as usize,
-                    number.map_err(|reason| (Some(signal.clone()), reason)),
-                )
-            }
-            JsonShape::Wide { .. } => (0, Ok(0)),
-        };
-        let signal = known?;
-        while self.runs.len() <= run {
-            self.runs.push(Run::default());
-        }
-        let mut spare = Run::default();
-        let time =
-            self.clock.read(text(&plan.time).trim(), day, self.runs.get_mut(run).unwrap_or(&mut spare));
-        let time = time.map_err(|fault| (Some(plan.time.clone()), fault.to_string()))?;
-        match &plan.shape {
-            JsonShape::Narrow { value, quality: at, kind, numbers, .. } => {
-                let stated = match at.as_deref().and_then(outer).map(|member| &member.value) {
-                    None | Some(Scalar::Null) => None,
-                    Some(scalar) => {
-                        let unknown = || (at.clone(), format!("'{}' is no quality", short(scalar.text())));
-                        Some(quality(scalar.text(), *numbers).ok_or_else(unknown)?)
-                    }
-                };
-                let kind = kind.as_deref().map(text).filter(|kind| !kind.is_empty());
-                let read = scalar(outer(value).map(|member| &member.value), kind);
-                let read = read.map_err(|reason| (Some(value.clone()), reason))?;
-                let Some(read) = read else {
-                    self.summary.empty_cells += 1;
-                    return Ok(Vec::new());
-                };
-                let (value, quality) = with_quality(read, stated);
-                self.push(batch, Sample { signal, time, value, quality, line });
-                Ok(Vec::new())
-            }
-            JsonShape::Wide { prefix, only, left_out } => {
-                let mut faults = Vec::new();
-                for member in members {
-                    let name = member.name.join("/");
-                    let aside = name == plan.time || left_out.contains(&name);
-                    if aside || only.as_ref().is_some_and(|(wanted, _)| *wanted != name) {
-                        continue;
-                    }
-                    if let Err(reason) = self.member(prefix, only.as_ref(), member, (time, line), batch) {
-                        faults.push((Some(name), reason));
-                    }
-                }
-                Ok(faults)
-            }
-        }
-    }
-
-    fn member(
-        &mut self,
-        prefix: &SignalPath,
-        only: Option<&(String, SignalPath)>,
-        member: &Member,
-        (time, line): (i64, u64),
-        batch: &mut Batch,
-    ) -> Result<(), String> {
-        let Some((value, quality)) = scalar(Some(&member.value), None)? else { return Ok(()) };
-        let signal = match only {
-            Some((_, path)) => self.signal(None, path.as_str(), "")?,
-            None => {
-                // A member's own slash is no separator.
-                let name: Vec<_> =
-                    member.name.iter().map(|part| tidemill_core::Escape::segment(part)).collect();
-                self.signal(Some(prefix), &name.join("/"), "")?
-            }
-        };
-        self.push(batch, Sample { signal, time, value, quality, line });
-        Ok(())
-    }
-
-    /// The next lines of line protocol that carry a time.
-    fn piece(&mut self, query: String, prefix: Option<&SignalPath>) -> io::Result<Option<Piece>> {
-        let prefix =
-            prefix.map(|path| format!("{}/", lineprotocol::escaped(path.as_str()))).unwrap_or_default();
-        let content_type = "text/plain; charset=utf-8";
-        let mut piece =
-            Piece { body: Vec::new(), content_type, query, lines: Vec::new(), rejects: Vec::new() };
-        while piece.body.len() < BATCH_BYTES_MAX && piece.rejects.len() < BATCH_ROWS_MAX {
-            let Input::Lines(lines) = &mut self.input else { break };
-            let Some(mut line) = lines.next_line()? else {
-                self.ended = true;
-                break;
-            };
-            if line.fault.is_none() && lineprotocol::is_open(&line.text) {
-                line = joined(lines, line)?;
-            }
-            let text = line.text.trim();
-            if line.fault.is_none() && (text.is_empty() || text.starts_with('#')) {
-                continue;
-            }
-            self.summary.rows += 1;
-            let reason = match (line.fault, lineprotocol::look(text)) {
-                (Some(fault), _) => fault.to_string(),
-                (None, None) => "it is no line protocol".to_owned(),
-                (None, Some(Stamp::None)) => "there is no time".to_owned(),
-                (None, Some(Stamp::Time(_))) => {
-                    self.summary.samples += 1;
-                    piece.body.extend_from_slice(prefix.as_bytes());
-                    piece.body.extend_from_slice(text.as_bytes());
-                    piece.body.push(b'\n');
-                    let rows = text.matches('\n').count() + 1;
-                    piece.lines.extend(std::iter::repeat_n(line.number, rows));
-                    continue;
-                }
-            };
-            self.reject(&mut piece.rejects, line.number, &line.text, (None, reason));
-        }
-        Ok((!piece.body.is_empty() || !piece.rejects.is_empty()).then_some(piece))
-    }
-
-    fn whole(&mut self) -> io::Result<Option<Piece>> {
-        let Input::Whole(input) = &mut self.input else { return Ok(None) };
-        self.ended = true;
-        let mut body = Vec::new();
-        io::Read::read_to_end(&mut io::Read::take(input, PARQUET_BYTES_MAX + 1), &mut body)?;
-        if body.len() as u64 > PARQUET_BYTES_MAX {
-            return Err(io::Error::other(Oversized));
-        }
-        let content_type = "application/vnd.apache.parquet";
-        Ok(Some(Piece { body, content_type, query: String::new(), lines: Vec::new(), rejects: Vec::new() }))
-    }
 }
-
-/// A Parquet file beyond the limit, on its way through `io::Error`.
-#[derive(Debug, thiserror::Error)]
-#[error("too large")]
-struct Oversized;
 
 impl Batch {
     fn is_full(&self) -> bool {
@@ -604,31 +449,6 @@ impl Layout {
             Some(name) => name.to_owned(),
         }
     }
-}
-
-/// A line of line protocol that goes on behind its line feed.
-fn joined(lines: &mut Lines, first: super::lines::Line) -> io::Result<super::lines::Line> {
-    const LINES_MAX: usize = 200;
-    let mut more = Vec::new();
-    let mut text = first.text.clone();
-    while more.len() < LINES_MAX {
-        let Some(next) = lines.next_line()? else { break };
-        let usable = next.fault.is_none() && text.len() + next.text.len() < super::lines::RECORD_BYTES_MAX;
-        let closing = next.text.contains('"');
-        if usable {
-            text.push('\n');
-            text.push_str(&next.text);
-        }
-        more.push(next);
-        if usable && closing && !lineprotocol::is_open(&text) {
-            return Ok(super::lines::Line { number: first.number, text, ..Default::default() });
-        }
-        if !usable {
-            break;
-        }
-    }
-    lines.give_back(more.into_iter());
-    Ok(first)
 }
 
 /// The faults of a row as one: the row is listed once.
@@ -668,37 +488,6 @@ fn with_quality((value, own): cell::Read, stated: Option<Quality>) -> cell::Read
         // `Bad` beside `I/O Timeout` says less than the word.
         Some(stated) if own.is_good() || (stated.is_bad() && stated != Quality::BAD) => (value, stated),
         _ => (value, own),
-    }
-}
-
-fn scalar(scalar: Option<&Scalar>, kind: Option<&str>) -> Result<Option<cell::Read>, String> {
-    if let Some(name) = kind {
-        let kind = Kind::from_name(name).ok_or_else(|| format!("'{}' is no kind", short(name)))?;
-        let quoted;
-        let text = match scalar {
-            None | Some(Scalar::Null) => "",
-            Some(Scalar::Document(json)) => json,
-            Some(Scalar::Text(text)) if kind == Kind::Json => {
-                quoted = serde_json::to_string(text).unwrap_or_default();
-                &quoted
-            }
-            Some(other) => other.text(),
-        };
-        let without = if kind == Kind::None { Quality::BAD } else { Quality::GOOD };
-        return cell::read_stated(text, kind).map(|value| Some((value, without)));
-    }
-    let good = |value| Ok(Some((value, Quality::GOOD)));
-    match scalar {
-        None => Ok(None),
-        Some(Scalar::Null) => Ok(Some((Value::None, Quality::BAD_NO_DATA))),
-        Some(Scalar::Bool(value)) => good(Value::Bool(*value)),
-        Some(Scalar::Number(text)) => match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => good(Value::Float(number)),
-            _ => Err(format!("'{}' is no finite number", short(text))),
-        },
-        // JSON says what is text and what is not: no word stands for absence here.
-        Some(Scalar::Text(text)) => good(Value::Text(text.as_str().into())),
-        Some(Scalar::Document(json)) => good(Value::Json(json.as_str().into())),
     }
 }
 

@@ -303,14 +303,23 @@ fn json() {
 
 #[test]
 fn line_protocol() {
-    let text = b"# comment\ncpu,host=edge\\ 1 idle=3,note=\"a b,c\" 1704153600000000000\nm value=1\nm value=2 1704153600000000001\nnon sense\nm s=\"two\nlines\" 1704153600000000002\nm a=1i,b=t,c=2u 1704153600000000003\n";
+    let text = b"# comment\ncpu,host=edge\\ 1 idle=3,note=\"a b,c\" 1704153600000000000\nm value=1\nm value=2 1704153600000000001\nnon sense\nm s=\"two\nlines\" 1704153600000000002\nm a=1i,b=t,c=2u 1704153600000000003\nm value=4 1704153600000000004\nm value=5 1704153600000000005\n";
     check_with(
         "t.lp",
         text,
         &options(),
         expect![[r#"
-        bad-import: t.lp is neither CSV, line protocol, JSON nor Parquet: its rows have no common number of fields. Export it as CSV with a header, separated by ',' or ';'
-    "#]],
+            text/plain; charset=utf-8 ?precision=ns
+            cpu,host=edge\ 1 idle=3,note="a b,c" 1704153600000000000
+            m value=2 1704153600000000001
+            m s="two
+            lines" 1704153600000000002
+            m a=1i,b=t,c=2u 1704153600000000003
+            m value=4 1704153600000000004
+            m value=5 1704153600000000005
+            rejected line 3: there is no time
+            rejected line 5: it is no line protocol
+        "#]],
     );
     check_with(
         "t.lp",

@@ -98,8 +98,6 @@ fn samples_of(bytes: &[u8]) -> Vec<Sample> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
-
     #[test]
     fn what_is_written_is_read(dialect in dialect(), rows in rows()) {
         let unit = if dialect.units { " [°C]" } else { "" };
