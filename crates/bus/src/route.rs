@@ -10,23 +10,16 @@ use tidemill_core::{Pattern, PatternTrie, ReadScope, Seq, Signal, SignalId};
 use crate::feed::Mailbox;
 
 /// One subscription.
-pub struct Subscriber {
+pub(crate) struct Subscriber {
     pub(crate) number: u64,
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) scope: ReadScope,
     pub(crate) mailbox: Mailbox,
 }
 
-impl Subscriber {
-    /// What it asks for.
-    pub fn patterns(&self) -> &[Pattern] {
-        &self.patterns
-    }
-}
-
 /// All subscriptions.
 #[derive(Default)]
-pub struct Router {
+pub(crate) struct Router {
     routes: RwLock<Routes>,
     /// Grows when subscriptions or names change: what was remembered before is worked out again.
     generation: AtomicU64,

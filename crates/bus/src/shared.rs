@@ -315,7 +315,6 @@ impl Shared {
 
     /// The orderly end of the thread that follows.
     pub(crate) fn finish(&self) {
-        self.router.all().iter().for_each(|subscriber| subscriber.mailbox.close());
         if self.snapshot().is_ok() {
             // What was reserved and not used is only lost numbers if this fails.
             let _ = self.reserve().give_back();
@@ -334,6 +333,7 @@ impl EndGuard {
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
+        self.0.router.all().iter().for_each(|subscriber| subscriber.mailbox.close());
         if !self.0.progress.lock().ended {
             self.0.progress.end(None);
         }

@@ -48,7 +48,7 @@ fn rows_go_to_those_who_mean_them() {
         let mut scoped = plant.bus.subscribe(&scope, &patterns(&["+/x"]), lag, Start::Now).unwrap();
         let rows = [0, 1, 0, 2].map(|at: usize| (grants[at], Stamp::At(1), Value::Int(at as i64)));
         let at = plant.wait(plant.publish(&rows).unwrap()).0;
-        let mut heard = |feed: &mut Box<dyn Feed>| shown(&plant.bus, next(feed.as_mut()));
+        let heard = |feed: &mut Box<dyn Feed>| shown(&plant.bus, next(feed.as_mut()));
         assert_eq!(heard(&mut all), format!("{at}: a/x=0 a/y=1 a/x=0 b/x=2"));
         assert_eq!(heard(&mut a), format!("{at}: a/x=0 a/y=1 a/x=0"));
         assert_eq!(heard(&mut x), format!("{at}: a/x=0 a/x=0 b/x=2"));
