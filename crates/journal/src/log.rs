@@ -14,6 +14,7 @@ use tidemill_ground::{Disk, Entry, File, Ground, Open, Phase};
 
 use crate::cursor::{CursorFile, Cursors};
 use crate::error::Error;
+use crate::examine::Memory;
 use crate::feed::Follower;
 use crate::frame::{FORMAT, SegmentHead};
 use crate::front::Front;
@@ -330,41 +331,11 @@ fn scan_all(disk: &dyn Disk, dir: &Path, entries: &[Entry]) -> Result<Vec<Scan>,
         let path = dir.join(&entry.name);
         let scan = match disk.open(&path, Open::Read) {
             Ok(file) => recover::scan(id, file.as_ref()),
-            Err(_) => recover::scan(id, &Unreadable),
+            Err(_) => recover::scan(id, &Memory(&[])),
         };
         scans.push(scan.map_err(|newer| Error::Newer { file: path, format: newer.0, known: FORMAT })?);
     }
     Ok(scans)
-}
-
-/// A file that cannot be opened: a segment in which nothing stands.
-struct Unreadable;
-
-impl File for Unreadable {
-    fn read_at(&self, _buf: &mut [u8], _offset: u64) -> io::Result<usize> {
-        Ok(0)
-    }
-    fn write_at(&self, _buf: &[u8], _offset: u64) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn len(&self) -> io::Result<u64> {
-        Ok(0)
-    }
-    fn set_len(&self, _len: u64) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn allocate(&self, _len: u64) -> io::Result<bool> {
-        Ok(false)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-    fn sync_all(&self) -> io::Result<()> {
-        Ok(())
-    }
-    fn try_lock(&self) -> io::Result<bool> {
-        Ok(false)
-    }
 }
 
 /// The segments as readers see them, and the tail that must be written again.
