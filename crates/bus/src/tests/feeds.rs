@@ -102,7 +102,7 @@ fn resumes_while_others_write() {
         |value: i64| plant.wait(plant.publish(&[(grant, Stamp::At(value), Value::Int(value))]).unwrap());
     let first = publish(0);
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| (1..=2_000).map(publish).last().unwrap());
+        let writer = scope.spawn(|| (1..=2_000).fold(first, |_, value| publish(value)));
         let mut feeds = Vec::new();
         while !writer.is_finished() {
             let lag = if feeds.len() % 2 == 0 {
@@ -165,7 +165,7 @@ fn a_stalled_subscriber_holds_up_nobody() {
         .collect();
     let asleep = subscribe(&plant, &["#"], LagPolicy::CatchUp, Start::Now);
     let mut quick = subscribe(&plant, &["#"], LagPolicy::Latest { parcels_max: 5_000 }, Start::Now);
-    let end = (0..2_000).map(|value| plant.write("a", value, value)).last().unwrap();
+    let end = (0..2_000).fold(Seq(0), |_, value| plant.write("a", value, value));
     assert_eq!(until(&plant, quick.as_mut(), end).len(), 2_000, "every parcel, though others never came");
     wait_for(|| plant.counted("tidemill_bus_deliveries_dropped_total") == 20.0 * 1_999.0);
     drop((stalled, asleep));
