@@ -201,7 +201,3 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
-
-#[cfg(test)]
-#[path = "frame_tests.rs"]
-mod tests;

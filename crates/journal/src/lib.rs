@@ -33,6 +33,9 @@ pub mod settings;
 mod window; //   reading a file in sequence
 mod writer; //   the one that writes
 
+#[cfg(test)]
+mod frame_tests;
+
 pub use decode::{Malformed, decode};
 pub use error::Error;
 pub use examine::{Examined, examine};

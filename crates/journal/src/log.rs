@@ -180,7 +180,11 @@ impl Journal for Log {
                 Some(parcel) => Ok(parcel),
                 None => {
                     let mut reader = Reader::new(self.shared.disk.clone(), self.shared.gauges.clone());
-                    reader.read_one(&self.shared.segments, seq)
+                    reader.read_one(&self.shared.segments, seq).map_err(|error| {
+                        let known =
+                            self.damage().into_iter().find(|range| range.first <= seq && seq <= range.last);
+                        known.unwrap_or(error)
+                    })
                 }
             }
         })
@@ -269,7 +273,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     belief.damage.truncate(DAMAGE_RANGES_MAX);
     gauges.damage_ranges.set(belief.damage.len() as i64);
     let last = tail.as_ref().map_or(belief.durable, |tail| tail.run.last);
-    let next = Seq(belief.highest.max(last).max(highest_place).0 + 1);
+    let next = Seq(belief.highest.max(last).max(highest_place).0.saturating_add(1));
     let next_id = scans.last().map_or(1, |scan| scan.id.saturating_add(1));
     let shared = Arc::new(Shared {
         disk: disk.clone(),

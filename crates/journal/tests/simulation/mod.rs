@@ -127,7 +127,7 @@ fn parcel(number: u64) -> Parcel {
             let text = format!("{number}-{row}");
             let value = if row == 3 { ValueRef::Text(&text) } else { ValueRef::Float(number as f64 / 8.0) };
             let time = Stamp::At(1_767_225_600_000_000_000 + (number * 1000 + row) as i64);
-            builder.push(signal, time, value, Quality(number as u32 % 3 << 30)).expect("room");
+            builder.push(signal, time, value, Quality((number as u32 % 3) << 30)).expect("room");
         }
         Arc::new(builder.finish(1_767_225_600_000_000_000, Flags::default()))
     });
