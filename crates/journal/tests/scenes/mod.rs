@@ -262,7 +262,7 @@ fn segments_go_when_every_cursor_has_passed() {
     let many = scene.segments();
     assert!(many > 5, "{many}");
     for (cursor, upto) in [(ENGINE, 40), (CursorId("other"), 20)] {
-        let _ = scene.log.advance(cursor, Seq(upto), "note".into());
+        drop(scene.log.advance(cursor, Seq(upto), "note".into()));
         scene.step_after(Duration::from_millis(100));
     }
     assert!(scene.segments() < many && scene.segments() > 2, "{}", scene.segments());
@@ -301,7 +301,7 @@ fn a_hold_beyond_its_limits_is_cut_or_refuses_samples() {
     scene.step_after(Duration::from_secs(1));
     assert!(scene.sample().contains("engine is too far behind and may lose nothing"));
     assert!(scene.commit("a record").starts_with("durable"));
-    let _ = scene.log.advance(ENGINE, scene.log.durable(), "".into());
+    drop(scene.log.advance(ENGINE, scene.log.durable(), "".into()));
     scene.step_after(Duration::from_secs(1));
     assert!(scene.sample().starts_with("durable"), "{}", scene.sample());
 
@@ -372,7 +372,7 @@ fn empty_damaged_and_foreign_files_do_not_stop_the_start_but_newer_ones_do() {
 fn a_lone_cursor_file_that_is_damaged_is_told_and_holds_everything() {
     let mut scene = Scene::new(settings());
     scene.commit("one");
-    let _ = scene.log.advance(ENGINE, Seq(1), "note".into());
+    drop(scene.log.advance(ENGINE, Seq(1), "note".into()));
     scene.step_after(Duration::from_millis(100));
     let scene = scene.again(|simulation| {
         for slot in [0, 256 << 10] {
