@@ -107,28 +107,6 @@ pub struct AuditReport {
     pub problems: Vec<String>,
 }
 
-/// How a token's secret is renewed.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rotation {
-    /// How many seconds the old secret works on; absent for a day.
-    #[serde(default)]
-    pub overlap_s: Option<u64>,
-}
-
-/// Something the running plant finds wrong with itself.
-#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
-pub struct CheckFinding {
-    /// On what: a file, a signal, a room.
-    pub on: String,
-    /// What is wrong.
-    pub problem: String,
-    /// What to do.
-    pub mend: String,
-    /// Whether all works nevertheless.
-    pub warning: bool,
-}
-
 /// What rereading the configuration did.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Reloaded {
@@ -192,8 +170,6 @@ pub trait Admin: Send + Sync {
     fn access_list<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Vec<Rule>, Problem>>;
     /// Checks the audit chain.
     fn audit_verify<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<AuditReport, Problem>>;
-    /// What the running plant finds wrong with itself.
-    fn check<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Vec<CheckFinding>, Problem>>;
     /// Rereads the configuration, as SIGHUP does.
     fn reload<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Reloaded, Problem>>;
     /// Checks every file and the environment, as `tidemill check` does.
@@ -211,9 +187,6 @@ pub trait Admin: Send + Sync {
 const AUDIT_ENTRIES_MAX: usize = 10_000;
 /// How long two tokens of a name overlap unless asked otherwise: time to change every device by hand.
 const OVERLAP_NS: i64 = 86_400 * NANOS_PER_SECOND;
-
-/// How long an old secret works on where nothing else is said: a day, so that devices can be changed one by one.
-const ROTATION_OVERLAP_S: u64 = 86_400;
 
 fn administrator(web: &Web, caller: &Caller) -> Result<(), Problem> {
     let decision =
@@ -253,7 +226,7 @@ pub(crate) async fn token_revoke(State(web): State<Web>, caller: Caller, Path(na
 }
 
 /// Makes a new secret for a token; the old one stays valid for a while.
-#[utoipa::path(post, path = "/api/v1/tokens/{name}/rotate", tag = "control", request_body = Rotation,
+#[utoipa::path(post, path = "/api/v1/tokens/{name}/rotate", tag = "control",
     params(
         ("name" = String, Path, description = "The token's name"),
         ("overlap" = Option<String>, Query, description = "How long the first stays valid, such as 1h; default 24h"),
@@ -265,9 +238,15 @@ pub(crate) async fn token_rotate(
     Path(name): Path<String>,
     request: Request,
 ) -> Answer {
+    let params = Params::of(request.uri(), &["overlap"])?;
     administrator(&web, &caller)?;
-    let rotation: Rotation = read_json(&web, request).await?;
-    let overlap = Duration::from_secs(rotation.overlap_s.unwrap_or(ROTATION_OVERLAP_S));
+    let overlap_ns = match params.one("overlap")? {
+        None => OVERLAP_NS,
+        Some(text) => parse_duration(text).filter(|overlap| *overlap >= 0).ok_or_else(|| {
+            Problem::new(&codes::BAD_PARAMETER, format!("overlap={text} is no duration")).hint("Write it like 1h, 24h, 7d")
+        })?,
+    };
+    let overlap = Duration::from_nanos(overlap_ns.unsigned_abs());
     let secret = web.doors().admin.token_rotate(&caller.identity, &name, overlap).await?;
     Ok(with_json(StatusCode::CREATED, &secret))
 }
@@ -331,14 +310,6 @@ pub(crate) async fn audit(State(web): State<Web>, caller: Caller, request: Reque
 pub(crate) async fn audit_verify(State(web): State<Web>, caller: Caller) -> Answer {
     administrator(&web, &caller)?;
     Ok(json(&web.doors().admin.audit_verify(&caller.identity).await?))
-}
-
-/// What the running plant finds wrong with itself; an empty list where all is well.
-#[utoipa::path(get, path = "/api/v1/check", tag = "control",
-    responses((status = 200, body = Vec<CheckFinding>), (status = "default", description = "A problem document")))]
-pub(crate) async fn check(State(web): State<Web>, caller: Caller) -> Answer {
-    administrator(&web, &caller)?;
-    Ok(json(&web.doors().admin.check(&caller.identity).await?))
 }
 
 /// Rereads the configuration.

@@ -32,9 +32,9 @@ use crate::{Web, admin, health, live, read, signals, sql, write};
         admin::token_revoke,
         admin::token_rotate,
         admin::access,
-        admin::check,
         admin::audit_verify,
         admin::reload,
+        admin::audit,
         admin::check,
         admin::why,
         health::live,
@@ -62,7 +62,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/v1/tokens/{name}", delete(admin::token_revoke))
         .route("/api/v1/tokens/{name}/rotate", post(admin::token_rotate))
         .route("/api/v1/access", get(admin::access))
-        .route("/api/v1/check", get(admin::check))
+        .route("/api/v1/audit", get(admin::audit))
         .route("/api/v1/audit/verify", post(admin::audit_verify))
         .route("/api/v1/reload", post(admin::reload))
         .route("/api/v1/check", get(admin::check))
