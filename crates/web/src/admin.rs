@@ -243,7 +243,8 @@ pub(crate) async fn token_rotate(
     let overlap_ns = match params.one("overlap")? {
         None => OVERLAP_NS,
         Some(text) => parse_duration(text).filter(|overlap| *overlap >= 0).ok_or_else(|| {
-            Problem::new(&codes::BAD_PARAMETER, format!("overlap={text} is no duration")).hint("Write it like 1h, 24h, 7d")
+            Problem::new(&codes::BAD_PARAMETER, format!("overlap={text} is no duration"))
+                .hint("Write it like 1h, 24h, 7d")
         })?,
     };
     let overlap = Duration::from_nanos(overlap_ns.unsigned_abs());

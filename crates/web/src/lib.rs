@@ -17,6 +17,7 @@ mod caller;
 mod compress;
 mod error;
 mod health;
+mod influx;
 pub mod line;
 mod live;
 mod middleware;
