@@ -96,6 +96,16 @@ impl Shared {
             );
             return Err(Problem::new(&codes::SIGNALS_LIMIT, detail));
         }
+        if registry.bytes() >= settings.registry_bytes {
+            self.meters.refuse(Refusal::Limit);
+            let detail = format!(
+                "signals and their names take {} bytes and at most {} may be used",
+                registry.bytes(),
+                settings.registry_bytes
+            );
+            let hint = "Raise limits.memory, or delete signals that are not needed";
+            return Err(Problem::new(&codes::SIGNALS_LIMIT, detail).hint(hint));
+        }
         if let Err(wait) = writer.take_new_name(self.clock.monotonic(), settings.signals_new_per_hour) {
             self.meters.refuse(Refusal::Rate);
             let detail = format!(

@@ -165,6 +165,9 @@ impl Follower {
         let generation = self.shared.router.begin(place.seq);
         self.cache.renew(generation);
         let Some(batch) = parcel.samples.as_deref() else { return };
+        if !self.shared.router.has_routed() {
+            return;
+        }
         self.place();
         let bytes = parcel.bytes() as u64;
         let (mut deliveries, mut dropped) = (0, 0);

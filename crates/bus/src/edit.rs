@@ -27,7 +27,7 @@ impl Shared {
         let mut registry = self.registry_mut();
         let entry = registry.get(grant.id).filter(|entry| !entry.signal.retired).cloned();
         let entry = entry.ok_or_else(|| Problem::new(&codes::NOT_FOUND, "the signal was deleted"))?;
-        let before = entry.signal;
+        let before = entry.whole();
         let after = edited(&registry, &before, edit)?;
         if after == *before {
             return Ok(Commit::ready(self.journal.durable()));

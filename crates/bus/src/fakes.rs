@@ -77,6 +77,7 @@ impl FakeJournal {
     }
 
     /// Keeps only so many parcels in memory.
+    #[allow(dead_code, reason = "for the benchmark, which shares this file")]
     pub(crate) fn keep(&self, parcels: usize) {
         self.lock().keep = Some(parcels);
     }
@@ -119,7 +120,7 @@ impl Log {
         self.durable = self.seq;
         std::mem::take(&mut self.group).resolve(Ok(()));
         if let Some(keep) = self.keep {
-            while self.first + keep < self.committed {
+            while self.first.saturating_add(keep) < self.committed {
                 if let Some(item) = self.items.get_mut(self.first) {
                     item.parcel = None;
                 }

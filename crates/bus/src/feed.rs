@@ -156,7 +156,7 @@ impl Subscription {
         Subscription { shared, subscriber, log }
     }
 
-    async fn from_log(&mut self) -> Option<Delivery> {
+    async fn read_log(&mut self) -> Option<Delivery> {
         let Log { feed, until, selector } = self.log.as_mut()?;
         let delivery = feed.next().await;
         let (seq, found) = match delivery {
@@ -177,7 +177,7 @@ impl Subscription {
         found
     }
 
-    async fn from_mailbox(&mut self) -> Delivery {
+    async fn read_mailbox(&mut self) -> Delivery {
         poll_fn(|context| self.subscriber.mailbox.take(context.waker())).await
     }
 }
@@ -187,9 +187,9 @@ impl Feed for Subscription {
         Box::pin(async move {
             let delivery = loop {
                 if self.log.is_none() {
-                    break self.from_mailbox().await;
+                    break self.read_mailbox().await;
                 }
-                if let Some(delivery) = self.from_log().await {
+                if let Some(delivery) = self.read_log().await {
                     break delivery;
                 }
             };

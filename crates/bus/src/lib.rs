@@ -16,6 +16,8 @@
 //!   subscriber can make a publisher, or another subscriber, wait.
 //! - Every map, queue and list here has a limit in [`Settings`] or a constant, and a counter for what it refused.
 
+#[doc(hidden)]
+pub mod bench; // what examples/bench.rs measures inside
 mod bind; //      paths to grants: authority, limits, owner
 mod defined; //   which definitions are durable, a bit each
 mod delivery; //  the one thread that follows the log
@@ -41,7 +43,6 @@ mod writers; //   sources and their shares
 
 pub use error::Error;
 pub use namespace::{CommandHandler, Namespace, Twin};
-pub use route::{Router, Subscriber};
 pub use settings::Settings;
 pub use units::{Unit, ucum, units};
 

@@ -185,8 +185,13 @@ impl Namespace {
 
     fn watch(&self, ground: &Ground) {
         type Ask = fn(&Shared) -> f64;
-        let gauges: [(&str, &str, Ask); 5] = [
+        let gauges: [(&str, &str, Ask); 6] = [
             ("tidemill_bus_signals", "Living signals.", |shared| shared.registry().living() as f64),
+            (
+                "tidemill_bus_registry_bytes",
+                "About how much memory signals and their names take.",
+                |shared| shared.registry().bytes() as f64,
+            ),
             ("tidemill_bus_subscriptions", "Subscriptions.", |shared| shared.router.all().len() as f64),
             ("tidemill_bus_patterns", "Patterns of all subscriptions.", |shared| {
                 shared.router.patterns() as f64
@@ -262,6 +267,10 @@ impl Bus for Namespace {
             return Err(Problem::new(&codes::BUSY, detail)
                 .hint("End subscriptions that are not needed, or use wider patterns"));
         };
+        if shared.ending.requested() {
+            // Those that came before are closed at the end.
+            subscriber.mailbox.close();
+        }
         let read = |until| {
             let feed = shared.journal.follow(CURSOR, Some(after));
             Log { feed, until, selector: Selector::of(&subscriber) }
@@ -288,15 +297,16 @@ impl Bus for Namespace {
 
     fn describe(&self, scope: &ReadScope, pattern: &Pattern) -> Vec<Arc<Signal>> {
         let registry = self.shared.registry();
-        registry.matching(pattern).filter(|signal| scope.allows(&signal.path)).cloned().collect()
+        let readable = registry.matching(pattern).filter(|entry| scope.allows(&entry.signal.path));
+        readable.map(|entry| entry.whole()).collect()
     }
 
     fn signal(&self, id: SignalId) -> Option<Arc<Signal>> {
-        self.shared.registry().get(id).map(|entry| entry.signal.clone())
+        self.shared.registry().get(id).map(|entry| entry.whole())
     }
 
     fn find(&self, path: &SignalPath) -> Option<Arc<Signal>> {
-        self.shared.registry().find(path.as_str()).map(|entry| entry.signal.clone())
+        self.shared.registry().find(path.as_str()).map(|entry| entry.whole())
     }
 
     fn source(&self, id: SourceId) -> Arc<str> {
@@ -319,7 +329,7 @@ impl Shared {
     fn handler(&self, grant: &Grant) -> Result<(Arc<dyn CommandHandler>, Arc<Signal>), Problem> {
         self.stopping()?;
         self.current(grant, Verb::Command)?;
-        let signal = self.registry().get(grant.id).map(|entry| entry.signal.clone());
+        let signal = self.registry().get(grant.id).map(|entry| entry.whole());
         let signal = signal.ok_or_else(|| Problem::new(&codes::NOT_FOUND, "there is no such signal"))?;
         let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
         match handlers.get(&signal.meta.owner) {

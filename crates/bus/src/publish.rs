@@ -96,7 +96,7 @@ impl Shared {
             let Some(entry) = entry else {
                 return Err(Problem::new(&codes::INTERNAL, format!("signal {number} was never bound")));
             };
-            records.push(signal_record(entry.revision, &entry.signal));
+            records.push(signal_record(entry.revision, &entry.whole()));
         }
         Ok(records)
     }

@@ -13,11 +13,39 @@ const TEXTS_MAX: usize = 65_536;
 /// Longer texts are seldom shared.
 const TEXT_BYTES_MAX: usize = 64;
 
+/// About what a signal takes in memory beside its texts, all indexes included; measured by examples/bench.rs.
+const SIGNAL_BYTES: u64 = 400;
+
+type TagSet = Vec<(Arc<str>, Arc<str>)>;
+
 /// A signal and how often it changed.
 #[derive(Clone)]
 pub(crate) struct Entry {
+    /// Without its tags: a map in each signal would take as much as all the rest of it.
     pub(crate) signal: Arc<Signal>,
+    /// Its tags, once for all signals that have the same.
+    tags: Option<Arc<TagSet>>,
     pub(crate) revision: u32,
+}
+
+impl Entry {
+    /// The whole signal.
+    pub(crate) fn whole(&self) -> Arc<Signal> {
+        match &self.tags {
+            None => self.signal.clone(),
+            Some(tags) => {
+                let mut signal = Signal::clone(&self.signal);
+                signal.meta.tags = tags.iter().cloned().collect();
+                Arc::new(signal)
+            }
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let signal = &self.signal;
+        let aliases: usize = signal.aliases.iter().map(|alias| alias.as_str().len()).sum();
+        SIGNAL_BYTES + (signal.path.as_str().len() + signal.meta.description.len() + 2 * aliases) as u64
+    }
 }
 
 /// All signals and sources.
@@ -34,6 +62,9 @@ pub(crate) struct Registry {
     sources: Vec<Option<Arc<str>>>,
     source_ids: HashMap<Arc<str>, SourceId>,
     texts: HashSet<Arc<str>>,
+    tag_sets: HashSet<Arc<TagSet>>,
+    /// About how much memory all this takes.
+    bytes: u64,
     hasher: RandomState,
 }
 
@@ -58,6 +89,11 @@ impl Registry {
         self.ordered.len()
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// One more than the highest signal id known.
     pub(crate) fn signals_end(&self) -> u32 {
         u32::try_from(self.signals.len()).unwrap_or(u32::MAX).saturating_add(1)
@@ -79,7 +115,7 @@ impl Registry {
     }
 
     /// The living signals that a pattern means, sorted by path; for a pattern without wildcard also by alias.
-    pub(crate) fn matching<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = &'a Arc<Signal>> + 'a {
+    pub(crate) fn matching<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = &'a Entry> + 'a {
         let prefix = pattern.prefix();
         let alias = pattern
             .as_path()
@@ -92,7 +128,6 @@ impl Registry {
             .filter(move |(path, _)| pattern.matches(path))
             .filter_map(|(_, id)| self.get(*id))
             .chain(alias)
-            .map(|entry| &entry.signal)
     }
 
     /// Every signal with its revision, in the order of ids, from an id on.
@@ -121,12 +156,16 @@ impl Registry {
                 self.put(holder_revision.saturating_add(1), retired(&holder));
             }
         }
-        self.share_texts(&mut signal);
+        let tags = self.share_texts(&mut signal);
         if self.signals.len() <= id.index() {
             self.signals.resize_with(id.index() + 1, || None);
         }
-        if let Some(slot) = self.signals.get_mut(id.index()) {
-            *slot = Some(Entry { signal: Arc::new(signal), revision });
+        let entry = Entry { signal: Arc::new(signal), tags, revision };
+        self.bytes += entry.bytes();
+        if let Some(slot) = self.signals.get_mut(id.index())
+            && let Some(before) = slot.replace(entry)
+        {
+            self.bytes = self.bytes.saturating_sub(before.bytes());
         }
         self.link(id);
         true
@@ -168,16 +207,26 @@ impl Registry {
         }
     }
 
-    /// A text that stands in many signals stands once in memory.
-    fn share_texts(&mut self, signal: &mut Signal) {
+    /// A text that stands in many signals stands once in memory; tags are taken out of the signal.
+    fn share_texts(&mut self, signal: &mut Signal) -> Option<Arc<TagSet>> {
         let Meta { unit, unit_ucum, owner, tags, .. } = &mut signal.meta;
         for text in [unit, unit_ucum, owner, &mut signal.creator] {
             *text = self.shared(text);
         }
-        *tags = std::mem::take(tags)
+        let tags: TagSet = std::mem::take(tags)
             .into_iter()
             .map(|(name, value)| (self.shared(&name), self.shared(&value)))
             .collect();
+        if tags.is_empty() {
+            return None;
+        }
+        if let Some(known) = self.tag_sets.get(&tags) {
+            return Some(known.clone());
+        }
+        self.bytes += tags.iter().map(|(name, value)| (32 + name.len() + value.len()) as u64).sum::<u64>();
+        let tags = Arc::new(tags);
+        self.tag_sets.insert(tags.clone());
+        Some(tags)
     }
 
     fn shared(&mut self, text: &Arc<str>) -> Arc<str> {
@@ -241,7 +290,10 @@ mod tests {
 
     fn shown(registry: &Registry, pattern: &str) -> Vec<String> {
         let pattern = Pattern::new(pattern).unwrap();
-        registry.matching(&pattern).map(|signal| format!("{}={}", signal.id.get(), signal.path)).collect()
+        registry
+            .matching(&pattern)
+            .map(|entry| format!("{}={}", entry.signal.id.get(), entry.signal.path))
+            .collect()
     }
 
     #[test]
@@ -311,12 +363,13 @@ mod tests {
                 // Aliases are checked before they are given, so here each signal has names of its own.
                 state.aliases.extend(alias.map(|alias| path(&format!("{alias}{id}"))));
                 state.retired = dice == 0;
+                state.meta.tags.extend((1..dice % 4).map(|tag| (format!("t{tag}").into(), "v".into())));
                 registry.put(revision, state.clone());
                 naive.put(revision, state);
                 let living: Vec<&Signal> = naive.0.values().map(|(_, signal)| signal).filter(|signal| !signal.retired).collect();
                 prop_assert_eq!(registry.living(), living.len());
                 for signal in &living {
-                    prop_assert_eq!(&*registry.find(signal.path.as_str()).unwrap().signal, *signal);
+                    prop_assert_eq!(&*registry.find(signal.path.as_str()).unwrap().whole(), *signal);
                     for alias in &signal.aliases {
                         prop_assert_eq!(registry.find(alias.as_str()).unwrap().signal.id, signal.id);
                     }
@@ -326,7 +379,7 @@ mod tests {
                 let mut paths: Vec<&str> = living.iter().map(|signal| signal.path.as_str()).collect();
                 paths.sort_unstable();
                 let everything = Pattern::everything();
-                let found: Vec<&str> = registry.matching(&everything).map(|signal| signal.path.as_str()).collect();
+                let found: Vec<&str> = registry.matching(&everything).map(|entry| entry.signal.path.as_str()).collect();
                 prop_assert_eq!(found, paths);
             }
         }

@@ -10,26 +10,22 @@ use tidemill_core::{Pattern, PatternTrie, ReadScope, Seq, Signal, SignalId};
 use crate::feed::Mailbox;
 
 /// One subscription.
-pub struct Subscriber {
+pub(crate) struct Subscriber {
     pub(crate) number: u64,
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) scope: ReadScope,
     pub(crate) mailbox: Mailbox,
-}
-
-impl Subscriber {
-    /// What it asks for.
-    pub fn patterns(&self) -> &[Pattern] {
-        &self.patterns
-    }
+    routed: bool,
 }
 
 /// All subscriptions.
 #[derive(Default)]
-pub struct Router {
+pub(crate) struct Router {
     routes: RwLock<Routes>,
     /// Grows when subscriptions or names change: what was remembered before is worked out again.
     generation: AtomicU64,
+    /// How many of the subscriptions are told by the one who follows the log.
+    routed: AtomicU64,
     /// The last parcel that was handed out. Written under the read lock of `routes`, so that a new subscription knows
     /// exactly where it begins.
     dispatched: AtomicU64,
@@ -70,11 +66,17 @@ impl Router {
         routes.patterns = patterns_after;
         routes.last_number += 1;
         let number = routes.last_number;
-        let subscriber =
-            Arc::new(Subscriber { number, patterns: patterns.to_vec(), scope: scope.clone(), mailbox });
+        let subscriber = Arc::new(Subscriber {
+            number,
+            patterns: patterns.to_vec(),
+            scope: scope.clone(),
+            mailbox,
+            routed,
+        });
         routes.all.insert(number, subscriber.clone());
         if routed {
             patterns.iter().for_each(|pattern| routes.trie.insert(pattern, subscriber.clone()));
+            self.routed.fetch_add(1, Ordering::AcqRel);
             self.changed();
         }
         Some((subscriber, Seq(self.dispatched.load(Ordering::Acquire))))
@@ -83,13 +85,22 @@ impl Router {
     /// Removes a subscription.
     pub(crate) fn remove(&self, subscriber: &Subscriber) {
         let mut routes = self.write();
-        if routes.all.remove(&subscriber.number).is_some() {
-            routes.patterns -= subscriber.patterns.len() as u64;
+        if routes.all.remove(&subscriber.number).is_none() {
+            return;
+        }
+        routes.patterns -= subscriber.patterns.len() as u64;
+        if subscriber.routed {
             for pattern in &subscriber.patterns {
                 routes.trie.remove(pattern, |other| other.number == subscriber.number);
             }
+            self.routed.fetch_sub(1, Ordering::AcqRel);
             self.changed();
         }
+    }
+
+    /// Whether anyone is told by the one who follows the log.
+    pub(crate) fn has_routed(&self) -> bool {
+        self.routed.load(Ordering::Acquire) > 0
     }
 
     /// Names or subscriptions changed.

@@ -9,6 +9,8 @@ pub struct Settings {
     pub signals_max: u64,
     /// How many new names one identity may bring within an hour (`limits.signals_new_per_hour`).
     pub signals_new_per_hour: u64,
+    /// About how much memory signals and their names may take; above it new names are refused as above `signals_max`.
+    pub registry_bytes: u64,
     /// Bytes of text, JSON and bytes values among the last values. The columns themselves are bounded by `signals_max`.
     pub last_values_bytes: u64,
     /// Bytes that one identity may have waiting for the disk, asked before a parcel is taken. Half of what the journal
@@ -29,6 +31,7 @@ impl Default for Settings {
         Settings {
             signals_max: 100_000,
             signals_new_per_hour: 10_000,
+            registry_bytes: 64 << 20,
             last_values_bytes: 32 << 20,
             identity_unsynced_bytes: 8 << 20,
             subscriber_bytes: 8 << 20,

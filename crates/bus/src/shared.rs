@@ -30,6 +30,8 @@ use crate::writers::{Unsynced, Writer, Writers};
 pub(crate) const CURSOR: CursorId = CursorId("registry");
 /// How many signals are written to the snapshot under one hold of a lock.
 const SNAPSHOT_CHUNK: usize = 4_096;
+/// How many identities may ever have written: each keeps its number for ever.
+const SOURCES_MAX: u32 = 65_536;
 /// No sooner than this after one snapshot, also a failed one, comes the next.
 pub(crate) const SNAPSHOT_LOOK: Duration = Duration::from_secs(1);
 
@@ -229,6 +231,13 @@ impl Shared {
         }
         let source = match registry.source_id(name) {
             Some(source) => source,
+            None if registry.sources_end() > SOURCES_MAX => {
+                let detail =
+                    format!("{name} would be one more than the {SOURCES_MAX} sources that a plant may have");
+                return Err(
+                    Problem::new(&codes::SIGNALS_LIMIT, detail).hint("Write with names that stay the same")
+                );
+            }
             None => {
                 let number = self.reserve().next_source()?;
                 registry.put_source(SourceId(number), name.clone());
@@ -315,7 +324,6 @@ impl Shared {
 
     /// The orderly end of the thread that follows.
     pub(crate) fn finish(&self) {
-        self.router.all().iter().for_each(|subscriber| subscriber.mailbox.close());
         if self.snapshot().is_ok() {
             // What was reserved and not used is only lost numbers if this fails.
             let _ = self.reserve().give_back();
@@ -334,6 +342,7 @@ impl EndGuard {
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
+        self.0.router.all().iter().for_each(|subscriber| subscriber.mailbox.close());
         if !self.0.progress.lock().ended {
             self.0.progress.end(None);
         }

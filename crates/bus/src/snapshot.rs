@@ -2,7 +2,7 @@
 //! stamps, publishes known by number, and last values. The page is docs/spec/registry.md. The file may be ahead of the
 //! place it names, never behind: reading the log again from there changes nothing that is already known.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tidemill_core::{ProducerId, Seq, SignalId, SourceId};
 use tidemill_ground::{Disk, read, replace};
@@ -75,7 +75,7 @@ impl Builder {
     pub(crate) fn signal(&mut self, entry: &Entry) {
         self.count += 1;
         self.bytes.extend_from_slice(&entry.signal.id.get().to_le_bytes());
-        write_signal(&mut self.bytes, entry.revision, &entry.signal);
+        write_signal(&mut self.bytes, entry.revision, &entry.whole());
     }
 
     pub(crate) fn once(&mut self, ((producer, number), seq): (Key, Seq)) {
@@ -115,8 +115,8 @@ pub(crate) fn open(disk: &dyn Disk, dir: &Path, texts_bytes_max: u64) -> Result<
     parse(&bytes, &file, texts_bytes_max)
 }
 
-fn parse(bytes: &[u8], file: &PathBuf, texts_bytes_max: u64) -> Result<State, Error> {
-    let damaged = |what| Error::Damaged { file: file.clone(), what };
+fn parse(bytes: &[u8], file: &Path, texts_bytes_max: u64) -> Result<State, Error> {
+    let damaged = |what| Error::Damaged { file: file.to_owned(), what };
     let (head, rest) = bytes.split_at_checked(HEAD_BYTES).ok_or_else(|| damaged("it is too short"))?;
     if !head.starts_with(MAGIC) {
         return Err(damaged("it does not begin as it should"));
@@ -182,7 +182,9 @@ mod tests {
             created: 5,
             retired: false,
         };
-        builder.signal(&Entry { signal: signal.into(), revision: 2 });
+        let mut registry = Registry::default();
+        registry.put(2, signal);
+        registry.entries(0).for_each(|entry| builder.signal(entry));
         builder.list();
         builder.once(((ProducerId(1), 2), Seq(3)));
         builder.list();

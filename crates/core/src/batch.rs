@@ -50,7 +50,7 @@ impl<T: Copy + PartialEq> Column<T> {
 pub struct Flags(pub u8);
 
 impl Flags {
-    /// Replay of recorded samples: last values and alarms do not move.
+    /// Replay of recorded samples: alarms do not move. A newer time is still the last value.
     pub const REPLAY: Flags = Flags(1);
     /// History brought in later.
     pub const BACKFILL: Flags = Flags(2);

@@ -136,6 +136,7 @@ impl Guard {
     }
 
     fn tidy_now(&self, ending: bool) {
+        self.log.nudge();
         for sum in self.refusals.sums(ending) {
             if let Err(error) = self.log.append(sum) {
                 tracing::warn!(%error, "refusals were not written to the audit");

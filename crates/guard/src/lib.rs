@@ -25,7 +25,7 @@ mod policy; //       rights compiled; decisions and scopes
 mod refusals; //     refusals counted, slowed and summed up
 mod right; //        `verb:pattern`
 mod settings; //     zones, proxies, limits: typed values and what is wrong with them
-mod store; //        data/tokens.json
+mod store; //        tokens.json: what is kept of tokens
 mod token; //        what a token looks like
 mod tokens; //       create, list, revoke, rotate
 

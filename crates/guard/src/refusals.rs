@@ -21,6 +21,8 @@ const SINGLE_PER_SECOND: u64 = 1;
 const SINGLE_BURST: u64 = 50;
 /// Who was quiet for so long begins anew.
 const FORGET_AFTER: Duration = Duration::from_secs(300);
+/// How often, at most, those who were quiet are looked for when there is no room.
+const FORGET_EVERY: Duration = Duration::from_secs(1);
 /// How often what was held back is summed up.
 const SUM_EVERY: Duration = Duration::from_secs(60);
 /// How many sources get a sum of their own.
@@ -42,6 +44,7 @@ pub(crate) struct Refusals {
 struct Sources {
     by_key: HashMap<Box<str>, Source>,
     summed_at: Duration,
+    forgot_at: Duration,
 }
 
 struct Source {
@@ -65,7 +68,11 @@ impl Refusals {
     pub(crate) fn new(clock: Arc<dyn Clock>, metrics: &Metrics) -> Refusals {
         Refusals {
             single: TokenBucket::new(clock.clone(), SINGLE_PER_SECOND, SINGLE_BURST),
-            sources: Mutex::new(Sources { by_key: HashMap::new(), summed_at: clock.monotonic() }),
+            sources: Mutex::new(Sources {
+                by_key: HashMap::new(),
+                summed_at: clock.monotonic(),
+                forgot_at: clock.monotonic(),
+            }),
             clock,
             total: metrics
                 .counter("tidemill_refused", "Requests refused because of who asked or what they may not."),
@@ -80,7 +87,10 @@ impl Refusals {
         let mut sources = self.lock();
         let mut key = key_of(who);
         if !sources.by_key.contains_key(&*key) && sources.by_key.len() >= SOURCES_MAX {
-            sources.forget(now);
+            // Not at each: looking through all of them for every stranger is what a flood would want.
+            if now.saturating_sub(sources.forgot_at) >= FORGET_EVERY {
+                sources.forget(now);
+            }
             if sources.by_key.len() >= SOURCES_MAX {
                 key = OTHERS.into();
             }
@@ -158,6 +168,7 @@ impl Refusals {
 
 impl Sources {
     fn forget(&mut self, now: Duration) {
+        self.forgot_at = now;
         self.by_key
             .retain(|_, source| source.held_back > 0 || now.saturating_sub(source.last) < FORGET_AFTER);
     }
@@ -229,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_addresses_are_bounded_and_none_is_lost_from_the_count() {
+    fn twenty_thousand_addresses_are_bounded_and_none_is_lost_from_the_count() {
         let (refusals, _) = refusals();
         let many = 20_000_u32;
         let written = (0..many)

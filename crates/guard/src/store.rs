@@ -1,4 +1,4 @@
-//! `data/tokens.json`: what is known of each token, and of its secret the SHA-256 alone. Replaced as a whole at each
+//! `tokens.json`: what is known of each token, and of its secret the SHA-256 alone. Replaced as a whole at each
 //! change; with a version, and with a checksum so that damage is not taken for a grant.
 
 use std::collections::BTreeMap;

@@ -87,7 +87,8 @@ fn percentile(times: &mut [Duration], percent: usize) -> f64 {
 
 /// One append alone, in units of an fdatasync of the same bytes; taken in turns, so that the disk's moods hit both.
 fn lone(dir: &Path) {
-    let log = Log::open(&Ground::real(), &dir.join("lone"), settings()).expect("opens");
+    let ground = Ground::real();
+    let log = Log::open(&ground, &dir.join("lone"), settings()).expect("opens");
     let file = RealDisk.open(&dir.join("plain"), Open::CreateNew).expect("opens");
     file.allocate(64 << 20).expect("room");
     let parcel = Arc::new(batch(1, 1));
@@ -107,6 +108,10 @@ fn lone(dir: &Path) {
         sync_times.push(began.elapsed());
     }
     log.stop();
+    let inside =
+        reading(&ground, "journal_sync_seconds_sum") / reading(&ground, "journal_sync_seconds_count") * 1e6;
+    let mean = |times: &[Duration]| times.iter().sum::<Duration>().as_secs_f64() / times.len() as f64 * 1e6;
+    println!("lone append: mean {:.0} µs, of which its own fdatasync {inside:.0} µs", mean(&log_times));
     let (log, sync) = (median(log_times), median(sync_times));
     println!("lone append: {log:.0} µs, {:.2} of one write with fdatasync ({sync:.0} µs)", log / sync);
 }
@@ -117,7 +122,7 @@ fn groups(dir: &Path) {
         let before = ceiling;
         let ground = Ground::real();
         let log = Log::open(&ground, &dir.join(format!("groups{rows}")), settings()).expect("opens");
-        let total: u64 = if rows == 1 { 60 << 20 } else { 500 << 20 };
+        let total: u64 = if rows == 1 { 200 << 20 } else { 500 << 20 };
         let parcels: Vec<Arc<Parcel>> = (0..64).map(|salt| Arc::new(batch(rows, salt))).collect();
         let mut encoded = Vec::new();
         frame::encode(&parcels[0], &mut encoded);
@@ -166,7 +171,7 @@ fn reading(ground: &Ground, name: &str) -> f64 {
 fn ceiling(dir: &Path) -> f64 {
     let path = dir.join("ceiling");
     let file = RealDisk.open(&path, Open::CreateNew).expect("opens");
-    let bytes: Vec<u8> = (0..256 << 10).map(|at: u32| (at * 2_654_435 >> 13) as u8).collect();
+    let bytes: Vec<u8> = (0..256 << 10).map(|at: u32| (at.wrapping_mul(2_654_435) >> 13) as u8).collect();
     let began = Instant::now();
     let turns = 1200;
     for turn in 0..turns {

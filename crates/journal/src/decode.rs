@@ -101,8 +101,13 @@ fn samples(input: &mut Input<'_>) -> Result<SampleBatch, Malformed> {
     };
     let bits = input.unpack(rows, "values", Some)?;
     let heap = input.bytes("texts")?;
+    let has_text = match &kind {
+        Column::Same(kind) => kind.is_heap(),
+        Column::Each(kinds) => kinds.iter().any(|kind| kind.is_heap()),
+    };
     let batch = SampleBatch { source, received, flags, signal, time, kind, quality, bits, heap };
-    if batch.is_sound() { Ok(batch) } else { Err(Malformed::Impossible("texts")) }
+    // The columns have one length by the way they are read; only what refers to the heap is still open.
+    if !has_text || batch.is_sound() { Ok(batch) } else { Err(Malformed::Impossible("texts")) }
 }
 
 fn messages(input: &mut Input<'_>) -> Result<Vec<Message>, Malformed> {

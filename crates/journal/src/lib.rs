@@ -8,7 +8,7 @@
 //! - An acknowledged parcel survives kill -9, power loss and a torn tail. `relaxed` gives that up, and says so.
 //! - Recovery never invents: a parcel is whole or absent, and each is there once, in the order of the appends.
 //! - Below the highest durable mark seen nothing is cut: what cannot be read is reported, the rest is served.
-//! - A number is never given to two parcels, also not after a failure or a restart.
+//! - A number that was seen is never given to another parcel, also not after a failure or a restart.
 //! - A file whose sync failed is never written or synced again; a segment that was left is never changed.
 //! - Followers see committed parcels only, in one order, and a slow one never stops an append.
 //! - Nothing here blocks a caller: one who comes too fast is told `Busy`. Only [`Log::stop`] waits.
@@ -18,6 +18,7 @@ mod cursor; //   how far each engine is done, and what it may hold back
 mod decode; //   bytes to parcel
 mod encode; //   parcel to bytes
 mod error; //    why it does not open
+mod examine; //  reading bytes as recovery would
 mod feed; //     followers
 pub mod frame; // heads and checksums; spec: docs/spec/journal.md
 mod front; //    where appends wait
@@ -32,8 +33,12 @@ pub mod settings;
 mod window; //   reading a file in sequence
 mod writer; //   the one that writes
 
+#[cfg(test)]
+mod frame_tests;
+
 pub use decode::{Malformed, decode};
 pub use error::Error;
+pub use examine::{Examined, examine};
 pub use log::Log;
 pub use settings::Settings;
 pub use writer::{Next, Writer};

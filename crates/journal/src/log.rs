@@ -14,6 +14,7 @@ use tidemill_ground::{Disk, Entry, File, Ground, Open, Phase};
 
 use crate::cursor::{CursorFile, Cursors};
 use crate::error::Error;
+use crate::examine::Memory;
 use crate::feed::Follower;
 use crate::frame::{FORMAT, SegmentHead};
 use crate::front::Front;
@@ -179,7 +180,11 @@ impl Journal for Log {
                 Some(parcel) => Ok(parcel),
                 None => {
                     let mut reader = Reader::new(self.shared.disk.clone(), self.shared.gauges.clone());
-                    reader.read_one(&self.shared.segments, seq)
+                    reader.read_one(&self.shared.segments, seq).map_err(|error| {
+                        let known =
+                            self.damage().into_iter().find(|range| range.first <= seq && seq <= range.last);
+                        known.unwrap_or(error)
+                    })
                 }
             }
         })
@@ -268,7 +273,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     belief.damage.truncate(DAMAGE_RANGES_MAX);
     gauges.damage_ranges.set(belief.damage.len() as i64);
     let last = tail.as_ref().map_or(belief.durable, |tail| tail.run.last);
-    let next = Seq(belief.highest.max(last).max(highest_place).0 + 1);
+    let next = Seq(belief.highest.max(last).max(highest_place).0.saturating_add(1));
     let next_id = scans.last().map_or(1, |scan| scan.id.saturating_add(1));
     let shared = Arc::new(Shared {
         disk: disk.clone(),
@@ -330,41 +335,11 @@ fn scan_all(disk: &dyn Disk, dir: &Path, entries: &[Entry]) -> Result<Vec<Scan>,
         let path = dir.join(&entry.name);
         let scan = match disk.open(&path, Open::Read) {
             Ok(file) => recover::scan(id, file.as_ref()),
-            Err(_) => recover::scan(id, &Unreadable),
+            Err(_) => recover::scan(id, &Memory(&[])),
         };
         scans.push(scan.map_err(|newer| Error::Newer { file: path, format: newer.0, known: FORMAT })?);
     }
     Ok(scans)
-}
-
-/// A file that cannot be opened: a segment in which nothing stands.
-struct Unreadable;
-
-impl File for Unreadable {
-    fn read_at(&self, _buf: &mut [u8], _offset: u64) -> io::Result<usize> {
-        Ok(0)
-    }
-    fn write_at(&self, _buf: &[u8], _offset: u64) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn len(&self) -> io::Result<u64> {
-        Ok(0)
-    }
-    fn set_len(&self, _len: u64) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn allocate(&self, _len: u64) -> io::Result<bool> {
-        Ok(false)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-    fn sync_all(&self) -> io::Result<()> {
-        Ok(())
-    }
-    fn try_lock(&self) -> io::Result<bool> {
-        Ok(false)
-    }
 }
 
 /// The segments as readers see them, and the tail that must be written again.

@@ -64,6 +64,7 @@ fn what_is_acknowledged_is_there_after_opening_again() {
     log.stop();
 }
 
+mod scenes;
 mod simulation;
 
 /// How many crash cycles an ordinary run does; `TIDEMILL_SIM_CYCLES` asks for more.

@@ -2,19 +2,23 @@
 //! rights, the audit log, rereading the configuration, and where a value came from. The binary implements [`Admin`];
 //! here are its words, its addresses, and the check that the caller may.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tidemill_core::{Boxed, Identity, Pattern, Problem, SignalPath, Verb, codes};
+use tidemill_core::{
+    Boxed, Format, Identity, NANOS_PER_SECOND, Pattern, Problem, SignalPath, SqlQuery, Verb, codes,
+};
 use utoipa::ToSchema;
 
 use crate::Web;
 use crate::answer::{Answer, json, nothing, with_json};
 use crate::caller::Caller;
 use crate::params::Params;
+use crate::read::{format_of, stream_chunks};
 use crate::sql::read_json;
+use crate::times::{parse_duration, rfc3339};
 
 /// A token to be made.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -92,20 +96,6 @@ pub struct Rule {
     pub from: String,
 }
 
-/// Which entries of the audit log.
-#[derive(Clone, Debug, Default)]
-pub struct AuditQuery {
-    /// From this time, included, ns UTC.
-    pub from: Option<i64>,
-    /// To this time, excluded.
-    pub to: Option<i64>,
-    /// At most so many, the newest.
-    pub limit: usize,
-}
-
-/// An entry of the audit log: its columns by name.
-pub type AuditRow = BTreeMap<String, serde_json::Value>;
-
 /// What verifying the audit chain found.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct AuditReport {
@@ -126,6 +116,19 @@ pub struct Reloaded {
     pub notes: Vec<String>,
     /// What needs a restart, one sentence each.
     pub restart: Vec<String>,
+}
+
+/// Something that is wrong with a file or the environment.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct CheckFinding {
+    /// On what: a file with its line, an address, a folder.
+    pub on: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What to do.
+    pub mend: String,
+    /// The plant runs all the same.
+    pub warning: bool,
 }
 
 /// Where a value came from.
@@ -150,11 +153,12 @@ pub trait Admin: Send + Sync {
     fn tokens<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Vec<TokenFacts>, Problem>>;
     /// Takes a token's rights away at once.
     fn token_revoke<'a>(&'a self, who: &'a Identity, name: &'a str) -> Boxed<'a, Result<(), Problem>>;
-    /// Makes a second token of that name; the first stays valid for a while.
+    /// Makes a second token of that name; the first stays valid for `overlap`.
     fn token_rotate<'a>(
         &'a self,
         who: &'a Identity,
         name: &'a str,
+        overlap: Duration,
     ) -> Boxed<'a, Result<TokenSecret, Problem>>;
     /// May they, and which rule says so?
     fn access_why<'a>(
@@ -164,16 +168,12 @@ pub trait Admin: Send + Sync {
     ) -> Boxed<'a, Result<AccessAnswer, Problem>>;
     /// All rules.
     fn access_list<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Vec<Rule>, Problem>>;
-    /// Entries of the audit log.
-    fn audit_list<'a>(
-        &'a self,
-        who: &'a Identity,
-        query: AuditQuery,
-    ) -> Boxed<'a, Result<Vec<AuditRow>, Problem>>;
     /// Checks the audit chain.
     fn audit_verify<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<AuditReport, Problem>>;
     /// Rereads the configuration, as SIGHUP does.
     fn reload<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Reloaded, Problem>>;
+    /// Checks every file and the environment, as `tidemill check` does.
+    fn check<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Vec<CheckFinding>, Problem>>;
     /// Where the value of a signal at a time (now if none) came from. The caller may read the signal.
     fn why<'a>(
         &'a self,
@@ -185,6 +185,8 @@ pub trait Admin: Send + Sync {
 
 /// The most entries of the audit log in one answer.
 const AUDIT_ENTRIES_MAX: usize = 10_000;
+/// How long two tokens of a name overlap unless asked otherwise: time to change every device by hand.
+const OVERLAP_NS: i64 = 86_400 * NANOS_PER_SECOND;
 
 fn administrator(web: &Web, caller: &Caller) -> Result<(), Problem> {
     let decision =
@@ -223,13 +225,30 @@ pub(crate) async fn token_revoke(State(web): State<Web>, caller: Caller, Path(na
     Ok(nothing())
 }
 
-/// Makes a second token of a name; both are valid for a while.
+/// Makes a new secret for a token; the old one stays valid for a while.
 #[utoipa::path(post, path = "/api/v1/tokens/{name}/rotate", tag = "control",
-    params(("name" = String, Path, description = "The token's name")),
+    params(
+        ("name" = String, Path, description = "The token's name"),
+        ("overlap" = Option<String>, Query, description = "How long the first stays valid, such as 1h; default 24h"),
+    ),
     responses((status = 201, body = TokenSecret), (status = "default", description = "A problem document")))]
-pub(crate) async fn token_rotate(State(web): State<Web>, caller: Caller, Path(name): Path<String>) -> Answer {
+pub(crate) async fn token_rotate(
+    State(web): State<Web>,
+    caller: Caller,
+    Path(name): Path<String>,
+    request: Request,
+) -> Answer {
+    let params = Params::of(request.uri(), &["overlap"])?;
     administrator(&web, &caller)?;
-    let secret = web.doors().admin.token_rotate(&caller.identity, &name).await?;
+    let overlap_ns = match params.one("overlap")? {
+        None => OVERLAP_NS,
+        Some(text) => parse_duration(text).filter(|overlap| *overlap >= 0).ok_or_else(|| {
+            Problem::new(&codes::BAD_PARAMETER, format!("overlap={text} is no duration"))
+                .hint("Write it like 1h, 24h, 7d")
+        })?,
+    };
+    let overlap = Duration::from_nanos(overlap_ns.unsigned_abs());
+    let secret = web.doors().admin.token_rotate(&caller.identity, &name, overlap).await?;
     Ok(with_json(StatusCode::CREATED, &secret))
 }
 
@@ -256,22 +275,34 @@ pub(crate) async fn access(State(web): State<Web>, caller: Caller, request: Requ
     }
 }
 
-/// Lists the newest entries of the audit log.
+/// Lists the newest entries of the audit log: the table `sys.audit`.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "control",
     params(
         ("from" = Option<String>, Query, description = "From this time, included"),
         ("to" = Option<String>, Query, description = "To this time, excluded"),
         ("unit" = Option<String>, Query, description = "What a number in from and to counts"),
         ("limit" = Option<usize>, Query, description = "At most so many; default 100"),
+        ("format" = Option<String>, Query, description = "As for SQL"),
     ),
-    responses((status = 200, description = "An array of objects"), (status = "default", description = "A problem document")))]
+    responses((status = 200, description = "As for SQL"), (status = "default", description = "A problem document")))]
 pub(crate) async fn audit(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
-    let params = Params::of(request.uri(), &["from", "to", "unit", "limit"])?;
+    let params = Params::of(request.uri(), &["from", "to", "unit", "limit", "format"])?;
     administrator(&web, &caller)?;
     let now = web.doors().clock.wall();
     let limit = params.number("limit")?.unwrap_or(100usize).min(AUDIT_ENTRIES_MAX);
-    let query = AuditQuery { from: params.time("from", now)?, to: params.time("to", now)?, limit };
-    Ok(json(&web.doors().admin.audit_list(&caller.identity, query).await?))
+    // Times written here, never text of the request: nothing of the caller's becomes SQL.
+    let bound = |name: &str, operator: &str| -> Result<String, Problem> {
+        let time = params.time(name, now)?;
+        Ok(time.map(|time| format!(" AND time {operator} TIMESTAMP '{}'", rfc3339(time))).unwrap_or_default())
+    };
+    let (from, to) = (bound("from", ">=")?, bound("to", "<")?);
+    let text = format!("SELECT * FROM sys.audit WHERE true{from}{to} ORDER BY time DESC LIMIT {limit}");
+    let format = format_of(&params, request.headers(), Format::Json)?;
+    let doors = web.doors();
+    let scope = doors.authority.scope(&caller.identity);
+    let query = SqlQuery { text, parameters: Vec::new() };
+    let chunks = doors.history.sql(&scope, query, format, web.settings().query).await?;
+    stream_chunks(chunks, format).await
 }
 
 /// Checks the audit chain.
@@ -288,6 +319,14 @@ pub(crate) async fn audit_verify(State(web): State<Web>, caller: Caller) -> Answ
 pub(crate) async fn reload(State(web): State<Web>, caller: Caller) -> Answer {
     administrator(&web, &caller)?;
     Ok(json(&web.doors().admin.reload(&caller.identity).await?))
+}
+
+/// Checks every file and the environment.
+#[utoipa::path(get, path = "/api/v1/check", tag = "control",
+    responses((status = 200, body = Vec<CheckFinding>), (status = "default", description = "A problem document")))]
+pub(crate) async fn check(State(web): State<Web>, caller: Caller) -> Answer {
+    administrator(&web, &caller)?;
+    Ok(json(&web.doors().admin.check(&caller.identity).await?))
 }
 
 /// Where a value came from.

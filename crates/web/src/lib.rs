@@ -11,11 +11,13 @@
 
 mod admin;
 mod answer;
+pub mod bench; // what examples/bench.rs measures inside
 mod body;
 mod caller;
 mod compress;
 mod error;
 mod health;
+mod influx;
 pub mod line;
 mod live;
 mod middleware;
@@ -31,8 +33,8 @@ pub mod times;
 mod write;
 
 pub use admin::{
-    AccessAnswer, AccessQuestion, Admin, AuditQuery, AuditReport, AuditRow, Reloaded, Rule, TokenFacts,
-    TokenOrder, TokenSecret, WhyAnswer,
+    AccessAnswer, AccessQuestion, Admin, AuditReport, CheckFinding, Reloaded, Rule, TokenFacts, TokenOrder,
+    TokenSecret, WhyAnswer,
 };
 pub use caller::Connection;
 pub use error::{Error, Fault, Refused};
@@ -45,8 +47,7 @@ use axum::Router;
 use tidemill_core::{Authority, Bus, History, Problem};
 use tidemill_ground::{Clock, Counter, Limit, Metrics};
 
-use crate::write::bindings::Bindings;
-use crate::write::namer::Namer;
+use crate::write::collect::Desk;
 
 /// Says whether the plant takes work; else why not.
 pub type Ready = Arc<dyn Fn() -> Result<(), Problem> + Send + Sync>;
@@ -76,8 +77,7 @@ struct House {
     settings: RwLock<Arc<Settings>>,
     limits: Limits,
     counters: Counters,
-    bindings: Bindings,
-    namer: Namer,
+    desk: Desk,
     requests: std::sync::atomic::AtomicU64,
 }
 
@@ -91,8 +91,6 @@ struct Limits {
 struct Counters {
     samples: Counter,
     refused_lines: Counter,
-    /// Past, future.
-    far_times: [Counter; 2],
     panics: Counter,
     live_lagged: Counter,
 }
@@ -113,15 +111,10 @@ impl Web {
             live: Limit::new(metrics, "http_live", settings.live_max),
             bindings: Limit::new(metrics, "http_bindings", settings.bindings_max),
         };
-        let far = |direction| {
-            let help = "Samples written with a time before 1990 (past) or more than a day ahead (future).";
-            metrics.counter_with("tidemill_http_far_times", help, &[("direction", direction)])
-        };
         let counters = Counters {
             samples: metrics.counter("tidemill_http_samples_written", "Samples made durable by HTTP."),
             refused_lines: metrics
                 .counter("tidemill_http_lines_refused", "Lines and samples that were refused."),
-            far_times: [far("past"), far("future")],
             panics: metrics
                 .counter("tidemill_http_panics", "Requests that failed by a defect of the program."),
             live_lagged: metrics
@@ -129,8 +122,7 @@ impl Web {
         };
         let house = House {
             settings: RwLock::new(Arc::new(settings.clone())),
-            bindings: Bindings::new(limits.bindings.clone()),
-            namer: Namer::new(metrics),
+            desk: Desk::new(doors.bus.clone(), doors.clock.clone(), metrics, limits.bindings.clone()),
             requests: std::sync::atomic::AtomicU64::new(0),
             limits,
             counters,
@@ -151,7 +143,7 @@ impl Web {
 
     /// Series that a template would merge and that keep their default names, for `tidemill check`.
     pub fn merged(&self) -> Vec<Merged> {
-        self.0.namer.merged()
+        self.0.desk.namer.merged()
     }
 
     /// All calls, the same for every listener and for the control socket. Whoever serves it puts a [`Connection`]

@@ -10,7 +10,7 @@ use utoipa::OpenApi;
 
 use crate::answer::{ProblemDocument, json};
 use crate::write::PartialWrite;
-use crate::{Web, admin, health, live, read, signals, sql, write};
+use crate::{Web, admin, health, influx, live, read, signals, sql, write};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,14 +27,21 @@ use crate::{Web, admin, health, live, read, signals, sql, write};
         signals::edit,
         signals::delete,
         live::live,
+        influx::write_1,
+        influx::write_2,
+        influx::write_3,
+        influx::query,
+        influx::ping,
+        influx::health,
         admin::tokens,
         admin::token_create,
         admin::token_revoke,
         admin::token_rotate,
         admin::access,
-        admin::audit,
         admin::audit_verify,
         admin::reload,
+        admin::audit,
+        admin::check,
         admin::why,
         health::live,
         health::ready,
@@ -57,6 +64,12 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/v1/sql", post(sql::sql))
         .route("/api/v1/signals", get(signals::list).patch(signals::edit).delete(signals::delete))
         .route("/api/v1/live", get(live::live))
+        .route("/write", post(influx::write_1))
+        .route("/api/v2/write", post(influx::write_2))
+        .route("/api/v3/write_lp", post(influx::write_3))
+        .route("/query", get(influx::query).post(influx::query))
+        .route("/ping", get(influx::ping))
+        .route("/health", get(influx::health))
         .route("/api/v1/tokens", get(admin::tokens).post(admin::token_create))
         .route("/api/v1/tokens/{name}", delete(admin::token_revoke))
         .route("/api/v1/tokens/{name}/rotate", post(admin::token_rotate))
@@ -64,6 +77,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/v1/audit", get(admin::audit))
         .route("/api/v1/audit/verify", post(admin::audit_verify))
         .route("/api/v1/reload", post(admin::reload))
+        .route("/api/v1/check", get(admin::check))
         .route("/api/v1/why", get(admin::why))
 }
 

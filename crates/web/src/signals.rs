@@ -21,7 +21,7 @@ use crate::caller::Caller;
 use crate::params::{Params, pattern};
 use crate::samples::encode;
 use crate::sql::read_json;
-use crate::times::{TimeStyle, parse_duration};
+use crate::times::{TimeStyle, parse_duration, rfc3339};
 
 /// Signals described at a time; an answer is made piece by piece.
 const PIECE_SIGNALS: usize = 1_000;
@@ -306,12 +306,6 @@ pub(crate) async fn delete(State(web): State<Web>, caller: Caller, request: Requ
     };
     change.conclude(done).await?;
     Ok(nothing())
-}
-
-fn rfc3339(time: i64) -> String {
-    let mut text = String::new();
-    tidemill_core::format_rfc3339(time, &mut text);
-    text
 }
 
 /// A change that is audited: first what is intended, then how it ended.

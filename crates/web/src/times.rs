@@ -14,10 +14,14 @@ pub enum TimeUnit {
     Microseconds,
     Milliseconds,
     Seconds,
+    /// InfluxDB 1 alone knows it.
+    Minutes,
+    /// InfluxDB 1 alone knows it.
+    Hours,
 }
 
 impl TimeUnit {
-    /// All of them.
+    /// All that our own calls know.
     pub const ALL: [TimeUnit; 4] =
         [TimeUnit::Nanoseconds, TimeUnit::Microseconds, TimeUnit::Milliseconds, TimeUnit::Seconds];
 
@@ -28,6 +32,8 @@ impl TimeUnit {
             TimeUnit::Microseconds => "us",
             TimeUnit::Milliseconds => "ms",
             TimeUnit::Seconds => "s",
+            TimeUnit::Minutes => "m",
+            TimeUnit::Hours => "h",
         }
     }
 
@@ -43,6 +49,8 @@ impl TimeUnit {
             TimeUnit::Microseconds => 1_000,
             TimeUnit::Milliseconds => 1_000_000,
             TimeUnit::Seconds => NANOS_PER_SECOND,
+            TimeUnit::Minutes => 60 * NANOS_PER_SECOND,
+            TimeUnit::Hours => 3_600 * NANOS_PER_SECOND,
         }
     }
 }
@@ -138,6 +146,13 @@ pub fn parse_duration(text: &str) -> Option<i64> {
         total = total.checked_add(number.checked_mul(unit)?)?;
     }
     (!text.is_empty()).then_some(total)
+}
+
+/// A time as RFC 3339.
+pub(crate) fn rfc3339(time: i64) -> String {
+    let mut text = String::new();
+    format_rfc3339(time, &mut text);
+    text
 }
 
 /// How times are spelled in an answer.

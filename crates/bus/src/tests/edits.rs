@@ -164,7 +164,9 @@ fn commands_go_to_the_owner() {
     let valve = Arc::new(Valve(Mutex::default()));
     plant.bus.own("connector:plc", valve.clone());
     assert_eq!(code(order(&plant, Verb::Command)), "not-found");
-    plant.edit("valve", MetaEdit { owner: Some("connector:plc".into()), ..MetaEdit::default() }).unwrap();
+    plant.wait(
+        plant.edit("valve", MetaEdit { owner: Some("connector:plc".into()), ..MetaEdit::default() }).unwrap(),
+    );
     assert_eq!(code(order(&plant, Verb::Read)), "forbidden");
     assert_eq!(order(&plant, Verb::Command).unwrap().value, Value::Int(7));
     assert_eq!(*valve.0.lock().unwrap(), ["valve 7 test"]);

@@ -48,7 +48,7 @@ fn rows_go_to_those_who_mean_them() {
         let mut scoped = plant.bus.subscribe(&scope, &patterns(&["+/x"]), lag, Start::Now).unwrap();
         let rows = [0, 1, 0, 2].map(|at: usize| (grants[at], Stamp::At(1), Value::Int(at as i64)));
         let at = plant.wait(plant.publish(&rows).unwrap()).0;
-        let mut heard = |feed: &mut Box<dyn Feed>| shown(&plant.bus, next(feed.as_mut()));
+        let heard = |feed: &mut Box<dyn Feed>| shown(&plant.bus, next(feed.as_mut()));
         assert_eq!(heard(&mut all), format!("{at}: a/x=0 a/y=1 a/x=0 b/x=2"));
         assert_eq!(heard(&mut a), format!("{at}: a/x=0 a/y=1 a/x=0"));
         assert_eq!(heard(&mut x), format!("{at}: a/x=0 a/x=0 b/x=2"));
@@ -102,7 +102,7 @@ fn resumes_while_others_write() {
         |value: i64| plant.wait(plant.publish(&[(grant, Stamp::At(value), Value::Int(value))]).unwrap());
     let first = publish(0);
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| (1..=2_000).map(publish).last().unwrap());
+        let writer = scope.spawn(|| (1..=2_000).fold(first, |_, value| publish(value)));
         let mut feeds = Vec::new();
         while !writer.is_finished() {
             let lag = if feeds.len() % 2 == 0 {
@@ -165,7 +165,7 @@ fn a_stalled_subscriber_holds_up_nobody() {
         .collect();
     let asleep = subscribe(&plant, &["#"], LagPolicy::CatchUp, Start::Now);
     let mut quick = subscribe(&plant, &["#"], LagPolicy::Latest { parcels_max: 5_000 }, Start::Now);
-    let end = (0..2_000).map(|value| plant.write("a", value, value)).last().unwrap();
+    let end = (0..2_000).fold(Seq(0), |_, value| plant.write("a", value, value));
     assert_eq!(until(&plant, quick.as_mut(), end).len(), 2_000, "every parcel, though others never came");
     wait_for(|| plant.counted("tidemill_bus_deliveries_dropped_total") == 20.0 * 1_999.0);
     drop((stalled, asleep));

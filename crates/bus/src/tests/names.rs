@@ -31,7 +31,7 @@ fn what_may_not_be_is_refused_by_code_and_counted() {
     assert_eq!(code(plant.try_bind(Verb::Write, "d")), "signals-limit");
     plant.bus.update(Settings { signals_max: 4, ..settings });
     plant.bind("d");
-    plant.edit("a", MetaEdit { owner: Some("token:b".into()), ..MetaEdit::default() }).unwrap();
+    plant.wait(plant.edit("a", MetaEdit { owner: Some("token:b".into()), ..MetaEdit::default() }).unwrap());
     assert_eq!(code(plant.try_bind(Verb::Write, "a")), "not-owner");
     assert_eq!(code(plant.try_bind(Verb::Read, "a")), "ok");
     plant.who = identity("token:b");
@@ -66,15 +66,15 @@ fn an_epoch_ends_grants() {
     assert_eq!(code(stale), "conflict");
     let grant = plant.bind("a");
     assert_eq!(code(plant.publish(&[(grant, Stamp::At(1), Value::Int(1))])), "ok");
-    plant.edit("a", MetaEdit { description: Some("warm".into()), ..MetaEdit::default() }).unwrap();
+    plant
+        .wait(plant.edit("a", MetaEdit { description: Some("warm".into()), ..MetaEdit::default() }).unwrap());
     assert_eq!(
         code(plant.publish(&[(grant, Stamp::At(2), Value::Int(1))])),
         "ok",
         "a description changes no grant"
     );
-    plant
-        .edit("a", MetaEdit { number: Some(tidemill_core::NumberKind::Integer), ..MetaEdit::default() })
-        .unwrap();
+    let number = Some(tidemill_core::NumberKind::Integer);
+    plant.wait(plant.edit("a", MetaEdit { number, ..MetaEdit::default() }).unwrap());
     assert_eq!(code(plant.publish(&[(grant, Stamp::At(3), Value::Int(1))])), "conflict");
     assert_eq!(plant.bind("a").number, tidemill_core::NumberKind::Integer);
     let read = plant.try_bind(Verb::Read, "a").unwrap();
@@ -105,4 +105,14 @@ fn after_the_stop_nothing_begins() {
     assert_eq!(code(plant.bus.publish(&plant.who, grant.epoch, publish, Durability::Commit)), "stopping");
     assert_eq!(code(plant.try_bind(Verb::Write, "b")), "stopping");
     assert_eq!(code(plant.bus.batch(&plant.who, Flags::default())), "stopping");
+}
+
+#[test]
+fn memory_for_names_is_bounded() {
+    let plant = Plant::with(Settings { registry_bytes: 1_000, ..Settings::default() });
+    let taken =
+        (0..9).take_while(|number| plant.try_bind(Verb::Write, &format!("n{number}")).is_ok()).count();
+    assert_eq!(taken, 3);
+    assert_eq!(code(plant.try_bind(Verb::Write, "one more")), "signals-limit");
+    assert_eq!(code(plant.try_bind(Verb::Write, "n0")), "ok");
 }

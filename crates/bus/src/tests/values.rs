@@ -203,7 +203,7 @@ fn live_values_are_routed_and_not_in_the_log() {
             tidemill_core::Start::Now,
         )
         .unwrap();
-    plant.publish_as(Durability::Live, None, &[(grant, Stamp::At(2), Value::Int(2))]).unwrap();
+    plant.wait(plant.publish_as(Durability::Live, None, &[(grant, Stamp::At(2), Value::Int(2))]).unwrap());
     assert_eq!(shown(&plant.bus, next(feed.as_mut())), "1: a=2");
     assert_eq!(plant.last_int("a"), Some(2));
     drop(feed);

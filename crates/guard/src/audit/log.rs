@@ -140,6 +140,11 @@ impl Log {
         self.shared.lock().failed.as_ref().map(|(why, _)| why.clone())
     }
 
+    /// Lets the thread look whether it is time to try a disk again that could not be read at the start.
+    pub(crate) fn nudge(&self) {
+        self.shared.wake.notify_all();
+    }
+
     pub(crate) fn set_limits(&self, limits: Limits) {
         self.shared.lock().limits = limits;
     }
@@ -215,7 +220,7 @@ impl Shared {
                 queue.durable_end = writer.durable_end();
                 for note in notes {
                     tracing::warn!(action = note.action, detail = note.detail, "the audit log was mended");
-                    let _ = queue.push(self.clock.wall(), note, None);
+                    drop(queue.push(self.clock.wall(), note, None));
                 }
                 self.counters.unwritable.set(0);
                 Ok(writer)
@@ -332,7 +337,7 @@ impl Shared {
             Ok(trims) => {
                 let mut queue = self.lock();
                 for (first, entry) in trims {
-                    let _ = queue.push(now, entry, Some(first));
+                    drop(queue.push(now, entry, Some(first)));
                 }
             }
             Err(error) => tracing::warn!(%error, "old audit files were not looked through"),

@@ -10,7 +10,7 @@ use super::writer::Pending;
 /// The audit, searchable: `sys.audit`. Only who may administer everything sees it.
 pub static AUDIT_TABLE: TableSpec = TableSpec {
     name: "audit",
-    description: "Who did what, from where, with what result; the files in data/audit are the record, this is for searching.",
+    description: "Who did what, from where, with what result; the files in data/guard/audit are the record, this is for searching.",
     stream: Some(StreamId::AUDIT),
     columns: &[
         ColumnSpec { name: "time", kind: ColumnKind::Time, description: "When." },

@@ -60,8 +60,8 @@ struct World {
     settings: Settings,
     /// By place in the log.
     model: BTreeMap<u64, Appended>,
-    /// Places that were looked for and not there: they must stay so.
-    absent: BTreeSet<u64>,
+    /// Appends that were looked for and not there, by place with their number: they must stay away.
+    absent: BTreeMap<u64, u64>,
     next_number: u64,
     /// By cursor: the place acknowledged, and the highest asked for.
     places: [(u64, u64); 2],
@@ -96,7 +96,7 @@ pub(crate) fn run(seed: u64, cycles: u64, sync_lies: bool) -> Report {
         random: SeededEntropy::new(seed ^ 0x5EED),
         settings: Settings::default(),
         model: BTreeMap::new(),
-        absent: BTreeSet::new(),
+        absent: BTreeMap::new(),
         next_number: 1,
         places: [(0, 0); 2],
         moves: Vec::new(),
@@ -127,7 +127,7 @@ fn parcel(number: u64) -> Parcel {
             let text = format!("{number}-{row}");
             let value = if row == 3 { ValueRef::Text(&text) } else { ValueRef::Float(number as f64 / 8.0) };
             let time = Stamp::At(1_767_225_600_000_000_000 + (number * 1000 + row) as i64);
-            builder.push(signal, time, value, Quality(number as u32 % 3 << 30)).expect("room");
+            builder.push(signal, time, value, Quality((number as u32 % 3) << 30)).expect("room");
         }
         Arc::new(builder.finish(1_767_225_600_000_000_000, Flags::default()))
     });
@@ -268,12 +268,18 @@ impl World {
         self.check_order(&seen)?;
         let there: BTreeMap<u64, u64> = seen.parcels.iter().copied().collect();
         for (seq, number) in &there {
-            match self.model.get(seq) {
-                Some(appended) if appended.number == *number => {}
-                _ => return Err(format!("parcel {seq} with number {number} was never appended there")),
+            if self.model.get(seq).is_some_and(|appended| appended.number == *number) {
+                continue;
             }
-            if self.absent.contains(seq) {
-                return Err(format!("parcel {seq} was gone and came back"));
+            match self.absent.remove(seq) {
+                // Its append had failed, and the head that said so is damaged: whole or absent, as was promised.
+                Some(failed) if failed == *number && !damage.is_empty() => {
+                    self.model.insert(*seq, Appended { number: failed, fate: Fate::There, commit: None });
+                }
+                Some(failed) if failed == *number => {
+                    return Err(format!("parcel {seq} was gone and came back"));
+                }
+                _ => return Err(format!("parcel {seq} with number {number} was never appended there")),
             }
         }
         let reported = |seq: u64| damage.iter().any(|range| range.first.0 <= seq && seq <= range.last.0);
@@ -301,14 +307,14 @@ impl World {
                     ));
                 }
                 Fate::Open => {
-                    self.absent.insert(*seq);
+                    self.absent.insert(*seq, appended.number);
                 }
                 Fate::Damaged => {}
             }
         }
         let absent = &self.absent;
         self.model.retain(|seq, _| {
-            *seq >= first && !absent.contains(seq) && (*seq > done || there.contains_key(seq))
+            *seq >= first && !absent.contains_key(seq) && (*seq > done || there.contains_key(seq))
         });
         self.model.values_mut().for_each(|appended| appended.commit = None);
         self.answer(there.len() as u64 ^ first << 20);

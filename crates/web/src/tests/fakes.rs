@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tidemill_core::*;
@@ -465,8 +466,18 @@ impl Admin for Plant {
         ready(Ok(()))
     }
 
-    fn token_rotate<'a>(&'a self, _: &'a Identity, name: &'a str) -> Boxed<'a, Result<TokenSecret, Problem>> {
-        ready(Ok(TokenSecret { name: name.to_owned(), token: "next".to_owned(), expires: None }))
+    fn token_rotate<'a>(
+        &'a self,
+        _: &'a Identity,
+        name: &'a str,
+        overlap: Duration,
+    ) -> Boxed<'a, Result<TokenSecret, Problem>> {
+        let token = format!("next after {} s", overlap.as_secs());
+        ready(Ok(TokenSecret { name: name.to_owned(), token, expires: None }))
+    }
+
+    fn check<'a>(&'a self, _: &'a Identity) -> Boxed<'a, Result<Vec<CheckFinding>, Problem>> {
+        ready(Ok(Vec::new()))
     }
 
     fn access_why<'a>(
@@ -479,15 +490,6 @@ impl Admin for Plant {
 
     fn access_list<'a>(&'a self, _: &'a Identity) -> Boxed<'a, Result<Vec<Rule>, Problem>> {
         ready(Ok(Vec::new()))
-    }
-
-    fn audit_list<'a>(
-        &'a self,
-        _: &'a Identity,
-        query: AuditQuery,
-    ) -> Boxed<'a, Result<Vec<AuditRow>, Problem>> {
-        let row = AuditRow::from([("limit".to_owned(), query.limit.into())]);
-        ready(Ok(vec![row]))
     }
 
     fn audit_verify<'a>(&'a self, _: &'a Identity) -> Boxed<'a, Result<AuditReport, Problem>> {

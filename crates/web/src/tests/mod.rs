@@ -2,6 +2,7 @@
 
 mod fakes;
 mod identity;
+mod influx;
 mod live;
 mod reading;
 mod writing;

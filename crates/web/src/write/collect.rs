@@ -5,17 +5,19 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tidemill_core::{
-    BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, Flags, Identity, Meta, NANOS_PER_SECOND, Problem,
-    Publish, SignalPath, Stamp, ValueRef, Verb,
+    BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, Bus, Flags, Identity, Meta, NANOS_PER_SECOND,
+    Problem, Publish, SignalPath, Stamp, ValueRef, Verb,
 };
+use tidemill_ground::{Clock, Counter, Limit, Metrics};
 
-use super::bindings::{Binding, BindingSet, Found};
+use super::bindings::{Binding, BindingSet, Bindings, Found};
+use super::namer::Namer;
+use crate::Settings;
 use crate::error::{Error, Fault, Refused, excerpt};
 use crate::line::name::{Series, field_name};
 use crate::line::{self, Field, FieldValue, Line};
 use crate::samples::{Sample, Take};
 use crate::times::TimeUnit;
-use crate::{House, Settings};
 
 /// How many refused lines of a partial write are listed; all are counted.
 pub(crate) const REFUSED_LISTED_MAX: usize = 100;
@@ -45,9 +47,30 @@ pub(crate) struct Collected {
     pub(crate) refused_count: u64,
 }
 
+/// What filling batches needs from the house.
+pub(crate) struct Desk {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) bindings: Bindings,
+    pub(crate) namer: Namer,
+    /// Samples with times far in the past, far in the future.
+    far_times: [Counter; 2],
+}
+
+impl Desk {
+    pub(crate) fn new(bus: Arc<dyn Bus>, clock: Arc<dyn Clock>, metrics: &Metrics, bindings: Limit) -> Desk {
+        let far = |direction| {
+            let help = "Samples written with a time before 1990 (past) or more than a day ahead (future).";
+            metrics.counter_with("tidemill_http_far_times", help, &[("direction", direction)])
+        };
+        let far_times = [far("past"), far("future")];
+        Desk { bus, clock, bindings: Bindings::new(bindings), namer: Namer::new(metrics), far_times }
+    }
+}
+
 /// Fills batches for one request.
 pub(crate) struct Collector<'a> {
-    house: &'a House,
+    desk: &'a Desk,
     settings: &'a Settings,
     who: &'a Identity,
     terms: &'a Terms,
@@ -70,26 +93,26 @@ pub(crate) struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     pub(crate) fn new(
-        house: &'a House,
+        desk: &'a Desk,
         settings: &'a Settings,
         who: &'a Identity,
         terms: &'a Terms,
     ) -> Result<Collector<'a>, Problem> {
-        let epoch = house.doors.bus.epoch();
+        let epoch = desk.bus.epoch();
         Ok(Collector {
-            house,
+            desk,
             settings,
             who,
             terms,
             epoch,
-            set: house.bindings.borrow(&who.name, epoch),
+            set: desk.bindings.borrow(&who.name, epoch),
             full: Vec::new(),
-            batch: house.doors.bus.batch(who, terms.flags)?,
+            batch: desk.bus.batch(who, terms.flags)?,
             batch_heap_bytes: 0,
             stamp: 0,
             line_bindings: Vec::new(),
             text: String::new(),
-            now: house.doors.clock.wall(),
+            now: desk.clock.wall(),
             far: [0; 2],
             kept: 0,
             refused: Vec::new(),
@@ -101,10 +124,10 @@ impl<'a> Collector<'a> {
         if !self.batch.is_empty() {
             self.full.push(self.batch);
         }
-        for (counter, count) in self.house.counters.far_times.iter().zip(self.far) {
+        for (counter, count) in self.desk.far_times.iter().zip(self.far) {
             counter.add(count);
         }
-        self.house.bindings.give_back(&self.who.name, self.set);
+        self.desk.bindings.give_back(&self.who.name, self.set);
         let publish = |batch| Publish { samples: Some(batch), ..Publish::default() };
         Collected {
             epoch: self.epoch,
@@ -120,7 +143,7 @@ impl<'a> Collector<'a> {
         let fits = self.batch.len() + rows <= BATCH_ROWS_MAX
             && (self.batch_heap_bytes == 0 || self.batch_heap_bytes + heap_bytes <= BATCH_HEAP_BYTES_MAX);
         if !fits {
-            let next = self.house.doors.bus.batch(self.who, self.terms.flags)?;
+            let next = self.desk.bus.batch(self.who, self.terms.flags)?;
             self.full.push(std::mem::replace(&mut self.batch, next));
             self.batch_heap_bytes = 0;
             self.stamp = 0;
@@ -190,8 +213,8 @@ impl<'a> Collector<'a> {
         let fault = |error| Fault { at: field.at, error };
         let name = field_name(field.key).map_err(fault)?;
         let templates = &self.settings.templates;
-        let bus = &*self.house.doors.bus;
-        let grant = self.house.namer.bind(bus, self.who, templates, series, &self.terms.tags, &name);
+        let bus = &*self.desk.bus;
+        let grant = self.desk.namer.bind(bus, self.who, templates, series, &self.terms.tags, &name);
         grant.map(Binding::from).map_err(fault)
     }
 
@@ -224,7 +247,7 @@ impl<'a> Collector<'a> {
         }
         let path = SignalPath::new(&sample.signal).map_err(Problem::from)?;
         let meta = Meta { unit: sample.unit.as_deref().unwrap_or_default().into(), ..Meta::default() };
-        let grant = self.house.doors.bus.bind(self.who, Verb::Write, &path, &meta)?;
+        let grant = self.desk.bus.bind(self.who, Verb::Write, &path, &meta)?;
         self.set.learn(series, b"", grant.into());
         Ok(grant.into())
     }

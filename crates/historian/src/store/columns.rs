@@ -1,0 +1,339 @@
+//! Rows to the columns of a file and back, bit by bit. What does not live here: whose rows they are, and encodings.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, BinaryBuilder, DictionaryArray, Float64Array, Int8Array, Int16Array,
+    Int32Array, Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::datatypes::{Int32Type, SchemaRef};
+use tidemill_core::{Column, Kind, Quality, SourceId};
+
+use super::decimal;
+use super::rows::{Rows, at, push};
+
+/// The scale of a run of floats is found anew after so many rows.
+const SCALE_ROWS: usize = 4_096;
+
+/// Builds the columns of rows of several signals.
+#[derive(Default)]
+pub(crate) struct Columns {
+    signals: Vec<Arc<str>>,
+    signal: Vec<i32>,
+    time: Vec<i64>,
+    nanos: Vec<i16>,
+    kind: Vec<i8>,
+    float: Vec<f64>,
+    scaled: Vec<i64>,
+    scale: Vec<i8>,
+    /// Which of `float`, and of `scaled` and `scale`, are there.
+    has_float: Vec<bool>,
+    has_scaled: Vec<bool>,
+    /// (row, text) and (row, bytes); rows between have none.
+    text: Vec<(usize, String)>,
+    bytes: Vec<(usize, Vec<u8>)>,
+    quality: Vec<i64>,
+    received: Vec<Option<i64>>,
+    source: Vec<i32>,
+    sources: Vec<SourceId>,
+    heap_bytes: usize,
+}
+
+impl Columns {
+    pub(crate) fn len(&self) -> usize {
+        self.time.len()
+    }
+
+    /// Who wrote what is here.
+    pub(crate) fn sources(&self) -> &[SourceId] {
+        &self.sources
+    }
+
+    /// About how many bytes of text wait here.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.heap_bytes
+    }
+
+    /// Adds the rows of a signal. `open` keeps floats as they are.
+    pub(crate) fn add(&mut self, signal: &Arc<str>, rows: &Rows, open: bool) {
+        if self.signals.last() != Some(signal) {
+            self.signals.push(signal.clone());
+        }
+        let key = self.signals.len() as i32 - 1;
+        self.signal.resize(self.len() + rows.len(), key);
+        self.time.extend(rows.time.iter().map(|time| time.div_euclid(1_000)));
+        self.nanos.extend(rows.time.iter().map(|time| time.rem_euclid(1_000) as i16));
+        match &rows.quality {
+            Column::Same(quality) => self.quality.resize(self.time.len(), i64::from(quality.0)),
+            Column::Each(values) => self.quality.extend(values.iter().map(|quality| i64::from(quality.0))),
+        }
+        match &rows.received {
+            Column::Same(same) => {
+                self.received.resize(self.time.len(), same.map(|time| time.div_euclid(1_000)))
+            }
+            Column::Each(values) => {
+                self.received.extend(values.iter().map(|time| time.map(|time| time.div_euclid(1_000))));
+            }
+        }
+        for row in 0..rows.len() {
+            let key = self.source_key(at(&rows.source, row));
+            self.source.push(key);
+        }
+        let mut start = 0;
+        while start < rows.len() {
+            let end = (start + SCALE_ROWS).min(rows.len());
+            self.values(rows, start, end, open);
+            start = end;
+        }
+    }
+
+    fn source_key(&mut self, source: SourceId) -> i32 {
+        // Few sources write a signal; the last one is nearly always the one.
+        if let Some(index) = self.sources.iter().rposition(|known| *known == source) {
+            return index as i32;
+        }
+        self.sources.push(source);
+        self.sources.len() as i32 - 1
+    }
+
+    fn values(&mut self, rows: &Rows, start: usize, end: usize, open: bool) {
+        let floats = || {
+            let of = rows.bits.get(start..end).unwrap_or_default().iter().enumerate();
+            of.filter(|(row, _)| at(&rows.kind, start + row) == Kind::Float)
+                .map(|(_, bits)| f64::from_bits(*bits))
+        };
+        let scale = if open { None } else { decimal::common_scale(floats()) };
+        for row in start..end {
+            let kind = at(&rows.kind, row);
+            let bits = rows.bits.get(row).copied().unwrap_or_default();
+            let (mut float, mut scaled) = (None, None);
+            match kind {
+                Kind::Float => {
+                    let value = f64::from_bits(bits);
+                    scaled = scale.and_then(|scale| Some((decimal::scaled(value, scale)?, scale)));
+                    float = scaled.is_none().then_some(value);
+                }
+                Kind::Int | Kind::Bool => scaled = Some((bits.cast_signed(), 0)),
+                // Beyond BIGINT the number is exact in `text`, and near in `float` for those who only compute.
+                Kind::UInt if bits > i64::MAX.cast_unsigned() => {
+                    float = Some(bits as f64);
+                    self.text.push((self.kind.len(), bits.to_string()));
+                }
+                Kind::UInt => scaled = Some((bits.cast_signed(), 0)),
+                Kind::Text | Kind::Json => {
+                    let text = String::from_utf8_lossy(rows.row(row).bytes).into_owned();
+                    self.heap_bytes += text.len();
+                    self.text.push((self.kind.len(), text));
+                }
+                Kind::Bytes => {
+                    let bytes = rows.row(row).bytes.to_vec();
+                    self.heap_bytes += bytes.len();
+                    self.bytes.push((self.kind.len(), bytes));
+                }
+                Kind::None => {}
+            }
+            self.kind.push(kind as i8);
+            self.float.push(float.unwrap_or_default());
+            self.has_float.push(float.is_some());
+            let (integer, scale) = scaled.unwrap_or_default();
+            self.scaled.push(integer);
+            self.scale.push(scale.cast_signed());
+            self.has_scaled.push(scaled.is_some());
+        }
+    }
+
+    /// The columns; this begins again with none.
+    pub(crate) fn take(
+        &mut self,
+        schema: &SchemaRef,
+        name_of: &dyn Fn(SourceId) -> Arc<str>,
+    ) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let this = std::mem::take(self);
+        let rows = this.time.len();
+        let names = |keys: Vec<i32>, names: Vec<Arc<str>>| -> Result<ArrayRef, arrow::error::ArrowError> {
+            let values = Arc::new(StringArray::from_iter_values(names.iter().map(|name| name.as_ref())));
+            Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(Int32Array::from(keys), values)?))
+        };
+        let mut text = StringBuilder::new();
+        let mut next = this.text.iter().peekable();
+        for row in 0..rows {
+            text.append_option(next.next_if(|(at, _)| *at == row).map(|(_, text)| text));
+        }
+        let mut bytes = BinaryBuilder::new();
+        let mut next = this.bytes.iter().peekable();
+        for row in 0..rows {
+            bytes.append_option(next.next_if(|(at, _)| *at == row).map(|(_, bytes)| bytes));
+        }
+        let scaled_nulls = NullBuffer::from(this.has_scaled);
+        let some = |nulls: NullBuffer| (nulls.null_count() > 0).then_some(nulls);
+        let columns: Vec<ArrayRef> = vec![
+            names(this.signal, this.signals)?,
+            Arc::new(TimestampMicrosecondArray::from(this.time).with_timezone("UTC")),
+            Arc::new(Int16Array::from(this.nanos)),
+            Arc::new(Int8Array::from(this.kind)),
+            Arc::new(Float64Array::new(this.float.into(), some(NullBuffer::from(this.has_float)))),
+            Arc::new(Int64Array::new(this.scaled.into(), some(scaled_nulls.clone()))),
+            Arc::new(Int8Array::new(this.scale.into(), some(scaled_nulls))),
+            Arc::new(text.finish()),
+            Arc::new(bytes.finish()),
+            Arc::new(Int64Array::from(this.quality)),
+            Arc::new(TimestampMicrosecondArray::from(this.received).with_timezone("UTC")),
+            names(this.source, this.sources.into_iter().map(name_of).collect())?,
+        ];
+        RecordBatch::try_new(schema.clone(), columns)
+    }
+}
+
+/// Columns of a file, some of which may not have been read.
+#[derive(Clone)]
+pub(crate) struct Decoded {
+    pub(crate) rows: usize,
+    time: Option<(ScalarBuffer<i64>, ScalarBuffer<i16>)>,
+    values: Option<Values>,
+    quality: Option<ScalarBuffer<i64>>,
+    received: Option<TimestampMicrosecondArray>,
+    source: Option<Vec<SourceId>>,
+}
+
+#[derive(Clone)]
+struct Values {
+    kind: ScalarBuffer<i8>,
+    float: Float64Array,
+    scaled: Int64Array,
+    scale: Int8Array,
+    text: StringArray,
+    bytes: BinaryArray,
+}
+
+fn as_array<T: Array + Clone + 'static>(batch: &RecordBatch, name: &str) -> Option<T> {
+    batch.column_by_name(name)?.as_any().downcast_ref::<T>().cloned()
+}
+
+impl Decoded {
+    /// Takes the columns apart. None where they are not those of a file of samples.
+    pub(crate) fn new(batch: &RecordBatch, source_of: &dyn Fn(&str) -> SourceId) -> Option<Decoded> {
+        let time = as_array::<TimestampMicrosecondArray>(batch, "time")
+            .zip(as_array::<Int16Array>(batch, "nanos"))
+            .map(|(time, nanos)| (time.values().clone(), nanos.values().clone()));
+        let values = match as_array::<Int8Array>(batch, "kind") {
+            None => None,
+            Some(kind) => Some(Values {
+                kind: kind.values().clone(),
+                float: as_array(batch, "float")?,
+                scaled: as_array(batch, "scaled")?,
+                scale: as_array(batch, "scale")?,
+                text: as_array(batch, "text")?,
+                bytes: as_array(batch, "bytes")?,
+            }),
+        };
+        let source = match batch.column_by_name("source") {
+            None => None,
+            Some(column) => {
+                let names = column.as_any().downcast_ref::<DictionaryArray<Int32Type>>()?;
+                let texts = names.values().as_any().downcast_ref::<StringArray>()?;
+                let ids: Vec<SourceId> =
+                    texts.iter().map(|name| source_of(name.unwrap_or_default())).collect();
+                let of = |key: Option<i32>| key.and_then(|key| ids.get(key as usize).copied());
+                Some(names.keys().iter().map(|key| of(key).unwrap_or_default()).collect())
+            }
+        };
+        Some(Decoded {
+            rows: batch.num_rows(),
+            time,
+            values,
+            quality: as_array::<Int64Array>(batch, "quality").map(|quality| quality.values().clone()),
+            received: as_array(batch, "received"),
+            source,
+        })
+    }
+
+    /// Rows `start..end`, which are of one signal.
+    pub(crate) fn rows(&self, start: usize, end: usize) -> Rows {
+        let mut rows = Rows::default();
+        if let Some((time, nanos)) = &self.time {
+            let both = time.iter().zip(nanos.iter()).skip(start).take(end - start);
+            rows.time =
+                both.map(|(us, nanos)| us.wrapping_mul(1_000).wrapping_add(i64::from(*nanos))).collect();
+        }
+        if let Some(values) = &self.values {
+            values.rows(start, end, &mut rows);
+        } else {
+            rows.bits = vec![0; end - start];
+        }
+        if let Some(quality) = &self.quality {
+            rows.quality = same_or_each(
+                quality.iter().skip(start).take(end - start).map(|quality| Quality(*quality as u32)),
+            );
+        }
+        if let Some(received) = &self.received
+            && received.null_count() < received.len()
+        {
+            let of = |row| received.is_valid(row).then(|| received.value(row).wrapping_mul(1_000));
+            rows.received = same_or_each((start..end).map(of));
+        }
+        if let Some(source) = &self.source {
+            rows.source = same_or_each(source.iter().skip(start).take(end - start).copied());
+        }
+        rows
+    }
+}
+
+fn same_or_each<T: Copy + PartialEq + Default>(values: impl Iterator<Item = T>) -> Column<T> {
+    let mut column = Column::Same(T::default());
+    values.enumerate().for_each(|(row, value)| push(&mut column, value, row));
+    column
+}
+
+impl Values {
+    fn rows(&self, start: usize, end: usize, rows: &mut Rows) {
+        let kinds = || self.kind.iter().skip(start).take(end - start);
+        let kind = |number: &i8| u8::try_from(*number).ok().and_then(Kind::from_number).unwrap_or_default();
+        rows.kind = same_or_each(kinds().map(kind));
+        if rows.kind == Column::Same(Kind::Float) && self.plain(start, end, rows) {
+            return;
+        }
+        rows.bits.reserve(end - start);
+        for (row, number) in (start..end).zip(kinds()) {
+            let kind = kind(number);
+            let bits = match kind {
+                Kind::None => 0,
+                Kind::Float if self.float.is_valid(row) => self.float.value(row).to_bits(),
+                Kind::Float => {
+                    decimal::value(self.scaled.value(row), self.scale.value(row).cast_unsigned()).to_bits()
+                }
+                Kind::UInt if self.scaled.is_null(row) => self.text.value(row).parse().unwrap_or_default(),
+                Kind::Int | Kind::UInt => self.scaled.value(row).cast_unsigned(),
+                Kind::Bool => u64::from(self.scaled.value(row) != 0),
+                Kind::Text | Kind::Json => keep(&mut rows.heap, self.text.value(row).as_bytes()),
+                Kind::Bytes => keep(&mut rows.heap, self.bytes.value(row)),
+            };
+            rows.bits.push(bits);
+        }
+    }
+
+    /// Floats that are all of one spelling, in one pass.
+    fn plain(&self, start: usize, end: usize, rows: &mut Rows) -> bool {
+        let range = start..end;
+        let float = self.float.slice(start, end - start);
+        if float.null_count() == 0 {
+            rows.bits = float.values().iter().map(|float| float.to_bits()).collect();
+            return true;
+        }
+        let scales = self.scale.values().get(range.clone()).unwrap_or_default();
+        let Some(scale) = scales.first().copied() else { return true };
+        if float.null_count() < float.len() || scales.iter().any(|other| *other != scale) {
+            return false;
+        }
+        let power = decimal::power(scale.cast_unsigned());
+        let scaled = self.scaled.values().get(range).unwrap_or_default();
+        rows.bits = scaled.iter().map(|scaled| (*scaled as f64 / power).to_bits()).collect();
+        true
+    }
+}
+
+fn keep(heap: &mut Vec<u8>, bytes: &[u8]) -> u64 {
+    let offset = heap.len() as u64;
+    heap.extend_from_slice(bytes);
+    offset << 32 | bytes.len() as u64
+}

@@ -1,0 +1,199 @@
+//! Makes a change part of the table: one commit for all of its files, then the picture that new views get. The record
+//! of corrections rides with it: the commit names the corrections' file, so that a crash between the two commits is
+//! mended at the next start. What does not live here: what changes (flush, merge, rewrite, retention).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidemill_core::{ColumnKind, ColumnSpec, Seq, StreamId, TableSpec, Value, ValueRef};
+
+use super::Store;
+use super::delta::{APP_ID, Action, Add, CommitInfo, Remove, Txn, timestamp_ms};
+use super::files::FileEntry;
+use super::rows::{RowRef, Rows};
+use super::tables::TableRow;
+use crate::Error;
+
+/// In the commit's parameters: files of the record of corrections that belong to it, as JSON.
+pub(crate) const CORRECTIONS_KEY: &str = "tidemill.corrections";
+
+/// What comes and what goes.
+#[derive(Default)]
+pub(crate) struct Change {
+    pub(crate) added: Vec<FileEntry>,
+    pub(crate) removed: Vec<Arc<FileEntry>>,
+    pub(crate) corrections: Vec<Correction>,
+}
+
+/// Samples that are no longer what they were.
+pub(crate) struct Correction {
+    pub(crate) when: i64,
+    pub(crate) path: Arc<str>,
+    pub(crate) old: Rows,
+    pub(crate) action: &'static str,
+    /// The row that took the place of `old`.
+    pub(crate) by: Option<Rows>,
+    pub(crate) who: String,
+    pub(crate) reason: String,
+}
+
+const fn column(name: &'static str, kind: ColumnKind, description: &'static str) -> ColumnSpec {
+    ColumnSpec { name, kind, description }
+}
+
+/// The record of corrections.
+pub(crate) static CORRECTIONS: TableSpec = TableSpec {
+    name: "corrections",
+    description: "Samples that were replaced or deleted, as they were before",
+    stream: Some(StreamId::CORRECTIONS),
+    columns: &[
+        column("corrected", ColumnKind::Time, "When it was replaced or deleted"),
+        column("signal", ColumnKind::Text, "Whose sample it was"),
+        column("time", ColumnKind::Time, "The sample's time"),
+        column("action", ColumnKind::Text, "replace or delete"),
+        column("kind", ColumnKind::Text, "What the old value was"),
+        column("value", ColumnKind::Text, "The old value as text, exact"),
+        column("quality", ColumnKind::Int, "The old quality"),
+        column("new_value", ColumnKind::Text, "What took its place"),
+        column("who", ColumnKind::Text, "Who did it"),
+        column("reason", ColumnKind::Text, "Why, as they said"),
+    ],
+    path_column: Some("signal"),
+};
+
+impl Correction {
+    fn rows(&self) -> impl Iterator<Item = TableRow> {
+        let text = |text: &str| Value::Text(text.into());
+        (0..self.old.len()).map(move |row| {
+            let old = self.old.row(row);
+            vec![
+                Value::Int(self.when),
+                Value::Text(self.path.clone()),
+                Value::Int(old.time),
+                text(self.action),
+                text(old.kind.name()),
+                Value::Text(spelled(&old).into()),
+                Value::Int(i64::from(old.quality.0)),
+                self.by.as_ref().map_or(Value::None, |by| Value::Text(spelled(&by.row(0)).into())),
+                text(&self.who),
+                text(&self.reason),
+            ]
+        })
+    }
+}
+
+/// A value as text from which it can be had again.
+fn spelled(row: &RowRef<'_>) -> String {
+    use tidemill_core::Kind;
+    let utf8 = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+    let value = match row.kind {
+        Kind::None => return String::new(),
+        Kind::Float => ValueRef::Float(f64::from_bits(row.bits)),
+        Kind::Int => ValueRef::Int(row.bits.cast_signed()),
+        Kind::UInt => ValueRef::UInt(row.bits),
+        Kind::Bool => ValueRef::Bool(row.bits != 0),
+        Kind::Text => ValueRef::Text(utf8(row.bytes)),
+        Kind::Json => ValueRef::Json(utf8(row.bytes)),
+        Kind::Bytes => ValueRef::Bytes(row.bytes),
+    };
+    value.to_string()
+}
+
+impl Store {
+    /// Commits a change; `upto` is how far the journal is in the table then, where that changes. `shown` runs at the
+    /// moment when new views see the change.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`]: a file that goes was gone already; nothing was changed.
+    pub(crate) fn commit(
+        &self,
+        change: Change,
+        upto: Option<Seq>,
+        operation: &str,
+        shown: impl FnOnce(&mut super::State),
+    ) -> Result<(), Error> {
+        if change.added.is_empty() && change.removed.is_empty() {
+            // Rows that were all known already: nothing to say to other readers, and the journal's cursor moves on.
+            shown(&mut self.lock());
+            return Ok(());
+        }
+        let wall = self.clock.wall();
+        let dir = &self.place.dir;
+        let synced = self.disk.sync_dir(dir);
+        synced.map_err(|source| Error::Disk { what: "synced", path: dir.clone(), source })?;
+        let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let version = self.lock().version.clone();
+        if let Some(gone) = change.removed.iter().find(|file| !version.has(file.name())) {
+            tracing::debug!(file = gone.name(), "the table changed under a rewrite");
+            self.discard(&change.added);
+            return Err(Error::Conflict);
+        }
+        let corrections = self.write_corrections(&change.corrections, wall)?;
+        let actions = actions(&change, upto, operation, &corrections, wall)?;
+        log.commit(actions)?;
+        let removed: Vec<String> = change.removed.iter().map(|file| file.name().to_owned()).collect();
+        {
+            let mut state = self.lock();
+            let next = Arc::new(state.version.with(change.added, &removed));
+            state.version = next;
+            state.leaving.extend(change.removed);
+            shown(&mut state);
+        }
+        if !corrections.is_empty() {
+            self.commit_table(&self.corrections, corrections, None)?;
+        }
+        log.tidy()
+    }
+
+    fn write_corrections(&self, corrections: &[Correction], wall: i64) -> Result<Vec<Add>, Error> {
+        let rows: Vec<TableRow> = corrections.iter().flat_map(Correction::rows).collect();
+        self.meters.corrected.add(rows.len() as u64);
+        self.corrections.write(&rows, &|| self.table_file_name(), wall)
+    }
+
+    /// Removes files that were written for a change that did not come to be.
+    pub(crate) fn discard(&self, files: &[FileEntry]) {
+        for file in files {
+            // They are no part of the table; what stays is removed at the next start.
+            let _ = self.disk.remove(&self.place.dir.join(file.name()));
+        }
+    }
+}
+
+fn actions(
+    change: &Change,
+    upto: Option<Seq>,
+    operation: &str,
+    corrections: &[Add],
+    wall: i64,
+) -> Result<Vec<Action>, Error> {
+    let rewrites = !change.corrections.is_empty();
+    let mut parameters = BTreeMap::new();
+    if !corrections.is_empty() {
+        let json = serde_json::to_string(corrections)
+            .map_err(|error| Error::Log { file: "samples".into(), detail: error.to_string() })?;
+        parameters.insert(CORRECTIONS_KEY.to_owned(), json.into());
+    }
+    let mut actions = vec![Action::CommitInfo(CommitInfo {
+        timestamp: timestamp_ms(wall),
+        operation: operation.into(),
+        operation_parameters: parameters,
+        engine_info: Some(concat!("tidemill/", env!("CARGO_PKG_VERSION")).into()),
+    })];
+    actions.extend(upto.map(|seq| {
+        Action::Txn(Txn { app_id: APP_ID.into(), version: seq.0, last_updated: Some(timestamp_ms(wall)) })
+    }));
+    actions.extend(change.removed.iter().map(|file| {
+        Action::Remove(Remove {
+            path: file.name().to_owned(),
+            deletion_timestamp: Some(timestamp_ms(wall)),
+            data_change: rewrites || operation == "DELETE",
+        })
+    }));
+    actions.extend(change.added.iter().map(|file| {
+        let mut add = file.add.clone();
+        add.data_change = add.data_change || rewrites;
+        Action::Add(Box::new(add))
+    }));
+    Ok(actions)
+}

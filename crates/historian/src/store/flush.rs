@@ -1,0 +1,398 @@
+//! From a frozen buffer to files: one file (or a few) per window of time, sorted by path and time, without what the
+//! table has already. What replaces or deletes rewrites the files it touches, in the same commit. What does not live
+//! here: when to flush (`run`), the commit (`commit`), merging for its own sake (`merge`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tidemill_core::SignalId;
+
+use super::Store;
+use super::buffer::Pieces;
+use super::commit::{Change, Correction};
+use super::files::{DAY_NS, FileEntry, Level, Version, WINDOW_DAYS_MAX, Window};
+use super::frozen::Frozen;
+use super::merge_rows::{From, Killed, Merge, Place};
+use super::read::{Lane, Want};
+use super::rows::Rows;
+use super::view::{Deletion, Lanes, places_of};
+use super::write::{FileWriter, Written};
+use crate::Error;
+use crate::scan::Columns;
+
+/// A file is closed at about this size, at the end of a signal.
+pub(crate) const FILE_BYTES_MAX: u64 = 128 << 20;
+/// A flush writes into at most so many windows; if times are spread wider, the windows are longer.
+const WINDOWS_MAX: usize = 256;
+/// Bytes a row takes in a file, for planning.
+const ROW_BYTES: u64 = 4;
+
+/// The buffered rows of one signal.
+struct Source {
+    signal: SignalId,
+    path: Arc<str>,
+    pieces: Pieces,
+}
+
+impl Source {
+    /// The times of its first and last row within a window; wider where only chunks are known.
+    fn span(&self, window: Window) -> Option<(i64, i64)> {
+        let chunks = self.pieces.chunks.iter().map(|chunk| (chunk.min, chunk.max));
+        let open = self.pieces.open.time.first().copied().zip(self.pieces.open.time.last().copied());
+        let inside = chunks.chain(open).filter(|(min, max)| *min <= window.last() && *max >= window.from());
+        let clipped = inside.map(|(min, max)| (min.max(window.from()), max.min(window.last())));
+        clipped.reduce(|(min, max), (other_min, other_max)| (min.min(other_min), max.max(other_max)))
+    }
+
+    fn count_days(&self, days: &mut BTreeMap<i64, u64>) {
+        let count = |days: &mut BTreeMap<i64, u64>, times: &[i64]| {
+            for of_day in times.chunk_by(|one, next| one.div_euclid(DAY_NS) == next.div_euclid(DAY_NS)) {
+                let day = of_day.first().map_or(0, |time| time.div_euclid(DAY_NS));
+                *days.entry(day).or_default() += of_day.len() as u64;
+            }
+        };
+        count(days, &self.pieces.open.time);
+        for chunk in &self.pieces.chunks {
+            if chunk.min.div_euclid(DAY_NS) == chunk.max.div_euclid(DAY_NS) {
+                *days.entry(chunk.min.div_euclid(DAY_NS)).or_default() += chunk.len() as u64;
+            } else {
+                count(days, &chunk.open().time);
+            }
+        }
+    }
+}
+
+/// Rows of files that are to go.
+#[derive(Default)]
+struct Gone {
+    /// By file, then signal: single times.
+    times: BTreeMap<String, BTreeMap<SignalId, BTreeSet<i64>>>,
+}
+
+/// Divides days into windows: recent days stand alone; older ones share a window as long as its file stays small, so
+/// that years of slow data do not make thousands of files.
+fn plan(days: &BTreeMap<i64, u64>, today: i64) -> Vec<Window> {
+    let mut days_max = WINDOW_DAYS_MAX;
+    loop {
+        let mut windows: Vec<Window> = Vec::new();
+        for day in days.keys() {
+            if windows.last().is_some_and(|window| *day < window.first_day + window.days) {
+                continue;
+            }
+            let mut length = days_max;
+            let window = loop {
+                let window = Window::of(day.saturating_mul(DAY_NS), length);
+                let end = window.first_day + window.days;
+                let rows: u64 = days.range(window.first_day..end).map(|(_, rows)| rows).sum();
+                // Two windows of one flush never overlap: the days before this one are taken.
+                let free =
+                    windows.last().is_none_or(|before| before.first_day + before.days <= window.first_day);
+                let old = end < today || days_max > WINDOW_DAYS_MAX;
+                if length == 1 || (free && old && rows * ROW_BYTES <= FILE_BYTES_MAX) {
+                    break window;
+                }
+                length /= 2;
+            };
+            windows.push(window);
+        }
+        if windows.len() <= WINDOWS_MAX || days_max >= 1 << 20 {
+            return windows;
+        }
+        days_max *= 2;
+    }
+}
+
+impl Store {
+    /// Writes everything that a frozen buffer brings to files that are not yet part of the table.
+    pub(crate) fn write_flush(&self, frozen: &Frozen, version: &Version) -> Result<Change, Error> {
+        let mut change = Change::default();
+        let sources = self.sources(frozen, &mut change);
+        let mut days = BTreeMap::new();
+        sources.iter().for_each(|source| source.count_days(&mut days));
+        let today = self.clock.wall().div_euclid(DAY_NS);
+        let order = self.next_order(version);
+        let mut gone = Gone::default();
+        for window in plan(&days, today) {
+            self.flush_window(&sources, window, version, order, &mut gone, &mut change)?;
+        }
+        self.rewrite(&gone, &frozen.deletions, version, &mut change)?;
+        Ok(change)
+    }
+
+    /// The signals of a frozen buffer by path, deletions done.
+    fn sources(&self, frozen: &Frozen, change: &mut Change) -> Vec<Source> {
+        let watch = frozen.buffer.watch();
+        let signals: Vec<SignalId> =
+            watch.signals(i64::MIN, i64::MAX).into_iter().map(|(signal, _, _)| signal).collect();
+        let pieces = watch.pieces(&signals);
+        let mut sources = Vec::with_capacity(signals.len());
+        for (signal, mut pieces) in signals.into_iter().zip(pieces) {
+            let Some(path) = self.path_of(signal) else { continue };
+            pieces.open.sort();
+            let deletions = frozen.deletions.iter().filter(|deletion| deletion.concerns(signal));
+            for deletion in deletions {
+                pieces = delete(pieces, deletion, &path, change);
+            }
+            sources.push(Source { signal, path, pieces });
+        }
+        sources.sort_by(|one, other| one.path.cmp(&other.path));
+        sources
+    }
+
+    fn flush_window(
+        &self,
+        sources: &[Source],
+        window: Window,
+        version: &Version,
+        order: u64,
+        gone: &mut Gone,
+        change: &mut Change,
+    ) -> Result<(), Error> {
+        let of_window: Vec<(&Source, (i64, i64))> =
+            sources.iter().filter_map(|source| Some((source, source.span(window)?))).collect();
+        let (from, last) = of_window
+            .iter()
+            .fold((i64::MAX, i64::MIN), |(from, last), (_, (min, max))| (from.min(*min), last.max(*max)));
+        let older: Vec<_> = version.files.iter().filter(|file| file.overlaps(from, last)).cloned().collect();
+        let signals: Vec<SignalId> = of_window.iter().map(|(source, _)| source.signal).collect();
+        let time_of = |position: usize| of_window.get(position).map(|(_, span)| *span);
+        let all = |_: &[Vec<(usize, i64, i64)>]| Columns::ALL;
+        let mut lanes = Lanes::open(&self.files, &older, &signals, (from, last), &time_of, &all, 4_096)?;
+        let mut output = Output::new(self, window, Level::Flush, order);
+        for (position, (source, _)) in of_window.iter().enumerate() {
+            let in_files = lanes.of(position).iter().map(|(lane, min, max)| Place {
+                min: *min,
+                max: *max,
+                from: From::Lane(*lane),
+                emit: false,
+                exact: true,
+            });
+            let mut places: Vec<Place> = in_files.collect();
+            let pieces = Pieces { chunks: source.pieces.chunks.clone(), open: source.pieces.open.clone() };
+            places.extend(places_of(pieces, source.signal, &[], window.from(), window.last()));
+            let mut merge = Merge::new(places, window.from(), window.last());
+            merge.killed = Some(Vec::new());
+            while let Some(rows) = merge.next(&mut lanes.lanes)? {
+                output.add(source.signal, &source.path, &rows)?;
+            }
+            for killed in merge.killed.into_iter().flatten() {
+                let file = killed.lane.and_then(|lane| lanes.lanes.get(lane)).map(|lane| &lane.file);
+                if let (Some(file), Some(time)) = (file, killed.old.time.first()) {
+                    let of_file = gone.times.entry(file.name().to_owned()).or_default();
+                    of_file.entry(source.signal).or_default().insert(*time);
+                }
+                change.corrections.push(self.replaced(&source.path, &killed));
+            }
+        }
+        change.added.extend(output.finish()?);
+        Ok(())
+    }
+
+    fn replaced(&self, path: &Arc<str>, killed: &Killed) -> Correction {
+        let by = killed.by.row(0);
+        Correction {
+            when: by.received.unwrap_or(by.time),
+            path: path.clone(),
+            old: killed.old.clone(),
+            action: "replace",
+            by: Some(killed.by.clone()),
+            who: self.bus.source(by.source).to_string(),
+            reason: String::new(),
+        }
+    }
+
+    /// Writes the files from which rows go anew.
+    fn rewrite(
+        &self,
+        gone: &Gone,
+        deletions: &[Deletion],
+        version: &Version,
+        change: &mut Change,
+    ) -> Result<(), Error> {
+        for file in &version.files {
+            let times = gone.times.get(file.name());
+            let deleting = deletions.iter().any(|deletion| file.overlaps(deletion.from, deletion.last));
+            if times.is_none() && !deleting {
+                continue;
+            }
+            let footer = self.files.footer(file)?;
+            let concerned = deletions.iter().any(|deletion| {
+                let entries = deletion.signals.iter().filter_map(|signal| footer.directory.find(*signal));
+                entries.into_iter().any(|entry| entry.from <= deletion.last && entry.last >= deletion.from)
+            });
+            if times.is_none() && !concerned {
+                continue;
+            }
+            self.rewrite_file(file, times, deletions, change)?;
+        }
+        Ok(())
+    }
+
+    fn rewrite_file(
+        &self,
+        file: &Arc<FileEntry>,
+        times: Option<&BTreeMap<SignalId, BTreeSet<i64>>>,
+        deletions: &[Deletion],
+        change: &mut Change,
+    ) -> Result<(), Error> {
+        let footer = self.files.footer(file)?;
+        let mut entries = footer.directory.entries.clone();
+        entries.sort_by_key(|entry| entry.first_row);
+        let wants = entries.iter().enumerate().map(|(position, entry)| Want::of(position, entry)).collect();
+        let mut lane = Lane::new(file.clone(), footer, wants, (i64::MIN, i64::MAX), Columns::ALL, 4_096);
+        let mut output = Output::new(self, file.window, file.level, file.order);
+        for entry in &entries {
+            let signal = entry.signal;
+            let path = self.path_of(signal);
+            while let Some(rows) = lane.next()? {
+                let Some(path) = &path else { continue };
+                let replaced = times.and_then(|times| times.get(&signal));
+                let mut rows = match replaced {
+                    Some(times) => drop_times(&rows, times),
+                    None => rows,
+                };
+                for deletion in deletions.iter().filter(|deletion| deletion.concerns(signal)) {
+                    let old = rows.clone().cut(deletion.from, deletion.last);
+                    if !old.is_empty() {
+                        change.corrections.push(deleted(path, old, deletion));
+                        rows = rows.without(deletion.from, deletion.last);
+                    }
+                }
+                output.add(signal, path, &rows)?;
+            }
+        }
+        change.added.extend(output.finish()?);
+        change.removed.push(file.clone());
+        Ok(())
+    }
+}
+
+fn deleted(path: &Arc<str>, old: Rows, deletion: &Deletion) -> Correction {
+    Correction {
+        when: deletion.when,
+        path: path.clone(),
+        old,
+        action: "delete",
+        by: None,
+        who: deletion.who.clone(),
+        reason: deletion.reason.clone(),
+    }
+}
+
+fn delete(pieces: Pieces, deletion: &Deletion, path: &Arc<str>, change: &mut Change) -> Pieces {
+    let mut tell = |rows: Rows| {
+        if !rows.is_empty() {
+            change.corrections.push(deleted(path, rows, deletion));
+        }
+    };
+    let mut chunks = Vec::with_capacity(pieces.chunks.len());
+    for chunk in pieces.chunks {
+        if chunk.min > deletion.last || chunk.max < deletion.from {
+            chunks.push(chunk);
+            continue;
+        }
+        let rows = chunk.open();
+        tell(rows.clone().cut(deletion.from, deletion.last));
+        let rest = rows.without(deletion.from, deletion.last);
+        if !rest.is_empty() {
+            chunks.push(Arc::new(super::chunk::Chunk::seal(rest)));
+        }
+    }
+    tell(pieces.open.clone().cut(deletion.from, deletion.last));
+    let open = pieces.open.without(deletion.from, deletion.last);
+    Pieces { chunks, open }
+}
+
+fn drop_times(rows: &Rows, times: &BTreeSet<i64>) -> Rows {
+    let mut kept = Rows::default();
+    let stays = |row: &usize| rows.time.get(*row).is_some_and(|time| !times.contains(time));
+    (0..rows.len()).filter(stays).for_each(|row| kept.push(&rows.row(row)));
+    kept
+}
+
+/// Files of one window that are being written: the next one begins where one has become large.
+pub(crate) struct Output<'a> {
+    store: &'a Store,
+    window: Window,
+    level: Level,
+    order: u64,
+    writer: Option<FileWriter>,
+    signal: Option<SignalId>,
+    written: Vec<Written>,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(store: &'a Store, window: Window, level: Level, order: u64) -> Output<'a> {
+        Output { store, window, level, order, writer: None, signal: None, written: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, signal: SignalId, path: &Arc<str>, rows: &Rows) -> Result<(), Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if self.signal != Some(signal)
+            && self.writer.as_ref().is_some_and(|file| file.bytes() >= FILE_BYTES_MAX)
+        {
+            self.close()?;
+        }
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => {
+                self.signal = None;
+                let name = self.store.file_name(self.window);
+                self.writer.insert(FileWriter::create(&self.store.place, name)?)
+            }
+        };
+        if self.signal != Some(signal) {
+            writer.begin(signal, path);
+            self.signal = Some(signal);
+        }
+        writer.add(rows)
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        if let Some(writer) = self.writer.take() {
+            let rows = writer.rows();
+            let written = writer.finish()?;
+            self.store.meters.rows_written.add(rows);
+            self.store.meters.bytes_written.add(written.bytes);
+            self.written.push(written);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Vec<FileEntry>, Error> {
+        self.close()?;
+        let wall = self.store.clock.wall();
+        let entry = |written: &Written| FileEntry::of(written, self.window, self.level, self.order, wall);
+        Ok(self.written.iter().map(entry).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_hold_all_days_and_never_overlap() {
+        let today = 20_000;
+        let years: BTreeMap<i64, u64> = (16_000..=today).map(|day| (day, 24 * 50)).collect();
+        let windows = plan(&years, today);
+        assert!(windows.len() < 140, "{} windows for eleven years of slow data", windows.len());
+        let fast: BTreeMap<i64, u64> = (19_900..today).map(|day| (day, 40_000_000)).collect();
+        assert_eq!(plan(&fast, today).len(), 100, "a day with much data stands alone");
+        let wide: BTreeMap<i64, u64> = (-50_000..50_000).step_by(7).map(|day| (day, 1)).collect();
+        assert!(plan(&wide, today).len() <= WINDOWS_MAX);
+        for days in [&years, &fast, &wide] {
+            let windows = plan(days, today);
+            for pair in windows.windows(2) {
+                assert!(pair[0].last() < pair[1].from(), "{pair:?}");
+            }
+            for day in days.keys() {
+                let time = day * DAY_NS;
+                assert!(windows.iter().any(|window| window.from() <= time && window.last() >= time));
+            }
+        }
+        assert_eq!(plan(&BTreeMap::from([(today, 5)]), today), [Window { first_day: today, days: 1 }]);
+    }
+}

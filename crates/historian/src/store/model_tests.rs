@@ -1,0 +1,190 @@
+//! The store against a naive model: whatever is written, late, twice, replaced, deleted, flushed, merged, crashed and
+//! opened again, a scan gives what a list of all writes gives.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use tidemill_core::*;
+use tidemill_ground::SimClock;
+
+use super::rows::{RowRef, Rows};
+use super::testing::{World, any_value, row_of};
+use crate::scan::{Columns, SampleSource, ScanSpec};
+
+const PATHS: [&str; 4] = ["plant/a", "plant/b/x", "plant/b", "zoo"];
+const DAY: i64 = 86_400_000_000_000;
+
+/// A list of all samples, by signal and time, in order of arrival.
+#[derive(Default, Clone)]
+struct Model(BTreeMap<(u32, i64), Vec<(Value, Quality)>>);
+
+fn same(one: &(Value, Quality), other: &(Value, Quality)) -> bool {
+    let rows = [one, other].map(|(value, quality)| row_of(0, value.as_ref(), *quality, false));
+    rows[0].row(0).same_as(&rows[1].row(0))
+}
+
+impl Model {
+    fn write(&mut self, signal: u32, time: i64, sample: (Value, Quality), replace: bool) {
+        let at = self.0.entry((signal, time)).or_default();
+        let known = at.iter().any(|other| same(other, &sample));
+        if replace && !(known && at.len() == 1) {
+            *at = vec![sample];
+        } else if !known {
+            at.push(sample);
+        }
+    }
+
+    fn delete(&mut self, signal: u32, from: i64, last: i64) {
+        self.0.retain(|(id, time), _| *id != signal || *time < from || *time > last);
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write { rows: Vec<(u32, i64, Value, Quality)>, replace: bool },
+    Delete { signal: u32, from: i64, last: i64 },
+    Flush,
+    Merge,
+    Pass(u8),
+    Crash,
+}
+
+fn any_time() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        6 => (-3i64..60).prop_map(|second| SimClock::START_NS + second * 1_000_000_000),
+        2 => (-40i64..2, 0i64..3).prop_map(|(day, hour)| SimClock::START_NS + day * DAY + hour * 3_600_000_000_007),
+        1 => any::<i32>().prop_map(|far| i64::from(far) * 1_000_000_000),
+    ]
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let quality = prop_oneof![5 => Just(Quality::GOOD), 1 => Just(Quality::BAD)];
+    let value = prop_oneof![3 => (0u8..4).prop_map(|n| Value::Float(f64::from(n) / 4.0)), 2 => any_value()];
+    let row = (1u32..=4, any_time(), value, quality);
+    prop_oneof![
+        8 => (proptest::collection::vec(row, 0..40), prop::bool::weighted(0.2))
+            .prop_map(|(rows, replace)| Step::Write { rows, replace }),
+        1 => (1u32..=4, any_time(), 0i64..40 * DAY)
+            .prop_map(|(signal, from, long)| Step::Delete { signal, from, last: from.saturating_add(long) }),
+        3 => Just(Step::Flush),
+        2 => Just(Step::Merge),
+        2 => (1u8..40).prop_map(Step::Pass),
+        1 => Just(Step::Crash),
+    ]
+}
+
+pub(super) fn parcel(rows: &[(u32, i64, Value, Quality)], replace: bool) -> Parcel {
+    let flags = if replace { Flags::REPLACE } else { Flags::default() };
+    let mut builder = BatchBuilder::new(SourceId(1), flags);
+    for (signal, time, value, quality) in rows {
+        builder.push(SignalId::new(*signal).unwrap(), Stamp::At(*time), value.as_ref(), *quality).unwrap();
+    }
+    Parcel::of_samples(builder.finish(SimClock::START_NS, Flags::default()))
+}
+
+fn deletion(signal: u32, from: i64, last: i64) -> Parcel {
+    let json = serde_json::json!({ "signals": [signal], "from": from, "last": last, "who": "ann", "reason": "test", "when": 5 });
+    Parcel::of_record(StreamId::CORRECTIONS, b"delete".to_vec(), json.to_string().into_bytes())
+}
+
+/// Everything a scan gives, signal by signal.
+fn scanned(world: &World, spec: &ScanSpec, partitions: usize) -> Vec<(u32, Rows)> {
+    let mut out: Vec<(u32, Rows)> = Vec::new();
+    for scan in world.store.view().scan(spec, partitions) {
+        for batch in scan {
+            let batch = batch.unwrap();
+            for row in batch.samples.rows() {
+                if out.last().map(|(id, _)| *id) != Some(row.signal.get()) {
+                    out.push((row.signal.get(), Rows::default()));
+                }
+                let one = row_of(row.time, row.value, row.quality, false);
+                out.last_mut().unwrap().1.push(&RowRef { ..one.row(0) });
+            }
+        }
+    }
+    out
+}
+
+pub(super) fn everything() -> ScanSpec {
+    ScanSpec { signals: None, from: i64::MIN, last: i64::MAX, columns: Columns::ALL, batch_rows: 7 }
+}
+
+fn check(world: &World, model: &Model) -> Result<(), TestCaseError> {
+    let by_path: Vec<u32> = vec![1, 3, 2, 4]; // plant/a, plant/b, plant/b/x, zoo
+    for partitions in [1, 3] {
+        let got = scanned(world, &everything(), partitions);
+        let order: Vec<u32> = got.iter().map(|(id, _)| *id).collect();
+        let expected: Vec<u32> =
+            by_path.iter().copied().filter(|id| model.0.keys().any(|(signal, _)| signal == id)).collect();
+        prop_assert_eq!(order, expected);
+        for (id, rows) in &got {
+            let expected: Vec<(i64, &(Value, Quality))> = model
+                .0
+                .range((*id, i64::MIN)..=(*id, i64::MAX))
+                .flat_map(|((_, time), samples)| samples.iter().map(|sample| (*time, sample)))
+                .collect();
+            prop_assert_eq!(rows.len(), expected.len(), "rows of signal {}", id);
+            for (row, (time, (value, quality))) in expected.into_iter().enumerate() {
+                let wanted = row_of(time, value.as_ref(), *quality, false);
+                prop_assert!(
+                    rows.row(row).same_as(&wanted.row(0)),
+                    "{:?} is not {:?}",
+                    rows.row(row),
+                    wanted.row(0)
+                );
+            }
+        }
+    }
+    // A part of the time of one signal, by itself.
+    let (from, last) = (SimClock::START_NS, SimClock::START_NS + 20_000_000_000);
+    let signals = Some(vec![SignalId::new(2).unwrap()].into());
+    let part = scanned(world, &ScanSpec { signals, from, last, ..everything() }, 2);
+    let rows: usize = model.0.range((2, from)..=(2, last)).map(|(_, samples)| samples.len()).sum();
+    prop_assert_eq!(part.iter().map(|(_, rows)| rows.len()).sum::<usize>(), rows);
+    Ok(())
+}
+
+fn run(steps: &[Step], seed: u64) -> Result<(), TestCaseError> {
+    let mut world = World::new(seed, &PATHS);
+    let mut model = Model::default();
+    for (index, step) in steps.iter().enumerate() {
+        match step {
+            Step::Write { rows, replace } => {
+                world.write(parcel(rows, *replace));
+                for (signal, time, value, quality) in rows {
+                    model.write(*signal, *time, (value.clone(), *quality), *replace);
+                }
+                model.0.retain(|_, samples| !samples.is_empty());
+            }
+            Step::Delete { signal, from, last } => {
+                world.flush().unwrap();
+                world.write(deletion(*signal, *from, *last));
+                model.delete(*signal, *from, *last);
+            }
+            Step::Flush => world.flush().unwrap(),
+            Step::Merge => {
+                while world.store.merge_step(&|| false).unwrap() {}
+                world.store.clean().unwrap();
+            }
+            Step::Pass(days) => {
+                world.simulation.clock.advance(Duration::from_secs(u64::from(*days) * 86_400))
+            }
+            Step::Crash => {
+                world.simulation.disk.crash();
+                world.reopen(seed + index as u64).unwrap();
+            }
+        }
+        check(&world, &model)?;
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #[test]
+    fn a_scan_gives_what_was_written(steps in proptest::collection::vec(any_step(), 1..25), seed in any::<u32>()) {
+        run(&steps, seed.into())?;
+    }
+}

@@ -1,0 +1,246 @@
+//! Rows of one signal in columns: the common coin of buffer, files and merges. What does not live here: whose rows
+//! they are, and any order beyond "as they arrived" or "by time".
+
+use std::ops::Range;
+
+use tidemill_core::{Column, Kind, Quality, SampleBatch, SourceId};
+
+/// Rows of one signal.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows {
+    pub(crate) time: Vec<i64>,
+    pub(crate) kind: Column<Kind>,
+    /// As in [`SampleBatch::bits`].
+    pub(crate) bits: Vec<u64>,
+    pub(crate) quality: Column<Quality>,
+    /// In whole microseconds, for the files keep no more.
+    pub(crate) received: Column<Option<i64>>,
+    pub(crate) source: Column<SourceId>,
+    /// Whether the row overwrites what stands at its time. Never set on rows of files.
+    pub(crate) replace: Column<bool>,
+    pub(crate) heap: Vec<u8>,
+}
+
+/// One row, with its text or bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowRef<'a> {
+    pub(crate) time: i64,
+    pub(crate) kind: Kind,
+    pub(crate) bits: u64,
+    pub(crate) quality: Quality,
+    pub(crate) received: Option<i64>,
+    pub(crate) source: SourceId,
+    pub(crate) replace: bool,
+    /// The value's bytes where its kind lives in the heap.
+    pub(crate) bytes: &'a [u8],
+}
+
+impl RowRef<'_> {
+    /// Whether both are the same sample: who brought it and when does not matter.
+    pub(crate) fn same_as(&self, other: &RowRef<'_>) -> bool {
+        self.time == other.time
+            && self.kind == other.kind
+            && self.quality == other.quality
+            && if self.kind.is_heap() { self.bytes == other.bytes } else { self.bits == other.bits }
+    }
+}
+
+impl Default for Rows {
+    fn default() -> Rows {
+        Rows {
+            time: Vec::new(),
+            kind: Column::Same(Kind::Float),
+            bits: Vec::new(),
+            quality: Column::Same(Quality::GOOD),
+            received: Column::Same(None),
+            source: Column::Same(SourceId(0)),
+            replace: Column::Same(false),
+            heap: Vec::new(),
+        }
+    }
+}
+
+/// The value of a row, or the type's default beyond the end.
+pub(crate) fn at<T: Copy + PartialEq + Default>(column: &Column<T>, row: usize) -> T {
+    column.at(row).unwrap_or_default()
+}
+
+/// Adds a value to a column that has `before` rows.
+pub(crate) fn push<T: Copy + PartialEq>(column: &mut Column<T>, value: T, before: usize) {
+    match column {
+        Column::Each(values) => values.push(value),
+        Column::Same(same) if before == 0 => *same = value,
+        Column::Same(same) if *same == value => {}
+        Column::Same(same) => {
+            let mut values = Vec::with_capacity((before + 1).next_power_of_two());
+            values.resize(before, *same);
+            values.push(value);
+            *column = Column::Each(values);
+        }
+    }
+}
+
+/// Adds the rows `range` of another column to one that has `before` rows.
+pub(crate) fn extend<T: Copy + PartialEq>(
+    column: &mut Column<T>,
+    before: usize,
+    other: &Column<T>,
+    range: Range<usize>,
+) {
+    match (&mut *column, other) {
+        (Column::Same(same), Column::Same(value)) if before == 0 => *same = *value,
+        (Column::Same(same), Column::Same(value)) if same == value => {}
+        (Column::Each(values), Column::Same(value)) => values.resize(values.len() + range.len(), *value),
+        (Column::Each(values), Column::Each(more)) => {
+            values.extend_from_slice(more.get(range).unwrap_or_default());
+        }
+        (Column::Same(same), other) => {
+            let mut values = Vec::with_capacity(before + range.len());
+            values.resize(before, *same);
+            match other {
+                Column::Same(value) => values.resize(before + range.len(), *value),
+                Column::Each(more) => values.extend_from_slice(more.get(range).unwrap_or_default()),
+            }
+            *column = Column::Each(values);
+        }
+    }
+}
+
+fn permute<T: Copy>(values: &[T], order: &[u32]) -> Vec<T> {
+    order.iter().filter_map(|row| values.get(*row as usize).copied()).collect()
+}
+
+fn permute_column<T: Copy>(column: &mut Column<T>, order: &[u32]) {
+    if let Column::Each(values) = column {
+        *values = permute(values, order);
+    }
+}
+
+impl Rows {
+    pub(crate) fn len(&self) -> usize {
+        self.time.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.time.is_empty()
+    }
+
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.len() * 16 + self.heap.len() + size_of::<Rows>()
+    }
+
+    pub(crate) fn row(&self, row: usize) -> RowRef<'_> {
+        let kind = at(&self.kind, row);
+        let bits = self.bits.get(row).copied().unwrap_or_default();
+        RowRef {
+            time: self.time.get(row).copied().unwrap_or_default(),
+            kind,
+            bits,
+            quality: at(&self.quality, row),
+            received: self.received.at(row).flatten(),
+            source: at(&self.source, row),
+            replace: at(&self.replace, row),
+            bytes: if kind.is_heap() { self.heap_of(bits) } else { &[] },
+        }
+    }
+
+    fn heap_of(&self, bits: u64) -> &[u8] {
+        let (offset, len) = ((bits >> 32) as usize, (bits & 0xFFFF_FFFF) as usize);
+        self.heap.get(offset..offset + len).unwrap_or_default()
+    }
+
+    /// Adds one row, its bytes copied. Text that repeats the row before shares its bytes, as states do.
+    pub(crate) fn push(&mut self, row: &RowRef<'_>) {
+        let before = self.len();
+        let bits = if row.kind.is_heap() { self.keep(row.bytes) } else { row.bits };
+        self.time.push(row.time);
+        self.bits.push(bits);
+        push(&mut self.kind, row.kind, before);
+        push(&mut self.quality, row.quality, before);
+        push(&mut self.received, row.received, before);
+        push(&mut self.source, row.source, before);
+        push(&mut self.replace, row.replace, before);
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> u64 {
+        let start = self.heap.len().saturating_sub(bytes.len());
+        let offset = if self.heap.get(start..) == Some(bytes) { start } else { self.heap.len() };
+        if offset == self.heap.len() {
+            self.heap.extend_from_slice(bytes);
+        }
+        (offset as u64) << 32 | bytes.len() as u64
+    }
+
+    /// Adds the rows `range` of others.
+    pub(crate) fn extend(&mut self, other: &Rows, range: Range<usize>) {
+        let (before, range) = (self.len(), range.start.min(other.len())..range.end.min(other.len()));
+        if !other.heap.is_empty() {
+            range.for_each(|row| self.push(&other.row(row)));
+            return;
+        }
+        self.time.extend_from_slice(other.time.get(range.clone()).unwrap_or_default());
+        self.bits.extend_from_slice(other.bits.get(range.clone()).unwrap_or_default());
+        extend(&mut self.kind, before, &other.kind, range.clone());
+        extend(&mut self.quality, before, &other.quality, range.clone());
+        extend(&mut self.received, before, &other.received, range.clone());
+        extend(&mut self.source, before, &other.source, range.clone());
+        extend(&mut self.replace, before, &other.replace, range);
+    }
+
+    /// The rows of `range` alone.
+    pub(crate) fn slice(&self, range: Range<usize>) -> Rows {
+        let mut rows = Rows::default();
+        rows.extend(self, range);
+        rows
+    }
+
+    /// Keeps only what lies within `from..=last`. The rows must be in order of time.
+    pub(crate) fn cut(self, from: i64, last: i64) -> Rows {
+        let start = self.time.partition_point(|time| *time < from);
+        let end = self.time.partition_point(|time| *time <= last);
+        if start == 0 && end == self.len() { self } else { self.slice(start..end.max(start)) }
+    }
+
+    /// Without what lies within `from..=last`. The rows must be in order of time.
+    pub(crate) fn without(self, from: i64, last: i64) -> Rows {
+        let start = self.time.partition_point(|time| *time < from);
+        let end = self.time.partition_point(|time| *time <= last).max(start);
+        if start == end {
+            return self;
+        }
+        let mut rows = self.slice(0..start);
+        rows.extend(&self, end..self.len());
+        rows
+    }
+
+    /// Sorts by time; rows of one time stay in order of arrival. Says whether no time stands twice.
+    pub(crate) fn sort(&mut self) -> bool {
+        if !self.time.is_sorted() {
+            let mut order: Vec<u32> = (0..self.len() as u32).collect();
+            order.sort_by_key(|row| self.time.get(*row as usize).copied());
+            self.time = permute(&self.time, &order);
+            self.bits = permute(&self.bits, &order);
+            permute_column(&mut self.kind, &order);
+            permute_column(&mut self.quality, &order);
+            permute_column(&mut self.received, &order);
+            permute_column(&mut self.source, &order);
+            permute_column(&mut self.replace, &order);
+        }
+        self.time.is_sorted_by(|one, next| one < next)
+    }
+
+    /// Moves rows with heap offsets into place behind `base` bytes of another heap.
+    pub(crate) fn bits_behind(&self, base: usize) -> impl Iterator<Item = u64> {
+        let shift = (base as u64) << 32;
+        self.bits.iter().enumerate().map(move |(row, bits)| {
+            if base > 0 && at(&self.kind, row).is_heap() { bits + shift } else { *bits }
+        })
+    }
+}
+
+/// A row of a batch as it came, whose receive time is kept only where it says something: where it is more than a
+/// second from the sample's own.
+pub(crate) fn received_of(batch: &SampleBatch, time: i64) -> Option<i64> {
+    (batch.received.abs_diff(time) > 1_000_000_000).then(|| batch.received.div_euclid(1_000) * 1_000)
+}

@@ -1,0 +1,198 @@
+//! What stands in one cell: a number with a decimal point or comma, a boolean, a word of absence, or text. Which of
+//! them a column holds is decided in `layout`.
+
+use tidemill_core::{Kind, Quality, Value};
+
+use super::words;
+
+/// What separates whole from broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decimal {
+    Point,
+    Comma,
+}
+
+impl Decimal {
+    /// The words for `--decimal`.
+    pub(crate) fn from_name(name: &str) -> Option<Decimal> {
+        match name {
+            "point" | "." => Some(Decimal::Point),
+            "comma" | "," => Some(Decimal::Comma),
+            _ => None,
+        }
+    }
+}
+
+/// What a number's spelling tells of the decimal mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// Digits alone.
+    Plain,
+    Point,
+    Comma,
+    /// `1,234`: 1.234 with a comma, 1234 with a point. (`1.234` is read with a point unless other numbers have commas.)
+    CommaOrGroup,
+    PointOrGroup,
+}
+
+/// How a number is spelled, if it is one.
+pub(super) fn spelling(text: &str) -> Option<Spelling> {
+    let first = text.chars().next()?;
+    if !(first.is_ascii_digit() || matches!(first, '-' | '+' | '.' | ',' | '\u{2212}')) {
+        return None;
+    }
+    if !text.contains([',', '.']) {
+        return number(text, Decimal::Point).map(|_| Spelling::Plain);
+    }
+    let point = number(text, Decimal::Point).is_some();
+    let comma = number(text, Decimal::Comma).is_some();
+    match (point, comma) {
+        (false, false) => None,
+        (true, false) => Some(Spelling::Point),
+        (false, true) => Some(Spelling::Comma),
+        (true, true) if text.contains(',') => Some(Spelling::CommaOrGroup),
+        (true, true) => Some(Spelling::PointOrGroup),
+    }
+}
+
+/// Reads a number, the nearest float to what is written. Groups of three digits may be set apart by the other mark, by
+/// blanks or by apostrophes. NaN and infinities are none.
+pub(super) fn number(text: &str, decimal: Decimal) -> Option<f64> {
+    let plain = decimal == Decimal::Point
+        && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+    let value: f64 = if plain { text.parse().ok()? } else { regular(text, decimal)?.parse().ok()? };
+    value.is_finite().then_some(value)
+}
+
+/// The number as Rust spells it.
+fn regular(text: &str, decimal: Decimal) -> Option<String> {
+    let (point, group) = if decimal == Decimal::Point { ('.', ',') } else { (',', '.') };
+    let body = text.strip_prefix(['-', '+', '\u{2212}']).unwrap_or(text);
+    let negative = text.starts_with(['-', '\u{2212}']);
+    let exponent_at = body.find(['e', 'E']).unwrap_or(body.len());
+    let (mantissa, exponent) = body.split_at(exponent_at);
+    let (whole, fraction) =
+        mantissa.split_once(point).map_or((mantissa, None), |(whole, rest)| (whole, Some(rest)));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if fraction.is_some_and(|fraction| !digits(fraction)) || !is_exponent(exponent) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len() + 1);
+    if negative {
+        out.push('-');
+    }
+    if digits(whole) {
+        if whole.is_empty() && fraction.is_none_or(str::is_empty) {
+            return None;
+        }
+        out.push_str(whole);
+    } else {
+        push_groups(whole, group, &mut out)?;
+    }
+    if let Some(fraction) = fraction {
+        out.push('.');
+        out.push_str(fraction);
+    }
+    out.push_str(exponent);
+    Some(out)
+}
+
+fn is_exponent(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix(['e', 'E']) else { return text.is_empty() };
+    let rest = rest.strip_prefix(['-', '+']).unwrap_or(rest);
+    !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `1.234.567`, `1 234 567`, `1'234'567`: one mark, groups of three, no leading zero.
+fn push_groups(whole: &str, group: char, out: &mut String) -> Option<()> {
+    let mark = whole.chars().find(|character| !character.is_ascii_digit())?;
+    if mark != group && !matches!(mark, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}' | '\'' | '\u{2019}') {
+        return None;
+    }
+    for (index, part) in whole.split(mark).enumerate() {
+        let length = if index == 0 { 1..=3 } else { 3..=3 };
+        let leading_zero = index == 0 && part.starts_with('0');
+        if !length.contains(&part.len()) || leading_zero || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        out.push_str(part);
+    }
+    Some(())
+}
+
+/// Words for true and false, as Excel writes them in some languages, and the states of a switch.
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    const TRUE: &[&str] = &["true", "wahr", "vrai", "verdadero", "vero", "waar", "on"];
+    const FALSE: &[&str] = &["false", "falsch", "faux", "falso", "onwaar", "off"];
+    let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is(TRUE) { Some(true) } else { is(FALSE).then_some(false) }
+}
+
+/// What the cells of a column are read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CellKind {
+    Float(Decimal),
+    Bool,
+    Text,
+    /// By each cell: the narrow form, where rows belong to different signals.
+    Any(Decimal),
+}
+
+/// A cell that is read: a value with the quality of its absence.
+pub(super) type Read = (Value, Quality);
+
+/// Reads a cell that is not empty. The error says what it is not.
+pub(super) fn read(text: &str, kind: CellKind) -> Result<Read, String> {
+    let good = |value| Ok((value, Quality::GOOD));
+    let missing = |among_numbers| words::absent(text, among_numbers).map(|quality| (Value::None, quality));
+    let shown = || text.chars().take(40).collect::<String>();
+    match kind {
+        CellKind::Float(decimal) => match number(text, decimal) {
+            Some(value) => good(Value::Float(value)),
+            None => missing(true).ok_or_else(|| format!("'{}' is no finite number", shown())),
+        },
+        CellKind::Bool => match boolean(text) {
+            Some(value) => good(Value::Bool(value)),
+            None => missing(true).ok_or_else(|| format!("'{}' is neither true nor false", shown())),
+        },
+        CellKind::Text => missing(false).map_or_else(|| good(Value::Text(text.into())), Ok),
+        CellKind::Any(decimal) => {
+            if let Some(value) = number(text, decimal) {
+                return good(Value::Float(value));
+            }
+            if let Some(missing) = missing(false) {
+                return Ok(missing);
+            }
+            good(boolean(text).map_or_else(|| Value::Text(text.into()), Value::Bool))
+        }
+    }
+}
+
+/// Reads a value whose kind is stated, as our own exports do. An empty cell is an empty text, and nothing else.
+pub(super) fn read_stated(text: &str, kind: Kind) -> Result<Value, String> {
+    let no = || format!("'{}' is no {}", text.chars().take(40).collect::<String>(), kind.name());
+    match kind {
+        Kind::None if text.is_empty() => Ok(Value::None),
+        Kind::None => Err(format!("the kind is none, but there is the value '{text}'")),
+        Kind::Float => number(text, Decimal::Point).map(Value::Float).ok_or_else(no),
+        Kind::Int => text.parse().map(Value::Int).map_err(|_| no()),
+        Kind::UInt => text.parse().map(Value::UInt).map_err(|_| no()),
+        Kind::Bool => boolean(text).map(Value::Bool).ok_or_else(no),
+        Kind::Text => Ok(Value::Text(text.into())),
+        Kind::Json => {
+            serde_json::from_str::<&serde_json::value::RawValue>(text).map_err(|_| no())?;
+            Ok(Value::Json(text.into()))
+        }
+        Kind::Bytes => hex(text).map(|bytes| Value::Bytes(bytes.into())).ok_or_else(no),
+    }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.strip_prefix("0x")?.as_bytes();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = digits.chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    });
+    pairs.collect()
+}

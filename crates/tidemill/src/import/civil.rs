@@ -1,0 +1,297 @@
+//! Dates and times of day as people and machines write them, taken apart without a time zone. Which instant they
+//! mean is decided in `time`.
+
+use super::words;
+
+/// Which of day and month stands first in a date such as 03/04/2024.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DayOrder {
+    DayFirst,
+    MonthFirst,
+}
+
+/// A date of three numbers whose order needs to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// The form leaves no doubt.
+    Clear,
+    /// The first number cannot be a month.
+    DayFirst,
+    /// The second number cannot be a month.
+    MonthFirst,
+    /// Both readings are dates, the same one.
+    Same,
+    /// Both readings are dates, and different ones.
+    Either,
+}
+
+/// What a text says of a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Civil {
+    /// Year, month, day: a date of the Gregorian calendar.
+    pub(super) date: Option<(i16, i8, i8)>,
+    /// Nanoseconds since midnight; up to and with 24:00:00 and a leap second.
+    pub(super) nanos: Option<i64>,
+    pub(super) offset_seconds: Option<i32>,
+    pub(super) evidence: Evidence,
+}
+
+/// Reads a date, a time of day, or both. Without an `order` a date that needs one is read day first, and its evidence
+/// says so.
+pub(super) fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
+    let text = text.trim();
+    if text.len() > 64 {
+        return None;
+    }
+    let mut at = Cursor { text };
+    let Some((date, evidence)) = date(&mut at, order) else {
+        let mut at = Cursor { text };
+        let nanos = time_of_day(&mut at)?;
+        let offset_seconds = offset(&mut at)?;
+        return Some(Civil { date: None, nanos: Some(nanos), offset_seconds, evidence: Evidence::Clear });
+    };
+    if !is_date(date) {
+        return None;
+    }
+    if at.text.is_empty() {
+        return Some(Civil { date: Some(date), nanos: None, offset_seconds: None, evidence });
+    }
+    // 20240131120000 has no mark between the two.
+    let packed = at.run_of_digits() == 6;
+    let joined = at.skip_any(&['T', 't', '_', ':']) || at.skip(',') | at.skip_spaces();
+    if !joined && !packed {
+        return None;
+    }
+    at.skip_spaces();
+    let nanos = time_of_day(&mut at)?;
+    let offset_seconds = offset(&mut at)?;
+    Some(Civil { date: Some(date), nanos: Some(nanos), offset_seconds, evidence })
+}
+
+struct Cursor<'a> {
+    text: &'a str,
+}
+
+impl<'a> Cursor<'a> {
+    fn skip(&mut self, character: char) -> bool {
+        let rest = self.text.strip_prefix(character);
+        self.text = rest.unwrap_or(self.text);
+        rest.is_some()
+    }
+
+    fn skip_any(&mut self, characters: &[char]) -> bool {
+        characters.iter().any(|character| self.skip(*character))
+    }
+
+    fn skip_spaces(&mut self) -> bool {
+        let before = self.text.len();
+        self.text = self.text.trim_start();
+        self.text.len() < before
+    }
+
+    /// The digits that stand here, at most `most` of them.
+    fn digits(&mut self, most: usize) -> &'a str {
+        let count = self.text.bytes().take(most).take_while(u8::is_ascii_digit).count();
+        let (digits, rest) = self.text.split_at(count);
+        self.text = rest;
+        digits
+    }
+
+    fn run_of_digits(&self) -> usize {
+        self.text.bytes().take_while(u8::is_ascii_digit).count()
+    }
+
+    fn letters(&mut self) -> &'a str {
+        let end = self.text.find(|character: char| !character.is_alphabetic()).unwrap_or(self.text.len());
+        let (letters, rest) = self.text.split_at(end);
+        self.text = rest;
+        letters
+    }
+}
+
+fn number(digits: &str) -> Option<i16> {
+    digits.parse().ok()
+}
+
+type Date = (i16, i8, i8);
+
+fn date(at: &mut Cursor<'_>, order: Option<DayOrder>) -> Option<(Date, Evidence)> {
+    match at.run_of_digits() {
+        // ISO 8601 basic: 20240131, 20240131T120000, 20240131120000.
+        8 | 14 => {
+            let (year, month, day) = (number(at.digits(4))?, number(at.digits(2))?, number(at.digits(2))?);
+            Some((ymd(year, month, day)?, Evidence::Clear))
+        }
+        4 => {
+            let year = number(at.digits(4))?;
+            let mark = separator(at)?;
+            let month = number(at.digits(2))?;
+            (separator(at)? == mark).then_some(())?;
+            let day = number(at.digits(2))?;
+            Some((ymd(year, month, day)?, Evidence::Clear))
+        }
+        1 | 2 => day_and_month(at, order),
+        0 => month_name_first(at),
+        _ => None,
+    }
+}
+
+fn ymd(year: i16, month: i16, day: i16) -> Option<Date> {
+    Some((year, i8::try_from(month).ok()?, i8::try_from(day).ok()?))
+}
+
+fn separator(at: &mut Cursor<'_>) -> Option<char> {
+    ['-', '/', '.'].into_iter().find(|mark| at.skip(*mark))
+}
+
+/// `31.01.2024`, `31/01/24`, `1-Jan-24`, `1. Januar 2024`.
+fn day_and_month(at: &mut Cursor<'_>, order: Option<DayOrder>) -> Option<(Date, Evidence)> {
+    let first = number(at.digits(2))?;
+    let mark = separator(at);
+    let spaced = at.skip_spaces();
+    if at.text.starts_with(char::is_alphabetic) {
+        let month = words::month(at.letters())?;
+        while at.skip_any(&['-', '/', '.', ',']) || at.skip_spaces() {}
+        let year = year(at)?;
+        return Some((ymd(year, month.into(), first)?, Evidence::Clear));
+    }
+    let mark = mark.filter(|_| !spaced)?;
+    let second = number(at.digits(2))?;
+    (separator(at)? == mark).then_some(())?;
+    let year = year(at)?;
+    if mark == '.' && order != Some(DayOrder::MonthFirst) {
+        return Some((ymd(year, second, first)?, Evidence::Clear));
+    }
+    let evidence = match (first > 12, second > 12) {
+        (true, true) => return None,
+        (true, false) => Evidence::DayFirst,
+        (false, true) => Evidence::MonthFirst,
+        (false, false) if first == second => Evidence::Same,
+        (false, false) => Evidence::Either,
+    };
+    let month_first = match order {
+        Some(order) => order == DayOrder::MonthFirst,
+        None => evidence == Evidence::MonthFirst,
+    };
+    let date = if month_first { ymd(year, first, second) } else { ymd(year, second, first) };
+    Some((date?, evidence))
+}
+
+/// `Jan 31, 2024`, `January 31 2024`.
+fn month_name_first(at: &mut Cursor<'_>) -> Option<(Date, Evidence)> {
+    let month = words::month(at.letters())?;
+    while at.skip_any(&['-', '.']) || at.skip_spaces() {}
+    let day = number(at.digits(2))?;
+    while at.skip_any(&['-', ',']) || at.skip_spaces() {}
+    let year = year(at)?;
+    Some((ymd(year, month.into(), day)?, Evidence::Clear))
+}
+
+/// Four digits, or two: 69 to 99 are of the last century, 00 to 68 of this (POSIX `%y`).
+fn year(at: &mut Cursor<'_>) -> Option<i16> {
+    match at.run_of_digits() {
+        4 => number(at.digits(4)),
+        2 => number(at.digits(2)).map(|year| if year < 69 { 2000 + year } else { 1900 + year }),
+        _ => None,
+    }
+}
+
+fn is_date((year, month, day): Date) -> bool {
+    jiff::civil::Date::new(year, month, day).is_ok()
+}
+
+const SECOND: i64 = 1_000_000_000;
+
+/// `6:05`, `06:05:09.25`, `06:05:09,25`, `060509`, `6:05 PM`, `6:05 Uhr`, `24:00`.
+fn time_of_day(at: &mut Cursor<'_>) -> Option<i64> {
+    let packed = at.run_of_digits() >= 4;
+    let hour: i64 = at.digits(2).parse().ok()?;
+    if !packed {
+        (at.skip(':') || at.skip('h')).then_some(())?;
+    }
+    let two =
+        |at: &mut Cursor<'_>| Some(at.digits(2)).filter(|digits| digits.len() == 2)?.parse::<i64>().ok();
+    let minute = two(at)?;
+    let seconds = if packed { at.run_of_digits() >= 2 } else { at.skip(':') };
+    let mut nanos = 0;
+    let mut second = 0;
+    if seconds {
+        second = two(at)?;
+        let fraction = at.text.starts_with(['.', ',', ':'])
+            && at.text.get(1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        if fraction {
+            let mark = at.text.chars().next();
+            at.text = at.text.get(1..).unwrap_or_default();
+            let digits = at.digits(32);
+            // `12:00:00:250` means milliseconds, and a `:` before another count of digits something unknown.
+            (mark != Some(':') || digits.len() == 3).then_some(())?;
+            nanos = (0..9).fold(0, |sum, place| {
+                sum * 10 + digits.as_bytes().get(place).map_or(0, |digit| i64::from(digit - b'0'))
+            });
+        }
+    }
+    let hour = half_of_day(at, hour)?;
+    let midnight = hour == 24 && minute == 0 && second == 0 && nanos == 0;
+    let legal = (hour < 24 || midnight) && minute < 60 && second <= 60;
+    legal.then_some((hour * 3600 + minute * 60 + second) * SECOND + nanos)
+}
+
+/// Takes `AM`, `PM` or `Uhr`, if there, and gives the hour from 0.
+fn half_of_day(at: &mut Cursor<'_>, hour: i64) -> Option<i64> {
+    let rest = at.text.trim_start();
+    let word: String = rest.chars().take(4).collect::<String>().to_ascii_lowercase();
+    let forms =
+        [("a.m.", Some(false)), ("p.m.", Some(true)), ("uhr", None), ("am", Some(false)), ("pm", Some(true))];
+    let Some((form, half)) = forms.into_iter().find(|(form, _)| word.starts_with(form)) else {
+        return Some(hour);
+    };
+    at.text = rest.get(form.len()..)?;
+    match half {
+        None => Some(hour),
+        Some(afternoon) if (1..=12).contains(&hour) => Some(hour % 12 + if afternoon { 12 } else { 0 }),
+        Some(_) => None,
+    }
+}
+
+/// Zone names that mean one offset everywhere, in hours. (CST, IST and others mean several and are not read.)
+const ZONES: &[(&str, i32)] =
+    &[("Z", 0), ("UTC", 0), ("GMT", 0), ("CET", 1), ("CEST", 2), ("MEZ", 1), ("MESZ", 2)];
+
+/// What ends a time: nothing, or an offset. `None`: something else.
+#[allow(clippy::option_option, reason = "no offset is an answer")]
+fn offset(at: &mut Cursor<'_>) -> Option<Option<i32>> {
+    at.skip_spaces();
+    if at.text.is_empty() {
+        return Some(None);
+    }
+    if at.text.starts_with(char::is_alphabetic) {
+        let name = at.letters().to_ascii_uppercase();
+        let hours = ZONES.iter().find(|(zone, _)| *zone == name)?.1;
+        // `UTC+02:00`
+        if at.text.starts_with(['+', '-']) && hours == 0 {
+            return offset(at);
+        }
+        return end(at).then_some(Some(hours * 3600));
+    }
+    let sign = if at.skip('+') {
+        1
+    } else if at.skip('-') || at.skip('\u{2212}') {
+        -1
+    } else {
+        return None;
+    };
+    let hours: i32 = Some(at.digits(2)).filter(|digits| digits.len() == 2)?.parse().ok()?;
+    let marked = at.skip(':');
+    let minutes: i32 = match at.digits(2) {
+        "" if !marked => 0,
+        digits if digits.len() == 2 => digits.parse().ok()?,
+        _ => return None,
+    };
+    (hours < 24 && minutes < 60 && end(at)).then_some(Some(sign * (hours * 3600 + minutes * 60)))
+}
+
+/// Whether nothing follows, or only the zone's name in brackets (RFC 9557).
+fn end(at: &mut Cursor<'_>) -> bool {
+    let rest = at.text.trim();
+    rest.is_empty() || (rest.starts_with('[') && rest.ends_with(']'))
+}

@@ -1,0 +1,106 @@
+//! Samples as the body of `POST /api/v1/write`: one JSON object a line, times as nanoseconds, floats in the shortest
+//! form that reads back to the same bits. What is implied is left out: the kind of a float, a boolean and a text, and
+//! the quality of a good value. A signal's unit goes with its first sample.
+
+use std::io::Write;
+
+use tidemill_core::{Quality, Value};
+
+use super::reader::{Batch, Signal};
+
+/// What the body is.
+pub(crate) const CONTENT_TYPE: &str = "application/x-ndjson";
+
+/// The query that goes with it: the unit of the times.
+pub(crate) const QUERY: &str = "precision=ns";
+
+/// Appends a batch.
+pub(crate) fn encode(batch: &Batch, signals: &[Signal], out: &mut Vec<u8>) {
+    let mut told = vec![false; signals.len()];
+    for sample in &batch.samples {
+        // An index that the reader gave has its signal.
+        let Some(signal) = signals.get(sample.signal as usize) else { continue };
+        out.extend_from_slice(b"{\"signal\":");
+        text(signal.path.as_str(), out);
+        out.extend_from_slice(b",\"time\":");
+        display(&sample.time, out);
+        value(&sample.value, out);
+        if sample.quality != Quality::GOOD {
+            // The code itself: names leave out the info bits.
+            out.extend_from_slice(b",\"quality\":\"0x");
+            let written = write!(out, "{:08X}", sample.quality.0);
+            debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
+            out.push(b'"');
+        }
+        // A unit is said once in a body.
+        if let Some(told) =
+            told.get_mut(sample.signal as usize).filter(|told| !**told && !signal.unit.is_empty())
+        {
+            *told = true;
+            out.extend_from_slice(b",\"unit\":");
+            text(&signal.unit, out);
+        }
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+fn value(value: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"value\":");
+    let kind = match value {
+        Value::None => {
+            out.extend_from_slice(b"null");
+            None
+        }
+        Value::Float(float) => {
+            float_digits(*float, out);
+            None
+        }
+        Value::Bool(bool) => {
+            display(bool, out);
+            None
+        }
+        Value::Text(string) => {
+            text(string, out);
+            None
+        }
+        Value::Int(int) => {
+            display(int, out);
+            Some("integer")
+        }
+        Value::UInt(uint) => {
+            display(uint, out);
+            Some("unsigned")
+        }
+        Value::Json(document) => {
+            // A line feed can only stand between its parts, and must not end the line.
+            out.extend(document.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
+            Some("json")
+        }
+        Value::Bytes(_) => {
+            text(&value.to_string(), out);
+            Some("bytes")
+        }
+    };
+    if let Some(kind) = kind {
+        out.extend_from_slice(b",\"kind\":\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.push(b'"');
+    }
+}
+
+/// The shortest digits that read back to the same bits. `Display` would write 1e300 with 300 zeros.
+fn float_digits(float: f64, out: &mut Vec<u8>) {
+    let plain = float == 0.0 || (1e-5..1e16).contains(&float.abs());
+    let written = if plain { write!(out, "{float}") } else { write!(out, "{float:e}") };
+    debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
+}
+
+fn display(value: &dyn std::fmt::Display, out: &mut Vec<u8>) {
+    let written = write!(out, "{value}");
+    debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
+}
+
+fn text(text: &str, out: &mut Vec<u8>) {
+    let written = serde_json::to_writer(out, text);
+    debug_assert!(written.is_ok(), "writing a text to a Vec cannot fail");
+}

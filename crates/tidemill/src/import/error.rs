@@ -1,0 +1,100 @@
+//! Why a file cannot be imported as it is, what is asked, and the option that answers.
+
+use tidemill_core::{Problem, codes};
+
+/// What stops an import before its first sample.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub(crate) enum Error {
+    #[error("{0} cannot be read: {1}")]
+    Io(String, std::io::Error),
+    #[error("{0} is empty")]
+    Empty(String),
+    #[error("{0} is {1}, and cannot be read as it is")]
+    Foreign(String, &'static str, &'static str),
+    #[error("{0} is neither CSV, line protocol, JSON nor Parquet: its rows have no common number of fields")]
+    Unknown(String),
+    #[error("{file} has no column with times. {seen}")]
+    NoTime { file: String, seen: String },
+    #[error("the column '{column}' of {file} has {what}")]
+    TimeColumn { file: String, column: String, what: String, hint: &'static str },
+    #[error("{file} has no column '{wanted}'. Its columns: {columns}")]
+    NoColumn { file: String, wanted: String, columns: String },
+    #[error("{file} has no column with values besides its times")]
+    NoValue { file: String },
+    #[error("{file} has {columns} columns with values, and --signal names one: {names}")]
+    ManyValues { file: String, columns: usize, names: String },
+    #[error("each row of {0} names its signal, so that --signal cannot")]
+    Named(String),
+    #[error("the header of {file} has {header} fields, its rows have {rows}")]
+    HeaderWidth { file: String, header: usize, rows: usize },
+    #[error(
+        "{place} may be {day_first} (day first) or {month_first} (month first), and no row of the file decides it"
+    )]
+    DayOrMonth { place: String, day_first: String, month_first: String },
+    #[error(
+        "{file} has dates that can only be day first ('{day_first}') and others that can only be month first ('{month_first}')"
+    )]
+    BothOrders { file: String, day_first: String, month_first: String },
+    #[error(
+        "{place} may be {comma} (decimal comma) or {point} (thousands), and no row of the file decides it"
+    )]
+    DecimalMark { place: String, comma: String, point: String },
+    #[error("{0}")]
+    Path(String),
+    #[error("{file} has more than {bytes_max} bytes, and a Parquet file is sent whole")]
+    TooLarge { file: String, bytes_max: u64 },
+}
+
+impl Error {
+    /// Whether another reading of the same bytes may fare better.
+    pub(super) fn is_unrecognised(&self) -> bool {
+        matches!(
+            self,
+            Error::NoTime { .. } | Error::NoValue { .. } | Error::Unknown(_) | Error::HeaderWidth { .. }
+        )
+    }
+
+    /// Whether the rest of the file may hold the answer.
+    pub(super) fn is_question(&self) -> bool {
+        matches!(self, Error::DayOrMonth { .. } | Error::DecimalMark { .. })
+    }
+
+    fn hint(&self) -> &str {
+        match self {
+            Error::Io(..) => "Check the name and that the file may be read",
+            Error::Empty(_) => "Check that the export was finished",
+            Error::Foreign(_, _, hint) | Error::TimeColumn { hint, .. } => hint,
+            Error::Unknown(_) => "Export it as CSV with a header, separated by ',' or ';'",
+            Error::NoTime { .. } => {
+                "Name the column with --time COLUMN; a file without times cannot be imported"
+            }
+            Error::NoColumn { .. } => "Name a column as the header spells it, or by its number from 1",
+            Error::NoValue { .. } => "Name the column with --value COLUMN",
+            Error::ManyValues { .. } => {
+                "Name one with --value COLUMN, or give --prefix PATH to import them all"
+            }
+            Error::Named(_) => "Use --prefix PATH to put something before the names",
+            Error::HeaderWidth { .. } => "Mend the header so that each column has one name",
+            Error::DayOrMonth { .. } => "Say which with --time-format dmy or --time-format mdy",
+            Error::BothOrders { .. } => {
+                "Say which with --time-format dmy or --time-format mdy; rows of the other order are then rejected"
+            }
+            Error::DecimalMark { .. } => "Say which with --decimal comma or --decimal point",
+            Error::Path(_) => "Name it with --signal PATH or --prefix PATH; see docs/reference/names.md",
+            Error::TooLarge { .. } => "Write it in parts, for instance one a month",
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        let code = match &error {
+            Error::TooLarge { .. } => &codes::TOO_LARGE,
+            Error::Path(_) => &codes::BAD_PATH,
+            Error::Io(_, cause) if cause.kind() == std::io::ErrorKind::NotFound => &codes::NOT_FOUND,
+            _ => &codes::BAD_IMPORT,
+        };
+        Problem::new(code, error.to_string()).hint(error.hint())
+    }
+}

@@ -1,0 +1,552 @@
+//! From a sampled table to what each column is: times, values, names, quality, units. Where two readings are possible
+//! the user is asked; where a column is left out, a note says so.
+
+use jiff::tz::TimeZone;
+use tidemill_core::SignalPath;
+
+use super::cell::{self, CellKind, Decimal};
+use super::civil::{self, DayOrder};
+use super::columns::{Column, Orders, few};
+use super::error::Error;
+use super::names;
+use super::plan::Options;
+use super::reader::Signal;
+use super::sheet::Sheet;
+use super::time::{TimeForm, TimeFormat, Unit};
+use super::words::{self, Meaning};
+
+/// How a table is read.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub(super) separator: char,
+    pub(super) headers: Vec<String>,
+    pub(super) header_line: Option<(u64, String)>,
+    pub(super) skip_lines: u64,
+    /// The column with the time, or with its date.
+    pub(super) time: usize,
+    pub(super) time_of_day: Option<usize>,
+    pub(super) form: TimeForm,
+    pub(super) zone: TimeZone,
+    pub(super) shape: Shape,
+    /// Fields that a row has at least.
+    pub(super) fields_min: usize,
+    /// What numbers in its quality columns mean.
+    pub(super) numbers: StatusNumbers,
+    /// Of the wide form; the narrow form finds its own.
+    pub(super) signals: Vec<Signal>,
+    pub(super) notes: Vec<String>,
+}
+
+/// What the numbers of a quality column mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StatusNumbers {
+    /// OPC DA: 0 bad, 64 uncertain, 192 good.
+    OpcDa,
+    /// PI and OPC UA: 0 good, others not.
+    Status,
+    /// WinCC: 1 valid, 0 not.
+    Validity,
+}
+
+/// Wide: one column a signal. Narrow: one row a sample.
+#[derive(Debug, Clone)]
+pub(super) enum Shape {
+    Wide { columns: Vec<Wide> },
+    Narrow(Narrow),
+}
+
+/// A column of values.
+#[derive(Debug, Clone)]
+pub(super) struct Wide {
+    pub(super) index: usize,
+    pub(super) signal: usize,
+    pub(super) kind: CellKind,
+    pub(super) quality: Option<usize>,
+}
+
+/// The columns of the narrow form.
+#[derive(Debug, Clone)]
+pub(super) struct Narrow {
+    pub(super) prefix: Option<SignalPath>,
+    pub(super) signal: usize,
+    pub(super) value: usize,
+    pub(super) quality: Option<usize>,
+    pub(super) kind: Option<usize>,
+    pub(super) unit: Option<usize>,
+    pub(super) cell: CellKind,
+}
+
+/// What the members of objects are.
+pub(super) struct Members {
+    pub(super) time: usize,
+    pub(super) time_of_day: Option<usize>,
+    pub(super) form: TimeForm,
+    pub(super) zone: TimeZone,
+    pub(super) narrow: Option<Narrow>,
+    pub(super) left_out: Vec<usize>,
+    pub(super) numbers: StatusNumbers,
+}
+
+/// Looks at a sampled table.
+pub(super) struct Look<'a> {
+    file: &'a str,
+    sheet: &'a Sheet,
+    options: &'a Options,
+    columns: Vec<Column>,
+    meanings: Vec<Option<Meaning>>,
+    notes: Vec<String>,
+}
+
+impl<'a> Look<'a> {
+    pub(super) fn new(file: &'a str, sheet: &'a Sheet, options: &'a Options) -> Look<'a> {
+        let mut columns = vec![Column::default(); sheet.width()];
+        for row in &sheet.rows {
+            for (column, field) in columns.iter_mut().zip(row.fields()) {
+                column.add(row.line, field);
+            }
+        }
+        let meanings = sheet.header.iter().map(|name| words::meaning(name)).collect();
+        let mut notes = Vec::new();
+        if sheet.preamble > 0 {
+            notes.push(format!("{} lines above the table are left out", sheet.preamble));
+        }
+        Look { file, sheet, options, columns, meanings, notes }
+    }
+
+    /// Decides.
+    pub(super) fn layout(mut self) -> Result<Layout, Error> {
+        let (time, time_of_day) = self.time_columns()?;
+        let form = self.time_form(time)?;
+        let zone = self.zone(time, time_of_day);
+        let mut rest: Vec<usize> =
+            (0..self.sheet.width()).filter(|at| *at != time && Some(*at) != time_of_day).collect();
+        self.leave_out(&mut rest);
+        let (shape, signals) = match self.narrow(&rest)? {
+            Some(narrow) => (Shape::Narrow(narrow), Vec::new()),
+            None => self.wide(rest)?,
+        };
+        let used: Vec<usize> = match &shape {
+            Shape::Wide { columns } => columns.iter().map(|wide| wide.index).collect(),
+            Shape::Narrow(narrow) => vec![narrow.signal, narrow.value],
+        };
+        let most = used.into_iter().chain([time]).chain(time_of_day).max().unwrap_or_default();
+        let numbers = self.numbers(&shape);
+        Ok(Layout {
+            separator: self.sheet.separator,
+            headers: self.sheet.header.clone(),
+            header_line: self.sheet.header_line.clone(),
+            skip_lines: self.sheet.skip_lines,
+            time,
+            time_of_day,
+            form,
+            zone,
+            shape,
+            fields_min: most + 1,
+            numbers,
+            signals,
+            notes: self.notes,
+        })
+    }
+
+    /// Decides for objects, whose members are looked at as columns.
+    pub(super) fn members(mut self) -> Result<Members, Error> {
+        let (time, time_of_day) = self.time_columns()?;
+        let form = self.time_form(time)?;
+        let zone = self.zone(time, time_of_day);
+        let is_value = |at: &usize| *at != time && Some(*at) != time_of_day;
+        let mut rest: Vec<usize> = (0..self.sheet.width()).filter(is_value).collect();
+        let all = rest.clone();
+        self.leave_out(&mut rest);
+        let left_out = all.into_iter().filter(|at| !rest.contains(at)).collect();
+        let narrow = self.narrow(&rest)?;
+        let shape = narrow.clone().map_or(Shape::Wide { columns: Vec::new() }, Shape::Narrow);
+        let numbers = self.numbers(&shape);
+        Ok(Members { time, time_of_day, form, zone, narrow, left_out, numbers })
+    }
+
+    fn column(&self, index: usize) -> &Column {
+        // Every index comes from the sheet's own width.
+        self.columns.get(index).unwrap_or(&EMPTY)
+    }
+
+    fn means(&self, index: usize, meaning: Meaning) -> bool {
+        self.meanings.get(index).copied().flatten() == Some(meaning)
+    }
+
+    fn wanted(&self, name: &str) -> Result<usize, Error> {
+        self.sheet.find(name).ok_or_else(|| Error::NoColumn {
+            file: self.file.to_owned(),
+            wanted: name.to_owned(),
+            columns: self.sheet.columns_shown(),
+        })
+    }
+
+    /// The column with the time, or those with date and time of day.
+    fn time_columns(&self) -> Result<(usize, Option<usize>), Error> {
+        let all = || 0..self.sheet.width();
+        let day_time = |date: usize| {
+            let named = |at: usize| {
+                self.means(at, Meaning::Time) && self.column(at).mostly(self.column(at).packed_times)
+            };
+            all().find(|at| *at != date && (self.column(*at).is_day_time() || named(*at)))
+        };
+        if let Some(wanted) = &self.options.time {
+            let at = self.wanted(wanted)?;
+            let digits = self.column(at).is_digit_date() && self.column(at).largest < 1e8;
+            let bare_date = self.column(at).is_date() || digits;
+            return Ok((at, day_time(at).filter(|_| bare_date)));
+        }
+        let full: Vec<usize> = all().filter(|at| self.column(*at).is_date_time()).collect();
+        let offset = |at: &&usize| self.column(**at).mostly(self.column(**at).offsets);
+        let named = |at: &&usize| self.means(**at, Meaning::Time);
+        if let Some(at) = full.iter().find(offset).or_else(|| full.iter().find(named)).or(full.first()) {
+            return Ok((*at, None));
+        }
+        let named_digits = |at: &usize| self.means(*at, Meaning::Time) && self.column(*at).is_digit_date();
+        let dates: Vec<usize> = all().filter(|at| self.column(*at).is_date() || named_digits(at)).collect();
+        if let Some(pair) = dates.iter().find_map(|date| Some((*date, day_time(*date)?))) {
+            return Ok((pair.0, Some(pair.1)));
+        }
+        let number = |at: &usize| self.means(*at, Meaning::Time) && self.column(*at).is_number();
+        let epoch = |at: &usize| number(at) && Unit::by_magnitude(self.column(*at).largest).is_some();
+        if let Some(at) = all().find(epoch).or(dates.first().copied()) {
+            return Ok((at, None));
+        }
+        // Without a header the first column counts if it can only be an epoch of these decades.
+        let unnamed = self.sheet.header_line.is_none() && self.column(0).is_number();
+        if unnamed && (1e9..5e9).contains(&seconds(self.column(0).largest)) {
+            return Ok((0, None));
+        }
+        // A column that is called time and holds other numbers: what they are is said by `time_form`.
+        all().find(number).map(|at| (at, None)).ok_or_else(|| self.no_time())
+    }
+
+    fn no_time(&self) -> Error {
+        let day_time = (0..self.sheet.width()).find(|at| self.column(*at).is_day_time());
+        let seen = match day_time {
+            Some(at) => format!("The column '{}' has times of day, and none a date", self.sheet.shown(at)),
+            None => format!("Its columns: {}", self.sheet.columns_shown()),
+        };
+        Error::NoTime { file: self.file.to_owned(), seen }
+    }
+
+    /// How the times of a column are written.
+    fn time_form(&self, at: usize) -> Result<TimeForm, Error> {
+        let column = self.column(at);
+        let told = match self.options.time_format {
+            Some(TimeFormat::Epoch(unit)) => return Ok(TimeForm::Epoch(unit)),
+            Some(TimeFormat::Excel) => return Ok(TimeForm::Excel),
+            Some(TimeFormat::Order(order)) => Some(order),
+            None => None,
+        };
+        let textual = column.is_date_time() || column.is_date() || column.is_digit_date();
+        if !textual && column.is_number() {
+            let epoch = Unit::by_magnitude(column.largest).map(TimeForm::Epoch);
+            return epoch.ok_or_else(|| self.no_epoch(at));
+        }
+        if !textual {
+            let what = "no times that can be read".to_owned();
+            return Err(self.time_problem(
+                at,
+                what,
+                "Name another with --time COLUMN, or its form with --time-format",
+            ));
+        }
+        let order = match told {
+            Some(order) => Some(order),
+            None => self.order(&column.orders, at)?,
+        };
+        Ok(TimeForm::Text(order))
+    }
+
+    fn no_epoch(&self, at: usize) -> Error {
+        // Serial numbers of the years 1954 to 2119.
+        if (20_000.0..80_000.0).contains(&self.column(at).largest) {
+            let what = "numbers that may be Excel's serial dates".to_owned();
+            return self.time_problem(
+                at,
+                what,
+                "Say so with --time-format excel, or format the cells as dates first",
+            );
+        }
+        let what = "numbers too small for times since 1970; they may be elapsed time".to_owned();
+        self.time_problem(
+            at,
+            what,
+            "A sample needs a date: name another column with --time COLUMN, or say --time-format s",
+        )
+    }
+
+    fn time_problem(&self, at: usize, what: String, hint: &'static str) -> Error {
+        Error::TimeColumn { file: self.file.to_owned(), column: self.sheet.shown(at), what, hint }
+    }
+
+    fn order(&self, orders: &Orders, at: usize) -> Result<Option<DayOrder>, Error> {
+        match (&orders.day_first, &orders.month_first, &orders.either) {
+            (Some(day), Some(month), _) => Err(Error::BothOrders {
+                file: self.file.to_owned(),
+                day_first: day.1.clone(),
+                month_first: month.1.clone(),
+            }),
+            (Some(_), None, _) => Ok(Some(DayOrder::DayFirst)),
+            (None, Some(_), _) => Ok(Some(DayOrder::MonthFirst)),
+            (None, None, Some((line, text))) => Err(self.day_or_month(at, *line, text)),
+            // The same date in both readings so far; the rest of the file may ask.
+            (None, None, None) => match &orders.same {
+                Some((line, text)) => Err(self.day_or_month(at, *line, text)),
+                None => Ok(None),
+            },
+        }
+    }
+
+    fn day_or_month(&self, at: usize, line: u64, text: &str) -> Error {
+        let reading = |order| {
+            let date = civil::parse(text, Some(order)).and_then(|civil| civil.date).unwrap_or_default();
+            format!("{:04}-{:02}-{:02}", date.0, date.1, date.2)
+        };
+        Error::DayOrMonth {
+            place: self.place(at, line, text),
+            day_first: reading(DayOrder::DayFirst),
+            month_first: reading(DayOrder::MonthFirst),
+        }
+    }
+
+    fn place(&self, at: usize, line: u64, text: &str) -> String {
+        format!("'{text}' in {} (line {line}, column '{}')", self.file, self.sheet.shown(at))
+    }
+
+    fn zone(&mut self, time: usize, time_of_day: Option<usize>) -> TimeZone {
+        if let Some(zone) = &self.options.timezone {
+            return zone.clone();
+        }
+        let headers = [Some(time), time_of_day];
+        if headers.into_iter().flatten().any(|at| words::says_utc(self.sheet.header(at))) {
+            self.notes.push("times are UTC, as their header says".to_owned());
+            return TimeZone::UTC;
+        }
+        self.options.plant_timezone.clone()
+    }
+
+    /// Columns that hold no values of signals.
+    fn leave_out(&mut self, rest: &mut Vec<usize>) {
+        let mut notes = Vec::new();
+        rest.retain(|&at| {
+            let (column, header) = (self.column(at), self.sheet.header(at));
+            let counter = matches!(header, "" | "Unnamed: 0" | "index")
+                && self.sheet.header_line.is_some()
+                && column.counts_up();
+            let nothing = column.filled == 0 && header.is_empty();
+            let times = column.is_date_time() || column.is_date();
+            let asked = self.options.value.as_deref().is_some_and(|value| self.sheet.find(value) == Some(at));
+            let reason = match () {
+                () if asked => return true,
+                () if nothing => return false,
+                () if counter => "counts the rows",
+                () if times => "holds times too",
+                () if self.means(at, Meaning::Aside) => "is no value",
+                () => return true,
+            };
+            notes.push(format!("{} {reason}, and is left out", self.sheet.shown(at)));
+            false
+        });
+        self.notes.append(&mut notes);
+    }
+
+    /// The narrow form, if each row names its signal.
+    fn narrow(&mut self, rest: &[usize]) -> Result<Option<Narrow>, Error> {
+        let text = |at: &usize| self.column(*at).filled > 0 && !self.column(*at).is_number();
+        let first = |meaning| rest.iter().copied().find(|at| self.means(*at, meaning));
+        let (signal, value, quality) = if self.sheet.header_line.is_some() {
+            let Some(signal) = rest.iter().copied().find(|at| self.means(*at, Meaning::Signal) && text(at))
+            else {
+                return Ok(None);
+            };
+            let value = match &self.options.value {
+                Some(wanted) => Some(self.wanted(wanted)?),
+                None => first(Meaning::Value),
+            };
+            let Some(value) = value.filter(|value| *value != signal) else { return Ok(None) };
+            (signal, value, first(Meaning::Quality).filter(|at| self.column(*at).is_status()))
+        } else {
+            // Without names the columns must leave no doubt: words for a status, or OPC DA's numbers.
+            let sure = |at: &usize| {
+                let column = self.column(*at);
+                column.is_status() && (column.numbers == 0 || column.da_numbers > 0)
+            };
+            match rest {
+                _ if self.options.value.is_some() => return Ok(None),
+                [signal, value] if text(signal) && !sure(signal) => (*signal, *value, None),
+                [signal, value, status] if text(signal) && sure(status) => (*signal, *value, Some(*status)),
+                _ => return Ok(None),
+            }
+        };
+        if self.options.signal.is_some() {
+            return Err(Error::Named(self.file.to_owned()));
+        }
+        let (kind, unit) = (first(Meaning::Kind), first(Meaning::Unit));
+        let used = [Some(signal), Some(value), quality, kind, unit];
+        for at in rest.iter().filter(|at| !used.contains(&Some(**at))) {
+            self.notes.push(format!("{} is left out", self.sheet.shown(*at)));
+        }
+        let prefix =
+            self.options.prefix.as_deref().map(|prefix| names::stated("--prefix", prefix)).transpose()?;
+        let decimal = if kind.is_some() { Decimal::Point } else { self.decimal(value, &[value])? };
+        Ok(Some(Narrow { prefix, signal, value, quality, kind, unit, cell: CellKind::Any(decimal) }))
+    }
+
+    /// The wide form: what is neither time nor quality is a signal.
+    fn wide(&mut self, rest: Vec<usize>) -> Result<(Shape, Vec<Signal>), Error> {
+        let (status, mut values): (Vec<usize>, Vec<usize>) =
+            rest.into_iter().partition(|at| self.is_quality(*at));
+        if let Some(wanted) = &self.options.value {
+            let at = self.wanted(wanted)?;
+            values = vec![at];
+        }
+        if values.is_empty() {
+            return Err(Error::NoValue { file: self.file.to_owned() });
+        }
+        let named: Vec<(usize, String)> =
+            values.iter().map(|at| (*at, self.sheet.header(*at).to_owned())).collect();
+        let distinct = names::distinct(&named);
+        let paths = self.paths(&named, &distinct)?;
+        let mut columns = Vec::new();
+        let mut signals = Vec::new();
+        for (number, ((at, path), (_, unit))) in values.iter().zip(paths).zip(&distinct).enumerate() {
+            let below = self.sheet.units.as_ref().and_then(|units| units.get(*at)).cloned();
+            let unit = below.filter(|_| unit.is_empty()).unwrap_or_else(|| unit.clone());
+            signals.push(Signal { path, unit });
+            let quality = self.quality_for(*at, &values, &status);
+            columns.push(Wide { index: *at, signal: number, kind: self.kind(*at, &values)?, quality });
+        }
+        Ok((Shape::Wide { columns }, signals))
+    }
+
+    fn paths(
+        &self,
+        named: &[(usize, String)],
+        distinct: &[(String, String)],
+    ) -> Result<Vec<SignalPath>, Error> {
+        if let Some(signal) = &self.options.signal {
+            if let [_] = named {
+                return Ok(vec![names::stated("--signal", signal)?]);
+            }
+            let shown = distinct.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(Error::ManyValues { file: self.file.to_owned(), columns: named.len(), names: shown });
+        }
+        let prefix = match &self.options.prefix {
+            Some(prefix) => names::stated("--prefix", prefix)?,
+            None => names::stem(self.file)?,
+        };
+        // As in line protocol: a column that is only called `value` adds nothing to the name.
+        if let [(_, header)] = named
+            && words::meaning(header) == Some(Meaning::Value)
+        {
+            return Ok(vec![prefix]);
+        }
+        let below = |(name, _): &(String, String)| {
+            names::below(&prefix, name)
+                .map_err(|why| Error::Path(format!("the column '{name}' of {}: {why}", self.file)))
+        };
+        distinct.iter().map(below).collect()
+    }
+
+    fn is_quality(&self, at: usize) -> bool {
+        let asked = self.options.value.as_deref().is_some_and(|value| self.sheet.find(value) == Some(at));
+        let header = self.sheet.header(at);
+        let called = self.means(at, Meaning::Quality) || words::quality_of(header).is_some();
+        called && !asked && self.column(at).is_status()
+    }
+
+    /// The quality column of a value column: by its name, the only one, or the next to the right before another value.
+    fn quality_for(&self, value: usize, values: &[usize], status: &[usize]) -> Option<usize> {
+        let header = self.sheet.header(value);
+        let (name, _) = names::name_and_unit(header);
+        let base = |at: &usize| words::quality_of(self.sheet.header(*at));
+        let by_name =
+            status.iter().copied().find(|at| base(at).is_some_and(|base| base == name || base == header));
+        let bare: Vec<usize> = status.iter().copied().filter(|at| base(at).is_none()).collect();
+        let beside = || {
+            let next = values.iter().copied().filter(|at| *at > value).min().unwrap_or(usize::MAX);
+            bare.iter().copied().find(|at| *at > value && *at < next)
+        };
+        by_name.or(match bare.as_slice() {
+            [only] => Some(*only),
+            _ => beside(),
+        })
+    }
+
+    fn kind(&self, at: usize, values: &[usize]) -> Result<CellKind, Error> {
+        let column = self.column(at);
+        let present = column.filled.saturating_sub(column.absent);
+        if column.numbers > 0 && few(present.saturating_sub(column.numbers), present) {
+            return Ok(CellKind::Float(self.decimal(at, values)?));
+        }
+        // Numbers with words among them, such as the states of a device that is off: each cell is what it is.
+        if column.numbers * 2 >= present && column.numbers > 0 {
+            return Ok(CellKind::Any(self.decimal(at, values)?));
+        }
+        if column.booleans > 0 && column.booleans == present {
+            return Ok(CellKind::Bool);
+        }
+        // Nothing but absence so far: numbers are what is usually missing.
+        if present == 0 {
+            return Ok(CellKind::Float(self.decimal(at, values)?));
+        }
+        Ok(CellKind::Text)
+    }
+
+    /// The decimal mark of a column: what it shows, else what its neighbours show.
+    fn decimal(&self, at: usize, values: &[usize]) -> Result<Decimal, Error> {
+        let marks = &self.column(at).marks;
+        if let Some(decimal) = self.options.decimal.or_else(|| marks.shown()) {
+            return Ok(decimal);
+        }
+        let mut together = super::columns::Marks::default();
+        for other in values.iter().map(|at| &self.column(*at).marks) {
+            together.points += other.points;
+            together.commas += other.commas;
+        }
+        match (together.shown(), &marks.open) {
+            (Some(decimal), _) => Ok(decimal),
+            (None, None) => Ok(Decimal::Point),
+            (None, Some((line, text))) => Err(Error::DecimalMark {
+                place: self.place(at, *line, text),
+                comma: cell::number(text, Decimal::Comma).unwrap_or_default().to_string(),
+                point: cell::number(text, Decimal::Point).unwrap_or_default().to_string(),
+            }),
+        }
+    }
+
+    /// What the numbers of the quality columns mean. A column called quality has OPC DA's; in one called status a 0 is
+    /// good, unless it also has numbers that only OPC DA knows.
+    fn numbers(&self, shape: &Shape) -> StatusNumbers {
+        let columns: Vec<usize> = match shape {
+            Shape::Wide { columns } => columns.iter().filter_map(|wide| wide.quality).collect(),
+            Shape::Narrow(narrow) => narrow.quality.into_iter().collect(),
+        };
+        let header = |at: &usize| self.sheet.header(*at).to_lowercase();
+        let opc_da = |at: &usize| {
+            self.column(*at).da_numbers > 0 || ["quali", "opc"].iter().any(|word| header(at).contains(word))
+        };
+        let validity =
+            |at: &usize| ["valid", "gültig", "gueltig"].iter().any(|word| header(at).contains(word));
+        match () {
+            () if columns.iter().any(opc_da) => StatusNumbers::OpcDa,
+            () if columns.iter().any(validity) => StatusNumbers::Validity,
+            () => StatusNumbers::Status,
+        }
+    }
+}
+
+static EMPTY: std::sync::LazyLock<Column> = std::sync::LazyLock::new(Column::default);
+
+/// A count since 1970 in the unit of its size, as seconds.
+fn seconds(count: f64) -> f64 {
+    match Unit::by_magnitude(count) {
+        Some(Unit::Seconds) => count,
+        Some(Unit::Millis) => count / 1e3,
+        Some(Unit::Micros) => count / 1e6,
+        Some(Unit::Nanos) => count / 1e9,
+        None => 0.0,
+    }
+}

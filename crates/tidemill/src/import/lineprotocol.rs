@@ -1,0 +1,92 @@
+//! InfluxDB line protocol, only as far as passing its lines on needs: is it one, and where is its time. The plant's
+//! own parser judges the rest.
+
+/// A line that is line protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stamp {
+    Time(i64),
+    None,
+}
+
+/// Looks at one line; none if it is no line protocol.
+pub(super) fn look(line: &str) -> Option<Stamp> {
+    let line = line.trim();
+    let series = end_of(line, false)?;
+    let (name, rest) = line.split_at(series);
+    if name.is_empty() || name.starts_with([',', '"', '{', '[']) {
+        return None;
+    }
+    let rest = rest.trim_start();
+    let (fields, time) = rest.split_at(end_of(rest, true).unwrap_or(rest.len()));
+    let mut text = fields;
+    while !text.is_empty() {
+        let end = field_end(text);
+        if !is_field(text.get(..end)?) {
+            return None;
+        }
+        text = text.get(end + 1..).unwrap_or_default();
+    }
+    if fields.is_empty() || fields.ends_with(',') {
+        return None;
+    }
+    match time.trim() {
+        "" => Some(Stamp::None),
+        time => time.parse().ok().map(Stamp::Time),
+    }
+}
+
+/// Where the first blank stands that is neither escaped nor, among fields, inside quotes.
+fn end_of(text: &str, quotes: bool) -> Option<usize> {
+    scan(text, quotes, ' ')
+}
+
+fn field_end(text: &str) -> usize {
+    scan(text, true, ',').unwrap_or(text.len())
+}
+
+fn scan(text: &str, quotes: bool, wanted: char) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, character) in text.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' if quotes => quoted = !quoted,
+            _ if character == wanted && !quoted => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn is_field(text: &str) -> bool {
+    let Some(at) = scan(text, false, '=') else { return false };
+    let (key, value) = (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default());
+    let string = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
+    let number = || value.strip_suffix(['i', 'u']).unwrap_or(value).parse::<f64>().is_ok();
+    let boolean = || {
+        matches!(value, "t" | "T" | "f" | "F")
+            || value.eq_ignore_ascii_case("true")
+            || value.eq_ignore_ascii_case("false")
+    };
+    !key.is_empty() && (string || number() || boolean())
+}
+
+/// Whether a text field's quote is open at the end, so that the line goes on behind the line feed.
+pub(super) fn is_open(line: &str) -> bool {
+    let Some(series) = end_of(line, false) else { return false };
+    let (mut quoted, mut escaped) = (false, false);
+    for character in line.get(series..).unwrap_or_default().chars() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    quoted
+}
+
+/// A path as the beginning of a measurement.
+pub(super) fn escaped(path: &str) -> String {
+    path.replace('\\', "\\\\").replace(',', "\\,").replace(' ', "\\ ")
+}

@@ -1,0 +1,133 @@
+//! Lines with their numbers, of bounded length, from a stream of UTF-8. What a line holds is the business of others.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead};
+
+/// The longest line, and the longest record that runs over several lines.
+pub(super) const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// How much of a line that cannot be read is kept for the list of rejects.
+pub(super) const REJECT_BYTES_MAX: usize = 4 << 10;
+
+/// One line.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    /// From 1.
+    pub(super) number: u64,
+    pub(super) text: String,
+    /// Whether a carriage return stood before the line's end.
+    pub(super) carriage: bool,
+    pub(super) fault: Option<LineFault>,
+}
+
+/// Why a line cannot be read as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LineFault {
+    #[error("the line has more than {} bytes", RECORD_BYTES_MAX)]
+    TooLong,
+    #[error("the line is not UTF-8, as the others are")]
+    NotUtf8,
+    #[error("the line holds bytes that are no characters of the file's encoding")]
+    NotDecoded,
+}
+
+/// What becomes of a line that is not UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Otherwise {
+    /// It is Windows-1252.
+    Windows1252,
+    /// It is damaged.
+    Fault,
+    /// The stream was decoded before: a replacement character is the trace of damage.
+    Decoded,
+}
+
+/// The lines of a stream.
+pub(super) struct Lines {
+    input: Box<dyn BufRead + Send>,
+    otherwise: Otherwise,
+    end: u8,
+    number: u64,
+    back: VecDeque<Line>,
+    bytes: Vec<u8>,
+}
+
+impl Lines {
+    /// `end` is what ends a line: a line feed, or a carriage return where there are no line feeds.
+    pub(super) fn new(input: Box<dyn BufRead + Send>, otherwise: Otherwise, end: u8) -> Lines {
+        Lines { input, otherwise, end, number: 0, back: VecDeque::new(), bytes: Vec::new() }
+    }
+
+    /// The next line; none at the end.
+    pub(super) fn next_line(&mut self) -> io::Result<Option<Line>> {
+        if let Some(line) = self.back.pop_front() {
+            return Ok(Some(line));
+        }
+        self.bytes.clear();
+        let Some(too_long) = self.fill()? else { return Ok(None) };
+        self.number += 1;
+        let mut bytes = self.bytes.as_slice();
+        if self.number == 1 {
+            bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        }
+        let mut line = Line { number: self.number, ..Line::default() };
+        if too_long {
+            line.fault = Some(LineFault::TooLong);
+            bytes = bytes.get(..REJECT_BYTES_MAX).unwrap_or(bytes);
+        }
+        line.carriage = bytes.ends_with(b"\r");
+        bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        match std::str::from_utf8(bytes) {
+            Ok(text) => {
+                text.clone_into(&mut line.text);
+                if self.otherwise == Otherwise::Decoded && text.contains('\u{fffd}') {
+                    line.fault = line.fault.or(Some(LineFault::NotDecoded));
+                }
+            }
+            Err(_) if self.otherwise == Otherwise::Windows1252 => {
+                line.text = encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned();
+            }
+            Err(_) => {
+                line.text = String::from_utf8_lossy(bytes).into_owned();
+                line.fault = line.fault.or(Some(LineFault::NotUtf8));
+            }
+        }
+        Ok(Some(line))
+    }
+
+    /// Gives lines back, to be read again in their order.
+    pub(super) fn give_back(&mut self, lines: impl DoubleEndedIterator<Item = Line>) {
+        for line in lines.rev() {
+            self.back.push_front(line);
+        }
+    }
+
+    /// Fills `bytes` with one line without its end, and says whether it was cut. None at the end of the stream.
+    fn fill(&mut self) -> io::Result<Option<bool>> {
+        let mut any = false;
+        let mut too_long = false;
+        loop {
+            let buffer = match self.input.fill_buf() {
+                Ok(buffer) => buffer,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if buffer.is_empty() {
+                return Ok(any.then_some(too_long));
+            }
+            any = true;
+            let at = buffer.iter().position(|byte| *byte == self.end);
+            let part = buffer.get(..at.unwrap_or(buffer.len())).unwrap_or_default();
+            if self.bytes.len() + part.len() > RECORD_BYTES_MAX {
+                too_long = true;
+            } else if !too_long {
+                self.bytes.extend_from_slice(part);
+            }
+            let used = at.map_or(buffer.len(), |at| at + 1);
+            self.input.consume(used);
+            if at.is_some() {
+                return Ok(Some(too_long));
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Reading other people's files: what a file is gets recognised, its rows become samples, its bad rows get a reason.
+//! What does not live here: the command line, the progress bar, and the client that sends what is read.
+//!
+//! Invariants
+//! - Nothing that can be read in two ways is guessed: day and month, decimal comma and thousands are asked for.
+//! - A file of any size is read in bounded memory; a bad row never stops the others and is never lost.
+//! - The same file gives the same samples every time, so that importing twice changes nothing.
+//! - Only paths of this module and of `core` are used: the fuzz targets include this folder as it is.
+
+mod cell;
+mod civil;
+mod columns;
+mod encode;
+mod error;
+mod json;
+mod layout;
+mod lineprotocol;
+mod lines;
+mod names;
+mod plan;
+mod reader;
+mod recognise;
+mod records;
+mod rejected;
+mod sheet;
+mod source;
+mod time;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cell::Decimal;
+pub(crate) use encode::{CONTENT_TYPE, QUERY, encode};
+pub(crate) use error::Error;
+pub(crate) use plan::{Format, Options, Plan};
+pub(crate) use reader::{Batch, Part, Piece, Reader, Sample, Signal, Summary};
+pub(crate) use recognise::{HEAD_BYTES, open, recognise};
+pub(crate) use rejected::{Reject, rejected_name};
+pub(crate) use time::TimeFormat;
+
+/// Recognises and reads any bytes as a file, for the fuzz targets: gives how many samples and rejects there were.
+#[allow(dead_code, reason = "the fuzz targets and the tests call it, the command line does not")]
+pub(crate) fn exercise(bytes: &[u8]) -> (usize, usize) {
+    let options = Options { prefix: Some("fuzz".to_owned()), ..Options::new(jiff::tz::TimeZone::UTC) };
+    let owned = bytes.to_vec();
+    let opened =
+        open(Box::new(move || Ok(Box::new(std::io::Cursor::new(owned.clone())))), "fuzz.csv", &options);
+    let Ok(mut reader) = opened else { return (0, 0) };
+    let (mut samples, mut rejects) = (0, 0);
+    let mut body = Vec::new();
+    while let Ok(Some(part)) = reader.next_part() {
+        if let Part::Samples(batch) = part {
+            body.clear();
+            encode(&batch, reader.signals(), &mut body);
+            samples += batch.samples.len();
+            rejects += batch.rejects.len();
+        }
+    }
+    (samples, rejects)
+}

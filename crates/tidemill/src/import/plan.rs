@@ -1,0 +1,171 @@
+//! What was asked for, and what was recognised: enough to read the file, and to tell a user before anything is sent.
+
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+use tidemill_core::SignalPath;
+
+use super::cell::{CellKind, Decimal};
+use super::json::JsonPlan;
+use super::layout::{Layout, Shape};
+use super::source::Encoding;
+use super::time::{TimeForm, TimeFormat, Unit};
+
+/// What the command line says.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// `--signal`: the path of a file's one column of values.
+    pub(crate) signal: Option<String>,
+    /// `--prefix`: what stands before the names of the file.
+    pub(crate) prefix: Option<String>,
+    /// `--time`: the column with times, by header or number from 1.
+    pub(crate) time: Option<String>,
+    /// `--value`: the one column to take, by header or number from 1.
+    pub(crate) value: Option<String>,
+    /// `--timezone`: for times without an offset, also where a header says UTC.
+    pub(crate) timezone: Option<TimeZone>,
+    /// The plant's time zone: for times without an offset of which nothing else is said.
+    pub(crate) plant_timezone: TimeZone,
+    /// `--time-format`.
+    pub(crate) time_format: Option<TimeFormat>,
+    /// `--decimal`.
+    pub(crate) decimal: Option<Decimal>,
+}
+
+impl Options {
+    /// Nothing said.
+    pub(crate) fn new(plant_timezone: TimeZone) -> Options {
+        Options {
+            signal: None,
+            prefix: None,
+            time: None,
+            value: None,
+            timezone: None,
+            plant_timezone,
+            time_format: None,
+            decimal: None,
+        }
+    }
+}
+
+/// What kind of file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Csv,
+    LineProtocol,
+    JsonLines,
+    JsonArray,
+    Parquet,
+}
+
+/// Everything that is needed to read a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) format: Format,
+    pub(super) encoding: Encoding,
+    /// What ends a line: a line feed, or a carriage return alone.
+    pub(super) line_end: u8,
+    pub(super) content: Content,
+}
+
+/// How the content is read.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    Table(Box<Layout>),
+    Json(Box<JsonPlan>),
+    LineProtocol { unit: Unit, prefix: Option<SignalPath> },
+    Parquet,
+}
+
+impl Plan {
+    /// What was recognised, for people: a line for the file, one for its times, one a column.
+    pub(crate) fn describe(&self) -> String {
+        let mut out = String::new();
+        let written = match &self.content {
+            Content::Table(layout) => self.describe_table(layout, &mut out),
+            Content::Json(json) => writeln!(
+                out,
+                "{}, {}; times {}",
+                if self.format == Format::JsonArray { "a JSON array" } else { "JSON lines" },
+                self.encoding.name(),
+                spoken_form(json.form, &json.zone)
+            ),
+            Content::LineProtocol { unit, .. } => {
+                writeln!(out, "InfluxDB line protocol, {}; times in {}", self.encoding.name(), unit.name())
+            }
+            Content::Parquet => writeln!(out, "Parquet: sent as it is"),
+        };
+        debug_assert!(written.is_ok(), "writing to a String cannot fail");
+        out
+    }
+
+    fn describe_table(&self, layout: &Layout, out: &mut String) -> std::fmt::Result {
+        let separator = match layout.separator {
+            '\t' => "tabs".to_owned(),
+            separator => format!("'{separator}'"),
+        };
+        write!(out, "CSV, {}, separated by {separator}", self.encoding.name())?;
+        match &layout.header_line {
+            Some((line, _)) => writeln!(out, ", header in line {line}")?,
+            None => writeln!(out, ", no header")?,
+        }
+        let shown = |index: usize| layout.headers.get(index).filter(|name| !name.is_empty()).cloned();
+        let column = |index: usize| shown(index).unwrap_or_else(|| format!("column {}", index + 1));
+        write!(out, "time: {}", column(layout.time))?;
+        if let Some(second) = layout.time_of_day {
+            write!(out, " and {}", column(second))?;
+        }
+        writeln!(out, ", {}", spoken_form(layout.form, &layout.zone))?;
+        match &layout.shape {
+            Shape::Wide { columns } => {
+                for wide in columns {
+                    let Some(signal) = layout.signals.get(wide.signal) else { continue };
+                    write!(out, "{}: {}, {}", signal.path, column(wide.index), spoken_kind(wide.kind))?;
+                    if !signal.unit.is_empty() {
+                        write!(out, ", in {}", signal.unit)?;
+                    }
+                    if let Some(quality) = wide.quality {
+                        write!(out, ", quality from {}", column(quality))?;
+                    }
+                    writeln!(out)?;
+                }
+            }
+            Shape::Narrow(narrow) => {
+                write!(
+                    out,
+                    "one value a row: signal {}, value {}",
+                    column(narrow.signal),
+                    column(narrow.value)
+                )?;
+                let more = [("quality", narrow.quality), ("kind", narrow.kind), ("unit", narrow.unit)];
+                for (what, index) in more {
+                    if let Some(index) = index {
+                        write!(out, ", {what} {}", column(index))?;
+                    }
+                }
+                writeln!(out, "; {}", spoken_kind(narrow.cell))?;
+            }
+        }
+        layout.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
+    }
+}
+
+fn spoken_form(form: TimeForm, zone: &TimeZone) -> String {
+    let zone = zone.iana_name().unwrap_or("the system's time zone");
+    match form {
+        TimeForm::Epoch(unit) => format!("{} since 1970 UTC", unit.name()),
+        TimeForm::Excel => format!("Excel's serial numbers in {zone}"),
+        TimeForm::Text(_) => format!("{zone} where no offset is given"),
+    }
+}
+
+fn spoken_kind(kind: CellKind) -> &'static str {
+    match kind {
+        CellKind::Float(Decimal::Point) => "numbers with decimal point",
+        CellKind::Float(Decimal::Comma) => "numbers with decimal comma",
+        CellKind::Bool => "true or false",
+        CellKind::Text => "text",
+        CellKind::Any(Decimal::Point) => "values by their form, decimal point",
+        CellKind::Any(Decimal::Comma) => "values by their form, decimal comma",
+    }
+}

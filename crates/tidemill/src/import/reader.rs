@@ -1,0 +1,496 @@
+//! Reads a recognised file in batches: samples, and the rows that are none with the reason. What is sent where is the
+//! business of the command line.
+
+mod objects;
+mod pieces;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidemill_core::{Kind, Problem, Quality, SignalPath, Value};
+
+use super::cell;
+use super::error::Error;
+use super::json::Objects;
+use super::layout::{Layout, Narrow, Shape, StatusNumbers, Wide};
+use super::lines::Lines;
+use super::names;
+use super::plan::{Content, Plan};
+use super::records::{Record, Records, Step};
+use super::rejected::Reject;
+use super::time::{Clock, Run};
+use super::words;
+
+/// Samples in one batch.
+const BATCH_ROWS_MAX: usize = 10_000;
+
+/// Bytes of text in one batch, and of one piece of line protocol.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// Names that one file may bring; the plant has a limit of its own.
+const SIGNALS_MAX: usize = 100_000;
+
+/// The largest Parquet file: it is sent whole, and a request is no larger.
+const PARQUET_BYTES_MAX: u64 = 64 << 20;
+
+/// A signal of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Signal {
+    pub(crate) path: SignalPath,
+    /// As the file writes it; empty where it says none.
+    pub(crate) unit: String,
+}
+
+/// One sample.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sample {
+    /// An index into [`Reader::signals`].
+    pub(crate) signal: u32,
+    /// Nanoseconds since 1970 UTC.
+    pub(crate) time: i64,
+    pub(crate) value: Value,
+    pub(crate) quality: Quality,
+    /// The line of the file, from 1.
+    pub(crate) line: u64,
+}
+
+/// What was read at one go: at most 10,000 samples, or one row more.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) rejects: Vec<Reject>,
+    pub(super) bytes: usize,
+}
+
+/// A piece of a file that is sent as it is.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) body: Vec<u8>,
+    pub(crate) content_type: &'static str,
+    /// The query that goes with it, such as `precision=ms`; may be empty.
+    pub(crate) query: String,
+    /// The file's line for each line of the body; empty for Parquet.
+    pub(crate) lines: Vec<u64>,
+    pub(crate) rejects: Vec<Reject>,
+}
+
+/// What the reader gives.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Samples(Batch),
+    Piece(Piece),
+}
+
+/// What was seen of a file so far.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// Rows with something in them, the header not counted.
+    pub(crate) rows: u64,
+    /// Samples read; for line protocol the lines that are passed on.
+    pub(crate) samples: u64,
+    /// Rows of which at least one value was not read.
+    pub(crate) rejected: u64,
+    /// Cells without a value, for which there is no sample.
+    pub(crate) empty_cells: u64,
+    /// Rows in an hour that the clocks repeat.
+    pub(crate) repeated_hour: u64,
+    /// Those of them that were taken as the second pass.
+    pub(crate) second_pass: u64,
+}
+
+/// Reads a file, part by part.
+pub(crate) struct Reader {
+    plan: Plan,
+    name: String,
+    input: Input,
+    signals: Vec<Signal>,
+    by_name: HashMap<String, u32>,
+    clock: Clock,
+    runs: Vec<Run>,
+    bytes: Arc<AtomicU64>,
+    summary: Summary,
+    /// The last quality that was read: most rows have the same.
+    last_quality: Option<(String, Quality)>,
+    ended: bool,
+}
+
+enum Input {
+    Table(Records),
+    Objects(Objects),
+    Lines(Lines),
+    Whole(Box<dyn io::Read + Send>),
+}
+
+/// Why a row or a cell is no sample: the column, if one is to blame, and the reason.
+type Fault = (Option<String>, String);
+
+impl Reader {
+    pub(super) fn new(
+        plan: Plan,
+        name: &str,
+        input: Box<dyn io::Read + Send>,
+        bytes: Arc<AtomicU64>,
+    ) -> Result<Reader, Error> {
+        let (input, signals, clock) = match &plan.content {
+            Content::Table(layout) => (
+                Input::Table(plan.records(layout, input)),
+                layout.signals.clone(),
+                Clock::new(layout.form, layout.zone.clone()),
+            ),
+            Content::Json(json) => {
+                (Input::Objects(plan.objects(input)), Vec::new(), Clock::new(json.form, json.zone.clone()))
+            }
+            Content::LineProtocol { unit, .. } => {
+                let clock = Clock::new(super::time::TimeForm::Epoch(*unit), jiff::tz::TimeZone::UTC);
+                (Input::Lines(plan.text_lines(input)), Vec::new(), clock)
+            }
+            Content::Parquet => {
+                let clock = Clock::new(super::time::TimeForm::Text(None), jiff::tz::TimeZone::UTC);
+                (Input::Whole(input), Vec::new(), clock)
+            }
+        };
+        Ok(Reader {
+            plan,
+            name: name.to_owned(),
+            input,
+            signals,
+            by_name: HashMap::new(),
+            clock,
+            runs: vec![Run::default()],
+            bytes,
+            summary: Summary::default(),
+            last_quality: None,
+            ended: false,
+        })
+    }
+
+    /// What was recognised.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The signals found so far; more may come with each part, none goes.
+    pub(crate) fn signals(&self) -> &[Signal] {
+        &self.signals
+    }
+
+    /// Bytes of the file read so far (packed ones, if it is packed).
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// What was seen so far.
+    pub(crate) fn summary(&self) -> Summary {
+        Summary { repeated_hour: self.clock.repeated, second_pass: self.clock.second_pass, ..self.summary }
+    }
+
+    /// What stands at the head of FILE.rejected, so that it can be imported by itself: the table's header.
+    pub(crate) fn rejected_head(&self) -> Option<&str> {
+        match &self.plan.content {
+            Content::Table(layout) => layout.header_line.as_ref().map(|(_, raw)| raw.as_str()),
+            _ => None,
+        }
+    }
+
+    /// The next part; none at the end.
+    ///
+    /// # Errors
+    /// The file cannot be read on, or is a Parquet file that is too large.
+    pub(crate) fn next_part(&mut self) -> Result<Option<Part>, Problem> {
+        if self.ended {
+            return Ok(None);
+        }
+        let part = match &self.plan.content {
+            Content::Table(layout) => {
+                // The layout is lent out while rows change the rest of the reader.
+                let layout = layout.clone();
+                self.rows(&layout).map(|batch| batch.map(Part::Samples))
+            }
+            Content::Json(json) => {
+                let json = json.clone();
+                self.objects(&json).map(|batch| batch.map(Part::Samples))
+            }
+            Content::LineProtocol { unit, prefix } => {
+                let (query, prefix) = (format!("precision={}", unit.name()), prefix.clone());
+                self.piece(query, prefix.as_ref()).map(|piece| piece.map(Part::Piece))
+            }
+            Content::Parquet => self.whole().map(|piece| piece.map(Part::Piece)),
+        };
+        let part = part.map_err(|error| {
+            match error.get_ref().is_some_and(|inner| inner.is::<pieces::Oversized>()) {
+                true => Error::TooLarge { file: self.name.clone(), bytes_max: PARQUET_BYTES_MAX },
+                false => Error::Io(self.name.clone(), error),
+            }
+        })?;
+        self.ended |= part.is_none();
+        Ok(part)
+    }
+
+    fn reject(&mut self, rejects: &mut Vec<Reject>, line: u64, raw: &str, (column, reason): Fault) {
+        self.summary.rejected += 1;
+        rejects.push(Reject { line, column, raw: raw.to_owned(), reason });
+    }
+
+    fn rows(&mut self, layout: &Layout) -> io::Result<Option<Batch>> {
+        let mut batch = Batch::default();
+        let mut record = Record::default();
+        while !batch.is_full() {
+            let Input::Table(records) = &mut self.input else { break };
+            match records.read(&mut record)? {
+                Step::End => {
+                    self.ended = true;
+                    break;
+                }
+                Step::Fault { line, .. } if line <= layout.skip_lines => {}
+                Step::Fault { line, raw, reason } => {
+                    self.summary.rows += 1;
+                    self.reject(&mut batch.rejects, line, &raw, (None, reason));
+                }
+                Step::Record => {
+                    // A header stands again where files were put together.
+                    let header = layout.header_line.as_ref().is_some_and(|(_, raw)| *raw == record.raw);
+                    if record.line <= layout.skip_lines || record.is_blank() || header {
+                        continue;
+                    }
+                    self.summary.rows += 1;
+                    let faults = self.row(layout, &record, &mut batch);
+                    if let Some(fault) = one(faults) {
+                        self.reject(&mut batch.rejects, record.line, &record.raw, fault);
+                    }
+                }
+            }
+        }
+        Ok(batch.some())
+    }
+
+    /// Reads one row of a table; the faults are those of its cells.
+    fn row(&mut self, layout: &Layout, record: &Record, batch: &mut Batch) -> Vec<Fault> {
+        if record.len() < layout.fields_min {
+            let reason = format!("the row has {} fields, and {} are needed", record.len(), layout.fields_min);
+            return vec![(None, reason)];
+        }
+        if (layout.headers.len()..record.len()).any(|index| !record.field(index).is_empty()) {
+            let reason =
+                format!("the row has {} fields, and the table {}", record.len(), layout.headers.len());
+            return vec![(None, reason)];
+        }
+        match &layout.shape {
+            Shape::Wide { columns } => self.wide_row(layout, columns, record, batch),
+            Shape::Narrow(narrow) => {
+                self.narrow_row(layout, narrow, record, batch).err().into_iter().collect()
+            }
+        }
+    }
+
+    fn time(&mut self, layout: &Layout, record: &Record, run: usize) -> Result<i64, Fault> {
+        while self.runs.len() <= run {
+            self.runs.push(Run::default());
+        }
+        let day = layout.time_of_day.map(|index| record.field(index));
+        let mut spare = Run::default();
+        let run = self.runs.get_mut(run).unwrap_or(&mut spare);
+        let time = self.clock.read(record.field(layout.time), day, run);
+        time.map_err(|fault| (Some(layout.column(layout.time)), fault.to_string()))
+    }
+
+    fn wide_row(
+        &mut self,
+        layout: &Layout,
+        columns: &[Wide],
+        record: &Record,
+        batch: &mut Batch,
+    ) -> Vec<Fault> {
+        let time = match self.time(layout, record, 0) {
+            Ok(time) => time,
+            Err(fault) => return vec![fault],
+        };
+        let mut faults = Vec::new();
+        for wide in columns {
+            let text = record.field(wide.index);
+            let stated =
+                match wide.quality.map(|at| (at, record.field(at))).filter(|(_, text)| !text.is_empty()) {
+                    None => None,
+                    Some((at, text)) => match self.quality(text, layout.numbers) {
+                        Some(quality) => Some(quality),
+                        None => {
+                            faults
+                                .push((Some(layout.column(at)), format!("'{}' is no quality", short(text))));
+                            continue;
+                        }
+                    },
+                };
+            let read = match (text.trim().is_empty(), stated) {
+                (true, Some(quality)) if quality.is_bad() => Ok((Value::None, quality)),
+                (true, _) => {
+                    self.summary.empty_cells += 1;
+                    continue;
+                }
+                (false, stated) => cell::read(text, wide.kind).map(|read| with_quality(read, stated)),
+            };
+            match read {
+                Ok((value, quality)) => {
+                    let signal = u32::try_from(wide.signal).unwrap_or(u32::MAX);
+                    self.push(batch, Sample { signal, time, value, quality, line: record.line });
+                }
+                Err(reason) => faults.push((Some(layout.column(wide.index)), reason)),
+            }
+        }
+        faults
+    }
+
+    fn narrow_row(
+        &mut self,
+        layout: &Layout,
+        narrow: &Narrow,
+        record: &Record,
+        batch: &mut Batch,
+    ) -> Result<(), Fault> {
+        let blame = |at: usize, reason: String| (Some(layout.column(at)), reason);
+        let unit = narrow.unit.map_or("", |at| record.field(at));
+        let signal = self.signal(narrow.prefix.as_ref(), record.field(narrow.signal), unit);
+        let signal = signal.map_err(|reason| blame(narrow.signal, reason))?;
+        let time = self.time(layout, record, signal as usize)?;
+        let stated =
+            match narrow.quality.map(|at| (at, record.field(at))).filter(|(_, text)| !text.is_empty()) {
+                None => None,
+                Some((at, text)) => {
+                    let known = self.quality(text, layout.numbers);
+                    Some(known.ok_or_else(|| blame(at, format!("'{}' is no quality", short(text))))?)
+                }
+            };
+        let text =
+            if narrow.kind.is_some() { record.exact(narrow.value) } else { record.field(narrow.value) };
+        let kind = narrow.kind.map(|at| (at, record.field(at))).filter(|(_, kind)| !kind.is_empty());
+        let (value, quality) = match kind {
+            Some((at, name)) => {
+                let kind = Kind::from_name(name)
+                    .ok_or_else(|| blame(at, format!("'{}' is no kind", short(name))))?;
+                let value = cell::read_stated(text, kind).map_err(|reason| blame(narrow.value, reason))?;
+                let without = if kind == Kind::None { Quality::BAD } else { Quality::GOOD };
+                (value, stated.unwrap_or(without))
+            }
+            None if text.trim().is_empty() => match stated.filter(|quality| quality.is_bad()) {
+                Some(quality) => (Value::None, quality),
+                None => {
+                    self.summary.empty_cells += 1;
+                    return Ok(());
+                }
+            },
+            None => {
+                let read = cell::read(text, narrow.cell).map_err(|reason| blame(narrow.value, reason))?;
+                with_quality(read, stated)
+            }
+        };
+        self.push(batch, Sample { signal, time, value, quality, line: record.line });
+        Ok(())
+    }
+
+    /// The number of a signal by the name that the file gives it.
+    fn signal(&mut self, prefix: Option<&SignalPath>, name: &str, unit: &str) -> Result<u32, String> {
+        if let Some(number) = self.by_name.get(name) {
+            return Ok(*number);
+        }
+        let path = names::narrow(prefix, name)?;
+        // Two spellings may be one path.
+        let known = self.signals.iter().position(|signal| signal.path == path);
+        if known.is_none() && self.signals.len() >= SIGNALS_MAX {
+            return Err(format!("the file names more than {SIGNALS_MAX} signals"));
+        }
+        let number = u32::try_from(known.unwrap_or(self.signals.len())).unwrap_or(u32::MAX);
+        if known.is_none() {
+            self.signals.push(Signal { path, unit: unit.to_owned() });
+        }
+        if self.by_name.len() < SIGNALS_MAX * 2 {
+            self.by_name.insert(name.to_owned(), number);
+        }
+        Ok(number)
+    }
+
+    fn quality(&mut self, text: &str, numbers: StatusNumbers) -> Option<Quality> {
+        if let Some((last, quality)) = &self.last_quality
+            && last == text
+        {
+            return Some(*quality);
+        }
+        let quality = quality(text, numbers)?;
+        self.last_quality = Some((text.to_owned(), quality));
+        Some(quality)
+    }
+
+    fn push(&mut self, batch: &mut Batch, sample: Sample) {
+        self.summary.samples += 1;
+        batch.bytes += match &sample.value {
+            Value::Text(text) | Value::Json(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        batch.samples.push(sample);
+    }
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.samples.len() >= BATCH_ROWS_MAX
+            || self.rejects.len() >= BATCH_ROWS_MAX
+            || self.bytes >= BATCH_BYTES_MAX
+    }
+
+    fn some(self) -> Option<Batch> {
+        (!self.samples.is_empty() || !self.rejects.is_empty()).then_some(self)
+    }
+}
+
+impl Layout {
+    fn column(&self, index: usize) -> String {
+        match self.headers.get(index).map(String::as_str) {
+            None | Some("") => (index + 1).to_string(),
+            Some(name) => name.to_owned(),
+        }
+    }
+}
+
+/// The faults of a row as one: the row is listed once.
+fn one(faults: Vec<Fault>) -> Option<Fault> {
+    let mut faults = faults.into_iter();
+    let first = faults.next()?;
+    let more: Vec<String> = faults.map(|(column, reason)| spoken(column.as_deref(), &reason)).collect();
+    if more.is_empty() {
+        return Some(first);
+    }
+    let begin = spoken(first.0.as_deref(), &first.1);
+    Some((None, format!("{begin}; {}", more.join("; "))))
+}
+
+fn spoken(column: Option<&str>, reason: &str) -> String {
+    column.map_or_else(|| reason.to_owned(), |column| format!("column '{column}': {reason}"))
+}
+
+/// A quality as the file writes it: what its numbers mean depends on the column.
+fn quality(text: &str, numbers: StatusNumbers) -> Option<Quality> {
+    let text = text.trim();
+    let number: Option<i64> = text.strip_suffix(".0").unwrap_or(text).parse().ok();
+    match number {
+        Some(1) if numbers == StatusNumbers::Validity => Some(Quality::GOOD),
+        Some(0) if numbers == StatusNumbers::Status => Some(Quality::GOOD),
+        Some(0..=63) => Some(Quality::BAD),
+        // PI's system states are negative.
+        Some(number) if number < 0 => Some(Quality::BAD),
+        Some(number) => u32::try_from(number).ok().map(Quality::from_number),
+        None => words::status(text),
+    }
+}
+
+/// A word of absence says more than a status that is good.
+fn with_quality((value, own): cell::Read, stated: Option<Quality>) -> cell::Read {
+    match stated {
+        // `Bad` beside `I/O Timeout` says less than the word.
+        Some(stated) if own.is_good() || (stated.is_bad() && stated != Quality::BAD) => (value, stated),
+        _ => (value, own),
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(40).collect()
+}

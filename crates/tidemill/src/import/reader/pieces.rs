@@ -1,0 +1,93 @@
+//! Files that are passed on as they are: line protocol in pieces that end with a line, Parquet whole.
+
+use std::io;
+
+use tidemill_core::SignalPath;
+
+use super::super::lineprotocol::{self, Stamp};
+use super::super::lines::{Line, Lines, RECORD_BYTES_MAX};
+use super::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, Input, PARQUET_BYTES_MAX, Piece, Reader};
+
+impl Reader {
+    /// The next lines of line protocol that carry a time.
+    pub(super) fn piece(&mut self, query: String, prefix: Option<&SignalPath>) -> io::Result<Option<Piece>> {
+        let prefix =
+            prefix.map(|path| format!("{}/", lineprotocol::escaped(path.as_str()))).unwrap_or_default();
+        let content_type = "text/plain; charset=utf-8";
+        let mut piece =
+            Piece { body: Vec::new(), content_type, query, lines: Vec::new(), rejects: Vec::new() };
+        while piece.body.len() < BATCH_BYTES_MAX && piece.rejects.len() < BATCH_ROWS_MAX {
+            let Input::Lines(lines) = &mut self.input else { break };
+            let Some(mut line) = lines.next_line()? else {
+                self.ended = true;
+                break;
+            };
+            if line.fault.is_none() && lineprotocol::is_open(&line.text) {
+                line = joined(lines, line)?;
+            }
+            let text = line.text.trim();
+            if line.fault.is_none() && (text.is_empty() || text.starts_with('#')) {
+                continue;
+            }
+            self.summary.rows += 1;
+            let reason = match (line.fault, lineprotocol::look(text)) {
+                (Some(fault), _) => fault.to_string(),
+                (None, None) => "it is no line protocol".to_owned(),
+                (None, Some(Stamp::None)) => "there is no time".to_owned(),
+                (None, Some(Stamp::Time(_))) => {
+                    self.summary.samples += 1;
+                    piece.body.extend_from_slice(prefix.as_bytes());
+                    piece.body.extend_from_slice(text.as_bytes());
+                    piece.body.push(b'\n');
+                    let rows = text.matches('\n').count() + 1;
+                    piece.lines.extend(std::iter::repeat_n(line.number, rows));
+                    continue;
+                }
+            };
+            self.reject(&mut piece.rejects, line.number, &line.text, (None, reason));
+        }
+        Ok((!piece.body.is_empty() || !piece.rejects.is_empty()).then_some(piece))
+    }
+
+    pub(super) fn whole(&mut self) -> io::Result<Option<Piece>> {
+        let Input::Whole(input) = &mut self.input else { return Ok(None) };
+        self.ended = true;
+        let mut body = Vec::new();
+        io::Read::read_to_end(&mut io::Read::take(input, PARQUET_BYTES_MAX + 1), &mut body)?;
+        if body.len() as u64 > PARQUET_BYTES_MAX {
+            return Err(io::Error::other(Oversized));
+        }
+        let content_type = "application/vnd.apache.parquet";
+        Ok(Some(Piece { body, content_type, query: String::new(), lines: Vec::new(), rejects: Vec::new() }))
+    }
+}
+
+/// A Parquet file beyond the limit, on its way through `io::Error`.
+#[derive(Debug, thiserror::Error)]
+#[error("too large")]
+pub(super) struct Oversized;
+
+/// A line of line protocol that goes on behind its line feed.
+fn joined(lines: &mut Lines, first: Line) -> io::Result<Line> {
+    const LINES_MAX: usize = 200;
+    let mut more = Vec::new();
+    let mut text = first.text.clone();
+    while more.len() < LINES_MAX {
+        let Some(next) = lines.next_line()? else { break };
+        let usable = next.fault.is_none() && text.len() + next.text.len() < RECORD_BYTES_MAX;
+        let closing = next.text.contains('"');
+        if usable {
+            text.push('\n');
+            text.push_str(&next.text);
+        }
+        more.push(next);
+        if usable && closing && !lineprotocol::is_open(&text) {
+            return Ok(Line { number: first.number, text, ..Default::default() });
+        }
+        if !usable {
+            break;
+        }
+    }
+    lines.give_back(more.into_iter());
+    Ok(first)
+}

@@ -1,0 +1,241 @@
+//! A sample of a table as one separator shows it: where its header is, how wide it is, its first rows. What the
+//! columns mean is decided in `layout`.
+
+use std::collections::BTreeMap;
+
+use super::cell;
+use super::civil;
+use super::error::Error;
+use super::lines::{Lines, Otherwise};
+use super::records::{Record, Records, Step};
+use super::words::{self, Meaning};
+
+/// How many records are looked at.
+const SAMPLE_ROWS_MAX: usize = 2000;
+
+/// Separators, the rarer in text first: a `;` that cuts all rows alike is no accident, a `,` may be a decimal comma.
+const SEPARATORS: [char; 4] = ['\t', ';', '|', ','];
+
+/// The first rows of a table.
+#[derive(Debug)]
+pub(super) struct Sheet {
+    pub(super) separator: char,
+    /// As many as there are columns; empty texts where there is no header.
+    pub(super) header: Vec<String>,
+    /// The header's line and text; none without a header.
+    pub(super) header_line: Option<(u64, String)>,
+    /// A row of units below the header.
+    pub(super) units: Option<Vec<String>>,
+    pub(super) rows: Vec<Record>,
+    /// Rows begin behind this line.
+    pub(super) skip_lines: u64,
+    /// Lines above the header.
+    pub(super) preamble: usize,
+}
+
+/// The readings of a text as a table, the most trusted first. The text ends with a whole line.
+pub(super) fn sheets(file: &str, text: &str, line_end: u8) -> Result<Vec<Sheet>, Error> {
+    let stated = text.lines().next().and_then(stated_separator);
+    let candidates: Vec<char> = stated.map_or_else(|| SEPARATORS.to_vec(), |separator| vec![separator]);
+    let mut found: Vec<(bool, usize, Vec<Record>)> = Vec::new();
+    let mut separators = Vec::new();
+    for separator in candidates {
+        let records = sample(text, line_end, separator, stated.is_some());
+        let Some((width, share)) = width_of(&records) else { continue };
+        if width >= 2 {
+            found.push((share >= 90, share, records));
+            separators.push((separator, width));
+        }
+    }
+    let mut order: Vec<usize> = (0..found.len()).collect();
+    order.sort_by_key(|&at| {
+        found.get(at).map(|(sure, share, _)| (!sure, if *sure { 0 } else { 100 - share }))
+    });
+    let mut sheets = Vec::new();
+    let mut fault = None;
+    for at in order {
+        let (Some((_, _, records)), Some((separator, width))) = (found.get_mut(at), separators.get(at))
+        else {
+            continue;
+        };
+        match Sheet::new(file, *separator, *width, std::mem::take(records)) {
+            Ok(sheet) => sheets.push(sheet),
+            Err(error) => fault = fault.or(Some(error)),
+        }
+    }
+    match (sheets.is_empty(), fault) {
+        (true, Some(error)) => Err(error),
+        (true, None) => Err(Error::Unknown(file.to_owned())),
+        (false, _) => Ok(sheets),
+    }
+}
+
+/// `sep=;`, the first line that Excel obeys.
+fn stated_separator(line: &str) -> Option<char> {
+    let mut rest = line.trim_end().trim_matches('"').strip_prefix("sep=")?.chars();
+    let separator = rest.next()?;
+    rest.next().is_none().then_some(separator)
+}
+
+fn sample(text: &str, line_end: u8, separator: char, skip_first: bool) -> Vec<Record> {
+    let bytes = std::io::Cursor::new(text.as_bytes().to_vec());
+    let mut records = Records::new(Lines::new(Box::new(bytes), Otherwise::Fault, line_end), separator);
+    let mut out = Vec::new();
+    let mut record = Record::default();
+    while out.len() < SAMPLE_ROWS_MAX {
+        match records.read(&mut record) {
+            Ok(Step::Record) if skip_first && record.line == 1 => {}
+            Ok(Step::Record) => out.push(record.clone()),
+            Ok(Step::Fault { .. }) => {}
+            Ok(Step::End) | Err(_) => break,
+        }
+    }
+    out
+}
+
+/// The number of fields of the table, and how many records in a hundred have it: those of a header with a word for
+/// time, if there is one and rows fit it; else those of most records.
+fn width_of(records: &[Record]) -> Option<(usize, usize)> {
+    const PREAMBLE_MAX: usize = 50;
+    let word = |record: &Record| record.fields().any(is_time_word);
+    let header = records
+        .iter()
+        .take(PREAMBLE_MAX)
+        .position(|record| record.len() > 1 && word(record) && looks_like_header(record));
+    let fitting = header.and_then(|at| {
+        let width = records.get(at)?.len();
+        let rows = records.get(at + 1..).unwrap_or_default();
+        let fit = rows.iter().filter(|record| record.len() == width).count();
+        (fit > 0 && fit * 10 >= rows.len()).then_some((width, (fit + 1) * 100 / (rows.len() + 1)))
+    });
+    fitting.or_else(|| common_width(records))
+}
+
+fn is_time_word(field: &str) -> bool {
+    words::meaning(field.trim_start_matches('#')) == Some(Meaning::Time)
+}
+
+/// The number of fields that most records have, and how many in a hundred have it.
+fn common_width(records: &[Record]) -> Option<(usize, usize)> {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    for record in records {
+        *counts.entry(record.len()).or_default() += 1;
+    }
+    // Of equally frequent widths the greater: a preamble's lines are short.
+    let (width, count) = counts.into_iter().max_by_key(|(width, count)| (*count, *width))?;
+    let from = records.iter().position(|record| record.len() == width).unwrap_or_default();
+    Some((width, count * 100 / (records.len() - from).max(1)))
+}
+
+impl Sheet {
+    fn new(file: &str, separator: char, width: usize, mut records: Vec<Record>) -> Result<Sheet, Error> {
+        let first =
+            records.iter().position(|record| record.len() == width && !record.is_blank()).unwrap_or_default();
+        let header_at = header_at(file, &records, first, width)?;
+        let mut header = vec![String::new(); width];
+        let mut header_line = None;
+        let mut skip_lines = 0;
+        let mut begin = first;
+        if let Some(record) = header_at.and_then(|at| records.get(at)) {
+            for (index, name) in header.iter_mut().enumerate() {
+                record.field(index).trim().clone_into(name);
+            }
+            if let Some(name) = header.first_mut() {
+                *name = name.trim_start_matches('#').trim_start().to_owned();
+            }
+            header_line = Some((record.line, record.raw.clone()));
+            skip_lines = record.line + record.raw.matches('\n').count() as u64;
+            begin = header_at.map_or(first, |at| at + 1);
+        }
+        let preamble = header_at.unwrap_or_default();
+        records.drain(..begin.min(records.len()));
+        if let Some((_, raw)) = &header_line {
+            records.retain(|record| record.raw != *raw);
+        }
+        let mut units = None;
+        if header_line.is_some() && records.first().is_some_and(is_unit_row) {
+            let row = records.remove(0);
+            skip_lines = row.line;
+            units = Some(
+                row.fields()
+                    .map(|field| field.trim_matches(['[', ']', '(', ')']).trim().to_owned())
+                    .collect(),
+            );
+        }
+        Ok(Sheet { separator, header, header_line, units, rows: records, skip_lines, preamble })
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.header.len()
+    }
+
+    pub(super) fn header(&self, index: usize) -> &str {
+        self.header.get(index).map_or("", String::as_str)
+    }
+
+    /// How a column is called in messages.
+    pub(super) fn shown(&self, index: usize) -> String {
+        match self.header(index) {
+            "" => format!("column {}", index + 1),
+            name => name.to_owned(),
+        }
+    }
+
+    /// A column by its header, in any case, or by its number from 1.
+    pub(super) fn find(&self, wanted: &str) -> Option<usize> {
+        let exact = self.header.iter().position(|name| name == wanted);
+        let loose = || self.header.iter().position(|name| name.to_lowercase() == wanted.to_lowercase());
+        let number = || wanted.parse::<usize>().ok()?.checked_sub(1).filter(|index| *index < self.width());
+        exact.or_else(loose).or_else(number)
+    }
+
+    pub(super) fn columns_shown(&self) -> String {
+        (0..self.width()).map(|index| self.shown(index)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Where the header stands among the records, if there is one.
+fn header_at(file: &str, records: &[Record], first: usize, width: usize) -> Result<Option<usize>, Error> {
+    if records.get(first).is_some_and(looks_like_header) {
+        return Ok(Some(first));
+    }
+    // A header with one separator more or less than the rows: right if the surplus fields are empty.
+    let Some(at) = first.checked_sub(1) else { return Ok(None) };
+    let Some(before) = records.get(at).filter(|record| record.len() >= 2 && looks_like_header(record)) else {
+        return Ok(None);
+    };
+    let rows = || records.iter().skip(first).filter(|record| record.len() == width);
+    if before.len() + 1 == width && rows().all(|record| record.field(width - 1).is_empty()) {
+        return Ok(Some(at));
+    }
+    if before.len() == width + 1 && before.field(width).is_empty() {
+        return Ok(Some(at));
+    }
+    let named = before.fields().any(|field| words::meaning(field) == Some(Meaning::Time));
+    if named && before.len().abs_diff(width) == 1 {
+        return Err(Error::HeaderWidth { file: file.to_owned(), header: before.len(), rows: width });
+    }
+    Ok(None)
+}
+
+/// Names: no times and no numbers, unless a known word for time stands among them.
+fn looks_like_header(record: &Record) -> bool {
+    let filled = || record.fields().filter(|field| !field.is_empty());
+    let is_time =
+        |field: &str| civil::parse(field, None).is_some() && !field.bytes().all(|byte| byte.is_ascii_digit());
+    if filled().any(is_time) || filled().next().is_none() {
+        return false;
+    }
+    filled().any(is_time_word)
+        || filled().all(|field| cell::spelling(field).is_none() && words::absent(field, false).is_none())
+}
+
+/// A row below the header that holds units and no number or time.
+fn is_unit_row(record: &Record) -> bool {
+    let bare = |field: &str| field.trim_matches(['[', ']', '(', ')']).trim().to_owned();
+    let units = record.fields().filter(|field| words::is_unit(&bare(field))).count();
+    let other = |field: &str| cell::spelling(field).is_some() || civil::parse(field, None).is_some();
+    units > 0
+        && !record.fields().any(other)
+        && record.fields().filter(|field| !field.is_empty()).count() <= units + 1
+}

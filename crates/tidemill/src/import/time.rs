@@ -1,0 +1,260 @@
+//! From what stands in a time column to nanoseconds UTC: epochs, Excel's serial numbers, and local times through a
+//! time zone with its gaps and repeated hours.
+
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+
+use super::civil::{self, Civil, DayOrder};
+
+/// What `--time-format` may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeFormat {
+    /// Dates of three numbers: the day first, or the month.
+    Order(DayOrder),
+    /// Numbers since 1970-01-01 UTC.
+    Epoch(Unit),
+    /// Days since 1899-12-30, as Excel counts them, in local time.
+    Excel,
+}
+
+impl TimeFormat {
+    /// The words for `--time-format`.
+    pub(crate) const NAMES: &'static [(&'static str, TimeFormat)] = &[
+        ("dmy", TimeFormat::Order(DayOrder::DayFirst)),
+        ("mdy", TimeFormat::Order(DayOrder::MonthFirst)),
+        ("s", TimeFormat::Epoch(Unit::Seconds)),
+        ("ms", TimeFormat::Epoch(Unit::Millis)),
+        ("us", TimeFormat::Epoch(Unit::Micros)),
+        ("ns", TimeFormat::Epoch(Unit::Nanos)),
+        ("excel", TimeFormat::Excel),
+    ];
+
+    /// The format of that name.
+    pub(crate) fn from_name(name: &str) -> Option<TimeFormat> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
+    }
+}
+
+/// The unit of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Seconds,
+    Millis,
+    Micros,
+    Nanos,
+}
+
+impl Unit {
+    /// The unit that makes a count of this size a time between 1973 and 5138. Smaller counts are none: 8 digits are a
+    /// date, and fewer are elapsed seconds.
+    pub(super) fn by_magnitude(most: f64) -> Option<Unit> {
+        match most {
+            _ if most < 1e8 => None,
+            _ if most < 1e11 => Some(Unit::Seconds),
+            _ if most < 1e14 => Some(Unit::Millis),
+            _ if most < 1e17 => Some(Unit::Micros),
+            _ if most < 1e19 => Some(Unit::Nanos),
+            _ => None,
+        }
+    }
+
+    /// The unit as `precision` has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Unit::Seconds => "s",
+            Unit::Millis => "ms",
+            Unit::Micros => "us",
+            Unit::Nanos => "ns",
+        }
+    }
+
+    fn decimals(self) -> usize {
+        match self {
+            Unit::Seconds => 9,
+            Unit::Millis => 6,
+            Unit::Micros => 3,
+            Unit::Nanos => 0,
+        }
+    }
+}
+
+/// How the time column of a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TimeForm {
+    Text(Option<DayOrder>),
+    Epoch(Unit),
+    Excel,
+}
+
+/// Why a time cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TimeFault {
+    #[error("there is no time")]
+    Missing,
+    #[error("'{0}' is no time of the form that this file has")]
+    Form(String),
+    #[error("'{0}' is outside the years 1677 to 2262")]
+    Range(String),
+    #[error("'{text}' does not exist in {zone}: the clocks went forward over it")]
+    Gap { text: String, zone: String },
+}
+
+/// Reads the times of one file.
+#[derive(Debug)]
+pub(super) struct Clock {
+    form: TimeForm,
+    zone: TimeZone,
+    /// Rows in the hour that the clocks repeat, and how many of them were taken as the second pass.
+    pub(super) repeated: u64,
+    pub(super) second_pass: u64,
+}
+
+/// Where a run of rows stands, so that the repeated hour can be told apart. One a signal in the narrow form.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Run {
+    last: Option<i64>,
+    descending: Option<bool>,
+    repeats: bool,
+}
+
+impl Run {
+    fn step(&mut self, time: i64) {
+        if let Some(last) = self.last {
+            if time == last {
+                self.repeats = true;
+            } else if self.descending.is_none() {
+                self.descending = Some(time < last);
+            }
+        }
+        self.last = Some(time);
+    }
+
+    /// Which pass through the repeated hour a row belongs to: the one that keeps the rows in order. `true`: the second.
+    fn second_pass(&self, earlier: i64, later: i64) -> bool {
+        let Some(last) = self.last else { return false };
+        if self.descending.unwrap_or(later < last) {
+            return later < last || (later == last && self.repeats);
+        }
+        // A time that has just been goes on in the second pass where no other time ever stood twice.
+        let again = earlier == last && self.descending.is_some() && !self.repeats;
+        later >= last && (earlier < last || again)
+    }
+}
+
+impl Clock {
+    pub(super) fn new(form: TimeForm, zone: TimeZone) -> Clock {
+        Clock { form, zone, repeated: 0, second_pass: 0 }
+    }
+
+    /// The instant that a cell means, with the time of day from a second column where there is one.
+    pub(super) fn read(
+        &mut self,
+        text: &str,
+        time_of_day: Option<&str>,
+        run: &mut Run,
+    ) -> Result<i64, TimeFault> {
+        if text.is_empty() {
+            return Err(TimeFault::Missing);
+        }
+        let time = match self.form {
+            TimeForm::Epoch(unit) => epoch(text, unit)?,
+            TimeForm::Excel => self.local(text, excel(text).ok_or_else(|| form(text))?, None, run)?,
+            TimeForm::Text(order) => {
+                let mut civil = civil::parse(text, order).ok_or_else(|| form(text))?;
+                let (Some(date), nanos) = (civil.date, civil.nanos) else { return Err(form(text)) };
+                let mut spoken = std::borrow::Cow::Borrowed(text);
+                let mut nanos = nanos.unwrap_or_default();
+                if let Some(second) = time_of_day {
+                    (nanos, civil.offset_seconds) = day_time(second, &civil)?;
+                    spoken = format!("{text} {second}").into();
+                }
+                let (seconds, rest) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
+                let midnight = DateTime::new(date.0, date.1, date.2, 0, 0, 0, 0).map_err(|_| form(text))?;
+                let local = midnight
+                    .checked_add(jiff::SignedDuration::new(seconds, i32::try_from(rest).unwrap_or(0)));
+                self.local(&spoken, local.map_err(|_| range(text))?, civil.offset_seconds, run)?
+            }
+        };
+        run.step(time);
+        Ok(time)
+    }
+
+    fn local(
+        &mut self,
+        text: &str,
+        local: DateTime,
+        offset: Option<i32>,
+        run: &Run,
+    ) -> Result<i64, TimeFault> {
+        let instant = |offset: Offset| -> Result<i64, TimeFault> {
+            let instant = offset.to_timestamp(local).map_err(|_| range(text))?;
+            i64::try_from(instant.as_nanosecond()).map_err(|_| range(text))
+        };
+        if let Some(seconds) = offset {
+            return instant(Offset::from_seconds(seconds).map_err(|_| form(text))?);
+        }
+        match self.zone.to_ambiguous_timestamp(local).offset() {
+            AmbiguousOffset::Unambiguous { offset } => instant(offset),
+            AmbiguousOffset::Gap { .. } => {
+                let zone = self.zone.iana_name().unwrap_or("the time zone").to_owned();
+                Err(TimeFault::Gap { text: text.to_owned(), zone })
+            }
+            AmbiguousOffset::Fold { before, after } => {
+                let (earlier, later) = (instant(before)?, instant(after)?);
+                self.repeated += 1;
+                let second = run.second_pass(earlier, later);
+                self.second_pass += u64::from(second);
+                Ok(if second { later } else { earlier })
+            }
+        }
+    }
+}
+
+fn day_time(text: &str, date: &Civil) -> Result<(i64, Option<i32>), TimeFault> {
+    if text.is_empty() {
+        return Err(TimeFault::Missing);
+    }
+    let time = civil::parse(text, None).ok_or_else(|| form(text))?;
+    // Excel writes a date before the time of day, midnight of 1899-12-30 or of the day itself: only the time counts.
+    let nanos = time.nanos.ok_or_else(|| form(text))?;
+    Ok((nanos, time.offset_seconds.or(date.offset_seconds)))
+}
+
+fn form(text: &str) -> TimeFault {
+    TimeFault::Form(text.chars().take(40).collect())
+}
+
+fn range(text: &str) -> TimeFault {
+    TimeFault::Range(text.chars().take(40).collect())
+}
+
+/// Reads a decimal count of a unit exactly: a float would lose the nanoseconds.
+fn epoch(text: &str, unit: Unit) -> Result<i64, TimeFault> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (whole, fraction) = digits.split_once(['.', ',']).unwrap_or((digits, ""));
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
+        return Err(form(text));
+    }
+    if whole.len() > 20 {
+        return Err(range(text));
+    }
+    let places = unit.decimals();
+    let kept = (0..places).map(|place| fraction.as_bytes().get(place).copied().unwrap_or(b'0'));
+    let total = whole.bytes().chain(kept).fold(0i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
+    i64::try_from(if negative { -total } else { total }).map_err(|_| range(text))
+}
+
+/// Excel's serial number: days since 1899-12-30, to the millisecond, which is what Excel itself shows.
+fn excel(text: &str) -> Option<DateTime> {
+    let days: f64 = text.replace(',', ".").parse().ok()?;
+    if !(0.0..2_958_466.0).contains(&days) {
+        return None;
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "at most 2.6e14")]
+    let millis = (days * 86_400_000.0).round() as i64;
+    DateTime::new(1899, 12, 30, 0, 0, 0, 0).ok()?.checked_add(jiff::SignedDuration::from_millis(millis)).ok()
+}

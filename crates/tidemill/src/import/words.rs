@@ -1,0 +1,512 @@
+//! The words that files use for time, names, values, quality and absence, in several languages, as tables. How they
+//! are weighed against what stands in a column is decided elsewhere.
+
+use tidemill_core::Quality;
+
+/// Headers of a column with times, as [`plain`] leaves them.
+const TIME: &[&str] = &[
+    "time",
+    "timestamp",
+    "datetime",
+    "date",
+    "ts",
+    "t",
+    "epoch",
+    "unixtime",
+    "eventtime",
+    "sourcetimestamp",
+    "sourcetime",
+    "recordtime",
+    "lastseen",
+    "timems",
+    "timestampms",
+    "timeutc",
+    "timestamputc",
+    "utctime",
+    "utc",
+    "datetimeutc",
+    "localtime",
+    "timelocal",
+    "dateandtime",
+    "timestring",
+    "isotime",
+    "timens",
+    "timeofday",
+    "zeit",
+    "zeitstempel",
+    "datum",
+    "datumzeit",
+    "datumuhrzeit",
+    "datumundzeit",
+    "uhrzeit",
+    "zeitpunkt",
+    "messzeit",
+    "messzeitpunkt",
+    "horodatage",
+    "horodate",
+    "dateheure",
+    "dateetheure",
+    "heure",
+    "fecha",
+    "fechahora",
+    "fechayhora",
+    "hora",
+    "tiempo",
+    "data",
+    "dataora",
+    "dataeora",
+    "ora",
+    "datahora",
+    "tijd",
+    "tijdstip",
+    "datumtijd",
+    "dato",
+    "tid",
+    "tidspunkt",
+    "datumtid",
+    "czas",
+    "dataczas",
+    "dataiczas",
+    "datagodzina",
+    "čas",
+    "datumčas",
+    "aika",
+    "päivämäärä",
+    "zaman",
+    "tarih",
+    "время",
+    "дата",
+    "датавремя",
+    "датаивремя",
+    "时间",
+    "日期",
+    "日期时间",
+    "時間",
+    "時刻",
+    "日時",
+    "日付",
+    "시간",
+    "일시",
+];
+
+/// Headers of a column with the signal's name.
+const SIGNAL: &[&str] = &[
+    "signal",
+    "tag",
+    "tagname",
+    "tagid",
+    "signalname",
+    "path",
+    "point",
+    "pointname",
+    "pointid",
+    "variable",
+    "varname",
+    "variablename",
+    "metric",
+    "sensor",
+    "sensorid",
+    "sensorname",
+    "channel",
+    "item",
+    "itemid",
+    "nodeid",
+    "name",
+    "id",
+    "topic",
+    "series",
+    "measurement",
+    "entityid",
+    "messstelle",
+    "messpunkt",
+    "kanal",
+    "variablenname",
+    "bezeichnung",
+    "datenpunkt",
+    "nom",
+    "nombre",
+    "nome",
+    "naam",
+    "etiqueta",
+    "balise",
+];
+
+/// Headers of a column with the value.
+const VALUE: &[&str] = &[
+    "value",
+    "val",
+    "v",
+    "values",
+    "varvalue",
+    "reading",
+    "state",
+    "numericvalue",
+    "wert",
+    "messwert",
+    "valeur",
+    "valor",
+    "valore",
+    "waarde",
+    "værdi",
+    "värde",
+    "verdi",
+    "wartość",
+    "hodnota",
+    "arvo",
+    "değer",
+    "значение",
+    "数值",
+    "值",
+    "値",
+];
+
+/// Headers of a column with the quality or status of a value.
+const QUALITY: &[&str] = &[
+    "quality",
+    "q",
+    "status",
+    "statuscode",
+    "opcquality",
+    "validity",
+    "valid",
+    "qualität",
+    "qualitaet",
+    "güte",
+    "gültigkeit",
+    "gueltigkeit",
+    "qualité",
+    "qualite",
+    "calidad",
+    "estado",
+    "qualità",
+    "qualidade",
+    "kwaliteit",
+    "kwalität",
+    "kvalitet",
+    "jakość",
+    "качество",
+];
+
+/// Headers of a column with the unit.
+const UNIT: &[&str] = &[
+    "unit",
+    "units",
+    "uom",
+    "engunits",
+    "engineeringunits",
+    "einheit",
+    "unité",
+    "unidad",
+    "unità",
+    "eenheid",
+];
+
+/// Headers of a column that says what kind a value is, as our own exports have it.
+const KIND: &[&str] = &["kind"];
+
+/// Headers of columns that tell about a sample and are no values: our own exports and InfluxDB's have them.
+const ASIDE: &[&str] = &["received", "source"];
+
+/// What a column is called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Time,
+    Signal,
+    Value,
+    Quality,
+    Unit,
+    Kind,
+    Aside,
+}
+
+/// What a header's word says, if it is a known one.
+pub(super) fn meaning(header: &str) -> Option<Meaning> {
+    let word = plain(header);
+    let table = [
+        (Meaning::Time, TIME),
+        (Meaning::Signal, SIGNAL),
+        (Meaning::Value, VALUE),
+        (Meaning::Quality, QUALITY),
+        (Meaning::Unit, UNIT),
+        (Meaning::Kind, KIND),
+        (Meaning::Aside, ASIDE),
+    ];
+    table.into_iter().find(|(_, words)| words.contains(&word.as_str())).map(|(meaning, _)| meaning)
+}
+
+/// The base of a header that ends in a word for quality: `Temp_status`, `Temp.Quality`, `Temp Status`.
+pub(super) fn quality_of(header: &str) -> Option<&str> {
+    let at = header.rfind(['_', '.', ' ', '-', ':', '/'])?;
+    let (base, word) = (header.get(..at)?, header.get(at + 1..)?);
+    let known = word.chars().count() > 1 && meaning(word) == Some(Meaning::Quality);
+    (known && !base.trim().is_empty()).then(|| base.trim())
+}
+
+/// Whether a header says that its times are UTC.
+pub(super) fn says_utc(header: &str) -> bool {
+    let lower = header.to_lowercase();
+    lower.split(|character: char| !character.is_alphanumeric()).any(|word| matches!(word, "utc" | "gmt"))
+        || matches!(plain(header).as_str(), "timeutc" | "timestamputc" | "datetimeutc" | "utctime")
+}
+
+/// A header without what varies between writers: case, blanks, punctuation, and a remark in brackets.
+pub(super) fn plain(header: &str) -> String {
+    let header = header.split(['(', '[']).next().unwrap_or_default();
+    header.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// How sure a word is that there is no value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sure {
+    /// Nobody means it as text.
+    Always,
+    /// Only where numbers or booleans are expected: it may be a state's name.
+    AmongNumbers,
+}
+
+/// Words that stand where a value is missing, lower case, and the quality they mean.
+const ABSENT: &[(&str, Quality, Sure)] = &[
+    ("nan", Quality::BAD_NO_DATA, Sure::Always),
+    ("na", Quality::BAD_NO_DATA, Sure::Always),
+    ("n/a", Quality::BAD_NO_DATA, Sure::Always),
+    ("#n/a", Quality::BAD_NO_DATA, Sure::Always),
+    ("#nv", Quality::BAD_NO_DATA, Sure::Always),
+    ("<na>", Quality::BAD_NO_DATA, Sure::Always),
+    ("null", Quality::BAD_NO_DATA, Sure::Always),
+    ("(null)", Quality::BAD_NO_DATA, Sure::Always),
+    ("\\n", Quality::BAD_NO_DATA, Sure::Always),
+    ("no data", Quality::BAD_NO_DATA, Sure::Always),
+    ("nodata", Quality::BAD_NO_DATA, Sure::Always),
+    ("no value", Quality::BAD_NO_DATA, Sure::Always),
+    ("keine daten", Quality::BAD_NO_DATA, Sure::Always),
+    ("no result", Quality::BAD_NO_DATA, Sure::Always),
+    ("no sample", Quality::BAD_NO_DATA, Sure::Always),
+    ("pt created", Quality::BAD_WAITING_FOR_INITIAL_DATA, Sure::Always),
+    ("bad", Quality::BAD, Sure::Always),
+    ("bad input", Quality::BAD, Sure::Always),
+    ("bad data", Quality::BAD, Sure::Always),
+    ("bad quality", Quality::BAD, Sure::Always),
+    ("bad_quality", Quality::BAD, Sure::Always),
+    ("i/o timeout", Quality::BAD_TIMEOUT, Sure::Always),
+    ("io timeout", Quality::BAD_TIMEOUT, Sure::Always),
+    ("scan timeout", Quality::BAD_TIMEOUT, Sure::Always),
+    ("comm fail", Quality::BAD_COMMUNICATION_ERROR, Sure::Always),
+    ("comm error", Quality::BAD_COMMUNICATION_ERROR, Sure::Always),
+    ("not connect", Quality::BAD_NOT_CONNECTED, Sure::Always),
+    ("not connected", Quality::BAD_NOT_CONNECTED, Sure::Always),
+    ("intf shut", Quality::BAD_SHUTDOWN, Sure::Always),
+    ("access denied", Quality::BAD_USER_ACCESS_DENIED, Sure::Always),
+    ("calc failed", Quality::BAD, Sure::Always),
+    ("configure", Quality::BAD_CONFIGURATION_ERROR, Sure::Always),
+    ("failed", Quality::BAD, Sure::AmongNumbers),
+    ("shutdown", Quality::BAD_SHUTDOWN, Sure::AmongNumbers),
+    ("scan off", Quality::BAD_OUT_OF_SERVICE, Sure::AmongNumbers),
+    ("out of serv", Quality::BAD_OUT_OF_SERVICE, Sure::AmongNumbers),
+    ("over range", Quality::BAD_OUT_OF_RANGE, Sure::Always),
+    ("under range", Quality::BAD_OUT_OF_RANGE, Sure::Always),
+    ("#value!", Quality::BAD, Sure::Always),
+    ("#wert!", Quality::BAD, Sure::Always),
+    ("#div/0!", Quality::BAD, Sure::Always),
+    ("#num!", Quality::BAD, Sure::Always),
+    ("#zahl!", Quality::BAD, Sure::Always),
+    ("#ref!", Quality::BAD, Sure::Always),
+    ("#bezug!", Quality::BAD, Sure::Always),
+    ("#name?", Quality::BAD, Sure::Always),
+    ("unavailable", Quality::BAD_NO_DATA, Sure::AmongNumbers),
+    ("unknown", Quality::BAD_NO_DATA, Sure::AmongNumbers),
+    ("none", Quality::BAD_NO_DATA, Sure::AmongNumbers),
+    ("nil", Quality::BAD_NO_DATA, Sure::AmongNumbers),
+    ("invalid", Quality::BAD, Sure::AmongNumbers),
+    ("error", Quality::BAD, Sure::AmongNumbers),
+    ("err", Quality::BAD, Sure::AmongNumbers),
+    ("fehler", Quality::BAD, Sure::AmongNumbers),
+    ("ungültig", Quality::BAD, Sure::AmongNumbers),
+    ("overflow", Quality::BAD_OUT_OF_RANGE, Sure::AmongNumbers),
+    ("-", Quality::BAD_NO_DATA, Sure::AmongNumbers),
+    ("--", Quality::BAD_NO_DATA, Sure::AmongNumbers),
+    ("---", Quality::BAD_NO_DATA, Sure::AmongNumbers),
+    ("?", Quality::BAD_NO_DATA, Sure::AmongNumbers),
+    ("???", Quality::BAD_NO_DATA, Sure::AmongNumbers),
+    ("***", Quality::BAD_NO_DATA, Sure::AmongNumbers),
+];
+
+/// The longest of these words, in bytes: longer cells need not be looked up.
+const ABSENT_BYTES_MAX: usize = 16;
+
+/// The quality that a word of absence means. `among_numbers`: numbers or booleans are expected here.
+pub(super) fn absent(text: &str, among_numbers: bool) -> Option<Quality> {
+    if text.len() > ABSENT_BYTES_MAX {
+        return None;
+    }
+    let lower = text.to_lowercase();
+    let found =
+        ABSENT.iter().find(|(word, _, sure)| *word == lower && (among_numbers || *sure == Sure::Always));
+    found.map(|(_, quality, _)| *quality)
+}
+
+/// What status columns say besides the spellings of [`Quality::parse`], lower case.
+const STATUS: &[(&str, Quality)] = &[
+    ("ok", Quality::GOOD),
+    ("valid", Quality::GOOD),
+    ("gut", Quality::GOOD),
+    ("gültig", Quality::GOOD),
+    ("annotated", Quality::GOOD),
+    ("none", Quality::GOOD),
+    ("questionable", Quality::UNCERTAIN),
+    ("unsicher", Quality::UNCERTAIN),
+    ("suspect", Quality::UNCERTAIN),
+    ("substituted", Quality::UNCERTAIN_SUBSTITUTE_VALUE),
+    ("ersatzwert", Quality::UNCERTAIN_SUBSTITUTE_VALUE),
+    ("invalid", Quality::BAD),
+    ("schlecht", Quality::BAD),
+    ("ungültig", Quality::BAD),
+];
+
+/// A status as words.
+pub(super) fn status(text: &str) -> Option<Quality> {
+    if let Ok(quality) = Quality::parse(text) {
+        return Some(quality);
+    }
+    // Our own exports spell a code without a name of its own `Bad (0x80120000)`.
+    let code = text.strip_suffix(')').and_then(|text| text.rsplit_once("(0x"));
+    if let Some((_, hex)) = code {
+        return u32::from_str_radix(hex, 16).ok().map(Quality);
+    }
+    let lower = text.to_lowercase();
+    let known = STATUS.iter().find(|(word, _)| *word == lower).map(|(_, quality)| *quality);
+    known.or_else(|| absent(text, true))
+}
+
+/// Units as people write them behind a header. In square brackets others are taken too.
+const UNITS: &[&str] = &[
+    "%", "‰", "ppm", "ppb", "°C", "°F", "K", "C", "F", "degC", "degF", "deg C", "deg F", "°", "deg", "rad",
+    "bar", "mbar", "µbar", "Pa", "hPa", "kPa", "MPa", "psi", "psig", "psia", "atm", "mmHg", "mmH2O", "inH2O",
+    "Torr", "V", "mV", "µV", "kV", "A", "mA", "µA", "kA", "W", "mW", "kW", "MW", "GW", "Wh", "kWh", "MWh",
+    "GWh", "VA", "kVA", "MVA", "var", "kvar", "Mvar", "kvarh", "J", "kJ", "MJ", "GJ", "kcal", "Hz", "kHz",
+    "MHz", "GHz", "rpm", "1/min", "1/s", "U/min", "min-1", "min⁻¹", "s-1", "m", "mm", "cm", "dm", "km", "µm",
+    "um", "nm", "in", "inch", "ft", "mil", "m2", "m²", "m3", "m³", "Nm3", "Nm³", "l", "L", "ml", "mL", "hl",
+    "gal", "m/s", "mm/s", "km/h", "m/min", "mph", "m/s2", "m/s²", "mm/s2", "mm/s²", "g", "mg", "µg", "kg",
+    "t", "lb", "lbs", "oz", "N", "kN", "MN", "Nm", "kNm", "Ncm", "m3/h", "m³/h", "m3/s", "m³/s", "Nm3/h",
+    "Nm³/h", "l/min", "L/min", "l/h", "L/h", "l/s", "L/s", "gpm", "cfm", "kg/h", "kg/s", "t/h", "g/l", "g/L",
+    "mg/l", "mg/L", "mg/m3", "mg/m³", "µg/m3", "µg/m³", "kg/m3", "kg/m³", "g/m3", "g/m³", "S/m", "mS/cm",
+    "µS/cm", "uS/cm", "mS/m", "pH", "NTU", "FNU", "Ω", "Ohm", "ohm", "kΩ", "kOhm", "MΩ", "mΩ", "mOhm", "F",
+    "µF", "nF", "pF", "H", "mH", "T", "mT", "Wb", "C", "Ah", "mAh", "lx", "lm", "cd", "W/m2", "W/m²",
+    "kW/m2", "kW/m²", "W/(m2K)", "dB", "dBA", "dB(A)", "dBm", "s", "sec", "ms", "µs", "us", "ns", "min", "h",
+    "d", "hr", "hrs", "St", "cSt", "mm2/s", "mm²/s", "cP", "mPas", "mPa·s", "Pa·s", "Pas", "kJ/kg", "g/kg",
+    "%rH", "% rH", "%RH", "% RH", "%r.F.", "Vol%", "Vol.-%", "kWh/m3", "kWh/m³", "Bq", "Sv", "mSv", "µSv/h",
+    "Gy", "pcs", "Stk", "Stück", "€", "EUR", "$", "USD", "€/MWh", "EUR/MWh", "ct/kWh", "l/100km", "bit/s",
+    "kbit/s", "Mbit/s", "B", "kB", "MB", "GB",
+];
+
+/// Whether a text is a unit that people write.
+pub(super) fn is_unit(text: &str) -> bool {
+    // Two signs for micro: U+00B5 and the Greek U+03BC.
+    let text = text.replace('\u{3bc}', "µ");
+    UNITS.contains(&text.as_str())
+}
+
+/// English, German, French, Spanish, Italian, Dutch and Portuguese months, by their first letters, lower case.
+const MONTHS: &[(&str, u8)] = &[
+    ("january", 1),
+    ("januar", 1),
+    ("janvier", 1),
+    ("enero", 1),
+    ("ene", 1),
+    ("gennaio", 1),
+    ("gen", 1),
+    ("januari", 1),
+    ("janeiro", 1),
+    ("february", 2),
+    ("februar", 2),
+    ("février", 2),
+    ("févr", 2),
+    ("fév", 2),
+    ("febrero", 2),
+    ("febbraio", 2),
+    ("februari", 2),
+    ("fevereiro", 2),
+    ("fev", 2),
+    ("march", 3),
+    ("märz", 3),
+    ("mär", 3),
+    ("mrz", 3),
+    ("mars", 3),
+    ("marzo", 3),
+    ("maart", 3),
+    ("mrt", 3),
+    ("março", 3),
+    ("april", 4),
+    ("avril", 4),
+    ("avr", 4),
+    ("abril", 4),
+    ("abr", 4),
+    ("aprile", 4),
+    ("may", 5),
+    ("mai", 5),
+    ("mayo", 5),
+    ("maggio", 5),
+    ("mag", 5),
+    ("mei", 5),
+    ("maio", 5),
+    ("june", 6),
+    ("juni", 6),
+    ("juin", 6),
+    ("junio", 6),
+    ("giugno", 6),
+    ("giu", 6),
+    ("junho", 6),
+    ("july", 7),
+    ("juli", 7),
+    ("juillet", 7),
+    ("juil", 7),
+    ("julio", 7),
+    ("luglio", 7),
+    ("lug", 7),
+    ("julho", 7),
+    ("august", 8),
+    ("août", 8),
+    ("agosto", 8),
+    ("ago", 8),
+    ("augustus", 8),
+    ("september", 9),
+    ("sept", 9),
+    ("septembre", 9),
+    ("septiembre", 9),
+    ("settembre", 9),
+    ("set", 9),
+    ("setembro", 9),
+    ("october", 10),
+    ("oktober", 10),
+    ("okt", 10),
+    ("octobre", 10),
+    ("octubre", 10),
+    ("ottobre", 10),
+    ("ott", 10),
+    ("outubro", 10),
+    ("out", 10),
+    ("november", 11),
+    ("novembre", 11),
+    ("noviembre", 11),
+    ("novembro", 11),
+    ("december", 12),
+    ("dezember", 12),
+    ("dez", 12),
+    ("décembre", 12),
+    ("déc", 12),
+    ("diciembre", 12),
+    ("dic", 12),
+    ("dicembre", 12),
+    ("dezembro", 12),
+];
+
+/// The month of a name or of its usual short form.
+pub(super) fn month(name: &str) -> Option<u8> {
+    let lower = name.to_lowercase();
+    let whole = MONTHS.iter().find(|(month, _)| *month == lower);
+    let english = || {
+        // Three letters of the English or German name, as `%b` and Excel write them.
+        let three = |month: &str| lower.chars().count() == 3 && month.starts_with(lower.as_str());
+        MONTHS.iter().find(|(month, _)| month.len() > 3 && three(month))
+    };
+    whole.or_else(english).map(|(_, number)| *number)
+}

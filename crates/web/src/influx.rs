@@ -1,0 +1,247 @@
+//! The doors of InfluxDB's clients and of Telegraf: versions 1, 2 and 3 of its write calls, and what clients ask before
+//! they write. Good lines are kept and bad ones counted, samples replace what stands at the same time, and errors look
+//! as each version's clients expect. There are no databases: a database, bucket or organisation is a tag of the signal.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde_json::json as object;
+use tidemill_core::{Flags, Pattern, Problem, codes};
+
+use crate::Web;
+use crate::answer::{Refusal, json, nothing, with_json};
+use crate::caller::Caller;
+use crate::params::Params;
+use crate::times::TimeUnit;
+use crate::write::collect::Terms;
+use crate::write::{Spelling, Written, read_body, write_whole};
+
+/// What clients that ask for a version are told: the protocol of InfluxDB 1.8, and who speaks it.
+const VERSION: &str = "1.8.10-tidemill";
+
+/// Whose manners.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+    Three,
+}
+
+/// Writes line protocol as InfluxDB 1 does.
+#[utoipa::path(post, path = "/write", tag = "influxdb", operation_id = "influx_write_1",
+    params(("db" = Option<String>, Query), ("rp" = Option<String>, Query), ("precision" = Option<String>, Query, description = "n, ns, u, us, ms, s, m, h; default ns")),
+    responses((status = 204, description = "Durable"), (status = 400, description = "partial write: … dropped=N")))]
+pub(crate) async fn write_1(
+    web: State<Web>,
+    caller: Result<Caller, Refusal>,
+    request: Request,
+) -> Response<Body> {
+    write(Version::One, web, caller, request).await
+}
+
+/// Writes line protocol as InfluxDB 2 does.
+#[utoipa::path(post, path = "/api/v2/write", tag = "influxdb", operation_id = "influx_write_2",
+    params(("bucket" = Option<String>, Query), ("org" = Option<String>, Query), ("precision" = Option<String>, Query, description = "ns, us, ms, s; default ns")),
+    responses((status = 204, description = "Durable"), (status = 400, description = "partial write: … dropped=N")))]
+pub(crate) async fn write_2(
+    web: State<Web>,
+    caller: Result<Caller, Refusal>,
+    request: Request,
+) -> Response<Body> {
+    write(Version::Two, web, caller, request).await
+}
+
+/// Writes line protocol as InfluxDB 3 does.
+#[utoipa::path(post, path = "/api/v3/write_lp", tag = "influxdb", operation_id = "influx_write_3",
+    params(("db" = Option<String>, Query), ("precision" = Option<String>, Query, description = "nanosecond, microsecond, millisecond, second; default nanosecond; auto is refused"), ("accept_partial" = Option<bool>, Query)),
+    responses((status = 204, description = "Durable"), (status = 400, description = "partial write: … dropped=N")))]
+pub(crate) async fn write_3(
+    web: State<Web>,
+    caller: Result<Caller, Refusal>,
+    request: Request,
+) -> Response<Body> {
+    write(Version::Three, web, caller, request).await
+}
+
+async fn write(
+    version: Version,
+    State(web): State<Web>,
+    caller: Result<Caller, Refusal>,
+    request: Request,
+) -> Response<Body> {
+    let written = match caller {
+        Ok(caller) => write_lines(version, &web, &caller, request).await,
+        Err(Refusal(problem)) => Err(problem),
+    };
+    match written {
+        Ok(written) if written.refused_count == 0 => nothing(),
+        Ok(written) => partial(version, written),
+        Err(problem) => error(version, &problem),
+    }
+}
+
+async fn write_lines(
+    version: Version,
+    web: &Web,
+    caller: &Caller,
+    request: Request,
+) -> Result<Written, Problem> {
+    // Clients send parameters of their own here, some of later versions: what is not known is not asked for.
+    let params = Params::parse(request.uri().query().unwrap_or_default())?;
+    let known =
+        "ns, us, ms, s (version 1 also n, u, m, h; version 3 second … nanosecond); it is never guessed";
+    let unit = params.choice("precision", TimeUnit::Nanoseconds, known, |text| unit_of(version, text))?;
+    let mut tags: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+    for name in ["db", "bucket", "org"] {
+        if let Some(value) = params.one(name)?.filter(|value| !value.is_empty()) {
+            tags.push((name.into(), value.into()));
+        }
+    }
+    let partial = version != Version::Three || params.one("accept_partial")? != Some("false");
+    let terms = Terms { unit, flags: Flags::REPLACE, partial, tags };
+    let (parts, body) = request.into_parts();
+    let whole = read_body(web, &parts.headers, body).await?;
+    write_whole(web, &caller.identity, Spelling::Lines, terms, whole, None).await
+}
+
+fn unit_of(version: Version, text: &str) -> Option<TimeUnit> {
+    match (version, text) {
+        (_, "") => Some(TimeUnit::Nanoseconds),
+        (Version::One, "n") | (Version::Three, "nanosecond") => Some(TimeUnit::Nanoseconds),
+        (Version::One, "u" | "µ") | (Version::Three, "microsecond") => Some(TimeUnit::Microseconds),
+        (Version::Three, "millisecond") => Some(TimeUnit::Milliseconds),
+        (Version::Three, "second") => Some(TimeUnit::Seconds),
+        (Version::One, "m") => Some(TimeUnit::Minutes),
+        (Version::One, "h") => Some(TimeUnit::Hours),
+        (_, text) => TimeUnit::from_name(text),
+    }
+}
+
+/// Some lines were refused; the others are durable.
+fn partial(version: Version, written: Written) -> Response<Body> {
+    let dropped = written.refused_count;
+    let kept = written.kept;
+    let mut lines = written.refused.into_iter().map(|refused| (refused.line, refused.into_problem()));
+    let Some((line, first)) = lines.next() else { return nothing() };
+    let message = format!("partial write: line {line}: {} dropped={dropped}", first.detail);
+    // Nothing was allowed: that is a refusal, not a partial success.
+    let status = if kept == 0 && first.code == &codes::FORBIDDEN {
+        StatusCode::FORBIDDEN
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    let mut response = shaped(version, status, "invalid", &message);
+    if version == Version::Three {
+        let data = std::iter::once((line, first))
+            .chain(lines)
+            .map(|(line, problem)| object!({ "line_number": line, "error_message": problem.detail }));
+        response = with_json(status, &object!({ "error": message, "data": data.collect::<Vec<_>>() }));
+    }
+    response
+}
+
+fn error(version: Version, problem: &Problem) -> Response<Body> {
+    let status = StatusCode::from_u16(problem.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let code = match problem.code.status {
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not found",
+        413 => "request too large",
+        429 => "too many requests",
+        503 => "unavailable",
+        500.. => "internal error",
+        _ => "invalid",
+    };
+    let message = format!("{}. {}", problem.detail, problem.mend());
+    let mut response = shaped(version, status, code, &message);
+    if let Some(seconds) = problem.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn shaped(version: Version, status: StatusCode, code: &str, message: &str) -> Response<Body> {
+    match version {
+        Version::Two => with_json(status, &object!({ "code": code, "message": message })),
+        Version::One | Version::Three => with_json(status, &object!({ "error": message })),
+    }
+}
+
+/// Answers the statements that clients send before they write: CREATE DATABASE and SHOW DATABASES.
+#[utoipa::path(post, path = "/query", tag = "influxdb", operation_id = "influx_query",
+    params(("q" = Option<String>, Query, description = "The statement; also as a form in the body")),
+    responses((status = 200, description = "Results as InfluxDB 1 gives them")))]
+pub(crate) async fn query(
+    State(web): State<Web>,
+    caller: Result<Caller, Refusal>,
+    request: Request,
+) -> Response<Body> {
+    let answered = match caller {
+        Ok(caller) => answer(&web, &caller, request).await,
+        Err(Refusal(problem)) => Err(problem),
+    };
+    answered.unwrap_or_else(|problem| error(Version::One, &problem))
+}
+
+async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response<Body>, Problem> {
+    let mut statement =
+        Params::parse(request.uri().query().unwrap_or_default())?.one("q")?.map(str::to_owned);
+    if statement.is_none() {
+        let (parts, body) = request.into_parts();
+        let whole = read_body(web, &parts.headers, body).await?;
+        let form = Params::parse(&String::from_utf8_lossy(&whole.bytes))?;
+        statement = form.one("q")?.map(str::to_owned);
+    }
+    let statement = statement.unwrap_or_default();
+    let words: Vec<String> = statement.split_whitespace().take(2).map(str::to_ascii_uppercase).collect();
+    match words.iter().map(|word| word.trim_end_matches(';')).collect::<Vec<_>>().as_slice() {
+        // Nothing needs to be made: a database is a tag.
+        ["CREATE", "DATABASE"] => Ok(json(&object!({ "results": [{ "statement_id": 0 }] }))),
+        ["SHOW", "DATABASES"] => {
+            let names: Vec<[String; 1]> = databases(web, caller).into_iter().map(|name| [name]).collect();
+            let series = object!([{ "name": "databases", "columns": ["name"], "values": names }]);
+            Ok(json(&object!({ "results": [{ "statement_id": 0, "series": series }] })))
+        }
+        _ => {
+            let detail = "InfluxQL is not spoken here beyond CREATE DATABASE and SHOW DATABASES";
+            Err(Problem::new(&codes::BAD_SQL, detail).hint("Use POST /api/v1/sql"))
+        }
+    }
+}
+
+/// The databases and buckets of the signals that the caller may read.
+fn databases(web: &Web, caller: &Caller) -> BTreeSet<String> {
+    let scope = web.doors().authority.scope(&caller.identity);
+    let signals = web.doors().bus.describe(&scope, &Pattern::everything());
+    let tags =
+        signals.iter().flat_map(|signal| ["db", "bucket"].map(|name| signal.meta.tags.get(name).cloned()));
+    tags.flatten().map(|name| name.to_string()).collect()
+}
+
+/// Whether it is there; 204, or with `verbose=true` the version.
+#[utoipa::path(get, path = "/ping", tag = "influxdb", operation_id = "influx_ping",
+    responses((status = 204, description = "It is there")))]
+pub(crate) async fn ping(request: Request) -> Response<Body> {
+    let verbose =
+        request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "verbose=true"));
+    let mut response = if verbose { json(&object!({ "version": VERSION })) } else { nothing() };
+    response.headers_mut().insert("x-influxdb-version", HeaderValue::from_static(VERSION));
+    response.headers_mut().insert("x-influxdb-build", HeaderValue::from_static("Tidemill"));
+    response
+}
+
+/// Health as InfluxDB 2 gives it.
+#[utoipa::path(get, path = "/health", tag = "influxdb", operation_id = "influx_health",
+    responses((status = 200, description = "pass"), (status = 503, description = "fail")))]
+pub(crate) async fn health(State(web): State<Web>) -> Response<Body> {
+    let (status, word, message) = match (web.doors().ready)() {
+        Ok(()) => (StatusCode::OK, "pass", "ready for queries and writes".to_owned()),
+        Err(problem) => (StatusCode::SERVICE_UNAVAILABLE, "fail", problem.detail),
+    };
+    let version = &web.doors().plant.version;
+    let body = object!({ "name": "tidemill", "message": message, "status": word, "checks": [], "version": &**version });
+    with_json(status, &body)
+}

@@ -1,0 +1,111 @@
+//! What InfluxDB's clients and Telegraf see.
+
+use expect_test::expect;
+use tidemill_core::Flags;
+
+use super::{House, from};
+
+#[tokio::test]
+async fn good_lines_are_kept_and_bad_ones_counted() {
+    let table = [
+        (
+            "/write?db=telegraf",
+            r#"{"error":"partial write: line 2: the line has no field: write measurement field=value dropped=2"}"#,
+        ),
+        (
+            "/api/v2/write?bucket=b&org=o",
+            r#"{"code":"invalid","message":"partial write: line 2: the line has no field: write measurement field=value dropped=2"}"#,
+        ),
+        (
+            "/api/v3/write_lp?db=d",
+            r#"{"data":[{"error_message":"the line has no field: write measurement field=value","line_number":2},{"error_message":"'x' is no field value: write 1.5, 3i, 3u, true or \"text\"; NaN and infinities are not kept","line_number":3}],"error":"partial write: line 2: the line has no field: write measurement field=value dropped=2"}"#,
+        ),
+    ];
+    for (uri, expected) in table {
+        let house = House::new();
+        let answer = house.send(&format!("POST {uri}"), &[], "a f=1 1\nb\nc f=x\nd f=2 2").await;
+        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (400, expected), "{uri}");
+        assert_eq!(house.plant.shown(), "a/f = 1 (float) at 1 Good\nd/f = 2 (float) at 2 Good\n", "{uri}");
+        assert!(house.plant.state().published[0].flags.has(Flags::REPLACE), "{uri}");
+        assert_eq!(house.send(&format!("POST {uri}"), &[], "").await.status, 204, "an empty body");
+    }
+    let house = House::new();
+    let whole = house.send("POST /api/v3/write_lp?db=d&accept_partial=false", &[], "a f=1 1\nb").await;
+    assert_eq!((whole.status.as_u16(), house.plant.shown().as_str()), (400, ""));
+}
+
+#[tokio::test]
+async fn databases_and_buckets_are_tags() {
+    let house = House::new();
+    house.write("/write?db=telegraf&rp=autogen", "cpu,host=a idle=1 1").await;
+    house.write("/api/v2/write?bucket=plant&org=acme", "mem,org=own used=1 1").await;
+    let tags = |index: usize| format!("{:?}", house.plant.state().signals[index].meta.tags);
+    assert_eq!(tags(0), r#"{"db": "telegraf", "host": "a"}"#);
+    assert_eq!(tags(1), r#"{"bucket": "plant", "org": "own"}"#, "a tag of the line is the better fact");
+    let shown = house.send("POST /query", &[], "q=SHOW+DATABASES").await;
+    expect![[r#"{"results":[{"series":[{"columns":["name"],"name":"databases","values":[["plant"],["telegraf"]]}],"statement_id":0}]}"#]]
+        .assert_eq(&shown.text());
+    let made = house.send("POST /query?q=CREATE%20DATABASE%20%22telegraf%22", &[], "").await;
+    assert_eq!(made.text(), r#"{"results":[{"statement_id":0}]}"#);
+    let other = house.send("GET /query?q=SELECT+1", &[], "").await;
+    assert_eq!(other.status, 400);
+    assert!(other.text().starts_with(r#"{"error":"InfluxQL is not spoken here"#));
+}
+
+#[tokio::test]
+async fn precision_is_honoured_and_never_guessed() {
+    let house = House::new();
+    let table = [
+        ("/write?precision=n", 7),
+        ("/write?precision=u", 7_000),
+        ("/write?precision=ms", 7_000_000),
+        ("/write?precision=s", 7_000_000_000),
+        ("/write?precision=m", 420_000_000_000),
+        ("/write?precision=h", 25_200_000_000_000),
+        ("/api/v2/write?precision=us", 7_000),
+        ("/api/v3/write_lp?precision=millisecond", 7_000_000),
+        ("/api/v3/write_lp", 7),
+    ];
+    for (uri, expected) in table {
+        house.plant.state().published.clear();
+        assert_eq!(house.write(uri, "a f=1 7").await, "204 ", "{uri}");
+        assert_eq!(house.plant.state().published[0].time, [expected], "{uri}");
+    }
+    for uri in ["/api/v3/write_lp?precision=auto", "/api/v2/write?precision=h", "/write?precision=x"] {
+        assert_eq!(house.send(&format!("POST {uri}"), &[], "a f=1 7").await.status, 400, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn who_writes_and_who_may_not() {
+    let house = House::new();
+    let far = || from("10.0.0.9:5", "10.0.0.1:8443");
+    let by_query = house.send_by(far(), "POST /write?u=any&p=press", &[], "acme/a f=1").await;
+    assert_eq!(by_query.status, 204);
+    let elsewhere = house.send_by(far(), "POST /api/v1/write?u=any&p=press", &[], "acme/a f=1").await;
+    assert_eq!(elsewhere.status, 401, "a token in the address is for old clients only");
+    let unknown =
+        house.send_by(far(), "POST /api/v2/write", &[("authorization", "Token wrong")], "a f=1").await;
+    assert_eq!(unknown.status, 401);
+    assert!(unknown.text().starts_with(r#"{"code":"unauthorized","message":"the token is not known"#));
+    let forbidden = house.send_by(far(), "POST /write", &[("authorization", "Token press")], "b f=1").await;
+    assert_eq!(forbidden.status, 403);
+    house.plant.state().busy = 1;
+    let busy = house.send("POST /write", &[], "a f=1").await;
+    assert_eq!((busy.status.as_u16(), busy.header("retry-after")), (503, "1"));
+}
+
+#[tokio::test]
+async fn what_clients_ask_first() {
+    let house = House::new();
+    let far = || from("10.0.0.9:5", "10.0.0.1:8443");
+    let ping = house.send_by(far(), "GET /ping", &[], "").await;
+    assert_eq!((ping.status.as_u16(), ping.header("x-influxdb-version")), (204, "1.8.10-tidemill"));
+    assert_eq!(house.send_by(far(), "HEAD /ping", &[], "").await.status, 204);
+    let verbose = house.send_by(far(), "GET /ping?verbose=true", &[], "").await;
+    assert_eq!(verbose.text(), r#"{"version":"1.8.10-tidemill"}"#);
+    let health = house.send_by(far(), "GET /health", &[], "").await;
+    assert_eq!(health.json()["status"], "pass");
+    house.plant.ready.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(house.send_by(far(), "GET /health", &[], "").await.status, 503);
+}
