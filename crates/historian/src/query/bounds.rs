@@ -2,7 +2,7 @@
 //! that nothing can interrupt. Each is measured before it is called, or at least after. Functions that only serve to make
 //! arrays of any length are left out; `generate_series` in FROM does the same row by row.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringViewArray};
 use arrow::compute::cast;
@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::common::{DFSchema, Result};
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawDictionaryExpr};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
@@ -77,27 +77,109 @@ pub(crate) fn bounded(functions: Vec<Arc<ScalarUDF>>) -> Vec<Arc<ScalarUDF>> {
     .collect()
 }
 
-/// The planners of expressions; the first puts a bound on `||`.
+/// The planners of expressions; the first puts bounds on what has a syntax of its own.
 pub(crate) fn planners() -> Vec<Arc<dyn ExprPlanner>> {
-    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Joined)];
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Literals)];
     planners.extend(SessionStateDefaults::default_expr_planners());
     planners
 }
 
-#[derive(Debug)]
-struct Joined;
+/// The bounded function of that name, for syntax that means it.
+fn call(name: &str, arguments: Vec<Expr>) -> Result<Expr> {
+    static BOUNDED: LazyLock<Vec<Arc<ScalarUDF>>> =
+        LazyLock::new(|| bounded(SessionStateDefaults::default_scalar_functions()));
+    let found = BOUNDED.iter().find(|function| function.name() == name);
+    let function = found.ok_or_else(|| super::errors::bad(format!("there is no function '{name}'")))?;
+    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(function.clone(), arguments)))
+}
 
-impl ExprPlanner for Joined {
+/// Syntax that makes values: `||`, `[…]`, `{…}`, MAP, OVERLAY. DataFusion's own planners would call the functions without
+/// their bounds.
+#[derive(Debug)]
+struct Literals;
+
+impl ExprPlanner for Literals {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let nested = |part: &Expr| part.get_type(schema).is_ok_and(|kind| kind.is_nested());
-        if expr.op != BinaryOperator::StringConcat || nested(&expr.left) || nested(&expr.right) {
+        if expr.op != BinaryOperator::StringConcat {
             return Ok(PlannerResult::Original(expr));
         }
-        let joined = BinaryExpr::new(Box::new(expr.left), Operator::StringConcat, Box::new(expr.right));
-        let measured = Arc::new(ScalarUDF::from(Measured(Signature::any(1, Volatility::Immutable))));
-        let call = ScalarFunction::new_udf(measured, vec![Expr::BinaryExpr(joined)]);
-        Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
+        let nested = |part: &Expr| part.get_type(schema).is_ok_and(|kind| kind.is_nested());
+        let name = match (nested(&expr.left), nested(&expr.right)) {
+            (true, true) => "array_concat",
+            (true, false) => "array_append",
+            (false, true) => "array_prepend",
+            (false, false) => {
+                let joined =
+                    BinaryExpr::new(Box::new(expr.left), Operator::StringConcat, Box::new(expr.right));
+                let measured = Arc::new(ScalarUDF::from(Measured(Signature::any(1, Volatility::Immutable))));
+                let call = ScalarFunction::new_udf(measured, vec![Expr::BinaryExpr(joined)]);
+                return Ok(PlannerResult::Planned(Expr::ScalarFunction(call)));
+            }
+        };
+        Ok(PlannerResult::Planned(call(name, vec![expr.left, expr.right])?))
     }
+
+    fn plan_array_literal(&self, items: Vec<Expr>, _: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call("make_array", items)?))
+    }
+
+    fn plan_struct_literal(&self, parts: Vec<Expr>, named: bool) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call(if named { "named_struct" } else { "struct" }, parts)?))
+    }
+
+    fn plan_dictionary_literal(
+        &self,
+        literal: RawDictionaryExpr,
+        _: &DFSchema,
+    ) -> Result<PlannerResult<RawDictionaryExpr>> {
+        let pairs = literal.keys.into_iter().zip(literal.values);
+        let parts = pairs.flat_map(|(key, value)| [key, value]).collect();
+        Ok(PlannerResult::Planned(call("named_struct", parts)?))
+    }
+
+    fn plan_make_map(&self, parts: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        let mut sides = [Vec::new(), Vec::new()];
+        for (number, part) in parts.into_iter().enumerate() {
+            if let Some(side) = sides.get_mut(number % 2) {
+                side.push(part);
+            }
+        }
+        let [keys, values] = sides;
+        if keys.len() != values.len() {
+            return Err(super::errors::bad("a map needs a value for each key"));
+        }
+        let sides = vec![call("make_array", keys)?, call("make_array", values)?];
+        Ok(PlannerResult::Planned(call("map", sides)?))
+    }
+
+    fn plan_overlay(&self, parts: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call("overlay", parts)?))
+    }
+}
+
+/// How many parts a nested type may have: a struct of two equal structs of two equal structs… doubles at each step.
+const TYPE_PARTS_MAX: usize = 1_000;
+
+/// Counts the parts of a type, up to one more than may be.
+fn type_parts(kind: &DataType, left: usize) -> usize {
+    let of = |fields: &mut dyn Iterator<Item = &DataType>| {
+        fields.fold(1, |sum, kind| if sum > left { sum } else { sum + type_parts(kind, left - sum) })
+    };
+    match kind {
+        DataType::Struct(fields) => of(&mut fields.iter().map(|field| field.data_type())),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => of(&mut std::iter::once(item.data_type())),
+        _ => 1,
+    }
+}
+
+fn measured_type(kind: &DataType) -> Result<()> {
+    if type_parts(kind, TYPE_PARTS_MAX) > TYPE_PARTS_MAX {
+        return Err(super::errors::bad("a value is nested in more parts than are allowed"));
+    }
+    Ok(())
 }
 
 fn too_much(what: &str) -> datafusion::common::DataFusionError {
@@ -259,11 +341,15 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arguments)
+        let kind = self.inner.return_type(arguments)?;
+        measured_type(&kind)?;
+        Ok(kind)
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.inner.return_field_from_args(arguments)
+        let field = self.inner.return_field_from_args(arguments)?;
+        measured_type(field.data_type())?;
+        Ok(field)
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {

@@ -123,6 +123,11 @@ impl Engine {
         self.runtime.as_ref().map(|runtime| runtime.handle().clone())
     }
 
+    /// How much memory all queries hold now.
+    pub fn memory_used(&self) -> usize {
+        self.inner.memory.used()
+    }
+
     /// Declares a table; a second one of that name replaces the first.
     pub fn table(&self, spec: &'static TableSpec, facts: Option<Arc<dyn Facts>>) {
         let mut declared = self.inner.declared.write().unwrap_or_else(PoisonError::into_inner);
@@ -409,11 +414,9 @@ impl Inner {
 
 /// The last look before a plan runs: nothing in it, at any depth, may do anything but read.
 fn verify(plan: &LogicalPlan) -> Result<(), DataFusionError> {
-    SQLOptions::new()
-        .with_allow_ddl(false)
-        .with_allow_dml(false)
-        .with_allow_statements(false)
-        .verify_plan(plan)
+    let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    // Its own words speak of the plan's insides.
+    reading.verify_plan(plan).map_err(|_| statement::refused("something other than reading"))
 }
 
 /// Sends what was written once it is worth sending; false when nobody wants more.

@@ -22,6 +22,9 @@ pub(crate) const TOKENS_MAX: usize = 8_192;
 /// How deep parentheses and subqueries may nest.
 const DEPTH_MAX: usize = 64;
 
+/// How deep operators may nest, as in a chain of sums: planning takes time by the square of it.
+const CHAIN_MAX: usize = 250;
+
 /// Reads the text and puts the parameters in.
 ///
 /// # Errors
@@ -62,25 +65,27 @@ pub(crate) fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
 
 /// Only what reads. What this lets through is looked at once more when it is planned.
 fn check(statement: &Statement) -> Result<()> {
-    let refused = |what: &str| {
-        let problem = Problem::new(&codes::BAD_SQL, format!("{what} is not allowed: this door only reads"));
-        Err(from_problem(
-            problem.hint("Use SELECT, EXPLAIN, DESCRIBE or SHOW TABLES; values are written by /api/v1/write"),
-        ))
-    };
     match statement {
         Statement::Statement(inner) => match inner.as_ref() {
             SqlStatement::Query(_)
             | SqlStatement::ExplainTable { .. }
             | SqlStatement::ShowTables { .. }
             | SqlStatement::ShowColumns { .. } => Ok(()),
-            other => refused(&first_word(&other.to_string())),
+            other => Err(refused(&first_word(&other.to_string()))),
         },
         Statement::Explain(explain) => check(&explain.statement),
-        Statement::CreateExternalTable(_) => refused("CREATE"),
-        Statement::CopyTo(_) => refused("COPY"),
-        Statement::Reset(_) => refused("RESET"),
+        Statement::CreateExternalTable(_) => Err(refused("CREATE")),
+        Statement::CopyTo(_) => Err(refused("COPY")),
+        Statement::Reset(_) => Err(refused("RESET")),
     }
+}
+
+/// The problem with what does not only read.
+pub(crate) fn refused(what: &str) -> DataFusionError {
+    let problem = Problem::new(&codes::BAD_SQL, format!("{what} is not allowed: this door only reads"));
+    from_problem(
+        problem.hint("Use SELECT, EXPLAIN, DESCRIBE or SHOW TABLES; values are written by /api/v1/write"),
+    )
 }
 
 fn first_word(text: &str) -> String {
@@ -90,7 +95,7 @@ fn first_word(text: &str) -> String {
 fn bind(statement: &mut Statement, parameters: &[Value]) -> Result<()> {
     match statement {
         Statement::Statement(inner) => {
-            let mut binder = Binder { parameters };
+            let mut binder = Binder { parameters, depth: 0 };
             match inner.visit(&mut binder) {
                 ControlFlow::Continue(()) => Ok(()),
                 ControlFlow::Break(error) => Err(error),
@@ -104,12 +109,25 @@ fn bind(statement: &mut Statement, parameters: &[Value]) -> Result<()> {
 /// Puts literals where placeholders stand. In the tree, not in the text, so that no parameter can become syntax.
 struct Binder<'a> {
     parameters: &'a [Value],
+    /// How many expressions are being looked into.
+    depth: usize,
 }
 
 impl VisitorMut for Binder<'_> {
     type Break = DataFusionError;
 
+    fn pre_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<DataFusionError> {
+        self.depth += 1;
+        if self.depth > CHAIN_MAX {
+            let detail = format!("more than {CHAIN_MAX} operators follow on each other in one expression");
+            let problem = Problem::new(&codes::BAD_SQL, detail).hint("Use IN (…) or a table of VALUES");
+            return ControlFlow::Break(from_problem(problem));
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
+        self.depth = self.depth.saturating_sub(1);
         if let Expr::Value(value) = expr
             && let Literal::Placeholder(name) = &value.value
         {

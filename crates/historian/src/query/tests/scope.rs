@@ -310,7 +310,7 @@ fn only_reading_is_allowed() {
         EXPLAIN COPY samples TO '/tmp/x'
             bad-sql: COPY is not allowed: this door only reads
         SELECT * INTO t FROM samples
-            bad-sql: DDL not supported: CreateMemoryTable
+            bad-sql: something other than reading is not allowed: this door only reads
         WITH x AS (INSERT INTO samples VALUES ('a')) SELECT 1
             bad-sql: this is not supported: Query INSERT INTO samples VALUES ('a') not implemented yet
         SELECT * FROM '/etc/passwd'

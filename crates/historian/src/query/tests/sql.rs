@@ -624,14 +624,14 @@ fn the_system_shows_itself() {
 
             > SHOW TABLES
             table_catalog,table_schema,table_name,table_type
-            tidemill,public,samples,BASE TABLE
-            tidemill,public,signals,BASE TABLE
+            tidemill,sys,doors,BASE TABLE
             tidemill,sys,columns,BASE TABLE
             tidemill,sys,tables,BASE TABLE
             tidemill,sys,events,BASE TABLE
-            tidemill,sys,doors,BASE TABLE
-            tidemill,sys,limits,BASE TABLE
             tidemill,sys,files,BASE TABLE
+            tidemill,sys,limits,BASE TABLE
+            tidemill,public,samples,BASE TABLE
+            tidemill,public,signals,BASE TABLE
             tidemill,information_schema,tables,VIEW
             tidemill,information_schema,views,VIEW
             tidemill,information_schema,columns,VIEW
