@@ -363,7 +363,10 @@ impl Writer {
         let disk = self.shared.disk.clone();
         let frames = self.tail.as_ref().map_or(Ok(Vec::new()), |tail| self.read_tail(tail))?;
         // A relaxed log has served more than what is synced.
-        let served = self.shared.segments.with(|all| all.iter().map(|one| one.last()).max());
+        let last = |all: &mut Vec<Arc<Segment>>| {
+            all.iter().filter(|one| !one.is_empty()).map(|one| one.last()).max()
+        };
+        let served = self.shared.segments.with(last);
         let kept = served.unwrap_or(self.mark).max(self.mark);
         let id = self.next_id;
         self.next_id = id.saturating_add(1);
