@@ -239,7 +239,7 @@ fn collect_now(
     body: Bytes,
 ) -> Result<Collected, Problem> {
     let settings = house.settings();
-    let mut collector = Collector::new(&house.desk, &settings, who, terms)?;
+    let mut collector = Collector::new(&house.desk, &settings, who, terms, body.len())?;
     match spelling {
         Spelling::Lines => line::parse(&body, terms.unit, &mut collector),
         Spelling::Samples(layout) => samples::decode(&body, layout, &mut collector),
