@@ -36,6 +36,8 @@ mod view; //       one consistent state
 mod write; //      one file
 
 #[cfg(test)]
+mod foreign_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod testing;
