@@ -18,18 +18,19 @@ use crate::binary::Binary;
 use crate::{Command, Outcome, shell};
 use place::Ground;
 use run::Run;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use strike::Way;
 
 pub(crate) const COMMAND: Command = Command {
     name: "crash",
-    arguments: "[--cycles N] [--seed S] [--variant NAME|all] [--release] [--keep]",
+    arguments: "[--cycles N] [--seed S] [--variant NAME|all] [--release | --binary FILE] [--keep]",
     summary: "Kill the real binary under load and check that nothing acknowledged is lost",
     help: "Each cycle starts the plant, checks by SQL what the last one left, writes from many threads, and strikes after\n\
            50 to 2000 ms. At the end everything is checked again, by SQL and by DuckDB and deltalake.\n\n\
            Variants: kill (default), pause, disk-full, read-only, power-cut. The last three mount file systems: they\n\
            need root and are skipped by name without it.\n\
+           The binary is built first, in the dev profile or with --release; --binary takes one that stands already.\n\
            On any finding the folder of the run is kept and named, with the seed that repeats it; --keep keeps it always.\n\n\
            Example: cargo xtask crash --cycles 1000 --release",
     run,
@@ -44,6 +45,7 @@ struct Options {
     seed: u64,
     variants: Vec<Variant>,
     release: bool,
+    binary: Option<PathBuf>,
     keep: bool,
 }
 
@@ -65,7 +67,10 @@ const VARIANTS: &[Variant] = &[
 
 fn run(arguments: &[String]) -> Outcome {
     let options = understood(arguments)?;
-    let binary = Binary::build(options.release)?;
+    let binary = match &options.binary {
+        Some(path) => Binary { path: path.clone() },
+        None => Binary::build(options.release)?,
+    };
     let folder = std::env::temp_dir().join(format!("tidemill-crash-{}", std::process::id()));
     let mut failed = Vec::new();
     for variant in &options.variants {
@@ -121,6 +126,7 @@ fn understood(arguments: &[String]) -> Result<Options, String> {
         seed: clock.as_secs(),
         variants: VARIANTS.iter().take(1).copied().collect(),
         release: false,
+        binary: None,
         keep: false,
     };
     let mut words = arguments.iter();
@@ -130,6 +136,9 @@ fn understood(arguments: &[String]) -> Result<Options, String> {
             "--seed" => options.seed = shell::number(word, words.next())?,
             "--variant" => options.variants = variants(words.next().map_or("", String::as_str))?,
             "--release" => options.release = true,
+            "--binary" => {
+                options.binary = Some(words.next().map(PathBuf::from).ok_or("`--binary` takes a file")?);
+            }
             "--keep" => options.keep = true,
             other => return Err(format!("`{other}` is not an option of crash ({})", COMMAND.arguments)),
         }

@@ -8,14 +8,17 @@
     reason = "a developer's command talks to a terminal, and is never simulated: the real clock and disk are meant"
 )]
 
+mod bench;
 mod binary;
 mod crash;
 mod dice;
+mod fuzz;
 mod gates;
 mod generate;
 mod http;
 mod partners;
 mod shell;
+mod sim;
 mod test;
 
 use std::process::ExitCode;
@@ -33,7 +36,7 @@ pub(crate) struct Command {
 }
 
 /// Every command, in the order in which help lists them.
-const COMMANDS: &[Command] = &[test::COMMAND, gates::COMMAND, generate::COMMAND, crash::COMMAND];
+const COMMANDS: &[Command] = &[test::COMMAND, gates::COMMAND, generate::COMMAND, crash::COMMAND, fuzz::COMMAND, sim::COMMAND, bench::COMMAND];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -12,8 +12,11 @@
 //! - The only room with arrow, parquet and datafusion.
 
 mod error;
+mod historian; // both halves behind the trait of core
 mod query; // from scans to answers
 mod scan; //  where the two halves meet
 mod store; // from the journal to files, and scans of both
 
 pub use error::Error;
+pub use historian::{Historian, Settings};
+pub use store::Settings as StoreSettings;

@@ -81,6 +81,8 @@ impl Shared {
 /// that polls.
 pub struct Log {
     shared: Arc<Shared>,
+    /// Whether a committing thread will say when it is done.
+    threaded: bool,
 }
 
 impl Log {
@@ -90,8 +92,9 @@ impl Log {
     /// Another process has it, a file is of a later format, or the folder cannot be used at all. Damage and a full disk
     /// are no errors: see [`Journal::damage`] and `Busy`.
     pub fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Arc<Log>, Error> {
-        let (log, mut writer) = Log::open_stepped(ground, dir, settings)?;
-        let shared = log.shared.clone();
+        let mut writer = open(ground, dir, settings)?;
+        let shared = writer.shared.clone();
+        let log = Arc::new(Log { shared: shared.clone(), threaded: true });
         ground.tasks.spawn("journal", Phase::Log, move |stop| {
             let front = shared.clone();
             stop.on_stop(move || front.front.stop());
@@ -113,14 +116,15 @@ impl Log {
         settings: Settings,
     ) -> Result<(Arc<Log>, Writer), Error> {
         let writer = open(ground, dir, settings)?;
-        Ok((Arc::new(Log { shared: writer.shared.clone() }), writer))
+        Ok((Arc::new(Log { shared: writer.shared.clone(), threaded: false }), writer))
     }
 
-    /// Writes and syncs what waits, then closes: appends are refused, followers get `Closed`. Returns when it is done.
+    /// Writes and syncs what waits, then closes: appends are refused, followers get `Closed`. Returns when it is done; at
+    /// once where no thread commits, for then it is done by the steps that follow.
     pub fn stop(&self) {
         self.shared.front.stop();
         let stopped = self.shared.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.shared.stop.wait_while(stopped, |stopped| !*stopped));
+        drop(self.shared.stop.wait_while(stopped, |stopped| !*stopped && self.threaded));
     }
 
     /// Gives the room of the flush reserve back to the file system, so that an engine can write what lets the log be

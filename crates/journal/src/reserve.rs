@@ -35,6 +35,8 @@ pub(crate) struct Reserves {
     pub(crate) emergency: bool,
     pub(crate) check_at: Duration,
     pub(crate) trim_now: bool,
+    /// The spare segment was just taken.
+    taken: bool,
     free_bytes: u64,
 }
 
@@ -49,6 +51,7 @@ impl Reserves {
             emergency: false,
             check_at: Duration::ZERO,
             trim_now: false,
+            taken: false,
             free_bytes: u64::MAX,
         }
     }
@@ -61,6 +64,7 @@ impl Reserves {
     pub(crate) fn blank(&mut self) -> io::Result<Blank> {
         let common = self.spare.take().map_or_else(|| self.make(SPARE), Ok);
         self.emergency = common.is_err();
+        self.taken = true;
         // After a restart on a full disk the reserve of the last run is there, with its room.
         common.or_else(|error| self.reserve.take().or_else(|| self.make(RESERVE).ok()).ok_or(error))
     }
@@ -98,7 +102,11 @@ impl Shared {
 impl Writer {
     /// What needs doing now and then: room, holds, trimming, and what is refused because of them.
     pub(crate) fn housekeep(&mut self, now: Duration) {
-        let low = self.reserves.spare.is_none() && self.active.is_some() && !self.reserves.emergency;
+        // A segment was just begun: the next one's room is looked for at once, and then only now and then.
+        let low = self.reserves.spare.is_none()
+            && self.active.is_some()
+            && !self.reserves.emergency
+            && std::mem::take(&mut self.reserves.taken);
         if now < self.reserves.check_at && !self.reserves.trim_now && !low {
             return;
         }

@@ -122,8 +122,10 @@ impl Writer {
         Next::Sleep(self.until_due(now))
     }
 
-    /// How long to let more company come before the next group is written. Only when the last groups were small but not
-    /// lone: one who waits for each acknowledgement before the next append is never kept waiting.
+    /// How long to let more company come before the next group is written. Only when the last group was small but not
+    /// lone: one who waits for each acknowledgement before the next append is never kept waiting. Measured with
+    /// `--example bench` at 2,000 and 10,000 single records a second: 2 ms more of waiting brings the median wait down
+    /// (6.3 to 2.6 ms and 5.7 to 2.7 ms where a sync takes about 2 ms), because fewer syncs queue up.
     pub(crate) fn pause(&self) -> Option<Duration> {
         let waiting = self.shared.front.waiting();
         let small = (2..SMALL_GROUP_PARCELS).contains(&self.last_group) && waiting.bytes < SMALL_GROUP_BYTES;
@@ -361,7 +363,10 @@ impl Writer {
         let disk = self.shared.disk.clone();
         let frames = self.tail.as_ref().map_or(Ok(Vec::new()), |tail| self.read_tail(tail))?;
         // A relaxed log has served more than what is synced.
-        let served = self.shared.segments.with(|all| all.iter().map(|one| one.last()).max());
+        let last = |all: &mut Vec<Arc<Segment>>| {
+            all.iter().filter(|one| !one.is_empty()).map(|one| one.last()).max()
+        };
+        let served = self.shared.segments.with(last);
         let kept = served.unwrap_or(self.mark).max(self.mark);
         let id = self.next_id;
         self.next_id = id.saturating_add(1);

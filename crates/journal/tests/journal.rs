@@ -64,6 +64,58 @@ fn what_is_acknowledged_is_there_after_opening_again() {
     log.stop();
 }
 
+/// Polls on this thread until there is something.
+fn block<T>(mut future: std::pin::Pin<Box<dyn Future<Output = T> + Send + '_>>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[test]
+fn many_threads_append_and_a_follower_is_woken_for_each_once_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    // A ring so small that the follower goes between memory and disk.
+    let settings =
+        Settings { free_min_bytes: 0, segment_bytes: 1 << 20, ring_bytes_max: 4_000, ..Settings::default() };
+    let log = Log::open(&Ground::real(), dir.path(), settings).unwrap();
+    const EACH: u64 = 2_000;
+    let mut feed = log.follow(CursorId("engine"), None);
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let log = log.clone();
+            scope.spawn(move || {
+                let mut last = None;
+                for number in 0..EACH {
+                    last =
+                        Some(log.append(record(&format!("{thread} {number}")), Durability::Commit).unwrap());
+                }
+                block(Box::pin(last.unwrap())).unwrap();
+            });
+        }
+        let mut next = [0; 3];
+        for expected in 1..=3 * EACH {
+            let Delivery::Data { seq, parcel, .. } = block(feed.next()) else { panic!("missed something") };
+            assert_eq!(seq, Seq(expected));
+            let text = String::from_utf8(parcel.records[0].value.to_vec()).unwrap();
+            let (thread, number) = text.split_once(' ').unwrap();
+            let next: &mut u64 = &mut next[thread.parse::<usize>().unwrap()];
+            assert_eq!(number.parse(), Ok(*next), "the order of each thread's appends");
+            *next += 1;
+        }
+    });
+    log.stop();
+}
+
 mod scenes;
 mod simulation;
 

@@ -43,7 +43,7 @@ impl Door {
     /// # Errors
     /// The first line that is refused.
     pub fn lines(&self, body: &[u8]) -> Result<u64, Problem> {
-        let mut collector = Collector::new(&self.desk, &self.settings, &self.who, &self.terms)?;
+        let mut collector = Collector::new(&self.desk, &self.settings, &self.who, &self.terms, body.len())?;
         parse(body, self.terms.unit, &mut collector);
         let mut collected = collector.finish();
         if let Some(refused) = collected.refused.pop() {

@@ -26,7 +26,7 @@ connection.execute(
     """
 )
 connection.execute(
-    f"CREATE TABLE ranges AS SELECT * FROM read_csv('{ranges}', header = false, columns = "
+    f"CREATE TABLE ranges AS SELECT * FROM read_csv('{ranges}', header = false, auto_detect = false, delim = ',', columns = "
     "{'first': 'BIGINT', 'beyond': 'BIGINT'})"
 )
 connection.execute(

@@ -119,12 +119,14 @@ fn whole(version: &Version, mut plan: Plan) -> Plan {
             let known = plan.files.iter().any(|other| other.name() == file.name());
             !known && file.order > first && file.order < last && file.overlaps(from, to)
         });
-        let Some(file) = between else { return plan };
+        let Some(file) = between else {
+            plan.files.sort_by(|one, other| (one.order, one.name()).cmp(&(other.order, other.name())));
+            return plan;
+        };
         while !plan.window.holds(file.window) {
             plan.window = plan.window.parent();
         }
         plan.files.push(file.clone());
-        plan.files.sort_by(|one, other| (one.order, one.name()).cmp(&(other.order, other.name())));
     }
 }
 

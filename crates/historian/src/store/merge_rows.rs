@@ -77,7 +77,7 @@ impl Cursor {
     /// Sees to it that there is a row at hand, unless there is none left.
     fn fill(&mut self, lanes: &mut [Lane], time: (i64, i64), gone: &[(i64, i64)]) -> Result<bool, Error> {
         while self.at >= self.block.len() {
-            self.at = 0;
+            (self.at, self.block) = (0, Rows::default());
             self.block = match self.from.take() {
                 None => return Ok(false),
                 Some(From::Rows(rows)) => rows.cut(time.0, time.1),

@@ -36,6 +36,8 @@ mod view; //       one consistent state
 mod write; //      one file
 
 #[cfg(test)]
+mod foreign_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod testing;
@@ -51,7 +53,7 @@ use tidemill_ground::{Clock, Disk, Entropy, Ground, TokenBucket, create_dirs};
 use crate::Error;
 use crate::scan::{FileFact, SampleSource, Scan, ScanSpec, TableScan, View};
 use buffer::Fill;
-use commit::CORRECTIONS;
+pub(crate) use commit::CORRECTIONS;
 use delta::{Add, Log, MetaData};
 use files::{FileEntry, Version, Window};
 use frozen::{Active, Frozen, Records};
@@ -128,7 +130,7 @@ impl Store {
             file: "samples".into(),
             detail: format!("{file} was not added by Tidemill"),
         })?;
-        let corrections = open_table(ground, dir, &CORRECTIONS)?;
+        let corrections = open_table(ground, dir, CORRECTIONS)?;
         finish_corrections(&log, &corrections, ground.clock.wall())?;
         vacuum::remove_orphans(&*disk, &samples_dir, &log, None)?;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -79,6 +80,7 @@ pub(crate) fn same_rows(one: &Rows, other: &Rows) -> Result<(), TestCaseError> {
 pub(crate) struct TestJournal {
     pub(crate) parcels: Mutex<BTreeMap<Seq, Arc<Parcel>>>,
     pub(crate) cursor: Mutex<Option<Seq>>,
+    wakers: Mutex<Vec<std::task::Waker>>,
 }
 
 impl TestJournal {
@@ -87,6 +89,8 @@ impl TestJournal {
         let seq = Seq(parcels.keys().next_back().map_or(0, |seq| seq.0) + 1);
         let parcel = Arc::new(parcel);
         parcels.insert(seq, parcel.clone());
+        drop(parcels);
+        self.wakers.lock().unwrap().drain(..).for_each(std::task::Waker::wake);
         (seq, parcel)
     }
 
@@ -102,19 +106,22 @@ struct TestFeed(Arc<TestJournal>, Seq);
 
 impl Feed for TestFeed {
     fn next(&mut self) -> Boxed<'_, Delivery> {
-        let found =
-            self.0.parcels.lock().unwrap().range(Seq(self.1.0 + 1)..).next().map(|(s, p)| (*s, p.clone()));
-        match found {
-            Some((seq, parcel)) => {
-                self.1 = seq;
-                Box::pin(std::future::ready(Delivery::Data { seq, parcel, rows: Rows_::All }))
+        Box::pin(std::future::poll_fn(|context| {
+            let parcels = self.0.parcels.lock().unwrap();
+            let found = parcels.range(Seq(self.1.0 + 1)..).next().map(|(seq, parcel)| (*seq, parcel.clone()));
+            match found {
+                Some((seq, parcel)) => {
+                    self.1 = seq;
+                    Poll::Ready(Delivery::Data { seq, parcel, rows: tidemill_core::Rows::All })
+                }
+                None => {
+                    self.0.wakers.lock().unwrap().push(context.waker().clone());
+                    Poll::Pending
+                }
             }
-            None => Box::pin(std::future::pending()),
-        }
+        }))
     }
 }
-
-use tidemill_core::Rows as Rows_;
 
 /// The journal as the historian gets it.
 pub(crate) struct JournalDoor(pub(crate) Arc<TestJournal>);

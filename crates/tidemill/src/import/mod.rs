@@ -28,14 +28,19 @@ mod time;
 mod words;
 
 #[cfg(test)]
+use plan::{Format, Plan};
+#[cfg(test)]
+use reader::{Batch, Sample, Signal, Summary};
+#[cfg(test)]
+use recognise::{HEAD_BYTES, recognise};
+#[cfg(test)]
 mod tests;
 
 pub(crate) use cell::Decimal;
 pub(crate) use encode::{CONTENT_TYPE, QUERY, encode};
-pub(crate) use error::Error;
-pub(crate) use plan::{Format, Options, Plan};
-pub(crate) use reader::{Batch, Part, Piece, Reader, Sample, Signal, Summary};
-pub(crate) use recognise::{HEAD_BYTES, open, recognise};
+pub(crate) use plan::Options;
+pub(crate) use reader::{Part, Piece, Reader};
+pub(crate) use recognise::open;
 pub(crate) use rejected::{Reject, rejected_name};
 pub(crate) use time::TimeFormat;
 

@@ -51,6 +51,7 @@ const FOREIGN: &[(&[u8], &str, &str)] = &[
 ///
 /// # Errors
 /// It is no file that can be read, or something must be asked; the hint names the option that answers.
+#[cfg(test)]
 pub(crate) fn recognise(head: &[u8], name: &str, options: &Options) -> Result<Plan, Problem> {
     plan(head, name, options).map_err(Problem::from)
 }

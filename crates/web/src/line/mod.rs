@@ -100,7 +100,7 @@ impl Sink for Nothing {
 pub fn parse(body: &[u8], unit: TimeUnit, sink: &mut impl Sink) {
     let mut scanner = scan::Scanner::new(body);
     let mut fields = Vec::new();
-    while scanner.to_next_line() {
+    while scanner.find_next_line() {
         fields.clear();
         let (line, line_start) = (scanner.line, scanner.line_start);
         let read = scanner.read_line(unit, &mut fields);

@@ -46,7 +46,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Skips blank lines, comments and leading space; false at the end of the body.
-    pub(super) fn to_next_line(&mut self) -> bool {
+    pub(super) fn find_next_line(&mut self) -> bool {
         while let Some(byte) = self.peek() {
             match byte {
                 b'\n' => self.end_of_line(),
@@ -186,17 +186,14 @@ impl<'a> Scanner<'a> {
         match token.split_last() {
             Some((b'i', digits)) => self.integer(start, digits, FieldValue::Int),
             Some((b'u', digits)) => self.integer(start, digits, FieldValue::UInt),
-            _ => {
-                let is_decimal = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E');
-                if !token.iter().all(is_decimal) {
-                    return Err(self.fault(start, Error::FieldValue(excerpt(token))));
+            _ => match fast_float2::parse::<f64, _>(token) {
+                Ok(value) if value.is_finite() => Ok(FieldValue::Float(value)),
+                // Words such as -inf are read as floats too; digits that are too many are another matter.
+                Ok(_) if !token.iter().any(|byte| matches!(byte, b'n' | b'N')) => {
+                    Err(self.fault(start, Error::FloatRange(excerpt(token))))
                 }
-                match fast_float2::parse::<f64, _>(token) {
-                    Ok(value) if value.is_finite() => Ok(FieldValue::Float(value)),
-                    Ok(_) => Err(self.fault(start, Error::FloatRange(excerpt(token)))),
-                    Err(_) => Err(self.fault(start, Error::FieldValue(excerpt(token)))),
-                }
-            }
+                _ => Err(self.fault(start, Error::FieldValue(excerpt(token)))),
+            },
         }
     }
 
@@ -264,16 +261,14 @@ impl<'a> Scanner<'a> {
             return Ok(None);
         }
         let (negative, digits) = token.strip_prefix(b"-").map_or((false, token), |digits| (true, digits));
-        if digits.is_empty() || digits.len() > 40 || !digits.iter().all(u8::is_ascii_digit) {
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
             return Err(self.fault(start, Error::Timestamp(excerpt(token))));
         }
-        let number = digits.iter().try_fold(0i64, |sum, digit| {
-            let digit = i64::from(digit.wrapping_sub(b'0'));
-            // Downwards, so that the most negative number has room too.
-            sum.checked_mul(10)?.checked_sub(digit)
-        });
-        let signed = number.and_then(|number| if negative { Some(number) } else { number.checked_neg() });
-        let time = signed.and_then(|signed| signed.checked_mul(unit.nanoseconds()));
+        let number = whole_number(digits)
+            .map(i128::from)
+            .map(|number| if negative { number.saturating_neg() } else { number });
+        let time = number.and_then(|number| number.checked_mul(i128::from(unit.nanoseconds())));
+        let time = time.and_then(|time| i64::try_from(time).ok());
         time.map(Some).ok_or_else(|| self.fault(start, Error::TimeRange(excerpt(token))))
     }
 
@@ -281,5 +276,49 @@ impl<'a> Scanner<'a> {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r')) {
             self.step();
         }
+    }
+}
+
+/// The number that ASCII digits write; none if it does not fit. Eight digits at a time: nearly every line ends in
+/// nineteen.
+fn whole_number(digits: &[u8]) -> Option<u64> {
+    let (eights, rest) = digits.as_chunks::<8>();
+    let mut number = 0u64;
+    for eight in eights {
+        number = number.checked_mul(100_000_000)?.checked_add(eight_digits(*eight))?;
+    }
+    for digit in rest {
+        number = number.checked_mul(10)?.checked_add(u64::from(digit & 0x0F))?;
+    }
+    Some(number)
+}
+
+/// Pairs, then fours, then all eight, in one register each (<https://kholdstare.github.io/technical/2020/05/26/faster-integer-parsing.html>).
+fn eight_digits(digits: [u8; 8]) -> u64 {
+    let ones = u64::from_le_bytes(digits) & 0x0F0F_0F0F_0F0F_0F0F;
+    let pairs = (ones.wrapping_mul(10 << 8 | 1) >> 8) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_FFFF_0000_FFFF;
+    fours.wrapping_mul(10_000 << 32 | 1) >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_number;
+
+    #[test]
+    fn whole_numbers() {
+        for text in [
+            "0",
+            "7",
+            "12345678",
+            "123456789",
+            "1767225600000000000",
+            "18446744073709551615",
+            "00000000000000000000042",
+        ] {
+            assert_eq!(whole_number(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+        assert_eq!(whole_number(b"18446744073709551616"), None);
+        assert_eq!(whole_number("9".repeat(60).as_bytes()), None);
     }
 }

@@ -81,7 +81,7 @@ fn place(body: &[u8], fault: Fault) -> Refused {
     Refused { line, column: column(body, line_start, fault.at), error: fault.error }
 }
 
-fn decode_json<'a>(text: &'a str, body: &[u8], take: &mut impl Take) -> Result<(), Fault> {
+fn decode_json(text: &str, body: &[u8], take: &mut impl Take) -> Result<(), Fault> {
     let mut reader = Reader::new(text, 0);
     reader.skip_space();
     if reader.peek().is_none() {

@@ -1,6 +1,14 @@
 //! A reader of JSON (RFC 8259) that copies nothing it need not copy, keeps numbers and documents as they were written,
 //! refuses members that stand twice, and goes no deeper than it is told. It knows nothing of samples.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic
+)]
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 

@@ -5,6 +5,7 @@ mod identity;
 mod influx;
 mod live;
 mod reading;
+mod serving;
 mod writing;
 
 use std::sync::Arc;

@@ -316,9 +316,26 @@ async fn compressed_bodies_and_bombs() {
 #[tokio::test]
 async fn all_requests_together_hold_no_more_than_they_may() {
     let house = House::with(Settings { bodies_bytes_max: 1 << 20, ..Settings::default() });
-    let answer = house.send("POST /api/v1/write", &[], vec![b'\n'; 2 << 20]).await;
-    assert!(answer.brief().starts_with("503 busy"), "{}", answer.brief());
-    assert_eq!(answer.header("retry-after"), "1");
+    let alone = house.send("POST /api/v1/write", &[], vec![b'\n'; 2 << 20]).await;
+    assert!(alone.brief().starts_with("413 too-large"), "{}", alone.brief());
+    let dense = "a f=1\n".repeat(100_000);
+    let batches = house.send("POST /api/v1/write", &[], dense).await;
+    assert!(batches.brief().starts_with("413 too-large the request needs"), "{}", batches.brief());
+    // While another request holds its body, a second one is told to come again.
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel::<Result<Vec<u8>, std::io::Error>>();
+    let pieces =
+        futures_util::stream::unfold(receiver, async |mut pieces| Some((pieces.recv().await?, pieces)));
+    sender.send(Ok(vec![b'\n'; 900 << 10])).unwrap();
+    let slow = house.send("POST /api/v1/write", &[], axum::body::Body::from_stream(pieces));
+    let second = async {
+        let answer = house.send("POST /api/v1/write", &[], vec![b'\n'; 300 << 10]).await;
+        drop(sender);
+        answer
+    };
+    let (slow, second) = tokio::join!(slow, second);
+    assert_eq!(slow.brief(), "204 ");
+    assert!(second.brief().starts_with("503 busy"), "{}", second.brief());
+    assert_eq!(second.header("retry-after"), "1");
     assert_eq!(house.write("/api/v1/write", "a f=1").await, "204 ", "what was held is given back");
 }
 

@@ -79,6 +79,7 @@ pub(crate) struct Collector<'a> {
     full: Vec<BatchBuilder>,
     batch: BatchBuilder,
     batch_heap_bytes: usize,
+    body_bytes: usize,
     /// The number of the next sample or line without a time in this batch.
     stamp: u32,
     /// Bindings of the line at hand.
@@ -97,7 +98,11 @@ impl<'a> Collector<'a> {
         settings: &'a Settings,
         who: &'a Identity,
         terms: &'a Terms,
+        body_bytes: usize,
     ) -> Result<Collector<'a>, Problem> {
+        let mut batch = desk.bus.batch(who, terms.flags)?;
+        // Bounded by the largest batch; the shortest usual sample is one of many fields of a line.
+        batch.reserve(body_bytes / 16);
         let epoch = desk.bus.epoch();
         Ok(Collector {
             desk,
@@ -107,7 +112,8 @@ impl<'a> Collector<'a> {
             epoch,
             set: desk.bindings.borrow(&who.name, epoch),
             full: Vec::new(),
-            batch: desk.bus.batch(who, terms.flags)?,
+            batch,
+            body_bytes,
             batch_heap_bytes: 0,
             stamp: 0,
             line_bindings: Vec::new(),
@@ -143,7 +149,8 @@ impl<'a> Collector<'a> {
         let fits = self.batch.len() + rows <= BATCH_ROWS_MAX
             && (self.batch_heap_bytes == 0 || self.batch_heap_bytes + heap_bytes <= BATCH_HEAP_BYTES_MAX);
         if !fits {
-            let next = self.desk.bus.batch(self.who, self.terms.flags)?;
+            let mut next = self.desk.bus.batch(self.who, self.terms.flags)?;
+            next.reserve(self.body_bytes / 16);
             self.full.push(std::mem::replace(&mut self.batch, next));
             self.batch_heap_bytes = 0;
             self.stamp = 0;

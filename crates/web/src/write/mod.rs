@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use serde::Serialize;
 use tidemill_core::{Flags, Format, Identity, Problem, codes};
-use tidemill_ground::Permit;
+use tidemill_ground::{Limit, Permit};
 use utoipa::ToSchema;
 
 use self::collect::{Collected, Collector, Terms};
@@ -106,7 +106,9 @@ fn listed(written: Written) -> Vec<RefusedLine> {
 pub(crate) async fn read_body(web: &Web, headers: &HeaderMap, body: Body) -> Result<Whole, Problem> {
     let settings = web.settings();
     let limits = BodyLimits {
-        bytes_max: settings.body_bytes_max,
+        bytes_max: settings
+            .body_bytes_max
+            .min(usize::try_from(web.0.limits.bodies.max()).unwrap_or(usize::MAX)),
         idle_max: settings.idle_max,
         time_max: settings.body_time_max,
     };
@@ -171,6 +173,7 @@ pub(crate) async fn write_whole(
     once: Option<Once>,
 ) -> Result<Written, Problem> {
     let Whole { bytes, mut permit } = whole;
+    let body_bytes = permit.amount();
     let body = Bytes::from(bytes);
     let mut commits = Vec::new();
     let mut attempt = 1;
@@ -187,11 +190,13 @@ pub(crate) async fn write_whole(
             return Err(Problem::new(&codes::NOT_DURABLE, detail));
         }
         refused_before = Some(refused_count);
-        hold(&mut permit, &parts)?;
+        hold(&web.0.limits.bodies, &mut permit, &parts)?;
         match publish(&*web.0.doors.bus, who, epoch, parts, once, &mut commits).await {
             Ok(()) => {}
             Err(problem) if problem.code == &codes::CONFLICT && attempt < EPOCHS_TRIED_MAX => {
                 attempt += 1;
+                // The batches of this attempt are gone.
+                permit.shrink(permit.amount().saturating_sub(body_bytes));
                 continue;
             }
             Err(problem) => return Err(problem),
@@ -204,11 +209,22 @@ pub(crate) async fn write_whole(
     }
 }
 
+/// What a sample takes in a batch: id, time, value, stamp.
+const ROW_BYTES: u64 = 28;
+
 /// Counts the batches of a request against the common bound too.
-fn hold(permit: &mut Permit, parts: &[tidemill_core::Publish]) -> Result<(), Problem> {
+fn hold(limit: &Limit, permit: &mut Permit, parts: &[tidemill_core::Publish]) -> Result<(), Problem> {
     let rows: usize = parts.iter().filter_map(|part| part.samples.as_ref()).map(|batch| batch.len()).sum();
-    if permit.try_grow(rows as u64 * 28) {
+    let bytes = (rows as u64).saturating_mul(ROW_BYTES);
+    if permit.try_grow(bytes) {
         return Ok(());
+    }
+    let whole = permit.amount().saturating_add(bytes);
+    if whole > limit.max() {
+        // Waiting would not help: it does not fit alone.
+        let detail =
+            format!("the request needs {whole} bytes of memory and all requests may hold {}", limit.max());
+        return Err(Problem::new(&codes::TOO_LARGE, detail).hint("Send it in parts, or raise limits.memory"));
     }
     Err(Problem::new(&codes::BUSY, "other requests hold all the memory that requests may hold")
         .retry_after(1))
@@ -239,7 +255,7 @@ fn collect_now(
     body: Bytes,
 ) -> Result<Collected, Problem> {
     let settings = house.settings();
-    let mut collector = Collector::new(&house.desk, &settings, who, terms)?;
+    let mut collector = Collector::new(&house.desk, &settings, who, terms, body.len())?;
     match spelling {
         Spelling::Lines => line::parse(&body, terms.unit, &mut collector),
         Spelling::Samples(layout) => samples::decode(&body, layout, &mut collector),

@@ -1,0 +1,182 @@
+//! The room as others get it: the store and the query engine behind the one trait of `core`. What does not live here:
+//! anything that either of them does.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidemill_core::{
+    Amend, Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Grant, History, Identity, Journal, Problem,
+    Publish, ReadQuery, ReadScope, Seq, SqlQuery, TableSpec, Verb, codes,
+};
+use tidemill_ground::Ground;
+
+use crate::Error;
+use crate::query;
+use crate::scan::SampleSource;
+use crate::store::{self, Store};
+
+/// What can be set about the historian.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Buffer, files and merges.
+    pub store: store::Settings,
+    /// How many queries run at once; the others wait.
+    pub queries: usize,
+    /// How many queries may wait; beyond it they are told to come again.
+    pub queries_waiting_max: usize,
+    /// How many threads work for one query.
+    pub query_threads: usize,
+    /// Where queries put what does not fit into their memory; none for nowhere.
+    pub spill: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            store: store::Settings::default(),
+            queries: 4,
+            queries_waiting_max: 64,
+            query_threads: 2,
+            spill: None,
+        }
+    }
+}
+
+/// The historian of a plant.
+pub struct Historian {
+    ground: Ground,
+    store: Arc<Store>,
+    engine: query::Engine,
+}
+
+impl Historian {
+    /// Opens the lake in `dir`, or begins it, and starts to follow the journal. It stops with the engines of
+    /// [`tidemill_ground::Tasks`]: then it applies what is durable, and flushes.
+    ///
+    /// # Errors
+    /// A log that cannot be read, a format that is newer, a disk that refuses: nothing was changed.
+    pub fn open(
+        ground: &Ground,
+        dir: &Path,
+        journal: Arc<dyn Journal>,
+        bus: Arc<dyn Bus>,
+        settings: Settings,
+    ) -> Result<Arc<Historian>, Error> {
+        let queries = query::Settings {
+            concurrent: settings.queries,
+            waiting_max: settings.queries_waiting_max,
+            memory_bytes: settings.store.queries_bytes,
+            spill: settings.spill.clone(),
+            partitions: settings.query_threads.max(1),
+            clock: ground.clock.clone(),
+            metrics: ground.metrics.clone(),
+        };
+        let store = Store::open(ground, dir, journal.clone(), bus.clone(), settings.store)?;
+        let source: Arc<dyn SampleSource> = store.clone();
+        let engine = query::Engine::new(source, bus, journal, queries)?;
+        engine.table(store::CORRECTIONS, None);
+        store.start(ground)?;
+        Ok(Arc::new(Historian { ground: ground.clone(), store, engine }))
+    }
+
+    /// Puts everything applied so far into files. Blocks.
+    ///
+    /// # Errors
+    /// Why the files could not be written. The journal keeps what they lack, and it is tried again.
+    pub fn flush_now(&self) -> Result<(), Error> {
+        self.store.flush_now()
+    }
+
+    /// Blocks until queries see everything up to `seq`, or so long (`false`).
+    pub fn wait_applied(&self, seq: Seq, deadline: Duration) -> bool {
+        self.store.wait_applied(seq, deadline)
+    }
+}
+
+impl History for Historian {
+    fn applied(&self) -> Seq {
+        self.store.applied()
+    }
+
+    fn read<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: ReadQuery,
+        budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Batches>, Problem>> {
+        self.engine.read(scope, query, budget)
+    }
+
+    fn export<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: ReadQuery,
+        format: Format,
+        budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>> {
+        self.engine.export(scope, query, format, budget)
+    }
+
+    fn sql<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: SqlQuery,
+        format: Format,
+        budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>> {
+        self.engine.sql(scope, query, format, budget)
+    }
+
+    fn decode(
+        &self,
+        format: Format,
+        body: Bytes,
+        who: &Identity,
+        bus: &dyn Bus,
+    ) -> Result<Vec<Publish>, Problem> {
+        self.engine.decode(format, body, who, bus)
+    }
+
+    fn amend<'a>(
+        &'a self,
+        who: &Identity,
+        grants: &[Grant],
+        amend: Amend,
+        reason: &str,
+    ) -> Boxed<'a, Result<Seq, Problem>> {
+        let store = self.store.clone();
+        let (who, reason) = (who.name.to_string(), reason.to_owned());
+        let refused = grants.iter().any(|grant| !matches!(grant.verb, Verb::Configure | Verb::Administer));
+        let signals: Vec<_> = grants.iter().map(|grant| grant.id).collect();
+        let Amend::Delete { from, to } = amend;
+        Box::pin(async move {
+            if refused {
+                return Err(Problem::new(
+                    &codes::FORBIDDEN,
+                    "deleting samples needs the right to configure the signal",
+                ));
+            }
+            let Some(last) = to.checked_sub(1).filter(|last| *last >= from) else {
+                return Err(Problem::new(&codes::BAD_TIME, "the time to delete ends before it begins"));
+            };
+            // It waits for files to be rewritten, which is no work for the thread of a door.
+            let (done, outcome) = tokio::sync::oneshot::channel();
+            let work = move || {
+                let _ = done.send(store.delete(&who, &signals, from, last, &reason));
+            };
+            let thread = std::thread::Builder::new().name("historian-amend".into()).spawn(work);
+            thread.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?;
+            outcome.await.map_err(|_| Problem::from(Error::Stopping))?.map_err(Problem::from)
+        })
+    }
+
+    fn table(&self, table: &'static TableSpec, facts: Option<Arc<dyn Facts>>) {
+        if let Err(error) = self.store.declare(&self.ground, table) {
+            // Its records stay in the journal until the folder can be opened, at the next start at the latest.
+            tracing::error!(table = table.name, %error, "the table cannot be opened");
+        }
+        self.engine.table(table, facts);
+    }
+}

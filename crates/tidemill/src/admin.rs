@@ -1,0 +1,373 @@
+//! What the doors may ask beyond samples and signals: tokens, rights, audit, rereading the configuration, and where a
+//! value came from. The web face has checked that the caller may.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tidemill_bus::Namespace;
+use tidemill_core::{
+    AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, History, Identity, Pattern, Problem,
+    Quality, ReadMode, ReadQuery, Signal, SignalPath, Verb, codes, format_rfc3339,
+};
+use tidemill_ground::MemoryPlan;
+use tidemill_guard::{Guard, Right, TokenInfo};
+use tidemill_historian::Historian;
+use tidemill_web::{
+    AccessAnswer, AccessQuestion, Admin, AuditReport, CheckFinding, Reloaded, Rule, TokenFacts, TokenOrder,
+    TokenSecret, Web, WhyAnswer,
+};
+
+use crate::config::Config;
+use crate::plant::Plant;
+use crate::{house, settings};
+
+/// The keeper of the house's own affairs.
+pub(crate) struct Keeper {
+    plant: Plant,
+    config: Mutex<Config>,
+    guard: Arc<Guard>,
+    bus: Arc<Namespace>,
+    historian: Arc<Historian>,
+    /// Set once the face stands.
+    web: OnceLock<(Web, MemoryPlan)>,
+}
+
+impl Keeper {
+    pub(crate) fn new(
+        plant: Plant,
+        config: Config,
+        guard: Arc<Guard>,
+        bus: Arc<Namespace>,
+        historian: Arc<Historian>,
+    ) -> Keeper {
+        Keeper { plant, config: Mutex::new(config), guard, bus, historian, web: OnceLock::new() }
+    }
+
+    pub(crate) fn attach(&self, web: Web, memory: MemoryPlan) {
+        let fresh = self.web.set((web, memory)).is_ok();
+        debug_assert!(fresh, "the face is attached once");
+    }
+
+    /// Asks the guard what may wait for the disk, on a thread that may wait.
+    async fn ask_guard<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Guard) -> Result<T, tidemill_guard::Error> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let guard = self.guard.clone();
+        let answered = tokio::task::spawn_blocking(move || ask(&guard)).await;
+        Ok(answered.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))??)
+    }
+
+    /// Reads the files again. A bad file leaves everything as it is.
+    pub(crate) fn reread(&self) -> Result<Reloaded, Problem> {
+        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = house::load(&self.plant)?;
+        let Some((web, memory)) = self.web.get() else {
+            return Err(Problem::new(&codes::STOPPING, "the plant is still starting"));
+        };
+        let web_settings = settings::web(&self.plant, &fresh, memory)?;
+        self.guard.update(settings::guard(&self.plant, &fresh)?)?;
+        self.bus.update(settings::bus(&fresh, memory));
+        web.set_settings(web_settings);
+        let restart = needs_restart(&config, &fresh);
+        let changed = *config != fresh;
+        *config = fresh;
+        Ok(Reloaded { changed, notes: Vec::new(), restart })
+    }
+
+    async fn explain(&self, path: &SignalPath, at: Option<i64>) -> Result<WhyAnswer, Problem> {
+        let signal = self
+            .bus
+            .find(path)
+            .ok_or_else(|| Problem::new(&codes::NOT_FOUND, format!("there is no signal {path}")))?;
+        let mut facts = Facts(Vec::new());
+        if signal.path != *path {
+            facts.add("name now", signal.path.to_string());
+        }
+        match self.sample(&signal, at).await? {
+            None => facts.add("value", "none so far".to_owned()),
+            Some(sample) => {
+                let unit = if signal.meta.unit.is_empty() {
+                    String::new()
+                } else {
+                    format!(" {}", signal.meta.unit)
+                };
+                facts.add("value", format!("{}{unit}", sample.value));
+                facts.add("quality", sample.quality.to_string());
+                facts.add("time", shown(sample.time));
+                if let Some(received) = sample.received {
+                    facts.add("received", shown(received));
+                }
+                facts.add("source", sample.source.to_string());
+                if let Ok(rule) = self.guard.why(&sample.source, Verb::Write, &signal.path) {
+                    facts.add("may write by", rule.rule);
+                }
+                facts.add("made of", "nothing else: it was written as it is".to_owned());
+            }
+        }
+        facts.add("first written by", signal.creator.to_string());
+        facts.add("known since", shown(signal.created));
+        if !signal.meta.owner.is_empty() {
+            facts.add("owner", signal.meta.owner.to_string());
+        }
+        Ok(WhyAnswer { signal: path.to_string(), facts: facts.0 })
+    }
+
+    /// The sample at a time, from history; the last one, from the bus.
+    async fn sample(&self, signal: &Signal, at: Option<i64>) -> Result<Option<Sample>, Problem> {
+        let everything = tidemill_core::ReadScope::everything();
+        let Some(at) = at else {
+            let mut last = Vec::new();
+            self.bus.last(&everything, &[signal.id], &mut last);
+            return Ok(last.pop().map(|last| Sample {
+                received: ((last.received - last.time).abs() > 1_000_000_000).then_some(last.received),
+                source: self.bus.source(last.source),
+                value: last.value.to_string(),
+                quality: last.quality,
+                time: last.time,
+            }));
+        };
+        let query = ReadQuery {
+            patterns: vec![Pattern::exactly(&signal.path)],
+            from: i64::MIN,
+            to: at.saturating_add(1),
+            mode: ReadMode::Last,
+            limit: None,
+        };
+        let budget = Budget { time: Duration::from_secs(10), memory_bytes: 64 << 20, rows: 16 };
+        let mut batches: Box<dyn Batches> = self.historian.read(&everything, query, budget).await?;
+        let mut found = None;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            let source = self.bus.source(batch.source);
+            if let Some(row) = batch.rows().last() {
+                found = Some(Sample {
+                    time: row.time,
+                    value: row.value.to_string(),
+                    quality: row.quality,
+                    received: None,
+                    source,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    fn findings(&self) -> Vec<CheckFinding> {
+        let mut findings: Vec<CheckFinding> = Vec::new();
+        let mut find = |on: &str, problem: String, mend: &str, warning: bool| {
+            findings.push(CheckFinding { on: on.to_owned(), problem, mend: mend.to_owned(), warning });
+        };
+        if let Some(failure) = self.guard.audit_failure() {
+            find(
+                "audit log",
+                format!("it cannot be written, so changes are refused: {failure}"),
+                "See that the disk is well and has room",
+                false,
+            );
+        }
+        for twin in self.bus.twins() {
+            find(
+                twin.path.as_str(),
+                format!("differs from {} only in case; {} brought it", twin.like, twin.by),
+                "Rename one of them with `tidemill signals rename`, if they are meant to be one",
+                true,
+            );
+        }
+        if let Some((web, _)) = self.web.get() {
+            for merged in web.merged() {
+                find(
+                    "connections/line-protocol.toml",
+                    format!("{merged:?}"),
+                    "Make the template's names differ; these series keep their default names",
+                    true,
+                );
+            }
+        }
+        findings
+    }
+}
+
+struct Sample {
+    time: i64,
+    value: String,
+    quality: Quality,
+    received: Option<i64>,
+    source: Arc<str>,
+}
+
+struct Facts(Vec<(String, String)>);
+
+impl Facts {
+    fn add(&mut self, label: &str, text: String) {
+        self.0.push((label.to_owned(), text));
+    }
+}
+
+fn shown(time: i64) -> String {
+    let mut text = String::new();
+    format_rfc3339(time, &mut text);
+    text
+}
+
+/// Keys that were changed and hold from the next start only.
+fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
+    let changes = [
+        ("plant.name", old.plant_name != new.plant_name),
+        ("plant.timezone", old.timezone != new.timezone),
+        ("http.listen", old.http_listen != new.http_listen),
+        ("storage.commit_window", old.commit_window != new.commit_window),
+        ("storage.durability", old.relaxed != new.relaxed),
+        ("storage.free_min", old.free_min != new.free_min),
+        ("storage.keep", old.keep != new.keep),
+        ("storage.flush_after", old.flush_after != new.flush_after),
+        ("limits.memory", old.memory_bytes != new.memory_bytes),
+    ];
+    changes
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(key, _)| format!("{key} holds from the next start"))
+        .collect()
+}
+
+impl Admin for Keeper {
+    fn token_create<'a>(
+        &'a self,
+        who: &'a Identity,
+        order: TokenOrder,
+    ) -> Boxed<'a, Result<TokenSecret, Problem>> {
+        Box::pin(async move {
+            let bad = |error: tidemill_guard::RightError| {
+                Problem::new(&codes::BAD_PARAMETER, error.to_string())
+                    .hint("Write rights like write:acme/leeds/press/#")
+            };
+            let allow = order
+                .allow
+                .iter()
+                .map(|text| Right::parse(text))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(bad)?;
+            let expires = order.expires_s.map(|seconds| {
+                now().saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000_000))
+            });
+            let (who, name) = (who.clone(), order.name.clone());
+            let secret = self.ask_guard(move |guard| guard.create(&who, &name, allow, expires)).await?;
+            Ok(TokenSecret {
+                name: order.name,
+                token: secret.reveal().to_owned(),
+                expires: expires.map(shown),
+            })
+        })
+    }
+
+    fn tokens<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Vec<TokenFacts>, Problem>> {
+        Box::pin(async move {
+            let who = who.clone();
+            let tokens = self.ask_guard(move |guard| Ok(guard.list(&who))).await?;
+            Ok(tokens.into_iter().map(facts_of).collect())
+        })
+    }
+
+    fn token_revoke<'a>(&'a self, who: &'a Identity, name: &'a str) -> Boxed<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            let (who, name) = (who.clone(), name.to_owned());
+            self.ask_guard(move |guard| guard.revoke(&who, &name)).await
+        })
+    }
+
+    fn token_rotate<'a>(
+        &'a self,
+        who: &'a Identity,
+        name: &'a str,
+        overlap: Duration,
+    ) -> Boxed<'a, Result<TokenSecret, Problem>> {
+        Box::pin(async move {
+            let (who, token) = (who.clone(), name.to_owned());
+            let secret = self.ask_guard(move |guard| guard.rotate(&who, &token, overlap)).await?;
+            Ok(TokenSecret { name: name.to_owned(), token: secret.reveal().to_owned(), expires: None })
+        })
+    }
+
+    fn access_why<'a>(
+        &'a self,
+        _who: &'a Identity,
+        question: AccessQuestion,
+    ) -> Boxed<'a, Result<AccessAnswer, Problem>> {
+        Box::pin(async move {
+            let verb = Verb::from_name(&question.verb).ok_or_else(|| {
+                Problem::new(&codes::BAD_PARAMETER, format!("there is no verb '{}'", question.verb))
+                    .hint("Use read, write, command, configure or administer")
+            })?;
+            let explanation = self.guard.why(&question.who, verb, &SignalPath::new(&question.path)?)?;
+            Ok(AccessAnswer { allowed: explanation.allowed, rule: explanation.rule })
+        })
+    }
+
+    fn access_list<'a>(&'a self, _who: &'a Identity) -> Boxed<'a, Result<Vec<Rule>, Problem>> {
+        Box::pin(async move {
+            let list = self.ask_guard(|guard| Ok(guard.access_list())).await?;
+            let rules = list.into_iter().flat_map(|access| {
+                let (who, note) = (access.who, access.note);
+                access.rights.into_iter().map(move |right| Rule {
+                    who: who.clone(),
+                    right,
+                    from: note.clone(),
+                })
+            });
+            Ok(rules.collect())
+        })
+    }
+
+    fn audit_verify<'a>(&'a self, _who: &'a Identity) -> Boxed<'a, Result<AuditReport, Problem>> {
+        Box::pin(async move {
+            let report = self.ask_guard(|guard| guard.verify_audit()).await?;
+            let problems = report.findings.iter().map(ToString::to_string).collect();
+            Ok(AuditReport { intact: report.is_sound(), entries: report.entries, problems })
+        })
+    }
+
+    fn reload<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Reloaded, Problem>> {
+        Box::pin(async move {
+            let entry = |result| AuditEntry {
+                who: who.clone(),
+                action: "configuration.apply",
+                target: crate::config::PLANT_FILE.to_owned(),
+                result,
+                detail: String::new(),
+            };
+            self.guard.audit(entry(AuditResult::Intended))?.await?;
+            let outcome = tokio::task::block_in_place(|| self.reread());
+            let result = if outcome.is_ok() { AuditResult::Done } else { AuditResult::Failed };
+            self.guard.audit(entry(result))?.await?;
+            outcome
+        })
+    }
+
+    fn check<'a>(&'a self, _who: &'a Identity) -> Boxed<'a, Result<Vec<CheckFinding>, Problem>> {
+        Box::pin(async move { Ok(self.findings()) })
+    }
+
+    fn why<'a>(
+        &'a self,
+        _who: &'a Identity,
+        path: SignalPath,
+        at: Option<i64>,
+    ) -> Boxed<'a, Result<WhyAnswer, Problem>> {
+        Box::pin(async move { self.explain(&path, at).await })
+    }
+}
+
+fn facts_of(token: TokenInfo) -> TokenFacts {
+    TokenFacts {
+        name: token.name.to_string(),
+        allow: token.allow.iter().map(ToString::to_string).collect(),
+        created: shown(token.created_ns),
+        expires: token.expires_ns.map(shown),
+        last_used: token.last_used_ns.map(shown),
+        rotating: token.overlap_until_ns.is_some(),
+    }
+}
+
+fn now() -> i64 {
+    crate::command::now()
+}

@@ -1,0 +1,128 @@
+//! `tidemill check`: every file and the environment, each problem with file and line, why, and the mend.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+
+use clap::Args;
+use serde_json::{Value as Json, json};
+use tidemill_core::Problem;
+use tidemill_ground::{Disk, MemoryPlan, RealDisk};
+
+use super::{CommandResult, Global, Outcome};
+use crate::client::Client;
+use crate::config::{self, Config, Finding, Share};
+use crate::output;
+use crate::plant::{self, Plant};
+
+/// Checks the plant's files and its surroundings. Ends with 3 if anything is wrong.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  tidemill check --plant ./plant")]
+pub(crate) struct Check {}
+
+impl Check {
+    pub(crate) fn execute(self, global: &Global) -> CommandResult {
+        let plant = plant::meant(global.plant.as_deref())?;
+        let environment: HashMap<String, String> = std::env::vars().collect();
+        let mut findings = match config::load(&plant.file(), &environment) {
+            Ok(config) => surroundings(&plant, &config),
+            Err(findings) => findings,
+        };
+        findings.extend(config::templates::check(&plant.folder));
+        if plant.is_running() {
+            findings.extend(super::client_side(running(&plant))?);
+        }
+        report(&plant, &findings, global.json);
+        Ok(if findings.is_empty() { Outcome::Done } else { Outcome::Found })
+    }
+}
+
+fn report(plant: &Plant, findings: &[Finding], json: bool) {
+    if json {
+        let list: Vec<Json> = findings
+            .iter()
+            .map(|finding| {
+                json!({ "file": finding.file, "line": finding.line, "problem": finding.what, "mend": finding.mend, "warning": finding.warning })
+            })
+            .collect();
+        output::line(&Json::Array(list).to_string());
+        return;
+    }
+    for finding in findings {
+        output::line(&format!("{} {finding}", if finding.warning { "warning:" } else { "problem:" }));
+    }
+    if findings.is_empty() {
+        output::line(&format!("{}: all is well", plant.folder.display()));
+    }
+}
+
+/// What is not in the file and can still be wrong.
+fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut find = |file: std::path::PathBuf, what: String, mend: &str, warning: bool| {
+        findings.push(Finding { file, line: 0, what, mend: mend.to_owned(), warning });
+    };
+    let data = plant.data();
+    match RealDisk.space(if data.is_dir() { &data } else { &plant.folder }) {
+        Err(error) => {
+            find(data, format!("it cannot be looked at: {error}"), "Check the folder's owner", false)
+        }
+        Ok(space) => {
+            let least = match config.free_min {
+                Share::Fraction(share) => (space.total_bytes as f64 * share) as u64,
+                Share::Bytes(bytes) => bytes,
+            };
+            if space.free_bytes < least {
+                let free = config::quantity::show_bytes(space.free_bytes);
+                find(
+                    data,
+                    format!("the disk has {free} free, less than storage.free_min: new values are refused"),
+                    "Free some space; writing then goes on by itself",
+                    false,
+                );
+            }
+        }
+    }
+    if let Ok(meta) = std::fs::metadata(&plant.folder) {
+        use std::os::unix::fs::PermissionsExt;
+        if meta.permissions().mode() & 0o022 != 0 {
+            find(
+                plant.folder.clone(),
+                "others may write in this folder, and so change this plant's settings".to_owned(),
+                "chmod go-w it",
+                false,
+            );
+        }
+    }
+    if let Err(error) = MemoryPlan::divide(config.memory_bytes.unwrap_or_else(tidemill_ground::available)) {
+        find(plant.file(), error.to_string(), "Raise limits.memory", false);
+    }
+    if !plant.is_running() {
+        for listener in &config.http_listen {
+            if let Err(error) = TcpListener::bind(listener.address)
+                && error.kind() == std::io::ErrorKind::AddrInUse
+            {
+                find(
+                    plant.file(),
+                    format!("another program listens on {}", listener.address),
+                    "Stop it, or change http.listen",
+                    false,
+                );
+            }
+        }
+    }
+    findings
+}
+
+/// What the running plant says of itself.
+async fn running(plant: &Plant) -> Result<Vec<Finding>, Problem> {
+    let client = Client::Owner(plant.clone());
+    let answer = client.get("/api/v1/check").await?;
+    let findings = answer.as_array().into_iter().flatten().map(|entry| Finding {
+        file: output::cell(&entry["on"]).into(),
+        line: 0,
+        what: output::cell(&entry["problem"]),
+        mend: output::cell(&entry["mend"]),
+        warning: entry["warning"].as_bool().unwrap_or(false),
+    });
+    Ok(findings.collect())
+}

@@ -1,0 +1,304 @@
+//! `tidemill import`: files become samples. What a file is gets recognised in `import/`; here it is sent, and what could
+//! not be read or was refused goes to FILE.rejected with the reason.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use hyper::Method;
+use serde_json::Value as Json;
+use tidemill_core::{Problem, codes};
+
+use super::{CommandResult, Global, Outcome};
+use crate::client::{Body, Client, query};
+use crate::import::{
+    CONTENT_TYPE, Decimal, Options, Part, Piece, QUERY, Reader, Reject, TimeFormat, encode, open,
+    rejected_name,
+};
+use crate::{output, progress, time};
+
+/// Tries while the plant is busy: with the pause below, about a minute.
+const TRIES_MAX: u32 = 120;
+/// How many refused lines one answer names.
+const REFUSED_LISTED: usize = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Brings files into the plant: CSV in many dialects, line protocol, Parquet, JSON lines. Twice changes nothing.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  tidemill import temperature.csv --signal acme/leeds/oven/temperature\n  tidemill import line3.csv --prefix acme/leeds/line3 --timezone Europe/London\n  tidemill import export.parquet --dry-run"
+)]
+pub(crate) struct Import {
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The signal of a file with one column of values
+    #[arg(long, conflicts_with = "prefix")]
+    signal: Option<String>,
+    /// What stands before the names of the file's columns [default: the file's own name]
+    #[arg(long)]
+    prefix: Option<String>,
+    /// The column with the time, by name or number
+    #[arg(long)]
+    time: Option<String>,
+    /// The only column to take, by name or number
+    #[arg(long)]
+    value: Option<String>,
+    /// The time zone of times without an offset [default: the plant's]
+    #[arg(long)]
+    timezone: Option<String>,
+    /// How times are written where it cannot be told
+    #[arg(long, value_parser = time_format, value_name = "dmy|mdy|s|ms|us|ns|excel")]
+    time_format: Option<TimeFormat>,
+    /// What separates the decimals where it cannot be told
+    #[arg(long, value_parser = decimal, value_name = "comma|point")]
+    decimal: Option<Decimal>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn time_format(text: &str) -> Result<TimeFormat, String> {
+    let names: Vec<&str> = TimeFormat::NAMES.iter().map(|(name, _)| *name).collect();
+    TimeFormat::from_name(text).ok_or_else(|| format!("use one of {}", names.join(", ")))
+}
+
+fn decimal(text: &str) -> Result<Decimal, String> {
+    Decimal::from_name(text).ok_or_else(|| "use comma or point".to_owned())
+}
+
+/// What became of one file.
+#[derive(Default)]
+struct Tally {
+    samples: u64,
+    rejected: u64,
+}
+
+impl Import {
+    pub(crate) async fn execute(self, global: &Global) -> CommandResult {
+        let client = if self.dry_run { None } else { Some(global.client()?) };
+        let options = self.options()?;
+        let mut rejected = 0;
+        for file in &self.files {
+            let tally = import(file, &options, client.as_ref(), global.json).await?;
+            rejected += tally.rejected;
+        }
+        Ok(if rejected == 0 { Outcome::Done } else { Outcome::Found })
+    }
+
+    fn options(&self) -> Result<Options, Problem> {
+        let mut options = Options::new(jiff::tz::TimeZone::system());
+        options.signal.clone_from(&self.signal);
+        options.prefix.clone_from(&self.prefix);
+        options.time.clone_from(&self.time);
+        options.value.clone_from(&self.value);
+        options.timezone = self.timezone.as_deref().map(time::zone).transpose()?;
+        options.time_format = self.time_format;
+        options.decimal = self.decimal;
+        Ok(options)
+    }
+}
+
+async fn import(
+    file: &Path,
+    options: &Options,
+    client: Option<&Client>,
+    json: bool,
+) -> Result<Tally, Problem> {
+    let name = file.display().to_string();
+    let path = file.to_owned();
+    let mut reader = open(Box::new(move || Ok(Box::new(File::open(&path)?))), &name, options)?;
+    output::note(&format!("{name}: {}", reader.plan().describe().trim_end().replace('\n', "\n  ")));
+    let bar = progress::bar(std::fs::metadata(file).map_or(0, |meta| meta.len()));
+    let mut sender = Sender {
+        client,
+        rejects: Rejects { path: rejected_name(&name).into(), file: None },
+        tally: Tally::default(),
+    };
+    while let Some(part) = reader.next_part()? {
+        sender.part(&reader, part).await?;
+        bar.set_position(reader.bytes_read());
+        bar.set_message(format!("{} samples", sender.tally.samples));
+    }
+    bar.finish_and_clear();
+    report(&name, &reader, &sender, client.is_none(), json);
+    Ok(sender.tally)
+}
+
+fn report(name: &str, reader: &Reader, sender: &Sender<'_>, dry: bool, json: bool) {
+    let (tally, summary) = (&sender.tally, reader.summary());
+    if json {
+        output::line(
+            &serde_json::json!({
+                "file": name, "rows": summary.rows, "samples": tally.samples, "signals": reader.signals().len(),
+                "rejected": tally.rejected, "empty_cells": summary.empty_cells, "dry_run": dry,
+            })
+            .to_string(),
+        );
+        return;
+    }
+    let verb = if dry { "would be written" } else { "written and durable" };
+    output::line(&format!(
+        "{name}: {} rows, {} samples {verb}, {} rejected",
+        summary.rows, tally.samples, tally.rejected
+    ));
+    if tally.rejected > 0 && !dry {
+        output::line(&format!(
+            "  the rejected rows and the reasons are in {}",
+            sender.rejects.path.display()
+        ));
+    }
+    if summary.repeated_hour > 0 {
+        output::line(&format!(
+            "  {} rows lie in an hour that the clocks repeat; {} were taken as the second pass",
+            summary.repeated_hour, summary.second_pass
+        ));
+    }
+}
+
+struct Sender<'a> {
+    client: Option<&'a Client>,
+    rejects: Rejects,
+    tally: Tally,
+}
+
+impl Sender<'_> {
+    async fn part(&mut self, reader: &Reader, part: Part) -> Result<(), Problem> {
+        match part {
+            Part::Samples(batch) => {
+                self.reject(reader, &batch.rejects)?;
+                let mut body = Vec::new();
+                encode(&batch, reader.signals(), &mut body);
+                let numbers: Vec<u64> = batch.samples.iter().map(|sample| sample.line).collect();
+                self.lines(reader, &body, &numbers, CONTENT_TYPE, QUERY).await
+            }
+            Part::Piece(piece) => {
+                self.reject(reader, &piece.rejects)?;
+                let Piece { body, content_type, query, lines: numbers, .. } = piece;
+                if numbers.is_empty() {
+                    // A Parquet file is one whole; how many samples it has is the plant's to know.
+                    return self.send(&body, content_type, &query).await.map(drop);
+                }
+                self.lines(reader, &body, &numbers, content_type, &query).await
+            }
+        }
+    }
+
+    /// Sends lines. The plant names the first hundred that it refuses: where there are more, the lines are sent again in
+    /// hundreds, so that each refused one is told. What is sent twice is kept once.
+    async fn lines(
+        &mut self,
+        reader: &Reader,
+        body: &[u8],
+        numbers: &[u64],
+        content_type: &str,
+        terms: &str,
+    ) -> Result<(), Problem> {
+        if body.is_empty() {
+            return Ok(());
+        }
+        self.tally.samples += numbers.len() as u64;
+        let answer = self.send(body, content_type, terms).await?;
+        let listed = |answer: &Json| answer["problems"].as_array().cloned().unwrap_or_default();
+        let refused = listed(&answer);
+        let lines: Vec<&[u8]> = body.split_inclusive(|byte| *byte == b'\n').collect();
+        if answer["refused"].as_u64().unwrap_or(0) <= refused.len() as u64 {
+            return self.refused(reader, &refused, numbers, &lines);
+        }
+        for (lines, numbers) in lines.chunks(REFUSED_LISTED).zip(numbers.chunks(REFUSED_LISTED)) {
+            let answer = self.send(&lines.concat(), content_type, terms).await?;
+            self.refused(reader, &listed(&answer), numbers, lines)?;
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, reader: &Reader, rejects: &[Reject]) -> Result<(), Problem> {
+        self.tally.rejected += rejects.len() as u64;
+        if self.client.is_some() { self.rejects.write(reader, rejects) } else { Ok(()) }
+    }
+
+    /// What the plant refused, by the lines of the body that it names.
+    fn refused(
+        &mut self,
+        reader: &Reader,
+        refused: &[Json],
+        numbers: &[u64],
+        lines: &[&[u8]],
+    ) -> Result<(), Problem> {
+        let rejects: Vec<Reject> = refused
+            .iter()
+            .map(|problem| {
+                let index = problem["line"].as_u64().unwrap_or(1).saturating_sub(1) as usize;
+                let raw = lines
+                    .get(index)
+                    .map(|line| String::from_utf8_lossy(line).trim_end().to_owned())
+                    .unwrap_or_default();
+                let line = numbers.get(index).copied().unwrap_or_default();
+                Reject { line, column: None, raw, reason: output::cell(&problem["detail"]) }
+            })
+            .collect();
+        self.tally.samples = self.tally.samples.saturating_sub(rejects.len() as u64);
+        self.reject(reader, &rejects)
+    }
+
+    /// Sends; waits and sends again while the plant is busy. Gives its answer.
+    async fn send(&self, body: &[u8], content_type: &str, terms: &str) -> Result<Json, Problem> {
+        let Some(client) = self.client else { return Ok(Json::Null) };
+        let partial = if content_type.contains("parquet") {
+            String::new()
+        } else {
+            query(&[("partial", "true".to_owned())])
+        };
+        let path = match (terms.is_empty(), partial.is_empty()) {
+            (true, _) => format!("/api/v1/write{partial}"),
+            (false, true) => format!("/api/v1/write?{terms}"),
+            (false, false) => format!("/api/v1/write{partial}&{terms}"),
+        };
+        let body = Bytes::copy_from_slice(body);
+        let headers = [("content-type", content_type)];
+        let mut tries = 0;
+        loop {
+            match client.send(Method::POST, &path, &headers, Body::from(body.clone())).await {
+                Ok(reply) => return reply.json().await,
+                Err(problem) if problem.retry_after_s.is_some() && tries < TRIES_MAX => {
+                    tries += 1;
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+    }
+}
+
+/// FILE.rejected, made when the first row is rejected.
+struct Rejects {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Rejects {
+    fn write(&mut self, reader: &Reader, rejects: &[Reject]) -> Result<(), Problem> {
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| {
+            Problem::new(&codes::BAD_IMPORT, format!("{} cannot be written: {error}", self.path.display()))
+                .hint("Rejected rows are kept there: import from a folder that you may write to")
+        };
+        let mut text = Vec::new();
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                if let Some(head) = reader.rejected_head() {
+                    text.extend_from_slice(head.as_bytes());
+                    text.push(b'\n');
+                }
+                self.file.insert(File::create(&self.path).map_err(failed)?)
+            }
+        };
+        rejects.iter().for_each(|reject| reject.write(&mut text));
+        file.write_all(&text).map_err(failed)
+    }
+}

@@ -1,0 +1,182 @@
+//! The command line: what can be typed, one file a command. Every command has its twin in the API.
+
+mod access;
+mod audit;
+mod check;
+mod import;
+mod read;
+mod reference;
+mod run;
+mod signals;
+mod sql;
+mod status;
+mod token;
+mod watch;
+mod why;
+mod write;
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use tidemill_core::Problem;
+
+use crate::client::Client;
+
+/// How a command ended. The numbers are the process's exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done = 0,
+    /// Looked and found problems.
+    Found = 3,
+}
+
+pub(crate) type CommandResult = Result<Outcome, Problem>;
+
+/// An open Industry 4.0 platform in one binary: values in, kept, and out again by name and by SQL.
+#[derive(Parser, Debug)]
+#[command(
+    name = "tidemill",
+    version,
+    max_term_width = 100,
+    after_help = "Without a command it says what runs here and what to do next."
+)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Global {
+    /// The plant's folder [default: the current folder if it is a plant, else the only plant that runs]
+    #[arg(long, global = true, env = "TIDEMILL_PLANT", value_name = "DIR")]
+    pub(crate) plant: Option<PathBuf>,
+    /// Talk to a plant over HTTP instead of its control socket
+    #[arg(long, global = true, env = "TIDEMILL_URL")]
+    pub(crate) url: Option<String>,
+    /// The token to show there
+    #[arg(long, global = true, env = "TIDEMILL_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Print JSON, for machines
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+impl Global {
+    pub(crate) fn client(&self) -> Result<Client, Problem> {
+        Client::new(self.plant.as_deref(), self.url.as_deref(), self.token.as_deref())
+    }
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the plant
+    Run(run::Run),
+    /// Check every file and the environment
+    Check(check::Check),
+    /// Write one sample
+    Write(write::Write),
+    /// Read samples, or export them to a file
+    Read(read::Read),
+    /// Bring files in: CSV, line protocol, Parquet, JSON lines
+    Import(import::Import),
+    /// See values as they come
+    Watch(watch::Watch),
+    /// Ask in SQL
+    Sql(sql::Sql),
+    /// List signals, or change what is known about them
+    Signals(signals::Signals),
+    /// Where a value came from
+    Why(why::Why),
+    /// Tokens for devices and programs
+    Token(token::Token),
+    /// Who may do what, and why
+    Access(access::Access),
+    /// Who did what
+    Audit(audit::Audit),
+    /// See a small living plant with 30 days behind it
+    Demo(crate::demo::Demo),
+    /// Print a page of docs/reference as the code says it
+    #[command(hide = true)]
+    Reference(reference::Reference),
+    /// Print completions for a shell, e.g. `tidemill completions bash > /etc/bash_completion.d/tidemill`
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl CommandLine {
+    /// Does what was typed.
+    pub(crate) fn execute(self) -> CommandResult {
+        let global = self.global;
+        let Some(command) = self.command else { return status::status(&global) };
+        match command {
+            Command::Run(command) => command.execute(&global),
+            Command::Check(command) => command.execute(&global),
+            Command::Write(command) => client_side(command.execute(&global)),
+            Command::Read(command) => client_side(command.execute(&global)),
+            Command::Import(command) => client_side(command.execute(&global)),
+            Command::Watch(command) => client_side(command.execute(&global)),
+            Command::Sql(command) => client_side(command.execute(&global)),
+            Command::Signals(command) => client_side(command.execute(&global)),
+            Command::Why(command) => client_side(command.execute(&global)),
+            Command::Token(command) => client_side(command.execute(&global)),
+            Command::Access(command) => client_side(command.execute(&global)),
+            Command::Audit(command) => client_side(command.execute(&global)),
+            Command::Demo(command) => command.execute(&global),
+            Command::Reference(command) => command.execute(),
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut CommandLine::command(), "tidemill", &mut script);
+                crate::output::raw(&script);
+                Ok(Outcome::Done)
+            }
+        }
+    }
+}
+
+/// Runs a command that only talks to a plant.
+pub(crate) fn client_side<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Problem::new(&tidemill_core::codes::INTERNAL, error.to_string()))?;
+    runtime.block_on(work)
+}
+
+/// Now, as the command line sees it: relative times count from here.
+pub(crate) fn now() -> i64 {
+    use tidemill_ground::Clock;
+    tidemill_ground::RealClock::new().wall()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_command_has_an_example() {
+        let command = CommandLine::command();
+        command.clone().debug_assert();
+        for command in command
+            .get_subcommands()
+            .filter(|command| !["completions", "reference"].contains(&command.get_name()))
+        {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("tidemill "), "{} has no example", command.get_name());
+        }
+    }
+
+    #[test]
+    fn minus_begins_values_where_a_value_is_expected() {
+        for words in [
+            ["tidemill", "write", "a/b", "-5"].as_slice(),
+            &["tidemill", "read", "a/b", "--from", "-1h"],
+            &["tidemill", "why", "a/b", "--at", "-5m"],
+        ] {
+            CommandLine::try_parse_from(words).unwrap();
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `tidemill read`: samples by pattern; with `--output` it is the export.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use futures_util::TryStreamExt;
+use hyper::Method;
+use serde_json::Value as Json;
+use tidemill_core::{Format, Pattern, Problem, codes, parse_rfc3339};
+
+use super::{CommandResult, Global, Outcome};
+use crate::client::{self, Body, Reply};
+use crate::{output, time};
+
+/// Reads samples by name.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  tidemill read 'acme/leeds/#' --from -15m\n  tidemill read acme/leeds/press/temperature --from 2026-03-01 --points 1200\n  tidemill read '#' --from -30d --output plant.parquet"
+)]
+pub(crate) struct Read {
+    /// Which signals: paths or patterns (+ or * is one level, # or ** the rest) [default: all]
+    patterns: Vec<Pattern>,
+    /// From this time, included
+    #[arg(long, default_value = "-1h", allow_hyphen_values = true)]
+    from: String,
+    /// To this time, excluded
+    #[arg(long, default_value = "now", allow_hyphen_values = true)]
+    to: String,
+    /// The last value at or before this time, whatever its age
+    #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["from", "to"])]
+    at: Option<String>,
+    /// raw, or last
+    #[arg(long)]
+    mode: Option<String>,
+    /// At most four samples a pixel: first, minimum, maximum, last
+    #[arg(long)]
+    points: Option<u32>,
+    /// At most so many samples
+    #[arg(long)]
+    limit: Option<u64>,
+    /// How to print [default: table; by the file's ending with --output]
+    #[arg(long, value_enum)]
+    format: Option<ReadFormat>,
+    /// Write to this file: the export
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+}
+
+/// What `read` and `sql` print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReadFormat {
+    Table,
+    Csv,
+    Json,
+    Ndjson,
+    Parquet,
+    Arrow,
+}
+
+impl ReadFormat {
+    /// The format asked of the API; tables are made here.
+    pub(crate) fn wire(self) -> Option<Format> {
+        match self {
+            ReadFormat::Table => None,
+            ReadFormat::Csv => Some(Format::Csv),
+            ReadFormat::Json => Some(Format::Json),
+            ReadFormat::Ndjson => Some(Format::JsonLines),
+            ReadFormat::Parquet => Some(Format::Parquet),
+            ReadFormat::Arrow => Some(Format::Arrow),
+        }
+    }
+
+    /// As asked, as `--json` says, or by the ending of the file.
+    pub(crate) fn chosen(asked: Option<ReadFormat>, global: &Global, file: Option<&PathBuf>) -> ReadFormat {
+        if let Some(format) = asked {
+            return format;
+        }
+        let ending =
+            file.and_then(|file| file.extension()).map(|ending| ending.to_string_lossy().to_lowercase());
+        match ending.as_deref() {
+            Some("parquet") => ReadFormat::Parquet,
+            Some("arrow" | "arrows") => ReadFormat::Arrow,
+            Some("json") => ReadFormat::Json,
+            Some("ndjson" | "jsonl") => ReadFormat::Ndjson,
+            Some(_) => ReadFormat::Csv,
+            None if file.is_some() => ReadFormat::Csv,
+            None if global.json => ReadFormat::Json,
+            None => ReadFormat::Table,
+        }
+    }
+}
+
+impl Read {
+    pub(crate) async fn execute(self, global: &Global) -> CommandResult {
+        let zone = jiff::tz::TimeZone::system();
+        let format = ReadFormat::chosen(self.format, global, self.output.as_ref());
+        let parse = |text: &str| time::parse(text, super::now(), &zone);
+        let stamp = |time: i64| {
+            let mut text = String::new();
+            tidemill_core::format_rfc3339(time, &mut text);
+            text
+        };
+        let mut pairs: Vec<(&str, String)> =
+            self.patterns.iter().map(|pattern| ("signal", pattern.as_str().to_owned())).collect();
+        if pairs.is_empty() {
+            pairs.push(("signal", "#".to_owned()));
+        }
+        if let Some(at) = &self.at {
+            // `to` is excluded: the instant after it includes it.
+            pairs.push(("to", stamp(parse(at)?.saturating_add(1))));
+            pairs.push(("mode", "last".to_owned()));
+        } else {
+            pairs.push(("from", stamp(parse(&self.from)?)));
+            pairs.push(("to", stamp(parse(&self.to)?)));
+            pairs.extend(self.mode.map(|mode| ("mode", mode)));
+        }
+        pairs.extend(self.points.map(|points| ("points", points.to_string())));
+        pairs.extend(self.limit.map(|limit| ("limit", limit.to_string())));
+        pairs.push(("format", format.wire().unwrap_or(Format::JsonLines).name().to_owned()));
+        let path = format!("/api/v1/read{}", client::query(&pairs));
+        let reply = global.client()?.send(Method::GET, &path, &[], Body::empty()).await?;
+        match (&self.output, format) {
+            (Some(file), _) => save(reply, file).await?,
+            (None, ReadFormat::Table) => print_table(&reply.bytes().await?, &zone)?,
+            (None, _) => print(reply).await?,
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// Prints the answer as it comes.
+pub(crate) async fn print(reply: Reply) -> Result<(), Problem> {
+    reply
+        .pieces()
+        .try_for_each(|piece| async move {
+            output::raw(&piece);
+            Ok(())
+        })
+        .await
+}
+
+/// Saves the answer to a file: beside it first, so that a broken export leaves no half file.
+pub(crate) async fn save(reply: Reply, file: &std::path::Path) -> Result<(), Problem> {
+    let failed = |error: std::io::Error| {
+        Problem::new(&codes::BAD_PARAMETER, format!("{} cannot be written: {error}", file.display()))
+            .hint("Choose another --output")
+    };
+    let folder =
+        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    let partial = folder.join(format!(".{}.part", file.file_name().unwrap_or_default().to_string_lossy()));
+    let progress = crate::progress::bytes("exported");
+    let mut out = std::io::BufWriter::new(std::fs::File::create(&partial).map_err(failed)?);
+    let mut pieces = reply.pieces();
+    while let Some(piece) = pieces.try_next().await? {
+        progress.inc(piece.len() as u64);
+        out.write_all(&piece).map_err(failed)?;
+    }
+    let done = out.into_inner().map_err(|error| failed(error.into_error()))?;
+    done.sync_all().map_err(failed)?;
+    use tidemill_ground::Disk;
+    tidemill_ground::RealDisk.rename(&partial, file).map_err(failed)?;
+    progress.finish_and_clear();
+    output::note(&format!("{} written", file.display()));
+    Ok(())
+}
+
+fn print_table(lines: &[u8], zone: &jiff::tz::TimeZone) -> Result<(), Problem> {
+    let mut rows = Vec::new();
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let sample: Json = serde_json::from_slice(line)
+            .map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?;
+        let text = |name: &str| output::cell(sample.get(name).unwrap_or(&Json::Null));
+        let time = parse_rfc3339(&text("time")).map_or_else(|_| text("time"), |time| time::show(time, zone));
+        let quality = if text("quality").is_empty() { "Good".to_owned() } else { text("quality") };
+        rows.push(vec![time, text("signal"), text("value"), quality]);
+    }
+    output::table(&["time", "signal", "value", "quality"], &rows);
+    Ok(())
+}

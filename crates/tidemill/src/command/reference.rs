@@ -1,0 +1,105 @@
+//! `tidemill reference PAGE`: the pages of docs/reference that are made from the code. `cargo xtask generate` writes them.
+
+use std::fmt::Write as _;
+
+use clap::{Args, CommandFactory, ValueEnum};
+use tidemill_core::{codes, escape_rules};
+
+use super::{CommandLine, CommandResult, Outcome};
+use crate::{config, output};
+
+#[derive(Args, Debug)]
+pub(crate) struct Reference {
+    page: Page,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Page {
+    Configuration,
+    Problems,
+    Names,
+    CommandLine,
+}
+
+impl Reference {
+    pub(crate) fn execute(self) -> CommandResult {
+        let text = match self.page {
+            Page::Configuration => config::reference_page(),
+            Page::Problems => problems(),
+            Page::Names => names(),
+            Page::CommandLine => command_line(),
+        };
+        output::raw(text.as_bytes());
+        Ok(Outcome::Done)
+    }
+}
+
+fn problems() -> String {
+    let mut out = String::from(
+        "# Problem codes\n\nEvery error that Tidemill tells has a stable code. Over HTTP it comes as a problem document (RFC 9457) with `code`, `detail`\n\
+         (what failed, on what) and `hint` (what to do next); the command line prints the same.\n\n| code | HTTP status | means | what to do |\n|---|---|---|---|\n",
+    );
+    for code in codes::ALL {
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {} | {} |",
+            code.id,
+            code.status,
+            code.title,
+            code.mend.replace('|', "\\|")
+        );
+    }
+    out
+}
+
+fn names() -> String {
+    let mut out = String::from(
+        "# Names\n\nA signal has one name everywhere: its path, 1 to 16 segments joined by `/`, at most 512 bytes of UTF-8 (NFC). No control characters, no\n\
+         empty segment, no `.` or `..`, no space at a segment's ends, `+ # *` nowhere, `$` not first. Dots, semicolons, inner spaces, `=` and `,` are\n\
+         fine. Case matters.\n\nPatterns are MQTT's: `+` one level, `#` the rest; `*` and `**` mean the same where shells and URLs spoil the others.\n\n\
+         Where a protocol cannot carry a character, it is escaped reversibly by `%XX` over UTF-8:\n\n| where | between segments | escaped | `acme/leeds v2.1/t` is |\n|---|---|---|---|\n",
+    );
+    for rule in escape_rules() {
+        let escaped = if rule.escape == tidemill_core::Escape::OpcUa {
+            "nothing".to_owned()
+        } else {
+            format!(
+                "`%`, `{}` inside a segment, control characters {}",
+                rule.separator,
+                rule.reserved
+                    .chars()
+                    .map(|c| format!("`{c}`").replace('|', "\\|"))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            )
+        };
+        let _ = writeln!(out, "| {} | `{}` | {escaped} | `{}` |", rule.name, rule.separator, rule.example);
+    }
+    out
+}
+
+fn command_line() -> String {
+    let mut out = String::from(
+        "# Command line\n\nExit codes: 0 done, 1 failed, 2 usage, 3 looked and found problems.\n",
+    );
+    let mut root = CommandLine::command();
+    root.build();
+    pages(&mut root, "", &mut out);
+    out
+}
+
+fn pages(command: &mut clap::Command, above: &str, out: &mut String) {
+    let name = if above.is_empty() {
+        command.get_name().to_owned()
+    } else {
+        format!("{above} {}", command.get_name())
+    };
+    let help = command.clone().bin_name(name.clone()).term_width(100).render_long_help().to_string();
+    let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let _ = write!(out, "\n## {name}\n```text\n{}\n```\n", help.trim_end());
+    for below in
+        command.get_subcommands_mut().filter(|below| !below.is_hide_set() && below.get_name() != "help")
+    {
+        pages(below, &name, out);
+    }
+}

@@ -1,0 +1,79 @@
+//! `tidemill run`: runs the plant in the foreground.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use tidemill_core::{Problem, codes};
+
+use super::{CommandResult, Global, Outcome};
+use crate::plant::{self, Plant};
+use crate::{config, house, log, output};
+
+/// Runs the plant until SIGTERM or Ctrl-C; SIGHUP reads its files again.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  tidemill run\n  tidemill run --plant /srv/leeds --log-file /var/log/tidemill.log"
+)]
+pub(crate) struct Run {
+    /// Log to this file, rotated at 16 MiB, instead of standard error
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// Log JSON objects, one a line
+    #[arg(long)]
+    log_json: bool,
+}
+
+impl Run {
+    pub(crate) fn execute(self, global: &Global) -> CommandResult {
+        let plant = wanted(global.plant.as_deref())?;
+        log::begin(self.log_file.as_deref(), self.log_json)?;
+        house::run(
+            &plant,
+            house::Options { announce: announce(global.json), any_port: false, companion: None },
+        )?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// The plant to run: named, else this folder, else ./plant, which is made. Under a service manager a missing folder
+/// is an error: a mistyped path must not become a new plant.
+fn wanted(named: Option<&Path>) -> Result<Plant, Problem> {
+    let folder = match named {
+        Some(folder) => folder,
+        None if config::is_plant(Path::new(".")) => Path::new("."),
+        None => Path::new("plant"),
+    };
+    let plant = Plant::at(folder);
+    if !config::is_plant(folder) {
+        if std::env::var_os("INVOCATION_ID").is_some() {
+            return Err(Problem::new(&codes::NO_PLANT, format!("{} is no plant", folder.display()))
+                .hint("Make it first: run `tidemill run --plant DIR` once by hand"));
+        }
+        let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+        if occupied {
+            return Err(Problem::new(
+                &codes::NO_PLANT,
+                format!("{} holds other files and no tidemill.toml", folder.display()),
+            )
+            .hint("Name an empty or a new folder with --plant DIR"));
+        }
+        plant.make()?;
+        output::note(&format!("made a new plant in {}", plant.folder.display()));
+    } else {
+        plant.make()?;
+    }
+    Ok(plant)
+}
+
+/// The ready line: every address, for people or as JSON.
+fn announce(json: bool) -> house::Announce {
+    Box::new(move |plant: &plant::Plant, addresses: &[String]| {
+        if json {
+            output::line(
+                &serde_json::json!({ "ready": true, "plant": plant.folder, "http": addresses }).to_string(),
+            );
+        } else {
+            output::line(&format!("ready: {} {}", plant.folder.display(), addresses.join(" ")));
+        }
+    })
+}

@@ -1,0 +1,164 @@
+//! `tidemill signals`: names, units, last values; and changing what is known about them.
+
+use clap::{Args, Subcommand};
+use hyper::Method;
+use serde_json::{Map, Value as Json, json};
+use tidemill_core::{Pattern, Problem, SignalPath, codes, parse_rfc3339};
+
+use super::{CommandResult, Global, Outcome};
+use crate::client::query;
+use crate::{output, time};
+
+/// Lists signals with unit, last value, age, quality and source, or edits them.
+#[derive(Args, Debug)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  tidemill signals 'acme/leeds/#'\n  tidemill signals set acme/leeds/press/temperature unit=°C description=\"Oil at the pump\"\n  tidemill signals rename acme/leeds/press/temperature acme/leeds/press/oil/temperature"
+)]
+pub(crate) struct Signals {
+    #[command(subcommand)]
+    edit: Option<Edit>,
+    /// Which signals [default: all]
+    pattern: Option<Pattern>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Edit {
+    /// Set what is known about a signal
+    #[command(
+        after_help = "Keys: unit, description, number (float or integer), stepped (true, false, auto), owner, stale_after (30s, 0 for never), tag.NAME\nExample:\n  tidemill signals set acme/leeds/press/temperature unit=°C stale_after=30s"
+    )]
+    Set {
+        path: SignalPath,
+        /// KEY=VALUE; an empty value clears
+        #[arg(required = true)]
+        facts: Vec<String>,
+    },
+    /// Give a signal another name; it keeps its history, and its old name as an alias
+    #[command(after_help = "Example:\n  tidemill signals rename acme/leeds/t1 acme/leeds/press/temperature")]
+    Rename { path: SignalPath, to: SignalPath },
+    /// Delete a signal with its history, or only its samples of a range
+    #[command(
+        after_help = "Examples:\n  tidemill signals delete acme/leeds/t1 --reason \"wrong name\"\n  tidemill signals delete acme/leeds/t1 --from 2026-03-01 --to 2026-03-02 --reason \"sensor was unplugged\""
+    )]
+    Delete {
+        path: SignalPath,
+        /// Only samples from this time, included
+        #[arg(long, allow_hyphen_values = true, requires = "to")]
+        from: Option<String>,
+        /// Only samples to this time, excluded
+        #[arg(long, allow_hyphen_values = true, requires = "from")]
+        to: Option<String>,
+        /// Why; audited
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+impl Signals {
+    pub(crate) async fn execute(self, global: &Global) -> CommandResult {
+        let client = global.client()?;
+        let answer = match self.edit {
+            None => {
+                let pattern = self.pattern.unwrap_or_else(Pattern::everything);
+                let answer = client
+                    .get(&format!("/api/v1/signals{}", query(&[("match", pattern.to_string())])))
+                    .await?;
+                if !global.json {
+                    list(&answer);
+                    return Ok(Outcome::Done);
+                }
+                answer
+            }
+            Some(Edit::Set { path, facts }) => {
+                let body = edit_of(&facts)?;
+                client.call(Method::PATCH, &address(&path), &body).await?
+            }
+            Some(Edit::Rename { path, to }) => {
+                client.call(Method::PATCH, &address(&path), &json!({ "rename": to.as_str() })).await?
+            }
+            Some(Edit::Delete { path, from, to, reason }) => {
+                let mut pairs = vec![("signal", path.to_string()), ("reason", reason)];
+                for (name, text) in [("from", from), ("to", to)] {
+                    let Some(text) = text else { continue };
+                    let at = time::parse(&text, super::now(), &jiff::tz::TimeZone::system())?;
+                    let mut stamp = String::new();
+                    tidemill_core::format_rfc3339(at, &mut stamp);
+                    pairs.push((name, stamp));
+                }
+                client.call(Method::DELETE, &format!("/api/v1/signals{}", query(&pairs)), &Json::Null).await?
+            }
+        };
+        if global.json {
+            output::line(&answer.to_string());
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// Where a signal is edited.
+fn address(path: &SignalPath) -> String {
+    format!("/api/v1/signals{}", query(&[("signal", path.to_string())]))
+}
+
+fn edit_of(facts: &[String]) -> Result<Json, Problem> {
+    const KEYS: [&str; 6] = ["unit", "description", "number", "stepped", "owner", "stale_after"];
+    let mut body = json!({});
+    let mut tags = Map::new();
+    for fact in facts {
+        let bad = |what: String, mend: &str| Problem::new(&codes::BAD_PARAMETER, what).hint(mend);
+        let (key, value) = fact
+            .split_once('=')
+            .ok_or_else(|| bad(format!("'{fact}' is no KEY=VALUE"), "Write it like unit=°C"))?;
+        match (key, value) {
+            (key, value) if key.starts_with("tag.") => {
+                tags.insert(key.trim_start_matches("tag.").to_owned(), value.into());
+            }
+            ("stale_after", "0" | "") => body[key] = "0s".into(),
+            ("stepped", "true" | "false") => body[key] = (value == "true").into(),
+            ("stepped", "auto" | "") => body[key] = Json::Null,
+            ("stepped", _) => {
+                return Err(bad(format!("stepped={value} cannot be used"), "Use true, false or auto"));
+            }
+            (key, value) if KEYS.contains(&key) => body[key] = value.into(),
+            (key, _) => {
+                let near = crate::config::nearest(key, KEYS.into_iter());
+                let mend = near.map_or_else(
+                    || format!("Use one of {}, tag.NAME", KEYS.join(", ")),
+                    |near| format!("Did you mean {near}?"),
+                );
+                return Err(bad(format!("there is no key '{key}'"), &mend));
+            }
+        }
+    }
+    if !tags.is_empty() {
+        body["tags"] = Json::Object(tags);
+    }
+    Ok(body)
+}
+
+fn list(answer: &Json) {
+    let now = super::now();
+    let rows: Vec<Vec<String>> = answer
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|signal| {
+            let text = |name: &str| output::cell(signal.get(name).unwrap_or(&Json::Null));
+            let last =
+                |name: &str| output::cell(signal.pointer(&format!("/last/{name}")).unwrap_or(&Json::Null));
+            let age = parse_rfc3339(&last("time")).map_or_else(|_| String::new(), |at| time::age(now - at));
+            vec![
+                text("signal"),
+                last("value"),
+                text("unit"),
+                age,
+                last("quality"),
+                last("source"),
+                text("description"),
+            ]
+        })
+        .collect();
+    output::table(&["signal", "value", "unit", "age", "quality", "source", "description"], &rows);
+    output::note(&format!("{} signal{}", rows.len(), if rows.len() == 1 { "" } else { "s" }));
+}

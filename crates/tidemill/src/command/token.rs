@@ -1,0 +1,122 @@
+//! `tidemill token`: access for devices and programs.
+
+use clap::{Args, Subcommand};
+use hyper::Method;
+use serde_json::{Value as Json, json};
+use tidemill_core::{Problem, codes};
+
+use super::{CommandResult, Global, Outcome};
+use crate::client::query;
+use crate::config::quantity;
+use crate::{output, time};
+
+/// Makes, lists, ends and renews tokens.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  tidemill token create press-line --allow 'write:acme/leeds/press/#'\n  tidemill token create dashboard --allow 'read:#' --expires 90d\n  tidemill token rotate press-line"
+)]
+pub(crate) struct Token {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Make a token; it is printed once
+    #[command(after_help = "Example:\n  tidemill token create press-line --allow 'write:acme/leeds/press/#'")]
+    Create {
+        name: String,
+        /// VERB:PATTERN, where the verb is read, write, command, configure or administer
+        #[arg(long = "allow", required = true, value_name = "VERB:PATTERN")]
+        allow: Vec<String>,
+        /// When it ends, e.g. 90d [default: never; its age is shown]
+        #[arg(long)]
+        expires: Option<String>,
+    },
+    /// List tokens
+    #[command(after_help = "Example:\n  tidemill token list")]
+    List,
+    /// End a token at once
+    #[command(after_help = "Example:\n  tidemill token revoke press-line")]
+    Revoke { name: String },
+    /// Make a new secret; the old one works on for a while
+    #[command(after_help = "Example:\n  tidemill token rotate press-line --overlap 1d")]
+    Rotate {
+        name: String,
+        /// How long the old secret works on
+        #[arg(long, default_value = "1d")]
+        overlap: String,
+    },
+}
+
+impl Token {
+    pub(crate) async fn execute(self, global: &Global) -> CommandResult {
+        let client = global.client()?;
+        let (answer, secret) = match self.action {
+            Action::Create { name, allow, expires } => {
+                let mut body = json!({ "name": name, "allow": allow });
+                if let Some(text) = expires {
+                    body["expires_s"] = seconds(&text)?.into();
+                }
+                (client.call(Method::POST, "/api/v1/tokens", &body).await?, true)
+            }
+            Action::List => {
+                let answer = client.get("/api/v1/tokens").await?;
+                if !global.json {
+                    list(&answer);
+                    return Ok(Outcome::Done);
+                }
+                (answer, false)
+            }
+            Action::Revoke { name } => {
+                (client.call(Method::DELETE, &format!("/api/v1/tokens/{name}"), &Json::Null).await?, false)
+            }
+            Action::Rotate { name, overlap } => {
+                seconds(&overlap)?;
+                let path = format!("/api/v1/tokens/{name}/rotate{}", query(&[("overlap", overlap)]));
+                (client.call(Method::POST, &path, &Json::Null).await?, true)
+            }
+        };
+        if global.json {
+            output::line(&answer.to_string());
+        } else if secret {
+            output::line(&output::cell(&answer["token"]));
+            output::note("This is shown once: keep it now. Only its hash is stored.");
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn seconds(text: &str) -> Result<u64, Problem> {
+    let duration = quantity::duration(text).filter(|duration| duration.as_secs() > 0);
+    duration.map(|duration| duration.as_secs()).ok_or_else(|| {
+        Problem::new(&codes::BAD_PARAMETER, format!("'{text}' is no duration"))
+            .hint("Write it like 90d, 12h, 1y")
+    })
+}
+
+fn list(answer: &Json) {
+    let now = super::now();
+    let rows: Vec<Vec<String>> = answer
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|token| {
+            let text = |name: &str| output::cell(token.get(name).unwrap_or(&Json::Null));
+            let since = |name: &str| {
+                tidemill_core::parse_rfc3339(&text(name))
+                    .map_or_else(|_| "never".to_owned(), |at| time::age(now - at))
+            };
+            let allow = token["allow"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(output::cell)
+                .collect::<Vec<_>>()
+                .join(" ");
+            let expires = if text("expires").is_empty() { "never".to_owned() } else { text("expires") };
+            vec![text("name"), since("created"), since("last_used"), expires, allow]
+        })
+        .collect();
+    output::table(&["name", "age", "last used", "expires", "allow"], &rows);
+}

@@ -1,0 +1,86 @@
+//! `tidemill watch`: live values, like `mosquitto_sub` with names, quality and units.
+
+use clap::Args;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value as Json, json};
+use tidemill_core::{Pattern, Problem, codes, parse_rfc3339};
+use tokio_tungstenite::tungstenite::{Error, Message, client::IntoClientRequest};
+
+use super::{CommandResult, Global, Outcome};
+use crate::{output, time};
+
+/// Shows values as they come, until Ctrl-C.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  tidemill watch 'acme/leeds/#'\n  tidemill watch '**' --count 10 --json")]
+pub(crate) struct Watch {
+    /// Which signals [default: all]
+    patterns: Vec<Pattern>,
+    /// End after so many samples
+    #[arg(long)]
+    count: Option<u64>,
+}
+
+impl Watch {
+    pub(crate) async fn execute(self, global: &Global) -> CommandResult {
+        let client = global.client()?;
+        let broken = |error: Error| {
+            Problem::new(&codes::NOT_RUNNING, format!("the live connection broke: {error}"))
+                .hint("Repeat the command")
+        };
+        let mut request = format!("ws://{}/api/v1/live?format=json", client.host())
+            .into_client_request()
+            .map_err(broken)?;
+        if let Some(token) = client.token() {
+            let value = format!("Bearer {token}")
+                .parse()
+                .map_err(|_| Problem::new(&codes::UNAUTHENTICATED, "the token cannot be sent"))?;
+            request.headers_mut().insert("authorization", value);
+        }
+        let (mut live, _) =
+            tokio_tungstenite::client_async(request, client.connect().await?).await.map_err(broken)?;
+        let patterns: Vec<String> = if self.patterns.is_empty() {
+            vec!["#".to_owned()]
+        } else {
+            self.patterns.iter().map(ToString::to_string).collect()
+        };
+        live.send(Message::text(json!({ "subscribe": patterns }).to_string())).await.map_err(broken)?;
+        let zone = jiff::tz::TimeZone::system();
+        let mut seen = 0;
+        loop {
+            let message = tokio::select! {
+                message = live.next() => message,
+                _ = tokio::signal::ctrl_c() => break,
+            };
+            let text = match message {
+                None | Some(Ok(Message::Close(_))) => break,
+                Some(Ok(Message::Text(text))) => text,
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => return Err(broken(error)),
+            };
+            let frame: Json = serde_json::from_str(&text)
+                .map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?;
+            if let Some(missed) = frame.get("lagged").and_then(Json::as_u64) {
+                output::note(&format!(
+                    "({missed} updates were missed: this reader is slower than the values)"
+                ));
+            }
+            for sample in frame.get("samples").and_then(Json::as_array).into_iter().flatten() {
+                output::line(&if global.json { sample.to_string() } else { show(sample, &zone) });
+                seen += 1;
+                if self.count.is_some_and(|count| seen >= count) {
+                    return Ok(Outcome::Done);
+                }
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn show(sample: &Json, zone: &jiff::tz::TimeZone) -> String {
+    let text = |name: &str| output::cell(sample.get(name).unwrap_or(&Json::Null));
+    let at = parse_rfc3339(&text("time")).map_or_else(|_| text("time"), |at| time::show(at, zone));
+    let quality = text("quality");
+    let quality =
+        if quality.is_empty() || quality == "Good" { String::new() } else { format!("  {quality}") };
+    format!("{at}  {}  {} {}{quality}", text("signal"), text("value"), text("unit"))
+}

@@ -1,0 +1,44 @@
+//! `tidemill why`: where a value came from.
+
+use clap::Args;
+use tidemill_core::SignalPath;
+
+use super::{CommandResult, Global, Outcome};
+use crate::client::query;
+use crate::{output, time};
+
+/// Says where a value came from: source, time, rule, what it was made of.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  tidemill why acme/leeds/press/temperature\n  tidemill why acme/leeds/press/temperature --at '2026-03-01 06:00'"
+)]
+pub(crate) struct Why {
+    path: SignalPath,
+    /// The value at this time [default: the last one]
+    #[arg(long, allow_hyphen_values = true)]
+    at: Option<String>,
+}
+
+impl Why {
+    pub(crate) async fn execute(self, global: &Global) -> CommandResult {
+        let mut pairs = vec![("signal", self.path.to_string())];
+        if let Some(text) = &self.at {
+            let mut stamp = String::new();
+            tidemill_core::format_rfc3339(
+                time::parse(text, super::now(), &jiff::tz::TimeZone::system())?,
+                &mut stamp,
+            );
+            pairs.push(("at", stamp));
+        }
+        let answer = global.client()?.get(&format!("/api/v1/why{}", query(&pairs))).await?;
+        if global.json {
+            output::line(&answer.to_string());
+        } else {
+            let facts = answer["facts"].as_array().into_iter().flatten();
+            let rows: Vec<Vec<String>> =
+                facts.map(|fact| vec![output::cell(&fact[0]), output::cell(&fact[1])]).collect();
+            output::table(&["", &self.path.to_string()], &rows);
+        }
+        Ok(Outcome::Done)
+    }
+}

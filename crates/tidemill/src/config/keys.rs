@@ -1,0 +1,127 @@
+//! Every key of tidemill.toml, once: its type, its default, what it means. The commented file of a new plant, the
+//! messages of `tidemill check`, the environment variables and docs/reference/configuration.md are made from this table.
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    /// Any text.
+    Text,
+    /// A whole number from .. to.
+    Integer(i64, i64),
+    /// `2ms`, `5s`, `1h`, `30d`.
+    Duration,
+    /// `5%`, or bytes.
+    Share,
+    /// Addresses to listen on: `["127.0.0.1:8440"]`, or tables `{ address = "…", zone = "…" }`.
+    Listeners,
+    /// A list of texts.
+    Texts,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// One of these words, or a duration.
+    WordOrDuration(&'static [&'static str]),
+    /// One of these words, or bytes.
+    WordOrBytes(&'static [&'static str]),
+}
+
+/// One key.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) section: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) kind: KeyKind,
+    /// As it stands in the file.
+    pub(crate) default: &'static str,
+    pub(crate) meaning: &'static str,
+    /// Whether a saved change holds at once; others hold from the next start.
+    pub(crate) live: bool,
+}
+
+macro_rules! keys {
+    ($($section:ident . $name:ident : $kind:expr, $default:literal, $live:literal, $meaning:literal;)*) => {
+        /// The table.
+        pub(crate) static KEYS: &[Key] = &[$(Key {
+            section: stringify!($section), name: stringify!($name), kind: $kind, default: $default, live: $live, meaning: $meaning,
+        }),*];
+    };
+}
+
+keys! {
+    plant.name: KeyKind::Text, "\"plant\"", false,
+        "What this plant is called.";
+    plant.timezone: KeyKind::Text, "\"system\"", false,
+        "The IANA time zone of days, shifts, charts and times without an offset, e.g. \"Europe/Berlin\"; \"system\" is the machine's.";
+    http.listen: KeyKind::Listeners, "[\"127.0.0.1:8440\", \"[::1]:8440\"]", false,
+        "Where HTTP listens. Loopback is plain. Beyond loopback a listener needs a zone that says plain = true.";
+    http.trusted_proxies: KeyKind::Texts, "[]", true,
+        "Addresses or networks of proxies whose forwarded requests may have a zone's rights.";
+    storage.commit_window: KeyKind::Duration, "\"2ms\"", false,
+        "The longest that an acknowledgement waits for company; a lone one does not wait.";
+    storage.durability: KeyKind::Word(&["disk", "relaxed"]), "\"disk\"", false,
+        "\"disk\": acknowledged means on disk. \"relaxed\": acknowledged up to one second before it is on disk; a power cut can lose that second.";
+    storage.keep: KeyKind::WordOrDuration(&["forever"]), "\"forever\"", true,
+        "How long samples are kept: \"forever\", or e.g. \"5y\".";
+    storage.free_min: KeyKind::Share, "\"5%\"", true,
+        "Below this much free disk new values are refused with a code; reads go on.";
+    storage.flush_after: KeyKind::Duration, "\"1h\"", false,
+        "Samples older than this go from the log into history files, if memory does not ask for it sooner.";
+    limits.memory: KeyKind::WordOrBytes(&["auto"]), "\"auto\"", false,
+        "Memory for buffers, queries and caches. \"auto\": a quarter of the machine or the container, at most 1 GiB.";
+    limits.signals: KeyKind::Integer(1, 100_000_000), "100000", true,
+        "New names above this are refused (signals-limit) and counted.";
+    limits.signals_new_per_hour: KeyKind::Integer(1, 100_000_000), "10000", true,
+        "New names per identity and hour: a flood of random names stays a flood of names.";
+    limits.text_sample_bytes: KeyKind::Integer(1, 1_048_576), "1024", true,
+        "Longer text is not kept as a sample.";
+    limits.members: KeyKind::Integer(1, 65_536), "256", true,
+        "Values taken from one JSON message.";
+    limits.query_time: KeyKind::Duration, "\"30s\"", true,
+        "The longest that one query may run.";
+    limits.query_rows: KeyKind::Integer(1, 1_000_000_000), "10000000", true,
+        "The most rows that one answer may have.";
+    limits.future: KeyKind::WordOrDuration(&["off"]), "\"off\"", true,
+        "Samples with a time further ahead of the clock than this are refused; \"off\" accepts, marks and counts them.";
+    limits.past: KeyKind::WordOrDuration(&["off"]), "\"off\"", true,
+        "Samples with a time further behind the clock than this are refused; \"off\" accepts them.";
+}
+
+/// The keys of a zone: `[zone.NAME]`.
+pub(crate) static ZONE_KEYS: &[Key] = &[
+    Key {
+        section: "zone",
+        name: "cidr",
+        kind: KeyKind::Texts,
+        default: "[]",
+        live: true,
+        meaning: "The networks of this zone, e.g. [\"192.168.1.0/24\"].",
+    },
+    Key {
+        section: "zone",
+        name: "plain",
+        kind: KeyKind::Word(&["true", "false"]),
+        default: "false",
+        live: false,
+        meaning: "Unencrypted listeners, for this zone's addresses only.",
+    },
+    Key {
+        section: "zone",
+        name: "anonymous",
+        kind: KeyKind::Texts,
+        default: "[]",
+        live: true,
+        meaning: "Rights without a token, e.g. [\"write:farm/sensors/#\"]: read and write only.",
+    },
+];
+
+/// What stands above each section in a new plant's file.
+pub(crate) static SECTIONS: &[(&str, &str)] = &[
+    ("plant", "Who we are."),
+    ("http", "HTTP and WebSocket: API, health, metrics."),
+    ("storage", "What happens on disk."),
+    ("limits", "Bounds. Each has a counter: SELECT * FROM sys.limits"),
+];
+
+/// The environment variable that overrides a key: `TIDEMILL_STORAGE_KEEP`.
+pub(crate) fn variable(key: &Key) -> String {
+    format!("TIDEMILL_{}_{}", key.section, key.name).to_uppercase()
+}

@@ -1,0 +1,96 @@
+//! The plant's configuration: files that people edit, checked as a whole, every problem with file and line, why, and
+//! the mend. The table of keys is in [`keys`]; what the house does with them is wired in `house.rs`.
+
+pub(crate) mod keys;
+pub(crate) mod quantity;
+mod read;
+mod template;
+pub(crate) mod templates;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use read::{load, nearest};
+pub(crate) use template::{new_plant_file, reference_page};
+
+/// A problem in a file: where, what, why, and the mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) file: PathBuf,
+    /// From 1; 0 for the file as a whole.
+    pub(crate) line: usize,
+    pub(crate) what: String,
+    pub(crate) mend: String,
+    /// Whether the plant can run with it.
+    pub(crate) warning: bool,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}", self.file.display())?;
+        if self.line > 0 {
+            write!(out, ":{}", self.line)?;
+        }
+        write!(out, ": {}. {}", self.what, self.mend)
+    }
+}
+
+/// Where a face listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    pub(crate) zone: Option<String>,
+}
+
+/// A named network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ZoneConfig {
+    pub(crate) cidr: Vec<String>,
+    pub(crate) plain: bool,
+    pub(crate) anonymous: Vec<String>,
+}
+
+/// How much of something must stay free.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Share {
+    Fraction(f64),
+    Bytes(u64),
+}
+
+/// Everything that tidemill.toml says, typed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Config {
+    pub(crate) plant_name: String,
+    pub(crate) timezone: String,
+    pub(crate) http_listen: Vec<Listener>,
+    pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) commit_window: Duration,
+    pub(crate) relaxed: bool,
+    /// `None` is forever.
+    pub(crate) keep: Option<Duration>,
+    pub(crate) free_min: Share,
+    pub(crate) flush_after: Duration,
+    /// `None` is auto.
+    pub(crate) memory_bytes: Option<u64>,
+    pub(crate) signals: u64,
+    pub(crate) signals_new_per_hour: u64,
+    pub(crate) text_sample_bytes: u64,
+    pub(crate) members: u64,
+    pub(crate) query_time: Duration,
+    pub(crate) query_rows: u64,
+    pub(crate) future: Option<Duration>,
+    pub(crate) past: Option<Duration>,
+    pub(crate) zones: BTreeMap<String, ZoneConfig>,
+}
+
+/// The name of the file that makes a folder a plant.
+pub(crate) const PLANT_FILE: &str = "tidemill.toml";
+
+/// Whether a folder is a plant.
+pub(crate) fn is_plant(folder: &Path) -> bool {
+    folder.join(PLANT_FILE).is_file()
+}

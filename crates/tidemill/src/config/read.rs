@@ -1,0 +1,445 @@
+//! Reads tidemill.toml against the table of keys: all problems at once, each with its line.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use toml_edit::{Document, Item, TableLike, Value};
+
+use super::keys::{KEYS, Key, KeyKind, SECTIONS, ZONE_KEYS, variable};
+use super::{Config, Finding, Listener, Share, ZoneConfig, quantity, template};
+
+/// The longest configuration file.
+pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Reads the plant's file and the environment. `Err` has every problem that keeps it from being used.
+pub(crate) fn load(file: &Path, environment: &HashMap<String, String>) -> Result<Config, Vec<Finding>> {
+    let whole = |what: String, mend: &str| {
+        vec![Finding { file: file.to_owned(), line: 0, what, mend: mend.to_owned(), warning: false }]
+    };
+    let len = std::fs::metadata(file).map(|meta| meta.len()).unwrap_or_default();
+    if len > FILE_BYTES_MAX {
+        return Err(whole(format!("the file has {len} bytes"), "A configuration has at most 1 MiB"));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        whole(format!("it cannot be read: {error}"), "Check the file's owner and that it is UTF-8")
+    })?;
+    check_text(file, &text, environment)
+}
+
+/// The same for a text, as the fuzz target and the tests call it.
+pub(super) fn check_text(
+    file: &Path,
+    text: &str,
+    environment: &HashMap<String, String>,
+) -> Result<Config, Vec<Finding>> {
+    let mut reader = Reader { file, text, findings: Vec::new(), values: BTreeMap::new() };
+    let mut zones = BTreeMap::new();
+    match Document::parse(text) {
+        Ok(document) => zones = reader.document(document.as_table()),
+        Err(error) => {
+            let line = error.span().map_or(0, |span| reader.line(span.start));
+            let message = error.message().replace('\n', ", ");
+            reader.finding(
+                line,
+                format!("it is no TOML: {message}"),
+                "See https://toml.io for how TOML is written".to_owned(),
+            );
+        }
+    }
+    reader.environment(environment);
+    let config = reader.config(zones);
+    if reader.findings.is_empty() { Ok(config) } else { Err(reader.findings) }
+}
+
+struct Reader<'a> {
+    file: &'a Path,
+    text: &'a str,
+    findings: Vec<Finding>,
+    values: BTreeMap<(&'static str, &'static str), Setting>,
+}
+
+/// A value that was checked against its key's kind.
+#[derive(Clone, Debug)]
+enum Setting {
+    Text(String),
+    Integer(i64),
+    Listeners(Vec<Listener>),
+    Texts(Vec<String>),
+}
+
+impl Reader<'_> {
+    fn line(&self, offset: usize) -> usize {
+        self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    fn finding(&mut self, line: usize, what: String, mend: String) {
+        self.findings.push(Finding { file: self.file.to_owned(), line, what, mend, warning: false });
+    }
+
+    fn line_of(&self, item: &Item) -> usize {
+        item.span().map_or(0, |span| self.line(span.start))
+    }
+
+    fn document(&mut self, root: &dyn TableLike) -> BTreeMap<String, ZoneConfig> {
+        let mut zones = BTreeMap::new();
+        for (section, item) in root.iter() {
+            let line = self.line_of(item);
+            let Some(table) = item.as_table_like() else {
+                let known: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+                self.finding(
+                    line,
+                    format!("'{section}' stands outside a section"),
+                    format!("Put it under one of [{}]", known.join("], [")),
+                );
+                continue;
+            };
+            if section == "zone" {
+                self.zones(table, &mut zones);
+            } else if SECTIONS.iter().any(|(name, _)| *name == section) {
+                self.section(section, table);
+            } else {
+                let names = SECTIONS.iter().map(|(name, _)| *name).chain(["zone"]);
+                let mend = nearest(section, names)
+                    .map_or_else(String::new, |name| format!("Did you mean [{name}]?"));
+                self.finding(line, format!("there is no section [{section}]"), or_reference(mend));
+            }
+        }
+        zones
+    }
+
+    fn section(&mut self, section: &str, table: &dyn TableLike) {
+        let keys: Vec<&'static Key> = KEYS.iter().filter(|key| key.section == section).collect();
+        for (name, item) in table.iter() {
+            let line = self.line_of(item);
+            match keys.iter().find(|key| key.name == name) {
+                Some(key) => {
+                    if let Some(setting) = self.setting(key, item, line) {
+                        self.values.insert((key.section, key.name), setting);
+                    }
+                }
+                None => self.unknown_key(section, name, line, keys.iter().map(|key| key.name)),
+            }
+        }
+    }
+
+    fn unknown_key(
+        &mut self,
+        section: &str,
+        name: &str,
+        line: usize,
+        known: impl Iterator<Item = &'static str>,
+    ) {
+        let here = nearest(name, known).map(|near| format!("Did you mean '{near}'?"));
+        let elsewhere = || {
+            KEYS.iter()
+                .find(|key| key.name == name)
+                .map(|key| format!("'{name}' belongs under [{}]", key.section))
+        };
+        let mend = here.or_else(elsewhere).unwrap_or_default();
+        self.finding(line, format!("[{section}] has no key '{name}'"), or_reference(mend));
+    }
+
+    fn zones(&mut self, table: &dyn TableLike, zones: &mut BTreeMap<String, ZoneConfig>) {
+        for (name, item) in table.iter() {
+            let line = self.line_of(item);
+            let Some(keys) = item.as_table_like() else {
+                self.finding(
+                    line,
+                    format!("[zone] has no key '{name}'"),
+                    "Zones have names: [zone.farm]".to_owned(),
+                );
+                continue;
+            };
+            let mut zone = ZoneConfig::default();
+            for (key_name, item) in keys.iter() {
+                let line = self.line_of(item);
+                let Some(key) = ZONE_KEYS.iter().find(|key| key.name == key_name) else {
+                    self.unknown_key(
+                        &format!("zone.{name}"),
+                        key_name,
+                        line,
+                        ZONE_KEYS.iter().map(|key| key.name),
+                    );
+                    continue;
+                };
+                match (key.name, self.setting(key, item, line)) {
+                    ("cidr", Some(Setting::Texts(list))) => zone.cidr = list,
+                    ("anonymous", Some(Setting::Texts(list))) => zone.anonymous = list,
+                    ("plain", Some(Setting::Text(word))) => zone.plain = word == "true",
+                    _ => {}
+                }
+            }
+            zones.insert(name.to_owned(), zone);
+        }
+    }
+
+    fn setting(&mut self, key: &Key, item: &Item, line: usize) -> Option<Setting> {
+        let setting = self.try_setting(key, item, line);
+        if setting.is_none() && !self.findings.iter().any(|finding| finding.line == line) {
+            let given = item.to_string().trim().chars().take(60).collect::<String>();
+            self.finding(
+                line,
+                format!("{} = {given} cannot be used", key.name),
+                format!(
+                    "It takes {}; the default is {}",
+                    template::takes(key.kind).replace('`', ""),
+                    key.default
+                ),
+            );
+        }
+        setting
+    }
+
+    fn try_setting(&mut self, key: &Key, item: &Item, line: usize) -> Option<Setting> {
+        let value = item.as_value()?;
+        match key.kind {
+            KeyKind::Listeners => self.listeners(value, line).map(Setting::Listeners),
+            KeyKind::Texts => {
+                let list = value.as_array()?;
+                list.iter()
+                    .map(|text| text.as_str().map(str::to_owned))
+                    .collect::<Option<_>>()
+                    .map(Setting::Texts)
+            }
+            KeyKind::Integer(from, to) => {
+                value.as_integer().filter(|number| (from..=to).contains(number)).map(Setting::Integer)
+            }
+            _ => {
+                let text = match value {
+                    Value::String(text) => text.value().clone(),
+                    Value::Integer(number) => number.value().to_string(),
+                    Value::Boolean(word) => word.value().to_string(),
+                    _ => return None,
+                };
+                plain_setting(key.kind, &text)
+            }
+        }
+    }
+
+    fn listeners(&mut self, value: &Value, line: usize) -> Option<Vec<Listener>> {
+        let mut listeners = Vec::new();
+        for entry in value.as_array()? {
+            let (address, zone) = match entry {
+                Value::String(text) => (text.value().as_str(), None),
+                Value::InlineTable(table) => {
+                    for (name, _) in table.iter() {
+                        if !["address", "zone", "tls"].contains(&name) {
+                            self.unknown_key("listener", name, line, ["address", "zone", "tls"].into_iter());
+                        }
+                    }
+                    if table.get("tls").and_then(Value::as_bool) == Some(true) {
+                        self.finding(
+                            line,
+                            "this version speaks no TLS yet".to_owned(),
+                            "Take tls = true away, and put a TLS proxy in front".to_owned(),
+                        );
+                    }
+                    (
+                        table.get("address")?.as_str()?,
+                        table.get("zone").and_then(Value::as_str).map(str::to_owned),
+                    )
+                }
+                _ => return None,
+            };
+            let address: SocketAddr = address.parse().ok()?;
+            listeners.push(Listener { address, zone });
+        }
+        Some(listeners)
+    }
+
+    fn environment(&mut self, environment: &HashMap<String, String>) {
+        for key in KEYS {
+            let variable = variable(key);
+            let Some(text) = environment.get(&variable) else { continue };
+            // Lists and numbers are written as in the file; texts may stand bare.
+            let parsed = text
+                .parse::<Value>()
+                .ok()
+                .filter(|value| !matches!(value, Value::Float(_) | Value::Datetime(_)));
+            let value = parsed.unwrap_or_else(|| Value::from(text.as_str()));
+            match self.try_setting(key, &Item::Value(value), 0) {
+                Some(setting) => {
+                    self.values.insert((key.section, key.name), setting);
+                }
+                None => self.findings.push(Finding {
+                    file: format!("environment variable {variable}").into(),
+                    line: 0,
+                    what: format!("'{text}' cannot be used"),
+                    mend: format!("It takes {}", template::takes(key.kind).replace('`', "")),
+                    warning: false,
+                }),
+            }
+        }
+    }
+
+    fn config(&mut self, zones: BTreeMap<String, ZoneConfig>) -> Config {
+        let values = Values { given: &self.values };
+        let config = Config {
+            plant_name: values.text("plant", "name"),
+            timezone: values.text("plant", "timezone"),
+            http_listen: values.listeners("http", "listen"),
+            trusted_proxies: values.texts("http", "trusted_proxies"),
+            commit_window: values.duration("storage", "commit_window").unwrap_or_default(),
+            relaxed: values.text("storage", "durability") == "relaxed",
+            keep: values.duration("storage", "keep"),
+            free_min: values.share("storage", "free_min"),
+            flush_after: values.duration("storage", "flush_after").unwrap_or_default(),
+            memory_bytes: quantity::bytes(&values.text("limits", "memory")),
+            signals: values.integer("limits", "signals"),
+            signals_new_per_hour: values.integer("limits", "signals_new_per_hour"),
+            text_sample_bytes: values.integer("limits", "text_sample_bytes"),
+            members: values.integer("limits", "members"),
+            query_time: values.duration("limits", "query_time").unwrap_or_default(),
+            query_rows: values.integer("limits", "query_rows"),
+            future: values.duration("limits", "future"),
+            past: values.duration("limits", "past"),
+            zones,
+        };
+        self.rules(&config);
+        config
+    }
+
+    /// What no single key can say.
+    fn rules(&mut self, config: &Config) {
+        if config.timezone != "system" && jiff::tz::TimeZone::get(&config.timezone).is_err() {
+            let line = self.find_line("timezone");
+            self.finding(
+                line,
+                format!("there is no time zone '{}'", config.timezone),
+                "Use an IANA name such as \"Europe/Berlin\", or \"system\"".to_owned(),
+            );
+        }
+        for listener in &config.http_listen {
+            let zone = listener.zone.as_ref().and_then(|name| config.zones.get(name));
+            let line = self.find_line("listen");
+            if let Some(name) = &listener.zone
+                && zone.is_none()
+            {
+                self.finding(
+                    line,
+                    format!("there is no zone '{name}'"),
+                    format!("Add [zone.{name}] with its cidr"),
+                );
+            } else if !listener.address.ip().is_loopback() && !zone.is_some_and(|zone| zone.plain) {
+                self.finding(
+                    line,
+                    format!("{} is beyond loopback, and nothing plain listens there", listener.address),
+                    "Listen on 127.0.0.1 behind a TLS proxy, or name a zone that says plain = true: { address = \"…\", zone = \"…\" }".to_owned(),
+                );
+            }
+        }
+    }
+
+    fn find_line(&self, name: &str) -> usize {
+        let found = self.text.lines().position(|line| line.trim_start().starts_with(name));
+        found.map_or(0, |index| index + 1)
+    }
+}
+
+fn plain_setting(kind: KeyKind, text: &str) -> Option<Setting> {
+    let good = match kind {
+        KeyKind::Text => !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control),
+        KeyKind::Duration => quantity::duration(text).is_some(),
+        KeyKind::Share => quantity::percent(text).is_some() || quantity::bytes(text).is_some(),
+        KeyKind::Word(words) => words.contains(&text),
+        KeyKind::WordOrDuration(words) => words.contains(&text) || quantity::duration(text).is_some(),
+        KeyKind::WordOrBytes(words) => words.contains(&text) || quantity::bytes(text).is_some(),
+        KeyKind::Integer(..) | KeyKind::Listeners | KeyKind::Texts => false,
+    };
+    good.then(|| Setting::Text(text.to_owned()))
+}
+
+/// What was given, over the defaults of the table.
+struct Values<'a> {
+    given: &'a BTreeMap<(&'static str, &'static str), Setting>,
+}
+
+impl Values<'_> {
+    fn setting(&self, section: &'static str, name: &'static str) -> Setting {
+        self.given
+            .get(&(section, name))
+            .cloned()
+            .or_else(|| default_of(section, name))
+            .unwrap_or(Setting::Text(String::new()))
+    }
+
+    fn text(&self, section: &'static str, name: &'static str) -> String {
+        match self.setting(section, name) {
+            Setting::Text(text) => text,
+            _ => String::new(),
+        }
+    }
+
+    fn texts(&self, section: &'static str, name: &'static str) -> Vec<String> {
+        match self.setting(section, name) {
+            Setting::Texts(list) => list,
+            _ => Vec::new(),
+        }
+    }
+
+    fn listeners(&self, section: &'static str, name: &'static str) -> Vec<Listener> {
+        match self.setting(section, name) {
+            Setting::Listeners(list) => list,
+            _ => Vec::new(),
+        }
+    }
+
+    fn integer(&self, section: &'static str, name: &'static str) -> u64 {
+        match self.setting(section, name) {
+            Setting::Integer(number) => number.unsigned_abs(),
+            _ => 0,
+        }
+    }
+
+    fn duration(&self, section: &'static str, name: &'static str) -> Option<std::time::Duration> {
+        quantity::duration(&self.text(section, name))
+    }
+
+    fn share(&self, section: &'static str, name: &'static str) -> Share {
+        let text = self.text(section, name);
+        quantity::percent(&text)
+            .map_or_else(|| Share::Bytes(quantity::bytes(&text).unwrap_or(0)), Share::Fraction)
+    }
+}
+
+/// The default of a key, read as it stands in the table.
+fn default_of(section: &str, name: &str) -> Option<Setting> {
+    let key = KEYS.iter().find(|key| key.section == section && key.name == name)?;
+    let value: Value = key.default.parse().ok()?;
+    let file = Path::new("default");
+    let mut reader = Reader { file, text: "", findings: Vec::new(), values: BTreeMap::new() };
+    reader.try_setting(key, &Item::Value(value), 0)
+}
+
+fn or_reference(mend: String) -> String {
+    if mend.is_empty() { "docs/reference/configuration.md lists every key".to_owned() } else { mend }
+}
+
+/// The known name that is nearest, if any is near.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let far = name.chars().count() / 3 + 1;
+    known
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(steps, _)| *steps <= far)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, character) in one.chars().enumerate() {
+        let mut diagonal = index;
+        if let Some(first) = row.first_mut() {
+            *first = index + 1;
+        }
+        for (column, theirs) in other.iter().enumerate() {
+            let substitution = diagonal + usize::from(character != *theirs);
+            diagonal = row[column + 1];
+            row[column + 1] = substitution.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,84 @@
+//! What is made from the table of keys: the commented file of a new plant, and the reference page.
+
+use std::fmt::Write;
+
+use super::keys::{KEYS, Key, KeyKind, SECTIONS, ZONE_KEYS, variable};
+
+/// tidemill.toml of a new plant: every key with its default, commented out, so that the file shows what was changed.
+pub(crate) fn new_plant_file(name: &str) -> String {
+    let mut out = String::from(
+        "# Tidemill: this plant's settings. Every key stands here with its default; take the '#' away to change it.\n\
+         # A saved file is checked and applied while running (SIGHUP, or `tidemill check` first); a bad one changes nothing.\n",
+    );
+    for (section, title) in SECTIONS {
+        let _ = write!(out, "\n# {title}\n[{section}]\n");
+        for key in KEYS.iter().filter(|key| key.section == *section) {
+            if key.section == "plant" && key.name == "name" {
+                let _ = writeln!(out, "name = {}    # {}", toml_text(name), key.meaning);
+            } else {
+                let _ = writeln!(out, "# {}\n#{} = {}", key.meaning, key.name, key.default);
+            }
+        }
+    }
+    out.push_str("\n# Zones are named networks; none exists by default.\n#[zone.farm]\n");
+    for key in ZONE_KEYS {
+        let _ = writeln!(out, "# {}\n#{} = {}", key.meaning, key.name, key.default);
+    }
+    out
+}
+
+fn toml_text(text: &str) -> String {
+    toml_edit::Value::from(text).to_string().trim().to_owned()
+}
+
+/// docs/reference/configuration.md.
+pub(crate) fn reference_page() -> String {
+    let mut out = String::from(
+        "# Configuration: tidemill.toml\n\n\
+         Every key has a default, so the file may be empty. An unknown key is an error that names the nearest known one. Each key can be\n\
+         overridden by an environment variable. `tidemill check` says what is wrong, with file and line. *Live* keys hold as soon as the\n\
+         file is saved and the plant told (`SIGHUP`, `POST /api/v1/reload`); the others hold from the next start.\n",
+    );
+    for (section, title) in SECTIONS {
+        let _ = write!(out, "\n## [{section}]\n{title}\n\n");
+        table(&mut out, KEYS.iter().filter(|key| key.section == *section), true);
+    }
+    out.push_str("\n## [zone.NAME]\nNamed networks; none exists by default.\n\n");
+    table(&mut out, ZONE_KEYS.iter(), false);
+    out.push_str(
+        "\nA listener may also be a table: `{ address = \"192.168.1.5:8440\", zone = \"farm\" }`.\n",
+    );
+    out
+}
+
+fn table<'a>(out: &mut String, keys: impl Iterator<Item = &'a Key>, with_variable: bool) {
+    out.push_str(if with_variable {
+        "| key | takes | default | live | variable | meaning |\n|---|---|---|---|---|---|\n"
+    } else {
+        "| key | takes | default | live | meaning |\n|---|---|---|---|---|\n"
+    });
+    for key in keys {
+        let live = if key.live { "yes" } else { "next start" };
+        let _ = write!(out, "| `{}` | {} | `{}` | {live} | ", key.name, takes(key.kind), key.default);
+        if with_variable {
+            let _ = write!(out, "`{}` | ", variable(key));
+        }
+        let _ = writeln!(out, "{} |", key.meaning);
+    }
+}
+
+/// What a key takes, for people.
+pub(crate) fn takes(kind: KeyKind) -> String {
+    let words = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    match kind {
+        KeyKind::Text => "text".to_owned(),
+        KeyKind::Integer(from, to) => format!("a whole number from {from} to {to}"),
+        KeyKind::Duration => "a duration such as `2ms`, `30s`, `1h`".to_owned(),
+        KeyKind::Share => "a share such as `5%`, or a size such as `10GiB`".to_owned(),
+        KeyKind::Listeners => "a list of addresses such as `127.0.0.1:8440`".to_owned(),
+        KeyKind::Texts => "a list of texts".to_owned(),
+        KeyKind::Word(list) => format!("one of {}", words(list)),
+        KeyKind::WordOrDuration(list) => format!("{} or a duration such as `30d`", words(list)),
+        KeyKind::WordOrBytes(list) => format!("{} or a size such as `512MiB`", words(list)),
+    }
+}

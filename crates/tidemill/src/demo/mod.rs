@@ -1,0 +1,91 @@
+//! The demo plant: a small works whose machines are ordinary clients of the public door, with 30 days behind it. What
+//! does not live here: any way into the plant that a user's machines do not have.
+
+mod feed;
+mod kit;
+mod screen;
+mod works;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tidemill_core::Problem;
+
+use crate::command::{CommandResult, Global, Outcome};
+use crate::plant::Plant;
+use crate::{house, log, output};
+
+/// Shows a small living plant on loopback, with 30 days behind it, until Ctrl-C.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  tidemill demo\n  tidemill demo --dir ./works --headless")]
+pub(crate) struct Demo {
+    /// The demo plant's folder [default: one in the system's temporary folder]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// The machines live so many times faster
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    speed: f64,
+    /// Without the live table
+    #[arg(long)]
+    headless: bool,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "write a number such as 10".to_owned())?;
+    if (0.1..=1_000.0).contains(&number) { Ok(number) } else { Err("from 0.1 to 1000".to_owned()) }
+}
+
+impl Demo {
+    pub(crate) fn execute(self, _global: &Global) -> CommandResult {
+        let user = rustix::process::getuid().as_raw();
+        let folder = self.dir.unwrap_or_else(|| std::env::temp_dir().join(format!("tidemill-demo-{user}")));
+        let plant = Plant::at(&folder);
+        plant.make()?;
+        let live_table = !self.headless && output::is_terminal();
+        // The table needs the terminal: log lines go to a file then.
+        let log_file = live_table.then(|| plant.data().join("demo.log"));
+        log::begin(log_file.as_deref(), false)?;
+        let speed = self.speed;
+        let options = house::Options {
+            announce: Box::new(|_, _| ()),
+            any_port: true,
+            companion: Some(Box::new(move |running, stop| companion(&running, &stop, speed, live_table))),
+        };
+        house::run(&plant, options)?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// The machines, and the table that shows them.
+fn companion(running: &house::Running, stop: &tidemill_ground::Stop, speed: f64, live_table: bool) {
+    let result: Result<(), Problem> = feed::Feed::open(running, speed).and_then(|mut feed| {
+        let filled = feed.fill(stop)?;
+        say_hello(running, &filled);
+        let mut screen = live_table.then(|| screen::Screen::new(running));
+        feed.live(stop, |values| {
+            if let Some(screen) = &mut screen {
+                screen.show(values);
+            }
+        })
+    });
+    if let Err(problem) = result
+        && !stop.requested()
+    {
+        output::problem(&problem, false);
+    }
+}
+
+fn say_hello(running: &house::Running, filled: &feed::Filled) {
+    let address = running.addresses.first().map(String::as_str).unwrap_or_default();
+    output::line(&format!("DEMO plant ready: {address}"));
+    output::line(&format!(
+        "  {} signals, {} samples of 30 days written and durable in {:.1} s, through the same door as any machine",
+        works::SIGNALS.len(),
+        filled.samples,
+        filled.seconds
+    ));
+    output::line("\nTry in another terminal:");
+    for command in screen::commands(running) {
+        output::line(&format!("  {command}"));
+    }
+}

@@ -1,0 +1,265 @@
+//! The wiring, top to bottom: which rooms there are, in which order they open, what each is given, and how they stop.
+//! Nothing else in the house knows everyone.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidemill_bus::Namespace;
+use tidemill_core::{Authority, Bus, History, Problem, codes};
+use tidemill_ground::{Ground, MemoryPlan, Phase, Stop};
+use tidemill_guard::Guard;
+use tidemill_historian::Historian;
+use tidemill_journal::Log;
+use tidemill_web::{Doors, PlantFacts, Web};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::admin::Keeper;
+use crate::config::{self, Config, Listener, PLANT_FILE};
+use crate::plant::{self, Plant};
+use crate::settings;
+
+/// How long a stop may take before what hangs is left behind. Unsynced data is not lost by it: it was not acknowledged.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// Told once everything listens: the plant and its addresses.
+pub(crate) type Announce = Box<dyn Fn(&Plant, &[String]) + Send>;
+/// Runs beside the plant until it stops: the demo's machines.
+pub(crate) type Companion = Box<dyn FnOnce(Running, Stop) + Send>;
+
+/// What a companion needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) plant: Plant,
+    /// `http://…` of every listener.
+    pub(crate) addresses: Vec<String>,
+    /// Host and port of the first.
+    pub(crate) host: String,
+}
+
+/// How the plant is run.
+pub(crate) struct Options {
+    pub(crate) announce: Announce,
+    /// Listen on any free port where the usual one is taken.
+    pub(crate) any_port: bool,
+    pub(crate) companion: Option<Companion>,
+}
+
+/// Runs the plant until it is told to stop.
+pub(crate) fn run(plant: &Plant, options: Options) -> Result<(), Problem> {
+    let config = load(plant)?;
+    let _lock = plant.lock()?;
+    let ground = Ground::real();
+    ground.tasks.on_panic(
+        |panic| tracing::error!(event = "task.panicked", task = %panic.task, message = %panic.message),
+    );
+    let outcome =
+        open(&ground, plant, &config).and_then(|rooms| serve(&ground, plant, &config, &rooms, options));
+    let report = ground.tasks.shutdown(STOP_WITHIN);
+    for (phase, task) in &report.late {
+        tracing::warn!(event = "task.late", ?phase, task, "did not end in time");
+    }
+    tracing::info!(event = "plant.stopped");
+    outcome
+}
+
+/// The plant's configuration, or all that is wrong with it as one problem.
+pub(crate) fn load(plant: &Plant) -> Result<Config, Problem> {
+    let environment: HashMap<String, String> = std::env::vars().collect();
+    config::load(&plant.file(), &environment).map_err(|findings| {
+        let list: Vec<String> = findings.iter().map(|finding| format!("\n  {finding}")).collect();
+        Problem::new(
+            &codes::BAD_CONFIGURATION,
+            format!("{PLANT_FILE} has {} problem(s):{}", findings.len(), list.concat()),
+        )
+        .hint(format!(
+            "Mend them; `{} check --plant {}` looks again",
+            crate::program(),
+            plant.folder.display()
+        ))
+    })
+}
+
+/// The rooms, wired.
+struct Rooms {
+    web: Web,
+    keeper: Arc<Keeper>,
+}
+
+/// Opens the rooms, each with what it stands on. Threads they start end in their phase: doors, engines, log.
+fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Problem> {
+    let memory_bytes = config.memory_bytes.unwrap_or_else(tidemill_ground::available);
+    let memory = MemoryPlan::divide(memory_bytes).map_err(|error| {
+        Problem::new(&codes::BAD_CONFIGURATION, error.to_string()).hint("Raise limits.memory")
+    })?;
+    let data = plant.data();
+
+    // The log first: everything else is made durable by it.
+    let log = Log::open(ground, &data.join("journal"), settings::journal(ground, plant, config, &memory))?;
+    for damage in tidemill_core::Journal::damage(log.as_ref()) {
+        tracing::error!(
+            event = "journal.damaged",
+            segment = damage.segment,
+            from = damage.from,
+            to = damage.to,
+            "{damage}"
+        );
+    }
+
+    // Who may do what, and the record of who did.
+    let guard = Guard::open(ground, &data.join("guard"), log.clone(), settings::guard(plant, config)?)?;
+
+    // Names, order, last values, subscribers.
+    let bus = Namespace::open(
+        ground,
+        &data.join("bus"),
+        log.clone(),
+        guard.clone(),
+        settings::bus(config, &memory),
+    )?;
+
+    // History, and answers from it.
+    let historian = Historian::open(
+        ground,
+        &data.join("lake"),
+        log.clone(),
+        bus.clone(),
+        settings::historian(config, &memory),
+    )?;
+    historian.table(&tidemill_guard::AUDIT_TABLE, None);
+    for (table, facts) in bus.facts().into_iter().chain(guard.facts()).chain(crate::facts::tables(ground)) {
+        historian.table(table, Some(facts));
+    }
+
+    // The face. It sees traits only.
+    let keeper =
+        Arc::new(Keeper::new(plant.clone(), config.clone(), guard.clone(), bus.clone(), historian.clone()));
+    let web = Web::new(Doors {
+        bus: bus.clone() as Arc<dyn Bus>,
+        history: historian as Arc<dyn History>,
+        authority: guard as Arc<dyn Authority>,
+        admin: keeper.clone(),
+        metrics: ground.metrics.clone(),
+        clock: ground.clock.clone(),
+        plant: PlantFacts {
+            name: config.plant_name.as_str().into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        },
+        settings: settings::web(plant, config, &memory)?,
+        ready: Arc::new(|| Ok(())),
+    });
+    keeper.attach(web.clone(), memory);
+    Ok(Rooms { web, keeper })
+}
+
+/// Listens, says so, and waits for the word to stop.
+fn serve(
+    ground: &Ground,
+    plant: &Plant,
+    config: &Config,
+    rooms: &Rooms,
+    options: Options,
+) -> Result<(), Problem> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = Arc::new(runtime.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?);
+    let _inside = runtime.enter();
+    let mut addresses = Vec::new();
+    let mut host = String::new();
+    for listener in &config.http_listen {
+        let Some((tcp, address)) = listen(listener, options.any_port)? else { continue };
+        let (web, runtime) = (rooms.web.clone(), runtime.clone());
+        if host.is_empty() {
+            host = address.to_string();
+        }
+        addresses.push(format!("http://{address}"));
+        spawn(ground, &format!("http {address}"), move |stop| runtime.block_on(web.serve_tcp(tcp, stop)))?;
+    }
+    let control = control_socket(plant)?;
+    let (web, served_by) = (rooms.web.clone(), runtime.clone());
+    spawn(ground, "control", move |stop| served_by.block_on(web.serve_unix(control, stop)))?;
+
+    tracing::info!(event = "plant.ready", plant = %plant.folder.display(), http = addresses.join(" "));
+    (options.announce)(plant, &addresses);
+    if let Some(companion) = options.companion {
+        let running = Running { plant: plant.clone(), addresses, host };
+        spawn(ground, "companion", move |stop| companion(running, stop))?;
+    }
+    runtime.block_on(wait_for_the_end(&rooms.keeper))
+}
+
+fn spawn(ground: &Ground, name: &str, work: impl FnOnce(Stop) + Send + 'static) -> Result<(), Problem> {
+    ground
+        .tasks
+        .spawn(name, Phase::Doors, work)
+        .map_err(|error| Problem::new(&codes::STOPPING, error.to_string()))
+}
+
+/// Until SIGTERM or Ctrl-C; SIGHUP reads the configuration again.
+async fn wait_for_the_end(keeper: &Keeper) -> Result<(), Problem> {
+    let failed = |error: std::io::Error| {
+        Problem::new(&codes::INTERNAL, format!("signals cannot be received: {error}"))
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => match keeper.reread() {
+                Ok(done) => tracing::info!(event = "configuration.read", changed = done.changed, restart = done.restart.join("; ")),
+                Err(problem) => tracing::error!(event = "configuration.refused", "{problem}"),
+            },
+        }
+    }
+}
+
+/// A listening socket with its address. A taken HTTP port is an error that names it; a machine without IPv6 has no [::1].
+fn listen(listener: &Listener, any_port: bool) -> Result<Option<(TcpListener, SocketAddr)>, Problem> {
+    let bind = |address: SocketAddr| {
+        std::net::TcpListener::bind(address).and_then(|socket| {
+            socket.set_nonblocking(true)?;
+            let address = socket.local_addr()?;
+            Ok((TcpListener::from_std(socket)?, address))
+        })
+    };
+    match bind(listener.address) {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && any_port => {
+            bind(SocketAddr::new(listener.address.ip(), 0)).map(Some).map_err(|error| taken(listener, &error))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable && listener.address.is_ipv6() => {
+            tracing::warn!(event = "http.no_ipv6", address = %listener.address, "this machine has no such address");
+            Ok(None)
+        }
+        Err(error) => Err(taken(listener, &error)),
+    }
+}
+
+fn taken(listener: &Listener, error: &std::io::Error) -> Problem {
+    let holder =
+        plant::holder_of(listener.address).map(|holder| format!(", held by {holder}")).unwrap_or_default();
+    Problem::new(&codes::ADDRESS_TAKEN, format!("cannot listen on {}{holder}: {error}", listener.address))
+        .hint(format!("Stop the other program, or change http.listen in {PLANT_FILE}"))
+}
+
+/// The control socket, for the folder's owner alone: the folder around it is theirs. One that a killed process left is
+/// replaced: the plant's lock says that nobody serves it.
+fn control_socket(plant: &Plant) -> Result<UnixListener, Problem> {
+    let socket = plant.socket();
+    let bound = plant::within_socket_length(&socket, |path| {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        UnixListener::bind(path)
+    });
+    bound.map_err(|error| {
+        Problem::new(
+            &codes::INTERNAL,
+            format!("the control socket {} cannot be made: {error}", socket.display()),
+        )
+    })
+}

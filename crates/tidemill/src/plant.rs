@@ -1,0 +1,205 @@
+//! Which plant is meant, and which plants run here. A plant is a folder; a running one holds its lock, serves its
+//! control socket to its owner, and stands in the list of this user's running plants.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use tidemill_core::{Problem, codes};
+use tidemill_ground::{Disk, File, Open, RealDisk};
+
+use crate::config;
+
+/// A plant's folder and the places in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plant {
+    pub(crate) folder: PathBuf,
+}
+
+impl Plant {
+    /// The plant in a folder, which need not exist yet.
+    pub(crate) fn at(folder: &Path) -> Plant {
+        Plant { folder: std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()) }
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.join(config::PLANT_FILE)
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.data().join("control.sock")
+    }
+
+    /// Makes the folder with commented defaults, for its owner only. An existing plant is left as it is.
+    pub(crate) fn make(&self) -> Result<(), Problem> {
+        let failed = |error: io::Error| {
+            Problem::new(&codes::NO_PLANT, format!("{} cannot be made: {error}", self.folder.display()))
+                .hint("Choose a folder that you may write to: --plant DIR")
+        };
+        let disk = RealDisk;
+        tidemill_ground::create_dirs(&disk, &self.data()).map_err(failed)?;
+        if disk.exists(&self.file()).map_err(failed)? {
+            return Ok(());
+        }
+        let name = self
+            .folder
+            .file_name()
+            .map_or_else(|| "plant".to_owned(), |name| name.to_string_lossy().into_owned());
+        tidemill_ground::replace(&disk, &self.file(), config::new_plant_file(&name).as_bytes())
+            .map_err(failed)
+    }
+
+    /// Takes the plant for this process until the lock is dropped.
+    pub(crate) fn lock(&self) -> Result<Lock, Problem> {
+        let path = self.data().join("lock");
+        let failed = |error: io::Error| {
+            Problem::new(&codes::NO_PLANT, format!("{} cannot be locked: {error}", path.display()))
+        };
+        let file = RealDisk.open(&path, Open::CreateOrOpen).map_err(failed)?;
+        match file.try_lock() {
+            Ok(true) => Ok(Lock { _file: file, entry: announce(&self.folder) }),
+            Ok(false) => Err(Problem::new(
+                &codes::PLANT_LOCKED,
+                format!("{} is already running", self.folder.display()),
+            )),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Whether a process answers on the control socket.
+    pub(crate) fn is_running(&self) -> bool {
+        within_socket_length(&self.socket(), |path| std::os::unix::net::UnixStream::connect(path)).is_ok()
+    }
+
+    /// The user who owns the folder.
+    pub(crate) fn owner(&self) -> u32 {
+        std::fs::metadata(&self.folder).map_or_else(|_| rustix::process::getuid().as_raw(), |meta| meta.uid())
+    }
+}
+
+/// Held while the plant runs.
+pub(crate) struct Lock {
+    _file: std::sync::Arc<dyn File>,
+    entry: Option<PathBuf>,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some(entry) = &self.entry {
+            // A stale entry is harmless: it is checked when it is read.
+            let _ = RealDisk.remove(entry);
+        }
+    }
+}
+
+/// Calls `open` with a path of the socket that is short enough for the kernel (108 bytes), by way of its folder's
+/// descriptor where the real one is too long.
+pub(crate) fn within_socket_length<T>(
+    socket: &Path,
+    open: impl FnOnce(&Path) -> io::Result<T>,
+) -> io::Result<T> {
+    const SOCKET_PATH_BYTES_MAX: usize = 107;
+    if socket.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
+        return open(socket);
+    }
+    let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else { return open(socket) };
+    let folder = std::fs::File::open(folder)?;
+    let short =
+        PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&folder))).join(name);
+    open(&short)
+}
+
+/// Where this user's running plants are listed: one file each, named by process, holding the folder.
+fn running_folder() -> PathBuf {
+    let user = rustix::process::getuid().as_raw();
+    std::env::var_os("XDG_RUNTIME_DIR").map_or_else(
+        || std::env::temp_dir().join(format!("tidemill-{user}")),
+        |dir| PathBuf::from(dir).join("tidemill"),
+    )
+}
+
+fn announce(folder: &Path) -> Option<PathBuf> {
+    let dir = running_folder();
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).ok()?;
+    // In a shared temporary folder another user may have made it first: then it is not ours to use.
+    if std::fs::metadata(&dir).ok()?.uid() != rustix::process::getuid().as_raw() {
+        return None;
+    }
+    let entry = dir.join(std::process::id().to_string());
+    tidemill_ground::replace(&RealDisk, &entry, folder.as_os_str().as_encoded_bytes()).ok()?;
+    Some(entry)
+}
+
+/// The plants that run for this user.
+pub(crate) fn running() -> Vec<Plant> {
+    let dir = running_folder();
+    let entries = RealDisk.list(&dir).unwrap_or_default();
+    let mut plants: Vec<Plant> = entries
+        .iter()
+        .filter_map(|entry| tidemill_ground::read(&RealDisk, &dir.join(&entry.name)).ok())
+        .filter_map(|bytes| String::from_utf8(bytes).ok())
+        .map(|folder| Plant::at(Path::new(&folder)))
+        .filter(Plant::is_running)
+        .collect();
+    plants.sort_by(|one, other| one.folder.cmp(&other.folder));
+    plants.dedup();
+    plants
+}
+
+/// The plant that a command means: named, else the current folder, else the only one that runs.
+pub(crate) fn meant(named: Option<&Path>) -> Result<Plant, Problem> {
+    if let Some(folder) = named {
+        let plant = Plant::at(folder);
+        return if config::is_plant(folder) {
+            Ok(plant)
+        } else {
+            Err(Problem::new(
+                &codes::NO_PLANT,
+                format!("{} is no plant: it has no {}", folder.display(), config::PLANT_FILE),
+            ))
+        };
+    }
+    if config::is_plant(Path::new(".")) {
+        return Ok(Plant::at(Path::new(".")));
+    }
+    let mut plants = running();
+    match plants.len() {
+        0 => {
+            let beside = Plant::at(Path::new("plant"));
+            if config::is_plant(&beside.folder) {
+                return Ok(beside);
+            }
+            Err(Problem::new(&codes::NO_PLANT, "no plant runs here, and this folder is none"))
+        }
+        1 => Ok(plants.remove(0)),
+        _ => {
+            let list: Vec<String> = plants.iter().map(|plant| plant.folder.display().to_string()).collect();
+            Err(Problem::new(&codes::MANY_PLANTS, format!("these plants run: {}", list.join(", "))))
+        }
+    }
+}
+
+/// Which process listens on an address, as far as this user may see: `process 4711 (nginx)`.
+pub(crate) fn holder_of(address: std::net::SocketAddr) -> Option<String> {
+    let table = if address.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" };
+    let port = format!(":{:04X}", address.port());
+    let text = std::fs::read_to_string(table).ok()?;
+    // Columns: number, local address, remote address, state (0A listens), …, inode (the tenth).
+    let inode = text.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let hit = fields.get(1)?.ends_with(&port) && *fields.get(3)? == "0A";
+        hit.then(|| fields.get(9).map(|inode| format!("socket:[{inode}]"))).flatten()
+    })?;
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
+        let files = std::fs::read_dir(process.path().join("fd")).ok()?;
+        let holds = files
+            .flatten()
+            .any(|file| std::fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == inode.as_str()));
+        let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+        holds.then(|| format!("process {} ({})", process.file_name().to_string_lossy(), name.trim()))
+    })
+}

@@ -1,0 +1,108 @@
+//! From the configuration to what each room is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidemill_core::{Budget, Problem, codes};
+use tidemill_ground::{Ground, MemoryPlan};
+use tidemill_guard::{Cidr, Right, Zone};
+
+use crate::config::{self, Config, Share};
+use crate::plant::Plant;
+
+fn bad(what: String, mend: &str) -> Problem {
+    Problem::new(&codes::BAD_CONFIGURATION, what).hint(mend)
+}
+
+pub(crate) fn journal(
+    ground: &Ground,
+    plant: &Plant,
+    config: &Config,
+    memory: &MemoryPlan,
+) -> tidemill_journal::Settings {
+    let free_min_bytes = match config.free_min {
+        Share::Bytes(bytes) => bytes,
+        Share::Fraction(share) => {
+            let total = ground.disk.space(&plant.folder).map_or(0, |space| space.total_bytes);
+            (total as f64 * share) as u64
+        }
+    };
+    tidemill_journal::Settings {
+        commit_window: config.commit_window,
+        relaxed: config.relaxed,
+        free_min_bytes,
+        // The other half is for what waits and for reading ahead.
+        ring_bytes_max: usize::try_from(memory.journal / 2).unwrap_or(usize::MAX),
+        ..tidemill_journal::Settings::default()
+    }
+}
+
+pub(crate) fn guard(plant: &Plant, config: &Config) -> Result<tidemill_guard::Settings, Problem> {
+    let networks = |list: &[String], key: &str| {
+        let parsed: Result<Vec<Cidr>, _> = list.iter().map(|text| text.parse()).collect();
+        parsed.map_err(|error: tidemill_guard::CidrError| {
+            bad(format!("{key}: {error}"), "Write networks like 192.168.1.0/24")
+        })
+    };
+    let mut zones = Vec::new();
+    for (name, zone) in &config.zones {
+        let rights: Result<Vec<Right>, _> = zone.anonymous.iter().map(|text| Right::parse(text)).collect();
+        zones.push(Zone {
+            name: name.clone(),
+            cidr: networks(&zone.cidr, &format!("zone.{name}.cidr"))?,
+            plain: zone.plain,
+            anonymous: rights.map_err(|error| {
+                bad(format!("zone.{name}.anonymous: {error}"), "Write rights like write:farm/sensors/#")
+            })?,
+        });
+    }
+    Ok(tidemill_guard::Settings {
+        zones,
+        trusted_proxies: networks(&config.trusted_proxies, "http.trusted_proxies")?,
+        owner_uid: Some(plant.owner()),
+        ..tidemill_guard::Settings::default()
+    })
+}
+
+pub(crate) fn bus(config: &Config, memory: &MemoryPlan) -> tidemill_bus::Settings {
+    tidemill_bus::Settings {
+        signals_max: config.signals,
+        signals_new_per_hour: config.signals_new_per_hour,
+        last_values_bytes: memory.last_values,
+        registry_bytes: memory.registry,
+        ..tidemill_bus::Settings::default()
+    }
+}
+
+pub(crate) fn historian(config: &Config, memory: &MemoryPlan) -> tidemill_historian::Settings {
+    let mut settings = tidemill_historian::Settings::default();
+    let store = &mut settings.store;
+    store.buffer_bytes = memory.buffer;
+    store.merge_bytes = memory.merge;
+    store.queries_bytes = memory.queries;
+    store.footers_bytes = memory.footers;
+    store.flush_after = config.flush_after;
+    store.keep = config.keep;
+    settings
+}
+
+pub(crate) fn web(
+    plant: &Plant,
+    config: &Config,
+    memory: &MemoryPlan,
+) -> Result<tidemill_web::Settings, Problem> {
+    let proxies = guard(plant, config)?.trusted_proxies;
+    let templates = config::templates::load(&plant.folder).map_err(|findings| {
+        let list: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        bad(list.join("; "), "docs/reference/line-protocol.md shows how templates are written")
+    })?;
+    Ok(tidemill_web::Settings {
+        trusted_proxy: Arc::new(move |address| proxies.iter().any(|network| network.contains(address))),
+        bodies_bytes_max: memory.doors,
+        text_sample_bytes: usize::try_from(config.text_sample_bytes).unwrap_or(usize::MAX),
+        query: Budget { time: config.query_time, memory_bytes: memory.queries, rows: config.query_rows },
+        drain: Duration::from_secs(5),
+        templates,
+        ..tidemill_web::Settings::default()
+    })
+}

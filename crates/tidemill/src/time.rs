@@ -1,0 +1,118 @@
+//! Times as people type them: RFC 3339 (without an offset: the plant's time zone), a date, epoch numbers whose unit is
+//! told by their magnitude, or relative to now (`-1h`, `now`).
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use tidemill_core::{Problem, codes, parse_rfc3339};
+
+use crate::config::quantity;
+
+/// The time zone of that name; `system` is the machine's.
+pub(crate) fn zone(name: &str) -> Result<TimeZone, Problem> {
+    if name == "system" {
+        return Ok(TimeZone::system());
+    }
+    TimeZone::get(name).map_err(|_| {
+        Problem::new(&codes::BAD_TIME, format!("there is no time zone '{name}'"))
+            .hint("Use an IANA name such as Europe/Berlin")
+    })
+}
+
+/// Reads a time, in ns UTC.
+pub(crate) fn parse(text: &str, now: i64, zone: &TimeZone) -> Result<i64, Problem> {
+    let bad = || {
+        Problem::new(&codes::BAD_TIME, format!("'{text}' is no time"))
+            .hint("Write 2026-03-01T06:00:00Z, 2026-03-01 06:00, 2026-03-01, -1h, now, or an epoch number")
+    };
+    let trimmed = text.trim();
+    if trimmed == "now" {
+        return Ok(now);
+    }
+    if let Some(back) = trimmed.strip_prefix('-').and_then(quantity::duration) {
+        return Ok(now.saturating_sub(i64::try_from(back.as_nanos()).map_err(|_| bad())?));
+    }
+    if let Some(ahead) = trimmed.strip_prefix('+').and_then(quantity::duration) {
+        return Ok(now.saturating_add(i64::try_from(ahead.as_nanos()).map_err(|_| bad())?));
+    }
+    if let Ok(number) = trimmed.parse::<i64>() {
+        return epoch(number).ok_or_else(bad);
+    }
+    if let Ok(time) = parse_rfc3339(trimmed) {
+        return Ok(time);
+    }
+    let local: DateTime = trimmed
+        .parse::<DateTime>()
+        .or_else(|_| trimmed.parse::<Date>().map(|date| date.at(0, 0, 0, 0)))
+        .map_err(|_| bad())?;
+    let instant = zone.to_ambiguous_timestamp(local).compatible().map_err(|_| bad())?;
+    i64::try_from(instant.as_nanosecond()).map_err(|_| bad())
+}
+
+/// An epoch number in the unit that its magnitude tells: seconds until the year 5138, then ms, µs, ns.
+fn epoch(number: i64) -> Option<i64> {
+    let factor = match number.unsigned_abs() {
+        0..=99_999_999_999 => 1_000_000_000,
+        100_000_000_000..=99_999_999_999_999 => 1_000_000,
+        100_000_000_000_000..=99_999_999_999_999_999 => 1_000,
+        _ => 1,
+    };
+    number.checked_mul(factor)
+}
+
+/// A time in the zone, for tables: `2026-03-01 07:00:00.250+01:00`.
+pub(crate) fn show(time: i64, zone: &TimeZone) -> String {
+    let Ok(instant) = jiff::Timestamp::from_nanosecond(i128::from(time)) else { return time.to_string() };
+    let zoned = instant.to_zoned(zone.clone());
+    let nanos = zoned.subsec_nanosecond();
+    let form = match nanos {
+        0 => "%Y-%m-%d %H:%M:%S%:z",
+        n if n % 1_000_000 == 0 => "%Y-%m-%d %H:%M:%S%.3f%:z",
+        _ => "%Y-%m-%d %H:%M:%S%.f%:z",
+    };
+    zoned.strftime(form).to_string()
+}
+
+/// An age for people: `3 s`, `5 min`, `2 h`, `4 d`.
+pub(crate) fn age(nanos: i64) -> String {
+    let seconds = nanos / 1_000_000_000;
+    match seconds {
+        ..0 => "ahead".to_owned(),
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_people_type_them() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let now = 1_772_341_200_000_000_000;
+        let table = [
+            ("now", now),
+            ("-1h", now - 3_600_000_000_000),
+            ("+500ms", now + 500_000_000),
+            ("2026-03-01T06:00:00+01:00", 1_772_341_200_000_000_000),
+            ("2026-03-01 06:00", 1_772_341_200_000_000_000),
+            ("2026-03-01T06:00:00.5", 1_772_341_200_500_000_000),
+            ("2026-03-01", 1_772_319_600_000_000_000),
+            ("1772341200", now),
+            ("1772341200000", now),
+            ("1772341200000000", now),
+            ("1772341200000000000", now),
+        ];
+        for (text, time) in table {
+            assert_eq!(parse(text, now, &berlin).unwrap(), time, "{text}");
+        }
+        for text in ["", "yesterday", "-1", "2026-02-30", "12:00"] {
+            // "-1" is an epoch number: one second before 1970.
+            assert_eq!(parse(text, now, &berlin).is_ok(), text == "-1", "{text}");
+        }
+        assert_eq!(show(now, &berlin), "2026-03-01 06:00:00+01:00");
+        assert_eq!(age(7_300_000_000_000), "2 h");
+    }
+}

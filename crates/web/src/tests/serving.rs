@@ -1,0 +1,61 @@
+//! Connections as they are: the control socket with the kernel's word for who calls, and limits on their number.
+
+use tidemill_ground::{Ground, Phase};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use super::fakes::Plant;
+use crate::Settings;
+
+async fn ask(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, request: &str) -> String {
+    // A connection that is closed at once may refuse even the question.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn the_control_socket_asks_the_kernel_who_calls() {
+    let plant = Plant::new();
+    let (web, folder) = (plant.web(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("control");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (ground, _) = Ground::simulated(1);
+    let stop = ground.tasks.stop(Phase::Doors);
+    let serving = tokio::spawn(async move { web.serve_unix(listener, stop).await });
+    let body = "acme/a f=1 1";
+    let request = format!(
+        "POST /api/v1/write HTTP/1.1\r\nHost: control\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = ask(UnixStream::connect(&path).await.unwrap(), &request).await;
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    let creator = plant.state().signals[0].creator.clone();
+    assert!(creator.starts_with("owner:") && creator.len() > "owner:".len(), "{creator}");
+    let shutdown =
+        tokio::task::spawn_blocking(move || ground.tasks.shutdown(std::time::Duration::from_secs(5)));
+    serving.await.unwrap();
+    assert!(shutdown.await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_closed_and_counted() {
+    let plant = Plant::new();
+    let web = plant.web_with(Settings { connections_max: 1, ..Settings::default() });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (ground, _) = Ground::simulated(1);
+    let stop = ground.tasks.stop(Phase::Doors);
+    let served = web.clone();
+    tokio::spawn(async move { served.serve_tcp(listener, stop).await });
+    let probe = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(probe.as_bytes()).await.unwrap();
+    let mut head = [0; 15];
+    first.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    let second = ask(TcpStream::connect(address).await.unwrap(), probe).await;
+    assert_eq!(second, "", "closed without an answer");
+    assert_eq!(web.0.limits.connections.refused(), 1);
+}

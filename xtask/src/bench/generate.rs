@@ -1,0 +1,107 @@
+//! A plant that nobody has, made of what plants have: 2,000 signals at 1 Hz, most of them sensors that give two decimals,
+//! some of full precision, counters, states and switches. The same every time. Sending it is `house`.
+
+use crate::dice::Dice;
+use std::fmt::Write;
+
+/// Signals, each with one sample a second.
+pub(super) const SIGNALS: u64 = 2_000;
+/// Lines of a request.
+pub(super) const LINES: u64 = 5_000;
+/// 2026-01-01T00:00:00Z.
+pub(super) const BEGIN_NS: i64 = 1_767_225_600_000_000_000;
+
+#[derive(Clone, Copy)]
+enum Form {
+    /// A random walk, shown with two decimals.
+    Rounded(f64),
+    /// The same with all digits.
+    Full(f64),
+    Counter(i64),
+    /// A number that stays for minutes.
+    State(i64),
+    Switch(bool),
+}
+
+/// All signals with their present values.
+pub(super) struct Plant {
+    dice: Dice,
+    signals: Vec<(String, Form)>,
+}
+
+impl Plant {
+    pub(super) fn new() -> Plant {
+        let mut dice = Dice::of(2_000, &[]);
+        let signals = (0..SIGNALS).map(|number| {
+            let form = match number % 20 {
+                0..12 => Form::Rounded(20.0 + dice.share() * 80.0),
+                12..15 => Form::Full(dice.share() * 10.0),
+                15..17 => Form::Counter(dice.below(1_000_000) as i64),
+                17..19 => Form::State(dice.below(8) as i64),
+                _ => Form::Switch(false),
+            };
+            let (line, cell) = (number / 500, number / 50 % 10);
+            (format!("acme/leeds/line{line}/cell{cell}/s{number:04}"), form)
+        });
+        let signals = signals.collect();
+        Plant { dice, signals }
+    }
+
+    /// Bodies of line protocol for so many samples, in order of time.
+    pub(super) fn bodies(mut self, samples: u64) -> Vec<Vec<u8>> {
+        let mut bodies = Vec::new();
+        let mut body = String::new();
+        for number in 0..samples {
+            let second = (number / SIGNALS) as i64;
+            self.line((number % SIGNALS) as usize, BEGIN_NS + second * 1_000_000_000, &mut body);
+            if (number + 1) % LINES == 0 || number + 1 == samples {
+                bodies.push(std::mem::take(&mut body).into_bytes());
+                body.reserve(LINES as usize * 64);
+            }
+        }
+        bodies
+    }
+
+    fn line(&mut self, place: usize, time: i64, out: &mut String) {
+        let Some((name, form)) = self.signals.get_mut(place) else { return };
+        let step = (self.dice.share() - 0.5) * 0.2;
+        let written = match form {
+            Form::Rounded(value) => {
+                *value += step;
+                writeln!(out, "{name} value={value:.2} {time}")
+            }
+            Form::Full(value) => {
+                *value += step;
+                writeln!(out, "{name} value={value:?} {time}")
+            }
+            Form::Counter(value) => {
+                *value += self.dice.below(4) as i64;
+                writeln!(out, "{name} value={value}i {time}")
+            }
+            Form::State(value) => {
+                if self.dice.one_in(200) {
+                    *value = self.dice.below(8) as i64;
+                }
+                writeln!(out, "{name} value={value}i {time}")
+            }
+            Form::Switch(value) => {
+                *value ^= self.dice.one_in(100);
+                writeln!(out, "{name} value={value} {time}")
+            }
+        };
+        debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_samples_as_asked_for_and_the_same_every_time() {
+        let bodies = Plant::new().bodies(12_001);
+        let lines = |body: &Vec<u8>| body.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(bodies.iter().map(lines).collect::<Vec<_>>(), [5_000, 5_000, 2_001]);
+        assert_eq!(bodies, Plant::new().bodies(12_001));
+    }
+}

@@ -1,0 +1,243 @@
+//! `cargo xtask fuzz`: builds the fuzz targets with coverage on the stable toolchain and runs them, two at a time where
+//! there are two cores. What is fed to what stands in `fuzz/`; what was found is kept there and said with how to replay it.
+
+use crate::{Command, Outcome, shell};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+pub(crate) const COMMAND: Command = Command {
+    name: "fuzz",
+    arguments: "[TARGET…] [--seconds S | --runs N] [--replay FILE]",
+    summary: "Feed every decoder of foreign bytes with libFuzzer",
+    help: "Targets: line, json, journal, names, rights, configuration, import. Without one all run,\n\
+           for 30 s each.\n\
+           Inputs come from fuzz/seeds/ (tracked) and grow in fuzz/corpus/ (not tracked); what fails goes to\n\
+           fuzz/artifacts/TARGET/ and is run again with --replay. Needs a C++ compiler, not nightly.\n\n\
+           Example: cargo xtask fuzz line --runs 10000000",
+    run,
+};
+
+/// The names in `fuzz/src/main.rs`.
+const TARGETS: &[&str] = &["line", "json", "journal", "names", "rights", "configuration", "import"];
+
+const SECONDS_DEFAULT: u64 = 30;
+/// One input may take so long before it counts as a hang; ten times what any may take on a quiet machine.
+const INPUT_SECONDS_MAX: u64 = 10;
+const MEMORY_MIB_MAX: u64 = 2048;
+const INPUT_BYTES_MAX: u64 = 4096;
+/// How much of a failing target's last words is shown.
+const TAIL_LINES: usize = 30;
+
+/// What libFuzzer asks of the compiler, without its `-fsanitize` and thus without nightly: counters at every edge and
+/// the operands of comparisons.
+const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+     -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Seconds(u64),
+    Runs(u64),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    targets: Vec<&'static str>,
+    length: Length,
+    replay: Option<PathBuf>,
+}
+
+/// How one target went.
+struct Report {
+    target: &'static str,
+    runs: u64,
+    runs_per_second: u64,
+    /// Last words, where it failed.
+    failure: Option<String>,
+}
+
+fn run(arguments: &[String]) -> Outcome {
+    let options = understood(arguments)?;
+    let program = build()?;
+    if let (Some(file), [target]) = (&options.replay, options.targets.as_slice()) {
+        let mut replay = shell::program(&program.to_string_lossy());
+        replay.env("TIDEMILL_FUZZ_TARGET", target).arg(file);
+        return shell::pass(replay).map_err(Into::into);
+    }
+    let began = Instant::now();
+    let next = AtomicUsize::new(0);
+    let reports = Mutex::new(Vec::new());
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from).min(options.targets.len());
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some(target) = options.targets.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let report = fuzz(&program, target, options.length);
+                    let word = if report.failure.is_some() { "FAILED" } else { "no fault" };
+                    println!("{target}: {word} in {} runs, {} a second", report.runs, report.runs_per_second);
+                    if let Ok(mut reports) = reports.lock() {
+                        reports.push(report);
+                    }
+                }
+            });
+        }
+    });
+    let reports = reports.into_inner().unwrap_or_default();
+    println!("{} targets fuzzed in {}", reports.len(), shell::spoken(began.elapsed()));
+    judged(&reports, options.targets.len()).map_err(Into::into)
+}
+
+fn judged(reports: &[Report], wanted: usize) -> Result<(), String> {
+    let mut failed = Vec::new();
+    for report in reports {
+        if let Some(words) = &report.failure {
+            println!("---- {}\n{words}", report.target);
+            failed.push(format!(
+                "{} failed: `cargo xtask fuzz {} --replay fuzz/artifacts/{}/FILE` runs the input again",
+                report.target, report.target, report.target
+            ));
+        } else if report.runs == 0 {
+            failed.push(format!("{} ran nothing", report.target));
+        }
+    }
+    if reports.len() < wanted {
+        failed.push(format!("{} of {wanted} targets ran", reports.len()));
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+}
+
+fn understood(arguments: &[String]) -> Result<Options, String> {
+    let mut options = Options { targets: Vec::new(), length: Length::Seconds(SECONDS_DEFAULT), replay: None };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--seconds" => options.length = Length::Seconds(shell::number(word, words.next())?),
+            "--runs" => options.length = Length::Runs(shell::number(word, words.next())?),
+            "--replay" => {
+                options.replay = Some(words.next().map(PathBuf::from).ok_or("`--replay` takes a file")?);
+            }
+            other => match TARGETS.iter().find(|target| **target == other) {
+                Some(target) => options.targets.push(*target),
+                None => return Err(format!("there is no target `{other}`; there are: {}", TARGETS.join(", "))),
+            },
+        }
+    }
+    if options.replay.is_some() && options.targets.len() != 1 {
+        return Err("`--replay` takes one TARGET: `cargo xtask fuzz TARGET --replay FILE`".into());
+    }
+    if options.targets.is_empty() {
+        options.targets = TARGETS.to_vec();
+    }
+    Ok(options)
+}
+
+/// Builds all targets into one program.
+fn build() -> Result<PathBuf, String> {
+    let mut rustc = shell::program("rustc");
+    rustc.args(["--print", "host-tuple"]);
+    let host = shell::capture(rustc)?;
+    let host = host.trim();
+    let target = shell::root().join("fuzz/target");
+    let mut cargo = shell::cargo();
+    // With --target the flags are for what is fuzzed, not for build scripts.
+    cargo.args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml", "--target", host]);
+    cargo.arg("--target-dir").arg(&target).env("RUSTFLAGS", FLAGS);
+    shell::pass(cargo)?;
+    Ok(target.join(host).join("release/tidemill-fuzz"))
+}
+
+fn fuzz(program: &Path, target: &'static str, length: Length) -> Report {
+    let mut report = Report { target, runs: 0, runs_per_second: 0, failure: None };
+    match words_of(program, target, length) {
+        Ok((words, good)) => {
+            report.runs = statistic(&words, "number_of_executed_units");
+            report.runs_per_second = statistic(&words, "average_exec_per_sec");
+            report.failure = (!good).then(|| tail(&words));
+        }
+        Err(error) => report.failure = Some(error),
+    }
+    report
+}
+
+/// Runs one target; what it said, and whether all went well.
+fn words_of(program: &Path, target: &str, length: Length) -> Result<(String, bool), String> {
+    let folder = |name: &str| {
+        let path = shell::root().join("fuzz").join(name).join(target);
+        std::fs::create_dir_all(&path).map(|()| path).map_err(|error| format!("fuzz/{name}/{target}: {error}"))
+    };
+    let (corpus, seeds, artifacts) = (folder("corpus")?, folder("seeds")?, folder("artifacts")?);
+    let mut fuzz = shell::program(&program.to_string_lossy());
+    fuzz.arg(&corpus).arg(&seeds).env("TIDEMILL_FUZZ_TARGET", target);
+    fuzz.arg(match length {
+        Length::Seconds(seconds) => format!("-max_total_time={seconds}"),
+        Length::Runs(runs) => format!("-runs={runs}"),
+    });
+    fuzz.arg(format!("-artifact_prefix={}/", artifacts.display()));
+    fuzz.args([
+        "-print_final_stats=1".to_owned(),
+        format!("-timeout={INPUT_SECONDS_MAX}"),
+        format!("-rss_limit_mb={MEMORY_MIB_MAX}"),
+        format!("-max_len={INPUT_BYTES_MAX}"),
+    ]);
+    fuzz.stdin(Stdio::null()).stdout(Stdio::null());
+    let output = fuzz.output().map_err(|error| format!("{}: {error}", program.display()))?;
+    Ok((String::from_utf8_lossy(&output.stderr).into_owned(), output.status.success()))
+}
+
+/// A number of libFuzzer's final statistics.
+fn statistic(words: &str, name: &str) -> u64 {
+    let line = words.lines().find_map(|line| line.strip_prefix("stat::")?.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+}
+
+fn tail(words: &str) -> String {
+    let lines: Vec<&str> = words.lines().collect();
+    lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_understood_or_refused() {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let options = understood(&words("line json --runs 10_000_000")).expect("good");
+        assert_eq!((options.targets, options.length), (vec!["line", "json"], Length::Runs(10_000_000)));
+        assert_eq!(understood(&[]).expect("good").targets, TARGETS);
+        for bad in ["lin", "--seconds", "--replay file", "line json --replay file", "--time 3"] {
+            assert!(understood(&words(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_program_has_the_same_targets_and_help_names_them_all() {
+        let source = shell::text("fuzz/src/main.rs").expect("readable").expect("text");
+        let table = source.split_once("= &[").and_then(|(_, rest)| rest.split_once("];")).expect("a table").0;
+        let names: Vec<&str> = table.split('"').skip(1).step_by(2).collect();
+        assert_eq!(names, TARGETS);
+        for target in TARGETS {
+            assert!(COMMAND.help.contains(target), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_failure_and_a_target_that_ran_nothing_fail_the_command() {
+        let words = "#123 DONE\nstat::number_of_executed_units: 2870000\nstat::average_exec_per_sec:     92600\n";
+        assert_eq!(statistic(words, "number_of_executed_units"), 2_870_000);
+        assert_eq!(statistic(words, "average_exec_per_sec"), 92_600);
+        let report = |runs, failure: Option<&str>| Report {
+            target: "line",
+            runs,
+            runs_per_second: 1,
+            failure: failure.map(str::to_owned),
+        };
+        assert_eq!(judged(&[report(5, None)], 1), Ok(()));
+        assert!(judged(&[report(5, Some("panicked"))], 1).is_err_and(|error| error.contains("--replay")));
+        assert!(judged(&[report(0, None)], 1).is_err());
+        assert!(judged(&[report(5, None)], 2).is_err());
+    }
+}
