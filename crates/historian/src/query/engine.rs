@@ -123,6 +123,11 @@ impl Engine {
         self.runtime.as_ref().map(|runtime| runtime.handle().clone())
     }
 
+    /// Waits on this thread, which is none of a runtime.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.runtime.as_ref().map(|runtime| runtime.block_on(work))
+    }
+
     /// How much memory all queries hold now.
     pub fn memory_used(&self) -> usize {
         self.inner.memory.used()

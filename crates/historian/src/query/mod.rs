@@ -17,6 +17,7 @@ mod engine;
 mod errors;
 mod formats;
 mod functions;
+pub mod fuzz;
 mod modes;
 mod names;
 mod plot;
@@ -32,6 +33,6 @@ mod statement;
 mod system;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use engine::{Engine, Settings};

@@ -62,8 +62,8 @@ pub(crate) struct Plot {
     given: u64,
     /// The newest sample, while it has no usable number: the end of a gap, if the next one has.
     gap: Option<Place>,
-    /// Whether that one's pixel is closed.
-    gap_before: bool,
+    /// A pixel that ended within a gap: only the next sample says whether the gap ended with it.
+    undecided: Option<Pixel>,
     out: Vec<Kept>,
 }
 
@@ -77,7 +77,7 @@ impl Plot {
             number: 0,
             given: 0,
             gap: None,
-            gap_before: false,
+            undecided: None,
             out: Vec::new(),
         }
     }
@@ -109,18 +109,33 @@ impl Plot {
 
     fn end_signal(&mut self) {
         self.close();
-        // The last sample of a signal that ends in a gap.
-        if let Some(end) = self.gap.take() {
-            self.give(end);
-        }
+        self.decide(true);
+        self.gap = None;
         (self.number, self.given) = (0, 0);
     }
 
-    /// Gives out what the pixel keeps, in order.
+    /// Ends the pixel in hand.
     fn close(&mut self) {
         let pixel = std::mem::take(&mut self.pixel);
-        let extremes = [pixel.smallest, pixel.largest].map(|extreme| extreme.map(|(_, place)| place));
-        let [smallest, largest] = extremes;
+        match self.gap {
+            Some(_) => self.undecided = Some(pixel),
+            None => self.keep(pixel),
+        }
+    }
+
+    /// Gives out the pixel that ended within a gap, now that it is known whether the gap ended there.
+    fn decide(&mut self, gap_ended: bool) {
+        let Some(mut pixel) = self.undecided.take() else { return };
+        if gap_ended {
+            pixel.gap_end = self.gap.take();
+        }
+        self.keep(pixel);
+    }
+
+    /// Gives out what a pixel keeps, in order.
+    fn keep(&mut self, pixel: Pixel) {
+        let [smallest, largest] =
+            [pixel.smallest, pixel.largest].map(|extreme| extreme.map(|(_, place)| place));
         let mut places: Vec<Place> =
             [pixel.first, smallest, largest, pixel.last, pixel.gap_begin, pixel.gap_end]
                 .into_iter()
@@ -128,7 +143,6 @@ impl Plot {
                 .collect();
         places.sort_unstable_by_key(|place| place.number);
         places.into_iter().for_each(|place| self.give(place));
-        self.gap_before = self.gap.is_some();
     }
 
     /// Gives out a sample, unless it was given before.
@@ -207,7 +221,7 @@ impl Plot {
         let Some(sample) = Kept::of(batch, row) else { return };
         let place = Place { number: self.number, sample };
         self.number += 1;
-        let before = std::mem::replace(&mut self.gap_before, false);
+        self.decide(usable != Usable::No);
         if usable == Usable::No {
             if self.gap.is_none() && self.pixel.gap_begin.is_none() {
                 self.pixel.gap_begin = Some(place.clone());
@@ -215,11 +229,8 @@ impl Plot {
             self.gap = Some(place);
             return;
         }
-        match self.gap.take() {
-            // Its pixel is closed and this one has given nothing out yet.
-            Some(end) if before => self.give(end),
-            Some(end) => self.pixel.gap_end = Some(end),
-            None => {}
+        if let Some(end) = self.gap.take() {
+            self.pixel.gap_end = Some(end);
         }
         if let Usable::Number(value) = usable {
             if self.pixel.smallest.as_ref().is_none_or(|(smallest, _)| value < *smallest) {

@@ -181,12 +181,7 @@ impl<'a> Sources<'a> {
     }
 
     /// A row's value; it may borrow from `bytes`, into which hexadecimal digits are read.
-    pub(super) fn at<'b>(
-        &'b self,
-        row: usize,
-        _text: &'b mut String,
-        bytes: &'b mut Vec<u8>,
-    ) -> Result<ValueRef<'b>, Problem> {
+    pub(super) fn at<'b>(&'b self, row: usize, bytes: &'b mut Vec<u8>) -> Result<ValueRef<'b>, Problem> {
         let Some(kind) = self.kinds.as_ref().and_then(|kinds| kinds.at(row)) else {
             return Ok(self.plain(row));
         };

@@ -1,1 +1,370 @@
-//! Bodies that are fine, wrong, and hostile.
+//! Bodies as other programs write them, wrong ones, and hostile ones.
+
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::ipc::writer::StreamWriter;
+use bytes::Bytes;
+use expect_test::expect;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use proptest::prelude::*;
+use tidemill_core::{Flags, Format, Pattern, SampleBatch};
+
+use super::decode;
+use crate::query::tests::fake::{Plant, who};
+
+fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)))
+        .unwrap()
+}
+
+fn stream(batch: &RecordBatch) -> Bytes {
+    let mut body = Vec::new();
+    let mut writer = StreamWriter::try_new(&mut body, batch.schema_ref()).unwrap();
+    writer.write(batch).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    body.into()
+}
+
+fn file(batch: &RecordBatch) -> Bytes {
+    let mut body = Vec::new();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap()))
+        .build();
+    let mut writer = ArrowWriter::try_new(&mut body, batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+    body.into()
+}
+
+/// What a body is taken for, or why it is not.
+fn show(format: Format, body: Bytes) -> String {
+    let plant = Plant::default();
+    *plant.forbidden.lock().unwrap() = Some(Pattern::new("closed/#").unwrap());
+    let publishes = match decode(format, body, &who(), &plant) {
+        Ok(publishes) => publishes,
+        Err(problem) => {
+            assert!(
+                plant.signals().is_empty() || problem.code.id == "forbidden",
+                "a name was bound for a bad body"
+            );
+            return problem.to_string();
+        }
+    };
+    let batches: Vec<SampleBatch> =
+        publishes.into_iter().map(|publish| publish.samples.unwrap().finish(5, Flags::default())).collect();
+    let signals = plant.signals();
+    let rows = batches.iter().flat_map(SampleBatch::rows).map(|row| {
+        let signal = signals.iter().find(|signal| signal.id == row.signal).unwrap();
+        format!("{} {} {:?} {}", signal.path, row.time, row.value, row.quality)
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+fn names(names: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from(names.to_vec()))
+}
+
+fn times(times: &[i64]) -> ArrayRef {
+    Arc::new(TimestampNanosecondArray::from(times.to_vec()).with_timezone("UTC"))
+}
+
+fn floats(values: &[f64]) -> ArrayRef {
+    Arc::new(Float64Array::from(values.to_vec()))
+}
+
+#[test]
+fn columns_of_every_type() {
+    let two = || names(&["a/b", "c"]);
+    let dictionary: DictionaryArray<Int32Type> = vec!["a/b", "c"].into_iter().collect();
+    let bodies: Vec<(&str, RecordBatch)> = vec![
+        ("floats", batch(vec![("signal", two()), ("time", times(&[1, 2])), ("value", floats(&[1.5, -0.0]))])),
+        (
+            "dictionary of names, milliseconds without a zone",
+            batch(vec![
+                ("signal", Arc::new(dictionary)),
+                ("time", Arc::new(TimestampMillisecondArray::from(vec![1, -2]))),
+                ("value", Arc::new(Int16Array::from(vec![Some(7), None]))),
+            ]),
+        ),
+        (
+            "integer nanoseconds, unsigned, numbers as quality",
+            batch(vec![
+                ("signal", two()),
+                ("time", Arc::new(Int64Array::from(vec![Some(9), None]))),
+                ("value", Arc::new(UInt64Array::from(vec![u64::MAX, 1]))),
+                ("quality", Arc::new(UInt32Array::from(vec![Some(0x8031_0000), None]))),
+            ]),
+        ),
+        (
+            "texts as times, truth, words as quality",
+            batch(vec![
+                ("signal", Arc::new(StringViewArray::from(vec!["a/b", "c"]))),
+                ("time", names(&["1970-01-01T00:00:00.000000001Z", "1970-01-01T01:00:00+01:00"])),
+                ("value", Arc::new(BooleanArray::from(vec![true, false]))),
+                ("quality", names(&["good", "Bad_NoData"])),
+            ]),
+        ),
+        (
+            "text and bytes by kind",
+            batch(vec![
+                ("signal", two()),
+                ("time", times(&[1, 2])),
+                ("value", names(&["{}", "0x00ff"])),
+                ("kind", names(&["json", "bytes"])),
+            ]),
+        ),
+        (
+            "binary",
+            batch(vec![
+                ("signal", two()),
+                ("time", times(&[1, 2])),
+                ("value", Arc::new(BinaryArray::from(vec![&[1u8, 2][..], &[]]))),
+            ]),
+        ),
+        (
+            "single floats",
+            batch(vec![
+                ("signal", two()),
+                ("time", times(&[1, 2])),
+                ("value", Arc::new(Float32Array::from(vec![0.1, f32::NAN]))),
+            ]),
+        ),
+        (
+            "nothing at all",
+            batch(vec![("signal", two()), ("time", times(&[1, 2])), ("value", Arc::new(NullArray::new(2)))]),
+        ),
+        (
+            "an export's columns without a kind",
+            batch(vec![
+                ("signal", two()),
+                ("time", times(&[1, 2])),
+                ("value", Arc::new(Float64Array::from(vec![None, None::<f64>]))),
+                ("integer", Arc::new(Int64Array::from(vec![Some(5), None]))),
+                ("text", Arc::new(StringArray::from(vec![None, Some("on")]))),
+            ]),
+        ),
+        ("no rows", batch(vec![("signal", names(&[])), ("time", times(&[])), ("value", floats(&[]))])),
+    ];
+    let mut shown = String::new();
+    for (what, body) in bodies {
+        let from_stream = show(Format::Arrow, stream(&body));
+        shown += &format!("> {what}\n{from_stream}\n\n");
+        if !what.contains("nothing") {
+            assert_eq!(show(Format::Parquet, file(&body)), from_stream, "{what}");
+        }
+    }
+    expect![[r#"
+        > floats
+        a/b 1 Float(1.5) Good
+        c 2 Float(-0.0) Good
+
+        > dictionary of names, milliseconds without a zone
+        a/b 1000000 Int(7) Good
+        c -2000000 None Good
+
+        > integer nanoseconds, unsigned, numbers as quality
+        a/b 9 UInt(18446744073709551615) Bad_NoCommunication
+        c 6 UInt(1) Good
+
+        > texts as times, truth, words as quality
+        a/b 1 Bool(true) Good
+        c 0 Bool(false) Bad_NoData
+
+        > text and bytes by kind
+        a/b 1 Json("{}") Good
+        c 2 Bytes([0, 255]) Good
+
+        > binary
+        a/b 1 Bytes([1, 2]) Good
+        c 2 Bytes([]) Good
+
+        > single floats
+        a/b 1 Float(0.10000000149011612) Good
+        c 2 Float(NaN) Good
+
+        > nothing at all
+        a/b 1 None Good
+        c 2 None Good
+
+        > an export's columns without a kind
+        a/b 1 Int(5) Good
+        c 2 Text("on") Good
+
+        > no rows
+
+
+    "#]]
+    .assert_eq(&shown);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place() {
+    let good =
+        || vec![("signal", names(&["a", "b"])), ("time", times(&[1, 2])), ("value", floats(&[1.0, 2.0]))];
+    let with = |name: &'static str, column: ArrayRef| {
+        let mut columns = good();
+        columns.retain(|(other, _)| *other != name);
+        columns.push((name, column));
+        stream(&batch(columns))
+    };
+    let without = |name: &str| {
+        let mut columns = good();
+        columns.retain(|(other, _)| *other != name);
+        stream(&batch(columns))
+    };
+    let empty_name: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+    let mut cut = stream(&batch(good())).to_vec();
+    cut.truncate(cut.len() / 2);
+    let bodies: Vec<(&str, Format, Bytes)> = vec![
+        ("no signal", Format::Arrow, without("signal")),
+        ("no time", Format::Arrow, without("time")),
+        ("no value", Format::Arrow, without("value")),
+        ("a bad path", Format::Arrow, with("signal", names(&["a", "b//c"]))),
+        ("no path", Format::Arrow, with("signal", empty_name)),
+        ("numbers for names", Format::Arrow, with("signal", floats(&[1.0, 2.0]))),
+        ("a bad time", Format::Arrow, with("time", names(&["1970-01-01T00:00:00Z", "soon"]))),
+        (
+            "a time without a zone",
+            Format::Arrow,
+            with("time", names(&["1970-01-01T00:00:00Z", "1970-01-01T00:00:00"])),
+        ),
+        (
+            "a time too far",
+            Format::Arrow,
+            with("time", Arc::new(TimestampSecondArray::from(vec![0, i64::MAX / 1000]))),
+        ),
+        ("times as floats", Format::Arrow, with("time", floats(&[1.0, 2.0]))),
+        ("a bad quality", Format::Arrow, with("quality", names(&["good", "fine"]))),
+        ("a quality below zero", Format::Arrow, with("quality", Arc::new(Int64Array::from(vec![0, -1])))),
+        ("an unknown kind", Format::Arrow, with("kind", names(&["float", "complex"]))),
+        ("a kind that does not fit", Format::Arrow, with("kind", names(&["float", "text"]))),
+        ("an integer with a fraction", Format::Arrow, with("kind", names(&["float", "integer"]))),
+        ("an unknown column", Format::Arrow, with("vlaue", floats(&[1.0, 2.0]))),
+        (
+            "a wide table",
+            Format::Parquet,
+            file(&batch(vec![("time", times(&[1])), ("temperature", floats(&[1.0]))])),
+        ),
+        ("a type that has no place", Format::Arrow, with("value", Arc::new(Date32Array::from(vec![1, 2])))),
+        ("no right", Format::Arrow, with("signal", names(&["a", "closed/b"]))),
+        ("cut", Format::Arrow, cut.into()),
+        ("nothing", Format::Arrow, Bytes::new()),
+        ("nothing", Format::Parquet, Bytes::new()),
+        ("text", Format::Arrow, Bytes::from_static(b"signal,time,value\na,1,2\n")),
+        ("text", Format::Parquet, Bytes::from_static(b"signal,time,value\na,1,2\n")),
+        ("an Arrow file", Format::Arrow, Bytes::from_static(b"ARROW1\0\0")),
+        ("CSV", Format::Csv, Bytes::from_static(b"a")),
+    ];
+    let mut shown = String::new();
+    for (what, format, body) in bodies {
+        shown += &format!("{what}: {}\n", show(format, body));
+    }
+    expect![[r#"
+        no signal: bad-arrow: there is no column 'signal' among: time, value. Send columns signal, time, value and optionally quality
+        no time: bad-arrow: there is no column 'time' among: signal, value. Send columns signal, time, value and optionally quality
+        no value: bad-arrow: there is no column 'value' among: signal, time. Send columns signal, time, value and optionally quality
+        a bad path: bad-path: 'b//c' has an empty segment: remove the doubled, leading or trailing '/' (line 2, column 3). Write 1 to 16 segments joined by '/'; see docs/reference/names.md
+        no path: bad-path: the signal has no name (line 2, column 3). Write 1 to 16 segments joined by '/'; see docs/reference/names.md
+        numbers for names: bad-arrow: the column 'signal' has the type Float64, which it cannot have. Send columns signal, time, value and optionally quality
+        a bad time: bad-time: 'soon' is no RFC 3339 time: write it like 2026-03-01T06:00:00Z or 2026-03-01T06:00:00.25+01:00 (line 2, column 3). Write RFC 3339 with an offset, or a number in the stated unit
+        a time without a zone: bad-time: '1970-01-01T00:00:00' has no offset: add Z, or an offset such as +01:00 (line 2, column 3). Write RFC 3339 with an offset, or a number in the stated unit
+        a time too far: bad-time: the time lies outside the years 1677 to 2262 that nanoseconds in 64 bits can hold (line 2, column 3). Write RFC 3339 with an offset, or a number in the stated unit
+        times as floats: bad-arrow: the column 'time' has the type Float64, which it cannot have (line 1, column 3). Send columns signal, time, value and optionally quality
+        a bad quality: bad-quality: 'fine' is no quality: use good, uncertain, bad, a name such as Bad_NoCommunication, an OPC UA code (0x80310000), or OPC DA's 0, 64, 192 (line 2, column 4). Use good, uncertain, bad or an OPC UA status code
+        a quality below zero: bad-quality: the quality is no 32-bit status code (line 2, column 4). Use good, uncertain, bad or an OPC UA status code
+        an unknown kind: bad-value: 'complex' is no kind of value (line 2, column 3). Send a finite number, true or false, text, or a JSON document
+        a kind that does not fit: bad-value: there is no value of kind text here (line 2, column 3). Leave out the column kind, or put integers into `integer` and text into `text`
+        an integer with a fraction: bad-value: there is no value of kind integer here (line 2, column 3). Leave out the column kind, or put integers into `integer` and text into `text`
+        an unknown column: bad-arrow: the column 'vlaue' is not known. Did you mean 'value'?
+        a wide table: bad-arrow: the column 'temperature' is not known. There may be: signal, time, value, integer, text, quality, kind. A wide table needs its columns as rows
+        a type that has no place: bad-arrow: the column 'value' has the type Date32, which it cannot have. Send columns signal, time, value and optionally quality
+        no right: forbidden: no right to write closed/b. `tidemill access why WHO VERB PATH` says which rule decides
+        cut: bad-arrow: the data cannot be read: Ipc error: Unexpected End of Stream. Send columns signal, time, value and optionally quality
+        nothing: bad-arrow: the data cannot be read: it is empty. Send columns signal, time, value and optionally quality
+        nothing: bad-arrow: the data cannot be read: EOF: Parquet file too small. Size is 0 but need 8. Send columns signal, time, value and optionally quality
+        text: bad-arrow: the data cannot be read: Ipc error: Unexpected End of Stream. Send columns signal, time, value and optionally quality
+        text: bad-arrow: the data cannot be read: Parquet error: Invalid Parquet file. Corrupt footer. Send columns signal, time, value and optionally quality
+        an Arrow file: bad-arrow: the data cannot be read: it is an Arrow file. Send an Arrow IPC stream, or a Parquet file
+        CSV: unsupported-format: text/csv; charset=utf-8 is not decoded here. See /api/v1/openapi.json for the formats of this call
+    "#]].assert_eq(&shown);
+}
+
+#[test]
+fn little_that_unpacks_to_much_is_refused() {
+    // 36 MB of one letter in a few kilobytes.
+    let large = "x".repeat(6 << 20);
+    let columns = vec![
+        ("signal", names(&["a"; 6])),
+        ("time", times(&[1, 2, 3, 4, 5, 6])),
+        ("value", Arc::new(StringArray::from(vec![large.as_str(); 6])) as ArrayRef),
+    ];
+    let mut body = Vec::new();
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap()))
+        .build();
+    let batch = batch(columns);
+    let mut writer = ArrowWriter::try_new(&mut body, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    assert!(body.len() < 1 << 20, "{}", body.len());
+    assert!(show(Format::Parquet, body.into()).starts_with("too-large"));
+    // The same value two thousand times costs nothing as columns and too much as samples.
+    let text = "y".repeat(64 << 10);
+    let keys = Int32Array::from(vec![0; 2_000]);
+    let repeated = DictionaryArray::new(keys, Arc::new(StringArray::from(vec![text.as_str()])) as ArrayRef);
+    let schema = Schema::new(vec![
+        Field::new("signal", DataType::Utf8, false),
+        Field::new("time", DataType::Int64, false),
+        Field::new("value", repeated.data_type().clone(), false),
+    ]);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(vec!["a"; 2_000])),
+        Arc::new(Int64Array::from((0..2_000).collect::<Vec<i64>>())),
+        Arc::new(repeated),
+    ];
+    let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
+    assert!(show(Format::Arrow, stream(&batch)).starts_with("too-large"));
+    assert!(show(Format::Parquet, file(&batch)).starts_with("too-large"));
+}
+
+fn bodies() -> Vec<(Format, Vec<u8>)> {
+    let dictionary: DictionaryArray<Int32Type> = vec!["a/b", "c", "a/b"].into_iter().collect();
+    let batch = batch(vec![
+        ("signal", Arc::new(dictionary)),
+        ("time", times(&[1, 2, 3])),
+        (
+            "value",
+            Arc::new(StringViewArray::from(vec![Some("a text that is longer than twelve"), None, Some("x")])),
+        ),
+        ("integer", Arc::new(Int64Array::from(vec![None, Some(7), None]))),
+        ("quality", names(&["good", "bad", "good"])),
+    ]);
+    vec![(Format::Arrow, stream(&batch).to_vec()), (Format::Parquet, file(&batch).to_vec())]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_broken_body_breaks_anything(
+        which in 0..2usize,
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in proptest::option::of(any::<prop::sample::Index>()),
+    ) {
+        let (format, mut body) = bodies().swap_remove(which);
+        for (at, byte) in changes {
+            let at = at.index(body.len());
+            body[at] = byte;
+        }
+        if let Some(cut) = cut {
+            body.truncate(cut.index(body.len()));
+        }
+        let _ = show(format, body.into());
+    }
+}

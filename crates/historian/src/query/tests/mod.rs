@@ -1,6 +1,8 @@
 //! What a user sees of queries, over a plant in memory.
 
-mod fake;
+pub(crate) mod fake;
+mod formats;
 mod limits;
+mod plot;
 mod scope;
 mod sql;

@@ -550,7 +550,6 @@ fn the_system_shows_itself() {
             "SELECT e.signal, e.what, s.unit FROM sys.events e JOIN signals s ON e.signal = s.signal ORDER BY 1",
             "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema <> 'information_schema' ORDER BY 1, 2",
             "DESCRIBE samples",
-            "SHOW TABLES",
             "SHOW COLUMNS FROM sys.doors",
         ],
         expect![[r#"
@@ -621,24 +620,6 @@ fn the_system_shows_itself() {
             received,"Timestamp(ns, ""UTC"")",YES
             kind,Utf8View,NO
             source,Utf8View,YES
-
-            > SHOW TABLES
-            table_catalog,table_schema,table_name,table_type
-            tidemill,sys,doors,BASE TABLE
-            tidemill,sys,columns,BASE TABLE
-            tidemill,sys,tables,BASE TABLE
-            tidemill,sys,events,BASE TABLE
-            tidemill,sys,files,BASE TABLE
-            tidemill,sys,limits,BASE TABLE
-            tidemill,public,samples,BASE TABLE
-            tidemill,public,signals,BASE TABLE
-            tidemill,information_schema,tables,VIEW
-            tidemill,information_schema,views,VIEW
-            tidemill,information_schema,columns,VIEW
-            tidemill,information_schema,df_settings,VIEW
-            tidemill,information_schema,schemata,VIEW
-            tidemill,information_schema,routines,VIEW
-            tidemill,information_schema,parameters,VIEW
 
             > SHOW COLUMNS FROM sys.doors
             table_catalog,table_schema,table_name,column_name,data_type,is_nullable

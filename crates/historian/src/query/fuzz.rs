@@ -1,0 +1,201 @@
+//! Where fuzzing begins: foreign text through the whole of SQL over a plant without signals, and foreign bodies through
+//! the decoders. Nothing here may panic, hang, or take more memory than its limits, whatever comes in.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidemill_core::{
+    BatchBuilder, Boxed, Budget, Bus, Busy, Command, Commit, CursorId, Damaged, Durability, Epoch, Feed,
+    Flags, Format, Grant, Hold, Identity, IdentityKind, Journal, LagPolicy, LastValue, Meta, MetaEdit,
+    NumberKind, Parcel, Pattern, Peer, Problem, Publish, ReadBack, ReadScope, Seq, Signal, SignalId,
+    SignalPath, SourceId, SqlQuery, Start, TableSpec, Value, Verb, codes,
+};
+use tidemill_ground::{Metrics, SimClock};
+
+use super::{Engine, Settings};
+use crate::scan::{FileFact, SampleSource, Scan, ScanSpec, TableScan, View};
+
+/// What one input may cost.
+const BUDGET: Budget = Budget { time: Duration::from_secs(5), memory_bytes: 32 << 20, rows: 1_000 };
+
+/// Reads, plans and runs a text as SQL.
+///
+/// # Panics
+/// When a query failed inside: that is a finding.
+pub fn sql(text: &[u8]) {
+    static ENGINE: LazyLock<Option<Engine>> = LazyLock::new(|| {
+        let settings = Settings {
+            concurrent: 4,
+            waiting_max: 64,
+            memory_bytes: 128 << 20,
+            spill: None,
+            partitions: 1,
+            clock: Arc::new(SimClock::default()),
+            metrics: Metrics::new(),
+        };
+        let nothing = Arc::new(Nothing::default());
+        Engine::new(nothing.clone(), nothing.clone(), nothing, settings).ok()
+    });
+    let (Some(engine), Ok(text)) = (ENGINE.as_ref(), std::str::from_utf8(text)) else { return };
+    let query = SqlQuery { text: text.to_owned(), parameters: vec![Value::Int(1), Value::Text("a".into())] };
+    let outcome: Option<Result<(), Problem>> = engine.block_on(async {
+        let mut chunks = engine.sql(&ReadScope::everything(), query, Format::JsonLines, BUDGET).await?;
+        while let Some(chunk) = chunks.next().await {
+            chunk?;
+        }
+        Ok(())
+    });
+    if let Some(Err(problem)) = outcome {
+        assert!(problem.code.id != codes::INTERNAL.id, "{problem}");
+    }
+}
+
+/// Decodes bytes as an Arrow stream and as a Parquet file.
+pub fn decode(body: &[u8]) {
+    let who = Identity { name: "token:fuzz".into(), kind: IdentityKind::Token, peer: Peer::default() };
+    for format in [Format::Arrow, Format::Parquet] {
+        if let Ok(publishes) =
+            super::decode::decode(format, Bytes::copy_from_slice(body), &who, &Nothing::default())
+        {
+            for samples in publishes.into_iter().filter_map(|publish| publish.samples) {
+                assert!(samples.finish(0, Flags::default()).is_sound(), "a decoded batch is not sound");
+            }
+        }
+    }
+}
+
+/// A plant without signals, which takes any name.
+#[derive(Default)]
+struct Nothing(AtomicU32);
+
+fn none() -> Problem {
+    Problem::new(&codes::NOT_FOUND, "there is nothing here")
+}
+
+impl SampleSource for Nothing {
+    fn view(&self) -> Arc<dyn View> {
+        Arc::new(Nothing::default())
+    }
+    fn applied(&self) -> Seq {
+        Seq(0)
+    }
+    fn wait_applied(&self, _: Seq, _: Duration) -> bool {
+        true
+    }
+}
+
+impl View for Nothing {
+    fn scan(&self, _: &ScanSpec, _: usize) -> Vec<Scan> {
+        Vec::new()
+    }
+    fn scan_table(&self, _: &'static TableSpec, _: i64, _: i64) -> TableScan {
+        Box::new(std::iter::empty())
+    }
+    fn files(&self) -> Vec<FileFact> {
+        Vec::new()
+    }
+}
+
+impl Bus for Nothing {
+    fn bind(&self, _: &Identity, verb: Verb, _: &SignalPath, _: &Meta) -> Result<Grant, Problem> {
+        let number = self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let id = SignalId::new(number).ok_or_else(none)?;
+        Ok(Grant { id, verb, epoch: 0, number: NumberKind::Float })
+    }
+    fn epoch(&self) -> u64 {
+        0
+    }
+    fn batch(&self, _: &Identity, flags: Flags) -> Result<BatchBuilder, Problem> {
+        Ok(BatchBuilder::new(SourceId::default(), flags))
+    }
+    fn publish(&self, _: &Identity, _: u64, _: Publish, _: Durability) -> Result<Commit, Problem> {
+        Err(none())
+    }
+    fn subscribe(
+        &self,
+        _: &ReadScope,
+        _: &[Pattern],
+        _: LagPolicy,
+        _: Start,
+    ) -> Result<Box<dyn Feed>, Problem> {
+        Err(none())
+    }
+    fn last(&self, _: &ReadScope, _: &[SignalId], _: &mut Vec<LastValue>) {}
+    fn describe(&self, _: &ReadScope, _: &Pattern) -> Vec<Arc<Signal>> {
+        Vec::new()
+    }
+    fn signal(&self, _: SignalId) -> Option<Arc<Signal>> {
+        None
+    }
+    fn find(&self, _: &SignalPath) -> Option<Arc<Signal>> {
+        None
+    }
+    fn source(&self, _: SourceId) -> Arc<str> {
+        "".into()
+    }
+    fn edit(&self, _: &Identity, _: &Grant, _: MetaEdit) -> Result<Commit, Problem> {
+        Err(none())
+    }
+    fn command<'a>(&'a self, _: &Grant, _: Command) -> Boxed<'a, Result<ReadBack, Problem>> {
+        Box::pin(async { Err(none()) })
+    }
+}
+
+impl Journal for Nothing {
+    fn append(&self, _: Arc<Parcel>, _: Durability) -> Result<Commit, Busy> {
+        Err(Busy::Stopping)
+    }
+    fn durable(&self) -> Seq {
+        Seq(0)
+    }
+    fn follow(&self, _: CursorId, _: Option<Seq>) -> Box<dyn Feed> {
+        struct Ended;
+        impl Feed for Ended {
+            fn next(&mut self) -> Boxed<'_, tidemill_core::Delivery> {
+                Box::pin(async { tidemill_core::Delivery::Closed })
+            }
+        }
+        Box::new(Ended)
+    }
+    fn read<'a>(&'a self, _: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>> {
+        Box::pin(async { Ok(Arc::new(Parcel::default())) })
+    }
+    fn advance(&self, _: CursorId, upto: Seq, _: Bytes) -> Commit {
+        Commit::ready(upto)
+    }
+    fn cursor(&self, _: CursorId) -> Option<(Seq, Bytes)> {
+        None
+    }
+    fn hold(&self, _: CursorId, _: Hold) {}
+    fn first(&self) -> Seq {
+        Seq(0)
+    }
+    fn epoch(&self) -> Epoch {
+        Epoch(0)
+    }
+    fn damage(&self) -> Vec<Damaged> {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_beginnings_of_fuzzing_run() {
+        for text in [
+            "SELECT 1",
+            "SELECT * FROM samples, signals WHERE $1 = 1",
+            "SELECT",
+            "\u{0}",
+            "((((",
+            "SELECT * FROM read('#')",
+        ] {
+            super::sql(text.as_bytes());
+        }
+        super::sql(&[0xFF]);
+        super::decode(b"PAR1PAR1");
+        super::decode(&[0xFF, 0xFF, 0xFF, 0xFF, 0x10, 0, 0, 0]);
+    }
+}
