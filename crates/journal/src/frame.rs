@@ -46,6 +46,8 @@ pub struct SegmentHead {
     pub next: Seq,
     /// When it was opened, ns UTC.
     pub opened: i64,
+    /// So many numbers right behind `kept` are void too; what stands in the segment from before begins after them.
+    pub skipped: u32,
 }
 
 /// The head of a frame.
@@ -85,6 +87,7 @@ impl SegmentHead {
         put(&mut out, 32, &self.durable.0.to_le_bytes());
         put(&mut out, 40, &self.next.0.to_le_bytes());
         put(&mut out, 48, &self.opened.to_le_bytes());
+        put(&mut out, 56, &self.skipped.to_le_bytes());
         let crc = crc32c::crc32c(out.get(..60).unwrap_or_default());
         put(&mut out, 60, &crc.to_le_bytes());
         out
@@ -106,6 +109,7 @@ impl SegmentHead {
                 durable: Seq(u64_at(bytes, 32)?),
                 next: Seq(u64_at(bytes, 40)?),
                 opened: u64_at(bytes, 48)?.cast_signed(),
+                skipped: u32_at(bytes, 56)?,
             })
         };
         match u32_at(bytes, 8) {
@@ -114,6 +118,19 @@ impl SegmentHead {
             Some(later) if later > FORMAT => Err(BadHead::Newer(later)),
             _ => Err(BadHead::Damaged),
         }
+    }
+
+    /// The first number that may stand in the segment.
+    pub fn first(&self) -> Seq {
+        let copied = Seq(self.kept.0.saturating_add(1).saturating_add(u64::from(self.skipped)));
+        if self.durable > self.kept { copied } else { self.next }
+    }
+
+    /// The numbers that this head declares void: from the first up to, but not including, the second.
+    pub fn void(&self) -> [(Seq, Seq); 2] {
+        let after = |seq: Seq| Seq(seq.0.saturating_add(1));
+        let first = self.first();
+        [(after(self.kept), first), (after(self.durable).max(first), self.next)]
     }
 
     /// The number of the segment.

@@ -362,6 +362,7 @@ fn segments_of(dir: &Path, scans: &[Scan], belief: &Belief) -> (Vec<Arc<Segment>
             durable: Seq(0),
             next: Seq(0),
             opened: 0,
+            skipped: 0,
         });
         let path = dir.join(crate::segment::name_of(scan.id));
         let segment = Arc::new(Segment::new(path, scan.id, &head, first, last, end));

@@ -47,8 +47,8 @@ impl Segments {
         // Several segments may tell of the same void numbers, later ones never of earlier numbers.
         let (mut void, mut told) = (0, first.0);
         self.with(|segments| {
-            for one in segments.iter() {
-                let (from, to) = (one.void.0.0.max(told), one.void.1.0.min(last.0.saturating_add(1)));
+            for (from, to) in segments.iter().flat_map(|one| one.void) {
+                let (from, to) = (from.0.max(told), to.0.min(last.0.saturating_add(1)));
                 void += to.saturating_sub(from);
                 told = told.max(to);
             }

@@ -178,8 +178,7 @@ impl Scan {
 
     /// The first number that belongs here.
     fn start(&self) -> Option<Seq> {
-        let head = self.head?;
-        Some(if head.durable > head.kept { after(head.kept) } else { head.next })
+        self.head.map(|head| head.first())
     }
 }
 
@@ -239,8 +238,10 @@ impl Belief {
     fn split_tail(&mut self, scans: &[Scan]) {
         let mut wanted = after(self.durable);
         for head in scans.iter().filter_map(|scan| scan.head) {
-            if head.durable < wanted && wanted < head.next {
-                wanted = head.next;
+            for (from, to) in head.void() {
+                if from <= wanted && wanted < to {
+                    wanted = to;
+                }
             }
         }
         for (place, runs) in self.served.iter_mut().enumerate() {
@@ -288,7 +289,9 @@ impl Belief {
         }
         let mut pieces = vec![(first, last)];
         for head in scans.iter().filter_map(|scan| scan.head) {
-            pieces = pieces.into_iter().flat_map(|piece| without(piece, (head.durable, head.next))).collect();
+            for void in head.void() {
+                pieces = pieces.into_iter().flat_map(|piece| without(piece, void)).collect();
+            }
         }
         for (first, last) in pieces {
             let (id, bytes) = owner(scans, first, last);
@@ -318,12 +321,11 @@ fn owner(scans: &[Scan], first: Seq, last: Seq) -> (u32, Range<u64>) {
     (scan.id, from..to)
 }
 
-/// A range of numbers without those above `void.0` and below `void.1`.
+/// A range of numbers without those from `void.0` up to, but not including, `void.1`.
 fn without((first, last): (Seq, Seq), void: (Seq, Seq)) -> Vec<(Seq, Seq)> {
-    let low = (first, last.min(void.0));
-    let high = (first.max(void.1), last);
-    if void.1 <= after(void.0) {
+    if void.1 <= void.0 {
         return vec![(first, last)];
     }
+    let (low, high) = ((first, last.min(before(void.0))), (first.max(void.1), last));
     [low, high].into_iter().filter(|(first, last)| first <= last).collect()
 }

@@ -36,8 +36,8 @@ pub(crate) struct Segment {
     pub(crate) tag: u64,
     /// The first parcel it serves.
     pub(crate) first: Seq,
-    /// The numbers `void.0..void.1` were never committed.
-    pub(crate) void: (Seq, Seq),
+    /// Numbers that were never committed: from the first up to, but not including, the second.
+    pub(crate) void: [(Seq, Seq); 2],
     /// When it was opened, ns UTC.
     pub(crate) opened: i64,
     /// The last parcel it serves.
@@ -61,7 +61,7 @@ impl Segment {
             path,
             tag: head.tag,
             first,
-            void: (Seq(head.durable.0.saturating_add(1)), head.next),
+            void: head.void(),
             opened: head.opened,
             last: AtomicU64::new(last.0),
             end: AtomicU64::new(end),

@@ -372,12 +372,15 @@ impl Writer {
         self.next_id = id.saturating_add(1);
         let tag = self.entropy.number() << 32 | u64::from(id);
         let durable = self.tail.as_ref().map_or(kept, |tail| tail.run.last);
+        let skipped =
+            self.tail.as_ref().map_or(0, |tail| tail.run.first.0.saturating_sub(kept.0.saturating_add(1)));
         let head = SegmentHead {
             tag,
             kept,
             durable,
             next: next.unwrap_or_else(|| self.shared.front.next_to_write()),
             opened: self.clock.wall(),
+            skipped: u32::try_from(skipped).unwrap_or(u32::MAX),
         };
         let frames = retag(&frames, tag, kept);
         let blank: Blank = self.reserves.blank()?;

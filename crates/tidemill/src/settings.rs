@@ -10,6 +10,10 @@ use tidemill_guard::{Cidr, Right, Zone};
 use crate::config::{self, Config, Share};
 use crate::plant::Plant;
 
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
 fn bad(what: String, mend: &str) -> Problem {
     Problem::new(&codes::BAD_CONFIGURATION, what).hint(mend)
 }
@@ -100,6 +104,8 @@ pub(crate) fn web(
         trusted_proxy: Arc::new(move |address| proxies.iter().any(|network| network.contains(address))),
         bodies_bytes_max: memory.doors,
         text_sample_bytes: usize::try_from(config.text_sample_bytes).unwrap_or(usize::MAX),
+        ahead_max_ns: config.future.map(nanoseconds),
+        behind_max_ns: config.past.map(nanoseconds),
         query: Budget { time: config.query_time, memory_bytes: memory.queries, rows: config.query_rows },
         drain: Duration::from_secs(5),
         templates,

@@ -61,6 +61,8 @@ pub enum Error {
         "the text has {bytes} bytes and limits.text_sample_bytes is {bytes_max}: shorten it, or raise the limit"
     )]
     TextTooLong { bytes: usize, bytes_max: usize },
+    #[error("{time} is further {direction} the clock than limits.{limit} allows: check the sender's clock and unit, or raise the limit")]
+    FarTime { time: String, direction: &'static str, limit: &'static str },
     #[error("'{0}' is no time: write RFC 3339 with an offset, now, -1h, or a number with unit=s|ms|us|ns")]
     Time(String),
     #[error(transparent)]
@@ -86,6 +88,7 @@ impl Error {
             | Error::JsonMember(_)
             | Error::JsonMissing(_)
             | Error::JsonType { .. } => &codes::BAD_JSON,
+            Error::FarTime { .. } => &codes::BAD_TIME,
             Error::Problem(problem) => problem.code,
             _ => &codes::BAD_LINE,
         }

@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn names_of_users() {
-        let table = "root:x:0:0:root:/root:/bin/sh\nbroken\nanna:x:1000:1000::/home/anna:/bin/sh\n";
+        let table = "root:x:0:0:root:/root:/bin/sh\nbroken\nanna:x:1000:1000::/srv/anna:/bin/sh\n";
         assert_eq!(name_in(table, 1000).as_deref(), Some("anna"));
         assert_eq!(name_in(table, 0).as_deref(), Some("root"));
         assert_eq!(name_in(table, 7), None);

@@ -31,6 +31,10 @@ pub struct Settings {
     pub bindings_max: u64,
     /// Text longer than this is refused (`[limits] text_sample_bytes`).
     pub text_sample_bytes: usize,
+    /// Samples further ahead of the clock are refused (`[limits] future`); none takes and counts them.
+    pub ahead_max_ns: Option<i64>,
+    /// Samples further behind the clock are refused (`[limits] past`).
+    pub behind_max_ns: Option<i64>,
     /// What one query may cost.
     pub query: Budget,
     /// How long a request's headers, or the next piece of its body, may take.
@@ -54,6 +58,8 @@ impl Default for Settings {
             live_max: 256,
             bindings_max: 200_000,
             text_sample_bytes: 1024,
+            ahead_max_ns: None,
+            behind_max_ns: None,
             query: Budget { time: Duration::from_secs(60), memory_bytes: 256 << 20, rows: 50_000_000 },
             idle_max: Duration::from_secs(30),
             body_time_max: Duration::from_secs(300),

@@ -497,7 +497,8 @@ impl World {
         drop(writer);
         self.simulation.disk.set_read_only(false);
         self.simulation.disk.set_capacity(1 << 40);
-        if self.chance(20) {
+        // Only what a power cut left is on the media with all that marks it as durable.
+        if way >= 30 && self.chance(20) {
             self.flip();
         }
         Ok(())

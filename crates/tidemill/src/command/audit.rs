@@ -1,4 +1,4 @@
-//! `tidemill audit`: who did what.
+//! `tidemill audit`: who did what, and whether the record of it is whole.
 
 use clap::{Args, Subcommand};
 use hyper::Method;

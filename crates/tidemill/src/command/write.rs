@@ -1,4 +1,4 @@
-//! `tidemill write`: one sample.
+//! `tidemill write`: one sample, durable when the command ends.
 
 use clap::Args;
 use hyper::Method;

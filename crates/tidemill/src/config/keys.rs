@@ -73,8 +73,6 @@ keys! {
         "New names per identity and hour: a flood of random names stays a flood of names.";
     limits.text_sample_bytes: KeyKind::Integer(1, 1_048_576), "1024", true,
         "Longer text is not kept as a sample.";
-    limits.members: KeyKind::Integer(1, 65_536), "256", true,
-        "Values taken from one JSON message.";
     limits.query_time: KeyKind::Duration, "\"30s\"", true,
         "The longest that one query may run.";
     limits.query_rows: KeyKind::Integer(1, 1_000_000_000), "10000000", true,

@@ -79,7 +79,6 @@ pub(crate) struct Config {
     pub(crate) signals: u64,
     pub(crate) signals_new_per_hour: u64,
     pub(crate) text_sample_bytes: u64,
-    pub(crate) members: u64,
     pub(crate) query_time: Duration,
     pub(crate) query_rows: u64,
     pub(crate) future: Option<Duration>,

@@ -289,7 +289,6 @@ impl Reader<'_> {
             signals: values.integer("limits", "signals"),
             signals_new_per_hour: values.integer("limits", "signals_new_per_hour"),
             text_sample_bytes: values.integer("limits", "text_sample_bytes"),
-            members: values.integer("limits", "members"),
             query_time: values.duration("limits", "query_time").unwrap_or_default(),
             query_rows: values.integer("limits", "query_rows"),
             future: values.duration("limits", "future"),

@@ -1,4 +1,4 @@
-//! Who may come in, and as whom.
+//! Who may come in, and as whom: credentials, proxies, hosts, origins, and the control calls.
 
 use std::sync::Arc;
 

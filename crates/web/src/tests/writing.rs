@@ -94,6 +94,19 @@ async fn times_in_every_unit_and_none() {
 }
 
 #[tokio::test]
+async fn far_times_are_refused_where_the_plant_says_so() {
+    let limits = crate::Settings { ahead_max_ns: Some(1_000), behind_max_ns: Some(1_000), ..crate::Settings::default() };
+    let house = House::with(limits);
+    let now = tidemill_ground::SimClock::START_NS;
+    assert_eq!(house.write("/api/v1/write", format!("a f=1 {}\na f=2", now + 900)).await, "204 ");
+    let ahead = house.write("/api/v1/write", format!("a f=1 {now}\na f=2 {}", now + 2_000)).await;
+    assert!(ahead.starts_with("400 bad-time 2:1 ") && ahead.contains("limits.future"), "{ahead}");
+    let body = format!(r#"{{"signal":"a/f","time":{},"value":5}}"#, now - 2_000);
+    let behind = house.write("/api/v1/write?format=json", body).await;
+    assert!(behind.contains("bad-time") && behind.contains("limits.past"), "{behind}");
+}
+
+#[tokio::test]
 async fn json_samples() {
     let house = House::new();
     let body = r#"[

@@ -17,7 +17,7 @@ use crate::error::{Error, Fault, Refused, excerpt};
 use crate::line::name::{Series, field_name};
 use crate::line::{self, Field, FieldValue, Line};
 use crate::samples::{Sample, Take};
-use crate::times::TimeUnit;
+use crate::times::{TimeUnit, rfc3339};
 
 /// How many refused lines of a partial write are listed; all are counted.
 pub(crate) const REFUSED_LISTED_MAX: usize = 100;
@@ -173,6 +173,17 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// Far times are taken and counted, unless the plant has a limit.
+    fn check_time(&self, time: i64) -> Result<(), Error> {
+        let ahead = self.settings.ahead_max_ns.is_some_and(|max| time > self.now.saturating_add(max));
+        let behind = self.settings.behind_max_ns.is_some_and(|max| time < self.now.saturating_sub(max));
+        match (ahead, behind) {
+            (true, _) => Err(Error::FarTime { time: rfc3339(time), direction: "ahead of", limit: "future" }),
+            (_, true) => Err(Error::FarTime { time: rfc3339(time), direction: "behind", limit: "past" }),
+            _ => Ok(()),
+        }
+    }
+
     fn check_text(&self, bytes: usize) -> Result<(), Error> {
         let bytes_max = self.settings.text_sample_bytes;
         if bytes > bytes_max { Err(Error::TextTooLong { bytes, bytes_max }) } else { Ok(()) }
@@ -263,6 +274,9 @@ impl<'a> Collector<'a> {
 impl line::Sink for Collector<'_> {
     fn line(&mut self, line: &Line<'_, '_>) -> Result<(), Fault> {
         let fault = |error| Fault { at: line.at, error };
+        if let Some(time) = line.time {
+            self.check_time(time).map_err(fault)?;
+        }
         let heap_bytes = self.bind_line(line)?;
         self.make_room(line.fields.len(), heap_bytes).map_err(|problem| fault(problem.into()))?;
         let stamp = self.stamp_of(line.time);
@@ -302,6 +316,9 @@ impl Take for Collector<'_> {
         let fault = |error| Fault { at: sample.at, error };
         let time = sample.time(self.terms.unit)?;
         let quality = sample.quality()?;
+        if let Some(time) = time {
+            self.check_time(time).map_err(fault)?;
+        }
         let binding = self.bind_path(sample).map_err(fault)?;
         let value = sample.value(binding.number)?;
         let heap_bytes = match value.as_ref() {

@@ -1,0 +1,7 @@
+//! The house as a user meets it: every test starts the real binary in a plant of its own, talks to it by command line,
+//! HTTP and files, and looks at what comes back. What a single room does is tested in that room.
+
+mod client;
+mod plant;
+mod start;
+mod writing;
