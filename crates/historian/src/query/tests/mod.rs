@@ -6,3 +6,4 @@ mod limits;
 mod plot;
 mod scope;
 mod sql;
+mod store;

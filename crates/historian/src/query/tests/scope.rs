@@ -14,7 +14,7 @@ use super::fake::*;
 use super::sql::{engine_of, plant};
 use crate::query::Engine;
 
-fn scope(patterns: &[&str], tables: bool) -> ReadScope {
+pub(crate) fn scope(patterns: &[&str], tables: bool) -> ReadScope {
     let patterns: Vec<Pattern> = patterns.iter().map(|text| Pattern::new(text).unwrap()).collect();
     ReadScope::of(&patterns, 7, tables)
 }
@@ -340,7 +340,7 @@ fn only_reading_is_allowed() {
 }
 
 /// Rows as the plain truth knows them.
-fn oracle(
+pub(crate) fn oracle(
     plant: &Plant,
     scope: &ReadScope,
     keep: impl Fn(&str, i64, Option<f64>) -> bool,
@@ -371,13 +371,13 @@ fn patterns() -> impl Strategy<Value = String> {
     })
 }
 
-type Keep = Arc<dyn Fn(&str, i64, Option<f64>) -> bool>;
+pub(crate) type Keep = Arc<dyn Fn(&str, i64, Option<f64>) -> bool>;
 
 /// A condition in SQL, and the same in Rust.
 #[derive(Clone)]
-struct Condition {
-    sql: String,
-    keep: Keep,
+pub(crate) struct Condition {
+    pub(crate) sql: String,
+    pub(crate) keep: Keep,
 }
 
 impl std::fmt::Debug for Condition {
@@ -396,7 +396,7 @@ fn time_text(second: i64) -> String {
     text
 }
 
-fn conditions() -> impl Strategy<Value = Condition> {
+pub(crate) fn conditions() -> impl Strategy<Value = Condition> {
     let leaf = prop_oneof![
         names().prop_map(|name| condition(format!("signal = '{name}'"), move |signal, _, _| signal == name)),
         names().prop_map(|name| condition(format!("signal <> '{name}'"), move |signal, _, _| signal != name)),
@@ -448,7 +448,7 @@ fn conditions() -> impl Strategy<Value = Condition> {
     })
 }
 
-fn random_plant(samples: &[(String, i64, Option<i32>)]) -> Arc<Plant> {
+pub(crate) fn random_plant(samples: &[(String, i64, Option<i32>)]) -> Arc<Plant> {
     let plant = Arc::new(Plant::default());
     for (name, second, value) in samples {
         let value = value.map_or(Value::None, |value| Value::Float(f64::from(value)));
@@ -458,12 +458,12 @@ fn random_plant(samples: &[(String, i64, Option<i32>)]) -> Arc<Plant> {
     plant
 }
 
-fn samples() -> impl Strategy<Value = Vec<(String, i64, Option<i32>)>> {
+pub(crate) fn samples() -> impl Strategy<Value = Vec<(String, i64, Option<i32>)>> {
     proptest::collection::vec((names(), 0..20i64, proptest::option::of(0..10i32)), 0..60)
 }
 
 /// Rows of an answer in JSON lines, sorted.
-fn rows_of(answer: Result<Vec<u8>, Problem>) -> Vec<(String, i64, Option<u64>)> {
+pub(crate) fn rows_of(answer: Result<Vec<u8>, Problem>) -> Vec<(String, i64, Option<u64>)> {
     let text = String::from_utf8(answer.unwrap()).unwrap();
     let mut rows: Vec<_> = text
         .lines()
@@ -477,7 +477,7 @@ fn rows_of(answer: Result<Vec<u8>, Problem>) -> Vec<(String, i64, Option<u64>)> 
     rows
 }
 
-fn plain(rows: BTreeSet<(String, i64, Option<u64>, usize)>) -> Vec<(String, i64, Option<u64>)> {
+pub(crate) fn plain(rows: BTreeSet<(String, i64, Option<u64>, usize)>) -> Vec<(String, i64, Option<u64>)> {
     let mut rows: Vec<_> = rows.into_iter().map(|(signal, time, value, _)| (signal, time, value)).collect();
     rows.sort();
     rows

@@ -1,0 +1,215 @@
+//! The same questions over the real store, half in files and half in memory: the answers are those of the plant in
+//! memory. And what a question over everything costs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::*;
+use tidemill_core::{
+    BatchBuilder, Flags, Format, Parcel, Pattern, Quality, ReadMode, ReadQuery, ReadScope, SampleBatch, Seq,
+    SignalId, Stamp, ValueRef,
+};
+use tidemill_ground::{Clock, Ground, RealClock, Simulation};
+
+use super::fake::*;
+use super::scope::{conditions, oracle, plain, random_plant, rows_of, samples, scope};
+use super::sql::plant;
+use crate::query::Engine;
+use crate::store::{Settings as StoreSettings, Store};
+
+/// A store over the registry of a plant, driven step by step.
+struct Kept {
+    store: Arc<Store>,
+    plant: Arc<Plant>,
+    seq: AtomicU64,
+    _simulation: Simulation,
+}
+
+impl Kept {
+    fn new(plant: &Arc<Plant>) -> Kept {
+        let (ground, simulation) = Ground::simulated(7);
+        let settings = StoreSettings { write_bytes_per_s: 1 << 40, ..StoreSettings::default() };
+        let lake = Path::new("/plant/data/lake");
+        let store = Store::open(&ground, lake, plant.clone(), plant.clone(), settings).unwrap();
+        Kept { store, plant: plant.clone(), seq: AtomicU64::new(0), _simulation: simulation }
+    }
+
+    /// What the plant holds, the first half of it in files.
+    fn of(plant: &Arc<Plant>) -> Kept {
+        let kept = Kept::new(plant);
+        let samples = plant.samples();
+        for (number, stored) in samples.iter().enumerate() {
+            if number == samples.len() / 2 {
+                kept.flush();
+            }
+            let mut builder = BatchBuilder::new(stored.source, Flags::default());
+            builder
+                .push(stored.signal, Stamp::At(stored.time), stored.value.as_ref(), stored.quality)
+                .unwrap();
+            kept.write(builder.finish(stored.received.unwrap_or(stored.time), Flags::default()));
+        }
+        kept
+    }
+
+    fn write(&self, batch: SampleBatch) {
+        let seq = Seq(self.seq.fetch_add(1, Ordering::Relaxed) + 1);
+        self.store.apply(seq, &Parcel::of_samples(batch));
+    }
+
+    fn flush(&self) {
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| self.store.flush_now());
+            while !asked.is_finished() {
+                self.store.flush_step().unwrap();
+                std::thread::yield_now();
+            }
+            asked.join().unwrap().unwrap();
+        });
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::new(self.store.clone(), self.plant.clone(), self.plant.clone(), settings()).unwrap()
+    }
+}
+
+#[test]
+fn the_store_answers_as_the_plant_in_memory() {
+    let plant = plant();
+    let (kept, memory) = (Kept::of(&plant).engine(), engine(&plant));
+    let everything = ReadScope::everything();
+    for query in [
+        "SELECT * FROM samples ORDER BY signal, time, text",
+        "SELECT count(*) AS n FROM samples",
+        "SELECT signal, count(*) AS n, min(time) AS a, max(value) AS b, max(quality) AS c FROM samples GROUP BY signal ORDER BY signal",
+        "SELECT signal, time, received, source, kind FROM samples WHERE received IS NOT NULL",
+        "SELECT value FROM samples WHERE signal = 'acme/press/temperature' ORDER BY time",
+        "SELECT signal, text FROM samples WHERE matches(signal, '+/+/state') ORDER BY signal, time, text",
+        "SELECT count(*) AS n FROM samples WHERE time > '2026-01-01T00:00:01Z' AND value > 20",
+        "SELECT count(*) AS n FROM samples WHERE signal = 'beta/mill/gone'",
+        "SELECT sum(value) AS s FROM samples WHERE quality = 0 AND signal LIKE 'acme/press/t%'",
+        "SELECT time, value FROM read('acme/press/temperature', '2026-01-01T00:00:00Z', '2026-01-01T00:01:01Z', 'points', 2)",
+        "SELECT signal, time, value, text FROM read('#', NULL, '2026-01-01T00:00:01Z', 'last') ORDER BY signal",
+    ] {
+        assert_eq!(ask(&kept, &everything, query), ask(&memory, &everything, query), "{query}");
+    }
+    assert!(ask(&kept, &everything, "SELECT count(*) AS n FROM sys.files").starts_with("n\n"));
+    let all = ReadQuery {
+        patterns: vec![Pattern::everything()],
+        from: i64::MIN,
+        to: i64::MAX,
+        mode: ReadMode::Raw,
+        limit: None,
+    };
+    for format in [Format::Csv, Format::JsonLines] {
+        let export = |engine: &Engine| {
+            wait(async { collect(engine.export(&everything, all.clone(), format, BUDGET).await?).await })
+                .map(|bytes| String::from_utf8(bytes).unwrap())
+        };
+        assert_eq!(export(&kept), export(&memory));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_questions_of_the_store_agree_with_the_plain_truth(
+        samples in samples(),
+        asked in proptest::collection::vec(conditions(), 1..5),
+    ) {
+        // Equal samples are one to the store.
+        let mut samples = samples;
+        samples.sort();
+        samples.dedup();
+        let plant = random_plant(&samples);
+        let engine = Kept::of(&plant).engine();
+        let scope = scope(&["a/#", "b/+"], false);
+        for condition in &asked {
+            let query = format!("SELECT signal, time, value FROM samples WHERE {}", condition.sql);
+            let expected = plain(oracle(&plant, &scope, &*condition.keep));
+            let found = rows_of(sql_bytes(&engine, &scope, &query, Vec::new(), Format::JsonLines));
+            prop_assert_eq!(&found, &expected, "{}", query);
+        }
+    }
+}
+
+/// 10 million samples of 1,000 signals, all but the last tenth in files.
+#[test]
+#[ignore = "a measurement, not a test: run it with --ignored --nocapture"]
+#[allow(clippy::print_stderr, reason = "figures are what it is for")]
+fn what_questions_over_ten_million_samples_cost() {
+    const SIGNALS: u32 = 1_000;
+    const SAMPLES: i64 = 10_000;
+    let plant = Arc::new(Plant::default());
+    let ids: Vec<SignalId> = (0..SIGNALS)
+        .map(|n| plant.signal_with(&format!("plant/line{}/cell{}/s{n}", n % 10, n % 100), |_| {}))
+        .collect();
+    let kept = Kept::new(&plant);
+    let clock = RealClock::new();
+    for block in 0..SAMPLES / 50 {
+        let mut builder = BatchBuilder::new(Default::default(), Flags::default());
+        for second in block * 50..(block + 1) * 50 {
+            for (number, id) in ids.iter().enumerate() {
+                let value = ((second * 31 + number as i64 * 17) % 1_000) as f64 / 10.0;
+                builder
+                    .push(*id, Stamp::At(T0 + second * SECOND), ValueRef::Float(value), Quality::GOOD)
+                    .unwrap();
+            }
+        }
+        kept.write(builder.finish(T0 + (block + 1) * 50 * SECOND, Flags::default()));
+        if block % 60 == 59 {
+            kept.flush();
+        }
+    }
+    eprintln!("written after {:?}", clock.monotonic());
+    let engine = kept.engine();
+    for query in [
+        "SELECT count(*) AS n FROM samples",
+        "SELECT count(*) AS n, avg(value) AS mean FROM samples",
+        "SELECT count(*) AS n FROM samples WHERE value > 90",
+        "SELECT signal, count(*) AS n, avg(value) AS mean FROM samples GROUP BY signal ORDER BY signal LIMIT 3",
+        "SELECT date_bin(INTERVAL '5 minutes', time) AS t, avg(value) AS mean FROM samples WHERE matches(signal, 'plant/line1/#') GROUP BY t ORDER BY t LIMIT 3",
+        "SELECT count(*) AS n FROM samples WHERE signal = 'plant/line7/cell77/s77'",
+        "SELECT count(*) AS n FROM read('plant/line7/cell77/s77', '2026-01-01T00:00:00Z', '2026-01-01T02:46:40Z', 'points', 1200)",
+    ] {
+        for _ in 0..2 {
+            let began = clock.monotonic();
+            let answer = ask(&engine, &ReadScope::everything(), query);
+            eprintln!(
+                "{:>8.1} ms  {query}\n             {}",
+                (clock.monotonic() - began).as_secs_f64() * 1e3,
+                answer.trim_end().replace('\n', " | ")
+            );
+        }
+    }
+    let all = ReadQuery {
+        patterns: vec![Pattern::everything()],
+        from: i64::MIN,
+        to: i64::MAX,
+        mode: ReadMode::Raw,
+        limit: None,
+    };
+    for format in Format::ALL {
+        let began = clock.monotonic();
+        let budget =
+            tidemill_core::Budget { rows: u64::MAX, time: std::time::Duration::from_secs(600), ..BUDGET };
+        let bytes = wait(async {
+            let mut chunks = engine
+                .export(&ReadScope::everything(), all.clone(), format, budget)
+                .await
+                .map_err(|p| p.to_string())
+                .unwrap();
+            let mut bytes = 0;
+            while let Some(chunk) = chunks.next().await {
+                bytes += chunk.unwrap().len();
+            }
+            bytes
+        });
+        eprintln!(
+            "{:>8.1} ms  export of everything as {}: {bytes} bytes",
+            (clock.monotonic() - began).as_secs_f64() * 1e3,
+            format.name()
+        );
+    }
+}
