@@ -111,6 +111,7 @@ fn segment(input: &mut Input<'_>, id: u32, seq: &mut u64) -> Vec<u8> {
         durable: field(before, 2, input),
         next: field(*seq, 4, input),
         opened: input.number().cast_signed(),
+        skipped: if odd & 8 == 0 { 0 } else { input.number() as u32 },
     };
     let mut bytes = head.to_bytes().to_vec();
     assert_eq!(bytes.len(), SEGMENT_HEAD_BYTES);

@@ -6,16 +6,19 @@ mod generate;
 mod house;
 mod process;
 
+use crate::binary::Binary;
 use crate::{Command, Outcome, shell};
+use std::path::PathBuf;
 
 pub(crate) const COMMAND: Command = Command {
     name: "bench",
-    arguments: "[journal|bus|web|historian|house]… [--samples N] [--import DIR]",
+    arguments: "[journal|bus|web|historian|house]… [--samples N] [--import DIR] [--binary FILE]",
     summary: "Measure the rooms, and the whole house over HTTP",
     help: "A room's figures come from its example `bench`. `house` builds the release binary and measures it from\n\
            outside: 4 connections write line protocol, 5,000 lines a request, 2,000 signals (--samples in all,\n\
            4,000,000 if not said); then flush, size on disk, lone writes against fdatasync, start, and SQL against\n\
-           DuckDB on the same files. --import DIR does instead with the CSV files below DIR what `import` does.\n\n\
+           DuckDB on the same files. --import DIR does instead with the CSV files below DIR what `import` does.\n\
+           --binary measures a binary that stands already.\n\n\
            Example: cargo xtask bench house --samples 10000000",
     run,
 };
@@ -30,6 +33,7 @@ struct Options {
     names: Vec<String>,
     samples: u64,
     import: Option<String>,
+    binary: Option<PathBuf>,
 }
 
 fn run(arguments: &[String]) -> Outcome {
@@ -44,20 +48,32 @@ fn run(arguments: &[String]) -> Outcome {
     }
     if wants(HOUSE) {
         println!("==> {HOUSE}");
-        house::run(options.samples, options.import.as_deref())?;
+        let binary = match &options.binary {
+            Some(path) => Binary { path: path.clone() },
+            None => Binary::build(true)?,
+        };
+        house::run(binary, options.samples, options.import.as_deref())?;
     }
     Ok(())
 }
 
 fn understood(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { names: Vec::new(), samples: SAMPLES_DEFAULT, import: None };
+    let mut options = Options { names: Vec::new(), samples: SAMPLES_DEFAULT, import: None, binary: None };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--samples" => options.samples = shell::number(word, words.next())?,
             "--import" => options.import = Some(words.next().cloned().ok_or("`--import` takes a folder")?),
+            "--binary" => {
+                options.binary = Some(words.next().map(PathBuf::from).ok_or("`--binary` takes a file")?)
+            }
             name if ROOMS.contains(&name) || name == HOUSE => options.names.push(name.to_owned()),
-            other => return Err(format!("there is no benchmark `{other}`; there are: {}, {HOUSE}", ROOMS.join(", "))),
+            other => {
+                return Err(format!(
+                    "there is no benchmark `{other}`; there are: {}, {HOUSE}",
+                    ROOMS.join(", ")
+                ));
+            }
         }
     }
     if options.import.is_some() && options.names.is_empty() {

@@ -131,10 +131,30 @@ impl Running {
     }
 
     /// Ends it at once, as a power switch does: SIGKILL.
-    pub(crate) fn kill(mut self) {
-        // An error means that it is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub(crate) fn kill(self) {
+        drop(self);
+    }
+
+    /// Stops every thread where it is, and waits until each stands still: calls into the kernel that were under way
+    /// have come back by then.
+    pub(crate) fn freeze(&self) -> Result<(), String> {
+        self.signal("STOP")?;
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let began = Instant::now();
+        while began.elapsed() < STOP_MAX {
+            let entries = std::fs::read_dir(&tasks).map_err(|error| format!("{tasks}: {error}"))?;
+            let mut stats = entries
+                .filter_map(Result::ok)
+                .filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+            // The state is the word after the name in brackets.
+            if stats
+                .all(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T')))
+            {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Err(format!("its threads did not stand still within {}", shell::spoken(STOP_MAX)))
     }
 
     /// Sends a signal by its name: STOP, CONT, TERM.
@@ -158,6 +178,15 @@ impl Running {
         }
         self.kill();
         Err(format!("it did not stop within {} after SIGTERM", shell::spoken(STOP_MAX)))
+    }
+}
+
+impl Drop for Running {
+    /// Nobody who gives up leaves a plant behind.
+    fn drop(&mut self) {
+        // An error means that it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -205,6 +234,21 @@ mod tests {
         let mut running = stubborn.start(&start(folder.path())).expect("started");
         running.wait_ready().expect("ready");
         assert!(running.stop().is_err_and(|error| error.contains('3')));
+    }
+
+    #[test]
+    fn frozen_it_says_nothing_and_thawed_it_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let busy =
+            pretender(folder.path(), "echo '{\"ready\":true}'; while :; do echo more; sleep 0.001; done");
+        let mut running = busy.start(&start(folder.path())).expect("started");
+        running.wait_ready().expect("ready");
+        running.freeze().expect("frozen");
+        while running.lines.recv_timeout(Duration::from_millis(100)).is_ok() {}
+        assert!(running.lines.try_recv().is_err());
+        running.signal("CONT").expect("thawed");
+        running.lines.recv_timeout(Duration::from_secs(60)).expect("it goes on");
+        running.kill();
     }
 
     #[test]

@@ -121,7 +121,9 @@ fn understood(arguments: &[String]) -> Result<Options, String> {
             }
             other => match TARGETS.iter().find(|target| **target == other) {
                 Some(target) => options.targets.push(*target),
-                None => return Err(format!("there is no target `{other}`; there are: {}", TARGETS.join(", "))),
+                None => {
+                    return Err(format!("there is no target `{other}`; there are: {}", TARGETS.join(", ")));
+                }
             },
         }
     }
@@ -166,7 +168,9 @@ fn fuzz(program: &Path, target: &'static str, length: Length) -> Report {
 fn words_of(program: &Path, target: &str, length: Length) -> Result<(String, bool), String> {
     let folder = |name: &str| {
         let path = shell::root().join("fuzz").join(name).join(target);
-        std::fs::create_dir_all(&path).map(|()| path).map_err(|error| format!("fuzz/{name}/{target}: {error}"))
+        std::fs::create_dir_all(&path)
+            .map(|()| path)
+            .map_err(|error| format!("fuzz/{name}/{target}: {error}"))
     };
     let (corpus, seeds, artifacts) = (folder("corpus")?, folder("seeds")?, folder("artifacts")?);
     let mut fuzz = shell::program(&program.to_string_lossy());
@@ -189,7 +193,8 @@ fn words_of(program: &Path, target: &str, length: Length) -> Result<(String, boo
 
 /// A number of libFuzzer's final statistics.
 fn statistic(words: &str, name: &str) -> u64 {
-    let line = words.lines().find_map(|line| line.strip_prefix("stat::")?.strip_prefix(name)?.strip_prefix(':'));
+    let line =
+        words.lines().find_map(|line| line.strip_prefix("stat::")?.strip_prefix(name)?.strip_prefix(':'));
     line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
 }
 
@@ -226,7 +231,8 @@ mod tests {
 
     #[test]
     fn a_failure_and_a_target_that_ran_nothing_fail_the_command() {
-        let words = "#123 DONE\nstat::number_of_executed_units: 2870000\nstat::average_exec_per_sec:     92600\n";
+        let words =
+            "#123 DONE\nstat::number_of_executed_units: 2870000\nstat::average_exec_per_sec:     92600\n";
         assert_eq!(statistic(words, "number_of_executed_units"), 2_870_000);
         assert_eq!(statistic(words, "average_exec_per_sec"), 92_600);
         let report = |runs, failure: Option<&str>| Report {

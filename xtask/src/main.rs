@@ -36,7 +36,15 @@ pub(crate) struct Command {
 }
 
 /// Every command, in the order in which help lists them.
-const COMMANDS: &[Command] = &[test::COMMAND, gates::COMMAND, generate::COMMAND, crash::COMMAND, fuzz::COMMAND, sim::COMMAND, bench::COMMAND];
+const COMMANDS: &[Command] = &[
+    test::COMMAND,
+    gates::COMMAND,
+    generate::COMMAND,
+    crash::COMMAND,
+    fuzz::COMMAND,
+    sim::COMMAND,
+    bench::COMMAND,
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -50,8 +50,7 @@ impl Drop for Stand {
 }
 
 impl Stand {
-    fn new() -> Result<Stand, String> {
-        let binary = Binary::build(true)?;
+    fn new(binary: Binary) -> Result<Stand, String> {
         // Not the folder for temporary files, which may be memory: syncs must be real.
         let folder = shell::root().join("target").join(format!("bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -93,10 +92,10 @@ fn samples_bytes(lake: &Path) -> u64 {
     size(&lake.join("samples"), &|path| path.extension().is_some_and(|end| end == "parquet"))
 }
 
-pub(super) fn run(samples: u64, import: Option<&str>) -> Result<(), String> {
+pub(super) fn run(binary: Binary, samples: u64, import: Option<&str>) -> Result<(), String> {
     let figures = match import {
-        Some(folder) => imported(Path::new(folder))?,
-        None => written(samples)?,
+        Some(folder) => imported(binary, Path::new(folder))?,
+        None => written(binary, samples)?,
     };
     println!();
     for Figure { name, value, beside } in figures {
@@ -105,8 +104,8 @@ pub(super) fn run(samples: u64, import: Option<&str>) -> Result<(), String> {
     Ok(())
 }
 
-fn written(samples: u64) -> Result<Vec<Figure>, String> {
-    let stand = Stand::new()?;
+fn written(binary: Binary, samples: u64) -> Result<Vec<Figure>, String> {
+    let stand = Stand::new(binary)?;
     println!("making {samples} samples");
     let bodies = Plant::new().bodies(samples);
     let (running, first_ready) = stand.run()?;
@@ -128,8 +127,16 @@ fn written(samples: u64) -> Result<Vec<Figure>, String> {
     let each = |bytes: u64| format!("{:.2}", bytes as f64 / samples as f64);
     let rate = samples as f64 / took.as_secs_f64();
     figures.extend([
-        figure("acknowledged samples/s", format!("{rate:.0}"), format!("{CONNECTIONS} connections, {LINES} lines a request")),
-        figure("CPU µs/sample until acknowledged", format!("{:.3}", cpu(cpu_acknowledged)), "floor of one thread: 0.12"),
+        figure(
+            "acknowledged samples/s",
+            format!("{rate:.0}"),
+            format!("{CONNECTIONS} connections, {LINES} lines a request"),
+        ),
+        figure(
+            "CPU µs/sample until acknowledged",
+            format!("{:.3}", cpu(cpu_acknowledged)),
+            "floor of one thread: 0.12",
+        ),
         figure("CPU µs/sample with flush", format!("{:.3}", cpu(process.cpu()?)), "goal 0.75"),
         figure(
             "acknowledgement p50 / p99",
@@ -165,7 +172,8 @@ fn pour(bodies: &[Vec<u8>], client: &(dyn Fn() -> Client + Sync)) -> Result<Vec<
         while let Some(body) = bodies.get(next.fetch_add(1, Ordering::SeqCst)) {
             loop {
                 let began = Instant::now();
-                let answer = client.post("/api/v1/write", "text/plain", body).map_err(|error| error.to_string())?;
+                let answer =
+                    client.post("/api/v1/write", "text/plain", body).map_err(|error| error.to_string())?;
                 match answer.status {
                     204 => mine.push(began.elapsed()),
                     // Told to slow down: the wait is the load's, the repeat is measured anew.
@@ -185,7 +193,10 @@ fn pour(bodies: &[Vec<u8>], client: &(dyn Fn() -> Client + Sync)) -> Result<Vec<
     };
     let outcomes: Vec<Result<(), String>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err("a connection panicked".into()))).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err("a connection panicked".into())))
+            .collect()
     });
     outcomes.into_iter().collect::<Result<(), String>>()?;
     let mut times = times.into_inner().unwrap_or_default();
@@ -200,7 +211,8 @@ fn lone(stand: &Stand, client: &mut Client, figures: &mut Vec<Figure>) -> Result
     for number in 0..LONE_WRITES {
         let line = format!("bench/lone value={number}\n");
         let began = Instant::now();
-        let answer = client.post("/api/v1/write", "text/plain", line.as_bytes()).map_err(|error| error.to_string())?;
+        let answer =
+            client.post("/api/v1/write", "text/plain", line.as_bytes()).map_err(|error| error.to_string())?;
         if answer.status != 204 {
             return Err(format!("{} {}", answer.status, answer.text()));
         }
@@ -213,24 +225,36 @@ fn lone(stand: &Stand, client: &mut Client, figures: &mut Vec<Figure>) -> Result
     figures.push(figure(
         "a lone write, p50",
         format!("{:.2} ms", ms(mine)),
-        format!("{:.2} fdatasync of {:.2} ms; journal's goal 1.1, HTTP comes on top", mine.as_secs_f64() / disk.as_secs_f64(), ms(disk)),
+        format!(
+            "{:.2} fdatasync of {:.2} ms; journal's goal 1.1, HTTP comes on top",
+            mine.as_secs_f64() / disk.as_secs_f64(),
+            ms(disk)
+        ),
     ));
     Ok(())
 }
 
 /// Count and mean over everything, by SQL here and by DuckDB on the same files.
-fn questions(stand: &Stand, client: &mut Client, samples: u64, figures: &mut Vec<Figure>) -> Result<(), String> {
+fn questions(
+    stand: &Stand,
+    client: &mut Client,
+    samples: u64,
+    figures: &mut Vec<Figure>,
+) -> Result<(), String> {
     let query = "SELECT count(*), avg(value) FROM samples WHERE signal <> 'bench/lone'";
     let body = serde_json::json!({ "query": query }).to_string();
     let mut times = Vec::new();
     let mut said = String::new();
     for _ in 0..QUESTIONS {
         let began = Instant::now();
-        let answer = client.post("/api/v1/sql", "application/json", body.as_bytes()).map_err(|error| error.to_string())?;
+        let answer = client
+            .post("/api/v1/sql", "application/json", body.as_bytes())
+            .map_err(|error| error.to_string())?;
         times.push(began.elapsed());
         said = answer.text();
     }
-    let document: serde_json::Value = serde_json::from_str(&said).map_err(|error| format!("{said}: {error}"))?;
+    let document: serde_json::Value =
+        serde_json::from_str(&said).map_err(|error| format!("{said}: {error}"))?;
     let counted = document.pointer("/rows/0/0").and_then(serde_json::Value::as_u64);
     if counted != Some(samples) {
         return Err(format!("SQL counts {counted:?} of {samples} samples: {said}"));
@@ -238,7 +262,9 @@ fn questions(stand: &Stand, client: &mut Client, samples: u64, figures: &mut Vec
     times.sort_unstable();
     let mine = quantile(&times, 0.5);
     let beside = match duckdb(stand, samples) {
-        Ok(theirs) => format!("DuckDB {:.0} ms: {:.2} of it", ms(theirs), mine.as_secs_f64() / theirs.as_secs_f64()),
+        Ok(theirs) => {
+            format!("DuckDB {:.0} ms: {:.2} of it", ms(theirs), mine.as_secs_f64() / theirs.as_secs_f64())
+        }
         Err(why) => format!("DuckDB not measured: {why}"),
     };
     figures.push(figure("SQL count and mean of all", format!("{:.0} ms", ms(mine)), beside));
@@ -250,7 +276,8 @@ fn duckdb(stand: &Stand, samples: u64) -> Result<Duration, String> {
     let python = partners.unwrap_or_else(|| shell::root().join(".partners")).join("python/bin/python");
     let mut command = shell::program(&python.to_string_lossy());
     command.args(["-c", DUCKDB]).arg(stand.lake().join("samples")).arg(QUESTIONS.to_string());
-    let said = shell::capture(command).map_err(|error| error.lines().last().unwrap_or_default().to_owned())?;
+    let said =
+        shell::capture(command).map_err(|error| error.lines().last().unwrap_or_default().to_owned())?;
     let mut words = said.split_whitespace();
     let (count, seconds) = (words.next(), words.next());
     if count.and_then(|count| count.parse().ok()) != Some(samples) {
@@ -261,17 +288,18 @@ fn duckdb(stand: &Stand, samples: u64) -> Result<Duration, String> {
 }
 
 /// CSV files of others: how long `import` takes, and how large they become.
-fn imported(folder: &Path) -> Result<Vec<Figure>, String> {
+fn imported(binary: Binary, folder: &Path) -> Result<Vec<Figure>, String> {
     let files = csv_files(folder);
     let csv_bytes: u64 = files.iter().filter_map(|path| path.metadata().ok()).map(|about| about.len()).sum();
-    let stand = Stand::new()?;
+    let stand = Stand::new(binary)?;
     let (running, _) = stand.run()?;
     let process = Process(running.id());
     let token = stand.binary.token(&stand.start.plant, "bench")?;
     let began = Instant::now();
     for file in &files {
         let name = file.strip_prefix(folder).unwrap_or(file).with_extension("");
-        let name: String = name.to_string_lossy().chars().map(|c| if "+#*".contains(c) { '_' } else { c }).collect();
+        let name: String =
+            name.to_string_lossy().chars().map(|c| if "+#*".contains(c) { '_' } else { c }).collect();
         let mut import = shell::program(&stand.binary.path.to_string_lossy());
         import.arg("--plant").arg(&stand.start.plant).arg("import").arg(file).args(["--prefix", &name]);
         if let Err(error) = shell::capture(import) {
@@ -282,8 +310,10 @@ fn imported(folder: &Path) -> Result<Vec<Figure>, String> {
     stand.settle(process)?;
     let mut client = Client::new(running.address, &token, ANSWER_MAX);
     let body = br#"{"query": "SELECT count(*) FROM samples"}"#;
-    let answer = client.post("/api/v1/sql", "application/json", body).map_err(|error| error.to_string())?.text();
-    let document: serde_json::Value = serde_json::from_str(&answer).map_err(|error| format!("{answer}: {error}"))?;
+    let answer =
+        client.post("/api/v1/sql", "application/json", body).map_err(|error| error.to_string())?.text();
+    let document: serde_json::Value =
+        serde_json::from_str(&answer).map_err(|error| format!("{answer}: {error}"))?;
     let samples = document.pointer("/rows/0/0").and_then(serde_json::Value::as_u64).unwrap_or(0).max(1);
     running.stop()?;
     let each = |bytes: u64| format!("{:.2}", bytes as f64 / samples as f64);

@@ -37,7 +37,8 @@ impl Process {
     pub(super) fn written_bytes(self) -> Result<u64, String> {
         let io = self.read("io")?;
         let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:"));
-        line.and_then(|line| line.trim().parse().ok()).ok_or_else(|| "/proc/PID/io has no write_bytes".to_owned())
+        line.and_then(|line| line.trim().parse().ok())
+            .ok_or_else(|| "/proc/PID/io has no write_bytes".to_owned())
     }
 
     fn read(self, name: &str) -> Result<String, String> {

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant, SystemTime};
 pub(super) const WRITERS: u32 = 12;
 /// The writer of the first sample after each start, by which "accepting" is measured.
 const FRESH: u32 = WRITERS;
+/// The longest until a plant that says that it is ready accepts a write.
+const ACCEPTING_MAX: Duration = Duration::from_secs(20);
 /// How long the flush of the last samples may take before the lake is read by others.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
@@ -188,14 +190,15 @@ impl Run {
 
     /// A new sample is accepted after every start; the time from start to there is measured.
     fn write_afresh(&mut self, cycle: u32, running: &Running, live: &Live) -> Result<(), String> {
-        let report = Writer::new(&self.shift(cycle, running, live), FRESH).work(FRESH, None, 1);
+        let shift = self.shift(cycle, running, live);
+        let report = Writer::new(&shift, FRESH).patient(ACCEPTING_MAX).work(FRESH, None, 1);
         self.accepting.push(running.began.elapsed());
         let told = report.states.first().copied();
         self.keep(cycle, FRESH, report);
         if told == Some(State::Acknowledged) {
             Ok(())
         } else {
-            Err(format!("a fresh write was not accepted: {told:?}"))
+            Err(format!("a fresh write was not accepted: {told:?}, {:?}", live.refused))
         }
     }
 

@@ -91,7 +91,7 @@ fn disturb(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
             Ok((Vec::new(), if dice.one_in(10) { End::Stop } else { End::Kill }))
         }
         Way::Pause => {
-            running.signal("STOP")?;
+            running.freeze()?;
             std::thread::sleep(Duration::from_millis(dice.between(100, 3_000)));
             if dice.one_in(3) {
                 return Ok((vec!["killed while paused"], End::Kill));
@@ -102,14 +102,18 @@ fn disturb(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
         }
         Way::FillDisk => fill_disk(scene, dice, running),
         Way::ReadOnly => {
+            // Frozen first: ext4 may tell a sync that is under way that it went well when its journal is aborted before
+            // preallocated blocks were marked as written. Syncs that begin later get the error.
+            running.freeze()?;
             scene.place.make_read_only()?;
+            running.signal("CONT")?;
             until("a refusal on a read-only disk", || scene.live.refused_with("") > 0)?;
             reads(running, scene.token)?;
             Ok((vec!["refused", "read while refused"], End::Kill))
         }
         Way::CutPower => {
             // Nothing moves while the image is copied: neither the plant nor, for minutes, the file system.
-            running.signal("STOP")?;
+            running.freeze()?;
             scene.place.copy_image()?;
             Ok((vec!["cut"], End::Kill))
         }

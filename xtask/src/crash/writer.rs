@@ -10,7 +10,7 @@ use crate::http::{Client, Content};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An answer that takes longer is a stall. Above the longest pause of the pause variant.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(20);
@@ -54,6 +54,8 @@ pub(super) struct Writer<'a> {
     client: Client,
     dice: Dice,
     report: Report,
+    /// Until then nothing that is refused for now is given up.
+    patient_until: Option<Instant>,
 }
 
 impl<'a> Writer<'a> {
@@ -63,7 +65,14 @@ impl<'a> Writer<'a> {
             client: Client::new(shift.address, shift.token, ANSWER_MAX),
             dice: Dice::of(shift.plan.seed, &[shift.cycle.into(), writer.into(), u64::MAX]),
             report: Report::default(),
+            patient_until: None,
         }
+    }
+
+    /// Repeats what is refused for now for so long, instead of giving it up after a while.
+    pub(super) fn patient(mut self, time: Duration) -> Writer<'a> {
+        self.patient_until = Some(Instant::now() + time);
+        self
     }
 
     /// Sends `first` again if there is one, then new requests until the plant goes or `requests_max` are sent.
@@ -101,9 +110,16 @@ impl<'a> Writer<'a> {
                 Told::Yes => return Some(self.acknowledged(request)),
                 Told::No => return Some(State::Refused),
                 Told::Gone => return Some(State::Unknown),
-                Told::Later if self.is_over() || self.dice.one_in(8) => return Some(State::Unknown),
+                Told::Later if self.is_over() || self.gives_up() => return Some(State::Unknown),
                 Told::Later => std::thread::sleep(RETRY_AFTER),
             }
+        }
+    }
+
+    fn gives_up(&mut self) -> bool {
+        match self.patient_until {
+            Some(until) => Instant::now() > until,
+            None => self.dice.one_in(8),
         }
     }
 

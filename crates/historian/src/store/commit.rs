@@ -17,12 +17,18 @@ use crate::Error;
 /// In the commit's parameters: files of the record of corrections that belong to it, as JSON.
 pub(crate) const CORRECTIONS_KEY: &str = "tidemill.corrections";
 
+/// Rows of corrections in memory at most: a deletion may concern millions.
+const CORRECTIONS_ROWS_MAX: usize = 65_536;
+
 /// What comes and what goes.
 #[derive(Default)]
 pub(crate) struct Change {
     pub(crate) added: Vec<FileEntry>,
     pub(crate) removed: Vec<Arc<FileEntry>>,
-    pub(crate) corrections: Vec<Correction>,
+    /// Rows of the record of corrections that are not written yet, …
+    rows: Vec<TableRow>,
+    /// … and the files of those that are.
+    corrections: Vec<Add>,
 }
 
 /// Samples that are no longer what they were.
@@ -60,6 +66,25 @@ pub(crate) static CORRECTIONS: &TableSpec = &TableSpec {
     ],
     path_column: Some("signal"),
 };
+
+impl Change {
+    /// Files that go, with nothing in their place.
+    pub(crate) fn removing(removed: Vec<Arc<FileEntry>>) -> Change {
+        Change { removed, ..Change::default() }
+    }
+
+    /// Takes in what another change brings.
+    pub(crate) fn absorb(&mut self, other: Change) {
+        self.added.extend(other.added);
+        self.removed.extend(other.removed);
+        self.rows.extend(other.rows);
+        self.corrections.extend(other.corrections);
+    }
+
+    fn corrects(&self) -> bool {
+        !self.corrections.is_empty()
+    }
+}
 
 impl Correction {
     fn rows(&self) -> impl Iterator<Item = TableRow> {
@@ -107,7 +132,7 @@ impl Store {
     /// [`Error::Conflict`]: a file that goes was gone already; nothing was changed.
     pub(crate) fn commit(
         &self,
-        change: Change,
+        mut change: Change,
         upto: Option<Seq>,
         operation: &str,
         shown: impl FnOnce(&mut super::State),
@@ -125,12 +150,17 @@ impl Store {
         let version = self.lock().version.clone();
         if let Some(gone) = change.removed.iter().find(|file| !version.has(file.name())) {
             tracing::debug!(file = gone.name(), "the table changed under a rewrite");
-            self.discard(&change.added);
+            self.discard(&change);
             return Err(Error::Conflict);
         }
-        let corrections = self.write_corrections(&change.corrections, wall)?;
-        let actions = actions(&change, upto, operation, &corrections, wall)?;
-        log.commit(actions)?;
+        self.write_corrections(&mut change)?;
+        let actions = actions(&change, upto, operation, wall)?;
+        if let Err(error) = log.commit(actions) {
+            if !log.may_have_next() {
+                self.discard(&change);
+            }
+            return Err(error);
+        }
         let removed: Vec<String> = change.removed.iter().map(|file| file.name().to_owned()).collect();
         {
             let mut state = self.lock();
@@ -139,38 +169,42 @@ impl Store {
             state.leaving.extend(change.removed);
             shown(&mut state);
         }
-        if !corrections.is_empty() {
-            self.commit_table(&self.corrections, corrections, None)?;
+        if !change.corrections.is_empty() {
+            self.commit_table(&self.corrections, change.corrections, None)?;
         }
         log.tidy()
     }
 
-    fn write_corrections(&self, corrections: &[Correction], wall: i64) -> Result<Vec<Add>, Error> {
-        let rows: Vec<TableRow> = corrections.iter().flat_map(Correction::rows).collect();
+    /// Adds to the record of corrections that a change brings.
+    pub(crate) fn correct(&self, change: &mut Change, correction: &Correction) -> Result<(), Error> {
+        change.rows.extend(correction.rows());
+        if change.rows.len() >= CORRECTIONS_ROWS_MAX { self.write_corrections(change) } else { Ok(()) }
+    }
+
+    fn write_corrections(&self, change: &mut Change) -> Result<(), Error> {
+        let rows = std::mem::take(&mut change.rows);
         self.meters.corrected.add(rows.len() as u64);
-        self.corrections.write(&rows, &|| self.table_file_name(), wall)
+        let files = self.corrections.write(&rows, &|| self.table_file_name(), self.clock.wall())?;
+        change.corrections.extend(files);
+        Ok(())
     }
 
     /// Removes files that were written for a change that did not come to be.
-    pub(crate) fn discard(&self, files: &[FileEntry]) {
-        for file in files {
-            // They are no part of the table; what stays is removed at the next start.
-            let _ = self.disk.remove(&self.place.dir.join(file.name()));
+    pub(crate) fn discard(&self, change: &Change) {
+        let samples = change.added.iter().map(|file| self.place.dir.join(file.name()));
+        let corrections = change.corrections.iter().map(|file| self.corrections.dir().join(&file.path));
+        for path in samples.chain(corrections) {
+            // They are no part of a table; what stays is removed at the next start.
+            let _ = self.disk.remove(&path);
         }
     }
 }
 
-fn actions(
-    change: &Change,
-    upto: Option<Seq>,
-    operation: &str,
-    corrections: &[Add],
-    wall: i64,
-) -> Result<Vec<Action>, Error> {
-    let rewrites = !change.corrections.is_empty();
+fn actions(change: &Change, upto: Option<Seq>, operation: &str, wall: i64) -> Result<Vec<Action>, Error> {
+    let rewrites = change.corrects();
     let mut parameters = BTreeMap::new();
-    if !corrections.is_empty() {
-        let json = serde_json::to_string(corrections)
+    if rewrites {
+        let json = serde_json::to_string(&change.corrections)
             .map_err(|error| Error::Log { file: "samples".into(), detail: error.to_string() })?;
         parameters.insert(CORRECTIONS_KEY.to_owned(), json.into());
     }

@@ -9,6 +9,7 @@ use tidemill_core::SignalId;
 
 use super::Store;
 use super::buffer::Pieces;
+use super::chunk::Chunk;
 use super::commit::{Change, Correction};
 use super::files::{DAY_NS, FileEntry, Level, Version, WINDOW_DAYS_MAX, Window};
 use super::frozen::Frozen;
@@ -104,23 +105,53 @@ fn plan(days: &BTreeMap<i64, u64>, today: i64) -> Vec<Window> {
 
 impl Store {
     /// Writes everything that a frozen buffer brings to files that are not yet part of the table.
-    pub(crate) fn write_flush(&self, frozen: &Frozen, version: &Version) -> Result<Change, Error> {
-        let mut change = Change::default();
-        let sources = self.sources(frozen, &mut change);
+    /// On an error `change` says what was written.
+    pub(crate) fn write_flush(
+        &self,
+        frozen: &Frozen,
+        version: &Version,
+        change: &mut Change,
+    ) -> Result<(), Error> {
+        let sources = self.sources(frozen, change)?;
         let mut days = BTreeMap::new();
         sources.iter().for_each(|source| source.count_days(&mut days));
         let today = self.clock.wall().div_euclid(DAY_NS);
         let order = self.next_order(version);
         let mut gone = Gone::default();
         for window in plan(&days, today) {
-            self.flush_window(&sources, window, version, order, &mut gone, &mut change)?;
+            self.unless_damaged(change, |part| {
+                self.flush_window(&sources, window, version, order, &mut gone, part)
+            })?;
         }
-        self.rewrite(&gone, &frozen.deletions, version, &mut change)?;
-        Ok(change)
+        self.rewrite(&gone, &frozen.deletions, version, change)
+    }
+
+    /// Does a part of a change. A file in which damage is found can neither be compared with nor rewritten: the part is
+    /// done again without it, so that new samples are kept whatever became of old ones.
+    fn unless_damaged(
+        &self,
+        change: &mut Change,
+        mut work: impl FnMut(&mut Change) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        loop {
+            let mut part = Change::default();
+            match work(&mut part) {
+                Ok(()) => {
+                    change.absorb(part);
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.discard(&part);
+                    if !self.note_damage(&error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
     }
 
     /// The signals of a frozen buffer by path, deletions done.
-    fn sources(&self, frozen: &Frozen, change: &mut Change) -> Vec<Source> {
+    fn sources(&self, frozen: &Frozen, change: &mut Change) -> Result<Vec<Source>, Error> {
         let watch = frozen.buffer.watch();
         let signals: Vec<SignalId> =
             watch.signals(i64::MIN, i64::MAX).into_iter().map(|(signal, _, _)| signal).collect();
@@ -131,12 +162,12 @@ impl Store {
             pieces.open.sort();
             let deletions = frozen.deletions.iter().filter(|deletion| deletion.concerns(signal));
             for deletion in deletions {
-                pieces = delete(pieces, deletion, &path, change);
+                pieces = self.delete_from(pieces, deletion, &path, change)?;
             }
             sources.push(Source { signal, path, pieces });
         }
         sources.sort_by(|one, other| one.path.cmp(&other.path));
-        sources
+        Ok(sources)
     }
 
     fn flush_window(
@@ -153,7 +184,12 @@ impl Store {
         let (from, last) = of_window
             .iter()
             .fold((i64::MAX, i64::MIN), |(from, last), (_, (min, max))| (from.min(*min), last.max(*max)));
-        let older: Vec<_> = version.files.iter().filter(|file| file.overlaps(from, last)).cloned().collect();
+        let older: Vec<_> = version
+            .files
+            .iter()
+            .filter(|file| file.overlaps(from, last) && !self.is_damaged(file))
+            .cloned()
+            .collect();
         let signals: Vec<SignalId> = of_window.iter().map(|(source, _)| source.signal).collect();
         let time_of = |position: usize| of_window.get(position).map(|(_, span)| *span);
         let all = |_: &[Vec<(usize, i64, i64)>]| Columns::ALL;
@@ -181,11 +217,40 @@ impl Store {
                     let of_file = gone.times.entry(file.name().to_owned()).or_default();
                     of_file.entry(source.signal).or_default().insert(*time);
                 }
-                change.corrections.push(self.replaced(&source.path, &killed));
+                self.correct(change, &self.replaced(&source.path, &killed))?;
             }
         }
         change.added.extend(output.finish()?);
         Ok(())
+    }
+
+    /// Takes what a deletion concerns out of buffered rows.
+    fn delete_from(
+        &self,
+        pieces: Pieces,
+        deletion: &Deletion,
+        path: &Arc<str>,
+        change: &mut Change,
+    ) -> Result<Pieces, Error> {
+        let mut split = |rows: Rows| -> Result<Rows, Error> {
+            let old = rows.clone().cut(deletion.from, deletion.last);
+            if !old.is_empty() {
+                self.correct(change, &deleted(path, old, deletion))?;
+            }
+            Ok(rows.without(deletion.from, deletion.last))
+        };
+        let mut chunks = Vec::with_capacity(pieces.chunks.len());
+        for chunk in pieces.chunks {
+            if chunk.min > deletion.last || chunk.max < deletion.from {
+                chunks.push(chunk);
+                continue;
+            }
+            let rest = split(chunk.open())?;
+            if !rest.is_empty() {
+                chunks.push(Arc::new(Chunk::seal(rest)));
+            }
+        }
+        Ok(Pieces { chunks, open: split(pieces.open)? })
     }
 
     fn replaced(&self, path: &Arc<str>, killed: &Killed) -> Correction {
@@ -215,7 +280,10 @@ impl Store {
             if times.is_none() && !deleting {
                 continue;
             }
-            let footer = self.files.footer(file)?;
+            let footer = match self.files.footer(file) {
+                Err(error) if self.note_damage(&error) || self.is_damaged(file) => continue,
+                other => other?,
+            };
             let concerned = deletions.iter().any(|deletion| {
                 let entries = deletion.signals.iter().filter_map(|signal| footer.directory.find(*signal));
                 entries.into_iter().any(|entry| entry.from <= deletion.last && entry.last >= deletion.from)
@@ -223,7 +291,7 @@ impl Store {
             if times.is_none() && !concerned {
                 continue;
             }
-            self.rewrite_file(file, times, deletions, change)?;
+            self.unless_damaged(change, |part| self.rewrite_file(file, times, deletions, part))?;
         }
         Ok(())
     }
@@ -235,6 +303,9 @@ impl Store {
         deletions: &[Deletion],
         change: &mut Change,
     ) -> Result<(), Error> {
+        if self.is_damaged(file) {
+            return Ok(());
+        }
         let footer = self.files.footer(file)?;
         let mut entries = footer.directory.entries.clone();
         entries.sort_by_key(|entry| entry.first_row);
@@ -254,7 +325,7 @@ impl Store {
                 for deletion in deletions.iter().filter(|deletion| deletion.concerns(signal)) {
                     let old = rows.clone().cut(deletion.from, deletion.last);
                     if !old.is_empty() {
-                        change.corrections.push(deleted(path, old, deletion));
+                        self.correct(change, &deleted(path, old, deletion))?;
                         rows = rows.without(deletion.from, deletion.last);
                     }
                 }
@@ -277,30 +348,6 @@ fn deleted(path: &Arc<str>, old: Rows, deletion: &Deletion) -> Correction {
         who: deletion.who.clone(),
         reason: deletion.reason.clone(),
     }
-}
-
-fn delete(pieces: Pieces, deletion: &Deletion, path: &Arc<str>, change: &mut Change) -> Pieces {
-    let mut tell = |rows: Rows| {
-        if !rows.is_empty() {
-            change.corrections.push(deleted(path, rows, deletion));
-        }
-    };
-    let mut chunks = Vec::with_capacity(pieces.chunks.len());
-    for chunk in pieces.chunks {
-        if chunk.min > deletion.last || chunk.max < deletion.from {
-            chunks.push(chunk);
-            continue;
-        }
-        let rows = chunk.open();
-        tell(rows.clone().cut(deletion.from, deletion.last));
-        let rest = rows.without(deletion.from, deletion.last);
-        if !rest.is_empty() {
-            chunks.push(Arc::new(super::chunk::Chunk::seal(rest)));
-        }
-    }
-    tell(pieces.open.clone().cut(deletion.from, deletion.last));
-    let open = pieces.open.without(deletion.from, deletion.last);
-    Pieces { chunks, open }
 }
 
 fn drop_times(rows: &Rows, times: &BTreeSet<i64>) -> Rows {
@@ -352,8 +399,10 @@ impl<'a> Output<'a> {
 
     fn close(&mut self) -> Result<(), Error> {
         if let Some(writer) = self.writer.take() {
-            let rows = writer.rows();
-            let written = writer.finish()?;
+            let (rows, name) = (writer.rows(), writer.name().to_owned());
+            let written = writer.finish().inspect_err(|_| {
+                let _ = self.store.disk.remove(&self.store.place.dir.join(name));
+            })?;
             self.store.meters.rows_written.add(rows);
             self.store.meters.bytes_written.add(written.bytes);
             self.written.push(written);
@@ -364,8 +413,19 @@ impl<'a> Output<'a> {
     pub(crate) fn finish(mut self) -> Result<Vec<FileEntry>, Error> {
         self.close()?;
         let wall = self.store.clock.wall();
+        let written = std::mem::take(&mut self.written);
         let entry = |written: &Written| FileEntry::of(written, self.window, self.level, self.order, wall);
-        Ok(self.written.iter().map(entry).collect())
+        Ok(written.iter().map(entry).collect())
+    }
+}
+
+/// What was not finished is not wanted: a full disk must not be filled with leftovers.
+impl Drop for Output<'_> {
+    fn drop(&mut self) {
+        let unfinished = self.writer.take().map(|writer| writer.name().to_owned());
+        for name in self.written.iter().map(|file| file.name.clone()).chain(unfinished) {
+            let _ = self.store.disk.remove(&self.store.place.dir.join(name));
+        }
     }
 }
 

@@ -136,13 +136,17 @@ impl Store {
         if self.retire_old()? {
             return Ok(true);
         }
-        let version = self.lock().version.clone();
+        let mut version = (*self.lock().version).clone();
+        version.files.retain(|file| !self.is_damaged(file));
         let merge_after = i64::try_from(self.settings.merge_after.as_nanos()).unwrap_or(i64::MAX);
         let Some(plan) = plan(&version, self.clock.wall(), merge_after) else {
             return self.merge_tables();
         };
-        let added = self.merge_files(&plan, give_up)?;
-        let change = Change { added, removed: plan.files, corrections: Vec::new() };
+        let added = self.merge_files(&plan, give_up).inspect_err(|error| {
+            self.note_damage(error);
+        })?;
+        let mut change = Change::removing(plan.files);
+        change.added = added;
         self.commit(change, None, "OPTIMIZE", |_| {})?;
         self.meters.merges.add(1);
         Ok(true)
@@ -194,7 +198,7 @@ impl Store {
         if removed.is_empty() {
             return Ok(false);
         }
-        self.commit(Change { removed, ..Change::default() }, None, "DELETE", |_| {})?;
+        self.commit(Change::removing(removed), None, "DELETE", |_| {})?;
         Ok(true)
     }
 

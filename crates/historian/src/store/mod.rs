@@ -42,7 +42,7 @@ mod model_tests;
 #[cfg(test)]
 mod testing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -107,6 +107,8 @@ pub(crate) struct Store {
     corrections: Arc<Table>,
     state: Mutex<State>,
     changed: Condvar,
+    /// Files in which damage was found: left out of merges and of what late samples are compared with.
+    damaged: Mutex<BTreeSet<String>>,
     /// One flush at a time; and merges give way to a flush that rewrites.
     flushing: Mutex<()>,
     pub(crate) meters: Meters,
@@ -132,7 +134,8 @@ impl Store {
         })?;
         let corrections = open_table(ground, dir, CORRECTIONS)?;
         finish_corrections(&log, &corrections, ground.clock.wall())?;
-        vacuum::remove_orphans(&*disk, &samples_dir, &log, None)?;
+        vacuum::remove_orphans(&*disk, &samples_dir, &log)?;
+        corrections.remove_orphans()?;
 
         let names = bus.clone();
         let place = Place {
@@ -181,6 +184,7 @@ impl Store {
             corrections,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            damaged: Mutex::default(),
             flushing: Mutex::new(()),
             meters,
         });
@@ -200,6 +204,7 @@ impl Store {
             return Ok(());
         }
         let table = open_table(ground, &self.lake, spec)?;
+        table.remove_orphans()?;
         let version = table.version();
         self.lock().tables.entry(stream).or_insert((table, version));
         Ok(())
@@ -328,7 +333,11 @@ impl Store {
         }
         loop {
             let version = self.lock().version.clone();
-            let change = self.write_flush(frozen, &version)?;
+            let mut change = commit::Change::default();
+            if let Err(error) = self.write_flush(frozen, &version, &mut change) {
+                self.discard(&change);
+                return Err(error);
+            }
             let operation = if frozen.deletions.is_empty() { "WRITE" } else { "DELETE" };
             let done = self.commit(change, Some(frozen.upto), operation, |state| {
                 state.frozen = None;
@@ -395,6 +404,18 @@ impl Store {
             (state.active.buffer.fill(), state.frozen.as_ref().map(|frozen| frozen.buffer.fill()));
         let frozen = frozen.unwrap_or_default();
         Fill { rows: active.rows + frozen.rows, bytes: active.bytes + frozen.bytes }
+    }
+
+    /// Notes a file in which damage was found; says whether the error is of that kind and new.
+    fn note_damage(&self, error: &Error) -> bool {
+        let Error::Damaged { file, .. } = error else { return false };
+        tracing::error!(%error, "a damaged file stays as it is; what is new goes into files of its own");
+        let name = file.rsplit('/').next().unwrap_or_default().to_owned();
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(name)
+    }
+
+    fn is_damaged(&self, file: &FileEntry) -> bool {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).contains(file.name())
     }
 
     /// The path under which a signal's rows are written; none where the signal is retired, and its rows go.

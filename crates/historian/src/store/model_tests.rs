@@ -324,3 +324,153 @@ fn without_syncs_something_is_lost() {
     }
     assert!(lost > 0, "no crash lost anything although nothing was synced");
 }
+
+fn float(signal: u32, second: i64, value: f64) -> (u32, i64, Value, Quality) {
+    (signal, SimClock::START_NS + second * 1_000_000_000, Value::Float(value), Quality::GOOD)
+}
+
+#[test]
+fn new_samples_are_kept_beside_a_damaged_file() {
+    let mut world = World::new(8, &PATHS);
+    world.write(parcel(&[float(1, 0, 1.0), float(1, 9, 1.0)], false));
+    world.flush().unwrap();
+    let path = std::path::PathBuf::from(super::testing::LAKE)
+        .join("samples")
+        .join(&world.store.view().files()[0].name);
+    world.simulation.disk.flip_bit(&path, 40, 1).unwrap();
+    world.reopen(9).unwrap();
+    world.write(parcel(&[float(1, 5, 2.0), float(2, 5, 2.0)], false));
+    world.flush().unwrap();
+    let second = ScanSpec { signals: Some(vec![SignalId::new(2).unwrap()].into()), ..everything() };
+    assert_eq!(count(&world, &second).unwrap(), 1);
+    assert!(count(&world, &everything()).is_err());
+    world.simulation.disk.flip_bit(&path, 40, 1).unwrap();
+    world.reopen(10).unwrap();
+    assert_eq!(count(&world, &everything()).unwrap(), 4, "the file is whole again, and all is there");
+}
+
+#[test]
+fn a_renamed_signal_keeps_its_history_and_a_retired_one_is_gone() {
+    let mut world = World::new(1, &PATHS);
+    world.write(parcel(&[float(1, 0, 1.0), float(2, 0, 2.0), float(4, 0, 4.0)], false));
+    world.flush().unwrap();
+    world.bus.set(1, "zzz/renamed", false);
+    world.bus.set(2, "plant/b/x", true);
+    world.write(parcel(&[float(1, 1, 1.5), float(2, 1, 2.5)], false));
+    let ids = |world: &World| {
+        scanned(world, &everything(), 1).iter().map(|(id, rows)| (*id, rows.len())).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&world), [(4, 1), (1, 2)], "by the new name, without the retired one");
+    let retired = ScanSpec { signals: Some(vec![SignalId::new(2).unwrap()].into()), ..everything() };
+    assert_eq!(count(&world, &retired).unwrap(), 0);
+    world.flush().unwrap();
+    world.simulation.clock.advance(Duration::from_secs(3 * 86_400));
+    while world.store.merge_step(&|| false).unwrap() {}
+    assert_eq!(ids(&world), [(4, 1), (1, 2)]);
+    assert_eq!(
+        world.store.view().files().iter().map(|file| file.rows).sum::<u64>(),
+        3,
+        "its rows left the files"
+    );
+    world.reopen(4).unwrap();
+    assert_eq!(ids(&world), [(4, 1), (1, 2)]);
+}
+
+static EVENTS: TableSpec = TableSpec {
+    name: "events",
+    description: "for this test",
+    stream: Some(StreamId(77)),
+    columns: &[
+        ColumnSpec { name: "at", kind: ColumnKind::Time, description: "" },
+        ColumnSpec { name: "what", kind: ColumnKind::Text, description: "" },
+        ColumnSpec { name: "count", kind: ColumnKind::Int, description: "" },
+    ],
+    path_column: None,
+};
+
+fn table(world: &World, spec: &'static TableSpec) -> String {
+    let batches: Vec<_> =
+        world.store.view().scan_table(spec, i64::MIN, i64::MAX).map(Result::unwrap).collect();
+    arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string()
+}
+
+#[test]
+fn records_are_rows_at_once_and_once() {
+    let mut world = World::new(2, &PATHS);
+    let event = |n: i64| {
+        let json = format!("{{\"at\": {}, \"what\": \"event {n}\", \"count\": {n}}}", 1_000_000_001 + n);
+        Parcel::of_record(StreamId(77), Vec::new(), json.into_bytes())
+    };
+    world.write(event(0)); // before anybody declared the table
+    world.store.declare(&world.ground, &EVENTS).unwrap();
+    world.write(event(1));
+    let two = expect_test::expect![[r#"
+        +--------------------------------+---------+-------+
+        | at                             | what    | count |
+        +--------------------------------+---------+-------+
+        | 1970-01-01T00:00:01.000000001Z | event 0 | 0     |
+        | 1970-01-01T00:00:01.000000002Z | event 1 | 1     |
+        +--------------------------------+---------+-------+"#]];
+    two.assert_eq(&table(&world, &EVENTS));
+    world.flush().unwrap();
+    two.assert_eq(&table(&world, &EVENTS));
+    for n in 2..50 {
+        world.write(event(n));
+        if n % 2 == 0 {
+            world.flush().unwrap();
+        }
+        if n % 7 == 0 {
+            world.simulation.disk.crash();
+            world.reopen(n as u64).unwrap();
+            world.store.declare(&world.ground, &EVENTS).unwrap();
+        }
+        while world.store.merge_step(&|| false).unwrap() {}
+        let rows = table(&world, &EVENTS).lines().filter(|line| line.contains("event")).count();
+        assert_eq!(rows as i64, n + 1);
+    }
+}
+
+#[test]
+fn corrections_say_what_was_there() {
+    let world = World::new(2, &PATHS);
+    world.write(parcel(&[float(1, 0, 20.5), float(1, 1, 21.5)], false));
+    world.flush().unwrap();
+    world.write(parcel(&[float(1, 0, 20.75), float(1, 1, 21.5)], true));
+    world.flush().unwrap();
+    world.write(deletion(1, SimClock::START_NS + 1_000_000_000, i64::MAX));
+    world.flush().unwrap();
+    let columns = ["signal", "time", "action", "value", "new_value", "who", "reason"];
+    let batches: Vec<_> = world
+        .store
+        .view()
+        .scan_table(super::CORRECTIONS, i64::MIN, i64::MAX)
+        .map(|batch| {
+            let batch = batch.unwrap();
+            let wanted: Vec<usize> =
+                columns.iter().map(|name| batch.schema().index_of(name).unwrap()).collect();
+            batch.project(&wanted).unwrap()
+        })
+        .collect();
+    expect_test::expect![[r#"
+        +---------+----------------------+---------+-------+-----------+----------+--------+
+        | signal  | time                 | action  | value | new_value | who      | reason |
+        +---------+----------------------+---------+-------+-----------+----------+--------+
+        | plant/a | 2026-01-01T00:00:00Z | replace | 20.5  | 20.75     | source 1 |        |
+        | plant/a | 2026-01-01T00:00:01Z | delete  | 21.5  |           | ann      | test   |
+        +---------+----------------------+---------+-------+-----------+----------+--------+"#]]
+    .assert_eq(&arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string());
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let mut world = World::new(2, &PATHS);
+    let path =
+        std::path::PathBuf::from(super::testing::LAKE).join("samples/_delta_log/00000000000000000000.json");
+    let text = String::from_utf8(tidemill_ground::read(&world.simulation.disk, &path).unwrap()).unwrap();
+    let newer = text.replace("\"tidemill.format\":\"1\"", "\"tidemill.format\":\"2\"");
+    assert_ne!(newer, text);
+    tidemill_ground::replace(&world.simulation.disk, &path, newer.as_bytes()).unwrap();
+    let error = world.reopen(3).unwrap_err().to_string();
+    expect_test::expect!["the table samples has format 2 and this version reads up to 1: install the version that wrote it; nothing was changed"]
+        .assert_eq(&error);
+}

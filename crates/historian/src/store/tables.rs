@@ -57,6 +57,17 @@ impl TableVersion {
     }
 }
 
+/// The version in which a file's rows came.
+const ORDER_KEY: &str = "tidemill.order";
+
+fn order(file: &Add) -> u64 {
+    file.tags.as_ref().and_then(|tags| tags.get(ORDER_KEY)?.parse().ok()).unwrap_or(0)
+}
+
+fn set_order(file: &mut Add, order: u64) {
+    file.tags.get_or_insert_default().insert(ORDER_KEY.to_owned(), order.to_string());
+}
+
 fn nanos_name(name: &str) -> String {
     format!("{name}_nanos")
 }
@@ -90,6 +101,15 @@ impl Table {
 
     pub(crate) fn version(&self) -> TableVersion {
         TableVersion::of(&self.lock().state)
+    }
+
+    pub(crate) fn dir(&self) -> &std::path::Path {
+        &self.dir
+    }
+
+    /// Removes files that a crash left behind before their commit.
+    pub(crate) fn remove_orphans(&self) -> Result<u64, Error> {
+        super::vacuum::remove_orphans(&*self.disk, &self.dir, &self.lock())
     }
 
     /// Whether a file is or was part of the table.
@@ -171,8 +191,12 @@ impl Table {
                 last_updated: Some(timestamp_ms(wall)),
             })
         }));
-        actions.extend(added.into_iter().map(|add| Action::Add(Box::new(add))));
         let mut log = self.lock();
+        let version = log.state.version + 1;
+        actions.extend(added.into_iter().map(|mut add| {
+            set_order(&mut add, version);
+            Action::Add(Box::new(add))
+        }));
         log.commit(actions)?;
         log.tidy()
     }
@@ -194,9 +218,7 @@ impl Table {
         }
         let mut merged = self.write_file(&batches, name(), wall)?;
         merged.data_change = false;
-        // It takes the place of the oldest of them in the order of files.
-        merged.modification_time =
-            small.iter().map(|file| file.modification_time).max().unwrap_or(merged.modification_time);
+        set_order(&mut merged, small.iter().map(order).max().unwrap_or(0));
         let mut actions = vec![Action::Add(Box::new(merged))];
         actions.extend(small.into_iter().map(|file| {
             Action::Remove(Remove {

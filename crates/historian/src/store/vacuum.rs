@@ -34,18 +34,13 @@ pub(crate) fn remove_old(
 
 /// Removes files that a crash left behind before their commit. Only at start, when nothing is being written, and
 /// only after the log was read whole.
-pub(crate) fn remove_orphans(
-    disk: &dyn Disk,
-    dir: &Path,
-    log: &Log,
-    keep: Option<&str>,
-) -> Result<u64, Error> {
+pub(crate) fn remove_orphans(disk: &dyn Disk, dir: &Path, log: &Log) -> Result<u64, Error> {
     let failed = |source| Error::Disk { what: "listed", path: dir.into(), source };
     let known = |name: &str| log.state.files.contains_key(name) || log.state.removed.contains_key(name);
     let mut count = 0;
     for entry in disk.list(dir).map_err(failed)? {
         let ours = !entry.is_dir && entry.name.ends_with(".parquet");
-        if ours && !known(&entry.name) && keep != Some(entry.name.as_str()) {
+        if ours && !known(&entry.name) {
             let path = dir.join(&entry.name);
             disk.remove(&path).map_err(|source| Error::Disk { what: "removed", path, source })?;
             count += 1;

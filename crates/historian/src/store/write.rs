@@ -142,6 +142,10 @@ impl FileWriter {
         (self.arrow.bytes_written() + self.arrow.in_progress_size()) as u64
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn rows(&self) -> u64 {
         self.rows
     }

@@ -11,10 +11,10 @@ use super::checkpoint;
 use crate::Error;
 use crate::store::commit::CORRECTIONS_KEY;
 
-/// After so many commits the log so far is written as one file.
-const CHECKPOINT_EVERY: u64 = 100;
+/// After so many commits the log so far is written as one file. Tests come to it sooner.
+const CHECKPOINT_EVERY: u64 = if cfg!(test) { 4 } else { 100 };
 /// So many commits are kept behind a checkpoint, for readers that look at earlier versions.
-const KEPT_COMMITS: u64 = 300;
+const KEPT_COMMITS: u64 = 3 * CHECKPOINT_EVERY;
 
 /// The state that all commits together make.
 #[derive(Clone, Debug, Default)]
@@ -230,6 +230,12 @@ impl Log {
                 .map_err(|source| self.disk_error("removed", &name, source))?;
         }
         self.disk.sync_dir(&self.log_dir()).map_err(|source| self.disk_error("synced", "", source))
+    }
+
+    /// Whether the entry after the last one is on disk: after a failed commit, that its outcome is unknown.
+    pub(crate) fn may_have_next(&self) -> bool {
+        let name = format!("{:020}.json", self.state.version + 1);
+        !matches!(self.disk.exists(&self.log_dir().join(name)), Ok(false))
     }
 
     /// Forgets a removed file that is gone from disk.

@@ -1,0 +1,271 @@
+//! Measures the store: what a sample costs from the journal into the buffer and from there into files, how many bytes
+//! it takes, and how fast a restart applies what is not in files. Journal and registry are the least that does.
+//!
+//! `cargo run --release -p tidemill-historian --example bench [millions of samples]`; CSV files are looked for in
+//! `TIDEMILL_DATA`, else in `../shared/data`.
+#![allow(clippy::print_stdout, reason = "figures are what it is for")]
+#![allow(clippy::unwrap_used, reason = "a measurement that fails is to stop")]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidemill_core::*;
+use tidemill_ground::Ground;
+use tidemill_historian::{Historian, Settings};
+
+const PARCEL_ROWS: usize = 5_000;
+const SECOND: i64 = 1_000_000_000;
+/// 2026-11-01 00:00 UTC.
+const START: i64 = 1_793_491_200 * SECOND;
+
+/// A log that is all there from the start.
+struct Log {
+    parcels: Vec<Arc<Parcel>>,
+    cursor: Mutex<Option<Seq>>,
+}
+
+struct LogFeed(Vec<Arc<Parcel>>, usize);
+
+impl Feed for LogFeed {
+    fn next(&mut self) -> Boxed<'_, Delivery> {
+        let Some(parcel) = self.0.get(self.1).cloned() else { return Box::pin(std::future::pending()) };
+        self.1 += 1;
+        let seq = Seq(self.1 as u64);
+        Box::pin(std::future::ready(Delivery::Data { seq, parcel, rows: Rows::All }))
+    }
+}
+
+impl Journal for Log {
+    fn append(&self, _: Arc<Parcel>, _: Durability) -> Result<Commit, Busy> {
+        Err(Busy::Stopping)
+    }
+    fn durable(&self) -> Seq {
+        Seq(self.parcels.len() as u64)
+    }
+    fn follow(&self, _: CursorId, _: Option<Seq>) -> Box<dyn Feed> {
+        let from = self.cursor.lock().unwrap().unwrap_or_default();
+        Box::new(LogFeed(self.parcels.clone(), from.0 as usize))
+    }
+    fn read<'a>(&'a self, _: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>> {
+        Box::pin(std::future::ready(Ok(Arc::default())))
+    }
+    fn advance(&self, _: CursorId, upto: Seq, _: Bytes) -> Commit {
+        *self.cursor.lock().unwrap() = Some(upto);
+        Commit::ready(upto)
+    }
+    fn cursor(&self, _: CursorId) -> Option<(Seq, Bytes)> {
+        None
+    }
+    fn hold(&self, _: CursorId, _: Hold) {}
+    fn first(&self) -> Seq {
+        Seq(1)
+    }
+    fn epoch(&self) -> Epoch {
+        Epoch(1)
+    }
+    fn damage(&self) -> Vec<Damaged> {
+        Vec::new()
+    }
+}
+
+/// Names made of numbers.
+struct Names;
+
+fn refused<T>() -> Result<T, Problem> {
+    Err(Problem::new(&codes::NOT_FOUND, "not in this measurement"))
+}
+
+impl Bus for Names {
+    fn bind(&self, _: &Identity, _: Verb, _: &SignalPath, _: &Meta) -> Result<Grant, Problem> {
+        refused()
+    }
+    fn epoch(&self) -> u64 {
+        0
+    }
+    fn batch(&self, _: &Identity, _: Flags) -> Result<BatchBuilder, Problem> {
+        refused()
+    }
+    fn publish(&self, _: &Identity, _: u64, _: Publish, _: Durability) -> Result<Commit, Problem> {
+        refused()
+    }
+    fn subscribe(
+        &self,
+        _: &ReadScope,
+        _: &[Pattern],
+        _: LagPolicy,
+        _: Start,
+    ) -> Result<Box<dyn Feed>, Problem> {
+        refused()
+    }
+    fn last(&self, _: &ReadScope, _: &[SignalId], _: &mut Vec<LastValue>) {}
+    fn describe(&self, _: &ReadScope, _: &Pattern) -> Vec<Arc<Signal>> {
+        Vec::new()
+    }
+    fn signal(&self, id: SignalId) -> Option<Arc<Signal>> {
+        let path = format!("plant/line{}/machine{}/signal{}", id.get() % 7, id.get() / 7, id.get());
+        Some(Arc::new(Signal {
+            id,
+            path: SignalPath::new(&path).ok()?,
+            aliases: Vec::new(),
+            meta: Meta::default(),
+            creator: "bench".into(),
+            created: 0,
+            retired: false,
+        }))
+    }
+    fn find(&self, _: &SignalPath) -> Option<Arc<Signal>> {
+        None
+    }
+    fn source(&self, _: SourceId) -> Arc<str> {
+        "token:bench".into()
+    }
+    fn edit(&self, _: &Identity, _: &Grant, _: MetaEdit) -> Result<Commit, Problem> {
+        refused()
+    }
+    fn command<'a>(&'a self, _: &Grant, _: Command) -> Boxed<'a, Result<ReadBack, Problem>> {
+        Box::pin(std::future::ready(refused()))
+    }
+}
+
+/// A plant: 2,000 signals a second, a share of each kind, 1 % bad.
+fn plant(samples: usize) -> Vec<Arc<Parcel>> {
+    let mut random = 1u64;
+    let mut next = move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    let mut levels = vec![50.0f64; 2_000];
+    rows_to_parcels((0..samples).map(move |n| {
+        let (signal, second) = (n % 2_000, (n / 2_000) as i64);
+        let noise = (next() % 2_001) as f64 / 1_000.0 - 1.0;
+        let level = levels.get_mut(signal).unwrap();
+        *level += noise * 0.05;
+        let value = match signal % 20 {
+            0..12 => Value::Float((*level * 100.0).round() / 100.0),
+            12..15 => Value::Float(*level + noise),
+            15..18 => Value::Int(second * 3 + signal as i64),
+            18 => Value::Bool(*level > 50.0),
+            _ => Value::Text(if *level > 50.0 { "running" } else { "idle" }.into()),
+        };
+        let quality = if next() % 100 == 0 { Quality::BAD } else { Quality::GOOD };
+        (signal as u32 + 1, START + second * SECOND, value, quality)
+    }))
+}
+
+fn rows_to_parcels(rows: impl Iterator<Item = (u32, i64, Value, Quality)>) -> Vec<Arc<Parcel>> {
+    let mut parcels = Vec::new();
+    let mut builder = BatchBuilder::new(SourceId(1), Flags::default());
+    for (signal, time, value, quality) in rows {
+        if builder.len() == PARCEL_ROWS {
+            let full = std::mem::replace(&mut builder, BatchBuilder::new(SourceId(1), Flags::default()));
+            parcels.push(Arc::new(Parcel::of_samples(full.finish(time, Flags::default()))));
+        }
+        builder.push(SignalId::new(signal).unwrap(), Stamp::At(time), value.as_ref(), quality).unwrap();
+    }
+    parcels.push(Arc::new(Parcel::of_samples(builder.finish(START, Flags::default()))));
+    parcels
+}
+
+/// The columns of numbers of all CSV files below a folder, a signal each, a second apart.
+fn files(dir: &Path) -> Vec<Arc<Parcel>> {
+    let mut rows = Vec::new();
+    let mut signals = 0u32;
+    let mut folders = vec![dir.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let mut entries: Vec<_> =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        entries.sort();
+        for path in entries {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "csv") {
+                let text = std::fs::read(&path).unwrap();
+                let text = String::from_utf8_lossy(&text);
+                let separator =
+                    if text.lines().next().is_some_and(|line| line.contains(';')) { ';' } else { ',' };
+                let mut width = 0;
+                for (line, cells) in text.lines().skip(1).take(200_000).enumerate() {
+                    for (column, cell) in cells.split(separator).enumerate() {
+                        width = width.max(column as u32 + 1);
+                        if let Ok(value) = cell.trim().parse::<f64>() {
+                            let time = START + line as i64 * SECOND;
+                            rows.push((
+                                signals + column as u32 + 1,
+                                time,
+                                Value::Float(value),
+                                Quality::GOOD,
+                            ));
+                        }
+                    }
+                }
+                signals += width;
+            }
+        }
+    }
+    rows_to_parcels(rows.into_iter())
+}
+
+/// CPU seconds of this process.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit(") ").next().unwrap_or_default();
+    let ticks: f64 = after.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    ticks / 100.0
+}
+
+fn measure(name: &str, parcels: Vec<Arc<Parcel>>) {
+    let samples: usize = parcels.iter().map(|parcel| parcel.samples.as_ref().unwrap().len()).sum();
+    let dir = tempfile::tempdir().unwrap();
+    let log = Arc::new(Log { parcels, cursor: Mutex::default() });
+    let ground = Ground::real();
+    let mut settings = Settings::default();
+    settings.store.buffer_bytes = 2 << 30;
+    settings.store.journal_bytes = u64::MAX;
+    settings.store.write_bytes_per_s = 1 << 40;
+    let per = |seconds: f64| seconds * 1e9 / samples as f64;
+
+    let (wall, before) = (ground.clock.monotonic(), cpu());
+    let historian = Historian::open(&ground, dir.path(), log.clone(), Arc::new(Names), settings).unwrap();
+    assert!(historian.wait_applied(log.durable(), Duration::from_secs(600)));
+    let applied = (ground.clock.monotonic() - wall, cpu() - before);
+    let buffer =
+        ground.metrics.snapshot().into_iter().find(|reading| reading.name == "historian_buffer_bytes");
+    let buffer = buffer.map_or(0.0, |reading| reading.value);
+
+    let (wall, before) = (ground.clock.monotonic(), cpu());
+    historian.flush_now().unwrap();
+    let flushed = (ground.clock.monotonic() - wall, cpu() - before);
+    let lake: PathBuf = dir.path().join("samples");
+    let bytes: u64 =
+        std::fs::read_dir(lake).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    println!("{name}: {samples} samples");
+    println!(
+        "  apply  {:6.1} ns CPU a sample, {:.1} M samples/s",
+        per(applied.1),
+        samples as f64 / applied.0.as_secs_f64() / 1e6
+    );
+    println!("  buffer {:6.2} bytes a sample", buffer / samples as f64);
+    println!(
+        "  flush  {:6.1} ns CPU a sample, {:.1} M samples/s",
+        per(flushed.1),
+        samples as f64 / flushed.0.as_secs_f64() / 1e6
+    );
+    println!("  files  {:6.2} bytes a sample", bytes as f64 / samples as f64);
+    ground.tasks.shutdown(Duration::from_secs(60));
+}
+
+fn main() {
+    let millions: usize = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(10);
+    measure("generated plant", plant(millions * 1_000_000));
+    let data =
+        std::env::var_os("TIDEMILL_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
+    for set in ["nab", "skab", "cmapss", "tep"] {
+        if data.join(set).is_dir() {
+            measure(set, files(&data.join(set)));
+        }
+    }
+}
