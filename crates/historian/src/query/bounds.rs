@@ -21,7 +21,7 @@ use tidemill_core::{Problem, codes};
 use super::errors::from_problem;
 
 /// The most that one call may make for a batch of rows.
-const CALL_BYTES_MAX: u64 = 32 << 20;
+pub(crate) const CALL_BYTES_MAX: u64 = 32 << 20;
 /// The most pairs of letters that one call may compare.
 const PAIRS_MAX: u64 = 100_000_000;
 

@@ -20,9 +20,9 @@ use super::system::{array, arrow_type};
 
 /// How many signals a batch has.
 const BATCH_SIGNALS: usize = 8_192;
-/// The columns from here on need the last value.
-const LAST_FROM: usize = 4;
-const LAST_TO: usize = 10;
+/// The columns that need the last value.
+const LAST: [&str; 7] =
+    ["kind", "source", "last_time", "last_value", "last_quality", "last_integer", "last_text"];
 
 const fn column(name: &'static str, kind: ColumnKind, description: &'static str) -> ColumnSpec {
     ColumnSpec { name, kind, description }
@@ -33,25 +33,25 @@ pub(crate) static COLUMNS: [ColumnSpec; 19] = [
     column("signal", ColumnKind::Text, "The signal's path"),
     column("unit", ColumnKind::Text, "The unit as shown, such as °C"),
     column("description", ColumnKind::Text, "A sentence for people"),
-    column("tags", ColumnKind::Text, "Further facts by name, as a JSON object"),
     column(
         "kind",
         ColumnKind::Text,
         "What its last value is: none, float, integer, unsigned, boolean, text, json or bytes",
     ),
     column("source", ColumnKind::Text, "Who wrote last, by name"),
+    column("tags", ColumnKind::Text, "Further facts by name, as a JSON object"),
     column("last_time", ColumnKind::Time, "The time of the last sample"),
     column("last_value", ColumnKind::Float, "The last value as a number"),
+    column(
+        "last_quality",
+        ColumnKind::Int,
+        "The OPC UA status code of the last value; Uncertain_LastUsableValue when it is older than stale_after",
+    ),
     column("last_integer", ColumnKind::Int, "The last value where it is an integer, with all its digits"),
     column(
         "last_text",
         ColumnKind::Text,
         "The last value where it is text or JSON; bytes as 0x…; the digits of an unsigned integer beyond BIGINT",
-    ),
-    column(
-        "last_quality",
-        ColumnKind::Int,
-        "The OPC UA status code of the last value; Uncertain_LastUsableValue when it is older than stale_after",
     ),
     column("unit_ucum", ColumnKind::Text, "The unit as a UCUM code, such as Cel"),
     column("number", ColumnKind::Text, "What a bare number written to it becomes: float or integer"),
@@ -118,19 +118,21 @@ fn batch(
     signals: &[&Arc<Signal>],
     wanted: &[usize],
 ) -> Result<RecordBatch> {
-    let last = match wanted.iter().any(|column| (LAST_FROM..=LAST_TO).contains(column)) {
+    let names: Vec<&'static str> =
+        wanted.iter().filter_map(|number| COLUMNS.get(*number)).map(|column| column.name).collect();
+    let last = match names.iter().any(|name| LAST.contains(name)) {
         true => last_values(bus, scope, signals),
         false => HashMap::new(),
     };
     let schema = Arc::new(schema().project(wanted)?);
-    let columns = wanted
+    let columns = names
         .iter()
+        .zip(wanted.iter().filter_map(|number| COLUMNS.get(*number)))
         .zip(schema.fields())
-        .map(|(number, field)| {
+        .map(|((name, column), field)| {
             let values: Vec<Value> =
-                signals.iter().map(|signal| value(bus, *number, signal, last.get(&signal.id))).collect();
-            let kind = COLUMNS.get(*number).map_or(ColumnKind::Text, |column| column.kind);
-            arrow::compute::cast(&array(kind, values.iter()), field.data_type())
+                signals.iter().map(|signal| value(bus, name, signal, last.get(&signal.id))).collect();
+            arrow::compute::cast(&array(column.kind, values.iter()), field.data_type())
         })
         .collect::<Result<Vec<_>, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(signals.len()));
@@ -144,43 +146,45 @@ fn last_values(bus: &dyn Bus, scope: &ReadScope, signals: &[&Arc<Signal>]) -> Ha
     last.into_iter().map(|value| (value.id, value)).collect()
 }
 
-fn value(bus: &dyn Bus, column: usize, signal: &Signal, last: Option<&LastValue>) -> Value {
+fn value(bus: &dyn Bus, column: &str, signal: &Signal, last: Option<&LastValue>) -> Value {
     let text = |text: &Arc<str>| if text.is_empty() { Value::None } else { Value::Text(text.clone()) };
     let meta = &signal.meta;
     match column {
-        0 => Value::Text(signal.path.shared().clone()),
-        1 => text(&meta.unit),
-        2 => text(&meta.description),
-        3 => tags(signal),
-        LAST_FROM..=LAST_TO => last.map_or(Value::None, |last| of_last(bus, column, last)),
-        11 => text(&meta.unit_ucum),
-        12 => Value::Text(match meta.number {
+        "signal" => Value::Text(signal.path.shared().clone()),
+        "unit" => text(&meta.unit),
+        "description" => text(&meta.description),
+        "tags" => tags(signal),
+        name if LAST.contains(&name) => last.map_or(Value::None, |last| of_last(bus, column, last)),
+        "unit_ucum" => text(&meta.unit_ucum),
+        "number" => Value::Text(match meta.number {
             NumberKind::Float => "float".into(),
             NumberKind::Integer => "integer".into(),
         }),
-        13 => meta.stepped.map_or(Value::None, Value::Bool),
-        14 => text(&meta.owner),
+        "stepped" => meta.stepped.map_or(Value::None, Value::Bool),
+        "owner" => text(&meta.owner),
         #[expect(clippy::cast_precision_loss, reason = "seconds with a fraction are meant")]
-        15 if meta.stale_after_ns > 0 => Value::Float(meta.stale_after_ns as f64 / 1e9),
-        16 => aliases(signal),
-        17 => text(&signal.creator),
-        18 => Value::Int(signal.created),
+        "stale_after" if meta.stale_after_ns > 0 => Value::Float(meta.stale_after_ns as f64 / 1e9),
+        "aliases" => aliases(signal),
+        "creator" => text(&signal.creator),
+        "created" => Value::Int(signal.created),
         _ => Value::None,
     }
 }
 
-fn of_last(bus: &dyn Bus, column: usize, last: &LastValue) -> Value {
+fn of_last(bus: &dyn Bus, column: &str, last: &LastValue) -> Value {
     let value = last.value.as_ref();
     match column {
-        4 => Value::Text(value.kind().name().into()),
-        5 => Some(bus.source(last.source)).filter(|name| !name.is_empty()).map_or(Value::None, Value::Text),
-        6 => Value::Int(last.time),
-        7 => value.as_f64().map_or(Value::None, Value::Float),
-        8 => match value {
+        "kind" => Value::Text(value.kind().name().into()),
+        "source" => {
+            Some(bus.source(last.source)).filter(|name| !name.is_empty()).map_or(Value::None, Value::Text)
+        }
+        "last_time" => Value::Int(last.time),
+        "last_value" => value.as_f64().map_or(Value::None, Value::Float),
+        "last_integer" => match value {
             ValueRef::Int(_) | ValueRef::UInt(_) => last.value.clone(),
             _ => Value::None,
         },
-        9 => match value {
+        "last_text" => match value {
             ValueRef::Text(_) | ValueRef::Json(_) | ValueRef::Bytes(_) => last.value.clone(),
             ValueRef::UInt(number) if i64::try_from(number).is_err() => last.value.clone(),
             _ => Value::None,

@@ -20,10 +20,10 @@ pub(crate) const TEXT_BYTES_MAX: usize = 64 << 10;
 /// The most words and signs of a query: planning takes more than linear time, and nothing can interrupt it.
 pub(crate) const TOKENS_MAX: usize = 8_192;
 /// How deep parentheses and subqueries may nest.
-const DEPTH_MAX: usize = 64;
+pub(crate) const DEPTH_MAX: usize = 64;
 
 /// How deep operators may nest, as in a chain of sums: planning takes time by the square of it.
-const CHAIN_MAX: usize = 250;
+pub(crate) const CHAIN_MAX: usize = 250;
 
 /// Reads the text and puts the parameters in.
 ///

@@ -4,6 +4,7 @@ pub(crate) mod fake;
 mod formats;
 mod limits;
 mod plot;
+mod reference;
 mod scope;
 mod sql;
 mod store;

@@ -164,14 +164,14 @@ fn signals_know_their_last_value() {
         ],
         expect![[r#"
             > SELECT * FROM signals
-            signal,unit,description,tags,kind,source,last_time,last_value,last_integer,last_text,last_quality,unit_ucum,number,stepped,owner,stale_after,aliases,creator,created
-            acme/press/count,,,,unsigned,token:source-1,2026-01-01T00:00:01Z,1.8446744073709552e19,,18446744073709551615,0,,float,,,,,token:test,2026-01-01T00:00:00Z
-            acme/press/raw,,,,bytes,token:source-1,2026-01-01T00:00:00Z,,,0x01ff,0,,float,,,,,token:test,2026-01-01T00:00:00Z
-            acme/press/recipe,,,,json,token:source-1,2026-01-01T00:00:00Z,,,"{""a"": [1]}",0,,float,,,,,token:test,2026-01-01T00:00:00Z
-            acme/press/running,,,,boolean,token:source-1,2026-01-01T00:00:00Z,1.0,,,0,,float,,,,,token:test,2026-01-01T00:00:00Z
-            acme/press/state,,,,text,token:source-1,2026-01-01T00:00:00Z,,,warm,0,,float,,,,,token:test,2026-01-01T00:00:00Z
-            acme/press/temperature,°C,"Oil, ""tank"" 3","{""host"":""edge1""}",float,token:source-1,2026-01-01T00:01:00Z,19.0,,,0,Cel,float,false,,1.5,"[""old/temperature""]",token:test,2026-01-01T00:00:00Z
-            beta/mill/temperature,,,,float,token:source-1,2026-01-01T00:00:00Z,99.5,,,0,,float,,,,,token:test,2026-01-01T00:00:00Z
+            signal,unit,description,kind,source,tags,last_time,last_value,last_quality,last_integer,last_text,unit_ucum,number,stepped,owner,stale_after,aliases,creator,created
+            acme/press/count,,,unsigned,token:source-1,,2026-01-01T00:00:01Z,1.8446744073709552e19,0,,18446744073709551615,,float,,,,,token:test,2026-01-01T00:00:00Z
+            acme/press/raw,,,bytes,token:source-1,,2026-01-01T00:00:00Z,,0,,0x01ff,,float,,,,,token:test,2026-01-01T00:00:00Z
+            acme/press/recipe,,,json,token:source-1,,2026-01-01T00:00:00Z,,0,,"{""a"": [1]}",,float,,,,,token:test,2026-01-01T00:00:00Z
+            acme/press/running,,,boolean,token:source-1,,2026-01-01T00:00:00Z,1.0,0,,,,float,,,,,token:test,2026-01-01T00:00:00Z
+            acme/press/state,,,text,token:source-1,,2026-01-01T00:00:00Z,,0,,warm,,float,,,,,token:test,2026-01-01T00:00:00Z
+            acme/press/temperature,°C,"Oil, ""tank"" 3",float,token:source-1,"{""host"":""edge1""}",2026-01-01T00:01:00Z,19.0,0,,,Cel,float,false,,1.5,"[""old/temperature""]",token:test,2026-01-01T00:00:00Z
+            beta/mill/temperature,,,float,token:source-1,,2026-01-01T00:00:00Z,99.5,0,,,,float,,,,,token:test,2026-01-01T00:00:00Z
 
             > SELECT signal, last_value FROM signals WHERE last_value > 15 AND signal LIKE 'acme/%'
             signal,last_value
