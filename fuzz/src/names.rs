@@ -33,8 +33,12 @@ pub(crate) fn run(data: &[u8]) {
         assert_eq!(parse_rfc3339(&spelled), Ok(time), "{spelled}");
     }
     let _ = parse_query_time(one, Some(TimeUnit::Seconds), 1_700_000_000_000_000_000);
-    let _ = (parse_query_time(one, None, i64::MAX), parse_duration(one), parse_number(one, TimeUnit::Seconds));
+    let _ =
+        (parse_query_time(one, None, i64::MAX), parse_duration(one), parse_number(one, TimeUnit::Seconds));
     if let Ok(quality) = Quality::parse(one) {
-        assert_eq!(u8::from(quality.is_good()) + u8::from(quality.is_uncertain()) + u8::from(quality.is_bad()), 1);
+        assert_eq!(
+            u8::from(quality.is_good()) + u8::from(quality.is_uncertain()) + u8::from(quality.is_bad()),
+            1
+        );
     }
 }

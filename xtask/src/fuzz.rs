@@ -186,7 +186,7 @@ fn words_of(program: &Path, target: &str, length: Length) -> Result<(String, boo
         format!("-rss_limit_mb={MEMORY_MIB_MAX}"),
         format!("-max_len={INPUT_BYTES_MAX}"),
     ]);
-    fuzz.stdin(Stdio::null()).stdout(Stdio::null());
+    fuzz.env("RUST_BACKTRACE", "1").stdin(Stdio::null()).stdout(Stdio::null());
     let output = fuzz.output().map_err(|error| format!("{}: {error}", program.display()))?;
     Ok((String::from_utf8_lossy(&output.stderr).into_owned(), output.status.success()))
 }
@@ -198,9 +198,13 @@ fn statistic(words: &str, name: &str) -> u64 {
     line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
 }
 
+/// What panicked and where, or the last words.
 fn tail(words: &str) -> String {
     let lines: Vec<&str> = words.lines().collect();
-    lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default().join("\n")
+    let panicked = lines.iter().position(|line| line.contains("panicked at"));
+    let from = panicked.unwrap_or(lines.len().saturating_sub(TAIL_LINES));
+    let artifact = lines.iter().filter(|line| line.contains("Test unit written to"));
+    lines.iter().skip(from).take(TAIL_LINES).chain(artifact).copied().collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The log through its public door.
+//! The log through its public door: append, follow, crash and open again, as the other rooms do.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};

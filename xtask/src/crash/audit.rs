@@ -35,8 +35,8 @@ impl Auditor {
             .ok_or_else(|| format!("{query}: the answer is no table: {}", head(&answer.text())))
     }
 
-    /// All rows of a cycle: its two windows, and what the server stamped.
-    pub(super) fn rows(&mut self, plan: &Plan, cycle: u32) -> Result<Vec<Row>, String> {
+    /// All rows of a cycle: its two windows, and what the server stamped, which it can have done only in `stamped`.
+    pub(super) fn rows(&mut self, plan: &Plan, cycle: u32, stamped: (i64, i64)) -> Result<Vec<Row>, String> {
         let mut rows = Vec::new();
         for (from, to) in plan.windows(cycle) {
             let limits = format!("time >= {} AND time < {}", instant(from), instant(to));
@@ -44,8 +44,11 @@ impl Auditor {
         }
         let numbers = Plan::stamped_numbers(cycle);
         let limits = format!(
-            "matches(signal, '{ROOT}/+/stamped') AND value >= {} AND value < {}",
-            numbers.start, numbers.end
+            "matches(signal, '{ROOT}/+/stamped') AND value >= {} AND value < {} AND time >= {} AND time < {}",
+            numbers.start,
+            numbers.end,
+            instant(stamped.0),
+            instant(stamped.1)
         );
         self.select(&limits, &mut rows)?;
         Ok(rows)

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant, SystemTime};
 pub(super) const WRITERS: u32 = 12;
 /// The writer of the first sample after each start, by which "accepting" is measured.
 const FRESH: u32 = WRITERS;
+/// How far the clock of this machine may be set back while a run goes on.
+const CLOCK_STEP_NS: i64 = 60 * NANOS_PER_SECOND;
 /// The longest until a plant that says that it is ready accepts a write.
 const ACCEPTING_MAX: Duration = Duration::from_secs(20);
 /// How long the flush of the last samples may take before the lake is read by others.
@@ -46,6 +48,8 @@ pub(super) struct Run {
     token: String,
     book: Book,
     acknowledged_samples: u64,
+    /// When each cycle began, ns UTC.
+    began: Vec<i64>,
     accepting: Vec<Duration>,
     killed_in_start: u64,
 }
@@ -80,10 +84,8 @@ impl Run {
     ) -> Result<Run, String> {
         let folder = folder.join(variant.name);
         make_folder(&folder)?;
-        let now =
-            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?;
         // All windows lie in the past: a day, and as many windows as there are cycles.
-        let now = i64::try_from(now.as_secs()).map_err(|error| error.to_string())? * NANOS_PER_SECOND;
+        let now = wall()? / NANOS_PER_SECOND * NANOS_PER_SECOND;
         let origin = now - 86_400 * NANOS_PER_SECOND - i64::from(options.cycles + 1) * WINDOW_NS;
         let ledger = Ledger::create(&folder.join("ledger")).map_err(|error| format!("ledger: {error}"))?;
         Ok(Run {
@@ -101,6 +103,7 @@ impl Run {
             token: String::new(),
             book: Book::default(),
             acknowledged_samples: 0,
+            began: Vec::new(),
             accepting: Vec::new(),
             killed_in_start: 0,
         })
@@ -136,6 +139,7 @@ impl Run {
     }
 
     fn cycle(&mut self, cycle: u32) -> Result<(), String> {
+        self.began.push(wall()?);
         let start = self.start_settings(cycle);
         self.kill_in_start(&start)?;
         let mut running = self.binary.start(&start)?;
@@ -269,7 +273,7 @@ impl Run {
     /// Looks at these cycles, and counts everything.
     fn audit(&mut self, auditor: &mut Auditor, cycles: Vec<u32>) -> Result<(), String> {
         for cycle in cycles {
-            let rows = auditor.rows(&self.plan, cycle)?;
+            let rows = auditor.rows(&self.plan, cycle, self.stamped(cycle))?;
             self.judge(cycle, &rows, "SQL");
         }
         let (counted, known) = (auditor.count()?, self.book.rows());
@@ -279,6 +283,14 @@ impl Run {
             self.findings.other(words);
         }
         Ok(())
+    }
+
+    /// When the server can have stamped samples of a cycle: from its start until that after the next, where what was not
+    /// answered was sent again. Without a bound each question would look at everything.
+    fn stamped(&self, cycle: u32) -> (i64, i64) {
+        let begun = |cycle: u32| self.began.get(cycle as usize).copied();
+        let after = cycle.checked_add(2).and_then(begun).map_or(i64::MAX, |time| time + CLOCK_STEP_NS);
+        (begun(cycle).map_or(0, |time| time - CLOCK_STEP_NS), after)
     }
 
     fn judge(&mut self, cycle: u32, rows: &[super::check::Row], by: &str) {
@@ -409,4 +421,9 @@ impl Run {
             slowest.as_millis(),
         )
     }
+}
+
+fn wall() -> Result<i64, String> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?;
+    i64::try_from(now.as_nanos()).map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! What is counted here, by name.
+//! What is counted here, by name: samples, flushes, merges, files. What the numbers mean for a user is their help text.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

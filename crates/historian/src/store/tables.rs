@@ -50,9 +50,7 @@ pub(crate) struct TableVersion {
 impl TableVersion {
     fn of(state: &TableState) -> TableVersion {
         let mut files: Vec<Add> = state.files.values().cloned().collect();
-        files.sort_by(|one, other| {
-            (one.modification_time, &one.path).cmp(&(other.modification_time, &other.path))
-        });
+        files.sort_by_key(order);
         TableVersion { files, applied: Seq(state.applied) }
     }
 }
