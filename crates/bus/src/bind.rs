@@ -60,11 +60,12 @@ impl Shared {
             return Ok(());
         }
         self.meters.refuse(Refusal::Forbidden);
-        let renamed = if path == shown { "" } else { ", which was renamed since" };
-        Err(Problem::new(
-            &codes::FORBIDDEN,
-            format!("{} may not {verb} {shown}{renamed}: {}", who.name, decision.rule),
-        ))
+        // Who may not see the present name must not learn it from the rule, nor from a right that names it.
+        let why = match path == shown {
+            true => decision.rule,
+            false => format!("it is a further name of a signal that they may not {verb}"),
+        };
+        Err(Problem::new(&codes::FORBIDDEN, format!("{} may not {verb} {shown}: {why}", who.name)))
     }
 
     fn check_owner(&self, who: &Identity, verb: Verb, signal: &Signal) -> Result<(), Problem> {

@@ -28,6 +28,20 @@ pub enum Error {
         /// What does not hold.
         what: &'static str,
     },
+    /// The log was told that a snapshot covers more of it than the snapshot that is there.
+    #[error(
+        "the registry's file {file} {found}, but the journal says that names up to parcel {needed} are kept in it, and lets \
+         that part of itself go: numbers of signals would be given out twice. Restore data/bus from a backup that is at \
+         least as young. Nothing was changed"
+    )]
+    Missing {
+        /// Which file.
+        file: PathBuf,
+        /// What is there instead: `is missing`, `ends at parcel 5`.
+        found: String,
+        /// How far it must reach.
+        needed: u64,
+    },
     /// A file or record comes from a later version.
     #[error(
         "{what} has format {found}, and this version reads formats up to {known}: install the version that wrote it or a \
@@ -70,7 +84,7 @@ impl From<Error> for Problem {
         let code = match &error {
             Error::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => &codes::DISK_FULL,
             Error::File { .. } => &codes::NOT_DURABLE,
-            Error::Damaged { .. } | Error::Replay { .. } => &codes::DAMAGED,
+            Error::Damaged { .. } | Error::Missing { .. } | Error::Replay { .. } => &codes::DAMAGED,
             Error::Newer { .. } => &codes::NEWER_FORMAT,
             Error::Start(_) => &codes::STOPPING,
             Error::Exhausted { .. } => &codes::SIGNALS_LIMIT,

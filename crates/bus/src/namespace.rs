@@ -54,7 +54,8 @@ impl Namespace {
     /// Opens the namespace kept in `dir`, and takes in what the log holds beyond its snapshot.
     ///
     /// # Errors
-    /// [`Error`]: a file or a record is damaged, of a later version, or cannot be read.
+    /// [`Error`]: a file or a record is damaged, of a later version, missing although the log relies on it, or cannot be
+    /// read.
     pub fn open(
         ground: &Ground,
         dir: &Path,
@@ -62,12 +63,13 @@ impl Namespace {
         authority: Arc<dyn Authority>,
         settings: Settings,
     ) -> Result<Arc<Namespace>, Error> {
+        let needed = journal.cursor(CURSOR).map(|(seq, _)| seq);
+        let state = snapshot::open(ground.disk.as_ref(), dir, settings.last_values_bytes, needed)?;
         create_dirs(ground.disk.as_ref(), dir).map_err(|source| Error::File {
             file: dir.to_owned(),
             action: "written",
             source,
         })?;
-        let state = snapshot::open(ground.disk.as_ref(), dir, settings.last_values_bytes)?;
         let replay_to = journal.durable();
         // A log that is younger than the snapshot (restored, begun anew) is followed from its end.
         let from = state.seq.min(replay_to);

@@ -104,15 +104,32 @@ impl Builder {
     }
 }
 
-/// Reads the snapshot of a folder; an empty state where there is none.
-pub(crate) fn open(disk: &dyn Disk, dir: &Path, texts_bytes_max: u64) -> Result<State, Error> {
+/// Reads the snapshot of a folder; an empty state where there is none. It must reach as far as `needed`: the cursor of
+/// the log moves only after the snapshot that covers it is durable, so a shorter one is not the one that was written
+/// last, and what it lacks may be nowhere else.
+pub(crate) fn open(
+    disk: &dyn Disk,
+    dir: &Path,
+    texts_bytes_max: u64,
+    needed: Option<Seq>,
+) -> Result<State, Error> {
     let file = dir.join(FILE_NAME);
     let failed = |source| Error::File { file: file.clone(), action: "read", source };
-    if !disk.exists(&file).map_err(failed)? {
-        return Ok(State::default());
+    let there = disk.exists(&file).map_err(failed)?;
+    let state = match there {
+        true => parse(&read(disk, &file).map_err(failed)?, &file, texts_bytes_max)?,
+        false => State::default(),
+    };
+    match needed.filter(|needed| state.seq < *needed) {
+        None => Ok(state),
+        Some(needed) => {
+            let found = match there {
+                true => format!("ends at parcel {}", state.seq.0),
+                false => "is missing".to_owned(),
+            };
+            Err(Error::Missing { file, found, needed: needed.0 })
+        }
     }
-    let bytes = read(disk, &file).map_err(failed)?;
-    parse(&bytes, &file, texts_bytes_max)
 }
 
 fn parse(bytes: &[u8], file: &Path, texts_bytes_max: u64) -> Result<State, Error> {
@@ -199,7 +216,7 @@ mod tests {
         let mut bytes = read(disk, &path).unwrap();
         change(&mut bytes);
         replace(disk, &path, &bytes).unwrap();
-        open(disk, dir, 1 << 20)
+        open(disk, dir, 1 << 20, None)
     }
 
     #[test]
