@@ -3,7 +3,7 @@
 //! mended at the next start. What does not live here: what changes (flush, merge, rewrite, retention).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tidemill_core::{ColumnKind, ColumnSpec, Seq, StreamId, TableSpec, Value, ValueRef};
 
@@ -81,6 +81,13 @@ impl Change {
         self.corrections.extend(other.corrections);
     }
 
+    fn is_empty(&self) -> bool {
+        self.added.is_empty()
+            && self.removed.is_empty()
+            && self.rows.is_empty()
+            && self.corrections.is_empty()
+    }
+
     fn corrects(&self) -> bool {
         !self.corrections.is_empty()
     }
@@ -137,16 +144,18 @@ impl Store {
         operation: &str,
         shown: impl FnOnce(&mut super::State),
     ) -> Result<(), Error> {
-        if change.added.is_empty() && change.removed.is_empty() {
-            // Rows that were all known already: nothing to say to other readers, and the journal's cursor moves on.
+        let moves = upto.is_some_and(|seq| seq > self.lock().flushed);
+        if change.is_empty() && !moves {
             shown(&mut self.lock());
             return Ok(());
         }
+        // Where only the place in the journal moves (rows that were all known already, a deletion in the buffer alone), the
+        // commit says just that: the journal's cursor is never beyond what the table says it holds.
         let wall = self.clock.wall();
         let dir = &self.place.dir;
         let synced = self.disk.sync_dir(dir);
         synced.map_err(|source| Error::Disk { what: "synced", path: dir.clone(), source })?;
-        let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.lock().version.clone();
         if let Some(gone) = change.removed.iter().find(|file| !version.has(file.name())) {
             tracing::debug!(file = gone.name(), "the table changed under a rewrite");
@@ -154,6 +163,7 @@ impl Store {
             return Err(Error::Conflict);
         }
         self.write_corrections(&mut change)?;
+        change.corrections.append(&mut self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner));
         let actions = actions(&change, upto, operation, wall)?;
         if let Err(error) = log.commit(actions) {
             if !log.may_have_next() {
@@ -169,8 +179,11 @@ impl Store {
             state.leaving.extend(change.removed);
             shown(&mut state);
         }
-        if !change.corrections.is_empty() {
-            self.commit_table(&self.corrections, change.corrections, None)?;
+        if !change.corrections.is_empty()
+            && let Err(error) = self.commit_table(&self.corrections, change.corrections.clone(), None)
+        {
+            self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).extend(change.corrections);
+            return Err(error);
         }
         log.tidy()
     }

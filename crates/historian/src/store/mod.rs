@@ -47,7 +47,9 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidemill_core::{Bus, CursorId, Journal, Parcel, Seq, SignalId, SourceId, StreamId, TableSpec};
+use tidemill_core::{
+    Bus, CursorId, Hold, HoldAction, Journal, Parcel, Seq, SignalId, SourceId, StreamId, TableSpec,
+};
 use tidemill_ground::{Clock, Disk, Entropy, Ground, TokenBucket, create_dirs};
 
 use crate::Error;
@@ -66,6 +68,8 @@ use write::Place;
 
 /// The historian's place in the journal.
 pub(crate) const CURSOR: CursorId = CursorId("historian");
+/// The journal may hold so many times what makes a flush due, before it refuses more.
+const JOURNAL_HELD: u64 = 4;
 /// Records of tables that nobody has declared are kept for so many; beyond it they are counted and dropped.
 const UNDECLARED_RECORDS_MAX: usize = 10_000;
 
@@ -109,6 +113,8 @@ pub(crate) struct Store {
     changed: Condvar,
     /// Files in which damage was found: left out of merges and of what late samples are compared with.
     damaged: Mutex<BTreeSet<String>>,
+    /// Files of the record of corrections whose commit failed after that of the samples: the next commit brings them.
+    unrecorded: Mutex<Vec<Add>>,
     /// One flush at a time; and merges give way to a flush that rewrites.
     flushing: Mutex<()>,
     pub(crate) meters: Meters,
@@ -128,6 +134,8 @@ impl Store {
         let meta = || meta_data("samples", schema::delta(&schema::samples()), BTreeMap::new(), ground);
         let log = Log::open(disk.clone(), &samples_dir, "samples", meta)?;
         check_format(&log, "samples")?;
+        // Before anything is tidied: files that a damaged log does not name are what it is mended with.
+        check_journal(&*journal, Seq(log.state.applied))?;
         let version = Version::of(&log.state).map_err(|file| Error::Log {
             file: "samples".into(),
             detail: format!("{file} was not added by Tidemill"),
@@ -154,12 +162,17 @@ impl Store {
             settings.footers_bytes as usize,
             &ground.metrics,
         ));
+        // What is not in files is in the journal only: it may not go before, whatever is refused meanwhile.
+        let bytes_max = settings.journal_bytes.saturating_mul(JOURNAL_HELD);
+        journal.hold(CURSOR, Hold { bytes_max, age_max: Duration::MAX, beyond: HoldAction::Refuse });
         let flushed = Seq(log.state.applied);
+        // A flush that brought nothing new made no commit, but the journal's cursor went on.
+        let done = journal.cursor(CURSOR).map_or(flushed, |(seq, _)| seq.max(flushed));
         let state = State {
             version: Arc::new(version),
             active: Active::new(settings.open_bytes()),
             frozen: None,
-            applied: flushed,
+            applied: done,
             flushed,
             tables: BTreeMap::from([(StreamId::CORRECTIONS, (corrections.clone(), corrections.version()))]),
             leaving: Vec::new(),
@@ -185,6 +198,7 @@ impl Store {
             state: Mutex::new(state),
             changed: Condvar::new(),
             damaged: Mutex::default(),
+            unrecorded: Mutex::default(),
             flushing: Mutex::new(()),
             meters,
         });
@@ -213,10 +227,12 @@ impl Store {
     /// Adds a committed parcel; `seq` must be above all before it.
     pub(crate) fn apply(&self, seq: Seq, parcel: &Parcel) {
         let deletion = self.deletion_of(parcel);
-        if deletion.is_some() {
-            self.wait_for_flush();
-        }
         let mut state = self.lock();
+        if deletion.is_some() {
+            // Under one guard with the freeze below: a flush that froze in between would be overwritten.
+            let frozen = |state: &mut State| state.frozen.is_some();
+            state = self.changed.wait_while(state, frozen).unwrap_or_else(PoisonError::into_inner);
+        }
         if seq > state.flushed {
             if let Some(batch) = parcel.samples.as_ref().filter(|batch| !batch.is_empty()) {
                 let dropped = state.active.buffer.apply(batch);
@@ -247,18 +263,9 @@ impl Store {
         self.changed.notify_all();
     }
 
-    /// Waits until no flush is under way.
-    fn wait_for_flush(&self) {
-        let state = self.lock();
-        drop(
-            self.changed
-                .wait_while(state, |state| state.frozen.is_some())
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-    }
-
     /// Begins a new buffer; the old one is to be flushed.
     fn freeze(&self, state: &mut State, deletions: Vec<Deletion>) {
+        assert!(state.frozen.is_none(), "what is frozen is flushed before more is");
         let active = std::mem::replace(&mut state.active, Active::new(self.settings.open_bytes()));
         state.active_since = None;
         state.frozen = Some(Arc::new(Frozen {
@@ -549,6 +556,26 @@ fn meta_data(
         configuration,
         created_time: Some(delta::timestamp_ms(ground.clock.wall())),
     }
+}
+
+/// Journal and table log must know of each other: what one of them has lost would be lost in silence.
+fn check_journal(journal: &dyn Journal, flushed: Seq) -> Result<(), Error> {
+    let cursor = journal.cursor(CURSOR).map_or(Seq(0), |(seq, _)| seq);
+    let detail = if cursor > flushed {
+        format!(
+            "it holds samples up to {} and the journal let go of all up to {}: entries at its end are missing",
+            flushed.0, cursor.0
+        )
+    } else if journal.durable() < flushed {
+        format!(
+            "it holds samples up to {} and the journal ends at {}: data/journal is missing or was put back from an older day",
+            flushed.0,
+            journal.durable().0
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::Log { file: "samples".into(), detail })
 }
 
 /// Refuses a table of a later format.

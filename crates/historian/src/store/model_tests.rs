@@ -474,3 +474,16 @@ fn a_newer_format_is_refused() {
     expect_test::expect!["the table samples has format 2 and this version reads up to 1: install the version that wrote it; nothing was changed"]
         .assert_eq(&error);
 }
+
+#[test]
+fn a_start_knows_what_a_flush_without_news_has_done() {
+    let mut world = World::new(2, &PATHS);
+    for _ in 0..2 {
+        world.write(parcel(&[float(1, 0, 20.5)], false));
+        world.flush().unwrap();
+    }
+    world.reopen(3).unwrap();
+    assert!(world.journal.after_cursor().is_empty());
+    assert_eq!(world.store.applied(), Seq(2), "a query would wait for ever");
+    assert_eq!(count(&world, &everything()).unwrap(), 1);
+}

@@ -166,6 +166,11 @@ impl Log {
             }
             let bytes = self.read(name)?;
             let text = std::str::from_utf8(&bytes).map_err(|error| self.broken(name, error.to_string()))?;
+            // An entry comes whole by a rename, and ends with a line feed: anything else was done to it later.
+            if !text.ends_with('\n') {
+                let detail = format!("it has {} bytes and is cut off", bytes.len());
+                return Err(self.broken(name, detail));
+            }
             for line in text.lines().filter(|line| !line.trim().is_empty()) {
                 let action =
                     serde_json::from_str(line).map_err(|error| self.broken(name, error.to_string()))?;
