@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidemill_core::{CursorId, Durability, Hold, HoldAction, Journal, Parcel, Record, Seq, StreamId};
-use tidemill_ground::{Ground, Open};
+use tidemill_ground::{Ground, Open, create_dirs};
 use tidemill_journal::frame::{FrameHead, FrameKind, SEGMENT_HEAD_BYTES, SegmentHead, encode};
 use tidemill_journal::{Log, Settings, decode};
 
@@ -81,7 +81,7 @@ fn segments(data: &[u8]) {
     let mut input = Input { left: data, forged: false };
     let (ground, simulation) = Ground::simulated(u64::from(input.byte()));
     let folder = Path::new("/log");
-    ground.disk.create_dir_all(folder).expect("the simulated disk is empty");
+    create_dirs(ground.disk.as_ref(), folder).expect("the simulated disk is empty");
     let count = input.byte() % 4;
     let mut seq = 1;
     for place in 0..count {

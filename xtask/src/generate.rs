@@ -28,7 +28,22 @@ pub(crate) struct Generated {
 }
 
 /// Every generated file.
-pub(crate) const GENERATED: &[Generated] = &[];
+pub(crate) const GENERATED: &[Generated] = &[
+    page(
+        "docs/reference/command-line.md",
+        &["run", "-q", "-p", "tidemill", "--", "reference", "command-line"],
+    ),
+    page(
+        "docs/reference/configuration.md",
+        &["run", "-q", "-p", "tidemill", "--", "reference", "configuration"],
+    ),
+    page("docs/reference/names.md", &["run", "-q", "-p", "tidemill", "--", "reference", "names"]),
+    page("docs/reference/problems.md", &["run", "-q", "-p", "tidemill", "--", "reference", "problems"]),
+];
+
+const fn page(path: &'static str, cargo: &'static [&'static str]) -> Generated {
+    Generated { path, cargo }
+}
 
 /// A file that differs from what the code gives now.
 pub(crate) struct Stale {

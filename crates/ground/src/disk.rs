@@ -96,7 +96,8 @@ pub trait File: Send + Sync {
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
-    /// Cuts the file, or makes it longer with zeros that take no room.
+    /// Cuts the file, or makes it longer with zeros that take no room. Where it does not become longer, room reserved
+    /// behind its end is given back.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Reserves room on the disk for the first `len` bytes, leaving the length as it is, so that writing them later
     /// cannot meet a full disk. `Ok(false)`: this file system cannot reserve, nothing was done.

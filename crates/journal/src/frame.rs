@@ -21,6 +21,10 @@ pub const FRAME_HEAD_BYTES: usize = 40;
 /// Frames begin at multiples of this.
 pub const FRAME_ALIGN: usize = 8;
 
+/// The highest place in the log: what a head says beyond is no place, however right its checksum. Counting can then go on
+/// from any head without an overflow; a log that takes a billion parcels a second gets there after 146 years.
+pub const SEQ_MAX: u64 = 1 << 62;
+
 const SEGMENT_MAGIC: [u8; 8] = *b"TIDELOG\n";
 const FRAME_MAGIC: [u8; 3] = *b"TMF";
 
@@ -113,7 +117,9 @@ impl SegmentHead {
             })
         };
         match u32_at(bytes, 8) {
-            Some(FORMAT) => read().ok_or(BadHead::Damaged),
+            Some(FORMAT) => read()
+                .filter(|head| [head.kept, head.durable, head.next].iter().all(|seq| seq.0 <= SEQ_MAX))
+                .ok_or(BadHead::Damaged),
             // Later formats keep the first twelve bytes and a checksum at 60, so that they can be told from damage.
             Some(later) if later > FORMAT => Err(BadHead::Newer(later)),
             _ => Err(BadHead::Damaged),
@@ -170,14 +176,15 @@ impl FrameHead {
             2 => FrameKind::Mark,
             _ => return None,
         };
-        Some(FrameHead {
+        let head = FrameHead {
             kind,
             payload_bytes: u32_at(bytes, 4)?,
             tag: u64_at(bytes, 8)?,
             seq: Seq(u64_at(bytes, 16)?),
             durable: Seq(u64_at(bytes, 24)?),
             payload_crc: u32_at(bytes, 32)?,
-        })
+        };
+        (head.seq.0 <= SEQ_MAX && head.durable.0 <= SEQ_MAX).then_some(head)
     }
 
     /// Bytes of the whole frame with its padding.

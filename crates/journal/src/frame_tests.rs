@@ -11,7 +11,7 @@ use tidemill_core::{
 };
 
 use crate::encode;
-use crate::frame::{self, BadHead, FrameHead, FrameKind, SegmentHead};
+use crate::frame::{self, BadHead, FrameHead, FrameKind, SEQ_MAX, SegmentHead};
 use crate::{Malformed, decode, examine};
 
 fn values() -> impl Strategy<Value = Value> {
@@ -241,4 +241,25 @@ fn the_document_says_what_the_code_does() {
         shown.push('\n');
     }
     assert!(made == written, "the example in the document is not what is written now, which is\n{shown}");
+}
+
+#[test]
+fn places_that_nobody_counts_to_are_damage() {
+    let head = SegmentHead { tag: 1, kept: Seq(0), durable: Seq(0), next: Seq(1), opened: 0, skipped: 0 };
+    assert_eq!(
+        SegmentHead::parse(&SegmentHead { next: Seq(SEQ_MAX), ..head }.to_bytes()).map(|head| head.id()),
+        Ok(1)
+    );
+    for wrong in [
+        SegmentHead { kept: Seq(SEQ_MAX + 1), ..head },
+        SegmentHead { durable: Seq(u64::MAX), ..head },
+        SegmentHead { next: Seq(u64::MAX), ..head },
+    ] {
+        assert_eq!(SegmentHead::parse(&wrong.to_bytes()), Err(BadHead::Damaged));
+    }
+    let (seq, durable) = (Seq(SEQ_MAX), Seq(0));
+    let frame = FrameHead { kind: FrameKind::Mark, payload_bytes: 0, tag: 1, seq, durable, payload_crc: 0 };
+    assert_eq!(FrameHead::parse(&frame.to_bytes()), Some(frame));
+    assert_eq!(FrameHead::parse(&FrameHead { seq: Seq(u64::MAX), ..frame }.to_bytes()), None);
+    assert_eq!(FrameHead::parse(&FrameHead { durable: Seq(SEQ_MAX + 1), ..frame }.to_bytes()), None);
 }

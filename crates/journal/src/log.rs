@@ -337,6 +337,7 @@ fn scan_all(disk: &dyn Disk, dir: &Path, entries: &[Entry]) -> Result<Vec<Scan>,
     let mut scans = Vec::with_capacity(ids.len());
     for (id, entry) in ids {
         let path = dir.join(&entry.name);
+        give_back(disk, &path, entry.len);
         let scan = match disk.open(&path, Open::Read) {
             Ok(file) => recover::scan(id, file.as_ref()),
             Err(_) => recover::scan(id, &Memory(&[])),
@@ -344,6 +345,13 @@ fn scan_all(disk: &dyn Disk, dir: &Path, entries: &[Entry]) -> Result<Vec<Scan>,
         scans.push(scan.map_err(|newer| Error::Newer { file: path, format: newer.0, known: FORMAT })?);
     }
     Ok(scans)
+}
+
+/// Gives back what was reserved behind the end of a segment that nobody will append to: a plant that crashes often would
+/// else fill its disk with reserves.
+fn give_back(disk: &dyn Disk, path: &Path, len: u64) {
+    // What fails here, as on a disk that is read-only, leaves the file as it is.
+    let _ = disk.open(path, Open::ReadWrite).and_then(|file| file.set_len(len));
 }
 
 /// The segments as readers see them, and the tail that must be written again.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tidemill_core::{CursorId, Delivery, Durability, Feed, Journal, Parcel, Seq, StreamId};
+use tidemill_core::{
+    BatchBuilder, CursorId, Delivery, Durability, Feed, Flags, Hold, HoldAction, Journal, Parcel, Quality,
+    Seq, SignalId, SourceId, Stamp, StreamId, ValueRef,
+};
 use tidemill_ground::Ground;
 use tidemill_journal::{Log, Settings};
 
@@ -160,4 +163,35 @@ fn without_syncs_acknowledged_parcels_are_lost() {
             || wrong.contains("cursor")
     });
     assert_eq!(lost.count(), 5, "a disk that lies about syncs must be noticed");
+}
+
+#[test]
+fn many_crashes_do_not_fill_the_disk_with_reserves() {
+    const SEGMENT_BYTES: u64 = 1 << 20;
+    let (_, simulation) = Ground::simulated(1);
+    simulation.disk.set_capacity(8 * SEGMENT_BYTES);
+    let settings = Settings {
+        free_min_bytes: SEGMENT_BYTES,
+        segment_bytes: SEGMENT_BYTES,
+        reserve_bytes: SEGMENT_BYTES,
+        ..Settings::default()
+    };
+    for life in 1..=20 {
+        let ground = simulation.ground(life);
+        let (log, mut writer) =
+            Log::open_stepped(&ground, std::path::Path::new("/log"), settings.clone()).unwrap();
+        let all = Hold { bytes_max: u64::MAX, age_max: Duration::MAX, beyond: HoldAction::Refuse };
+        log.hold(CursorId("engine"), all);
+        let mut builder = BatchBuilder::new(SourceId(1), Flags::default());
+        builder.push(SignalId::new(1).unwrap(), Stamp::At(0), ValueRef::Bool(true), Quality::GOOD).unwrap();
+        let samples = Some(Arc::new(builder.finish(0, Flags::default())));
+        let parcel = Arc::new(Parcel { samples, ..Parcel::default() });
+        let commit = log.append(parcel, Durability::Commit);
+        let commit = commit.unwrap_or_else(|busy| panic!("in life {life} there is room: {busy}"));
+        for _ in 0..100 {
+            writer.step();
+        }
+        assert!(matches!(commit.wait(LIMIT), Some(Ok(_))), "life {life}");
+        simulation.disk.crash();
+    }
 }

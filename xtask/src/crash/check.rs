@@ -154,8 +154,10 @@ fn key_of(sample: &super::load::Sample) -> Key {
 
 /// What must stand, each once: identical samples are one, and a replacing request clears the places it writes to.
 fn expected(sent: &[Sent], present: &[bool]) -> HashMap<Key, (RequestId, State)> {
+    // Signal and time, then value and quality.
     type Place = (String, Option<i64>);
-    let mut places: HashMap<Place, BTreeMap<(String, i64), (RequestId, State)>> = HashMap::new();
+    type Values = BTreeMap<(String, i64), (RequestId, State)>;
+    let mut places: HashMap<Place, Values> = HashMap::new();
     for (sent, _) in sent.iter().zip(present).filter(|(_, present)| **present) {
         for sample in &sent.request.samples {
             let (signal, time, value, quality) = key_of(sample);

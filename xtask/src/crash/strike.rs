@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How long a plant may take to refuse when the disk is full, and to accept again when it is not.
-const REACTION_MAX: Duration = Duration::from_secs(20);
+const REACTION_MAX: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Far below `storage.free_min` of the small disk, and yet not nothing.
 const LITTLE_BYTES: u64 = 4 << 20;
@@ -122,7 +122,16 @@ fn disturb(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
 
 fn fill_disk(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
     scene.place.fill(if is_hard(scene.cycle) { 0 } else { LITTLE_BYTES })?;
-    until("the code disk-full", || scene.live.refused_with("disk-full") > 0)?;
+    let refused = || scene.live.refused_with("disk-full") > 0;
+    if !is_hard(scene.cycle) {
+        until("the code disk-full", refused)?;
+    } else if until("the code disk-full", refused).is_err() {
+        // With room reserved in its segments a plant may go on for long on a disk that is full; then it must.
+        grows(scene.live, "acknowledgements from reserved room")?;
+        reads(running, scene.token)?;
+        scene.place.free()?;
+        return Ok((vec!["went on in reserved room"], End::Kill));
+    }
     reads(running, scene.token)?;
     if dice.one_in(3) {
         // It stays full until after the next start.

@@ -282,6 +282,8 @@ fn reserved_room_is_real_and_the_length_stays() {
     if file.allocate(1 << 20).unwrap() {
         let about = std::fs::metadata(&path).unwrap();
         assert_eq!((about.len(), about.blocks() * 512 >= 1 << 20), (0, true));
+        file.set_len(0).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().blocks(), 0, "the room is given back");
     }
     let space = RealDisk.space(&path).unwrap();
     assert!(space.free_bytes <= space.total_bytes && space.total_bytes > 0);

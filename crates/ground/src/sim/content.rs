@@ -176,7 +176,9 @@ impl Content {
                     self.dirty.insert(*index);
                 }
             }
-            self.reserved = self.reserved.min(first * PAGE_BYTES);
+        }
+        if len <= self.len {
+            self.reserved = self.reserved.min(len.div_ceil(PAGE_BYTES) * PAGE_BYTES);
         }
         self.set_cached_len(len);
     }

@@ -295,6 +295,9 @@ fn room_is_counted_in_pages_and_reserved_room_is_kept() {
     assert_eq!(free(), 2);
     disk.crash();
     assert_eq!(free(), 3, "the reservation that was synced");
+    let second = file(&disk, "/b");
+    second.set_len(second.len().unwrap()).unwrap();
+    assert_eq!(free(), 4, "a length that stays gives back what was reserved behind it");
 }
 
 #[test]
