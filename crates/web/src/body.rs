@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, header};
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 use http_body_util::BodyExt;
 use std::io::Write;
 use tidemill_core::{Problem, codes};
@@ -14,6 +14,11 @@ use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, Operation};
 
 /// The largest window of a zstd body: 8 MiB, as RFC 9659 demands of the `zstd` content coding.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// How many members a gzip body may have. Whoever joins files has some; each costs the setting up of a decoder, however
+/// empty it is.
+const GZIP_MEMBERS_MAX: usize = 1_000;
+/// After so many steps of decompression others get their turn: a step makes at most 64 KiB.
+const STEPS_PER_TURN: usize = 16;
 /// By how much the share of the common bound grows at a time.
 const PERMIT_STEP_BYTES: u64 = 256 << 10;
 
@@ -57,10 +62,26 @@ async fn read_into(mut body: Body, mut decoder: Decoder, idle_max: Duration) -> 
             None => return decoder.finish(),
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
-                    decoder.feed(&data)?;
+                    feed(&mut decoder, &data).await?;
                 }
             }
             Some(Err(_)) => return Err(bad_encoding("the connection broke before the body was complete")),
+        }
+    }
+}
+
+/// Takes a piece in, with pauses: few bytes may become very many.
+async fn feed(decoder: &mut Decoder, mut rest: &[u8]) -> Result<(), Problem> {
+    let mut steps = 0;
+    loop {
+        let Step { taken, complete } = decoder.step(rest)?;
+        rest = rest.get(taken..).unwrap_or_default();
+        if rest.is_empty() && complete {
+            return Ok(());
+        }
+        steps += 1;
+        if steps % STEPS_PER_TURN == 0 {
+            tokio::task::yield_now().await;
         }
     }
 }
@@ -121,9 +142,56 @@ impl Write for Bounded {
     }
 }
 
+/// What one step of decompression did.
+struct Step {
+    /// So many bytes were read.
+    taken: usize,
+    /// All that these make has come out.
+    complete: bool,
+}
+
+/// The members of a gzip body, one after the other (RFC 1952, 2.2).
+struct Gzip {
+    /// None once it has failed.
+    member: Option<GzDecoder<Bounded>>,
+    members: usize,
+}
+
+impl Gzip {
+    fn new(out: Bounded) -> Gzip {
+        Gzip { member: Some(GzDecoder::new(out)), members: 1 }
+    }
+
+    /// Reads some of the bytes and makes at most one buffer of them.
+    fn step(&mut self, data: &[u8]) -> Result<Step, Problem> {
+        let member = self.member.as_mut().ok_or_else(not_gzip)?;
+        let taken = member.write(data).map_err(|_| why(member))?;
+        if taken == 0 && !data.is_empty() {
+            // This member is at its end and another one follows.
+            if self.members >= GZIP_MEMBERS_MAX {
+                let detail = format!("the gzip body has more than {GZIP_MEMBERS_MAX} members");
+                return Err(bad_encoding(&detail));
+            }
+            self.members += 1;
+            self.member = Some(GzDecoder::new(self.end()?));
+        }
+        Ok(Step { taken, complete: true })
+    }
+
+    fn end(&mut self) -> Result<Bounded, Problem> {
+        let mut member = self.member.take().ok_or_else(not_gzip)?;
+        member.try_finish().map_err(|_| why(&mut member))?;
+        member.finish().map_err(|_| not_gzip())
+    }
+}
+
+fn why(member: &mut GzDecoder<Bounded>) -> Problem {
+    member.get_mut().problem.take().unwrap_or_else(not_gzip)
+}
+
 enum Decoder {
     Plain(Bounded),
-    Gzip(Box<MultiGzDecoder<Bounded>>),
+    Gzip(Box<Gzip>),
     Zstd { decoder: ZstdDecoder<'static>, out: Bounded, buffer: Vec<u8>, complete: bool },
 }
 
@@ -132,7 +200,7 @@ impl Decoder {
         let coding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
         match coding.as_deref() {
             None | Some(b"" | b"identity") => Ok(Decoder::Plain(out)),
-            Some(b"gzip" | b"x-gzip") => Ok(Decoder::Gzip(Box::new(MultiGzDecoder::new(out)))),
+            Some(b"gzip" | b"x-gzip") => Ok(Decoder::Gzip(Box::new(Gzip::new(out)))),
             Some(b"zstd") => {
                 let decoder = ZstdDecoder::new().and_then(|mut decoder| {
                     decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
@@ -148,29 +216,23 @@ impl Decoder {
         }
     }
 
-    fn feed(&mut self, data: &[u8]) -> Result<(), Problem> {
+    fn step(&mut self, data: &[u8]) -> Result<Step, Problem> {
         match self {
-            Decoder::Plain(out) => out.push(data),
-            Decoder::Gzip(decoder) => match decoder.write_all(data) {
-                Ok(()) => Ok(()),
-                Err(_) => Err(decoder.get_mut().problem.take().unwrap_or_else(not_gzip)),
-            },
+            Decoder::Plain(out) => {
+                out.push(data)?;
+                Ok(Step { taken: data.len(), complete: true })
+            }
+            Decoder::Gzip(gzip) => gzip.step(data),
             Decoder::Zstd { decoder, out, buffer, complete } => {
-                let mut rest = data;
-                loop {
-                    let status = decoder
-                        .run_on_buffers(rest, buffer)
-                        .map_err(|_| bad_encoding("the body is not zstd with a window of at most 8 MiB"))?;
-                    out.push(buffer.get(..status.bytes_written).unwrap_or_default())?;
-                    rest = rest.get(status.bytes_read..).unwrap_or_default();
-                    // Nothing left to read and the buffer not filled: all there is has come out.
-                    if status.bytes_read > 0 || status.bytes_written > 0 {
-                        *complete = status.remaining == 0;
-                    }
-                    if rest.is_empty() && status.bytes_written < buffer.len() {
-                        return Ok(());
-                    }
+                let status = decoder
+                    .run_on_buffers(data, buffer)
+                    .map_err(|_| bad_encoding("the body is not zstd with a window of at most 8 MiB"))?;
+                out.push(buffer.get(..status.bytes_written).unwrap_or_default())?;
+                if status.bytes_read > 0 || status.bytes_written > 0 {
+                    *complete = status.remaining == 0;
                 }
+                // A buffer that was not filled: all there is has come out.
+                Ok(Step { taken: status.bytes_read, complete: status.bytes_written < buffer.len() })
             }
         }
     }
@@ -178,12 +240,7 @@ impl Decoder {
     fn finish(self) -> Result<Whole, Problem> {
         match self {
             Decoder::Plain(out) => Ok(out.whole),
-            Decoder::Gzip(mut decoder) => {
-                if decoder.try_finish().is_err() {
-                    return Err(decoder.get_mut().problem.take().unwrap_or_else(not_gzip));
-                }
-                decoder.finish().map(|out| out.whole).map_err(|_| not_gzip())
-            }
+            Decoder::Gzip(mut gzip) => Ok(gzip.end()?.whole),
             Decoder::Zstd { out, complete: true, .. } => Ok(out.whole),
             Decoder::Zstd { .. } => Err(bad_encoding("the zstd body ends before its frame is complete")),
         }

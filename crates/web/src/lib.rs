@@ -23,6 +23,7 @@ mod live;
 mod middleware;
 mod openapi;
 mod params;
+mod peers;
 mod read;
 pub mod samples;
 mod serve;
@@ -84,6 +85,8 @@ struct House {
 struct Limits {
     bodies: Limit,
     connections: Limit,
+    control: Limit,
+    peers: peers::Peers,
     live: Limit,
     bindings: Limit,
 }
@@ -93,6 +96,7 @@ struct Counters {
     refused_lines: Counter,
     panics: Counter,
     live_lagged: Counter,
+    headers_late: Counter,
 }
 
 impl House {
@@ -108,6 +112,8 @@ impl Web {
         let limits = Limits {
             bodies: Limit::new(metrics, "http_bodies_bytes", settings.bodies_bytes_max),
             connections: Limit::new(metrics, "http_connections", settings.connections_max),
+            control: Limit::new(metrics, "http_control_connections", serve::CONTROL_CONNECTIONS_MAX),
+            peers: peers::Peers::new(metrics),
             live: Limit::new(metrics, "http_live", settings.live_max),
             bindings: Limit::new(metrics, "http_bindings", settings.bindings_max),
         };
@@ -119,6 +125,10 @@ impl Web {
                 .counter("tidemill_http_panics", "Requests that failed by a defect of the program."),
             live_lagged: metrics
                 .counter("tidemill_http_live_lagged", "Parcels that slow live subscribers missed."),
+            headers_late: metrics.counter(
+                "tidemill_http_headers_late",
+                "Connections closed because the headers of their first request did not come in time.",
+            ),
         };
         let house = House {
             settings: RwLock::new(Arc::new(settings.clone())),

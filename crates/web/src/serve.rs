@@ -11,16 +11,19 @@ use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tidemill_ground::Stop;
+use tidemill_ground::{Permit, Stop};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-use crate::Web;
 use crate::caller::Connection;
+use crate::peers::Share;
+use crate::{House, Web};
 
+/// The control socket has connections of its own, so that its owner gets in however many the network holds.
+pub(crate) const CONTROL_CONNECTIONS_MAX: u64 = 64;
 /// How long the acceptor rests when the machine has no more descriptors: a connection that ends frees one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -56,12 +59,12 @@ impl Web {
                     continue;
                 }
             };
-            // Beyond the limit the connection is closed at once; the limit counts it.
-            if let Some(permit) = self.0.limits.connections.try_take(1) {
+            // Beyond the limits the connection is closed at once; they count it.
+            if let Some(held) = self.0.admit(&connection) {
                 let serving = serve_one(self.clone(), router.clone(), stream, connection, stopped.clone());
                 connections.spawn(async move {
                     serving.await;
-                    drop(permit);
+                    drop(held);
                 });
             }
         }
@@ -72,6 +75,21 @@ impl Web {
         {
             tracing::warn!(event = "http.drain_cut", connections = connections.len());
         }
+    }
+}
+
+/// What a connection holds while it lasts.
+type Held = (Permit, Option<Share>);
+
+impl House {
+    /// Room for a connection. One address never has more than half of what the network has.
+    fn admit(&self, connection: &Connection) -> Option<Held> {
+        let Connection::Network { peer, .. } = connection else {
+            return Some((self.limits.control.try_take(1)?, None));
+        };
+        let permit = self.limits.connections.try_take(1)?;
+        let share = self.limits.peers.try_take(peer.ip(), (self.limits.connections.max() / 2).max(1))?;
+        Some((permit, Some(share)))
     }
 }
 
@@ -115,20 +133,36 @@ async fn serve_one<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let connection = Arc::new(connection);
+    let begun = Arc::new(Notify::new());
+    let first = begun.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
+        first.notify_one();
         request.extensions_mut().insert(Connection::clone(&connection));
         let call: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
             Box::pin(router.clone().oneshot(request));
         call
     });
+    let settings = web.settings();
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(web.settings().idle_max).max_buf_size(64 << 10);
+    // Between requests this is also how long a connection is kept, so it cannot be short.
+    builder.timer(TokioTimer::new()).header_read_timeout(settings.idle_max).max_buf_size(64 << 10);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
-    let outcome = tokio::select! {
-        outcome = &mut serving => outcome,
-        () = until_stopped(&mut stopped) => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    let mut late = pin!(tokio::time::timeout(settings.header_max, begun.notified()));
+    let mut waiting = true;
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut serving => break outcome,
+            came = &mut late, if waiting => {
+                waiting = false;
+                if came.is_err() {
+                    web.0.counters.headers_late.add(1);
+                    return;
+                }
+            }
+            () = until_stopped(&mut stopped) => {
+                serving.as_mut().graceful_shutdown();
+                break serving.await;
+            }
         }
     };
     if let Err(error) = outcome {

@@ -23,7 +23,7 @@ pub struct Settings {
     pub body_bytes_max: usize,
     /// Bytes of request bodies and of the batches made from them, all requests together.
     pub bodies_bytes_max: u64,
-    /// Connections at once.
+    /// Connections by network at once; one address may have half of them. The control socket has its own.
     pub connections_max: u64,
     /// `live` subscribers at once.
     pub live_max: u64,
@@ -37,7 +37,9 @@ pub struct Settings {
     pub behind_max_ns: Option<i64>,
     /// What one query may cost.
     pub query: Budget,
-    /// How long a request's headers, or the next piece of its body, may take.
+    /// How long a new connection may take for the headers of its first request.
+    pub header_max: Duration,
+    /// How long the next request's headers, or the next piece of a body, may take.
     pub idle_max: Duration,
     /// How long a whole request body may take.
     pub body_time_max: Duration,
@@ -61,6 +63,7 @@ impl Default for Settings {
             ahead_max_ns: None,
             behind_max_ns: None,
             query: Budget { time: Duration::from_secs(60), memory_bytes: 256 << 20, rows: 50_000_000 },
+            header_max: Duration::from_secs(10),
             idle_max: Duration::from_secs(30),
             body_time_max: Duration::from_secs(300),
             drain: Duration::from_secs(10),

@@ -44,11 +44,12 @@ pub(crate) fn write_value(value: ValueRef<'_>, out: &mut String) {
     }
 }
 
-/// The shortest text that reads back as the same float; whole numbers without a needless `.0`.
+/// The shortest text that reads back as the same float; whole numbers without a needless `.0`. Zero below zero keeps it:
+/// many parsers take `-0` for the integer, which has no sign.
 pub(crate) fn write_float(value: f64, out: &mut String) {
     let mut buffer = ryu::Buffer::new();
     let text = buffer.format_finite(value);
-    out.push_str(text.strip_suffix(".0").unwrap_or(text));
+    out.push_str(text.strip_suffix(".0").filter(|whole| *whole != "-0").unwrap_or(text));
 }
 
 /// `,"time":…,"value":…,"quality":"…"` and, where the JSON type does not tell it, `,"kind":"…"`.

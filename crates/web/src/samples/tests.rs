@@ -153,3 +153,14 @@ proptest! {
         decode(sample.as_bytes(), Layout::Json, &mut Kept::default());
     }
 }
+
+#[test]
+fn floats_keep_their_sign_and_no_needless_point() {
+    for (value, text) in [(-0.0, "-0.0"), (0.0, "0"), (-1.0, "-1"), (1.5, "1.5"), (-10.0, "-10")] {
+        let mut out = String::new();
+        super::encode::write_float(value, &mut out);
+        assert_eq!(out, text);
+        let read: f64 = serde_json::from_str::<serde_json::Value>(&out).unwrap().as_f64().unwrap();
+        assert_eq!((read, read.is_sign_negative()), (value, value.is_sign_negative()), "{text}");
+    }
+}

@@ -95,7 +95,11 @@ async fn times_in_every_unit_and_none() {
 
 #[tokio::test]
 async fn far_times_are_refused_where_the_plant_says_so() {
-    let limits = crate::Settings { ahead_max_ns: Some(1_000), behind_max_ns: Some(1_000), ..crate::Settings::default() };
+    let limits = crate::Settings {
+        ahead_max_ns: Some(1_000),
+        behind_max_ns: Some(1_000),
+        ..crate::Settings::default()
+    };
     let house = House::with(limits);
     let now = tidemill_ground::SimClock::START_NS;
     assert_eq!(house.write("/api/v1/write", format!("a f=1 {}\na f=2", now + 900)).await, "204 ");
@@ -324,6 +328,49 @@ async fn compressed_bodies_and_bombs() {
     encoder.set_parameter(wide).unwrap();
     encoder.write_all(&vec![b'\n'; 100 << 10]).unwrap();
     assert!(send("zstd", encoder.finish().unwrap()).await.starts_with("400 bad-encoding"));
+}
+
+#[tokio::test]
+async fn gzip_members_are_joined_and_bounded() {
+    let house = House::new();
+    let send = async |body: Vec<u8>| {
+        house.send("POST /api/v1/write", &[("content-encoding", "gzip")], body).await.brief()
+    };
+    let members: Vec<u8> = (1..=1_000).flat_map(|time| gzip(format!("a f=1 {time}\n").as_bytes())).collect();
+    assert_eq!(send(members.clone()).await, "204 ");
+    assert_eq!(house.plant.shown().lines().count(), 1_000);
+    let more = [members, gzip(b"")].concat();
+    assert_eq!(send(more).await, "400 bad-encoding the gzip body has more than 1000 members");
+    // Eight megabytes of members with nothing in them, and others in between.
+    let started = std::time::Instant::now();
+    let empty = gzip(b"").repeat(400_000);
+    let refused = send(empty).await;
+    assert_eq!(refused, "400 bad-encoding the gzip body has more than 1000 members");
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn others_have_their_turn_while_a_body_is_decompressed() {
+    let house = House::new();
+    let zeros = vec![b'\n'; 32 << 20];
+    for (coding, body) in [("gzip", gzip(&zeros)), ("zstd", zstd::encode_all(&*zeros, 3).unwrap())] {
+        let mut turns = 0;
+        let headers = [("content-encoding", coding)];
+        let sending = house.send("POST /api/v1/write", &headers, body);
+        let counting = async {
+            loop {
+                turns += 1;
+                tokio::task::yield_now().await;
+            }
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = sending => answer,
+            () = counting => unreachable!(),
+        };
+        assert_eq!(answer.brief(), "204 ", "{coding}");
+        assert!(turns > 20, "{coding}: {turns}");
+    }
 }
 
 #[tokio::test]
