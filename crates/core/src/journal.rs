@@ -71,8 +71,10 @@ pub enum Busy {
 /// A part of the log that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "segment {segment} of the journal is damaged in bytes {from}..{to}: parcels {first:?} to {last:?} cannot be read. The rest \
-     is served. Restore that file from a backup"
+    "segment {segment} of the journal is damaged in bytes {from}..{to}: parcels {} to {} cannot be read. The rest \
+     is served. Restore that file from a backup",
+    first.0,
+    last.0
 )]
 pub struct Damaged {
     /// The segment's file name.

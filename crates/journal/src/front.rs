@@ -36,8 +36,8 @@ pub(crate) struct Payload {
 pub(crate) enum Refusal {
     /// All of them.
     Unwritable(Arc<str>),
-    /// Those with samples.
-    DiskFull { free_bytes: u64, needed_bytes: u64 },
+    /// Those with samples; all of them where there is no room for any segment.
+    DiskFull { free_bytes: u64, needed_bytes: u64, records_too: bool },
     /// Those with samples: a cursor may not lose anything.
     Held(Arc<str>),
 }
@@ -178,7 +178,7 @@ impl Front {
                 self.gauges.refused(Reason::Unwritable);
                 Err(Busy::Unwritable(why.clone()))
             }
-            Some(Refusal::DiskFull { free_bytes, needed_bytes }) if samples => {
+            Some(Refusal::DiskFull { free_bytes, needed_bytes, records_too }) if samples || *records_too => {
                 self.gauges.refused(Reason::DiskFull);
                 Err(Busy::DiskFull { free_bytes: *free_bytes, needed_bytes: *needed_bytes })
             }
@@ -225,7 +225,6 @@ impl Front {
         queue.commits = 0;
         queue.logged = 0;
         queue.oldest_ride = None;
-        queue.called = false;
         self.gauges.unsynced_bytes.set(i64::try_from(queue.in_flight_bytes).unwrap_or(i64::MAX));
         Taken { entries, group }
     }
@@ -287,7 +286,9 @@ impl Front {
     /// Sleeps until something new waits, somebody calls, or the time is over.
     pub(crate) fn sleep(&self, limit: Option<Duration>, seen: Waiting) {
         let mut queue = self.lock();
-        if queue.called || queue.stopping || queue.entries.len() != seen.parcels {
+        // A call is answered by the step that follows, whether or not that commits: one that stayed would keep the
+        // thread from sleeping until the next commit.
+        if std::mem::take(&mut queue.called) || queue.stopping || queue.entries.len() != seen.parcels {
             return;
         }
         queue.asleep = true;
@@ -299,6 +300,7 @@ impl Front {
             }
         };
         queue.asleep = false;
+        queue.called = false;
     }
 }
 
@@ -318,4 +320,28 @@ fn plausible(batch: &tidemill_core::SampleBatch) -> bool {
     let rows = batch.len();
     rows <= BATCH_ROWS_MAX
         && [kinds, qualities, batch.time.len(), batch.bits.len()].iter().all(|len| *len == rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+    use tidemill_ground::Ground;
+
+    #[test]
+    fn a_call_wakes_once() {
+        let (ground, _) = Ground::simulated(1);
+        let gauges = Arc::new(Gauges::new(&ground.metrics));
+        let front = Front::new(&Settings::default(), ground.clock.clone(), gauges, Seq(1));
+        let asleep = |limit: Duration| {
+            let began = Instant::now();
+            front.sleep(Some(limit), front.waiting());
+            began.elapsed()
+        };
+        front.call();
+        assert!(asleep(Duration::from_secs(60)) < Duration::from_secs(60), "it was called");
+        let limit = Duration::from_millis(50);
+        assert!(asleep(limit) >= limit, "nobody called since, and nothing was committed");
+        assert!(asleep(limit) >= limit);
+    }
 }

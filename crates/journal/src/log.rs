@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) cursors: Cursors,
     pub(crate) lent: AtomicBool,
     damage: Mutex<Vec<Damaged>>,
+    cut_bytes: u64,
     epoch: Epoch,
     stopped: Mutex<bool>,
     stop: Condvar,
@@ -134,6 +135,12 @@ impl Log {
     /// The file could not be removed.
     pub fn lend_reserve(&self) -> io::Result<()> {
         self.shared.lend()
+    }
+
+    /// How many bytes behind the last whole parcel were cut when the log was opened: the rest of a write that a crash
+    /// interrupted. Nothing of them was ever acknowledged.
+    pub fn cut_bytes(&self) -> u64 {
+        self.shared.cut_bytes
     }
 
     /// The lent room is to be reserved again as soon as there is enough.
@@ -288,6 +295,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
         cursors: Cursors::new(read.cursors, gauges.clone()),
         lent: AtomicBool::new(false),
         damage: Mutex::new(belief.damage),
+        cut_bytes: belief.cut_bytes,
         epoch: Epoch(u64::from(next_id)),
         stopped: Mutex::new(false),
         stop: Condvar::new(),

@@ -69,6 +69,13 @@ impl Reserves {
         common.or_else(|error| self.reserve.take().or_else(|| self.make(RESERVE).ok()).ok_or(error))
     }
 
+    /// Asks how much room the disk has.
+    pub(crate) fn measure(&mut self) {
+        if let Ok(space) = self.disk.space(&self.dir) {
+            self.free_bytes = space.free_bytes;
+        }
+    }
+
     /// Fills up what was used. The reserve comes first: it is for the worst case.
     fn fill(&mut self, shared: &Shared, settings: &Settings) {
         let room = self.free_bytes.saturating_sub(settings.free_min_bytes) > self.segment_bytes;
@@ -113,9 +120,7 @@ impl Writer {
         if now >= self.reserves.check_at || low {
             self.reserves.check_at = now + CHECK_EVERY;
             self.shared.ring.wake_stalled();
-            if let Ok(space) = self.shared.disk.space(&self.dir) {
-                self.reserves.free_bytes = space.free_bytes;
-            }
+            self.reserves.measure();
             self.reserves.fill(&self.shared, &self.settings);
             if self.reserves.emergency && self.reserves.spare.is_some() && self.active.is_some() {
                 self.leave_reserve(now);
@@ -132,20 +137,28 @@ impl Writer {
 
     fn refusal(&self, held: Option<Arc<str>>) -> Option<Refusal> {
         let free_bytes = self.reserves.free_bytes;
-        let Some(left) = self.room_left() else {
-            let why = self.waits.trouble.clone().unwrap_or_else(|| "no segment is open".into());
-            return Some(Refusal::Unwritable(why));
-        };
+        let Some(left) = self.room_left() else { return Some(self.no_segment()) };
         if free_bytes < self.settings.free_min_bytes {
-            return Some(Refusal::DiskFull { free_bytes, needed_bytes: self.settings.free_min_bytes });
+            let needed_bytes = self.settings.free_min_bytes;
+            return Some(Refusal::DiskFull { free_bytes, needed_bytes, records_too: false });
         }
         // What was taken already must still fit into this segment.
         let low = self.reserves.spare.is_none() && left < self.settings.unsynced_bytes_max;
         if self.reserves.emergency || low {
             let needed_bytes = self.settings.free_min_bytes + self.settings.segment_bytes;
-            return Some(Refusal::DiskFull { free_bytes, needed_bytes });
+            return Some(Refusal::DiskFull { free_bytes, needed_bytes, records_too: false });
         }
         held.map(Refusal::Held)
+    }
+
+    /// Why nothing at all can be taken while no segment is open.
+    pub(crate) fn no_segment(&self) -> Refusal {
+        if self.waits.full {
+            let needed_bytes = self.settings.free_min_bytes + self.settings.segment_bytes;
+            let free_bytes = self.reserves.free_bytes;
+            return Refusal::DiskFull { free_bytes, needed_bytes, records_too: true };
+        }
+        Refusal::Unwritable(self.waits.trouble.clone().unwrap_or_else(|| "no segment is open".into()))
     }
 
     /// Moves cursors that hold back too much, or says why nothing more may come.

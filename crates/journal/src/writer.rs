@@ -1,6 +1,7 @@
 //! The one writer: a state machine that is stepped by the committing thread, or by a simulation. It takes what waits,
 //! writes it as one group, syncs, and tells the waiters and followers. No thread is made here and nothing sleeps.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tidemill_ground::{Clock, Entropy, File};
 
 use crate::cursor::CursorFile;
 use crate::frame::{FRAME_HEAD_BYTES, FrameHead, FrameKind, SEGMENT_HEAD_BYTES, SegmentHead, frame_bytes};
-use crate::front::{Entry, Refusal, Taken, Waiting};
+use crate::front::{Entry, Taken, Waiting};
 use crate::log::Shared;
 use crate::recover::Run;
 use crate::reserve::Reserves;
@@ -85,6 +86,8 @@ pub(crate) struct Waits {
     retry_at: Duration,
     retry_after: Duration,
     pub(crate) trouble: Option<Arc<str>>,
+    /// The trouble is that there is no room for a segment.
+    pub(crate) full: bool,
     unsynced_since: Option<Duration>,
     committed_at: Duration,
     cursors_at: Duration,
@@ -352,9 +355,11 @@ impl Writer {
                 let longer = (self.waits.retry_after * 2).clamp(RETRY_FIRST, RETRY_LONGEST);
                 self.waits.retry_after = longer;
                 self.waits.retry_at = now + longer;
-                let why: Arc<str> = error.to_string().into();
-                self.shared.front.refuse(Some(Refusal::Unwritable(why.clone())));
-                self.waits.trouble = Some(why);
+                self.waits.full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+                self.waits.trouble = Some(error.to_string().into());
+                self.reserves.measure();
+                let refusal = self.no_segment();
+                self.shared.front.refuse(Some(refusal));
             }
         }
     }

@@ -134,7 +134,10 @@ fn a_full_disk_refuses_samples_takes_cursors_and_records_and_heals() {
     let text = "x".repeat(9_000);
     let taken = (0..40).take_while(|_| scene.commit(&text).starts_with("durable")).count();
     assert!((18..22).contains(&taken), "{taken}");
-    assert!(scene.commit(&text).contains("refused: the journal cannot be written"));
+    assert_eq!(
+        scene.commit(&text),
+        "refused: the disk has 0 bytes free and 98304 must stay free: free some space, writing then goes on by itself"
+    );
     assert_eq!(scene.seen().len(), taken + 1, "reading goes on");
     let commit = scene.log.advance(ENGINE, scene.log.durable(), "done".into());
     scene.step_after(Duration::from_millis(100));
@@ -147,6 +150,49 @@ fn a_full_disk_refuses_samples_takes_cursors_and_records_and_heals() {
     assert!(scene.segments() < 5, "what was done with is gone: {}", scene.segments());
     let seen = scene.seen().len();
     assert_eq!(scene.again(|simulation| simulation.disk.crash()).seen().len(), seen);
+}
+
+#[test]
+fn a_disk_without_room_for_a_segment_refuses_before_it_accepts_and_heals() {
+    let (ground, simulation) = Ground::simulated(7);
+    simulation.disk.set_capacity(60 << 10);
+    let (log, writer) = Log::open_stepped(&ground, Path::new(DIR), settings()).unwrap();
+    let mut scene = Scene { ground, simulation, settings: settings(), log, writer };
+    let full = "refused: the disk has 61440 bytes free and 98304 must stay free: free some space, writing then goes on by \
+                itself";
+    for _ in 0..3 {
+        assert_eq!(scene.sample(), full);
+        assert_eq!(scene.commit("a record"), full);
+        scene.step_after(Duration::from_secs(5));
+    }
+    assert_eq!(scene.metric("journal_appends_total"), 0.0, "nothing was taken that cannot be kept");
+    scene.simulation.disk.set_capacity(1 << 30);
+    scene.step_after(Duration::from_secs(5));
+    assert_eq!(scene.sample(), "durable 1");
+    assert_eq!(scene.commit("a record"), "durable 2");
+}
+
+#[test]
+fn what_a_crash_tore_off_is_told_and_what_a_stop_left_is_whole() {
+    let mut scene = Scene::new(settings());
+    scene.commit("one");
+    scene.commit("two");
+    assert_eq!(scene.log.cut_bytes(), 0);
+    let mut scene = scene.again(|simulation| simulation.disk.kill());
+    assert_eq!(scene.log.cut_bytes(), 0, "all that was written is whole");
+    scene.commit("three");
+    let last = Path::new(DIR).join("0000000002.segment");
+    let scene = scene.again(|simulation| {
+        // The beginning of a frame whose end never came.
+        let file = simulation.disk.open(&last, Open::ReadWrite).unwrap();
+        file.write_at(&[7; 100], file.len().unwrap()).unwrap();
+        simulation.disk.kill();
+    });
+    assert_eq!(scene.log.cut_bytes(), 100);
+    assert_eq!(scene.metric("journal_cut_bytes"), 100.0);
+    assert_eq!(scene.log.damage(), []);
+    let scene = scene.again(|simulation| simulation.disk.kill());
+    assert_eq!(scene.log.cut_bytes(), 0, "it is told once");
 }
 
 #[test]
@@ -355,6 +401,7 @@ fn empty_damaged_and_foreign_files_do_not_stop_the_start_but_newer_ones_do() {
         (damage[0].segment.as_str(), damage[0].first, damage[0].last),
         ("0000000001.segment", Seq(1), Seq(1))
     );
+    assert!(damage[0].to_string().contains("parcels 1 to 1 cannot be read"), "{}", damage[0]);
     assert_eq!(scene.seen(), ["2 two", "3 three"]);
     assert_eq!(now(scene.log.read(Seq(1))).unwrap_err().segment, "0000000001.segment");
     let file = disk.open(&Path::new(DIR).join("0000000099.segment"), Open::CreateNew).unwrap();
