@@ -73,11 +73,18 @@ pub(crate) fn document(problem: &Problem) -> ProblemDocument<'_> {
     }
 }
 
+/// Why it was refused, for the audit.
+#[derive(Clone)]
+pub(crate) struct Why(pub(crate) std::sync::Arc<str>);
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response<Body> {
         let problem = self.0;
         let status = StatusCode::from_u16(problem.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = with_json(status, &document(&problem));
+        if status == StatusCode::FORBIDDEN {
+            response.extensions_mut().insert(Why(problem.detail.as_str().into()));
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = problem.retry_after_s {

@@ -64,17 +64,21 @@ impl FromRequestParts<Web> for Caller {
     }
 }
 
-/// Where the access log learns who it was.
+/// Where the access log, and the audit of refusals, learn who it was.
 #[derive(Clone, Default)]
-pub(crate) struct Seen(std::sync::Arc<std::sync::OnceLock<std::sync::Arc<str>>>);
+pub(crate) struct Seen(std::sync::Arc<std::sync::OnceLock<Identity>>);
 
 impl Seen {
     fn set(&self, identity: &Identity) {
-        let _ = self.0.set(identity.name.clone());
+        let _ = self.0.set(identity.clone());
+    }
+
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.0.get()
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.0.get().map_or("-", |name| name)
+        self.0.get().map_or("-", |identity| &identity.name)
     }
 }
 

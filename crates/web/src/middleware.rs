@@ -11,10 +11,10 @@ use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
-use tidemill_core::{Problem, codes};
+use tidemill_core::{AuditEntry, AuditResult, Problem, codes};
 
 use crate::Web;
-use crate::answer::Refusal;
+use crate::answer::{Refusal, Why};
 use crate::caller::{Connection, Seen, check_host_and_origin};
 use crate::compress::compressed;
 
@@ -52,6 +52,9 @@ async fn around(State(web): State<Web>, mut request: Request, next: Next) -> Res
             }
         },
     };
+    if response.status() == StatusCode::FORBIDDEN {
+        audit_refusal(&web, &seen, format!("{method} {route}"), &response);
+    }
     secure(&mut response);
     response.headers_mut().insert(REQUEST_ID, HeaderValue::from(number));
     let took = web.doors().clock.monotonic().saturating_sub(started);
@@ -63,6 +66,22 @@ async fn around(State(web): State<Web>, mut request: Request, next: Next) -> Res
         tracing::debug!(event = "http.request", request = number, %method, route, status, who, took_us);
     }
     compressed(response, accepted.as_ref())
+}
+
+/// Who asked for what they may not is kept; the guard sums up a flood. It is not waited for: nothing depends on it.
+fn audit_refusal(web: &Web, seen: &Seen, target: String, response: &Response<Body>) {
+    let Some(who) = seen.identity() else { return };
+    let why = response.extensions().get::<Why>().map_or("", |why| &*why.0);
+    let entry = AuditEntry {
+        who: who.clone(),
+        action: "access.refused",
+        target,
+        result: AuditResult::Refused,
+        detail: serde_json::json!({ "why": why }).to_string(),
+    };
+    if let Err(problem) = web.doors().authority.audit(entry) {
+        tracing::warn!(event = "audit.refusal_lost", code = problem.code.id);
+    }
 }
 
 fn admitted(web: &Web, request: &Request) -> Result<(), Problem> {

@@ -407,12 +407,12 @@ impl Out {
             define(number, &known.path, &known.meta.unit, &mut defined);
             self.names.insert(*signal, (number, known.path.shared().clone()));
         }
+        if !defined.is_empty() {
+            self.send(Message::text(format!("{{\"signals\":[{defined}]}}"))).await?;
+        }
         if self.json {
             let text = self.json_of(&batch, seq, last);
             return self.send(Message::text(text)).await;
-        }
-        if !defined.is_empty() {
-            self.send(Message::text(format!("{{\"signals\":[{defined}]}}"))).await?;
         }
         let number = |signal: SignalId| self.names.get(&signal).map(|(number, _)| *number);
         let bytes = Frame { seq, last, batch: &batch }.bytes(number);

@@ -76,6 +76,7 @@ async fn json_frames_begin_with_last_values_and_stay_in_scope() {
     written(&served).await;
     let mut socket = served.connect("?format=json&time=ns", &[PRESS]).await.unwrap();
     socket.send(Message::text(r#"{"subscribe":["acme/a/f","other/f"]}"#)).await.unwrap();
+    expect![[r#"{"signals":[{"n":0,"signal":"acme/a/f","unit":""}]}"#]].assert_eq(&text(&mut socket).await);
     expect![[
         r#"{"seq":0,"last":true,"samples":[{"signal":"acme/a/f","time":1000,"value":1.5,"quality":"Good"}]}"#
     ]]
@@ -118,6 +119,8 @@ async fn a_revoked_token_ends_it() {
     let served = Served::new(Settings::default()).await;
     written(&served).await;
     let mut socket = served.connect("?format=json&signal=acme/a/f", &[PRESS]).await.unwrap();
+    // What the signal is, and its last value.
+    text(&mut socket).await;
     text(&mut socket).await;
     served.plant.state().tokens.remove("press");
     served.plant.policy.fetch_add(1, Ordering::SeqCst);

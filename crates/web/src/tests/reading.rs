@@ -195,6 +195,9 @@ async fn a_rename_needs_the_right_at_both_ends() {
     assert_eq!(send(r#"{"rename":"other/a"}"#).await, 403);
     assert_eq!(send(r#"{"alias":"other/a"}"#).await, 403);
     assert_eq!(send(r#"{"rename":"acme/z"}"#).await, 204);
+    let audited = house.plant.state().audited.clone();
+    let refused = "token:config access.refused PATCH /api/v1/signals refused";
+    assert_eq!(audited.iter().filter(|line| *line == refused).count(), 2, "{audited:?}");
 }
 
 #[tokio::test]
