@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tidemill_bus::Namespace;
 use tidemill_core::{
-    AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, History, Identity, Pattern, Problem,
-    Quality, ReadMode, ReadQuery, Signal, SignalPath, Verb, codes, format_rfc3339,
+    AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, History, Journal, Identity, Pattern, Problem,
+    Quality, ReadMode, ReadQuery, ReadScope, Signal, SignalPath, Verb, codes, format_rfc3339,
 };
 use tidemill_ground::MemoryPlan;
 use tidemill_guard::{Guard, Right, TokenInfo};
 use tidemill_historian::Historian;
+use tidemill_journal::Log;
 use tidemill_web::{
     AccessAnswer, AccessQuestion, Admin, AuditReport, CheckFinding, Reloaded, Rule, TokenFacts, TokenOrder,
     TokenSecret, Web, WhyAnswer,
@@ -26,6 +27,7 @@ pub(crate) struct Keeper {
     plant: Plant,
     config: Mutex<Config>,
     guard: Arc<Guard>,
+    journal: Arc<Log>,
     bus: Arc<Namespace>,
     historian: Arc<Historian>,
     /// Set once the face stands.
@@ -36,11 +38,10 @@ impl Keeper {
     pub(crate) fn new(
         plant: Plant,
         config: Config,
-        guard: Arc<Guard>,
-        bus: Arc<Namespace>,
-        historian: Arc<Historian>,
+        rooms: (Arc<Guard>, Arc<Log>, Arc<Namespace>, Arc<Historian>),
     ) -> Keeper {
-        Keeper { plant, config: Mutex::new(config), guard, bus, historian, web: OnceLock::new() }
+        let (guard, journal, bus, historian) = rooms;
+        Keeper { plant, config: Mutex::new(config), guard, journal, bus, historian, web: OnceLock::new() }
     }
 
     pub(crate) fn attach(&self, web: Web, memory: MemoryPlan) {
@@ -84,7 +85,7 @@ impl Keeper {
         if signal.path != *path {
             facts.add("name now", signal.path.to_string());
         }
-        match self.sample(&signal, at).await? {
+        match self.sample(&scope, &signal, at).await? {
             None => facts.add("value", "none so far".to_owned()),
             Some(sample) => {
                 let unit = if signal.meta.unit.is_empty() {
@@ -114,11 +115,10 @@ impl Keeper {
     }
 
     /// The sample at a time, from history; the last one, from the bus.
-    async fn sample(&self, signal: &Signal, at: Option<i64>) -> Result<Option<Sample>, Problem> {
-        let everything = tidemill_core::ReadScope::everything();
+    async fn sample(&self, scope: &ReadScope, signal: &Signal, at: Option<i64>) -> Result<Option<Sample>, Problem> {
         let Some(at) = at else {
             let mut last = Vec::new();
-            self.bus.last(&everything, &[signal.id], &mut last);
+            self.bus.last(scope, &[signal.id], &mut last);
             return Ok(last.pop().map(|last| Sample {
                 received: ((last.received - last.time).abs() > 1_000_000_000).then_some(last.received),
                 source: self.bus.source(last.source),
@@ -135,7 +135,7 @@ impl Keeper {
             limit: None,
         };
         let budget = Budget { time: Duration::from_secs(10), memory_bytes: 64 << 20, rows: 16 };
-        let mut batches: Box<dyn Batches> = self.historian.read(&everything, query, budget).await?;
+        let mut batches: Box<dyn Batches> = self.historian.read(scope, query, budget).await?;
         let mut found = None;
         while let Some(batch) = batches.next().await {
             let batch = batch?;
@@ -165,6 +165,18 @@ impl Keeper {
                 "See that the disk is well and has room",
                 false,
             );
+        }
+        for damage in self.journal.damage() {
+            find("data/journal", damage.to_string(), "Restore that segment from a backup; what is not damaged is served", false);
+        }
+        for error in self.historian.check() {
+            find("data/lake", error.to_string(), "Restore the file from a backup; what does not need it is served", false);
+        }
+        match self.guard.verify_audit() {
+            Ok(report) => report.findings.iter().for_each(|finding| {
+                find("data/guard/audit", finding.to_string(), "Compare with a backup; `tidemill audit verify` says more", false);
+            }),
+            Err(error) => find("data/guard/audit", error.to_string(), "See that the disk is well", false),
         }
         for twin in self.bus.twins() {
             find(
@@ -344,16 +356,16 @@ impl Admin for Keeper {
     }
 
     fn check<'a>(&'a self, _who: &'a Identity) -> Boxed<'a, Result<Vec<CheckFinding>, Problem>> {
-        Box::pin(async move { Ok(self.findings()) })
+        Box::pin(async move { Ok(tokio::task::block_in_place(|| self.findings())) })
     }
 
     fn why<'a>(
         &'a self,
-        _who: &'a Identity,
+        who: &'a Identity,
         path: SignalPath,
         at: Option<i64>,
     ) -> Boxed<'a, Result<WhyAnswer, Problem>> {
-        Box::pin(async move { self.explain(&path, at).await })
+        Box::pin(async move { self.explain(who, &path, at).await })
     }
 }
 

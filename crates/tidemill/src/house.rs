@@ -134,8 +134,8 @@ fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Proble
     }
 
     // The face. It sees traits only.
-    let keeper =
-        Arc::new(Keeper::new(plant.clone(), config.clone(), guard.clone(), bus.clone(), historian.clone()));
+    let kept = (guard.clone(), log.clone(), bus.clone(), historian.clone());
+    let keeper = Arc::new(Keeper::new(plant.clone(), config.clone(), kept));
     let web = Web::new(Doors {
         bus: bus.clone() as Arc<dyn Bus>,
         history: historian as Arc<dyn History>,

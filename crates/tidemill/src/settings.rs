@@ -10,6 +10,9 @@ use tidemill_guard::{Cidr, Right, Zone};
 use crate::config::{self, Config, Share};
 use crate::plant::Plant;
 
+/// The largest batch must fit into a segment.
+const SEGMENT_BYTES_MIN: u64 = 8 << 20;
+
 fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
@@ -24,20 +27,22 @@ pub(crate) fn journal(
     config: &Config,
     memory: &MemoryPlan,
 ) -> tidemill_journal::Settings {
+    let total_bytes = ground.disk.space(&plant.folder).map_or(u64::MAX, |space| space.total_bytes);
     let free_min_bytes = match config.free_min {
         Share::Bytes(bytes) => bytes,
-        Share::Fraction(share) => {
-            let total = ground.disk.space(&plant.folder).map_or(0, |space| space.total_bytes);
-            (total as f64 * share) as u64
-        }
+        Share::Fraction(share) => (total_bytes as f64 * share) as u64,
     };
+    let usual = tidemill_journal::Settings::default();
     tidemill_journal::Settings {
         commit_window: config.commit_window,
         relaxed: config.relaxed,
         free_min_bytes,
+        // On a small disk the log takes small steps: two segments and the reserve are at most a tenth of it.
+        segment_bytes: usual.segment_bytes.min((total_bytes / 32).max(SEGMENT_BYTES_MIN)),
+        reserve_bytes: usual.reserve_bytes.min(total_bytes / 32),
         // The other half is for what waits and for reading ahead.
         ring_bytes_max: usize::try_from(memory.journal / 2).unwrap_or(usize::MAX),
-        ..tidemill_journal::Settings::default()
+        ..usual
     }
 }
 

@@ -79,7 +79,7 @@ struct Tally {
 impl Import {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let client = if self.dry_run { None } else { Some(global.client()?) };
-        let options = self.options()?;
+        let options = self.options(global)?;
         let mut rejected = 0;
         for file in &self.files {
             let tally = import(file, &options, client.as_ref(), global.json).await?;
@@ -88,8 +88,8 @@ impl Import {
         Ok(if rejected == 0 { Outcome::Done } else { Outcome::Found })
     }
 
-    fn options(&self) -> Result<Options, Problem> {
-        let mut options = Options::new(jiff::tz::TimeZone::system());
+    fn options(&self, global: &Global) -> Result<Options, Problem> {
+        let mut options = Options::new(global.zone());
         options.signal.clone_from(&self.signal);
         options.prefix.clone_from(&self.prefix);
         options.time.clone_from(&self.time);

@@ -18,9 +18,11 @@ mod write;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use jiff::tz::TimeZone;
 use tidemill_core::Problem;
 
 use crate::client::Client;
+use crate::{house, plant, time};
 
 /// How a command ended. The numbers are the process's exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,14 @@ pub(crate) struct Global {
 impl Global {
     pub(crate) fn client(&self) -> Result<Client, Problem> {
         Client::new(self.plant.as_deref(), self.url.as_deref(), self.token.as_deref())
+    }
+
+    /// The zone of times without an offset: the plant's, as its file says; over HTTP, where there is no file, the
+    /// machine's own.
+    pub(crate) fn zone(&self) -> TimeZone {
+        let plant = self.url.is_none().then(|| plant::meant(self.plant.as_deref()).ok()).flatten();
+        let config = plant.and_then(|plant| house::load(&plant).ok());
+        config.and_then(|config| time::zone(&config.timezone).ok()).unwrap_or_else(TimeZone::system)
     }
 }
 

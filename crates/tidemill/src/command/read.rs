@@ -93,7 +93,7 @@ impl ReadFormat {
 
 impl Read {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
-        let zone = jiff::tz::TimeZone::system();
+        let zone = global.zone();
         let format = ReadFormat::chosen(self.format, global, self.output.as_ref());
         let parse = |text: &str| time::parse(text, super::now(), &zone);
         let stamp = |time: i64| {

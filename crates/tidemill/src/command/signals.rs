@@ -81,7 +81,7 @@ impl Signals {
                 let mut pairs = vec![("signal", path.to_string()), ("reason", reason)];
                 for (name, text) in [("from", from), ("to", to)] {
                     let Some(text) = text else { continue };
-                    let at = time::parse(&text, super::now(), &jiff::tz::TimeZone::system())?;
+                    let at = time::parse(&text, super::now(), &global.zone())?;
                     let mut stamp = String::new();
                     tidemill_core::format_rfc3339(at, &mut stamp);
                     pairs.push((name, stamp));

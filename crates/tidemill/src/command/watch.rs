@@ -1,5 +1,7 @@
 //! `tidemill watch`: live values, like `mosquitto_sub` with names, quality and units.
 
+use std::collections::HashMap;
+
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value as Json, json};
@@ -44,8 +46,9 @@ impl Watch {
             self.patterns.iter().map(ToString::to_string).collect()
         };
         live.send(Message::text(json!({ "subscribe": patterns }).to_string())).await.map_err(broken)?;
-        let zone = jiff::tz::TimeZone::system();
+        let zone = global.zone();
         let mut seen = 0;
+        let mut units = HashMap::new();
         loop {
             let message = tokio::select! {
                 message = live.next() => message,
@@ -59,13 +62,16 @@ impl Watch {
             };
             let frame: Json = serde_json::from_str(&text)
                 .map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?;
-            if let Some(missed) = frame.get("lagged").and_then(Json::as_u64) {
+            if let Some(missed) = frame.pointer("/lagged/missed").and_then(Json::as_u64) {
                 output::note(&format!(
                     "({missed} updates were missed: this reader is slower than the values)"
                 ));
             }
+            for signal in frame.get("signals").and_then(Json::as_array).into_iter().flatten() {
+                units.insert(output::cell(&signal["signal"]), output::cell(&signal["unit"]));
+            }
             for sample in frame.get("samples").and_then(Json::as_array).into_iter().flatten() {
-                output::line(&if global.json { sample.to_string() } else { show(sample, &zone) });
+                output::line(&if global.json { sample.to_string() } else { show(sample, &units, &zone) });
                 seen += 1;
                 if self.count.is_some_and(|count| seen >= count) {
                     return Ok(Outcome::Done);
@@ -76,11 +82,13 @@ impl Watch {
     }
 }
 
-fn show(sample: &Json, zone: &jiff::tz::TimeZone) -> String {
+fn show(sample: &Json, units: &HashMap<String, String>, zone: &jiff::tz::TimeZone) -> String {
     let text = |name: &str| output::cell(sample.get(name).unwrap_or(&Json::Null));
     let at = parse_rfc3339(&text("time")).map_or_else(|_| text("time"), |at| time::show(at, zone));
     let quality = text("quality");
     let quality =
         if quality.is_empty() || quality == "Good" { String::new() } else { format!("  {quality}") };
-    format!("{at}  {}  {} {}{quality}", text("signal"), text("value"), text("unit"))
+    let signal = text("signal");
+    let unit = units.get(&signal).filter(|unit| !unit.is_empty()).map(|unit| format!(" {unit}"));
+    format!("{at}  {signal}  {}{}{quality}", text("value"), unit.unwrap_or_default())
 }

@@ -24,10 +24,7 @@ impl Why {
         let mut pairs = vec![("signal", self.path.to_string())];
         if let Some(text) = &self.at {
             let mut stamp = String::new();
-            tidemill_core::format_rfc3339(
-                time::parse(text, super::now(), &jiff::tz::TimeZone::system())?,
-                &mut stamp,
-            );
+            tidemill_core::format_rfc3339(time::parse(text, super::now(), &global.zone())?, &mut stamp);
             pairs.push(("at", stamp));
         }
         let answer = global.client()?.get(&format!("/api/v1/why{}", query(&pairs))).await?;

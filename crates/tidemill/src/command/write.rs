@@ -39,7 +39,7 @@ impl Write {
             sample["kind"] = kind.name().into();
         }
         if let Some(text) = &self.time {
-            let time = time::parse(text, super::now(), &jiff::tz::TimeZone::system())?;
+            let time = time::parse(text, super::now(), &global.zone())?;
             let mut shown = String::new();
             tidemill_core::format_rfc3339(time, &mut shown);
             sample["time"] = shown.into();

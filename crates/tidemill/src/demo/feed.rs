@@ -19,7 +19,6 @@ use crate::progress;
 
 /// Where the works stand in the namespace.
 pub(crate) const PREFIX: &str = "works/leeds";
-const DAYS: i64 = 30;
 const FILL_STEP_S: i64 = 60;
 /// Requests under way at once while history is filled in.
 const FILL_REQUESTS: usize = 4;
@@ -93,13 +92,13 @@ impl Feed {
         })
     }
 
-    /// Fills in what is missing of the last 30 days.
-    pub(crate) fn fill(&mut self, stop: &Stop) -> Result<Filled, Problem> {
+    /// Fills in what is missing of the last days.
+    pub(crate) fn fill(&mut self, days: u16, stop: &Stop) -> Result<Filled, Problem> {
         let begun = self.clock.monotonic();
         let now = self.clock.wall() / SECOND * SECOND;
-        let steps = DAYS * 86_400 / FILL_STEP_S;
+        let steps = i64::from(days) * 86_400 / FILL_STEP_S;
         let bar = progress::bar(steps as u64);
-        bar.set_message("filling in 30 days");
+        bar.set_message(format!("filling in {days} days"));
         let mut samples = 0;
         let mut under_way = tokio::task::JoinSet::new();
         for index in 0..steps {

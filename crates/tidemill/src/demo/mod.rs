@@ -25,6 +25,9 @@ pub(crate) struct Demo {
     /// The machines live so many times faster
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     speed: f64,
+    /// How many days of history are filled in
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=365))]
+    days: u16,
     /// Without the live table
     #[arg(long)]
     headless: bool,
@@ -45,11 +48,13 @@ impl Demo {
         // The table needs the terminal: log lines go to a file then.
         let log_file = live_table.then(|| plant.data().join("demo.log"));
         log::begin(log_file.as_deref(), false)?;
-        let speed = self.speed;
+        let (speed, days) = (self.speed, self.days);
         let options = house::Options {
             announce: Box::new(|_, _| ()),
             any_port: true,
-            companion: Some(Box::new(move |running, stop| companion(&running, &stop, speed, live_table))),
+            companion: Some(Box::new(move |running, stop| {
+                companion(&running, &stop, speed, days, live_table)
+            })),
         };
         house::run(&plant, options)?;
         Ok(Outcome::Done)
@@ -57,10 +62,16 @@ impl Demo {
 }
 
 /// The machines, and the table that shows them.
-fn companion(running: &house::Running, stop: &tidemill_ground::Stop, speed: f64, live_table: bool) {
+fn companion(
+    running: &house::Running,
+    stop: &tidemill_ground::Stop,
+    speed: f64,
+    days: u16,
+    live_table: bool,
+) {
     let result: Result<(), Problem> = feed::Feed::open(running, speed).and_then(|mut feed| {
-        let filled = feed.fill(stop)?;
-        say_hello(running, &filled);
+        let filled = feed.fill(days, stop)?;
+        say_hello(running, days, &filled);
         let mut screen = live_table.then(|| screen::Screen::new(running));
         feed.live(stop, |values| {
             if let Some(screen) = &mut screen {
@@ -75,11 +86,11 @@ fn companion(running: &house::Running, stop: &tidemill_ground::Stop, speed: f64,
     }
 }
 
-fn say_hello(running: &house::Running, filled: &feed::Filled) {
+fn say_hello(running: &house::Running, days: u16, filled: &feed::Filled) {
     let address = running.addresses.first().map(String::as_str).unwrap_or_default();
     output::line(&format!("DEMO plant ready: {address}"));
     output::line(&format!(
-        "  {} signals, {} samples of 30 days written and durable in {:.1} s, through the same door as any machine",
+        "  {} signals, {} samples of {days} days written and durable in {:.1} s, through the same door as any machine",
         works::SIGNALS.len(),
         filled.samples,
         filled.seconds

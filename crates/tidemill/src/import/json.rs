@@ -89,10 +89,11 @@ impl Scalar {
     }
 }
 
-/// The members of one object, from the outside in.
-pub(super) fn members(text: &str) -> Result<Vec<Member>, String> {
+/// The members of one object, from the outside in. The value of a sample is one, also where it is an object itself:
+/// that is the outer member `value` of this name, or, before it is known, that of `{"signal", "value", …}`.
+pub(super) fn members(text: &str, value: Option<&str>) -> Result<Vec<Member>, String> {
     let mut out = Vec::new();
-    walk(text, &mut Vec::new(), &mut out)?;
+    walk(text, value, &mut Vec::new(), &mut out)?;
     for (index, member) in out.iter().enumerate() {
         // A few members are compared fast enough; many are rare.
         if out.iter().take(index.min(64)).any(|other| other.name == member.name) {
@@ -102,18 +103,26 @@ pub(super) fn members(text: &str) -> Result<Vec<Member>, String> {
     Ok(out)
 }
 
-fn walk(text: &str, path: &mut Vec<String>, out: &mut Vec<Member>) -> Result<(), String> {
+fn walk(
+    text: &str,
+    value: Option<&str>,
+    path: &mut Vec<String>,
+    out: &mut Vec<Member>,
+) -> Result<(), String> {
     let object: Object<'_> =
         serde_json::from_str(text).map_err(|error| format!("it is no JSON object: {error}"))?;
+    let is_sample = path.is_empty() && object.0.iter().any(|(name, _)| name == "signal");
+    let one = value.filter(|_| path.is_empty()).or(is_sample.then_some("value"));
     for (name, raw) in object.0 {
+        let is_one = one == Some(name.as_str());
         if out.len() >= MEMBERS_MAX {
             return Err(format!("the object has more than {MEMBERS_MAX} members"));
         }
         path.push(name);
         let raw = raw.get();
         let value = match raw.as_bytes().first() {
-            Some(b'{') if path.len() < DEPTH_MAX => {
-                walk(raw, path, out)?;
+            Some(b'{') if path.len() < DEPTH_MAX && !is_one => {
+                walk(raw, value, path, out)?;
                 path.pop();
                 continue;
             }
@@ -260,7 +269,7 @@ pub(super) fn sample(objects: &mut Objects) -> Vec<Vec<Member>> {
     let mut out = Vec::new();
     while let Ok(Some(line)) = objects.next_object() {
         if line.fault.is_none()
-            && let Ok(members) = members(&line.text)
+            && let Ok(members) = members(&line.text, None)
         {
             out.push(members);
         }

@@ -144,8 +144,10 @@ fn is_array(text: &str) -> bool {
 
 fn json_plan(text: &str, name: &str, options: &Options) -> Result<(Format, Content), Error> {
     let input = || Box::new(Cursor::new(text.as_bytes().to_vec()));
-    let one_a_line =
-        text.lines().find(|line| !line.trim().is_empty()).is_some_and(|line| json::members(line).is_ok());
+    let one_a_line = text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .is_some_and(|line| json::members(line, None).is_ok());
     let (format, mut objects) = if one_a_line {
         (Format::JsonLines, Objects::Lines(Lines::new(input(), Otherwise::Fault, b'\n')))
     } else {
@@ -237,7 +239,7 @@ fn answer(
         Content::Json(json) => {
             let mut objects = plan.objects(input);
             while let Some(line) = objects.next_object().map_err(|error| Error::Io(name.to_owned(), error))? {
-                let members = json::members(&line.text).unwrap_or_default();
+                let members = json::members(&line.text, None).unwrap_or_default();
                 let time = members.iter().find(|member| member.name == [json.time.as_str()]);
                 if let Some(text) = time.map(|member| member.value.text())
                     && let Some(civil) = civil::parse(text, None)

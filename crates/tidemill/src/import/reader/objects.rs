@@ -13,6 +13,10 @@ use super::{Batch, Fault, Input, Reader, Sample, one, short, with_quality};
 impl Reader {
     pub(super) fn objects(&mut self, plan: &JsonPlan) -> io::Result<Option<Batch>> {
         let mut batch = Batch::default();
+        let value = match &plan.shape {
+            JsonShape::Narrow { value, .. } => Some(value.as_str()),
+            JsonShape::Wide { .. } => None,
+        };
         while !batch.is_full() {
             let Input::Objects(objects) = &mut self.input else { break };
             let Some(line) = objects.next_object()? else {
@@ -25,7 +29,7 @@ impl Reader {
             self.summary.rows += 1;
             let read = match line.fault {
                 Some(fault) => Err((None, fault.to_string())),
-                None => json::members(&line.text).map_err(|reason| (None, reason)),
+                None => json::members(&line.text, value).map_err(|reason| (None, reason)),
             };
             let faults = match read.and_then(|members| self.object(plan, &members, line.number, &mut batch)) {
                 Ok(faults) => faults,
