@@ -2,6 +2,13 @@
 //! HTTP and files, and looks at what comes back. What a single room does is tested in that room.
 
 mod client;
+mod command_line;
+mod documents;
+mod importing;
+mod living;
+mod partners;
 mod plant;
+mod rights;
+mod signals;
 mod start;
 mod writing;

@@ -179,6 +179,11 @@ impl Process {
         self.err.find(part).unwrap_or_else(|| panic!("no log line with '{part}': {:#?}", self.err.seen))
     }
 
+    /// Every line of standard output that was waited for, and those between.
+    pub(crate) fn lines_so_far(&self) -> &[String] {
+        &self.out.seen
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

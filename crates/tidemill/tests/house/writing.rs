@@ -163,7 +163,7 @@ fn a_refused_request_names_line_and_column_and_keeps_nothing() {
             "{\"signal\":\"acme/a\",\"value\":1}\n{\"signal\":\"acme/a\",\"value\":1,\"time\":\"noon\"}",
             "bad-time",
             2,
-            37,
+            1,
         ),
         (
             "application/json",

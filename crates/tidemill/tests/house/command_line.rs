@@ -1,0 +1,215 @@
+//! What everyone meets first: help with examples, JSON for machines, errors with a code and a way on, the next step.
+
+use serde_json::Value as Json;
+
+use crate::plant::{Home, Plant};
+
+const COMMANDS: &[&str] = &[
+    "run", "demo", "check", "write", "read", "watch", "sql", "signals", "why", "import", "token", "access",
+    "audit",
+];
+
+/// The subcommands that a command's help lists.
+fn below(help: &str) -> Vec<String> {
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let names = listed
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    let home = Home::new();
+    let root = home.run(&["--help"]).expect(0).out;
+    let mut all: Vec<Vec<String>> = below(&root).into_iter().map(|name| vec![name]).collect();
+    for name in COMMANDS {
+        assert!(all.iter().any(|words| words == &[*name]), "{name} is not in the help");
+    }
+    let mut seen = 0;
+    while let Some(words) = all.pop() {
+        let asked: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = home.run(&asked).expect(0).out;
+        let example = format!("tidemill {}", words[0]);
+        let examples = help.split("Example").nth(1).unwrap_or(&help);
+        assert!(
+            words[0] == "completions" || examples.contains(&example),
+            "{words:?} has no example:\n{help}"
+        );
+        all.extend(below(&help).into_iter().map(|name| [words.clone(), vec![name]].concat()));
+        seen += 1;
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+#[test]
+fn every_answer_has_a_form_for_machines() {
+    let plant = Plant::start();
+    let csv = plant.home.file("t.csv", "time,value\n2026-03-01 00:00:00,1\n").display().to_string();
+    let is_json = |text: &str| {
+        let json: Result<Json, _> = serde_json::from_str(text);
+        json.map(|_| ()).map_err(|error| format!("{error}: {text}"))
+    };
+    for words in [
+        &["write", "a/b", "1"][..],
+        &["read", "a/b"],
+        &["sql", "SELECT * FROM samples"],
+        &["signals"],
+        &["signals", "set", "a/b", "unit=bar"],
+        &["why", "a/b"],
+        &["import", &csv],
+        &["import", &csv, "--dry-run"],
+        &["token", "create", "t", "--allow", "read:#"],
+        &["token", "list"],
+        &["token", "rotate", "t"],
+        &["access", "list"],
+        &["access", "why", "t", "read", "a/b"],
+        &["token", "revoke", "t"],
+        &["audit"],
+        &["audit", "verify"],
+        &["check"],
+        &[],
+    ] {
+        let ran = plant.run(&[words, &["--json"]].concat()).expect(0);
+        assert_eq!(is_json(&ran.out), Ok(()), "{words:?}");
+    }
+    // Errors too, on standard error, with nothing on standard output.
+    for words in
+        [&["read", "a//b"][..], &["why", "nowhere"], &["sql", "SELEC 1"], &["token", "revoke", "nobody"]]
+    {
+        let ran = plant.run(&[words, &["--json"]].concat());
+        assert!(ran.code == Some(1) || ran.code == Some(2), "{ran:?}");
+        assert_eq!(ran.out, "", "{words:?}");
+        if ran.code == Some(1) {
+            let problem: Json = serde_json::from_str(&ran.err).expect("a problem in JSON");
+            for member in ["code", "detail", "hint"] {
+                assert!(
+                    problem[member].as_str().is_some_and(|text| !text.is_empty()),
+                    "no {member}: {problem}"
+                );
+            }
+        }
+    }
+    for (words, lines) in
+        [(&["read", "a/b", "--format", "ndjson"][..], 1), (&["read", "a/b", "--format", "csv"], 2)]
+    {
+        assert_eq!(plant.ok(words).lines().count(), lines, "{words:?}");
+    }
+}
+
+#[test]
+fn errors_have_a_code_and_a_way_on() {
+    let plant = Plant::start();
+    plant.ok(&["write", "a/b", "1"]);
+    for (words, code) in [
+        (&["sql", "SELECT * FROM sampels"][..], "bad-sql"),
+        (&["sql", "DROP TABLE samples"], "bad-sql"),
+        (&["read", "--from", "yesterday"], "bad-time"),
+        (&["write", "a/b", "1", "--time", "noon"], "bad-time"),
+        (&["write", "a/b", "1", "--quality", "nice"], "bad-quality"),
+        (&["why", "a/c"], "not-found"),
+        (&["signals", "set", "a/c", "unit=bar"], "not-found"),
+        (&["signals", "set", "a/b", "stale_after=soon"], "bad-time"),
+        (&["token", "create", "t", "--allow", "raed:#"], "bad-parameter"),
+        (&["token", "create", "t", "--allow", "read:#", "--expires", "soon"], "bad-parameter"),
+        (&["token", "revoke", "t"], "not-found"),
+        (&["read", "--url", "ftp://x"], "bad-parameter"),
+        (&["read", "--url", "http://127.0.0.1:1"], "not-running"),
+        (&["read", "--output", "nowhere/x.csv"], "bad-parameter"),
+    ] {
+        plant.run(words).expect_problem(code);
+    }
+    // Usage is another matter.
+    for words in [
+        &["raed"][..],
+        &["read", "--form", "csv"],
+        &["write", "a/b"],
+        &["write", "a//b", "1"],
+        &["read", "a/#/b"],
+    ] {
+        let ran = plant.run(words).expect(2);
+        assert!(ran.err.contains("error:") && ran.err.contains("--help"), "{}", ran.err);
+    }
+    // A near miss is named.
+    assert!(plant.run(&["raed"]).err.contains("'read'"));
+}
+
+#[test]
+fn without_arguments_it_says_what_runs_and_what_is_next() {
+    let home = Home::new();
+    let nothing = home.run(&[]).expect(0).out;
+    for part in ["demo", "run"] {
+        assert!(nothing.contains(part), "no {part}: {nothing}");
+    }
+    let plant = home.start();
+    let running = plant.home.run(&[]).expect(0).out;
+    assert!(running.contains(&plant.home.plant().display().to_string()), "{running}");
+    // Hints name the program by the path it was started with.
+    assert!(running.contains(&format!("{} signals", env!("CARGO_BIN_EXE_tidemill"))), "{running}");
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(plant.ok(&["completions", shell]).contains("tidemill"));
+    }
+}
+
+#[test]
+fn values_that_begin_with_a_minus_and_odd_times_are_understood() {
+    let plant = Plant::start();
+    for (value, kind, shown) in
+        [("-5", "float", "-5"), ("7", "integer", "7"), ("true", "boolean", "true"), ("7", "text", "7")]
+    {
+        let name = format!("k/{kind}");
+        plant.ok(&["write", &name, value, "--kind", kind, "--time", "-1h"]);
+        let read = plant.ok(&["read", &name, "--from", "-2h", "--to", "-30m"]);
+        assert!(
+            read.lines().last().is_some_and(|line| line.split_whitespace().any(|word| word == shown)),
+            "{read}"
+        );
+        let at = plant.ok(&["read", &name, "--at", "now"]);
+        assert!(at.contains(&name), "{at}");
+        assert!(!plant.ok(&["read", &name, "--at", "-2h"]).contains(&name));
+    }
+    plant.ok(&["write", "k/state", "running"]);
+    for (time, shown) in [
+        ("1772323200", "2026-03-01 00:00:00"),
+        ("1772323200123", "2026-03-01 00:00:00.123"),
+        ("2026-03-01T01:00:00+02:00", "2026-02-28 23:00:00"),
+        ("2026-03-01", "2026-03-01 00:00:00"),
+    ] {
+        plant.ok(&["write", &format!("t/{shown}").replace(':', "."), "1", "--time", time]);
+        let read = plant.ok(&["read", "t/#", "--from", "2026-01-01"]);
+        assert!(read.contains(&format!("{shown}+00:00")), "{time}: {read}");
+    }
+    // Text from standard input, and decimation that loses no extreme.
+    for second in 0..50 {
+        let value = if second == 33 { 99 } else { second % 3 };
+        plant
+            .post("/api/v1/write")
+            .token(&plant_token(&plant))
+            .body("text/plain", format!("d value={value} {}", second * 1_000_000_000_i64))
+            .send()
+            .expect(204);
+    }
+    let few = plant.ok(&[
+        "read",
+        "d",
+        "--from",
+        "1970-01-01",
+        "--to",
+        "1970-01-02",
+        "--points",
+        "2",
+        "--format",
+        "csv",
+    ]);
+    assert!(few.lines().count() < 12 && few.contains(",99"), "{few}");
+}
+
+fn plant_token(plant: &Plant) -> String {
+    // Made once: a second of that name is refused.
+    plant.run(&["token", "revoke", "d"]);
+    plant.token("d", &["write:d"])
+}

@@ -1,0 +1,278 @@
+//! Files in, and the same files out again: real measurements as their makers publish them, read a second time by plain
+//! splitting of lines; every kind of value there and back through each export; rows that cannot be read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::plant::{Plant, files_below, skip};
+
+/// What an independent reader finds: per column, the distinct (seconds since 1970, bits of the value).
+type Found = BTreeMap<String, BTreeSet<(i64, u64)>>;
+
+/// Where the files stand: `TIDEMILL_DATA`, else beside the checkout.
+fn data(test: &str, part: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let folder = std::env::var_os("TIDEMILL_DATA").map_or_else(beside, PathBuf::from).join(part);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    skip(test, &format!("{} is not there (TIDEMILL_DATA names another folder)", folder.display()));
+    None
+}
+
+/// `2014-02-19 10:50:00`, as UTC: days since 1970 by the civil calendar, counted from March.
+fn seconds(text: &str) -> i64 {
+    let numbers: Vec<i64> =
+        text.split(['-', ' ', ':', 'T']).map(|part| part.parse().expect("a number")).collect();
+    let [year, month, day, hour, minute, second] = numbers[..] else { panic!("no time: {text}") };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
+    days * 86_400 + hour * 3_600 + minute * 60 + second
+}
+
+fn by_plain_splitting(file: &Path, separator: char) -> Found {
+    let text = std::fs::read_to_string(file).expect("the file is text");
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().expect("a header").split(separator).skip(1).collect();
+    let mut found = Found::new();
+    for line in lines {
+        let mut cells = line.split(separator);
+        let time = seconds(cells.next().expect("a time"));
+        for (name, cell) in names.iter().zip(cells) {
+            let value: f64 = cell.parse().expect("a number");
+            found.entry((*name).to_owned()).or_default().insert((time, value.to_bits()));
+        }
+    }
+    found
+}
+
+/// What the plant has below a name, from its own export.
+fn in_the_plant(plant: &Plant, pattern: &str, prefix: &str) -> Found {
+    let text = plant.ok(&["read", pattern, "--from", "1970-01-01", "--format", "csv"]);
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("signal,time,value,kind,quality"));
+    let mut found = Found::new();
+    for line in lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        let name = cells[0].trim_start_matches(prefix).trim_start_matches('/');
+        let name = if name.is_empty() { "value" } else { name };
+        let time = seconds(cells[1].trim_end_matches('Z'));
+        let value: f64 = cells[2].parse().expect("a number");
+        assert!(found.entry(name.to_owned()).or_default().insert((time, value.to_bits())), "twice: {line}");
+    }
+    found
+}
+
+/// Imports a file under a name, twice, and compares.
+fn check(plant: &Plant, file: &Path, option: &str, separator: char) {
+    let (folder, stem) = (file.parent().and_then(Path::file_name), file.file_stem());
+    let name = [folder, stem].map(|part| part.expect("a name").to_string_lossy().replace(' ', "-")).join("/");
+    let path = file.display().to_string();
+    let expected = by_plain_splitting(file, separator);
+    let ran = plant.run(&["import", &path, option, &name, "--json"]).expect(0).json();
+    assert_eq!(ran["rejected"], 0, "{ran}");
+    assert_eq!(ran["signals"], expected.len(), "{ran}");
+    let pattern = if option == "--signal" { name.clone() } else { format!("{name}/#") };
+    assert!(
+        in_the_plant(plant, &pattern, &name) == expected,
+        "{path} came out otherwise than it stands there"
+    );
+    plant.run(&["import", &path, option, &name]).expect(0);
+    // Counted and summed by SQL after the second time.
+    let rows = plant.sql(&format!(
+        "SELECT signal, count(*), sum(value), min(time), max(time) FROM samples WHERE matches(signal, '{pattern}') GROUP BY signal"
+    ));
+    let rows = rows.as_array().expect("rows");
+    assert_eq!(rows.len(), expected.len());
+    for row in rows {
+        let signal = row[0].as_str().expect("a name").trim_start_matches(&name).trim_start_matches('/');
+        let samples = &expected[if signal.is_empty() { "value" } else { signal }];
+        assert_eq!(row[1], samples.len(), "{row}: importing twice changed something");
+        let sum: f64 = samples.iter().map(|(_, bits)| f64::from_bits(*bits)).sum();
+        let told = row[2].as_f64().expect("a sum");
+        assert!((told - sum).abs() <= sum.abs() * 1e-9, "{row}: the sum is {sum}");
+        let ends = [samples.first(), samples.last()].map(|end| end.expect("not empty").0);
+        let told =
+            [&row[3], &row[4]].map(|time| seconds(time.as_str().expect("a time").trim_end_matches('Z')));
+        assert_eq!(told, ends, "{row}");
+    }
+}
+
+#[test]
+fn the_numenta_benchmark_goes_in_with_no_option_but_a_name() {
+    let Some(folder) = data("the_numenta_benchmark", "nab/data") else { return };
+    let plant = Plant::start();
+    let files = files_below(&folder, "csv");
+    assert!(!files.is_empty());
+    for file in &files {
+        check(&plant, file, "--signal", ',');
+    }
+    // The clock that went back: different values at one time are all kept.
+    if let Some(file) = files.iter().find(|file| file.ends_with("machine_temperature_system_failure.csv")) {
+        let found = by_plain_splitting(file, ',');
+        let times: BTreeSet<i64> = found["value"].iter().map(|(time, _)| *time).collect();
+        assert_eq!(found["value"].len() - times.len(), 12);
+    }
+}
+
+#[test]
+fn the_skoltech_benchmark_goes_in_with_no_option_but_a_name() {
+    let Some(folder) = data("the_skoltech_benchmark", "skab/data") else { return };
+    let plant = Plant::start();
+    let files = files_below(&folder, "csv");
+    assert!(!files.is_empty());
+    for file in &files {
+        check(&plant, file, "--prefix", ';');
+    }
+}
+
+/// One of everything that a value can be.
+fn everything() -> String {
+    let mut samples = Vec::new();
+    let mut add = |signal: &str, time: &str, rest: serde_json::Value| {
+        let mut sample = json!({ "signal": signal, "time": time });
+        for (name, value) in rest.as_object().into_iter().flatten() {
+            sample[name] = value.clone();
+        }
+        samples.push(sample);
+    };
+    let floats = [0.1, -0.0, 0.0, 5e-324, f64::MAX, f64::MIN, 1.0 / 3.0, 1e21, 10844.0];
+    for (index, value) in floats.into_iter().enumerate() {
+        add("all/float", &format!("2026-03-01T00:00:{index:02}.000000001Z"), json!({ "value": value }));
+    }
+    for (index, value) in [i64::MIN, -1, 0, 9_007_199_254_740_993, i64::MAX].into_iter().enumerate() {
+        add(
+            "all/integer",
+            &format!("2026-03-01T00:00:{index:02}Z"),
+            json!({ "value": value, "kind": "integer" }),
+        );
+    }
+    add("all/unsigned", "2026-03-01T00:00:00Z", json!({ "value": u64::MAX, "kind": "unsigned" }));
+    add("all/boolean", "1969-12-31T23:59:59.999999999Z", json!({ "value": true }));
+    add("all/boolean", "2026-03-01T00:00:01Z", json!({ "value": false, "quality": "Uncertain" }));
+    let texts = [
+        "",
+        "up",
+        "5",
+        "NaN",
+        "true",
+        "a,b;c",
+        "say \"no\"",
+        "two\nlines",
+        " edges ",
+        "null",
+        "Größe µ 温度",
+        "=1+1",
+        "2026-03-01",
+    ];
+    for (index, text) in texts.into_iter().enumerate() {
+        add("all/text", &format!("2026-03-01T00:01:{index:02}Z"), json!({ "value": text }));
+    }
+    add("all/document", "2026-03-01T00:00:00Z", json!({ "value": { "a": [1, 2.50, null], "b": "x,\"y\"" } }));
+    add("all/bytes", "2026-03-01T00:00:00Z", json!({ "value": "0x00ff", "kind": "bytes" }));
+    add("all/nothing", "2026-03-01T00:00:00Z", json!({ "value": null, "quality": "Bad_NoCommunication" }));
+    add("all/code", "2026-03-01T00:00:00Z", json!({ "value": 1.5, "quality": "0x80310000" }));
+    for value in [3.0, 1.0, 2.0] {
+        add("all/one time", "2026-03-01T00:00:00Z", json!({ "value": value }));
+    }
+    add("Werk Süd/Ofen, 3/\"T\"", "2026-03-01T00:00:00Z", json!({ "value": 20.5 }));
+    add("a=b;c", "2026-03-01T00:00:00Z", json!({ "value": 20.5 }));
+    serde_json::Value::from(samples).to_string()
+}
+
+#[test]
+fn what_is_exported_imports_to_the_same_bit_for_bit() {
+    let plant = Plant::start();
+    let token = plant.token("all", &["write:#"]);
+    plant.post("/api/v1/write").token(&token).body("application/json", everything()).send().expect(204);
+    let words = |file: &str| ["read", "#", "--from", "1960-01-01", "--output", file].map(str::to_owned);
+    let export = |plant: &Plant, file: &str| {
+        let path = plant.home.path(file);
+        let words = words(&path.display().to_string());
+        plant.run(&words.each_ref().map(String::as_str)).expect(0);
+        path
+    };
+    let same = std::fs::read_to_string(export(&plant, "same.ndjson")).expect("it is written");
+    assert_eq!(same.lines().count(), 39, "{same}");
+    for file in ["x.csv", "x.parquet", "x.ndjson", "x.json"] {
+        let path = export(&plant, file);
+        let other = Plant::start();
+        let ran = other.run(&["import", &path.display().to_string()]).expect(0);
+        let came = std::fs::read_to_string(export(&other, "same.ndjson")).expect("it is written");
+        let pairs: Vec<_> = same.lines().zip(came.lines()).filter(|(one, two)| one != two).collect();
+        assert_eq!(same.lines().count(), came.lines().count(), "{file}: {} {}", ran.out, ran.err);
+        assert!(pairs.is_empty(), "{file}: {pairs:#?}");
+        // And into the plant it came from, it changes nothing.
+        plant.run(&["import", &path.display().to_string()]).expect(0);
+        assert_eq!(
+            std::fs::read_to_string(export(&plant, "again.ndjson")).expect("it is written"),
+            same,
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn rows_that_cannot_be_read_are_set_aside_and_go_in_once_mended() {
+    let plant = Plant::start();
+    let mut text = String::from("Zeit;Öl (°C);Luft\n");
+    for second in 0..60 {
+        let oil = if second == 30 { "x".to_owned() } else { format!("{second},5") };
+        let time = if second == 45 { "gestern".to_owned() } else { format!("2024-01-02T00:00:{second:02}Z") };
+        text.push_str(&format!("{time};{oil};3,5\n"));
+    }
+    let file = plant.home.file("oven.csv", &text);
+    let path = file.display().to_string();
+    let dry = plant.run(&["import", &path, "--prefix", "oven", "--dry-run"]).expect(3);
+    assert!(dry.out.contains("would be written"), "{}", dry.out);
+    assert_eq!(plant.sql("SELECT count(*) FROM samples"), json!([[0]]), "a dry run wrote something");
+    let ran = plant.run(&["import", &path, "--prefix", "oven"]).expect(3);
+    assert!(ran.out.contains("oven.csv.rejected"), "{}", ran.out);
+    assert_eq!(plant.sql("SELECT count(*) FROM samples"), json!([[59 + 58]]));
+    let rejected = std::fs::read_to_string(plant.home.path("oven.csv.rejected")).expect("it is written");
+    for part in ["Zeit;Öl (°C);Luft", "line 32", "'x'", "gestern;45,5;3,5", "line 47"] {
+        assert!(rejected.contains(part), "no {part}: {rejected}");
+    }
+    let mended = rejected.replace(";x;", ";30,5;").replace("gestern", "2024-01-02T00:00:45Z");
+    let mended = plant.home.file("oven.csv.rejected", mended).display().to_string();
+    plant.run(&["import", &mended, "--prefix", "oven"]).expect(0);
+    let rows = plant.sql("SELECT signal, count(*), sum(value) FROM samples GROUP BY signal ORDER BY signal");
+    let sum = (0..60).map(|second| f64::from(second) + 0.5).sum::<f64>();
+    assert_eq!(rows, json!([["oven/Luft", 60, 210.0], ["oven/Öl", 60, sum]]));
+    let unit = plant.run(&["signals", "oven/Öl", "--json"]).expect(0).json()[0]["unit"].clone();
+    assert_eq!(unit, "°C");
+}
+
+#[test]
+fn what_can_be_read_in_two_ways_is_asked_not_guessed() {
+    let plant = Plant::start();
+    let file = plant
+        .home
+        .file("t.csv", "time,value\n03/04/2024 06:00,1\n05/04/2024 06:00,2\n")
+        .display()
+        .to_string();
+    let asked = plant.run(&["import", &file, "--signal", "t"]).expect_problem("bad-import");
+    for part in ["dmy", "mdy", "2024-04-03", "2024-03-04"] {
+        assert!(asked.err.contains(part), "no {part}: {}", asked.err);
+    }
+    assert_eq!(plant.sql("SELECT count(*) FROM samples"), json!([[0]]));
+    plant.run(&["import", &file, "--signal", "t", "--time-format", "mdy"]).expect(0);
+    let times = plant.sql("SELECT time FROM samples ORDER BY time");
+    assert_eq!(times, json!([["2024-03-04T06:00:00Z"], ["2024-05-04T06:00:00Z"]]));
+    plant.run(&["import", "nowhere.csv"]).expect_problem("not-found");
+}
+
+#[test]
+fn times_without_an_offset_are_in_the_time_zone_of_the_plant() {
+    let plant = Plant::start_with("[plant]\nname = \"p\"\ntimezone = \"Asia/Tokyo\"\n");
+    let file = plant.home.file("t.csv", "time,value\n2024-03-04 06:00:00,1\n").display().to_string();
+    plant.run(&["import", &file, "--signal", "t"]).expect(0);
+    plant.ok(&["write", "t", "2", "--time", "2024-03-05 06:00"]);
+    let times = plant.sql("SELECT time FROM samples ORDER BY time");
+    assert_eq!(times, json!([["2024-03-03T21:00:00Z"], ["2024-03-04T21:00:00Z"]]));
+    let read = plant.ok(&["read", "t", "--from", "2024-03-05 05:00", "--to", "2024-03-05 07:00"]);
+    assert!(read.contains("2024-03-05 06:00:00+09:00"), "{read}");
+    assert!(!read.contains("2024-03-04 06:00:00"), "{read}");
+}

@@ -1,0 +1,157 @@
+//! A plant that lives: values as they come, settings read again while it runs, an orderly end, and a demo that goes on
+//! where it was.
+
+use std::time::Instant;
+
+use rustix::process::Signal;
+use serde_json::{Value as Json, json};
+
+use crate::plant::{Home, PATIENCE, Plant, Process};
+
+#[test]
+fn watch_shows_values_as_they_come_with_names_units_and_quality() {
+    let plant = Plant::start();
+    plant.ok(&["write", "press/temperature", "20.5"]);
+    plant.ok(&["signals", "set", "press/temperature", "unit=°C"]);
+    let mut watch = plant.spawn(&["watch", "press/#"]);
+    let mut json = plant.spawn(&["watch", "press/temperature", "--json", "--count", "3"]);
+    let line = watch.line("press/temperature");
+    assert!(line.contains("20.5 °C"), "no unit: {line}");
+    json.line("20.5");
+    plant.ok(&["write", "press/temperature", "21", "--quality", "uncertain"]);
+    let line = watch.line("press/temperature");
+    assert!(line.contains("21") && line.contains("Uncertain"), "{line}");
+    // A name that came into being after the subscription.
+    plant.ok(&["write", "press/new", "1"]);
+    watch.line("press/new");
+    plant.ok(&["write", "elsewhere", "1"]);
+    plant.ok(&["write", "press/temperature", "22"]);
+    watch.line("22");
+    assert!(watch.lines_so_far().iter().all(|line| !line.contains("elsewhere")));
+    let third: Json = serde_json::from_str(&json.line("22")).expect("an object a line");
+    assert_eq!(third["signal"], "press/temperature");
+    assert!(json.end().success(), "--count did not end it");
+    // When the plant stops the reader is told, not left waiting.
+    plant.stop();
+    watch.end();
+}
+
+#[test]
+fn a_saved_file_is_applied_while_running_and_a_bad_one_changes_nothing() {
+    let settings = |signals: &str| format!("[plant]\nname = \"p\"\n[limits]\nsignals = {signals}\n");
+    let mut plant = Plant::start_with(&settings("2"));
+    for name in ["a", "b"] {
+        plant.ok(&["write", name, "1"]);
+    }
+    let third = |plant: &Plant| plant.run(&["write", "c", "1"]);
+    third(&plant).expect_problem("signals-limit");
+    plant.ok(&["write", "a", "2"]);
+    let again = |plant: &mut Plant, text: &str, event: &str| {
+        plant.home.file("plant/tidemill.toml", text);
+        plant.process.signal(Signal::HUP);
+        plant.process.log_line(event)
+    };
+    let told = again(&mut plant, &settings("\"many\""), "configuration.refused");
+    assert!(told.contains("tidemill.toml:4"), "{told}");
+    third(&plant).expect_problem("signals-limit");
+    again(&mut plant, &settings("3"), "configuration.read");
+    third(&plant).expect(0);
+    plant.run(&["write", "d", "1"]).expect_problem("signals-limit");
+    let told = again(&mut plant, &settings("3").replace("\"p\"", "\"q\""), "configuration.read");
+    assert!(told.contains("plant.name"), "it is not said what holds from the next start only: {told}");
+}
+
+#[test]
+fn sigterm_drains_and_everything_is_there_after_the_next_start() {
+    let plant = Plant::start();
+    let token = plant.token("press", &["write:#", "read:#"]);
+    let lines: String =
+        (0..5_000).map(|index| format!("line/s{} value={index} {index}\n", index % 50)).collect();
+    plant.post("/api/v1/write").token(&token).body("text/plain", lines).send().expect(204);
+    plant.ok(&["signals", "set", "line/s7", "unit=bar"]);
+    // An idle connection and a live one do not hold it up.
+    let _idle = std::net::TcpStream::connect(plant.address).expect("the plant accepts connections");
+    let mut watch = plant.spawn(&["watch", "line/s7"]);
+    watch.line("line/s7");
+    let begun = Instant::now();
+    let home = plant.stop();
+    assert!(begun.elapsed().as_secs() < 15, "the end took {:?}", begun.elapsed());
+    home.run(&["read", "--plant", "plant"]).expect_problem("not-running");
+    home.run(&["check", "--plant", "plant"]).expect(0);
+    let plant = home.start();
+    assert_eq!(
+        plant.sql("SELECT count(*), sum(value), count(DISTINCT signal) FROM samples"),
+        json!([[5_000, 12_497_500.0, 50]])
+    );
+    plant.get("/api/v1/read?signal=line/s7&limit=1").token(&token).send().expect(200);
+    let signal = plant.run(&["signals", "line/s7", "--json"]).expect(0).json();
+    assert_eq!((&signal[0]["unit"], &signal[0]["last"]["value"]), (&json!("bar"), &json!(4_957)), "{signal}");
+    // Stamps go on increasing, also over restarts.
+    plant.ok(&["write", "stamped", "1"]);
+    let plant = plant.stop().start();
+    plant.ok(&["write", "stamped", "2"]);
+    assert_eq!(
+        plant.sql("SELECT value FROM samples WHERE signal = 'stamped' ORDER BY time"),
+        json!([[1.0], [2.0]])
+    );
+}
+
+fn demo(home: &Home) -> (Process, u64) {
+    let mut process = Process::spawn(home.command(&["demo", "--headless", "--days", "2", "--dir", "works"]));
+    process.line("DEMO plant ready");
+    let line = process.line("samples of 2 days");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let samples = words.iter().position(|word| word.starts_with("samples")).expect("the word");
+    let samples = words[samples - 1].parse().expect("a number before it");
+    (process, samples)
+}
+
+#[test]
+fn the_demo_fills_its_days_moves_and_goes_on_without_doubling() {
+    let home = Home::new();
+    let before = Instant::now();
+    let (mut process, filled) = demo(&home);
+    let ran = |words: &[&str]| home.run(&[words, &["--plant", "works"]].concat()).expect(0);
+    let count = |until: &str| {
+        let query = format!("SELECT count(*), count(DISTINCT signal) FROM samples WHERE time <= '{until}'");
+        ran(&["sql", "--json", &query]).json()["rows"][0].clone()
+    };
+    assert!(filled > 60_000, "{filled}");
+    let mut watch = Process::spawn(home.command(&[
+        "watch",
+        "works/leeds/energy/power",
+        "--json",
+        "--plant",
+        "works",
+        "--count",
+        "3",
+    ]));
+    let times: Vec<String> = (0..3)
+        .map(|_| {
+            serde_json::from_str::<Json>(&watch.line("power")).expect("JSON")["time"]
+                .as_str()
+                .expect("a time")
+                .to_owned()
+        })
+        .collect();
+    assert!(times[0] < times[1] && times[1] < times[2], "the values do not move: {times:?}");
+    let first = ran(&["sql", "--json", "SELECT min(time), max(time) FROM samples"]).json()["rows"][0].clone();
+    // Up to the first live sample that we saw, all that was said to be filled in is there, and nothing twice.
+    let total = count(&times[0]);
+    let signals = total[1].as_u64().expect("a number");
+    assert!((50..=80).contains(&signals), "{total}");
+    let live_max = signals * (before.elapsed().as_secs() + 2);
+    let kept = total[0].as_u64().expect("a number");
+    assert!(kept >= filled && kept <= filled + live_max, "{kept} kept, {filled} filled in");
+    process.signal(Signal::TERM);
+    assert!(process.end().success());
+    let (mut process, again) = demo(&home);
+    assert!(again < filled / 10, "{again} filled in again");
+    assert_eq!(count(&times[0]), total, "the past changed with a second start");
+    let second =
+        ran(&["sql", "--json", "SELECT min(time), max(time) FROM samples"]).json()["rows"][0].clone();
+    assert_eq!(first[0], second[0]);
+    process.signal(Signal::TERM);
+    assert!(process.end().success());
+    assert!(before.elapsed() < 2 * PATIENCE);
+}

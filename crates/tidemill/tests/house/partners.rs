@@ -1,0 +1,106 @@
+//! The history opened by others: DuckDB and deltalake read the folder of a stopped plant and count what our SQL counted.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value as Json, json};
+
+use crate::plant::{Plant, ran, skip};
+
+/// Reads `sys.argv[1]` by the partner `sys.argv[2]`, values as docs/spec/lake.md says; prints per signal: count, sum, first and last time in microseconds.
+const READERS: &str = r#"
+import json, sys, importlib.metadata as metadata
+import duckdb, deltalake
+lake, partner = sys.argv[1], sys.argv[2]
+connection = duckdb.connect()
+if partner == "duckdb":
+    files = metadata.files("duckdb-ext-delta")
+    extension = next(file for file in files if str(file).endswith(".duckdb_extension"))
+    connection.execute(f"load '{extension.locate()}'")
+    source = f"delta_scan('{lake}')"
+else:
+    table = deltalake.DeltaTable(lake).to_pyarrow_table()
+    source = "table"
+rows = connection.sql(f"""
+    SELECT signal, count(*), sum(coalesce(float, scaled / pow(10, coalesce(scale, 0)))), epoch_us(min(time)), epoch_us(max(time)), count(quality)
+    FROM {source} GROUP BY signal ORDER BY signal
+""").fetchall()
+print(json.dumps(rows))
+"#;
+
+fn python(test: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("TIDEMILL_PARTNERS").map(PathBuf::from);
+    let python = folder.map(|folder| folder.join("python/bin/python")).filter(|python| python.is_file());
+    if python.is_none() {
+        skip(test, "TIDEMILL_PARTNERS names no folder with python/bin/python; `cargo xtask test` makes it");
+    }
+    python
+}
+
+/// What our own SQL says, in the partners' words.
+fn by_us(plant: &Plant) -> Json {
+    plant.sql(
+        "SELECT signal, count(*), sum(value), CAST(min(time) AS BIGINT) / 1000, CAST(max(time) AS BIGINT) / 1000, count(quality)
+         FROM samples GROUP BY signal ORDER BY signal",
+    )
+}
+
+#[test]
+fn others_read_the_history_of_a_stopped_plant_and_agree() {
+    let Some(python) = python("others_read_the_history_of_a_stopped_plant") else { return };
+    let plant = Plant::start();
+    let token = plant.token("press", &["write:#"]);
+    let write = |plant: &Plant, from: i64, to: i64| {
+        let lines: String = (from..to)
+            .map(|index| {
+                let time = 1_772_323_200_000_000_000 + index * 21_600_000_000_000;
+                format!(
+                    "line/s{} value={},state=\"up\",parts={index}i {time}\n",
+                    index % 7,
+                    index as f64 / 4.0
+                )
+            })
+            .collect();
+        plant.post("/api/v1/write").token(&token).body("text/plain", lines).send().expect(204);
+    };
+    // Over many days, and more of the same days after a restart.
+    write(&plant, 0, 600);
+    plant.ok(&["write", "line/none", "0", "--quality", "bad", "--time", "2026-03-01T00:00:00Z"]);
+    let plant = plant.stop().start();
+    write(&plant, 300, 900);
+    plant.ok(&[
+        "signals",
+        "delete",
+        "line/s3",
+        "--from",
+        "2026-03-01T00:00:00Z",
+        "--to",
+        "2026-03-20T00:00:00Z",
+        "--reason",
+        "x",
+    ]);
+    let ours = by_us(&plant);
+    assert_eq!(ours.as_array().map(Vec::len), Some(7 * 3 + 1), "{ours}");
+    let home = plant.stop();
+    let lake = home.plant().join("data/lake/samples").display().to_string();
+    for partner in ["duckdb", "deltalake"] {
+        let mut command = Command::new(&python);
+        command.args(["-c", READERS, &lake, partner]);
+        let theirs: Json = ran(command).expect(0).json();
+        let pairs: Vec<_> =
+            ours.as_array().into_iter().flatten().zip(theirs.as_array().into_iter().flatten()).collect();
+        for (ours, theirs) in &pairs {
+            assert_eq!(comparable(ours), comparable(theirs), "{partner}");
+        }
+        assert_eq!(theirs.as_array().map(Vec::len), Some(pairs.len()), "{partner}: {theirs}");
+    }
+}
+
+/// Numbers as floats: the one prints 1, the other 1.0. The sums are of quarters, and exact.
+fn comparable(row: &Json) -> Json {
+    row.as_array()
+        .into_iter()
+        .flatten()
+        .map(|cell| cell.as_f64().map_or(cell.clone(), |number| json!(number)))
+        .collect()
+}

@@ -1,0 +1,262 @@
+//! Who may do what: a token sees and changes what it was given and nothing else, by every way out of the plant; the
+//! folder's owner needs no token, nobody else passes as the owner; and who did what is kept and cannot be altered unseen.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+
+use serde_json::json;
+
+use crate::plant::{Plant, Process, ran};
+
+/// A plant with one signal that the reader may see, and one that it may not.
+fn two_branches() -> (Plant, String) {
+    let plant = Plant::start();
+    plant.ok(&["write", "open/level", "1"]);
+    plant.ok(&["write", "secret/recipe", "42"]);
+    plant.ok(&["signals", "set", "secret/recipe", "description=secret sauce"]);
+    let reader = plant.token("reader", &["read:open/#", "write:open/in/#"]);
+    (plant, reader)
+}
+
+#[test]
+fn a_reader_sees_its_signals_and_no_trace_of_others() {
+    let (plant, reader) = two_branches();
+    let as_reader = |words: &[&str]| plant.run_as(&reader, words).expect(0).out;
+    let mut told = vec![
+        as_reader(&["read", "#", "--json"]),
+        as_reader(&["read", "secret/recipe", "--json"]),
+        as_reader(&["read", "#", "--at", "now", "--json"]),
+        as_reader(&["signals", "--json"]),
+        as_reader(&["sql", "--json", "SELECT * FROM samples"]),
+        as_reader(&["sql", "--json", "SELECT * FROM signals"]),
+        as_reader(&["sql", "--json", "SELECT a.signal, b.value FROM signals a JOIN samples b ON true"]),
+        as_reader(&["sql", "--json", "SELECT count(*), max(value) FROM samples"]),
+    ];
+    assert!(
+        told[0].contains("open/level") && told[3].contains("open/level") && told[4].contains("open/level")
+    );
+    let counted: serde_json::Value = serde_json::from_str(&told[7]).expect("JSON");
+    assert_eq!(counted["rows"], json!([[1, 1.0]]));
+    let tables = plant.sql(
+        "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_schema = 'sys'",
+    );
+    assert!(tables.as_array().is_some_and(|rows| rows.len() > 5), "{tables}");
+    for table in tables.as_array().into_iter().flatten() {
+        let query = format!("SELECT * FROM {}", table[0].as_str().expect("a name"));
+        let ran = plant.run_as(&reader, &["sql", "--json", &query]);
+        told.push(format!("{query}: {} {}", ran.out, ran.err));
+    }
+    for why in [
+        &["why", "secret/recipe"][..],
+        &["signals", "set", "secret/recipe", "unit=bar"],
+        &["signals", "delete", "secret/recipe", "--reason", "x"],
+    ] {
+        let ran = plant.run_as(&reader, why).expect(1);
+        assert!(!ran.err.contains("sauce") && !ran.err.contains("42"), "{}", ran.err);
+    }
+    for text in told {
+        assert!(!text.contains("secret") && !text.contains("42.0"), "{text}");
+    }
+}
+
+#[test]
+fn a_live_subscription_sees_only_what_may_be_read_and_ends_with_its_token() {
+    let (plant, reader) = two_branches();
+    let mut command = plant.home.command(&["watch", "#", "--json"]);
+    command.env("TIDEMILL_URL", format!("http://{}", plant.address)).env("TIDEMILL_TOKEN", &reader);
+    let mut watch = Process::spawn(command);
+    // The last values come first: then it is subscribed.
+    watch.line("open/level");
+    plant.ok(&["write", "secret/recipe", "43"]);
+    plant.ok(&["write", "open/level", "2"]);
+    let line = watch.line("open/level");
+    assert!(line.contains("2"), "{line}");
+    assert!(watch.lines_so_far().iter().all(|line| !line.contains("secret")));
+    plant.ok(&["token", "revoke", "reader"]);
+    watch.end();
+}
+
+#[test]
+fn what_a_token_may_not_is_refused_with_a_code() {
+    let (plant, reader) = two_branches();
+    let forbidden = plant.run_as(&reader, &["write", "secret/recipe", "1"]).expect_problem("forbidden");
+    assert!(forbidden.err.contains("secret/recipe"), "{}", forbidden.err);
+    plant.run_as(&reader, &["write", "open/level", "1"]).expect_problem("forbidden");
+    plant.run_as(&reader, &["write", "open/in/level", "1"]).expect(0);
+    for words in [
+        &["token", "create", "mine", "--allow", "administer:#"][..],
+        &["token", "list"],
+        &["audit"],
+        &["audit", "verify"],
+        &["access", "list"],
+    ] {
+        plant.run_as(&reader, words).expect_problem("forbidden");
+    }
+    // The house's own branch is written by the house alone: not even by the owner.
+    plant.run(&["write", "tidemill/x", "1"]).expect_problem("forbidden");
+    assert_eq!(plant.sql("SELECT value FROM samples WHERE signal = 'secret/recipe'"), json!([[42.0]]));
+}
+
+#[test]
+fn without_a_token_nothing_is_told_and_a_revoked_one_is_none() {
+    let (plant, reader) = two_branches();
+    for path in [
+        "/api/v1/read?signal=**",
+        "/api/v1/signals",
+        "/api/v1/live",
+        "/api/v1/tokens",
+        "/api/v1/audit",
+        "/api/v1/access",
+    ] {
+        plant.get(path).send().expect_problem(401, "unauthenticated");
+        plant
+            .get(path)
+            .token("tm_0000000000000000000000000000")
+            .send()
+            .expect_problem(401, "unauthenticated");
+    }
+    for path in ["/api/v1/write", "/api/v1/sql", "/api/v1/tokens", "/api/v1/reload"] {
+        plant
+            .post(path)
+            .body("text/plain", "open/in/x value=1")
+            .send()
+            .expect_problem(401, "unauthenticated");
+    }
+    plant.run_as("", &["read"]).expect_problem("unauthenticated");
+    for path in ["/health/live", "/health/ready", "/health", "/api/v1/openapi.json", "/metrics"] {
+        plant.get(path).send().expect(200);
+    }
+    let read = |token: &str| plant.get("/api/v1/read?signal=open/level").token(token).send();
+    read(&reader).expect(200);
+    let fresh = plant.ok(&["token", "rotate", "reader"]).trim().to_owned();
+    assert_ne!(fresh, reader);
+    read(&reader).expect(200);
+    read(&fresh).expect(200);
+    plant.ok(&["token", "revoke", "reader"]);
+    read(&reader).expect_problem(401, "unauthenticated");
+    read(&fresh).expect_problem(401, "unauthenticated");
+    assert!(!plant.ok(&["token", "list"]).contains("reader"));
+    // A secret is nowhere in the plant's files.
+    let (token, folder) = (plant.token("press", &["write:#"]), plant.home.plant());
+    assert!(token.len() <= 32, "{token}");
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("our own folder").flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else if let Ok(bytes) = std::fs::read(entry.path()) {
+                let hit = bytes.windows(token.len()).any(|window| window == token.as_bytes());
+                assert!(!hit, "{} holds a secret", entry.path().display());
+            }
+        }
+    }
+}
+
+#[test]
+fn access_why_names_the_rule() {
+    let (plant, _) = two_branches();
+    let yes = plant.run(&["access", "why", "reader", "read", "open/level"]).expect(0);
+    assert!(yes.out.contains("yes") && yes.out.contains("read:open/#"), "{}", yes.out);
+    let no = plant.run(&["access", "why", "token:reader", "write", "secret/recipe"]).expect(3);
+    assert!(no.out.contains("no"), "{}", no.out);
+    plant.run(&["access", "why", "nobody", "read", "open/level"]).expect_problem("not-found");
+    plant.run(&["access", "why", "reader", "raed", "open/level"]).expect(2);
+    assert!(plant.ok(&["access", "list"]).contains("read:open/#"));
+}
+
+#[test]
+fn the_control_socket_is_for_the_owner() {
+    let (plant, _) = two_branches();
+    let data = plant.home.plant().join("data");
+    let mode = std::fs::metadata(&data).expect("it stands").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o700, "others reach the control socket");
+    if !rustix::process::getuid().is_root() {
+        // Only root can try as somebody else; the folder's mode was looked at.
+        return;
+    }
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+    };
+    // The binary may stand where only root may go: a copy beside the plant.
+    let program = plant.home.path("program");
+    std::fs::copy(env!("CARGO_BIN_EXE_tidemill"), &program).expect("room for a copy");
+    let as_nobody = |words: &[&str]| {
+        let mut command = std::process::Command::new(&program);
+        command
+            .args(words)
+            .env_clear()
+            .env("TIDEMILL_PLANT", plant.home.plant())
+            .current_dir("/")
+            .uid(65_534)
+            .gid(65_534);
+        ran(command)
+    };
+    open(&plant.home.path(""), 0o755);
+    open(&plant.home.plant(), 0o755);
+    open(&plant.home.plant().join("tidemill.toml"), 0o644);
+    as_nobody(&["read", "secret/recipe"]).expect_problem("not-running");
+    // Even where somebody opened the folders and the socket: the kernel says who calls.
+    open(&data, 0o755);
+    open(&data.join("control.sock"), 0o777);
+    for words in [
+        &["read", "secret/recipe"][..],
+        &["sql", "SELECT * FROM samples"],
+        &["token", "create", "x", "--allow", "read:#"],
+    ] {
+        let ran = as_nobody(words).expect(1);
+        assert!(
+            ran.err.contains("error [unauthenticated]") || ran.err.contains("error [forbidden]"),
+            "{}",
+            ran.err
+        );
+        assert!(!ran.out.contains("42"), "{}", ran.out);
+    }
+}
+
+#[test]
+fn foreign_names_and_origins_are_refused() {
+    let (plant, reader) = two_branches();
+    let get = |host: &str| plant.get("/api/v1/signals").token(&reader).header("Host", host).send();
+    for host in ["localhost", "127.0.0.1:9999", &plant.address.to_string(), "[::1]"] {
+        get(host).expect(200);
+    }
+    for host in ["evil.example", "evil.example:8440", "127.0.0.1.evil.example", "localhost.evil.example"] {
+        let answer = get(host);
+        assert!((400..500).contains(&answer.status), "{host}: {}", answer.text());
+        assert!(!answer.text().contains("open/level"), "{host}");
+    }
+    let write = |origin: &str| {
+        let request = plant.post("/api/v1/write").token(&reader).header("Origin", origin);
+        request.body("text/plain", "open/in/x value=1").send()
+    };
+    write(&format!("http://{}", plant.address)).expect(204);
+    write("http://evil.example").expect_problem(403, "forbidden");
+    // Nobody's other pages may read: there is no CORS.
+    let answer = plant.get("/api/v1/signals").token(&reader).header("Origin", "http://evil.example").send();
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+}
+
+#[test]
+fn the_audit_log_says_who_did_what_and_a_flipped_byte_is_found() {
+    let (plant, reader) = two_branches();
+    plant.run_as(&reader, &["token", "list"]).expect_problem("forbidden");
+    let entries = plant.ok(&["audit", "--json"]);
+    for part in ["token.create", "token:reader", "signal.edit", "owner:", "refused"] {
+        assert!(entries.contains(part), "no {part}: {entries}");
+    }
+    assert!(!entries.contains(&reader), "the audit log holds a secret");
+    plant.run(&["audit", "verify"]).expect(0);
+    let rows = plant.sql("SELECT count(*) FROM sys.audit WHERE action = 'token.create' AND result = 'done'");
+    assert_eq!(rows, json!([[1]]));
+    let folder = plant.home.plant().join("data/guard/audit");
+    let file = crate::plant::files_below(&folder, "tma").pop().expect("a file of the audit log");
+    let whole = std::fs::read(&file).expect("it is ours");
+    let place = whole.windows(12).position(|window| window == b"token:reader").expect("the entry") + 8;
+    let mut altered = whole.clone();
+    altered[place] ^= 1;
+    std::fs::write(&file, &altered).expect("it is ours");
+    let found = plant.run(&["audit", "verify"]).expect(3);
+    assert!(found.out.contains("broken"), "{}", found.out);
+    std::fs::write(&file, &whole).expect("it is ours");
+    plant.run(&["audit", "verify", "--json"]).expect(0);
+}

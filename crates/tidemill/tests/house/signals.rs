@@ -1,0 +1,103 @@
+//! What is known about signals, and changing it: names with their history, ranges deleted with a reason, values that
+//! have grown old, owners.
+
+use serde_json::json;
+
+use crate::plant::Plant;
+
+#[test]
+fn a_renamed_signal_keeps_its_history_and_answers_to_its_old_name() {
+    let plant = Plant::start();
+    plant.ok(&["write", "press/t1", "1", "--time", "2026-03-01T00:00:00Z"]);
+    plant.ok(&["signals", "set", "press/t1", "unit=°C", "description=Oil at the pump", "tag.maker=acme"]);
+    plant.ok(&["signals", "rename", "press/t1", "press/oil/temperature"]);
+    // A device that was not told goes on under the old name.
+    plant.ok(&["write", "press/t1", "2", "--time", "2026-03-01T00:00:01Z"]);
+    let check = |plant: &Plant| {
+        let expected = json!([["press/oil/temperature", 1.0], ["press/oil/temperature", 2.0]]);
+        assert_eq!(plant.sql("SELECT signal, value FROM samples ORDER BY time"), expected);
+        for name in ["press/oil/temperature", "press/t1", "press/oil/#"] {
+            let read = plant.run(&["read", name, "--from", "2026-01-01", "--json"]).expect(0).json();
+            let values: Vec<_> =
+                read.as_array().into_iter().flatten().map(|sample| &sample["value"]).collect();
+            assert_eq!(values, [1.0, 2.0], "{name}: {read}");
+            assert_eq!(read[0]["signal"], "press/oil/temperature");
+        }
+        let signals = plant.run(&["signals", "--json"]).expect(0).json();
+        assert_eq!(signals.as_array().map(Vec::len), Some(1), "{signals}");
+        let signal = &signals[0];
+        assert_eq!(signal["aliases"], json!(["press/t1"]));
+        assert_eq!(signal["unit"], "°C");
+        assert_eq!(signal["description"], "Oil at the pump");
+        assert_eq!(signal["tags"]["maker"], "acme");
+        let why = plant.ok(&["why", "press/t1"]);
+        assert!(why.contains("press/oil/temperature") && why.contains("owner:"), "{why}");
+    };
+    check(&plant);
+    let plant = plant.kill_and_restart();
+    check(&plant);
+    plant.ok(&["write", "other", "1"]);
+    plant.run(&["signals", "rename", "other", "press/t1"]).expect_problem("exists");
+    plant.run(&["signals", "rename", "nowhere", "x"]).expect_problem("not-found");
+    plant.run(&["signals", "set", "other", "unti=bar"]).expect_problem("bad-parameter");
+}
+
+#[test]
+fn a_range_is_deleted_with_a_reason_that_is_kept() {
+    let plant = Plant::start();
+    for minute in 0..4 {
+        plant.ok(&["write", "a", &minute.to_string(), "--time", &format!("2026-03-01T00:0{minute}:00Z")]);
+    }
+    let delete = ["signals", "delete", "a", "--from", "2026-03-01T00:01:00Z", "--to", "2026-03-01T00:03:00Z"];
+    // Without a reason it is usage that is wrong.
+    plant.run(&delete).expect(2);
+    plant.ok(&[&delete[..], &["--reason", "sensor was unplugged"]].concat());
+    let values = |plant: &Plant| {
+        assert_eq!(plant.sql("SELECT value FROM samples ORDER BY time"), json!([[0.0], [3.0]]));
+        let read = plant.run(&["read", "a", "--from", "2026-01-01", "--json"]).expect(0).json();
+        assert_eq!(read.as_array().map(Vec::len), Some(2), "{read}");
+    };
+    values(&plant);
+    assert!(plant.ok(&["audit", "--json"]).contains("sensor was unplugged"));
+    let kept = plant.run(&["sql", "--json", "SELECT * FROM sys.corrections"]).expect(0);
+    assert!(kept.out.contains("sensor was unplugged"), "{}", kept.out);
+    let plant = plant.kill_and_restart();
+    values(&plant);
+    // What comes again for that range is news, and kept.
+    plant.ok(&["write", "a", "7", "--time", "2026-03-01T00:02:00Z"]);
+    assert_eq!(plant.sql("SELECT value FROM samples ORDER BY time"), json!([[0.0], [7.0], [3.0]]));
+    plant.ok(&["signals", "delete", "a", "--reason", "no more"]);
+    assert_eq!(plant.run(&["signals", "--json"]).expect(0).json(), json!([]));
+    plant.run(&["why", "a"]).expect_problem("not-found");
+}
+
+#[test]
+fn a_value_that_has_grown_old_is_uncertain_not_gone() {
+    let plant = Plant::start();
+    plant.ok(&["write", "level", "3.5", "--time", "-10m"]);
+    let quality =
+        || plant.run(&["signals", "level", "--json"]).expect(0).json()[0]["last"]["quality"].clone();
+    assert!(quality().is_null() || quality() == "Good", "{}", quality());
+    plant.ok(&["signals", "set", "level", "stale_after=5m"]);
+    assert_eq!(quality(), "Uncertain_LastUsableValue");
+    assert!(plant.ok(&["signals"]).contains("Uncertain_LastUsableValue"));
+    // What was written stays as it was written.
+    assert_eq!(plant.sql("SELECT value, quality FROM samples"), json!([[3.5, 0]]));
+    plant.ok(&["write", "level", "4"]);
+    assert!(quality().is_null() || quality() == "Good", "{}", quality());
+}
+
+#[test]
+fn a_signal_with_an_owner_refuses_other_writers() {
+    let plant = Plant::start();
+    let (line, other) = (plant.token("line", &["write:a/#"]), plant.token("other", &["write:a/#"]));
+    plant.run_as(&line, &["write", "a/b", "1"]).expect(0);
+    plant.ok(&["signals", "set", "a/b", "owner=token:line"]);
+    plant.run_as(&other, &["write", "a/b", "2"]).expect_problem("not-owner");
+    plant.run_as(&line, &["write", "a/b", "3"]).expect(0);
+    assert_eq!(plant.sql("SELECT value FROM samples ORDER BY time"), json!([[1.0], [3.0]]));
+    assert_eq!(
+        plant.sql("SELECT source FROM samples ORDER BY time"),
+        json!([["token:line"], ["token:line"]])
+    );
+}
