@@ -341,12 +341,9 @@ async fn gzip_members_are_joined_and_bounded() {
     assert_eq!(house.plant.shown().lines().count(), 1_000);
     let more = [members, gzip(b"")].concat();
     assert_eq!(send(more).await, "400 bad-encoding the gzip body has more than 1000 members");
-    // Eight megabytes of members with nothing in them, and others in between.
-    let started = std::time::Instant::now();
-    let empty = gzip(b"").repeat(400_000);
-    let refused = send(empty).await;
+    // Eight megabytes of members with nothing in them.
+    let refused = send(gzip(b"").repeat(400_000)).await;
     assert_eq!(refused, "400 bad-encoding the gzip body has more than 1000 members");
-    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
