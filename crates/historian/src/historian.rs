@@ -89,6 +89,12 @@ impl Historian {
         self.store.flush_now()
     }
 
+    /// What is wrong with the files of the table, as far as their names and sizes tell; what they hold is checked when it is
+    /// read. Touches the disk, one look a file.
+    pub fn check(&self) -> Vec<Error> {
+        self.store.check_files()
+    }
+
     /// Blocks until queries see everything up to `seq`, or so long (`false`).
     pub fn wait_applied(&self, seq: Seq, deadline: Duration) -> bool {
         self.store.wait_applied(seq, deadline)

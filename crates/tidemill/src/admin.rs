@@ -76,11 +76,13 @@ impl Keeper {
         Ok(Reloaded { changed, notes: Vec::new(), restart })
     }
 
-    async fn explain(&self, path: &SignalPath, at: Option<i64>) -> Result<WhyAnswer, Problem> {
-        let signal = self
-            .bus
-            .find(path)
-            .ok_or_else(|| Problem::new(&codes::NOT_FOUND, format!("there is no signal {path}")))?;
+    async fn explain(&self, who: &Identity, path: &SignalPath, at: Option<i64>) -> Result<WhyAnswer, Problem> {
+        let scope = self.guard.scope(who);
+        // An old name may lead to a signal that the caller may not read: the answer is that of a name that does not exist.
+        let signal = self.bus.find(path).filter(|signal| scope.allows(&signal.path));
+        let signal = signal.ok_or_else(|| {
+            Problem::new(&codes::NOT_FOUND, format!("there is no signal {path} that you may read"))
+        })?;
         let mut facts = Facts(Vec::new());
         if signal.path != *path {
             facts.add("name now", signal.path.to_string());
