@@ -40,6 +40,8 @@ struct Cursor {
     /// The place that a crash would leave it at: what comes after must not be trimmed.
     durable: Seq,
     hold: Hold,
+    /// Its owner has come since the opening, and has said what it needs.
+    claimed: bool,
     lag: Gauge,
     cut: Counter,
 }
@@ -63,6 +65,7 @@ pub(crate) struct Held {
     pub(crate) name: String,
     pub(crate) place: Seq,
     pub(crate) hold: Hold,
+    pub(crate) claimed: bool,
 }
 
 impl Cursors {
@@ -86,7 +89,8 @@ impl Cursors {
 
     fn make(&self, name: &str, now: Saved, durable: Seq) -> Cursor {
         let hold = Hold { bytes_max: HOLD_BYTES_MAX, age_max: Duration::MAX, beyond: HoldAction::Cut };
-        Cursor { now, durable, hold, lag: self.gauges.cursor_lag(name), cut: self.gauges.cursor_cut(name) }
+        let (lag, cut) = (self.gauges.cursor_lag(name), self.gauges.cursor_cut(name));
+        Cursor { now, durable, hold, claimed: false, lag, cut }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Saved> {
@@ -98,6 +102,7 @@ impl Cursors {
         let mut table = self.lock();
         if let Some(cursor) = table.cursors.get_mut(name) {
             cursor.hold = hold.unwrap_or(cursor.hold);
+            cursor.claimed = true;
             return true;
         }
         if table.cursors.len() >= CURSORS_MAX || name.len() > CURSOR_NAME_BYTES_MAX {
@@ -107,6 +112,7 @@ impl Cursors {
         // Nothing before `place` is there, so it is as good as durable.
         let mut cursor = self.make(name, saved, place);
         cursor.hold = hold.unwrap_or(cursor.hold);
+        cursor.claimed = true;
         table.cursors.insert(name.to_owned(), cursor);
         table.dirty = true;
         true
@@ -175,6 +181,7 @@ impl Cursors {
             name: name.clone(),
             place: cursor.now.place,
             hold: cursor.hold,
+            claimed: cursor.claimed,
         };
         table.cursors.iter().map(held).collect()
     }
@@ -359,4 +366,22 @@ fn parse_slot(bytes: &[u8]) -> Result<(u64, BTreeMap<String, Saved>), SlotError>
 fn fixed_u32(input: &mut Input<'_>) -> Result<u32, SlotError> {
     let bytes = input.take(4, "number")?;
     bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)).ok_or(SlotError::Damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_of_an_earlier_run_is_claimed_by_its_owner() {
+        let gauges = Arc::new(Gauges::new(&tidemill_ground::Metrics::new()));
+        let saved = Saved { place: Seq(5), note: Bytes::new(), advanced: true };
+        let cursors = Cursors::new([("bus".to_owned(), saved)].into(), gauges);
+        let claimed =
+            || cursors.held().iter().map(|held| (held.name.clone(), held.claimed)).collect::<Vec<_>>();
+        assert_eq!(claimed(), [("bus".to_owned(), false)]);
+        cursors.register("bus", Seq(0), None);
+        cursors.register("new", Seq(0), None);
+        assert_eq!(claimed(), [("bus".to_owned(), true), ("new".to_owned(), true)]);
+    }
 }

@@ -320,6 +320,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
         _lock: lock,
     };
     let now = writer.clock.monotonic();
+    writer.waits.opened_at = now;
     writer.reopen(now, None);
     writer.housekeep(now);
     writer.shared.show_segments();

@@ -18,6 +18,9 @@ use crate::writer::Writer;
 
 /// How often the disk is asked for its room, and holds are looked at.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
+/// A cursor of an earlier run is left alone for so long: its owner first has to come and say how much it holds. After
+/// that it belongs to nobody any more.
+const CLAIM_WITHIN: Duration = Duration::from_secs(600);
 const SPARE: &str = "spare";
 const RESERVE: &str = "reserve";
 const LENT: &str = "reserve.flush";
@@ -126,7 +129,7 @@ impl Writer {
                 self.leave_reserve(now);
             }
         }
-        let held = self.look_at_holds();
+        let held = self.look_at_holds(now);
         if std::mem::take(&mut self.reserves.trim_now) {
             self.trim();
         }
@@ -162,11 +165,12 @@ impl Writer {
     }
 
     /// Moves cursors that hold back too much, or says why nothing more may come.
-    fn look_at_holds(&mut self) -> Option<Arc<str>> {
+    fn look_at_holds(&mut self, monotonic: Duration) -> Option<Arc<str>> {
+        let all_claimed = monotonic >= self.waits.opened_at + CLAIM_WITHIN;
         let segments = self.shared.segments.with(|all| all.clone());
         let now = self.clock.wall();
         let mut refused = None;
-        for held in self.shared.cursors.held() {
+        for held in self.shared.cursors.held().into_iter().filter(|held| held.claimed || all_claimed) {
             let Some(to) = beyond(&held, &segments, now) else { continue };
             match held.hold.beyond {
                 HoldAction::Cut => self.shared.cursors.cut(&held.name, to),

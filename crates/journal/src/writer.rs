@@ -83,6 +83,7 @@ pub struct Writer {
 /// When what is due, in monotonic time.
 #[derive(Default)]
 pub(crate) struct Waits {
+    pub(crate) opened_at: Duration,
     retry_at: Duration,
     retry_after: Duration,
     pub(crate) trouble: Option<Arc<str>>,
