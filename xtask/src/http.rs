@@ -3,19 +3,22 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest answer that is read: an audit's pages stay far below.
 const ANSWER_BYTES_MAX: usize = 1 << 30;
 /// The longest line of an answer's head.
 const HEAD_LINE_BYTES_MAX: u64 = 64 << 10;
 
+/// A connection that rested longer is not used again: the server may be closing it.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
 /// One connection, opened when it is first needed and again after it broke.
 pub(crate) struct Client {
     address: SocketAddr,
     token: String,
     timeout: Duration,
-    connection: Option<BufReader<TcpStream>>,
+    connection: Option<(BufReader<TcpStream>, Instant)>,
 }
 
 /// What came back.
@@ -64,8 +67,8 @@ impl Client {
     /// new connection; nothing is repeated here.
     pub(crate) fn send(&mut self, method: &str, target: &str, content: &Content<'_>) -> io::Result<Answer> {
         let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => BufReader::with_capacity(64 << 10, self.open()?),
+            Some((connection, used)) if used.elapsed() < IDLE_MAX => connection,
+            _ => BufReader::with_capacity(64 << 10, self.open()?),
         };
         let mut request = Vec::with_capacity(content.body.len() + 512);
         write!(request, "{method} {target} HTTP/1.1\r\nHost: {}\r\n", self.address)?;
@@ -83,7 +86,7 @@ impl Client {
         connection.get_mut().write_all(&request)?;
         let (answer, keep) = read_answer(&mut connection)?;
         if keep {
-            self.connection = Some(connection);
+            self.connection = Some((connection, Instant::now()));
         }
         Ok(answer)
     }
