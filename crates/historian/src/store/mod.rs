@@ -42,7 +42,7 @@ mod model_tests;
 #[cfg(test)]
 mod testing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -70,6 +70,8 @@ use write::Place;
 pub(crate) const CURSOR: CursorId = CursorId("historian");
 /// The journal may hold so many times what makes a flush due, before it refuses more.
 const JOURNAL_HELD: u64 = 4;
+/// A file that could not be read so often is taken for damaged: one bad sector must not stop all flushes.
+const UNREADABLE_MAX: u32 = 20;
 /// Records of tables that nobody has declared are kept for so many; beyond it they are counted and dropped.
 const UNDECLARED_RECORDS_MAX: usize = 10_000;
 
@@ -111,8 +113,8 @@ pub(crate) struct Store {
     corrections: Arc<Table>,
     state: Mutex<State>,
     changed: Condvar,
-    /// Files in which damage was found: left out of merges and of what late samples are compared with.
-    damaged: Mutex<BTreeSet<String>>,
+    /// Files in which damage was found, and how often others could not be read: left out of merges and of what late samples are compared with.
+    damaged: Mutex<BTreeMap<String, u32>>,
     /// Files of the record of corrections whose commit failed after that of the samples: the next commit brings them.
     unrecorded: Mutex<Vec<Add>>,
     /// One flush at a time; and merges give way to a flush that rewrites.
@@ -413,16 +415,33 @@ impl Store {
         Fill { rows: active.rows + frozen.rows, bytes: active.bytes + frozen.bytes }
     }
 
-    /// Notes a file in which damage was found; says whether the error is of that kind and new.
+    /// Notes a file in which damage was found, or that cannot be read for long. Says whether that is new: then the work
+    /// is done again without it.
     fn note_damage(&self, error: &Error) -> bool {
-        let Error::Damaged { file, .. } = error else { return false };
-        tracing::error!(%error, "a damaged file stays as it is; what is new goes into files of its own");
-        let name = file.rsplit('/').next().unwrap_or_default().to_owned();
-        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(name)
+        let (name, unreadable) = match error {
+            Error::Damaged { file, .. } => (file.rsplit('/').next().map(str::to_owned), false),
+            Error::Disk { what: "read" | "opened", path, .. } => {
+                (path.file_name().map(|name| name.to_string_lossy().into_owned()), true)
+            }
+            _ => (None, false),
+        };
+        let Some(name) = name else { return false };
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = damaged.entry(name).or_default();
+        if *failures >= UNREADABLE_MAX {
+            return false;
+        }
+        *failures = if unreadable { *failures + 1 } else { UNREADABLE_MAX };
+        let new = *failures == UNREADABLE_MAX;
+        if new {
+            tracing::error!(%error, "a damaged file stays as it is; what is new goes into files of its own");
+        }
+        new
     }
 
     fn is_damaged(&self, file: &FileEntry) -> bool {
-        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).contains(file.name())
+        let damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        damaged.get(file.name()).is_some_and(|failures| *failures >= UNREADABLE_MAX)
     }
 
     /// The path under which a signal's rows are written; none where the signal is retired, and its rows go.

@@ -53,15 +53,26 @@ struct Bytesource {
     tail: Bytes,
     /// CRC32C of each block of the data; the last one may be short.
     blocks: Vec<u32>,
-    /// Where damage was found, for the error; Parquet's own errors carry no range.
-    damage: Mutex<Option<(u64, u64, String)>>,
+    /// What went wrong last, for the error; Parquet's own errors carry no range.
+    trouble: Mutex<Option<Trouble>>,
+}
+
+#[derive(Clone)]
+enum Trouble {
+    /// Bytes from, to, and what shows it.
+    Damage(u64, u64, String),
+    /// The disk refused; the bytes may be well.
+    Disk(io::ErrorKind, String),
 }
 
 impl Bytesource {
     fn damaged(&self, from: u64, to: u64, detail: &str) -> ParquetError {
-        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
-        *damage = Some((from, to, detail.to_owned()));
+        self.note(Trouble::Damage(from, to, detail.to_owned()));
         ParquetError::General(format!("damaged in bytes {from}..{to}: {detail}"))
+    }
+
+    fn note(&self, trouble: Trouble) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
     }
 
     fn get(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
@@ -80,7 +91,11 @@ impl Bytesource {
         let (from, to) = (start - start % block, end.next_multiple_of(block).min(self.tail_at));
         let mut bytes = vec![0; (to - from) as usize];
         if let Err(error) = read_exact_at(&*self.file, &mut bytes, from) {
-            return Err(self.damaged(from, to, &error.to_string()));
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                return Err(self.damaged(from, to, &error.to_string()));
+            }
+            self.note(Trouble::Disk(error.kind(), error.to_string()));
+            return Err(error.into());
         }
         for (index, part) in bytes.chunks(BLOCK_BYTES).enumerate() {
             let at = from + (index * BLOCK_BYTES) as u64;
@@ -231,7 +246,7 @@ impl Files {
             tail_at,
             tail: tail.into(),
             blocks: Vec::new(),
-            damage: Mutex::default(),
+            trouble: Mutex::default(),
         };
         // The tail is checked as a whole, so that what follows can only fail where the writer was wrong.
         let probe = Checked(Arc::new(Bytesource {
@@ -239,7 +254,7 @@ impl Files {
             name: name.clone(),
             tail: source.tail.clone(),
             blocks: Vec::new(),
-            damage: Mutex::default(),
+            trouble: Mutex::default(),
             ..source
         }));
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
@@ -406,10 +421,14 @@ impl Lane {
 
     fn failed(&self, source: ParquetError) -> Error {
         let bytes = &self.footer.source.0;
-        let damage = bytes.damage.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match damage {
-            Some((from, to, detail)) => Error::Damaged { file: bytes.name.clone(), from, to, detail },
-            None => Error::Format { what: "decoded", file: bytes.name.clone(), source },
+        let trouble = bytes.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let file = bytes.name.clone();
+        match trouble {
+            Some(Trouble::Damage(from, to, detail)) => Error::Damaged { file, from, to, detail },
+            Some(Trouble::Disk(kind, text)) => {
+                Error::Disk { what: "read", path: file.into(), source: io::Error::new(kind, text) }
+            }
+            None => Error::Format { what: "decoded", file, source },
         }
     }
 
