@@ -65,8 +65,8 @@ fn in_the_plant(plant: &Plant, pattern: &str, prefix: &str) -> Found {
     found
 }
 
-/// Imports a file under a name, twice, and compares.
-fn check(plant: &Plant, file: &Path, option: &str, separator: char) {
+/// Imports a file under a name and compares; if wanted, also after a second time.
+fn check(plant: &Plant, file: &Path, (option, separator): (&str, char), again: bool) {
     let (folder, stem) = (file.parent().and_then(Path::file_name), file.file_stem());
     let name = [folder, stem].map(|part| part.expect("a name").to_string_lossy().replace(' ', "-")).join("/");
     let path = file.display().to_string();
@@ -79,6 +79,9 @@ fn check(plant: &Plant, file: &Path, option: &str, separator: char) {
         in_the_plant(plant, &pattern, &name) == expected,
         "{path} came out otherwise than it stands there"
     );
+    if !again {
+        return;
+    }
     plant.run(&["import", &path, option, &name]).expect(0);
     // Counted and summed by SQL after the second time.
     let rows = plant.sql(&format!(
@@ -107,7 +110,7 @@ fn the_numenta_benchmark_goes_in_with_no_option_but_a_name() {
     let files = files_below(&folder, "csv");
     assert!(!files.is_empty());
     for file in &files {
-        check(&plant, file, "--signal", ',');
+        check(&plant, file, ("--signal", ','), true);
     }
     // The clock that went back: different values at one time are all kept.
     if let Some(file) = files.iter().find(|file| file.ends_with("machine_temperature_system_failure.csv")) {
@@ -123,8 +126,9 @@ fn the_skoltech_benchmark_goes_in_with_no_option_but_a_name() {
     let plant = Plant::start();
     let files = files_below(&folder, "csv");
     assert!(!files.is_empty());
-    for file in &files {
-        check(&plant, file, "--prefix", ';');
+    for (index, file) in files.iter().enumerate() {
+        // A second time costs as much as the first: some of these files are like all of them.
+        check(&plant, file, ("--prefix", ';'), index % 5 == 0);
     }
 }
 

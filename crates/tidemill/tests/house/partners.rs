@@ -19,8 +19,8 @@ if partner == "duckdb":
     connection.execute(f"load '{extension.locate()}'")
     source = f"delta_scan('{lake}')"
 else:
-    table = deltalake.DeltaTable(lake).to_pyarrow_table()
-    source = "table"
+    history = deltalake.DeltaTable(lake).to_pyarrow_table()
+    source = "history"
 rows = connection.sql(f"""
     SELECT signal, count(*), sum(coalesce(float, scaled / pow(10, coalesce(scale, 0)))), epoch_us(min(time)), epoch_us(max(time)), count(quality)
     FROM {source} GROUP BY signal ORDER BY signal

@@ -240,6 +240,8 @@ fn foreign_names_and_origins_are_refused() {
 fn the_audit_log_says_who_did_what_and_a_flipped_byte_is_found() {
     let (plant, reader) = two_branches();
     plant.run_as(&reader, &["token", "list"]).expect_problem("forbidden");
+    // The table of the log follows with the next commit; the files are the record.
+    plant.ok(&["write", "open/level", "2"]);
     let entries = plant.ok(&["audit", "--json"]);
     for part in ["token.create", "token:reader", "signal.edit", "owner:", "refused"] {
         assert!(entries.contains(part), "no {part}: {entries}");
