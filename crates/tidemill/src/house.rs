@@ -51,6 +51,7 @@ pub(crate) struct Options {
 pub(crate) fn run(plant: &Plant, options: Options) -> Result<(), Problem> {
     let config = load(plant)?;
     let _lock = plant.lock()?;
+    allow_descriptors();
     let ground = Ground::real();
     ground.tasks.on_panic(
         |panic| tracing::error!(event = "task.panicked", task = %panic.task, message = %panic.message),
@@ -63,6 +64,17 @@ pub(crate) fn run(plant: &Plant, options: Options) -> Result<(), Problem> {
     }
     tracing::info!(event = "plant.stopped");
     outcome
+}
+
+/// Takes as many descriptors as the system gives this process: connections and history files need them. Fewer are no error:
+/// the doors have limits of their own.
+fn allow_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::info!(event = "plant.descriptors", %error, "the limit of open files stays as it is");
+    }
 }
 
 /// The plant's configuration, or all that is wrong with it as one problem.
@@ -105,6 +117,14 @@ fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Proble
             from = damage.from,
             to = damage.to,
             "{damage}"
+        );
+    }
+
+    if log.cut_bytes() > 0 {
+        tracing::warn!(
+            event = "journal.torn",
+            bytes = log.cut_bytes(),
+            "a write that a crash tore was cut off; it was not acknowledged"
         );
     }
 

@@ -61,7 +61,9 @@ pub enum Error {
         "the text has {bytes} bytes and limits.text_sample_bytes is {bytes_max}: shorten it, or raise the limit"
     )]
     TextTooLong { bytes: usize, bytes_max: usize },
-    #[error("{time} is further {direction} the clock than limits.{limit} allows: check the sender's clock and unit, or raise the limit")]
+    #[error(
+        "{time} is further {direction} the clock than limits.{limit} allows: check the sender's clock and unit, or raise the limit"
+    )]
     FarTime { time: String, direction: &'static str, limit: &'static str },
     #[error("'{0}' is no time: write RFC 3339 with an offset, now, -1h, or a number with unit=s|ms|us|ns")]
     Time(String),
