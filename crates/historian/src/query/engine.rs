@@ -43,21 +43,21 @@ const SCAN_THREADS_MAX: usize = 64;
 
 /// What the wiring decides.
 #[derive(Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// How many queries run at once; the others wait in order of arrival.
-    pub concurrent: usize,
+    pub(crate) concurrent: usize,
     /// How many may wait; beyond it `busy`.
-    pub waiting_max: usize,
+    pub(crate) waiting_max: usize,
     /// How much memory all queries have together.
-    pub memory_bytes: u64,
+    pub(crate) memory_bytes: u64,
     /// Where sorting and grouping may put what does not fit into memory; none for nowhere.
-    pub spill: Option<PathBuf>,
+    pub(crate) spill: Option<PathBuf>,
     /// How many threads work for one query.
-    pub partitions: usize,
+    pub(crate) partitions: usize,
     /// For `now()` and for waiting.
-    pub clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Where queries are counted.
-    pub metrics: Metrics,
+    pub(crate) metrics: Metrics,
 }
 
 /// A table that an engine declared.
@@ -68,7 +68,7 @@ pub(crate) struct Declared {
 }
 
 /// Answers questions.
-pub struct Engine {
+pub(crate) struct Engine {
     inner: Arc<Inner>,
     /// Queries compute on these threads and never on those of the doors.
     runtime: Option<Runtime>,
@@ -105,14 +105,19 @@ impl Engine {
             .enable_time()
             .build()
             .map_err(|error| internal(&error.to_string()))?;
-        let memory_bytes = usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX);
+        let memory = Arc::new(Shared::new(usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX)));
+        let held = memory.clone();
+        #[expect(clippy::cast_precision_loss, reason = "a gauge needs no last byte")]
+        let watched = move || held.used() as f64;
+        let help = "How much memory all queries hold now.";
+        settings.metrics.watch("tidemill_queries_memory_bytes", help, &[], watched);
         let inner = Inner {
             source,
             bus,
             journal,
             base: sessions::base(settings.partitions),
             admission: Arc::new(Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max)),
-            memory: Arc::new(Shared::new(memory_bytes)),
+            memory,
             declared: RwLock::default(),
             settings,
         };
@@ -129,19 +134,20 @@ impl Engine {
     }
 
     /// How much memory all queries hold now.
-    pub fn memory_used(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn memory_used(&self) -> usize {
         self.inner.memory.used()
     }
 
     /// Declares a table; a second one of that name replaces the first.
-    pub fn table(&self, spec: &'static TableSpec, facts: Option<Arc<dyn Facts>>) {
+    pub(crate) fn table(&self, spec: &'static TableSpec, facts: Option<Arc<dyn Facts>>) {
         let mut declared = self.inner.declared.write().unwrap_or_else(PoisonError::into_inner);
         declared.retain(|table| table.spec.name != spec.name);
         declared.push(Declared { spec, facts });
     }
 
     /// Samples in columns; see [`tidemill_core::History::read`].
-    pub fn read<'a>(
+    pub(crate) fn read<'a>(
         &'a self,
         scope: &ReadScope,
         query: ReadQuery,
@@ -169,7 +175,7 @@ impl Engine {
     }
 
     /// Samples as bytes; see [`tidemill_core::History::export`].
-    pub fn export<'a>(
+    pub(crate) fn export<'a>(
         &'a self,
         scope: &ReadScope,
         query: ReadQuery,
@@ -194,7 +200,7 @@ impl Engine {
     ///
     /// # Errors
     /// `bad-arrow`, `too-large`, what binding a name refuses, or what is wrong with a value, with its row and column.
-    pub fn decode(
+    pub(crate) fn decode(
         &self,
         format: Format,
         body: Bytes,
@@ -205,7 +211,7 @@ impl Engine {
     }
 
     /// SQL as bytes; see [`tidemill_core::History::sql`].
-    pub fn sql<'a>(
+    pub(crate) fn sql<'a>(
         &'a self,
         scope: &ReadScope,
         query: SqlQuery,

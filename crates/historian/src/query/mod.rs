@@ -35,4 +35,4 @@ mod system;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use engine::{Engine, Settings};
+pub(crate) use engine::{Engine, Settings};

@@ -76,7 +76,7 @@ fn batches(kept: &[Kept]) -> Vec<SampleBatch> {
     let mut builder = empty();
     builder.reserve(kept.len());
     for sample in kept {
-        let mut push = |builder: &mut BatchBuilder| {
+        let push = |builder: &mut BatchBuilder| {
             builder.push(sample.signal, Stamp::At(sample.time), sample.value(), sample.quality)
         };
         if push(&mut builder).is_err() {

@@ -9,7 +9,7 @@ use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use tidemill_core::{Bus, Column, Pattern, ReadMode, ReadQuery, ReadScope, parse_rfc3339};
 
-use super::columns::{EXPORT, SAMPLE_COLUMNS, SAMPLES, Shape};
+use super::columns::{EXPORT, SAMPLES, Shape};
 use super::errors::{bad, from_problem};
 use super::modes;
 use super::names::Names;
@@ -19,6 +19,12 @@ use crate::scan::{ScanBatch, View};
 
 /// Its name.
 pub(crate) const READ: &str = "read";
+
+/// How it is called and what it gives.
+pub(crate) const READ_IS: (&str, &str) = (
+    "read(pattern, from, to, mode, every)",
+    "in FROM: the samples of the signals of a pattern, in a retrieval mode",
+);
 
 /// The modes, with what the reference page says of them.
 pub(crate) const MODES: [(&str, &str); 3] = [
@@ -170,6 +176,7 @@ impl Relation for Retrieved {
 }
 
 /// The columns of what it gives, for the reference page.
+#[cfg(test)]
 pub(crate) fn columns() -> impl Iterator<Item = &'static super::columns::SampleColumn> {
-    EXPORT.iter().filter_map(|column| SAMPLE_COLUMNS.get(*column))
+    EXPORT.iter().filter_map(|column| super::columns::SAMPLE_COLUMNS.get(*column))
 }

@@ -20,7 +20,9 @@ use super::cells::sql_type;
 use super::columns::{SAMPLE_COLUMNS, SAMPLES, UTC, time_type};
 use super::engine::{Declared, Inner};
 use super::errors::from_store;
+use super::functions::Function;
 use super::push::{self, Times};
+use super::read_function::READ_IS;
 use super::relation::{BatchIterator, Open, Partitions, Relation, Request};
 use super::signals;
 use crate::scan::{FileFact, View};
@@ -94,8 +96,21 @@ pub(crate) static LIMITS: TableSpec = TableSpec {
     path_column: None,
 };
 
-/// The historian's own tables, for the reference page.
-pub(crate) static OWN: [&TableSpec; 4] = [&TABLES, &COLUMNS, &FILES, &LIMITS];
+/// What can be called.
+pub(crate) static FUNCTIONS: TableSpec = TableSpec {
+    name: "functions",
+    description: "The functions that Tidemill adds to SQL",
+    stream: None,
+    columns: &[
+        column("call", ColumnKind::Text, "How it is called"),
+        column("description", ColumnKind::Text, "What it gives"),
+    ],
+    path_column: None,
+};
+
+/// The historian's own tables that everyone may read, and those for who may read tables.
+pub(crate) static OWN: [&TableSpec; 5] = [&TABLES, &COLUMNS, &FUNCTIONS, &FILES, &LIMITS];
+const FOR_ALL: usize = 3;
 
 /// The Arrow type of a declared column.
 pub(crate) fn arrow_type(kind: ColumnKind) -> DataType {
@@ -265,10 +280,11 @@ impl Inner {
             seen.push(Declared { spec: &LIMITS, facts: None });
         }
         let specs: Vec<&'static TableSpec> =
-            [&TABLES, &COLUMNS].into_iter().chain(seen.iter().map(|table| table.spec)).collect();
+            OWN.into_iter().take(FOR_ALL).chain(seen.iter().map(|table| table.spec)).collect();
         let mut tables = vec![
             (&TABLES, Content::Facts(list_tables(specs.clone()))),
             (&COLUMNS, Content::Facts(list_columns(specs))),
+            (&FUNCTIONS, Content::Facts(Arc::new(list_functions))),
         ];
         for table in seen {
             let content = match (table.spec.name, table.facts) {
@@ -348,6 +364,11 @@ fn list_tables(specs: Vec<&'static TableSpec>) -> Rows {
             specs.iter().map(|spec| vec![text(&format!("sys.{}", spec.name)), text(spec.description)]);
         own.chain(system).collect()
     })
+}
+
+fn list_functions() -> Vec<Vec<Value>> {
+    let own = Function::ALL.map(Function::description).into_iter();
+    own.chain([READ_IS]).map(|(call, gives)| vec![text(call), text(gives)]).collect()
 }
 
 fn list_columns(specs: Vec<&'static TableSpec>) -> Rows {

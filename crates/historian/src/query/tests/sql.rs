@@ -559,6 +559,7 @@ fn the_system_shows_itself() {
             signals,"Every signal with what is known about it, and its last value"
             sys.tables,"The tables that you may read, and what they are"
             sys.columns,"The columns of the tables that you may read, and what they hold"
+            sys.functions,The functions that Tidemill adds to SQL
             sys.events,Things that happened
             sys.doors,The doors that are open
             sys.files,"The history files that a query reads now; the newest samples are in memory"
@@ -606,6 +607,7 @@ fn the_system_shows_itself() {
             sys,doors
             sys,events
             sys,files
+            sys,functions
             sys,limits
             sys,tables
 
@@ -833,7 +835,7 @@ fn mistakes_are_explained() {
             bad-sql: Expected: an SQL statement, found: SELEKT (line 1, column 1). See docs/reference/sql.md for tables and functions
 
             > SELECT FROM WHERE
-            bad-sql: there is no table 'where' (line 1, column 13). There are: samples, signals, sys.tables, sys.columns, sys.events, sys.doors, sys.files, sys.limits
+            bad-sql: there is no table 'where' (line 1, column 13). There are: samples, signals, sys.tables, sys.columns, sys.functions, sys.events, sys.doors, sys.files, sys.limits
 
             > SELECT valeu FROM samples
             bad-sql: there is no column 'valeu' (line 1, column 8). Did you mean value?
@@ -853,7 +855,7 @@ fn mistakes_are_explained() {
             bad-sql: there is no table 'sys.fies' (line 1, column 15). Did you mean sys.files?
 
             > SELECT * FROM nothing.at.all
-            bad-sql: there is no table 'nothing.at.all' (line 1, column 15). There are: samples, signals, sys.tables, sys.columns, sys.events, sys.doors, sys.files, sys.limits
+            bad-sql: there is no table 'nothing.at.all' (line 1, column 15). There are: samples, signals, sys.tables, sys.columns, sys.functions, sys.events, sys.doors, sys.files, sys.limits
 
             > SELECT valu() FROM samples
             bad-sql: there is no function 'valu' (line 1, column 8). Did you mean var?
