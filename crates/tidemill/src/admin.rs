@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tidemill_bus::Namespace;
 use tidemill_core::{
-    AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, History, Journal, Identity, Pattern, Problem,
-    Quality, ReadMode, ReadQuery, ReadScope, Signal, SignalPath, Verb, codes, format_rfc3339,
+    AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, History, Identity, Journal, Pattern,
+    Problem, Quality, ReadMode, ReadQuery, ReadScope, Signal, SignalPath, Verb, codes, format_rfc3339,
 };
 use tidemill_ground::MemoryPlan;
 use tidemill_guard::{Guard, Right, TokenInfo};
@@ -76,7 +76,12 @@ impl Keeper {
         Ok(Reloaded { changed, notes: Vec::new(), restart })
     }
 
-    async fn explain(&self, who: &Identity, path: &SignalPath, at: Option<i64>) -> Result<WhyAnswer, Problem> {
+    async fn explain(
+        &self,
+        who: &Identity,
+        path: &SignalPath,
+        at: Option<i64>,
+    ) -> Result<WhyAnswer, Problem> {
         let scope = self.guard.scope(who);
         // An old name may lead to a signal that the caller may not read: the answer is that of a name that does not exist.
         let signal = self.bus.find(path).filter(|signal| scope.allows(&signal.path));
@@ -117,7 +122,12 @@ impl Keeper {
     }
 
     /// The sample at a time, from history; the last one, from the bus.
-    async fn sample(&self, scope: &ReadScope, signal: &Signal, at: Option<i64>) -> Result<Option<Sample>, Problem> {
+    async fn sample(
+        &self,
+        scope: &ReadScope,
+        signal: &Signal,
+        at: Option<i64>,
+    ) -> Result<Option<Sample>, Problem> {
         let Some(at) = at else {
             let mut last = Vec::new();
             self.bus.last(scope, &[signal.id], &mut last);
@@ -169,14 +179,29 @@ impl Keeper {
             );
         }
         for damage in self.journal.damage() {
-            find("data/journal", damage.to_string(), "Restore that segment from a backup; what is not damaged is served", false);
+            find(
+                "data/journal",
+                damage.to_string(),
+                "Restore that segment from a backup; what is not damaged is served",
+                false,
+            );
         }
         for error in self.historian.check() {
-            find("data/lake", error.to_string(), "Restore the file from a backup; what does not need it is served", false);
+            find(
+                "data/lake",
+                error.to_string(),
+                "Restore the file from a backup; what does not need it is served",
+                false,
+            );
         }
         match self.guard.verify_audit() {
             Ok(report) => report.findings.iter().for_each(|finding| {
-                find("data/guard/audit", finding.to_string(), "Compare with a backup; `tidemill audit verify` says more", false);
+                find(
+                    "data/guard/audit",
+                    finding.to_string(),
+                    "Compare with a backup; `tidemill audit verify` says more",
+                    false,
+                );
             }),
             Err(error) => find("data/guard/audit", error.to_string(), "See that the disk is well", false),
         }

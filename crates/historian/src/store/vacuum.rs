@@ -43,7 +43,8 @@ impl Store {
 }
 
 fn missing<'a>(disk: &dyn Disk, dir: &Path, files: impl Iterator<Item = (&'a str, u64)>) -> Vec<Error> {
-    let damaged = |name: &str, to: u64, detail: String| Error::Damaged { file: name.to_owned(), from: 0, to, detail };
+    let damaged =
+        |name: &str, to: u64, detail: String| Error::Damaged { file: name.to_owned(), from: 0, to, detail };
     files
         .filter_map(|(name, bytes)| match disk.len(&dir.join(name)) {
             Ok(len) if len == bytes => None,
