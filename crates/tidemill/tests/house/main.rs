@@ -1,6 +1,11 @@
 //! The house as a user meets it: every test starts the real binary in a plant of its own, talks to it by command line,
 //! HTTP and files, and looks at what comes back. What a single room does is tested in that room.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests are outside the house: its disk and its clock are not theirs"
+)]
+
 mod client;
 mod command_line;
 mod documents;
