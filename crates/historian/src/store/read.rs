@@ -24,7 +24,7 @@ use super::columns::Decoded;
 use super::directory::{Directory, Entry};
 use super::files::FileEntry;
 use super::rows::Rows;
-use super::schema::{self, FORMAT, FORMAT_KEY, column};
+use super::schema::{FORMAT, FORMAT_KEY, column};
 use super::sink::BLOCK_BYTES;
 use super::write::DIRECTORY_KEY;
 use crate::Error;
@@ -356,11 +356,6 @@ impl Lane {
         lane
     }
 
-    /// The first want, unless all was given.
-    pub(crate) fn head(&self) -> Option<&Want> {
-        self.wants.front()
-    }
-
     /// Narrows wants of which only a part lies in time, by the pages of the time column.
     fn prune(&mut self) {
         let (from, last) = (self.from, self.last);
@@ -551,10 +546,4 @@ fn time_pages(parquet: &ArrowReaderMetadata) -> Vec<TimePage> {
         start = end;
     }
     pages
-}
-
-/// The schema that files are checked against in tests.
-#[cfg(test)]
-pub(crate) fn schema_names() -> Vec<String> {
-    schema::samples().fields().iter().map(|field| field.name().clone()).collect()
 }

@@ -125,11 +125,6 @@ impl Rows {
         self.time.is_empty()
     }
 
-    /// About how much memory it takes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.len() * 16 + self.heap.len() + size_of::<Rows>()
-    }
-
     pub(crate) fn row(&self, row: usize) -> RowRef<'_> {
         let kind = at(&self.kind, row);
         let bits = self.bits.get(row).copied().unwrap_or_default();

@@ -140,7 +140,7 @@ impl Store {
             let idle = |state: &mut super::State| {
                 let due = state.frozen.is_some() || self.flush_due(state);
                 let may = self.clock.monotonic() >= retry_at;
-                !(due && may) && !state.followed
+                !(due && may || state.followed)
             };
             let (mut state, _) = self
                 .changed

@@ -109,8 +109,11 @@ impl Samples {
 pub(crate) struct Lanes {
     pub(crate) lanes: Vec<Lane>,
     /// By signal: lanes in order of arrival, with the times of its first and last row there.
-    by_position: Vec<Vec<(usize, i64, i64)>>,
+    by_position: Vec<Vec<Reach>>,
 }
+
+/// Rows of a signal in a lane: which lane, from when, until when.
+pub(crate) type Reach = (usize, i64, i64);
 
 impl Lanes {
     /// Lanes for these signals over these files, for rows in `time`; of a signal only where it may have rows in the
@@ -121,7 +124,7 @@ impl Lanes {
         signals: &[SignalId],
         time: (i64, i64),
         time_of: &dyn Fn(usize) -> Option<(i64, i64)>,
-        columns: &dyn Fn(&[Vec<(usize, i64, i64)>]) -> Columns,
+        columns: &dyn Fn(&[Vec<Reach>]) -> Columns,
         batch_rows: usize,
     ) -> Result<Lanes, Error> {
         let mut planned = Vec::new();
@@ -160,7 +163,7 @@ impl Lanes {
     }
 
     /// The lanes that have rows of a signal.
-    pub(crate) fn of(&self, position: usize) -> &[(usize, i64, i64)] {
+    pub(crate) fn of(&self, position: usize) -> &[Reach] {
         self.by_position.get(position).map_or(&[], Vec::as_slice)
     }
 }
@@ -205,7 +208,7 @@ impl SamplesScan {
         }
         buffered.sort_unstable();
         let (signals, wanted) = (&self.signals, self.spec.columns);
-        let columns = |lanes: &[Vec<(usize, i64, i64)>]| {
+        let columns = |lanes: &[Vec<Reach>]| {
             let overlap = lanes.iter().enumerate().any(|(position, lanes)| {
                 let signal = signals.get(position).copied();
                 let start = buffered.partition_point(|(other, _, _)| Some(*other) < signal);

@@ -28,8 +28,6 @@ mod time;
 mod words;
 
 #[cfg(test)]
-use plan::{Format, Plan};
-#[cfg(test)]
 use reader::{Batch, Sample, Signal, Summary};
 #[cfg(test)]
 use recognise::{HEAD_BYTES, recognise};

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use tidemill_core::{
-    BatchBuilder, Flags, Format, Parcel, Pattern, Quality, ReadMode, ReadQuery, ReadScope, SampleBatch, Seq,
-    SignalId, Stamp, ValueRef,
+    BatchBuilder, Flags, Format, Parcel, Pattern, ReadMode, ReadQuery, ReadScope, SampleBatch, Seq, Stamp,
 };
-use tidemill_ground::{Clock, Ground, RealClock, Simulation};
+use tidemill_ground::{Ground, Simulation};
 
 use super::fake::*;
 use super::scope::{conditions, oracle, plain, random_plant, rows_of, samples, scope};
@@ -131,85 +130,5 @@ proptest! {
             let found = rows_of(sql_bytes(&engine, &scope, &query, Vec::new(), Format::JsonLines));
             prop_assert_eq!(&found, &expected, "{}", query);
         }
-    }
-}
-
-/// 10 million samples of 1,000 signals, all but the last tenth in files.
-#[test]
-#[ignore = "a measurement, not a test: run it with --ignored --nocapture"]
-#[allow(clippy::print_stderr, reason = "figures are what it is for")]
-fn what_questions_over_ten_million_samples_cost() {
-    const SIGNALS: u32 = 1_000;
-    const SAMPLES: i64 = 10_000;
-    let plant = Arc::new(Plant::default());
-    let ids: Vec<SignalId> = (0..SIGNALS)
-        .map(|n| plant.signal_with(&format!("plant/line{}/cell{}/s{n}", n % 10, n % 100), |_| {}))
-        .collect();
-    let kept = Kept::new(&plant);
-    let clock = RealClock::new();
-    for block in 0..SAMPLES / 50 {
-        let mut builder = BatchBuilder::new(Default::default(), Flags::default());
-        for second in block * 50..(block + 1) * 50 {
-            for (number, id) in ids.iter().enumerate() {
-                let value = ((second * 31 + number as i64 * 17) % 1_000) as f64 / 10.0;
-                builder
-                    .push(*id, Stamp::At(T0 + second * SECOND), ValueRef::Float(value), Quality::GOOD)
-                    .unwrap();
-            }
-        }
-        kept.write(builder.finish(T0 + (block + 1) * 50 * SECOND, Flags::default()));
-        if block % 60 == 59 {
-            kept.flush();
-        }
-    }
-    eprintln!("written after {:?}", clock.monotonic());
-    let engine = kept.engine();
-    for query in [
-        "SELECT count(*) AS n FROM samples",
-        "SELECT count(*) AS n, avg(value) AS mean FROM samples",
-        "SELECT count(*) AS n FROM samples WHERE value > 90",
-        "SELECT signal, count(*) AS n, avg(value) AS mean FROM samples GROUP BY signal ORDER BY signal LIMIT 3",
-        "SELECT date_bin(INTERVAL '5 minutes', time) AS t, avg(value) AS mean FROM samples WHERE matches(signal, 'plant/line1/#') GROUP BY t ORDER BY t LIMIT 3",
-        "SELECT count(*) AS n FROM samples WHERE signal = 'plant/line7/cell77/s77'",
-        "SELECT count(*) AS n FROM read('plant/line7/cell77/s77', '2026-01-01T00:00:00Z', '2026-01-01T02:46:40Z', 'points', 1200)",
-    ] {
-        for _ in 0..2 {
-            let began = clock.monotonic();
-            let answer = ask(&engine, &ReadScope::everything(), query);
-            eprintln!(
-                "{:>8.1} ms  {query}\n             {}",
-                (clock.monotonic() - began).as_secs_f64() * 1e3,
-                answer.trim_end().replace('\n', " | ")
-            );
-        }
-    }
-    let all = ReadQuery {
-        patterns: vec![Pattern::everything()],
-        from: i64::MIN,
-        to: i64::MAX,
-        mode: ReadMode::Raw,
-        limit: None,
-    };
-    for format in Format::ALL {
-        let began = clock.monotonic();
-        let budget =
-            tidemill_core::Budget { rows: u64::MAX, time: std::time::Duration::from_secs(600), ..BUDGET };
-        let bytes = wait(async {
-            let mut chunks = engine
-                .export(&ReadScope::everything(), all.clone(), format, budget)
-                .await
-                .map_err(|p| p.to_string())
-                .unwrap();
-            let mut bytes = 0;
-            while let Some(chunk) = chunks.next().await {
-                bytes += chunk.unwrap().len();
-            }
-            bytes
-        });
-        eprintln!(
-            "{:>8.1} ms  export of everything as {}: {bytes} bytes",
-            (clock.monotonic() - began).as_secs_f64() * 1e3,
-            format.name()
-        );
     }
 }
