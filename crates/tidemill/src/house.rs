@@ -236,7 +236,7 @@ async fn wait_for_the_end(keeper: &Keeper) -> Result<(), Problem> {
     }
 }
 
-/// A listening socket with its address. A taken HTTP port is an error that names it; a machine without IPv6 has no [::1].
+/// A listening socket with its address. A taken HTTP port is an error that names it; a machine without IPv6 has no `::1`.
 fn listen(listener: &Listener, any_port: bool) -> Result<Option<(TcpListener, SocketAddr)>, Problem> {
     let bind = |address: SocketAddr| {
         std::net::TcpListener::bind(address).and_then(|socket| {

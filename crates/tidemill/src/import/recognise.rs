@@ -60,7 +60,7 @@ pub(crate) fn recognise(head: &[u8], name: &str, options: &Options) -> Result<Pl
 /// or thousands) is put to all its rows before it is put to the user.
 ///
 /// # Errors
-/// As [`recognise`]; or the file cannot be read.
+/// As `recognise`; or the file cannot be read.
 pub(crate) fn open(mut source: Open, name: &str, options: &Options) -> Result<Reader, Problem> {
     let bytes = Arc::new(AtomicU64::new(0));
     let io = |error| Problem::from(Error::Io(name.to_owned(), error));
