@@ -59,9 +59,9 @@ keys! {
         "The longest that an acknowledgement waits for company; a lone one does not wait.";
     storage.durability: KeyKind::Word(&["disk", "relaxed"]), "\"disk\"", false,
         "\"disk\": acknowledged means on disk. \"relaxed\": acknowledged up to one second before it is on disk; a power cut can lose that second.";
-    storage.keep: KeyKind::WordOrDuration(&["forever"]), "\"forever\"", true,
+    storage.keep: KeyKind::WordOrDuration(&["forever"]), "\"forever\"", false,
         "How long samples are kept: \"forever\", or e.g. \"5y\".";
-    storage.free_min: KeyKind::Share, "\"5%\"", true,
+    storage.free_min: KeyKind::Share, "\"5%\"", false,
         "Below this much free disk new values are refused with a code; reads go on.";
     storage.flush_after: KeyKind::Duration, "\"1h\"", false,
         "Samples older than this go from the log into history files, if memory does not ask for it sooner.";
