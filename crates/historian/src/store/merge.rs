@@ -142,6 +142,13 @@ impl Store {
         let Some(plan) = plan(&version, self.clock.wall(), merge_after) else {
             return self.merge_tables();
         };
+        tracing::debug!(event = "merge.began", files = plan.files.len());
+        let outcome = self.merge_planned(plan, give_up);
+        tracing::debug!(event = "merge.ended", good = outcome.is_ok());
+        outcome.map(|()| true)
+    }
+
+    fn merge_planned(&self, plan: Plan, give_up: &dyn Fn() -> bool) -> Result<(), Error> {
         let added = self.merge_files(&plan, give_up).inspect_err(|error| {
             self.note_damage(error);
         })?;
@@ -149,7 +156,7 @@ impl Store {
         change.added = added;
         self.commit(change, None, "OPTIMIZE", |_| {})?;
         self.meters.merges.add(1);
-        Ok(true)
+        Ok(())
     }
 
     fn merge_files(&self, plan: &Plan, give_up: &dyn Fn() -> bool) -> Result<Vec<FileEntry>, Error> {

@@ -302,7 +302,10 @@ impl Store {
             state.frozen.clone()
         };
         let Some(frozen) = frozen else { return Ok(false) };
+        // Who kills a plant from outside sees by these events what it hit.
+        tracing::debug!(event = "flush.began");
         let outcome = self.flush_frozen(&frozen);
+        tracing::debug!(event = "flush.ended", good = outcome.is_ok());
         let mut state = self.lock();
         match &outcome {
             Ok(()) => {
