@@ -16,7 +16,7 @@ use super::{CURSOR, Store};
 use crate::Error;
 
 /// How often time is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long after a failed flush the next attempt is made.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Looking more often than this would only cost.
