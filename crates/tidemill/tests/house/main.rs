@@ -15,5 +15,6 @@ mod partners;
 mod plant;
 mod rights;
 mod signals;
+mod spellings;
 mod start;
 mod writing;
