@@ -144,6 +144,13 @@ impl Store {
         let Some(plan) = plan(&version, self.clock.wall(), merge_after) else {
             return self.merge_tables();
         };
+        tracing::debug!(event = "merge.began", files = plan.files.len());
+        let outcome = self.merge_planned(plan, give_up);
+        tracing::debug!(event = "merge.ended", good = outcome.is_ok());
+        outcome.map(|()| true)
+    }
+
+    fn merge_planned(&self, plan: Plan, give_up: &dyn Fn() -> bool) -> Result<(), Error> {
         let added = self.merge_files(&plan, give_up).inspect_err(|error| {
             self.damaged.note(error);
         })?;
@@ -151,7 +158,7 @@ impl Store {
         change.added = added;
         self.commit_aside(change, "OPTIMIZE")?;
         self.meters.merges.add(1);
-        Ok(true)
+        Ok(())
     }
 
     fn merge_files(&self, plan: &Plan, give_up: &dyn Fn() -> bool) -> Result<Vec<FileEntry>, Error> {

@@ -44,7 +44,10 @@ impl Store {
         };
         let Some(frozen) = frozen else { return Ok(false) };
         self.lock().rewriting = !frozen.deletions.is_empty();
+        // Who kills a plant from outside sees by these events what it hit.
+        tracing::debug!(event = "flush.began");
         let outcome = self.flush_frozen(&frozen);
+        tracing::debug!(event = "flush.ended", good = outcome.is_ok());
         let mut state = self.lock();
         state.rewriting = false;
         match &outcome {

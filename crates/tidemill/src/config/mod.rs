@@ -74,6 +74,7 @@ pub(crate) struct Config {
     pub(crate) keep: Option<Duration>,
     pub(crate) free_min: Share,
     pub(crate) flush_after: Duration,
+    pub(crate) merge_every: Duration,
     /// `None` is auto.
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) signals: u64,
