@@ -92,6 +92,7 @@ pub(crate) fn historian(config: &Config, memory: &MemoryPlan) -> tidemill_histor
     store.footers_bytes = memory.footers;
     store.flush_after = config.flush_after;
     store.keep = config.keep;
+    store.values_open = config.values_open;
     settings
 }
 
