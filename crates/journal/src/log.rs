@@ -247,7 +247,7 @@ impl Writer {
                 Next::Stopped => return,
                 Next::Sleep(limit) => {
                     self.shared.show_segments();
-                    self.shared.front.sleep(limit, self.shared.front.waiting());
+                    self.shared.front.sleep(limit);
                 }
             }
         }

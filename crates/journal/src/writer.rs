@@ -99,7 +99,7 @@ impl Writer {
     /// Does what is due now.
     pub fn step(&mut self) -> Next {
         let now = self.clock.monotonic();
-        let waiting = self.shared.front.waiting();
+        let waiting = self.shared.front.look();
         if self.active.is_none() && now >= self.waits.retry_at {
             self.reopen(now, None);
         }
@@ -123,7 +123,7 @@ impl Writer {
             self.shared.close();
             return Next::Stopped;
         }
-        Next::Sleep(self.until_due(now))
+        Next::Sleep(self.until_due(&waiting, now))
     }
 
     /// How long to let more company come before the next group is written. Only when the last group was small but not
@@ -146,8 +146,8 @@ impl Writer {
             || waiting.parcels >= crate::front::WAITING_PARCELS_MAX / 2
     }
 
-    fn until_due(&self, now: Duration) -> Option<Duration> {
-        let waiting = self.shared.front.waiting();
+    /// `waiting` is what the step saw: what came since ends the sleep by itself.
+    fn until_due(&self, waiting: &Waiting, now: Duration) -> Option<Duration> {
         let ride = waiting.oldest_ride.map(|since| since + self.settings.ride_window);
         let relaxed = self.waits.unsynced_since.map(|since| since + self.settings.relaxed_window);
         let retry = self.active.is_none().then_some(self.waits.retry_at);

@@ -262,6 +262,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("storage.keep", old.keep != new.keep),
         ("storage.flush_after", old.flush_after != new.flush_after),
         ("storage.values", old.values_open != new.values_open),
+        ("storage.merge_every", old.merge_every != new.merge_every),
         ("limits.memory", old.memory_bytes != new.memory_bytes),
     ];
     changes
