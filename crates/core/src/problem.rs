@@ -60,6 +60,7 @@ problem_codes! {
     BUSY "busy" 503 "more is waiting for the disk than may wait" "Repeat after the time in Retry-After";
     DISK_FULL "disk-full" 507 "the disk has less free space than storage.free_min" "Free space; writing goes on by itself";
     NOT_DURABLE "not-durable" 503 "it could not be made durable; the outcome is unknown" "Repeat the write: samples with times and requests with an Idempotency-Key are kept once";
+    UNFINISHED "unfinished" 504 "it is recorded and is not done yet" "Nothing is to be sent again: it goes on by itself, also after a restart";
     STOPPING "stopping" 503 "the plant is stopping or starting" "Repeat in a moment";
     DAMAGED "damaged" 500 "a file is damaged" "Restore it from a backup; `tidemill check` lists what is affected";
     AUDIT_UNWRITABLE "audit-unwritable" 503 "the audit log cannot be written, so changes are refused" "See `tidemill check`; data goes on";

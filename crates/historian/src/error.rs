@@ -74,6 +74,17 @@ pub enum Error {
     /// The plant is stopping, or the work was given up because its asker left.
     #[error("the plant is stopping")]
     Stopping,
+    /// It was not done in the time that its caller waits.
+    #[error(
+        "{what} is not done after {} s: it is recorded and goes on by itself, and nothing is to be sent again",
+        waited.as_secs()
+    )]
+    Unfinished {
+        /// What goes on.
+        what: &'static str,
+        /// How long was waited.
+        waited: std::time::Duration,
+    },
     /// A thread could not be started.
     #[error(transparent)]
     Ground(#[from] tidemill_ground::Error),
@@ -90,6 +101,7 @@ impl From<Error> for Problem {
             Error::NewerFormat { .. } => &codes::NEWER_FORMAT,
             Error::Stopping | Error::Ground(_) => &codes::STOPPING,
             Error::Conflict => &codes::CONFLICT,
+            Error::Unfinished { .. } => &codes::UNFINISHED,
             Error::Disk { .. } | Error::Format { .. } => &codes::INTERNAL,
         };
         Problem::new(code, error.to_string())

@@ -3,8 +3,9 @@
 
 use super::Variant;
 use super::audit::Auditor;
+use super::live::Live;
 use super::place::{Ground, Place};
-use super::run::Live;
+use super::watch::{Watch, Work};
 use crate::binary::Running;
 use crate::dice::Dice;
 use std::sync::atomic::Ordering;
@@ -15,6 +16,13 @@ const REACTION_MAX: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Far below `storage.free_min` of the small disk, and yet not nothing.
 const LITTLE_BYTES: u64 = 4 << 20;
+
+/// How long before the strike every writer begins to send without rest.
+const RUSH: Duration = Duration::from_millis(30);
+/// How long a strike that is aimed at a flush or a merge waits for one to begin.
+const AIM_MAX: Duration = Duration::from_millis(1_000);
+/// How far into a flush or a merge it may strike: most are over after this.
+const INTO_MAX_MICROS: u64 = 12_000;
 
 /// Which way to strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,16 +41,32 @@ pub(super) struct Scene<'a> {
     pub cycle: u32,
     pub live: &'a Live,
     pub token: &'a str,
+    pub watch: &'a Watch,
+    /// When to strike, from the start of the load.
+    pub moment: Duration,
 }
 
-/// Lets the load run for a random moment, strikes, and ends the process. Says what it saw.
-pub(super) fn strike(
-    scene: &Scene<'_>,
-    dice: &mut Dice,
-    mut running: Running,
-) -> Result<Vec<&'static str>, String> {
-    let done = disturb(scene, dice, &running);
+/// What a strike showed and hit.
+pub(super) struct Struck {
+    pub seen: Vec<&'static str>,
+    /// Requests that were sent and not answered when the plant was ended.
+    pub in_flight: u64,
+}
+
+/// When to strike after the load began.
+pub(super) fn moment(cycle: u32, dice: &mut Dice) -> Duration {
+    let moment = dice.between(50, 2_000);
+    // Now and then long enough for several flushes and merges.
+    Duration::from_millis(if cycle % 10 == 9 { moment + dice.between(500, 3_000) } else { moment })
+}
+
+/// Lets the load run until its moment, strikes, and ends the process. Says what it saw.
+pub(super) fn strike(scene: &Scene<'_>, dice: &mut Dice, mut running: Running) -> Result<Struck, String> {
+    let done = approach(scene, dice).and_then(|()| disturb(scene, dice, &running));
+    // However it went: nobody rests any longer in a load that is over.
+    scene.live.rush();
     let died = running.ended();
+    let in_flight = scene.live.in_flight.load(Ordering::SeqCst);
     // Only from here on may connections break.
     scene.live.ending.store(true, Ordering::SeqCst);
     let mut seen = match &done {
@@ -67,8 +91,41 @@ pub(super) fn strike(
     done?;
     if !seen.contains(&"stopped") {
         seen.push("killed");
+        for (work, words) in [(Work::Flush, "in a flush"), (Work::Merge, "in a merge")] {
+            if scene.watch.is_under_way(work)? {
+                seen.push(words);
+            }
+        }
     }
-    Ok(seen)
+    Ok(Struck { seen, in_flight })
+}
+
+/// Waits for the moment, and every other time for a flush or a merge to begin then; at the end nobody rests.
+fn approach(scene: &Scene<'_>, dice: &mut Dice) -> Result<(), String> {
+    std::thread::sleep(scene.moment.saturating_sub(RUSH));
+    let aim = match scene.cycle % 4 {
+        1 => Work::Flush,
+        3 => Work::Merge,
+        _ => {
+            scene.live.rush();
+            std::thread::sleep(RUSH);
+            return Ok(());
+        }
+    };
+    let began = Instant::now();
+    // What is under way already may be nearly over.
+    let mut was_over = false;
+    while began.elapsed() < AIM_MAX {
+        let is_open = scene.watch.is_under_way(aim)?;
+        if is_open && was_over {
+            break;
+        }
+        was_over |= !is_open;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    scene.live.rush();
+    std::thread::sleep(Duration::from_micros(dice.below(INTO_MAX_MICROS)));
+    Ok(())
 }
 
 enum End {
@@ -80,16 +137,9 @@ enum End {
 type Disturbed = Result<(Vec<&'static str>, End), String>;
 
 fn disturb(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
-    let moment = Duration::from_millis(dice.between(50, 2_000));
-    std::thread::sleep(moment);
     match scene.variant.way {
-        Way::Kill => {
-            // Now and then long enough for several flushes and a merge, now and then in order.
-            if scene.cycle % 10 == 9 {
-                std::thread::sleep(Duration::from_millis(dice.between(500, 3_000)));
-            }
-            Ok((Vec::new(), if dice.one_in(10) { End::Stop } else { End::Kill }))
-        }
+        // Now and then in order.
+        Way::Kill => Ok((Vec::new(), if dice.one_in(10) { End::Stop } else { End::Kill })),
         Way::Pause => {
             running.freeze()?;
             std::thread::sleep(Duration::from_millis(dice.between(100, 3_000)));

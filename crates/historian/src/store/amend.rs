@@ -65,7 +65,7 @@ impl Store {
             .unwrap_or(Err(tidemill_core::NotDurable::Stopping))
             .map_err(|error| Error::Journal(Problem::from(error)))?;
         if !self.wait_applied(seq, APPLY_WAIT) {
-            return Err(Error::Stopping);
+            return Err(Error::Unfinished { what: "the deletion", waited: APPLY_WAIT });
         }
         self.flush_now()?;
         Ok(seq)

@@ -3,7 +3,7 @@
 //! mended at the next start. What does not live here: what changes (flush, merge, rewrite, retention).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tidemill_core::{ColumnKind, ColumnSpec, Seq, StreamId, TableSpec, Value, ValueRef};
 
@@ -162,10 +162,12 @@ impl Store {
             self.discard(&change);
             return Err(Error::Conflict);
         }
-        self.write_corrections(&mut change)?;
-        change.corrections.append(&mut self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner));
-        let actions = actions(&change, upto, operation, wall)?;
-        if let Err(error) = log.commit(actions) {
+        self.write_corrections(&mut change).inspect_err(|_| self.discard(&change))?;
+        let own = change.corrections.len();
+        change.corrections.append(&mut self.unrecorded());
+        if let Err(error) = actions(&change, upto, operation, wall).and_then(|actions| log.commit(actions)) {
+            // Those of an earlier commit stand as they did: that commit names them.
+            self.unrecorded().extend(change.corrections.drain(own..));
             if !log.may_have_next() {
                 self.discard(&change);
             }
@@ -182,10 +184,14 @@ impl Store {
         if !change.corrections.is_empty()
             && let Err(error) = self.commit_table(&self.corrections, change.corrections.clone(), None)
         {
-            self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).extend(change.corrections);
+            self.unrecorded().extend(change.corrections);
             return Err(error);
         }
         log.tidy()
+    }
+
+    fn unrecorded(&self) -> MutexGuard<'_, Vec<Add>> {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds to the record of corrections that a change brings.

@@ -15,6 +15,7 @@ pub(crate) struct Meters {
     pub(crate) missed: Counter,
     pub(crate) rows_written: Counter,
     pub(crate) bytes_written: Counter,
+    pub(crate) files_rewritten: Counter,
     pub(crate) corrected: Counter,
     pub(crate) flush_failures: Counter,
     pub(crate) merges: Counter,
@@ -44,6 +45,10 @@ impl Meters {
             bytes_written: counter(
                 "historian_bytes_written",
                 "Bytes written to files, by flushes and merges.",
+            ),
+            files_rewritten: counter(
+                "historian_files_rewritten",
+                "Files written anew because samples in them were replaced or deleted.",
             ),
             corrected: counter(
                 "historian_corrections",

@@ -16,10 +16,11 @@ use super::{CURSOR, Store};
 use crate::Error;
 
 /// How often time is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long after a failed flush the next attempt is made.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-const MERGE_EVERY: Duration = Duration::from_secs(20);
+/// Looking more often than this would only cost.
+const MERGE_EVERY_MIN: Duration = Duration::from_millis(10);
 /// How long a stopping historian goes on applying what is durable already.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
@@ -170,7 +171,7 @@ impl Store {
     }
 
     fn merge_loop(&self, stop: &Stop) {
-        while !stop.wait(MERGE_EVERY) {
+        while !stop.wait(self.settings.merge_every.max(MERGE_EVERY_MIN)) {
             loop {
                 match self.merge_step(&|| stop.requested()) {
                     Ok(true) if !stop.requested() => {}
