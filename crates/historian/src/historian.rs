@@ -1,7 +1,7 @@
 //! The room as others get it: the store and the query engine behind the one trait of `core`. What does not live here:
 //! anything that either of them does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,19 +28,11 @@ pub struct Settings {
     pub queries_waiting_max: usize,
     /// How many threads work for one query.
     pub query_threads: usize,
-    /// Where queries put what does not fit into their memory; none for nowhere.
-    pub spill: Option<PathBuf>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings {
-            store: store::Settings::default(),
-            queries: 4,
-            queries_waiting_max: 64,
-            query_threads: 2,
-            spill: None,
-        }
+        Settings { store: store::Settings::default(), queries: 4, queries_waiting_max: 64, query_threads: 2 }
     }
 }
 
@@ -68,7 +60,6 @@ impl Historian {
             concurrent: settings.queries,
             waiting_max: settings.queries_waiting_max,
             memory_bytes: settings.store.queries_bytes,
-            spill: settings.spill.clone(),
             partitions: settings.query_threads.max(1),
             clock: ground.clock.clone(),
             metrics: ground.metrics.clone(),
