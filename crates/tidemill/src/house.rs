@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_bus::Namespace;
-use tidemill_core::{Authority, Bus, History, Problem, codes};
+use tidemill_core::{Authority, Bus, History, Identity, IdentityKind, Peer, Problem, codes};
 use tidemill_ground::{Ground, MemoryPlan, Phase, Stop};
 use tidemill_guard::Guard;
 use tidemill_historian::Historian;
 use tidemill_journal::Log;
-use tidemill_web::{Doors, PlantFacts, Web};
+use tidemill_web::{Admin, Doors, PlantFacts, Web};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -224,11 +224,17 @@ async fn wait_for_the_end(keeper: &Keeper) -> Result<(), Problem> {
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    // The system does not say who sent a signal: root, or who runs this process.
+    let by_signal = Identity {
+        name: "house:signal".into(),
+        kind: IdentityKind::House,
+        peer: Peer { door: "house", address: None },
+    };
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => match keeper.reread() {
+            _ = hang_up.recv() => match keeper.reload(&by_signal).await {
                 Ok(done) => tracing::info!(event = "configuration.read", changed = done.changed, restart = done.restart.join("; ")),
                 Err(problem) => tracing::error!(event = "configuration.refused", "{problem}"),
             },

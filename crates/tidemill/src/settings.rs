@@ -93,6 +93,7 @@ pub(crate) fn historian(config: &Config, memory: &MemoryPlan) -> tidemill_histor
     store.flush_after = config.flush_after;
     store.merge_every = config.merge_every;
     store.keep = config.keep;
+    store.values_open = config.values_open;
     settings
 }
 

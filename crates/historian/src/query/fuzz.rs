@@ -30,7 +30,6 @@ pub fn sql(text: &[u8]) {
             concurrent: 4,
             waiting_max: 64,
             memory_bytes: 128 << 20,
-            spill: None,
             partitions: 1,
             clock: Arc::new(SimClock::default()),
             metrics: Metrics::new(),

@@ -1,7 +1,6 @@
 //! What DataFusion is given for one query: functions, tables within the scope, memory, and nothing that reaches a file
 //! or the network. What is not here: the tables themselves.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::temporal_conversions;
@@ -21,9 +20,6 @@ use super::columns::UTC;
 use super::pool::Pool;
 use super::relation::{Relation, Table};
 use super::{bounds, functions};
-
-/// How large answers in the making may grow on disk, where they may at all.
-const SPILL_BYTES_MAX: u64 = 4 << 30;
 
 const CATALOG: &str = "tidemill";
 const PUBLIC: &str = "public";
@@ -58,18 +54,13 @@ pub(crate) struct Given {
     pub(crate) system: Vec<(String, Arc<dyn Relation>)>,
     pub(crate) functions: Vec<(&'static str, Arc<dyn TableFunctionImpl>)>,
     pub(crate) pool: Pool,
-    pub(crate) spill: Option<PathBuf>,
     /// What `now()` is, ns UTC.
     pub(crate) now: i64,
 }
 
 /// A session for one query.
 pub(crate) fn session(base: &SessionState, given: Given) -> Result<SessionState> {
-    let spill = match given.spill {
-        Some(folder) => DiskManagerMode::Directories(vec![folder]),
-        None => DiskManagerMode::Disabled,
-    };
-    let disk = DiskManagerBuilder::default().with_mode(spill).with_max_temp_directory_size(SPILL_BYTES_MAX);
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let environment = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(given.pool))
         .with_disk_manager_builder(disk)

@@ -65,6 +65,8 @@ keys! {
         "Below this much free disk new values are refused with a code; reads go on.";
     storage.flush_after: KeyKind::Duration, "\"1h\"", false,
         "Samples older than this go from the log into history files, if memory does not ask for it sooner.";
+    storage.values: KeyKind::Word(&["compact", "open"]), "\"compact\"", false,
+        "How history files keep numbers: \"compact\" writes decimals as scaled integers; \"open\" keeps every float as one, about a byte more per sample and nothing to compute for other readers.";
     storage.merge_every: KeyKind::Duration, "\"20s\"", false,
         "How often it is looked whether small history files should become fewer and larger ones.";
     limits.memory: KeyKind::WordOrBytes(&["auto"]), "\"auto\"", false,

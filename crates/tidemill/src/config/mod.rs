@@ -74,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) keep: Option<Duration>,
     pub(crate) free_min: Share,
     pub(crate) flush_after: Duration,
+    /// Floats stay floats in history files, also where they are decimals.
+    pub(crate) values_open: bool,
     pub(crate) merge_every: Duration,
     /// `None` is auto.
     pub(crate) memory_bytes: Option<u64>,

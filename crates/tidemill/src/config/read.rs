@@ -285,6 +285,7 @@ impl Reader<'_> {
             keep: values.duration("storage", "keep"),
             free_min: values.share("storage", "free_min"),
             flush_after: values.duration("storage", "flush_after").unwrap_or_default(),
+            values_open: values.text("storage", "values") == "open",
             merge_every: values.duration("storage", "merge_every").unwrap_or_default(),
             memory_bytes: quantity::bytes(&values.text("limits", "memory")),
             signals: values.integer("limits", "signals"),

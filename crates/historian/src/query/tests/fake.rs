@@ -366,7 +366,6 @@ pub(crate) fn settings() -> Settings {
         concurrent: 4,
         waiting_max: 16,
         memory_bytes: 256 << 20,
-        spill: None,
         partitions: 2,
         clock: Arc::new(SimClock::new(T0 + 3600 * SECOND)),
         metrics: Metrics::new(),
