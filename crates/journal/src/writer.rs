@@ -116,6 +116,9 @@ impl Writer {
         self.mark_when_idle(now, waiting.stopping);
         self.write_cursors(now, waiting.stopping);
         self.housekeep(now);
+        if !waiting.stopping && self.reserves.fill_at(self.waits.committed_at).is_some_and(|at| now >= at) {
+            self.reserves.fill_ahead(now);
+        }
         if waiting.stopping {
             if self.shared.front.waiting().parcels > 0 {
                 return Next::Again;
@@ -156,7 +159,8 @@ impl Writer {
         let cursors =
             self.shared.cursors.is_changed().then_some(self.waits.cursors_at.max(self.waits.cursors_retry));
         let keep = Some(self.reserves.check_at);
-        [ride, relaxed, retry, mark, cursors, keep]
+        let fill = self.reserves.fill_at(self.waits.committed_at);
+        [ride, relaxed, retry, mark, cursors, keep, fill]
             .into_iter()
             .flatten()
             .min()
@@ -387,10 +391,11 @@ impl Writer {
             next: next.unwrap_or_else(|| self.shared.front.next_to_write()),
             opened: self.clock.wall(),
             skipped: u32::try_from(skipped).unwrap_or(u32::MAX),
+            reused: false,
         };
         let frames = retag(&frames, tag, kept);
         let blank: Blank = self.reserves.blank()?;
-        let (file, path) = blank.become_segment(disk.as_ref(), &self.dir, &head, &frames)?;
+        let (file, path) = blank.become_segment(disk.as_ref(), &self.dir, head, &frames)?;
         let (first, last) = match &self.tail {
             Some(tail) => (tail.run.first, tail.run.last),
             None => (head.next, Seq(head.next.0.saturating_sub(1))),
