@@ -392,6 +392,7 @@ impl Writer {
             opened: self.clock.wall(),
             skipped: u32::try_from(skipped).unwrap_or(u32::MAX),
             reused: false,
+            relaxed: self.settings.relaxed,
         };
         let frames = retag(&frames, tag, kept);
         let blank: Blank = self.reserves.blank()?;
