@@ -43,6 +43,17 @@ pub enum Error {
         /// Why not.
         detail: String,
     },
+    /// A declared table could not be opened; the plant runs without it.
+    #[error(
+        "the table {table} is closed since the start: {why}. Stop the plant, restore data/lake/tables/{table} from a backup, \
+         and start again; until then its new records wait, as long as there is room for them"
+    )]
+    Closed {
+        /// The table.
+        table: &'static str,
+        /// Why it could not be opened.
+        why: String,
+    },
     /// A newer version wrote this.
     #[error(
         "{file} has format {found} and this version reads up to {known}: install the version that wrote it; nothing was changed"
@@ -97,7 +108,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         let code = match &error {
             Error::Told(problem) | Error::Journal(problem) => return problem.clone(),
-            Error::Damaged { .. } | Error::Log { .. } => &codes::DAMAGED,
+            Error::Damaged { .. } | Error::Log { .. } | Error::Closed { .. } => &codes::DAMAGED,
             Error::NewerFormat { .. } => &codes::NEWER_FORMAT,
             Error::Stopping | Error::Ground(_) => &codes::STOPPING,
             Error::Conflict => &codes::CONFLICT,

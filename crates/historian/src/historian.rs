@@ -80,8 +80,8 @@ impl Historian {
         self.store.flush_now()
     }
 
-    /// What is wrong with the files of the table, as far as their names and sizes tell; what they hold is checked when it is
-    /// read. Touches the disk, one look a file.
+    /// What is wrong with the files of the table, as far as their names and sizes tell, and which declared tables are closed;
+    /// what files hold is checked when it is read. Touches the disk, one look a file.
     pub fn check(&self) -> Vec<Error> {
         self.store.check_files()
     }
@@ -170,10 +170,7 @@ impl History for Historian {
     }
 
     fn table(&self, table: &'static TableSpec, facts: Option<Arc<dyn Facts>>) {
-        if let Err(error) = self.store.declare(&self.ground, table) {
-            // Its records stay in the journal until the folder can be opened, at the next start at the latest.
-            tracing::error!(table = table.name, %error, "the table cannot be opened");
-        }
+        self.store.declare(&self.ground, table);
         self.engine.table(table, facts);
     }
 }

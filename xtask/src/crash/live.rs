@@ -10,6 +10,8 @@ use std::time::Duration;
 pub(super) struct Live {
     /// Set before the plant is killed or stopped: from then on a broken connection is no fault of the plant.
     pub ending: AtomicBool,
+    /// Set before the kernel is made to lose data of calls under way: what is acknowledged from then on is in doubt.
+    pub doubtful: AtomicBool,
     pub acknowledged: AtomicU64,
     /// Requests that were sent and not answered yet.
     pub in_flight: AtomicU64,

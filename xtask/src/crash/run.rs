@@ -2,7 +2,7 @@
 //! more, by the plant and by others. How it is struck is `strike`; what is right and wrong is `check`.
 
 use super::audit::Auditor;
-use super::book::Book;
+use super::book::{Book, Counts};
 use super::check::{Findings, State, judge, ties};
 use super::foreign::{CYCLES_AT_ONCE, Foreign};
 use super::ledger::Ledger;
@@ -109,7 +109,7 @@ impl Run {
             }
             let last = cycle + 1 == self.options.cycles;
             if cycle < 3 || last || (cycle + 1) % 10 == 0 {
-                let [acknowledged, unknown, _] = self.book.counts();
+                let Counts { acknowledged, unknown, .. } = self.book.counts();
                 println!(
                     "{}: cycle {} of {} after {}: {acknowledged} requests ({} samples) acknowledged, {unknown} unknown, {} findings",
                     self.variant.name,
@@ -426,7 +426,7 @@ impl Run {
         let idle = self.in_flight.iter().filter(|count| **count == 0).count();
         let middle = self.accepting.get(self.accepting.len() / 2).copied().unwrap_or_default();
         let slowest = self.accepting.last().copied().unwrap_or_default();
-        let [acknowledged, unknown, refused] = self.book.counts();
+        let Counts { acknowledged, unknown, refused, doubted, doubted_lost } = self.book.counts();
         let found = &self.findings;
         let listed = |counts: &BTreeMap<String, u64>| {
             let words: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
@@ -437,6 +437,7 @@ impl Run {
         format!(
             "{}: {} cycles, seed {}; {} kills during start; strikes: {}; requests under way at a strike: median {in_flight}, none {idle} times\n\
              {}: acknowledged {} samples in {acknowledged} requests; unanswered {unknown}, refused for good {refused}; refusals: {}\n\
+             {}: acknowledged while the disk was made to fail under running syncs: {doubted}, of which gone: {doubted_lost}\n\
              {}: lost {}, invented {}, twice {}, half requests {}, out of order {}, other {}\n\
              {}: start to accepting: median {} ms, longest {} ms",
             self.variant.name,
@@ -447,6 +448,7 @@ impl Run {
             self.variant.name,
             self.acknowledged_samples,
             listed(&self.refused),
+            self.variant.name,
             self.variant.name,
             found.lost,
             found.invented,

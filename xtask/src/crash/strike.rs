@@ -6,14 +6,18 @@ use super::audit::Auditor;
 use super::live::Live;
 use super::place::{Ground, Place};
 use super::watch::{Watch, Work};
+use super::writer::ANSWER_MAX;
 use crate::binary::Running;
 use crate::dice::Dice;
+use crate::http::Client;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How long a plant may take to refuse when the disk is full, and to accept again when it is not.
 const REACTION_MAX: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// So much text a plant takes at most on a full disk: its segment, the next one that it made ahead, and some slack.
+const RESERVED_BYTES_MAX: usize = 160 << 20;
 /// Far below `storage.free_min` of the small disk, and yet not nothing.
 const LITTLE_BYTES: u64 = 4 << 20;
 
@@ -152,11 +156,17 @@ fn disturb(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
         }
         Way::FillDisk => fill_disk(scene, dice, running),
         Way::ReadOnly => {
-            // Frozen first: ext4 may tell a sync that is under way that it went well when its journal is aborted before
-            // preallocated blocks were marked as written. Syncs that begin later get the error.
-            running.freeze()?;
-            scene.place.make_read_only()?;
-            running.signal("CONT")?;
+            if second_way(scene.cycle) {
+                // Under running threads ext4 tells some syncs that are under way that they went well, and loses what they
+                // brought (docs/adr/0002-aborted-disk.md): from here on an acknowledgement is in doubt.
+                scene.live.doubtful.store(true, Ordering::SeqCst);
+                scene.place.make_read_only()?;
+            } else {
+                // Syncs that begin afterwards get the error: nothing is in doubt.
+                running.freeze()?;
+                scene.place.make_read_only()?;
+                running.signal("CONT")?;
+            }
             until("a refusal on a read-only disk", || scene.live.refused_with("") > 0)?;
             reads(running, scene.token)?;
             Ok((vec!["refused", "read while refused"], End::Kill))
@@ -171,16 +181,13 @@ fn disturb(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
 }
 
 fn fill_disk(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
-    scene.place.fill(if is_hard(scene.cycle) { 0 } else { LITTLE_BYTES })?;
     let refused = || scene.live.refused_with("disk-full") > 0;
-    if !is_hard(scene.cycle) {
+    if second_way(scene.cycle) {
+        scene.place.fill(0)?;
+        use_up(running, scene.token, &refused)?;
+    } else {
+        scene.place.fill(LITTLE_BYTES)?;
         until("the code disk-full", refused)?;
-    } else if until("the code disk-full", refused).is_err() {
-        // With room reserved in its segments a plant may go on for long on a disk that is full; then it must.
-        grows(scene.live, "acknowledgements from reserved room")?;
-        reads(running, scene.token)?;
-        scene.place.free()?;
-        return Ok((vec!["went on in reserved room"], End::Kill));
     }
     reads(running, scene.token)?;
     if dice.one_in(3) {
@@ -192,15 +199,43 @@ fn fill_disk(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed
     Ok((vec!["refused", "read while refused", "healed"], End::Kill))
 }
 
-/// Every other cycle there is no `free_min`: the disk itself says that it is full.
-fn is_hard(cycle: u32) -> bool {
-    cycle % 2 == 1
+/// On a disk that is full a plant may go on in room that it reserved before; when that is used up it must refuse. Writes
+/// large texts, which nobody asks for again, until it does.
+fn use_up(running: &Running, token: &str, refused: &dyn Fn() -> bool) -> Result<(), String> {
+    let mut client = Client::new(running.address, token, ANSWER_MAX);
+    let (text, mut sent, mut number) = ("x".repeat(1_000), 0, 0_u64);
+    let began = Instant::now();
+    while !refused() {
+        if sent > RESERVED_BYTES_MAX {
+            return Err(format!("{sent} bytes were taken on a disk without room, and none was refused"));
+        }
+        if began.elapsed() > REACTION_MAX {
+            return Err(format!("{sent} bytes in {} s on a full disk: too slow", REACTION_MAX.as_secs()));
+        }
+        let lines: String = (0..500).map(|line| format!("flood/text value=\"{number}-{line} {text}\"\n")).collect();
+        let answer = client.post("/api/v1/write", "text/plain", lines.as_bytes());
+        let answer = answer.map_err(|error| format!("writing on a full disk: {error}"))?;
+        match (answer.status, answer.code().as_str()) {
+            (204, _) => sent += lines.len(),
+            (_, "busy" | "share-exceeded") => std::thread::sleep(LOOK_EVERY),
+            (_, "disk-full") => return Ok(()),
+            _ => return Err(format!("writing on a full disk: {} {}", answer.status, answer.text())),
+        }
+        number += 1;
+    }
+    Ok(())
+}
+
+/// Variants with two ways take each for four cycles, so that each is aimed in every way. The second one of disk-full has no
+/// `free_min`: the disk itself says that it is full. That of read-only strikes under running threads.
+fn second_way(cycle: u32) -> bool {
+    cycle / 4 % 2 == 1
 }
 
 impl Variant {
     pub(super) fn settings(&self, cycle: u32) -> Vec<(&'static str, &'static str)> {
         match self.way {
-            Way::FillDisk if is_hard(cycle) => vec![("TIDEMILL_STORAGE_FREE_MIN", "0%")],
+            Way::FillDisk if second_way(cycle) => vec![("TIDEMILL_STORAGE_FREE_MIN", "0%")],
             _ => Vec::new(),
         }
     }

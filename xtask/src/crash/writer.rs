@@ -127,6 +127,9 @@ impl<'a> Writer<'a> {
     }
 
     fn acknowledged(&mut self, request: &Request) -> State {
+        if self.shift.live.doubtful.load(Ordering::SeqCst) {
+            return State::Doubted;
+        }
         if let Err(error) = self.shift.ledger.acknowledged(request.id) {
             self.report.faults.push(format!("the ledger: {error}"));
             return State::Unknown;

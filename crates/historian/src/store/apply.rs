@@ -59,6 +59,7 @@ impl Store {
             records: active.records,
             deletions: Arc::new(deletions),
             upto: state.applied,
+            journal_bytes: active.journal_bytes,
             covers: state.asked,
         }));
     }

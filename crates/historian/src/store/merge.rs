@@ -12,6 +12,7 @@ use super::files::{FileEntry, Level, Version, WINDOW_DAYS_MAX, Window};
 use super::flush::Output;
 use super::merge_rows::{From, Merge, Place};
 use super::run::LOOK_EVERY;
+use super::tables::Table;
 use super::vacuum;
 use super::view::Lanes;
 use crate::Error;
@@ -231,8 +232,18 @@ impl Store {
         if gone { Err(Error::Conflict) } else { Ok(()) }
     }
 
+    fn open_tables(&self) -> Vec<Arc<Table>> {
+        let state = self.lock();
+        state
+            .tables
+            .values()
+            .map(|(table, _)| table.clone())
+            .filter(|table| table.closed().is_none())
+            .collect()
+    }
+
     fn merge_tables(&self) -> Result<bool, Error> {
-        let tables: Vec<_> = self.lock().tables.values().map(|(table, _)| table.clone()).collect();
+        let tables = self.open_tables();
         for table in tables {
             let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
             if table.merge(&|| self.table_file_name(), self.clock.wall())? {
@@ -266,7 +277,7 @@ impl Store {
         let count = vacuum::remove_old(&*self.disk, &self.place.dir, &mut log, before, &may_go)?;
         drop(log);
         let mut count = count;
-        let tables: Vec<_> = self.lock().tables.values().map(|(table, _)| table.clone()).collect();
+        let tables = self.open_tables();
         for table in tables {
             count += table.vacuum(before)?;
         }

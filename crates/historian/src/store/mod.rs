@@ -70,8 +70,6 @@ use write::Place;
 pub(crate) const CURSOR: CursorId = CursorId("historian");
 /// The journal may hold so many times what makes a flush due, before it refuses more.
 const JOURNAL_HELD: u64 = 4;
-/// Records of tables that nobody has declared are kept for so many; beyond it they are counted and dropped.
-const UNDECLARED_RECORDS_MAX: usize = 10_000;
 
 /// What has been applied, and where it is.
 pub(crate) struct State {
@@ -86,6 +84,8 @@ pub(crate) struct State {
     leaving: Vec<Arc<FileEntry>>,
     /// When the first row came into `active`.
     active_since: Option<Duration>,
+    /// Bytes of the journal that are in files and held for records that wait for their table.
+    held_bytes: u64,
     /// Files are being rewritten for a deletion, or for samples that replace others: merges pause.
     rewriting: bool,
     /// Flushes that were asked for, and those that are done.

@@ -402,7 +402,7 @@ fn records_are_rows_at_once_and_once() {
         Parcel::of_record(StreamId(77), Vec::new(), json.into_bytes())
     };
     world.write(event(0)); // before anybody declared the table
-    world.store.declare(&world.ground, &EVENTS).unwrap();
+    world.store.declare(&world.ground, &EVENTS);
     world.write(event(1));
     let two = expect_test::expect![[r#"
         +--------------------------------+---------+-------+
@@ -422,7 +422,7 @@ fn records_are_rows_at_once_and_once() {
         if n % 7 == 0 {
             world.simulation.disk.crash();
             world.reopen(n as u64).unwrap();
-            world.store.declare(&world.ground, &EVENTS).unwrap();
+            world.store.declare(&world.ground, &EVENTS);
         }
         while world.store.merge_step(&|| false).unwrap() {}
         let rows = table(&world, &EVENTS).lines().filter(|line| line.contains("event")).count();
@@ -599,4 +599,140 @@ fn who_waits_for_a_flush_is_told_when_it_takes_long() {
     assert_eq!(told.code.id, "unfinished");
     world.flush().unwrap();
     world.store.flush_within(Duration::ZERO).unwrap_err();
+}
+
+/// Damages the newest entry of a table's log.
+fn damage_table(world: &World, table: &str) -> std::path::PathBuf {
+    let dir = std::path::PathBuf::from(super::testing::LAKE).join("tables").join(table).join("_delta_log");
+    let entries = tidemill_ground::Disk::list(&world.simulation.disk, &dir).unwrap();
+    let newest = entries.into_iter().map(|entry| entry.name).max().unwrap();
+    let path = dir.join(newest);
+    world.simulation.disk.flip_bit(&path, 3, 1).unwrap();
+    path
+}
+
+fn event(n: u64) -> Parcel {
+    let json = format!("{{\"at\": {n}, \"what\": \"event {n}\", \"count\": {n}}}");
+    Parcel::of_record(StreamId(77), Vec::new(), json.into_bytes())
+}
+
+/// What SQL on a table is told.
+fn told(world: &World, spec: &'static TableSpec) -> Problem {
+    let mut scan = world.store.view().scan_table(spec, i64::MIN, i64::MAX);
+    Problem::from(scan.next().unwrap().unwrap_err())
+}
+
+#[test]
+fn a_damaged_table_is_closed_and_the_plant_goes_on() {
+    let mut world = World::new(2, &PATHS);
+    world.store.declare(&world.ground, &EVENTS);
+    world.write(event(0));
+    world.write(parcel(&[float(1, 0, 1.0)], false));
+    world.flush().unwrap();
+    let path = damage_table(&world, "events");
+    world.reopen(3).unwrap();
+    world.store.declare(&world.ground, &EVENTS);
+    let problem = told(&world, &EVENTS);
+    assert_eq!(problem.code.id, "damaged");
+    assert!(problem.detail.contains("restore data/lake/tables/events from a backup"), "{problem}");
+    assert_eq!(world.store.closed_tables().len(), 1);
+    assert_eq!(world.store.check_files().len(), 1);
+
+    // Samples come and go; records wait in the journal, over flushes, failures of the disk, and restarts.
+    for n in 1..4 {
+        world.write(event(n));
+        world.write(parcel(&[float(1, n as i64, 1.0)], false));
+        world.simulation.disk.fail_next(tidemill_ground::Operation::Rename, std::io::ErrorKind::StorageFull);
+        world.flush().unwrap_err();
+        world.flush().unwrap();
+        world.reopen(3 + n).unwrap();
+        world.store.declare(&world.ground, &EVENTS);
+    }
+    assert_eq!(count(&world, &everything()).unwrap(), 4);
+    assert!(world.store.merge_step(&|| false).is_ok());
+    assert!(world.store.clean().is_ok());
+    told(&world, &EVENTS);
+
+    // Mended, it has all of them, once.
+    world.simulation.disk.flip_bit(&path, 3, 1).unwrap();
+    world.reopen(9).unwrap();
+    world.store.declare(&world.ground, &EVENTS);
+    assert!(world.store.closed_tables().is_empty());
+    let rows = table(&world, &EVENTS).lines().filter(|line| line.contains("event")).count();
+    assert_eq!(rows, 4);
+    world.flush().unwrap();
+    world.reopen(10).unwrap();
+    assert!(world.journal.after_cursor().len() <= 3, "the journal is let go again");
+}
+
+#[test]
+fn what_waits_for_a_closed_table_does_not_hold_the_journal_for_ever() {
+    let mut world = World::new(2, &PATHS);
+    world.settings.journal_bytes = 1_000;
+    world.store.declare(&world.ground, &EVENTS);
+    world.write(event(0));
+    world.flush().unwrap();
+    damage_table(&world, "events");
+    world.reopen(3).unwrap();
+    world.store.declare(&world.ground, &EVENTS);
+    world.write(event(1));
+    let given_up = |world: &World| world.store.meters.undeclared.get();
+    let mut rounds = 0;
+    while given_up(&world) == 0 {
+        world.write(parcel(&[float(1, rounds, 1.0)], false));
+        world.flush().unwrap();
+        rounds += 1;
+        assert!(rounds < 100, "it is held for ever");
+    }
+    assert!(rounds > 2, "{rounds}");
+    for round in 100..103 {
+        world.write(parcel(&[float(1, round, 1.0)], false));
+        world.flush().unwrap();
+    }
+    assert_eq!(given_up(&world), 1);
+    assert!(world.journal.after_cursor().len() < 3);
+}
+
+#[test]
+fn without_its_record_of_corrections_a_plant_replaces_and_does_not_delete() {
+    let mut world = World::new(2, &PATHS);
+    world.write(parcel(&[float(1, 0, 20.5)], false));
+    world.flush().unwrap();
+    let path = damage_table(&world, "corrections");
+    world.reopen(3).unwrap();
+    let signal = SignalId::new(1).unwrap();
+    let refused = world.store.delete("ann", &[signal], i64::MIN, i64::MAX, "test").unwrap_err();
+    assert_eq!(Problem::from(refused).code.id, "damaged");
+    for n in 0u8..3 {
+        world.write(parcel(&[float(1, 0, f64::from(n))], true));
+        world.flush().unwrap();
+        world.reopen(20 + u64::from(n)).unwrap();
+    }
+    told(&world, super::CORRECTIONS);
+    assert_eq!(count(&world, &everything()).unwrap(), 1);
+    world.simulation.disk.flip_bit(&path, 3, 1).unwrap();
+    world.reopen(5).unwrap();
+    assert_eq!(corrected(&world), 3, "what waited beside the table is in it");
+
+    // So many wait, and no more: seven, and the three that the damaged entry had taken in.
+    let path = damage_table(&world, "corrections");
+    world.reopen(6).unwrap();
+    for n in 10u8..17 {
+        world.write(parcel(&[float(1, 0, f64::from(n))], true));
+        world.flush().unwrap();
+    }
+    assert_eq!(world.store.meters.unrecorded.get(), 6);
+    world.simulation.disk.flip_bit(&path, 3, 1).unwrap();
+    world.reopen(7).unwrap();
+    assert_eq!(corrected(&world), 3 + 5, "what the last commit names");
+}
+
+#[test]
+fn records_that_nobody_declared_do_not_keep_a_stop_waiting() {
+    let world = World::new(2, &PATHS);
+    let (seq, _) = world.journal.put(event(0));
+    world.store.start(&world.ground).unwrap();
+    assert!(world.store.wait_applied(seq, Duration::from_secs(20)));
+    let report = world.ground.tasks.shutdown(Duration::from_secs(20));
+    assert!(report.late.is_empty(), "{:?}", report.late);
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use tidemill_core::{Bus, Hold, HoldAction, Journal, Seq, SourceId, StreamId, TableSpec};
-use tidemill_ground::{Ground, TokenBucket, create_dirs};
+use tidemill_ground::{Disk, Ground, TokenBucket, create_dirs};
 
 use super::commit::CORRECTIONS;
 use super::damage::DamagedFiles;
@@ -41,10 +41,12 @@ impl Store {
             file: "samples".into(),
             detail: format!("{file} was not added by Tidemill"),
         })?;
-        let corrections = open_table(ground, dir, CORRECTIONS)?;
-        finish_corrections(&log, &corrections, ground.clock.wall())?;
+        let corrections = open_table(ground, dir, CORRECTIONS);
+        let unrecorded = finish_corrections(&*disk, &log, &corrections, ground.clock.wall())?;
         vacuum::remove_orphans(&*disk, &samples_dir, &log)?;
-        corrections.remove_orphans()?;
+        if unrecorded.is_empty() {
+            tidy(&corrections);
+        }
 
         let names = bus.clone();
         let place = Place {
@@ -76,6 +78,7 @@ impl Store {
             tables: BTreeMap::from([(StreamId::CORRECTIONS, (corrections.clone(), corrections.version()))]),
             leaving: Vec::new(),
             active_since: None,
+            held_bytes: 0,
             rewriting: false,
             asked: 0,
             done: 0,
@@ -98,7 +101,7 @@ impl Store {
             state: Mutex::new(state),
             changed: Condvar::new(),
             damaged: DamagedFiles::default(),
-            unrecorded: Mutex::default(),
+            unrecorded: Mutex::new(unrecorded),
             flushing: Mutex::new(()),
             meters,
         });
@@ -106,17 +109,16 @@ impl Store {
         Ok(store)
     }
 
-    /// Declares a table; records that came before it are its rows too.
-    pub(crate) fn declare(&self, ground: &Ground, spec: &'static TableSpec) -> Result<(), Error> {
-        let Some(stream) = spec.stream else { return Ok(()) };
+    /// Declares a table; records that came before it are its rows too. One that is damaged is declared closed.
+    pub(crate) fn declare(&self, ground: &Ground, spec: &'static TableSpec) {
+        let Some(stream) = spec.stream else { return };
         if self.lock().tables.contains_key(&stream) {
-            return Ok(());
+            return;
         }
-        let table = open_table(ground, &self.lake, spec)?;
-        table.remove_orphans()?;
+        let table = open_table(ground, &self.lake, spec);
+        tidy(&table);
         let version = table.version();
         self.lock().tables.entry(stream).or_insert((table, version));
-        Ok(())
     }
 }
 
@@ -179,30 +181,58 @@ fn check_format(log: &Log, file: &str) -> Result<(), Error> {
     }
 }
 
-fn open_table(ground: &Ground, lake: &Path, spec: &'static TableSpec) -> Result<Arc<Table>, Error> {
+/// Opens or begins a declared table; closed, where its log cannot be read.
+fn open_table(ground: &Ground, lake: &Path, spec: &'static TableSpec) -> Arc<Table> {
     let dir = lake.join("tables").join(spec.name);
+    let log = open_log(ground, &dir, spec).inspect_err(|error| {
+        tracing::error!(table = spec.name, %error, "the table is closed; the plant runs without it");
+    });
+    Arc::new(Table::new(spec, ground.disk.clone(), dir, log))
+}
+
+fn open_log(ground: &Ground, dir: &Path, spec: &'static TableSpec) -> Result<Log, Error> {
     let name = format!("tables/{}", spec.name);
-    create_dirs(&*ground.disk, &dir).map_err(|source| Error::Disk {
+    create_dirs(&*ground.disk, dir).map_err(|source| Error::Disk {
         what: "made",
-        path: dir.clone(),
+        path: dir.into(),
         source,
     })?;
     let stream = spec.stream.map_or(0, |stream| stream.0).to_string();
     let configuration = BTreeMap::from([("tidemill.stream".to_owned(), stream)]);
     let schema = schema::delta(&tables::file_schema(spec));
     let log =
-        Log::open(ground.disk.clone(), &dir, &name, || meta_data(spec.name, schema, configuration, ground))?;
+        Log::open(ground.disk.clone(), dir, &name, || meta_data(spec.name, schema, configuration, ground))?;
     check_format(&log, &name)?;
-    Ok(Arc::new(Table::new(spec, ground.disk.clone(), dir, log)))
+    Ok(log)
 }
 
-/// Commits the corrections that the last commit of samples names, if a crash came between the two.
-fn finish_corrections(log: &Log, corrections: &Table, wall: i64) -> Result<(), Error> {
-    let Some(json) = &log.state.corrections else { return Ok(()) };
+/// Removes what a crash left behind; what cannot be removed now is at the next start.
+fn tidy(table: &Table) {
+    if table.closed().is_none()
+        && let Err(error) = table.remove_orphans()
+    {
+        tracing::warn!(table = table.spec.name, %error, "leftovers of a crash could not be removed");
+    }
+}
+
+/// Commits the corrections that the last commit of samples names, if a crash came between the two. Gives those that wait,
+/// because their table is closed.
+fn finish_corrections(disk: &dyn Disk, log: &Log, corrections: &Table, wall: i64) -> Result<Vec<Add>, Error> {
+    let Some(json) = &log.state.corrections else { return Ok(Vec::new()) };
     let files: Vec<Add> = serde_json::from_str(json)
         .map_err(|error| Error::Log { file: "samples".into(), detail: error.to_string() })?;
-    let missing: Vec<Add> = files.into_iter().filter(|file| !corrections.knows(&file.path)).collect();
-    if missing.is_empty() { Ok(()) } else { corrections.commit(missing, None, wall) }
+    let missing = files.into_iter().filter(|file| !corrections.knows(&file.path));
+    // A table that was put back from a backup may lack what waited beside it.
+    let (there, gone): (Vec<Add>, Vec<Add>) =
+        missing.partition(|file| !matches!(disk.exists(&corrections.path_of(file)), Ok(false)));
+    for file in gone {
+        tracing::error!(file = file.path, "a file of the record of corrections is missing");
+    }
+    if corrections.closed().is_none() && !there.is_empty() {
+        corrections.commit(there, None, wall)?;
+        return Ok(Vec::new());
+    }
+    Ok(there)
 }
 
 /// Waits before each sync of a big write, so that all together stay below the rate.

@@ -4,15 +4,18 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tidemill_core::{Seq, StreamId};
+use bytes::Bytes;
+use tidemill_core::Seq;
 
 use super::commit::Change;
 use super::delta::Add;
-use super::frozen::Frozen;
+use super::frozen::{Frozen, Records};
 use super::tables::{Table, TableRow, row_of};
-use super::{CURSOR, State, Store, UNDECLARED_RECORDS_MAX};
+use super::{CURSOR, State, Store};
 use crate::Error;
 
+/// Records that wait for one table at most; beyond it the oldest are counted and given up.
+const WAITING_RECORDS_MAX: usize = 10_000;
 /// How long a caller waits for a flush. One that rewrites much of a large table takes longer, and goes on without them.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -65,22 +68,16 @@ impl Store {
 
     fn flush_frozen(&self, frozen: &Arc<Frozen>) -> Result<(), Error> {
         let started = self.clock.monotonic();
-        let mut held_back = None;
+        let mut waiting = Records::new();
         for (stream, records) in &frozen.records {
             let table = self.lock().tables.get(stream).cloned();
-            let Some((table, version)) = table else {
-                held_back = held_back.or(records.first().map(|(seq, _)| *seq));
-                self.carry(*stream, records);
-                continue;
-            };
-            let rows: Vec<TableRow> = records
-                .iter()
-                .filter(|(seq, _)| *seq > version.applied)
-                .map(|(_, value)| row_of(table.spec, value))
-                .collect();
-            if !rows.is_empty() {
-                let files = table.write(&rows, &|| self.table_file_name(), self.clock.wall())?;
-                self.commit_table(&table, files, Some(frozen.upto))?;
+            match table {
+                Some((table, version)) if table.closed().is_none() => {
+                    self.flush_records(&table, version.applied, records, frozen.upto)?;
+                }
+                _ => {
+                    waiting.insert(*stream, records.clone());
+                }
             }
         }
         let version = self.lock().version.clone();
@@ -90,29 +87,64 @@ impl Store {
             return Err(error);
         }
         let operation = if frozen.deletions.is_empty() { "WRITE" } else { "DELETE" };
+        let mut held = None;
         self.commit(change, Some(frozen.upto), operation, |state| {
             state.frozen = None;
             state.flushed = state.flushed.max(frozen.upto);
+            held = self.carry(state, waiting, frozen.journal_bytes);
         })?;
-        let upto = held_back.map_or(frozen.upto, |seq| Seq(seq.0.saturating_sub(1)).min(frozen.upto));
+        let upto = held.map_or(frozen.upto, |seq| Seq(seq.0.saturating_sub(1)).min(frozen.upto));
         // The journal lets go of what is in files. Its outcome is not awaited: if it is lost, more is applied again
         // after a restart, and skipped.
-        drop(self.journal.advance(CURSOR, upto, bytes::Bytes::new()));
+        drop(self.journal.advance(CURSOR, upto, Bytes::new()));
         self.meters.flushed(self.clock.monotonic().saturating_sub(started));
         Ok(())
     }
 
-    /// Records of a stream that nobody has declared go on to the next flush.
-    fn carry(&self, stream: StreamId, records: &Arc<Vec<(Seq, bytes::Bytes)>>) {
-        let mut state = self.lock();
-        let now = state.active.records.entry(stream).or_default();
-        let mut all = records.as_ref().clone();
-        all.extend(now.iter().cloned());
-        if all.len() > UNDECLARED_RECORDS_MAX {
-            self.meters.undeclared.add((all.len() - UNDECLARED_RECORDS_MAX) as u64);
-            all.drain(..all.len() - UNDECLARED_RECORDS_MAX);
+    fn flush_records(
+        &self,
+        table: &Arc<Table>,
+        applied: Seq,
+        records: &[(Seq, Bytes)],
+        upto: Seq,
+    ) -> Result<(), Error> {
+        let new = records.iter().filter(|(seq, _)| *seq > applied);
+        let rows: Vec<TableRow> = new.map(|(_, value)| row_of(table.spec, value)).collect();
+        if rows.is_empty() {
+            return Ok(());
         }
-        *now = Arc::new(all);
+        let files = table.write(&rows, &|| self.table_file_name(), self.clock.wall())?;
+        self.commit_table(table, files, Some(upto))
+    }
+
+    /// Records that no open table takes go on to the next flush, and the journal is held for them: not more of them than
+    /// [`WAITING_RECORDS_MAX`] a table, and not longer than until it holds as many bytes as make a flush due. Gives the first that
+    /// waits.
+    fn carry(&self, state: &mut State, waiting: Records, journal_bytes: u64) -> Option<Seq> {
+        state.held_bytes = if waiting.is_empty() { 0 } else { state.held_bytes + journal_bytes };
+        let records_max =
+            if state.held_bytes > self.settings.journal_bytes { 0 } else { WAITING_RECORDS_MAX };
+        let mut first = None;
+        for (stream, records) in waiting {
+            let given_up = records.len().saturating_sub(records_max);
+            if given_up > 0 {
+                tracing::error!(
+                    stream = stream.0,
+                    given_up,
+                    "records are given up: too many wait for a table that is closed or not declared"
+                );
+                self.meters.undeclared.add(given_up as u64);
+            }
+            let kept = records.get(given_up..).unwrap_or_default();
+            let Some((seq, _)) = kept.first() else { continue };
+            first = Some(first.map_or(*seq, |first: Seq| first.min(*seq)));
+            let now = state.active.records.entry(stream).or_default();
+            *now = Arc::new(kept.iter().chain(now.iter()).cloned().collect());
+        }
+        if first.is_none() {
+            state.held_bytes = 0;
+        }
+        first
     }
 
     pub(crate) fn commit_table(

@@ -8,6 +8,7 @@
 
 mod client;
 mod command_line;
+mod damage;
 mod documents;
 mod importing;
 mod living;
