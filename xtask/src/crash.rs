@@ -172,7 +172,8 @@ mod tests {
     #[test]
     fn arguments_are_understood_or_refused() {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let options = understood(&words("--cycles 7 --samples 1_000 --seed 3 --variant all --release")).expect("good");
+        let options =
+            understood(&words("--cycles 7 --samples 1_000 --seed 3 --variant all --release")).expect("good");
         assert_eq!((options.cycles, options.samples, options.seed, options.release), (7, 1_000, 3, true));
         assert_eq!(options.variants, VARIANTS);
         assert_eq!(understood(&[]).expect("good").variants, &VARIANTS[..1]);

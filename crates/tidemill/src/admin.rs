@@ -68,7 +68,7 @@ impl Keeper {
             return Err(Problem::new(&codes::STOPPING, "the plant is still starting"));
         };
         let web_settings = settings::web(&self.plant, &fresh, memory)?;
-        self.guard.update(settings::guard(&self.plant, &fresh)?)?;
+        self.guard.update(settings::guard(&self.plant, &fresh))?;
         self.bus.update(settings::bus(&fresh, memory));
         web.set_settings(web_settings);
         let restart = needs_restart(&config, &fresh);

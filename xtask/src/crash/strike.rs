@@ -212,7 +212,8 @@ fn use_up(running: &Running, token: &str, refused: &dyn Fn() -> bool) -> Result<
         if began.elapsed() > REACTION_MAX {
             return Err(format!("{sent} bytes in {} s on a full disk: too slow", REACTION_MAX.as_secs()));
         }
-        let lines: String = (0..500).map(|line| format!("flood/text value=\"{number}-{line} {text}\"\n")).collect();
+        let lines: String =
+            (0..500).map(|line| format!("flood/text value=\"{number}-{line} {text}\"\n")).collect();
         let answer = client.post("/api/v1/write", "text/plain", lines.as_bytes());
         let answer = answer.map_err(|error| format!("writing on a full disk: {error}"))?;
         match (answer.status, answer.code().as_str()) {

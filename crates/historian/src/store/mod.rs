@@ -46,6 +46,8 @@ mod foreign_tests;
 mod model_tests;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod trouble_tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

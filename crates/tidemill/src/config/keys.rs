@@ -14,8 +14,10 @@ pub(crate) enum KeyKind {
     Share,
     /// Addresses to listen on: `["127.0.0.1:8440"]`, or tables `{ address = "…", zone = "…" }`.
     Listeners,
-    /// A list of texts.
-    Texts,
+    /// Networks: `["192.168.1.0/24"]`.
+    Networks,
+    /// Rights: `["write:farm/sensors/#"]`.
+    Rights,
     /// One of these words.
     Word(&'static [&'static str]),
     /// One of these words, or a duration.
@@ -53,7 +55,7 @@ keys! {
         "The IANA time zone of days, shifts, charts and times without an offset, e.g. \"Europe/Berlin\"; \"system\" is the machine's.";
     http.listen: KeyKind::Listeners, "[\"127.0.0.1:8440\", \"[::1]:8440\"]", false,
         "Where HTTP listens. Loopback is plain. Beyond loopback a listener needs a zone that says plain = true.";
-    http.trusted_proxies: KeyKind::Texts, "[]", true,
+    http.trusted_proxies: KeyKind::Networks, "[]", true,
         "Addresses or networks of proxies whose forwarded requests may have a zone's rights.";
     storage.commit_window: KeyKind::Duration, "\"2ms\"", false,
         "The longest that an acknowledgement waits for company; a lone one does not wait.";
@@ -92,7 +94,7 @@ pub(crate) static ZONE_KEYS: &[Key] = &[
     Key {
         section: "zone",
         name: "cidr",
-        kind: KeyKind::Texts,
+        kind: KeyKind::Networks,
         default: "[]",
         live: true,
         meaning: "The networks of this zone, e.g. [\"192.168.1.0/24\"].",
@@ -108,7 +110,7 @@ pub(crate) static ZONE_KEYS: &[Key] = &[
     Key {
         section: "zone",
         name: "anonymous",
-        kind: KeyKind::Texts,
+        kind: KeyKind::Rights,
         default: "[]",
         live: true,
         meaning: "Rights without a token, e.g. [\"write:farm/sensors/#\"]: read and write only.",
