@@ -476,6 +476,27 @@ fn a_newer_format_is_refused() {
 }
 
 #[test]
+fn a_journal_that_ends_before_the_files_do_is_followed_only_above_them() {
+    let mut world = World::new(1, &["a"]);
+    for second in 0..4 {
+        world.write(parcel(&[float(1, second, 1.0)], false));
+    }
+    world.flush().unwrap();
+    world.journal.parcels.lock().unwrap().split_off(&Seq(2));
+    let refused = world.reopen(2).unwrap_err().to_string();
+    assert!(refused.contains("up to 4 and the journal ends at 1") && refused.contains("Put back"), "{refused}");
+    // As a relaxed one does after a power cut: what is new is no number that the files know.
+    *world.journal.begins.lock().unwrap() = Seq(1_000);
+    world.reopen(3).unwrap();
+    assert_eq!(count(&world, &everything()).unwrap(), 4);
+    world.write(parcel(&[float(1, 9, 1.0)], false));
+    assert_eq!(count(&world, &everything()).unwrap(), 5);
+    world.flush().unwrap();
+    world.reopen(4).unwrap();
+    assert_eq!(count(&world, &everything()).unwrap(), 5);
+}
+
+#[test]
 fn a_start_knows_what_a_flush_without_news_has_done() {
     let mut world = World::new(2, &PATHS);
     for _ in 0..2 {
