@@ -68,7 +68,7 @@ impl Keeper {
             return Err(Problem::new(&codes::STOPPING, "the plant is still starting"));
         };
         let web_settings = settings::web(&self.plant, &fresh, memory)?;
-        self.guard.update(settings::guard(&self.plant, &fresh)?)?;
+        self.guard.update(settings::guard(&self.plant, &fresh))?;
         self.bus.update(settings::bus(&fresh, memory));
         web.set_settings(web_settings);
         let restart = needs_restart(&config, &fresh);
@@ -185,6 +185,18 @@ impl Keeper {
                 damage.to_string(),
                 "Restore that segment from a backup; what is not damaged is served",
                 false,
+            );
+        }
+        if let Some((first, last)) = self.journal.lost() {
+            find(
+                "data/journal",
+                format!(
+                    "it lost its end at a power cut: parcels {} to {}, acknowledged and not in it",
+                    first.0, last.0
+                ),
+                "What the history files hold is there; write the last second again if it is known elsewhere. With \
+                 durability = \"disk\" nothing acknowledged is lost",
+                true,
             );
         }
         for error in self.historian.check() {

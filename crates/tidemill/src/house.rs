@@ -1,7 +1,6 @@
 //! The wiring, top to bottom: which rooms there are, in which order they open, what each is given, and how they stop.
 //! Nothing else in the house knows everyone.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,8 +78,7 @@ fn allow_descriptors() {
 
 /// The plant's configuration, or all that is wrong with it as one problem.
 pub(crate) fn load(plant: &Plant) -> Result<Config, Problem> {
-    let environment: HashMap<String, String> = std::env::vars().collect();
-    config::load(&plant.file(), &environment).map_err(|findings| {
+    config::load(&plant.file(), &config::environment()).map_err(|findings| {
         let list: Vec<String> = findings.iter().map(|finding| format!("\n  {finding}")).collect();
         Problem::new(
             &codes::BAD_CONFIGURATION,
@@ -129,7 +127,7 @@ fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Proble
     }
 
     // Who may do what, and the record of who did.
-    let guard = Guard::open(ground, &data.join("guard"), log.clone(), settings::guard(plant, config)?)?;
+    let guard = Guard::open(ground, &data.join("guard"), log.clone(), settings::guard(plant, config))?;
 
     // Names, order, last values, subscribers.
     let bus = Namespace::open(
@@ -148,6 +146,16 @@ fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Proble
         bus.clone(),
         settings::historian(config, &memory),
     )?;
+
+    if let Some((first, last)) = log.lost() {
+        tracing::error!(
+            event = "journal.lost",
+            first = first.0,
+            last = last.0,
+            "the journal lost its end at a power cut: what was acknowledged within the last second before it may be gone, as \
+             durability = \"relaxed\" allows. Nothing that the history files hold is lost"
+        );
+    }
     historian.table(&tidemill_guard::AUDIT_TABLE, None);
     for (table, facts) in bus.facts().into_iter().chain(guard.facts()).chain(crate::facts::tables(ground)) {
         historian.table(table, Some(facts));

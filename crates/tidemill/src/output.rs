@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::Value as Json;
 use tidemill_core::Problem;
 
+use crate::config;
+
 /// Prints a line to standard output.
 pub(crate) fn line(text: &str) {
     let mut out = io::stdout().lock();
@@ -34,7 +36,7 @@ pub(crate) fn problem(problem: &Problem, json: bool) {
     let place =
         problem.place.map(|(line, column)| format!(" (line {line}, column {column})")).unwrap_or_default();
     note(&format!("error [{}]: {}{place}", problem.code.id, problem.detail));
-    note(&format!("  {}", problem.mend()));
+    note(&format!("  {}", config::sentence(problem.mend())));
 }
 
 fn problem_json(problem: &Problem) -> Json {
@@ -83,11 +85,15 @@ pub(crate) fn table_lines(headers: &[&str], rows: &[Vec<String>]) -> Vec<String>
         .collect()
 }
 
-/// A JSON value as a cell: text bare, null empty, all else as JSON.
+/// A JSON value as a cell for people: text bare, null empty, whole numbers without a point, all else as JSON.
 pub(crate) fn cell(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
         Json::String(text) => text.clone(),
+        Json::Number(number) => {
+            let text = number.to_string();
+            text.strip_suffix(".0").filter(|whole| *whole != "-0").map_or(text.clone(), str::to_owned)
+        }
         other => other.to_string(),
     }
 }

@@ -41,11 +41,13 @@ mod view; //       one consistent state
 mod write; //      one file
 
 #[cfg(test)]
+mod fakes;
+#[cfg(test)]
 mod foreign_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
-mod testing;
+mod trouble_tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -33,6 +33,12 @@ pub(crate) struct Write {
 impl Write {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let mut sample = json!({ "signal": self.path.as_str() });
+        if self.kind.is_none() && looks_like_a_number(&self.value) {
+            output::note(&format!(
+                "'{}' is kept as text: a number is written like 20.5, without a unit; --kind text says that it is meant",
+                self.value
+            ));
+        }
         let (value, kind) = typed(&self.value, self.kind.as_deref())?;
         sample["value"] = value;
         if let Some(kind) = kind {
@@ -56,6 +62,15 @@ impl Write {
     }
 }
 
+/// `20,5` and `20.5°C`, which are text.
+fn looks_like_a_number(text: &str) -> bool {
+    let begins = text.trim_start_matches(['-', '+']).starts_with(|first: char| first.is_ascii_digit());
+    // Dates and names have more digits behind other signs.
+    let one_number =
+        text.split(|letter: char| !letter.is_ascii_digit()).filter(|part| !part.is_empty()).count() <= 2;
+    begins && one_number && text.parse::<f64>().is_err()
+}
+
 /// The value as JSON, with a kind where JSON alone would not say it.
 fn typed(text: &str, kind: Option<&str>) -> Result<(Json, Option<Kind>), Problem> {
     let bad = |what: &str| Problem::new(&codes::BAD_VALUE, format!("'{text}' is no {what}"));
@@ -74,11 +89,24 @@ fn typed(text: &str, kind: Option<&str>) -> Result<(Json, Option<Kind>), Problem
             .hint("Use float, integer, unsigned, boolean, text or json")
     })?;
     let value = match kind {
-        Kind::Float => text.parse::<f64>().map_err(|_| bad("number"))?.into(),
+        Kind::Float => match text {
+            "NaN" | "Infinity" | "-Infinity" => text.into(),
+            // A number that JSON cannot hold would go as null.
+            _ => text
+                .parse()
+                .ok()
+                .filter(|number: &f64| number.is_finite())
+                .ok_or_else(|| bad("number"))?
+                .into(),
+        },
         Kind::Int => text.parse::<i64>().map_err(|_| bad("integer"))?.into(),
         Kind::UInt => text.parse::<u64>().map_err(|_| bad("unsigned integer"))?.into(),
         Kind::Bool => text.parse::<bool>().map_err(|_| bad("boolean"))?.into(),
-        Kind::Json => serde_json::from_str(text).map_err(|_| bad("JSON document"))?,
+        Kind::Json => {
+            // In a string it is kept as it was typed.
+            serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|_| bad("JSON document"))?;
+            text.into()
+        }
         Kind::None => Json::Null,
         Kind::Text | Kind::Bytes => text.into(),
     };

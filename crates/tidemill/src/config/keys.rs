@@ -14,8 +14,10 @@ pub(crate) enum KeyKind {
     Share,
     /// Addresses to listen on: `["127.0.0.1:8440"]`, or tables `{ address = "…", zone = "…" }`.
     Listeners,
-    /// A list of texts.
-    Texts,
+    /// Networks: `["192.168.1.0/24"]`.
+    Networks,
+    /// Rights: `["write:farm/sensors/#"]`.
+    Rights,
     /// One of these words.
     Word(&'static [&'static str]),
     /// One of these words, or a duration.
@@ -53,12 +55,12 @@ keys! {
         "The IANA time zone of days, shifts, charts and times without an offset, e.g. \"Europe/Berlin\"; \"system\" is the machine's.";
     http.listen: KeyKind::Listeners, "[\"127.0.0.1:8440\", \"[::1]:8440\"]", false,
         "Where HTTP listens. Loopback is plain. Beyond loopback a listener needs a zone that says plain = true.";
-    http.trusted_proxies: KeyKind::Texts, "[]", true,
+    http.trusted_proxies: KeyKind::Networks, "[]", true,
         "Addresses or networks of proxies whose forwarded requests may have a zone's rights.";
     storage.commit_window: KeyKind::Duration, "\"2ms\"", false,
         "The longest that an acknowledgement waits for company; a lone one does not wait.";
     storage.durability: KeyKind::Word(&["disk", "relaxed"]), "\"disk\"", false,
-        "\"disk\": acknowledged means on disk. \"relaxed\": acknowledged up to one second before it is on disk; a power cut can lose that second.";
+        "\"disk\": acknowledged means on disk. \"relaxed\": acknowledged up to one second before it is on disk; a power cut can lose that second, and the next start says so.";
     storage.keep: KeyKind::WordOrDuration(&["forever"]), "\"forever\"", false,
         "How long samples are kept: \"forever\", or e.g. \"5y\".";
     storage.free_min: KeyKind::Share, "\"5%\"", false,
@@ -92,7 +94,7 @@ pub(crate) static ZONE_KEYS: &[Key] = &[
     Key {
         section: "zone",
         name: "cidr",
-        kind: KeyKind::Texts,
+        kind: KeyKind::Networks,
         default: "[]",
         live: true,
         meaning: "The networks of this zone, e.g. [\"192.168.1.0/24\"].",
@@ -108,7 +110,7 @@ pub(crate) static ZONE_KEYS: &[Key] = &[
     Key {
         section: "zone",
         name: "anonymous",
-        kind: KeyKind::Texts,
+        kind: KeyKind::Rights,
         default: "[]",
         live: true,
         meaning: "Rights without a token, e.g. [\"write:farm/sensors/#\"]: read and write only.",

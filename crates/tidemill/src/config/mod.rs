@@ -8,11 +8,14 @@ mod template;
 pub(crate) mod templates;
 #[cfg(test)]
 mod tests;
+mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use tidemill_guard::{Cidr, Zone};
 
 pub(crate) use read::{load, nearest};
 pub(crate) use template::{new_plant_file, reference_page};
@@ -39,19 +42,17 @@ impl std::fmt::Display for Finding {
     }
 }
 
+/// A mend as a sentence: rooms write theirs behind a colon.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// Where a face listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     pub(crate) zone: Option<String>,
-}
-
-/// A named network.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ZoneConfig {
-    pub(crate) cidr: Vec<String>,
-    pub(crate) plain: bool,
-    pub(crate) anonymous: Vec<String>,
 }
 
 /// How much of something must stay free.
@@ -67,7 +68,7 @@ pub(crate) struct Config {
     pub(crate) plant_name: String,
     pub(crate) timezone: String,
     pub(crate) http_listen: Vec<Listener>,
-    pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) commit_window: Duration,
     pub(crate) relaxed: bool,
     /// `None` is forever.
@@ -86,7 +87,14 @@ pub(crate) struct Config {
     pub(crate) query_rows: u64,
     pub(crate) future: Option<Duration>,
     pub(crate) past: Option<Duration>,
-    pub(crate) zones: BTreeMap<String, ZoneConfig>,
+    pub(crate) zones: Vec<Zone>,
+}
+
+/// The variables of the environment that are text; others are not ours.
+pub(crate) fn environment() -> HashMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// The name of the file that makes a folder a plant.

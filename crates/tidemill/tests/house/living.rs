@@ -85,7 +85,11 @@ fn sigterm_drains_and_everything_is_there_after_the_next_start() {
     );
     plant.get("/api/v1/read?signal=line/s7&limit=1").token(&token).send().expect(200);
     let signal = plant.run(&["signals", "line/s7", "--json"]).expect(0).json();
-    assert_eq!((&signal[0]["unit"], &signal[0]["last"]["value"]), (&json!("bar"), &json!(4_957)), "{signal}");
+    assert_eq!(
+        (&signal[0]["unit"], &signal[0]["last"]["value"]),
+        (&json!("bar"), &json!(4_957.0)),
+        "{signal}"
+    );
     // Stamps go on increasing, also over restarts.
     plant.ok(&["write", "stamped", "1"]);
     let plant = plant.stop().start();

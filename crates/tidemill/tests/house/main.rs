@@ -16,5 +16,6 @@ mod partners;
 mod plant;
 mod rights;
 mod signals;
+mod spellings;
 mod start;
 mod writing;

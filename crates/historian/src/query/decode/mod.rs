@@ -301,6 +301,9 @@ fn publishes(
             };
             let Some(grant) = grants.get(*place as usize) else { continue };
             let value = checked.sources.at(row, &mut bytes)?;
+            // As at the other doors: no value is ever good.
+            let missing = value == ValueRef::None && quality.is_good();
+            let quality = if missing { &Quality::BAD } else { quality };
             let time = match time {
                 Some(time) => Stamp::At(*time),
                 None => {

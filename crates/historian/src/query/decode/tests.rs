@@ -168,7 +168,7 @@ fn columns_of_every_type() {
 
         > dictionary of names, milliseconds without a zone
         a/b 1000000 Int(7) Good
-        c -2000000 None Good
+        c -2000000 None Bad
 
         > integer nanoseconds, unsigned, numbers as quality
         a/b 9 UInt(18446744073709551615) Bad_NoCommunication
@@ -191,8 +191,8 @@ fn columns_of_every_type() {
         c 2 Float(NaN) Good
 
         > nothing at all
-        a/b 1 None Good
-        c 2 None Good
+        a/b 1 None Bad
+        c 2 None Bad
 
         > an export's columns without a kind
         a/b 1 Int(5) Good
