@@ -2,9 +2,13 @@
 //! limit or the other program that they are compared with, in the same run; writes nothing. docs/benchmarks.md keeps
 //! what was measured once.
 
+mod bytes;
+mod figure;
 mod generate;
 mod house;
 mod process;
+mod restart;
+mod stand;
 
 use crate::binary::Binary;
 use crate::{Command, Outcome, shell};
@@ -12,33 +16,44 @@ use std::path::PathBuf;
 
 pub(crate) const COMMAND: Command = Command {
     name: "bench",
-    arguments: "[journal|bus|web|historian|house]… [--samples N] [--import DIR] [--binary FILE]",
+    arguments: "[journal|bus|web|historian|house|bytes|restart]… [--samples N] [--import DIR]… [--log-mb N] [--lines N] [--binary FILE]",
     summary: "Measure the rooms, and the whole house over HTTP",
-    help: "A room's figures come from its example `bench`. `house` builds the release binary and measures it from\n\
-           outside: 4 connections write line protocol, 5,000 lines a request, 2,000 signals (--samples in all,\n\
-           4,000,000 if not said); then flush, size on disk, lone writes against fdatasync, start, and SQL against\n\
-           DuckDB on the same files. --import DIR does instead with the CSV files below DIR what `import` does.\n\
-           --binary measures a binary that stands already.\n\n\
-           Example: cargo xtask bench house --samples 10000000",
+    help: "A room's figures come from its example `bench`. The others build the release binary and measure it from\n\
+           outside (--binary takes one that stands already); without a name all are measured but `restart`:\n\
+           house    4 connections write line protocol, 5,000 lines a request, 2,000 signals (--samples in all, 4,000,000\n\
+           \x20        if not said); then flush, size, lone writes against fdatasync, start, and SQL against DuckDB on\n\
+           \x20        the same files; medians of 3 runs\n\
+           bytes    bytes a sample of the generated plant, and of the CSV files below each --import DIR\n\
+           restart  kill -9 with --log-mb (1,000) of log that is in no file, written with --lines (1,000) samples a\n\
+           \x20        request: until a write is accepted, until everything is visible; from memory and from the disk.\n\
+           \x20        Takes 3 GiB of memory; root for the disk\n\n\
+           Example: cargo xtask bench bytes --import ../data/nab",
     run,
 };
 
 /// The rooms with an example `bench`.
 const ROOMS: &[&str] = &["journal", "bus", "web", "historian"];
-const HOUSE: &str = "house";
-const SAMPLES_DEFAULT: u64 = 4_000_000;
+/// What is measured from outside.
+const OUTSIDE: &[&str] = &["house", "bytes", "restart"];
+/// Measured only when it is named.
+const LARGE: &str = "restart";
 
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     names: Vec<String>,
     samples: u64,
-    import: Option<String>,
+    imports: Vec<PathBuf>,
+    log_mb: u64,
+    lines: u64,
     binary: Option<PathBuf>,
 }
 
 fn run(arguments: &[String]) -> Outcome {
     let options = understood(arguments)?;
-    let wants = |name: &str| options.names.is_empty() || options.names.iter().any(|wanted| wanted == name);
+    let wants = |name: &str| {
+        let named = options.names.iter().any(|wanted| wanted == name);
+        named || options.names.is_empty() && name != LARGE
+    };
     for room in ROOMS.iter().filter(|room| wants(room)) {
         println!("==> {room}");
         let package = format!("tidemill-{room}");
@@ -46,38 +61,58 @@ fn run(arguments: &[String]) -> Outcome {
         cargo.args(["run", "--release", "--package", &package, "--example", "bench"]);
         shell::pass(cargo)?;
     }
-    if wants(HOUSE) {
-        println!("==> {HOUSE}");
-        let binary = match &options.binary {
-            Some(path) => Binary { path: path.clone() },
-            None => Binary::build(true)?,
-        };
-        house::run(binary, options.samples, options.import.as_deref())?;
+    let outside: Vec<&str> = OUTSIDE.iter().copied().filter(|name| wants(name)).collect();
+    if outside.is_empty() {
+        return Ok(());
+    }
+    let binary = match &options.binary {
+        Some(path) => Binary { path: path.clone() },
+        None => Binary::build(true)?,
+    };
+    for name in outside {
+        println!("==> {name}");
+        match name {
+            "house" => house::run(&binary, options.samples)?,
+            "bytes" => bytes::run(&binary, options.samples, &options.imports)?,
+            _ => restart::run(&binary, options.log_mb * 1_000_000, options.lines)?,
+        }
     }
     Ok(())
 }
 
 fn understood(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { names: Vec::new(), samples: SAMPLES_DEFAULT, import: None, binary: None };
+    let mut options = Options {
+        names: Vec::new(),
+        samples: 4_000_000,
+        imports: Vec::new(),
+        log_mb: 1_000,
+        lines: 1_000,
+        binary: None,
+    };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--samples" => options.samples = shell::number(word, words.next())?,
-            "--import" => options.import = Some(words.next().cloned().ok_or("`--import` takes a folder")?),
-            "--binary" => {
-                options.binary = Some(words.next().map(PathBuf::from).ok_or("`--binary` takes a file")?)
+            "--log-mb" => options.log_mb = shell::number(word, words.next())?,
+            "--lines" => options.lines = shell::number(word, words.next())?,
+            "--import" => {
+                options.imports.push(words.next().map(PathBuf::from).ok_or("`--import` takes a folder")?)
             }
-            name if ROOMS.contains(&name) || name == HOUSE => options.names.push(name.to_owned()),
+            "--binary" => {
+                options.binary = Some(words.next().map(PathBuf::from).ok_or("`--binary` takes a file")?);
+            }
+            name if ROOMS.contains(&name) || OUTSIDE.contains(&name) => options.names.push(name.to_owned()),
             other => {
-                return Err(format!(
-                    "there is no benchmark `{other}`; there are: {}, {HOUSE}",
-                    ROOMS.join(", ")
-                ));
+                let known: Vec<&str> = ROOMS.iter().chain(OUTSIDE).copied().collect();
+                return Err(format!("there is no benchmark `{other}`; there are: {}", known.join(", ")));
             }
         }
     }
-    if options.import.is_some() && options.names.is_empty() {
-        options.names.push(HOUSE.to_owned());
+    if let Some(missing) = options.imports.iter().find(|folder| !folder.is_dir()) {
+        return Err(format!("{} is no folder", missing.display()));
+    }
+    if !options.imports.is_empty() && options.names.is_empty() {
+        options.names.push("bytes".to_owned());
     }
     Ok(options)
 }
@@ -91,7 +126,8 @@ mod tests {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let options = understood(&words("journal house --samples 5_000")).expect("good");
         assert_eq!((options.names, options.samples), (vec!["journal".into(), "house".into()], 5_000));
-        assert_eq!(understood(&words("--import data")).expect("good").names, ["house"]);
+        assert_eq!(understood(&words("--import /")).expect("good").names, ["bytes"]);
+        assert!(understood(&words("--import there/is/no/such/folder")).is_err());
         assert!(understood(&words("jurnal")).is_err_and(|error| error.contains("journal")));
     }
 }

@@ -125,6 +125,11 @@ impl Running {
         }
     }
 
+    /// Whether it has said so by now; for who does not wait.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.lines.try_iter().any(|line| line.contains("\"ready\":true"))
+    }
+
     /// The status, if it has ended by itself.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()

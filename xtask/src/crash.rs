@@ -8,10 +8,12 @@ mod check;
 mod check_tests;
 mod foreign;
 mod ledger;
+mod live;
 mod load;
 mod place;
 mod run;
 mod strike;
+mod watch;
 mod writer;
 
 use crate::binary::Binary;
@@ -24,10 +26,12 @@ use strike::Way;
 
 pub(crate) const COMMAND: Command = Command {
     name: "crash",
-    arguments: "[--cycles N] [--seed S] [--variant NAME|all] [--release | --binary FILE] [--keep]",
+    arguments: "[--cycles N] [--samples N] [--seed S] [--variant NAME|all] [--release | --binary FILE] [--keep]",
     summary: "Kill the real binary under load and check that nothing acknowledged is lost",
     help: "Each cycle starts the plant, checks by SQL what the last one left, writes from many threads, and strikes after\n\
-           50 to 2000 ms. At the end everything is checked again, by SQL and by DuckDB and deltalake.\n\n\
+           50 to 2000 ms, every other time while a flush or a merge is under way, and now and then during the start.\n\
+           At the end everything is checked again, by SQL and by DuckDB and deltalake.\n\
+           --samples is about how many are written in all (default 2,000,000), a rush before each strike not counted.\n\n\
            Variants: kill (default), pause, disk-full, read-only, power-cut. The last three mount file systems: they\n\
            need root and are skipped by name without it.\n\
            The binary is built first, in the dev profile or with --release; --binary takes one that stands already.\n\
@@ -37,11 +41,14 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 const CYCLES_DEFAULT: u32 = 20;
+const SAMPLES_DEFAULT: u64 = 2_000_000;
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Options {
     cycles: u32,
+    /// About how many are written in all.
+    samples: u64,
     seed: u64,
     variants: Vec<Variant>,
     release: bool,
@@ -123,6 +130,7 @@ fn understood(arguments: &[String]) -> Result<Options, String> {
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?;
     let mut options = Options {
         cycles: CYCLES_DEFAULT,
+        samples: SAMPLES_DEFAULT,
         seed: clock.as_secs(),
         variants: VARIANTS.iter().take(1).copied().collect(),
         release: false,
@@ -133,6 +141,7 @@ fn understood(arguments: &[String]) -> Result<Options, String> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--cycles" => options.cycles = shell::number(word, words.next())?,
+            "--samples" => options.samples = shell::number(word, words.next())?,
             "--seed" => options.seed = shell::number(word, words.next())?,
             "--variant" => options.variants = variants(words.next().map_or("", String::as_str))?,
             "--release" => options.release = true,
@@ -163,8 +172,9 @@ mod tests {
     #[test]
     fn arguments_are_understood_or_refused() {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let options = understood(&words("--cycles 7 --seed 3 --variant all --release")).expect("good");
-        assert_eq!((options.cycles, options.seed, options.release), (7, 3, true));
+        let options =
+            understood(&words("--cycles 7 --samples 1_000 --seed 3 --variant all --release")).expect("good");
+        assert_eq!((options.cycles, options.samples, options.seed, options.release), (7, 1_000, 3, true));
         assert_eq!(options.variants, VARIANTS);
         assert_eq!(understood(&[]).expect("good").variants, &VARIANTS[..1]);
         for bad in ["--cycle 3", "--cycles", "--cycles many", "--variant flood"] {

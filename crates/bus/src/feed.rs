@@ -58,6 +58,11 @@ impl Mailbox {
         }
     }
 
+    /// Takes nothing up to this place.
+    pub(crate) fn begin_after(&mut self, seq: Seq) {
+        self.after = self.after.max(seq);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Mail> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

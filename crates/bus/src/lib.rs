@@ -7,6 +7,8 @@
 //! Invariants
 //! - An id stands for one signal for ever: it is reserved on disk before it is given out, so that not even a lost
 //!   commit, a damaged log or an old backup of the log makes it mean another signal.
+//! - A request that is refused leaves no name: new names are created with the parcel that first carries their samples,
+//!   all or none.
 //! - A parcel carries the definition of every id in it that is not yet known to be durable; a parcel that is whole is
 //!   therefore understood by itself, whatever happened to those before it.
 //! - In the log, `received` grows from batch to batch, also across restarts; where the clock went back by more than a
@@ -18,7 +20,8 @@
 
 #[doc(hidden)]
 pub mod bench; // what examples/bench.rs measures inside
-mod bind; //      paths to grants: authority, limits, owner
+mod bind; //      paths to grants: authority, owner
+mod create; //    new names, all or none
 mod defined; //   which definitions are durable, a bit each
 mod delivery; //  the one thread that follows the log
 mod edit; //      changes to what is known of a signal

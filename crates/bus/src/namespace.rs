@@ -224,6 +224,10 @@ impl Bus for Namespace {
         self.shared.bind(who, verb, path, hint)
     }
 
+    fn resolve(&self, who: &Identity, path: &SignalPath, new: usize) -> Result<Option<Grant>, Problem> {
+        self.shared.resolve(who, path, new)
+    }
+
     fn epoch(&self) -> u64 {
         self.shared.epoch()
     }

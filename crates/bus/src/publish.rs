@@ -9,8 +9,16 @@ use tidemill_core::{
 };
 
 use crate::record::{signal_record, source_record};
+use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::writers::Writer;
+
+fn settle(publish: &mut Publish, ids: &[SignalId]) -> Result<(), Problem> {
+    if publish.samples.as_mut().is_none_or(|samples| samples.settle(ids)) {
+        return Ok(());
+    }
+    Err(Problem::new(&codes::INTERNAL, "a row means a new name that the publish does not bring"))
+}
 
 impl Shared {
     pub(crate) fn publish(
@@ -26,29 +34,69 @@ impl Shared {
             return Err(Problem::new(&codes::INTERNAL, "definitions are written by the bus alone"));
         }
         let writer = self.writer(&who.name)?;
-        let Some(key) = publish.once else { return self.append(&writer, publish, durability) };
+        let Some(key) = publish.once else { return self.append(who, epoch, &writer, publish, durability) };
         // Held to the end: of two that come at once, the second finds the first.
         let mut once = self.once();
         if let Some(first) = once.repeated(key) {
             self.meters.repeats.add(1);
             return Ok(first);
         }
-        let commit = self.append(&writer, publish, durability)?;
+        let commit = self.append(who, epoch, &writer, publish, durability)?;
         Ok(once.begin(key, commit))
     }
 
     fn append(
         &self,
+        who: &Identity,
+        epoch: u64,
+        writer: &Arc<Writer>,
+        mut publish: Publish,
+        durability: Durability,
+    ) -> Result<Commit, Problem> {
+        let names = std::mem::take(&mut publish.names);
+        if names.is_empty() {
+            self.define(None, writer, &mut publish)?;
+            return self.append_defined(writer, publish, durability);
+        }
+        // The later parts of a request find what the first one created.
+        let found = self.created_before(&self.registry(), who, &names)?;
+        if let Some(ids) = found {
+            settle(&mut publish, &ids)?;
+            self.define(None, writer, &mut publish)?;
+            return self.append_defined(writer, publish, durability);
+        }
+        // Held from the first name to the append, so that both are done or neither; edits wait for the same lock.
+        let mut registry = self.registry_mut();
+        self.check_epoch(epoch)?;
+        let created = self.create(&mut registry, who, writer, &names)?;
+        let taken = settle(&mut publish, &created.ids)
+            .and_then(|()| self.define(Some(&registry), writer, &mut publish))
+            .and_then(|()| self.append_defined(writer, publish, durability));
+        match taken {
+            Ok(_) => self.note_created(&registry, writer, &created),
+            Err(_) => self.take_back(&mut registry, writer, &created),
+        }
+        taken
+    }
+
+    /// Puts the definitions that must go along before the records. The registry is locked only where the caller does not
+    /// hold it and something is missing.
+    fn define(&self, held: Option<&Registry>, writer: &Writer, publish: &mut Publish) -> Result<(), Problem> {
+        if let Some(samples) = &publish.samples {
+            let mut definitions = self.definitions(held, writer.source, samples.signals())?;
+            definitions.append(&mut publish.records);
+            publish.records = definitions;
+        }
+        Ok(())
+    }
+
+    fn append_defined(
+        &self,
         writer: &Arc<Writer>,
         publish: Publish,
         durability: Durability,
     ) -> Result<Commit, Problem> {
-        let Publish { samples, messages, mut records, once } = publish;
-        if let Some(samples) = &samples {
-            let mut definitions = self.definitions(writer.source, samples.signals())?;
-            definitions.append(&mut records);
-            records = definitions;
-        }
+        let Publish { samples, messages, records, once, .. } = publish;
         let (now, monotonic) = (self.clock.wall(), self.clock.monotonic());
         // One lock from the stamp to the append, so that the order of stamps is the order of the log.
         let mut order = self.order();
@@ -78,7 +126,12 @@ impl Shared {
 
     /// The definitions that must go along: of the source and of all signals that are not known to be durable. They go
     /// with every parcel until one of these was seen committed, so that each parcel is understood by itself.
-    fn definitions(&self, source: SourceId, signals: &[SignalId]) -> Result<Vec<Record>, Problem> {
+    fn definitions(
+        &self,
+        held: Option<&Registry>,
+        source: SourceId,
+        signals: &[SignalId],
+    ) -> Result<Vec<Record>, Problem> {
         let mut missing = self.signals_defined.missing(signals.iter().map(|id| id.get()));
         let source_missing = !self.sources_defined.missing(std::iter::once(source.0)).is_empty();
         if missing.is_empty() && !source_missing {
@@ -86,7 +139,8 @@ impl Shared {
         }
         missing.sort_unstable();
         missing.dedup();
-        let registry = self.registry();
+        let locked = if held.is_none() { Some(self.registry()) } else { None };
+        let Some(registry) = held.or(locked.as_deref()) else { return Ok(Vec::new()) };
         let mut records = Vec::with_capacity(missing.len() + 1);
         if let Some(name) = registry.source(source).filter(|_| source_missing) {
             records.push(source_record(source, name));

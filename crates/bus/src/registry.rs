@@ -14,7 +14,7 @@ const TEXTS_MAX: usize = 65_536;
 const TEXT_BYTES_MAX: usize = 64;
 
 /// About what a signal takes in memory beside its texts, all indexes included; measured by examples/bench.rs.
-const SIGNAL_BYTES: u64 = 400;
+pub(crate) const SIGNAL_BYTES: u64 = 400;
 
 type TagSet = Vec<(Arc<str>, Arc<str>)>;
 
@@ -41,11 +41,20 @@ impl Entry {
         }
     }
 
+    /// Its tags by name.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
+        self.tags.iter().flat_map(|tags| tags.iter().map(|(name, value)| (name, value)))
+    }
+
     fn bytes(&self) -> u64 {
         let signal = &self.signal;
         let aliases: usize = signal.aliases.iter().map(|alias| alias.as_str().len()).sum();
         SIGNAL_BYTES + (signal.path.as_str().len() + signal.meta.description.len() + 2 * aliases) as u64
     }
+}
+
+fn tags_bytes(tags: &TagSet) -> u64 {
+    tags.iter().map(|(name, value)| (32 + name.len() + value.len()) as u64).sum()
 }
 
 /// All signals and sources.
@@ -171,6 +180,20 @@ impl Registry {
         true
     }
 
+    /// Takes out a signal that no parcel and nobody else knows, as if it had never been put.
+    pub(crate) fn forget(&mut self, id: SignalId) {
+        self.unlink(id);
+        let Some(entry) = self.signals.get_mut(id.index()).and_then(Option::take) else { return };
+        self.bytes = self.bytes.saturating_sub(entry.bytes());
+        if let Some(tags) = &entry.tags
+            && Arc::strong_count(tags) == 2
+        {
+            self.bytes = self.bytes.saturating_sub(tags_bytes(tags));
+            self.tag_sets.remove(tags);
+        }
+        while self.signals.pop_if(|last| last.is_none()).is_some() {}
+    }
+
     fn link(&mut self, id: SignalId) {
         let Some(Entry { signal, .. }) = self.get(id).filter(|entry| !entry.signal.retired).cloned() else {
             return;
@@ -223,7 +246,7 @@ impl Registry {
         if let Some(known) = self.tag_sets.get(&tags) {
             return Some(known.clone());
         }
-        self.bytes += tags.iter().map(|(name, value)| (32 + name.len() + value.len()) as u64).sum::<u64>();
+        self.bytes += tags_bytes(&tags);
         let tags = Arc::new(tags);
         self.tag_sets.insert(tags.clone());
         Some(tags)

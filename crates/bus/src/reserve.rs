@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tidemill_core::SIGNAL_NUMBER_MAX;
 use tidemill_ground::{Disk, read, replace};
 
 use crate::error::Error;
@@ -72,32 +73,40 @@ impl Reserve {
 
     /// The next number of a signal; durable before it is given.
     pub(crate) fn next_signal(&mut self) -> Result<u32, Error> {
-        let run =
-            self.extended(self.signals, "signals", |reserve, run| reserve.write(run, reserve.sources))?;
+        let run = self.extended(self.signals, "signals", SIGNAL_NUMBER_MAX, |reserve, run| {
+            reserve.write(run, reserve.sources)
+        })?;
         self.signals = Run { next: run.next + 1, ..run };
         Ok(run.next)
     }
 
     /// The next number of a source; durable before it is given.
     pub(crate) fn next_source(&mut self) -> Result<u32, Error> {
-        let run =
-            self.extended(self.sources, "sources", |reserve, run| reserve.write(reserve.signals, run))?;
+        let run = self.extended(self.sources, "sources", u32::MAX - 1, |reserve, run| {
+            reserve.write(reserve.signals, run)
+        })?;
         self.sources = Run { next: run.next + 1, ..run };
         Ok(run.next)
+    }
+
+    /// Gives back the numbers of signals from this one on. Nobody may have seen them.
+    pub(crate) fn take_back(&mut self, from: u32) {
+        self.signals.next = self.signals.next.min(from);
     }
 
     fn extended(
         &self,
         run: Run,
         what: &'static str,
+        max: u32,
         write: impl FnOnce(&Reserve, Run) -> Result<(), Error>,
     ) -> Result<Run, Error> {
         if run.next <= run.reserved {
             return Ok(run);
         }
-        let reserved = run.next.saturating_add(run.block - 1).min(u32::MAX - 1);
+        let reserved = run.next.saturating_add(run.block - 1).min(max);
         if reserved < run.next {
-            return Err(Error::Exhausted { what, max: u32::MAX - 1 });
+            return Err(Error::Exhausted { what, max });
         }
         let run = Run { reserved, block: run.block.saturating_mul(2).min(BLOCK_MAX), ..run };
         write(self, run)?;

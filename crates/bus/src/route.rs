@@ -54,7 +54,7 @@ impl Router {
         &self,
         patterns: &[Pattern],
         scope: &ReadScope,
-        mailbox: Mailbox,
+        mut mailbox: Mailbox,
         routed: bool,
         patterns_max: u64,
     ) -> Option<(Arc<Subscriber>, Seq)> {
@@ -66,6 +66,10 @@ impl Router {
         routes.patterns = patterns_after;
         routes.last_number += 1;
         let number = routes.last_number;
+        let told_after = Seq(self.dispatched.load(Ordering::Acquire));
+        // Of the parcel that is being handed out just now it may be told or not: so it reads that one from the log, and
+        // must not get it twice.
+        mailbox.begin_after(told_after);
         let subscriber = Arc::new(Subscriber {
             number,
             patterns: patterns.to_vec(),
@@ -79,7 +83,7 @@ impl Router {
             self.routed.fetch_add(1, Ordering::AcqRel);
             self.changed();
         }
-        Some((subscriber, Seq(self.dispatched.load(Ordering::Acquire))))
+        Some((subscriber, told_after))
     }
 
     /// Removes a subscription.
@@ -195,5 +199,28 @@ impl Cache {
     /// The audience at a place.
     pub(crate) fn audience(&self, place: usize) -> &[Arc<Subscriber>] {
         self.audiences.get(place).map_or(&[], |audience| audience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::Place;
+    use tidemill_core::{Parcel, Rows};
+
+    #[test]
+    fn what_is_handed_out_while_someone_subscribes_reaches_him_once() {
+        let router = Router::default();
+        router.begin(Seq(5));
+        let (everything, scope) = ([Pattern::everything()], ReadScope::everything());
+        let mailbox = Mailbox::new(10, 1 << 20, Seq(2));
+        let (subscriber, told_after) = router.add(&everything, &scope, mailbox, true, 10).unwrap();
+        assert_eq!(told_after, Seq(5), "he reads the log up to here himself");
+        let put = |seq, live| {
+            let place = Place { seq: Seq(seq), live };
+            subscriber.mailbox.put(place, &Arc::new(Parcel::default()), Rows::All, 1);
+            subscriber.mailbox.waiting().0
+        };
+        assert_eq!((put(5, false), put(5, true), put(6, false)), (0, 1, 2));
     }
 }

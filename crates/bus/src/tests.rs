@@ -1,6 +1,7 @@
 //! The namespace as a whole, over a log in memory and a simulated disk and clock.
 
 mod crash;
+mod create;
 mod edits;
 mod feeds;
 mod names;

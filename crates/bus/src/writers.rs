@@ -36,24 +36,30 @@ impl Writer {
         self.unsynced_bytes.load(Ordering::Relaxed)
     }
 
-    /// Counts a new name, or says for how long no more are taken.
-    pub(crate) fn take_new_name(&self, now: Duration, max: u64) -> Result<(), Duration> {
+    /// Whether a new name may come, after so many others that are not counted yet; or for how long none may.
+    pub(crate) fn check_new_names(&self, now: Duration, max: u64, others: u64) -> Result<(), Duration> {
         let mut window = self.new_names.lock().unwrap_or_else(PoisonError::into_inner);
         let current = match window.as_mut() {
             Some(current) if now.saturating_sub(current.since) < NEW_NAMES_WINDOW => current,
             _ => window.insert(Window { since: now, count: 0 }),
         };
-        if current.count >= max {
+        if current.count.saturating_add(others) >= max {
             return Err(NEW_NAMES_WINDOW.saturating_sub(now.saturating_sub(current.since)));
         }
-        current.count += 1;
         Ok(())
     }
 
-    /// A name that was counted and then not registered.
-    pub(crate) fn give_back_new_name(&self) {
+    /// Counts a new name that was allowed.
+    pub(crate) fn count_new_name(&self) {
         if let Some(window) = self.new_names.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            window.count = window.count.saturating_sub(1);
+            window.count = window.count.saturating_add(1);
+        }
+    }
+
+    /// Names that were counted and then not created.
+    pub(crate) fn give_back_new_names(&self, names: u64) {
+        if let Some(window) = self.new_names.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            window.count = window.count.saturating_sub(names);
         }
     }
 }
@@ -98,12 +104,18 @@ mod tests {
     fn new_names_come_back_after_an_hour() {
         let writer = Writer::new("token:a".into(), SourceId(1));
         let minute = Duration::from_secs(60);
-        assert_eq!(writer.take_new_name(minute, 2), Ok(()));
-        assert_eq!(writer.take_new_name(2 * minute, 2), Ok(()));
-        assert_eq!(writer.take_new_name(31 * minute, 2), Err(30 * minute));
-        writer.give_back_new_name();
-        assert_eq!(writer.take_new_name(31 * minute, 2), Ok(()));
-        assert_eq!(writer.take_new_name(61 * minute, 2), Ok(()));
+        let take = |now| writer.check_new_names(now, 2, 0).inspect(|()| writer.count_new_name());
+        assert_eq!(take(minute), Ok(()));
+        assert_eq!(
+            writer.check_new_names(minute, 2, 1),
+            Err(60 * minute),
+            "with another that is not counted yet"
+        );
+        assert_eq!(take(2 * minute), Ok(()));
+        assert_eq!(take(31 * minute), Err(30 * minute));
+        writer.give_back_new_names(1);
+        assert_eq!(take(31 * minute), Ok(()));
+        assert_eq!(take(61 * minute), Ok(()));
     }
 
     #[test]

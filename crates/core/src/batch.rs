@@ -307,6 +307,19 @@ impl BatchBuilder {
         &self.batch.signal
     }
 
+    /// Puts the ids of new names in the place of their provisional ones. Called by the bus; false where a row has a
+    /// provisional id without a name.
+    #[must_use]
+    pub fn settle(&mut self, ids: &[SignalId]) -> bool {
+        for signal in &mut self.batch.signal {
+            if let Some(place) = signal.provisional_place() {
+                let Some(id) = ids.get(place) else { return false };
+                *signal = *id;
+            }
+        }
+        true
+    }
+
     /// The finished batch: received then, rows without a time stamped with `received` + their number in nanoseconds.
     /// Called by the bus.
     pub fn finish(mut self, received: i64, more: Flags) -> SampleBatch {

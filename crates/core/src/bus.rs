@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::authority::{Identity, ReadScope, Verb};
 use crate::batch::{BatchBuilder, Flags};
 use crate::commit::{Boxed, Commit};
+use crate::names::NewName;
 use crate::parcel::{Durability, Message, Parcel, Record, Seq};
 use crate::path::SignalPath;
 use crate::pattern::Pattern;
@@ -147,16 +148,24 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// `forbidden`, `not-owner`, `signals-limit`, `signals-rate`, `not-found` (verbs other than write).
     fn bind(&self, who: &Identity, verb: Verb, path: &SignalPath, hint: &Meta) -> Result<Grant, Problem>;
+    /// Binds a path for writing without creating it: none where it does not exist and may be created by this identity,
+    /// together with so many other `new` names. Requests are read with it (through [`crate::NewNames`]), so that one
+    /// that is refused creates nothing.
+    ///
+    /// # Errors
+    /// `forbidden`, `not-owner`, `signals-limit`, `signals-rate`.
+    fn resolve(&self, who: &Identity, path: &SignalPath, new: usize) -> Result<Option<Grant>, Problem>;
     /// The epoch under which grants are valid now: grows with policy and with edits that change owner, name or kind.
     fn epoch(&self) -> u64;
     /// A builder with the source of this identity.
     fn batch(&self, who: &Identity, flags: Flags) -> Result<BatchBuilder, Problem>;
     /// Publishes one batch with what belongs to it, all or nothing: stamps rows without a time, adds the definitions of
     /// ids used for the first time, appends. Followers see it once committed. `epoch` is the one under which the rows
-    /// were bound.
+    /// were bound. The new names are created all or none, and only if the parcel is taken.
     ///
     /// # Errors
-    /// `busy`, `share-exceeded`, `disk-full`, `stopping`; `conflict` when the epoch is over: bind again.
+    /// `busy`, `share-exceeded`, `disk-full`, `stopping`; `signals-limit`, `signals-rate`; `conflict` when the epoch is
+    /// over or someone else created one of the names otherwise: bind again.
     fn publish(
         &self,
         who: &Identity,
@@ -196,6 +205,9 @@ pub trait Bus: Send + Sync {
 pub struct Publish {
     /// The samples.
     pub samples: Option<BatchBuilder>,
+    /// Names to be created, for which rows have provisional ids. Each part of a request brings all names of the request:
+    /// the first creates them, the others find them.
+    pub names: Arc<[NewName]>,
     /// Raw messages to go along.
     pub messages: Vec<Message>,
     /// Records to go along.

@@ -166,7 +166,8 @@ pub trait History: Send + Sync {
         format: Format,
         budget: Budget,
     ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>>;
-    /// Samples of an Arrow stream or a Parquet file, bound for `who`, ready to publish in order; validated whole.
+    /// Samples of an Arrow stream or a Parquet file, bound for `who`, ready to publish in order; validated whole. Creates
+    /// no names: each part brings them ([`Publish::names`]).
     /// Columns: signal, time, value, and optionally quality and kind.
     fn decode(
         &self,

@@ -60,12 +60,14 @@ problem_codes! {
     BUSY "busy" 503 "more is waiting for the disk than may wait" "Repeat after the time in Retry-After";
     DISK_FULL "disk-full" 507 "the disk has less free space than storage.free_min" "Free space; writing goes on by itself";
     NOT_DURABLE "not-durable" 503 "it could not be made durable; the outcome is unknown" "Repeat the write: samples with times and requests with an Idempotency-Key are kept once";
+    UNFINISHED "unfinished" 504 "it is recorded and is not done yet" "Nothing is to be sent again: it goes on by itself, also after a restart";
     STOPPING "stopping" 503 "the plant is stopping or starting" "Repeat in a moment";
     DAMAGED "damaged" 500 "a file is damaged" "Restore it from a backup; `tidemill check` lists what is affected";
     AUDIT_UNWRITABLE "audit-unwritable" 503 "the audit log cannot be written, so changes are refused" "See `tidemill check`; data goes on";
     QUERY_TIME "query-time" 422 "the query took longer than allowed" "Ask for less time, fewer signals, or points=";
     QUERY_MEMORY "query-memory" 422 "the query needs more memory than allowed" "Ask for less, or raise limits.memory";
     QUERY_ROWS "query-rows" 422 "the answer has more rows than allowed" "Add LIMIT, use points= or every=, or export to a file";
+    FILE_UNWRITABLE "file-unwritable" 500 "a file cannot be written" "Name another one, or see that its folder is yours and has room";
     NO_PLANT "no-plant" 404 "no plant was found" "`tidemill run` makes one; --plant DIR names one";
     MANY_PLANTS "many-plants" 409 "several plants run here" "Name one with --plant DIR";
     PLANT_LOCKED "plant-locked" 409 "the plant is already running" "Stop the other process, or use the commands that talk to it";

@@ -31,7 +31,7 @@ pub use limit::{Limit, Permit, TokenBucket};
 pub use memory::{AUTO_BYTES_MAX, MemoryPlan, available};
 pub use metrics::{Counter, Gauge, Histogram, Kind, Labels, Metrics, Reading, SECONDS, SERIES_MAX};
 pub use real::RealDisk;
-pub use sim::SimDisk;
+pub use sim::{Operation, SimDisk};
 pub use tasks::{PANICS_MAX, Panic, Phase, Report, Stop, Tasks};
 
 use std::sync::Arc;

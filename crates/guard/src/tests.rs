@@ -23,7 +23,7 @@ struct Memory {
 
 impl Journal for Memory {
     fn append(&self, parcel: Arc<Parcel>, durability: Durability) -> Result<Commit, Busy> {
-        assert_eq!(durability, Durability::Ride);
+        assert_eq!(durability, Durability::Commit);
         if self.busy.load(Ordering::SeqCst) {
             return Err(Busy::Stopping);
         }

@@ -81,6 +81,9 @@ impl Bus for Names {
     fn bind(&self, _: &Identity, _: Verb, _: &SignalPath, _: &Meta) -> Result<Grant, Problem> {
         refused()
     }
+    fn resolve(&self, _: &Identity, _: &SignalPath, _: usize) -> Result<Option<Grant>, Problem> {
+        refused()
+    }
     fn epoch(&self) -> u64 {
         0
     }

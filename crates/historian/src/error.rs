@@ -43,6 +43,17 @@ pub enum Error {
         /// Why not.
         detail: String,
     },
+    /// A declared table could not be opened; the plant runs without it.
+    #[error(
+        "the table {table} is closed since the start: {why}. Stop the plant, restore data/lake/tables/{table} from a backup, \
+         and start again; until then its new records wait, as long as there is room for them"
+    )]
+    Closed {
+        /// The table.
+        table: &'static str,
+        /// Why it could not be opened.
+        why: String,
+    },
     /// A newer version wrote this.
     #[error(
         "{file} has format {found} and this version reads up to {known}: install the version that wrote it; nothing was changed"
@@ -74,6 +85,17 @@ pub enum Error {
     /// The plant is stopping, or the work was given up because its asker left.
     #[error("the plant is stopping")]
     Stopping,
+    /// It was not done in the time that its caller waits.
+    #[error(
+        "{what} is not done after {} s: it is recorded and goes on by itself, and nothing is to be sent again",
+        waited.as_secs()
+    )]
+    Unfinished {
+        /// What goes on.
+        what: &'static str,
+        /// How long was waited.
+        waited: std::time::Duration,
+    },
     /// A thread could not be started.
     #[error(transparent)]
     Ground(#[from] tidemill_ground::Error),
@@ -86,10 +108,11 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         let code = match &error {
             Error::Told(problem) | Error::Journal(problem) => return problem.clone(),
-            Error::Damaged { .. } | Error::Log { .. } => &codes::DAMAGED,
+            Error::Damaged { .. } | Error::Log { .. } | Error::Closed { .. } => &codes::DAMAGED,
             Error::NewerFormat { .. } => &codes::NEWER_FORMAT,
             Error::Stopping | Error::Ground(_) => &codes::STOPPING,
             Error::Conflict => &codes::CONFLICT,
+            Error::Unfinished { .. } => &codes::UNFINISHED,
             Error::Disk { .. } | Error::Format { .. } => &codes::INTERNAL,
         };
         Problem::new(code, error.to_string())

@@ -1,7 +1,7 @@
 //! The room as others get it: the store and the query engine behind the one trait of `core`. What does not live here:
 //! anything that either of them does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,19 +28,11 @@ pub struct Settings {
     pub queries_waiting_max: usize,
     /// How many threads work for one query.
     pub query_threads: usize,
-    /// Where queries put what does not fit into their memory; none for nowhere.
-    pub spill: Option<PathBuf>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings {
-            store: store::Settings::default(),
-            queries: 4,
-            queries_waiting_max: 64,
-            query_threads: 2,
-            spill: None,
-        }
+        Settings { store: store::Settings::default(), queries: 4, queries_waiting_max: 64, query_threads: 2 }
     }
 }
 
@@ -68,7 +60,6 @@ impl Historian {
             concurrent: settings.queries,
             waiting_max: settings.queries_waiting_max,
             memory_bytes: settings.store.queries_bytes,
-            spill: settings.spill.clone(),
             partitions: settings.query_threads.max(1),
             clock: ground.clock.clone(),
             metrics: ground.metrics.clone(),
@@ -89,8 +80,8 @@ impl Historian {
         self.store.flush_now()
     }
 
-    /// What is wrong with the files of the table, as far as their names and sizes tell; what they hold is checked when it is
-    /// read. Touches the disk, one look a file.
+    /// What is wrong with the files of the table, as far as their names and sizes tell, and which declared tables are closed;
+    /// what files hold is checked when it is read. Touches the disk, one look a file.
     pub fn check(&self) -> Vec<Error> {
         self.store.check_files()
     }
@@ -179,10 +170,7 @@ impl History for Historian {
     }
 
     fn table(&self, table: &'static TableSpec, facts: Option<Arc<dyn Facts>>) {
-        if let Err(error) = self.store.declare(&self.ground, table) {
-            // Its records stay in the journal until the folder can be opened, at the next start at the latest.
-            tracing::error!(table = table.name, %error, "the table cannot be opened");
-        }
+        self.store.declare(&self.ground, table);
         self.engine.table(table, facts);
     }
 }

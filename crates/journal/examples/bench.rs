@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tidemill_core::{
-    BatchBuilder, Commit, Durability, Flags, Journal, Parcel, Quality, SignalId, SourceId, Stamp, StreamId,
-    ValueRef,
+    BatchBuilder, Commit, CursorId, Durability, Flags, Hold, HoldAction, Journal, Parcel, Quality, SignalId,
+    SourceId, Stamp, StreamId, ValueRef,
 };
-use tidemill_ground::{Disk, Ground, Open, RealDisk};
+use tidemill_ground::{Disk, File, Ground, Open, RealDisk};
 use tidemill_journal::{Log, Settings, decode, frame};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -29,8 +30,12 @@ fn main() {
     std::fs::create_dir_all(&parent).expect("a folder to write to");
     let dir = tempfile::tempdir_in(parent).expect("a folder to write to");
     codec();
-    lone(dir.path());
-    groups(dir.path());
+    let steady = Steady::new(dir.path());
+    lone(dir.path(), &steady);
+    RealDisk.remove(&dir.path().join("plain-new")).expect("removed");
+    RealDisk.remove(&dir.path().join("plain-reused")).expect("removed");
+    groups(dir.path(), &steady);
+    steady.log.stop();
     opening(dir.path());
     loads(dir.path());
 }
@@ -85,108 +90,237 @@ fn percentile(times: &mut [Duration], percent: usize) -> f64 {
     times.get(times.len() * percent / 100).copied().unwrap_or_default().as_secs_f64() * 1e3
 }
 
-/// One append alone, in units of an fdatasync of the same bytes; taken in turns, so that the disk's moods hit both.
-fn lone(dir: &Path) {
-    let ground = Ground::real();
-    let log = Log::open(&ground, &dir.join("lone"), settings()).expect("opens");
-    let file = RealDisk.open(&dir.join("plain"), Open::CreateNew).expect("opens");
-    file.allocate(64 << 20).expect("room");
-    let parcel = Arc::new(batch(1, 1));
-    let bytes = vec![7; 120];
-    let (mut log_times, mut sync_times) = (Vec::new(), Vec::new());
-    for turn in 0..400_u64 {
-        let began = Instant::now();
-        log.append(parcel.clone(), Durability::Commit)
-            .expect("taken")
-            .wait(LIMIT)
-            .expect("in time")
-            .expect("durable");
-        log_times.push(began.elapsed());
-        let began = Instant::now();
-        file.write_at(&bytes, turn * 120).expect("written");
-        file.sync_data().expect("synced");
-        sync_times.push(began.elapsed());
-    }
-    log.stop();
-    let inside =
-        reading(&ground, "journal_sync_seconds_sum") / reading(&ground, "journal_sync_seconds_count") * 1e6;
-    let mean = |times: &[Duration]| times.iter().sum::<Duration>().as_secs_f64() / times.len() as f64 * 1e6;
-    println!("lone append: mean {:.0} µs, of which its own fdatasync {inside:.0} µs", mean(&log_times));
-    let (log, sync) = (median(log_times), median(sync_times));
-    println!("lone append: {log:.0} µs, {:.2} of one write with fdatasync ({sync:.0} µs)", log / sync);
+/// What an append is compared with: the same bytes written and synced by hand, in files like those of the log.
+struct Plain {
+    dir: std::path::PathBuf,
+    file: Arc<dyn File>,
+    offset: u64,
+    /// Written over again and again; otherwise each one is new, with its room reserved.
+    reused: bool,
 }
 
-fn groups(dir: &Path) {
-    let ceiling = ceiling(dir);
-    for rows in [1, 100, 1000] {
-        let before = ceiling;
-        let ground = Ground::real();
-        let log = Log::open(&ground, &dir.join(format!("groups{rows}")), settings()).expect("opens");
-        let total: u64 = if rows == 1 { 200 << 20 } else { 500 << 20 };
-        let parcels: Vec<Arc<Parcel>> = (0..64).map(|salt| Arc::new(batch(rows, salt))).collect();
-        let mut encoded = Vec::new();
-        frame::encode(&parcels[0], &mut encoded);
-        let wanted = total / (encoded.len() as u64 + 40);
-        let began = Instant::now();
-        let mut last: Option<Commit> = None;
-        let mut busy = 0;
-        for number in 0..wanted {
-            loop {
-                match log.append(parcels[number as usize % 64].clone(), Durability::Commit) {
-                    Ok(commit) => break last = Some(commit),
-                    Err(_) => {
-                        busy += 1;
-                        if let Some(commit) = last.take() {
-                            commit.wait(LIMIT).expect("in time").expect("durable");
-                        } else {
-                            std::thread::yield_now();
-                        }
-                    }
-                }
+impl Plain {
+    fn new(dir: &Path, reused: bool) -> Plain {
+        let name = if reused { "plain-reused" } else { "plain-new" };
+        let mut plain = Plain { dir: dir.join(name), file: create(&dir.join(name)), offset: 0, reused };
+        if reused {
+            let zeros = vec![0; 1 << 20];
+            for at in 0..SEGMENT_BYTES >> 20 {
+                plain.file.write_at(&zeros, at << 20).expect("written");
             }
         }
-        last.expect("some").wait(LIMIT).expect("in time").expect("durable");
-        let seconds = began.elapsed().as_secs_f64();
-        let bytes = reading(&ground, "journal_bytes_total");
-        let groups = reading(&ground, "journal_groups_total");
-        log.stop();
-        let speed = bytes / seconds / 1e6;
+        plain.begin();
+        plain
+    }
+
+    /// Has room for so much more. Not part of what is measured.
+    fn ready(&mut self, bytes: u64) {
+        if self.offset + bytes > SEGMENT_BYTES {
+            if !self.reused {
+                RealDisk.remove(&self.dir).expect("removed");
+                self.file = create(&self.dir);
+            }
+            self.begin();
+        }
+    }
+
+    fn begin(&mut self) {
+        self.file.allocate(SEGMENT_BYTES).expect("room");
+        self.file.sync_all().expect("synced");
+        self.offset = 0;
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        self.file.write_at(bytes, self.offset).expect("written");
+        self.file.sync_data().expect("synced");
+        self.offset += bytes.len() as u64;
+    }
+}
+
+fn create(path: &Path) -> Arc<dyn File> {
+    RealDisk.open(path, Open::CreateNew).expect("opens")
+}
+
+const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// A log in the state in which it spends its life: its engine keeps up, so that segments are written over.
+struct Steady {
+    ground: Ground,
+    log: Arc<Log>,
+}
+
+const ENGINE: CursorId = CursorId("engine");
+
+impl Steady {
+    fn new(dir: &Path) -> Steady {
+        let ground = Ground::real();
+        let log = Log::open(&ground, &dir.join("steady"), settings()).expect("opens");
+        let hold = Hold { bytes_max: u64::MAX, age_max: Duration::MAX, beyond: HoldAction::Refuse };
+        log.hold(ENGINE, hold);
+        let steady = Steady { ground, log };
+        let parcels = parcels_of(1000);
+        for _ in 0..14 {
+            steady.fill(&parcels, TURN_BYTES);
+            steady.advance();
+        }
+        steady
+    }
+
+    /// Appends so many bytes, as fast as they are taken, and waits until all are durable.
+    fn fill(&self, parcels: &[Arc<Parcel>], bytes: u64) -> u64 {
+        let mut encoded = Vec::new();
+        frame::encode(&parcels[0], &mut encoded);
+        let wanted = bytes / (encoded.len() as u64 + 40);
+        let mut oldest: Option<Commit> = None;
+        for number in 0..wanted {
+            let commit = loop {
+                match self.log.append(parcels[number as usize % parcels.len()].clone(), Durability::Commit) {
+                    Ok(commit) => break commit,
+                    // Whoever is refused waits for one that is on its way, and goes on.
+                    Err(_) => match oldest.take() {
+                        Some(commit) => drop(commit.wait(LIMIT).expect("in time").expect("durable")),
+                        None => std::thread::yield_now(),
+                    },
+                }
+            };
+            if number + 1 == wanted {
+                commit.wait(LIMIT).expect("in time").expect("durable");
+            } else {
+                oldest = oldest.or(Some(commit));
+            }
+        }
+        wanted
+    }
+
+    /// The engine is done with all of it: segments come free. Not part of what is measured.
+    fn advance(&self) {
+        let done = self.log.advance(ENGINE, self.log.durable(), Bytes::new());
+        done.wait(LIMIT).expect("in time").expect("durable");
+    }
+
+    fn reading(&self, name: &str) -> f64 {
+        reading(&self.ground, name)
+    }
+}
+
+fn parcels_of(rows: u32) -> Vec<Arc<Parcel>> {
+    (0..64).map(|salt| Arc::new(batch(rows, salt))).collect()
+}
+
+/// One append alone, in units of a write with fdatasync of as many bytes; taken in turns, so that the disk's moods hit all.
+fn lone(dir: &Path, steady: &Steady) {
+    let mut plain = [Plain::new(dir, false), Plain::new(dir, true)];
+    let parcel = Arc::new(batch(1, 1));
+    let bytes = vec![7; 72];
+    let (mut log_times, mut sync_times) = (Vec::new(), [Vec::new(), Vec::new()]);
+    let (sum, count) = ("journal_sync_seconds_sum", "journal_sync_seconds_count");
+    let before = (steady.reading(sum), steady.reading(count));
+    for _ in 0..500 {
+        let began = Instant::now();
+        let commit = steady.log.append(parcel.clone(), Durability::Commit).expect("taken");
+        commit.wait(LIMIT).expect("in time").expect("durable");
+        log_times.push(began.elapsed());
+        for (plain, times) in plain.iter_mut().zip(&mut sync_times) {
+            plain.ready(bytes.len() as u64);
+            let began = Instant::now();
+            plain.append(&bytes);
+            times.push(began.elapsed());
+        }
+    }
+    let inside = (steady.reading(sum) - before.0) / (steady.reading(count) - before.1) * 1e6;
+    let [new, reused] = sync_times;
+    let ratio = |other: &[Duration]| {
+        let pairs = log_times.iter().zip(other);
+        middle(pairs.map(|(log, other)| log.as_secs_f64() / other.as_secs_f64()).collect())
+    };
+    let ratios = (ratio(&new), ratio(&reused));
+    let mean = log_times.iter().sum::<Duration>().as_secs_f64() / log_times.len() as f64 * 1e6;
+    println!(
+        "lone append: {:.0} µs, {:.2} of one write with fdatasync ({:.0} µs; {:.2} where the file is written over, {:.0} µs); \
+         mean {mean:.0} µs, of which its own fdatasync {inside:.0} µs",
+        median(log_times),
+        ratios.0,
+        median(new),
+        ratios.1,
+        median(reused),
+    );
+}
+
+fn middle(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or_default()
+}
+
+const TURN_BYTES: u64 = 16 << 20;
+const TURNS: usize = 15;
+
+/// Groups and the disk's own appends in short turns: a virtual disk has a budget that wanders, and what came first would else
+/// win. The figure is the middle one of the ratios of each turn.
+fn groups(dir: &Path, steady: &Steady) {
+    let mut plain = [Plain::new(dir, false), Plain::new(dir, true)];
+    let bytes: Vec<u8> = (0..256 << 10).map(|at: u32| (at.wrapping_mul(2_654_435) >> 13) as u8).collect();
+    let mut plain_speeds = [Vec::new(), Vec::new()];
+    let kinds = [1, 100, 1000];
+    let parcels = kinds.map(parcels_of);
+    let mut speeds = [const { Vec::new() }; 3];
+    let mut samples = [const { Vec::new() }; 3];
+    let mut sizes = [const { Vec::new() }; 3];
+    for _ in 0..TURNS {
+        for (plain, speeds) in plain.iter_mut().zip(&mut plain_speeds) {
+            plain.ready(TURN_BYTES);
+            let began = Instant::now();
+            for _ in 0..TURN_BYTES / bytes.len() as u64 {
+                plain.append(&bytes);
+            }
+            speeds.push(TURN_BYTES as f64 / began.elapsed().as_secs_f64() / 1e6);
+        }
+        for (place, parcels) in parcels.iter().enumerate() {
+            let before = (steady.reading("journal_bytes_total"), steady.reading("journal_groups_total"));
+            let began = Instant::now();
+            let appended = steady.fill(parcels, TURN_BYTES);
+            let seconds = began.elapsed().as_secs_f64();
+            let bytes = steady.reading("journal_bytes_total") - before.0;
+            speeds[place].push(bytes / seconds / 1e6);
+            samples[place].push(appended as f64 * f64::from(kinds[place]) / seconds / 1e6);
+            sizes[place].push(bytes / (steady.reading("journal_groups_total") - before.1) / 1e3);
+            steady.advance();
+        }
+    }
+    for (place, rows) in kinds.iter().enumerate() {
+        let ratio = |plain: &[f64]| {
+            middle(speeds[place].iter().zip(plain).map(|(log, plain)| log / plain * 100.0).collect())
+        };
         println!(
-            "group commit, parcels of {rows} rows: {speed:.0} MB/s, {:.0} % of the disk's {before:.0} MB/s; {:.2} M samples/s, \
-             {:.0} KB a group, {busy} busy",
-            speed / before * 100.0,
-            wanted as f64 * f64::from(rows) / seconds / 1e6,
-            bytes / groups / 1e3,
+            "group commit, parcels of {rows} rows: {:.0} MB/s, {:.0} % of 256 KiB appends with fdatasync ({:.0} % where the file is \
+             written over); {:.2} M samples/s, {:.0} KB a group",
+            middle(speeds[place].clone()),
+            ratio(&plain_speeds[0]),
+            ratio(&plain_speeds[1]),
+            middle(samples[place].clone()),
+            middle(sizes[place].clone()),
         );
     }
-    let after = self::ceiling(dir);
-    println!("the disk again: {after:.0} MB/s");
+    let [new, reused] = plain_speeds;
+    println!(
+        "the disk: {:.0} MB/s in appends of 256 KiB with fdatasync each, {:.0} MB/s where the file is written over",
+        middle(new),
+        middle(reused)
+    );
 }
 
 fn reading(ground: &Ground, name: &str) -> f64 {
     ground.metrics.snapshot().iter().find(|reading| reading.name == name).map_or(0.0, |reading| reading.value)
 }
 
-/// What the disk gives in appends of 256 KiB, each with fdatasync.
-fn ceiling(dir: &Path) -> f64 {
-    let path = dir.join("ceiling");
-    let file = RealDisk.open(&path, Open::CreateNew).expect("opens");
-    let bytes: Vec<u8> = (0..256 << 10).map(|at: u32| (at.wrapping_mul(2_654_435) >> 13) as u8).collect();
-    let began = Instant::now();
-    let turns = 1200;
-    for turn in 0..turns {
-        file.write_at(&bytes, turn * bytes.len() as u64).expect("written");
-        file.sync_data().expect("synced");
-    }
-    let speed = (turns * bytes.len() as u64) as f64 / began.elapsed().as_secs_f64() / 1e6;
-    RealDisk.remove(&path).expect("removed");
-    println!("disk: {speed:.0} MB/s in appends of 256 KiB with fdatasync each");
-    speed
-}
-
 fn opening(dir: &Path) {
     for rows in [1, 100, 1000] {
-        let name = dir.join(format!("groups{rows}"));
+        let name = dir.join(format!("opening{rows}"));
+        let ground = Ground::real();
+        let log = Log::open(&ground, &name, settings()).expect("opens");
+        let whole = Steady { ground, log };
+        whole.fill(&parcels_of(rows), 160 << 20);
+        whole.log.stop();
+        drop(whole);
         let bytes: u64 = RealDisk
             .list(&name)
             .expect("listed")

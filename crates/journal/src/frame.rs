@@ -52,6 +52,8 @@ pub struct SegmentHead {
     pub opened: i64,
     /// So many numbers right behind `kept` are void too; what stands in the segment from before begins after them.
     pub skipped: u32,
+    /// The file had bytes before it became this segment: those behind the last frame mean nothing.
+    pub reused: bool,
 }
 
 /// The head of a frame.
@@ -86,6 +88,7 @@ impl SegmentHead {
         let mut out = [0; SEGMENT_HEAD_BYTES];
         put(&mut out, 0, &SEGMENT_MAGIC);
         put(&mut out, 8, &FORMAT.to_le_bytes());
+        put(&mut out, 12, &u32::from(self.reused).to_le_bytes());
         put(&mut out, 16, &self.tag.to_le_bytes());
         put(&mut out, 24, &self.kept.0.to_le_bytes());
         put(&mut out, 32, &self.durable.0.to_le_bytes());
@@ -114,6 +117,7 @@ impl SegmentHead {
                 next: Seq(u64_at(bytes, 40)?),
                 opened: u64_at(bytes, 48)?.cast_signed(),
                 skipped: u32_at(bytes, 56)?,
+                reused: u32_at(bytes, 12)? & 1 != 0,
             })
         };
         match u32_at(bytes, 8) {

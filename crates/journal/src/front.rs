@@ -58,9 +58,22 @@ struct Queue {
     oldest_ride: Option<Duration>,
     refusal: Option<Refusal>,
     stopping: bool,
-    /// Something else than appends wants the committing thread.
-    called: bool,
+    /// Something came since [`Front::look`]: an append, or one who calls for something else.
+    news: bool,
     asleep: bool,
+}
+
+impl Queue {
+    fn waiting(&self) -> Waiting {
+        Waiting {
+            parcels: self.entries.len(),
+            commits: self.commits,
+            logged: self.logged,
+            bytes: self.waiting_bytes,
+            oldest_ride: self.oldest_ride,
+            stopping: self.stopping,
+        }
+    }
 }
 
 /// What one commit takes.
@@ -154,12 +167,7 @@ impl Front {
         queue.commits += usize::from(durability == Durability::Commit);
         queue.oldest_ride = queue.oldest_ride.or(ride_since);
         queue.entries.push(Entry { seq, payload, parcel });
-        // A commit wants the disk now; anything else only has to be seen once, to set the alarm for it.
-        let wake = std::mem::take(&mut queue.asleep);
-        drop(queue);
-        if wake {
-            self.work.notify_one();
-        }
+        self.wake(queue);
         self.gauges.appends.add(1);
         Ok(commit)
     }
@@ -237,15 +245,15 @@ impl Front {
     }
 
     pub(crate) fn waiting(&self) -> Waiting {
-        let queue = self.lock();
-        Waiting {
-            parcels: queue.entries.len(),
-            commits: queue.commits,
-            logged: queue.logged,
-            bytes: queue.waiting_bytes,
-            oldest_ride: queue.oldest_ride,
-            stopping: queue.stopping,
-        }
+        self.lock().waiting()
+    }
+
+    /// What waits, for one who then decides how long to [`Front::sleep`]: whatever comes after this look ends that sleep,
+    /// also when it came before the sleep began. A group that grew while the one before it was synced is due at once.
+    pub(crate) fn look(&self) -> Waiting {
+        let mut queue = self.lock();
+        queue.news = false;
+        queue.waiting()
     }
 
     /// The number that the next parcel written will have.
@@ -270,11 +278,16 @@ impl Front {
 
     /// Calls the committing thread for something else than an append.
     pub(crate) fn call(&self) {
-        let mut queue = self.lock();
-        queue.called = true;
-        queue.asleep = false;
+        self.wake(self.lock());
+    }
+
+    fn wake(&self, mut queue: MutexGuard<'_, Queue>) {
+        queue.news = true;
+        let asleep = std::mem::take(&mut queue.asleep);
         drop(queue);
-        self.work.notify_all();
+        if asleep {
+            self.work.notify_one();
+        }
     }
 
     /// Lets more come for so long, without being woken by each of them.
@@ -284,23 +297,17 @@ impl Front {
     }
 
     /// Sleeps until something new waits, somebody calls, or the time is over.
-    pub(crate) fn sleep(&self, limit: Option<Duration>, seen: Waiting) {
+    pub(crate) fn sleep(&self, limit: Option<Duration>) {
         let mut queue = self.lock();
-        // A call is answered by the step that follows, whether or not that commits: one that stayed would keep the
-        // thread from sleeping until the next commit.
-        if std::mem::take(&mut queue.called) || queue.stopping || queue.entries.len() != seen.parcels {
-            return;
-        }
-        queue.asleep = true;
-        let asleep = |queue: &mut Queue| queue.asleep && !queue.called && !queue.stopping;
+        let nothing = |queue: &mut Queue| !queue.news && !queue.stopping;
+        queue.asleep = nothing(&mut queue);
         let mut queue = match limit {
-            None => self.work.wait_while(queue, asleep).unwrap_or_else(PoisonError::into_inner),
+            None => self.work.wait_while(queue, nothing).unwrap_or_else(PoisonError::into_inner),
             Some(limit) => {
-                self.work.wait_timeout_while(queue, limit, asleep).unwrap_or_else(PoisonError::into_inner).0
+                self.work.wait_timeout_while(queue, limit, nothing).unwrap_or_else(PoisonError::into_inner).0
             }
         };
         queue.asleep = false;
-        queue.called = false;
     }
 }
 
@@ -327,22 +334,45 @@ mod tests {
     use super::*;
     use tidemill_ground::Ground;
 
-    #[test]
-    fn a_call_wakes_once() {
+    /// A front, and how long it sleeps if it may for so long. A condition variable waits in real time.
+    fn front() -> (Front, impl Fn(&Front, Duration) -> Duration) {
         let (ground, _) = Ground::simulated(1);
         let gauges = Arc::new(Gauges::new(&ground.metrics));
         let front = Front::new(&Settings::default(), ground.clock.clone(), gauges, Seq(1));
-        let asleep = |limit: Duration| {
-            // A condition variable waits in real time.
+        let asleep = |front: &Front, limit: Duration| {
             let clock = Ground::real().clock;
             let began = clock.monotonic();
-            front.sleep(Some(limit), front.waiting());
+            front.sleep(Some(limit));
             clock.monotonic() - began
         };
+        (front, asleep)
+    }
+
+    #[test]
+    fn a_call_wakes_once() {
+        let (front, asleep) = front();
         front.call();
-        assert!(asleep(Duration::from_secs(60)) < Duration::from_secs(60), "it was called");
+        assert!(asleep(&front, Duration::from_secs(60)) < Duration::from_secs(60), "it was called");
+        front.look();
         let limit = Duration::from_millis(50);
-        assert!(asleep(limit) >= limit, "nobody called since, and nothing was committed");
-        assert!(asleep(limit) >= limit);
+        assert!(asleep(&front, limit) >= limit, "nobody called since, and nothing was committed");
+        assert!(asleep(&front, limit) >= limit);
+    }
+
+    #[test]
+    fn what_came_while_a_group_was_synced_is_not_slept_over() {
+        let (front, asleep) = front();
+        let parcel = || Arc::new(Parcel::of_record(tidemill_core::StreamId(9), "k", "v".to_owned()));
+        let first = front.append(parcel(), Durability::Commit).unwrap();
+        assert_eq!(front.look().commits, 1);
+        let taken = front.take();
+        let second = front.append(parcel(), Durability::Commit).unwrap();
+        taken.group.resolve(Ok(()));
+        front.settle();
+        assert!(
+            asleep(&front, Duration::from_secs(60)) < Duration::from_secs(60),
+            "one that came after the look"
+        );
+        assert_eq!((front.look().commits, first.seq(), second.seq()), (1, Seq(1), Seq(2)));
     }
 }

@@ -23,7 +23,7 @@ use crate::reader::{Reader, Segments};
 use crate::recover::{self, Belief, Scan};
 use crate::reserve::Reserves;
 use crate::ring::Ring;
-use crate::segment::{Segment, id_in};
+use crate::segment::{Segment, id_in, name_of};
 use crate::settings::{DAMAGE_RANGES_MAX, Settings};
 use crate::writer::{Next, Tail, Waits, Writer};
 
@@ -247,7 +247,7 @@ impl Writer {
                 Next::Stopped => return,
                 Next::Sleep(limit) => {
                     self.shared.show_segments();
-                    self.shared.front.sleep(limit, self.shared.front.waiting());
+                    self.shared.front.sleep(limit);
                 }
             }
         }
@@ -268,6 +268,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     let done = read.cursors.values().map(|cursor| cursor.place).min().unwrap_or_default();
     let highest_place = read.cursors.values().map(|cursor| cursor.place).max().unwrap_or_default();
     let mut belief = recover::believe(&scans, done);
+    give_back(disk.as_ref(), dir, &scans, &belief);
     let gauges = Arc::new(Gauges::new(&ground.metrics));
     gauges.cut_bytes.set(belief.cut_bytes as i64);
     let (segments, tail) = segments_of(dir, &scans, &belief);
@@ -346,7 +347,6 @@ fn scan_all(disk: &dyn Disk, dir: &Path, entries: &[Entry]) -> Result<Vec<Scan>,
     let mut scans = Vec::with_capacity(ids.len());
     for (id, entry) in ids {
         let path = dir.join(&entry.name);
-        give_back(disk, &path, entry.len);
         let scan = match disk.open(&path, Open::Read) {
             Ok(file) => recover::scan(id, file.as_ref()),
             Err(_) => recover::scan(id, &Memory(&[])),
@@ -356,11 +356,17 @@ fn scan_all(disk: &dyn Disk, dir: &Path, entries: &[Entry]) -> Result<Vec<Scan>,
     Ok(scans)
 }
 
-/// Gives back what was reserved behind the end of a segment that nobody will append to: a plant that crashes often would
-/// else fill its disk with reserves.
-fn give_back(disk: &dyn Disk, path: &Path, len: u64) {
-    // What fails here, as on a disk that is read-only, leaves the file as it is.
-    let _ = disk.open(path, Open::ReadWrite).and_then(|file| file.set_len(len));
+/// Gives back the room behind the end of segments that nobody will append to: a plant that crashes often would else fill
+/// its disk with reserves. Where anything is damaged every byte stays, for one who looks closer.
+fn give_back(disk: &dyn Disk, dir: &Path, scans: &[Scan], belief: &Belief) {
+    // One without a sound head may be one that could not be read just now.
+    for scan in scans.iter().filter(|scan| scan.head.is_some()) {
+        let whole = belief.damage.is_empty() && scan.unreadable == 0;
+        // What fails here, as on a disk that is read-only, leaves the file as it is.
+        let _ = disk
+            .open(&dir.join(name_of(scan.id)), Open::ReadWrite)
+            .and_then(|file| file.set_len(if whole { scan.end } else { scan.len }));
+    }
 }
 
 /// The segments as readers see them, and the tail that must be written again.
@@ -380,8 +386,9 @@ fn segments_of(dir: &Path, scans: &[Scan], belief: &Belief) -> (Vec<Arc<Segment>
             next: Seq(0),
             opened: 0,
             skipped: 0,
+            reused: false,
         });
-        let path = dir.join(crate::segment::name_of(scan.id));
+        let path = dir.join(name_of(scan.id));
         let segment = Arc::new(Segment::new(path, scan.id, &head, first, last, end));
         segment.set_index(scan.index.clone());
         if let Some(run) = own_tail {

@@ -43,6 +43,8 @@ pub(crate) struct Scan {
     /// The highest number in any sound head, whether or not its payload is sound.
     pub(crate) highest: Seq,
     pub(crate) len: u64,
+    /// Where what was written to it ends: in a reused file behind the last sound head and what belongs to it.
+    pub(crate) end: u64,
     pub(crate) index: Vec<(Seq, u64)>,
     /// Bytes that the disk would not read.
     pub(crate) unreadable: u64,
@@ -77,6 +79,7 @@ pub(crate) fn scan(id: u32, file: &dyn File) -> Result<Scan, Newer> {
         first_mark: None,
         highest,
         len,
+        end: if head.is_some_and(|head| head.reused) { len.min(start) } else { len },
         index: Vec::new(),
         unreadable: 0,
     };
@@ -111,6 +114,7 @@ impl Scan {
             FrameHead::parse(window.get(offset, FRAME_HEAD_BYTES)?).filter(|head| head.tag == self.tag);
         let Some(head) = head else { return Ok(None) };
         let next = offset.saturating_add(head.frame_bytes());
+        self.end = self.end.max(next.min(self.len));
         self.mark = self.mark.max(head.durable);
         self.first_mark.get_or_insert(head.durable);
         if head.kind == FrameKind::Mark {
@@ -257,16 +261,16 @@ impl Belief {
         if let Some(last) = scans.last() {
             let from = match end {
                 Some((place, end)) if place.saturating_add(1) == scans.len() => end,
-                Some(_) => last.len,
+                Some(_) => last.end,
                 None => last
                     .runs
                     .iter()
                     .filter(|run| run.first <= self.durable)
                     .map(|run| run.bytes.end)
                     .max()
-                    .unwrap_or(last.len.min(SEGMENT_HEAD_BYTES as u64)),
+                    .unwrap_or(last.end.min(SEGMENT_HEAD_BYTES as u64)),
             };
-            self.cut_bytes = last.len.saturating_sub(from);
+            self.cut_bytes = last.end.saturating_sub(from);
         }
     }
 
@@ -308,7 +312,7 @@ fn owner(scans: &[Scan], first: Seq, last: Seq) -> (u32, Range<u64>) {
     let mut behind = scans.get(place..).unwrap_or_default().iter();
     let Some(mut scan) = behind.next() else { return (0, 0..0) };
     if let Some(next) = behind.next() {
-        let ends_well = scan.runs.last().is_some_and(|run| run.bytes.end == scan.len && run.last < first);
+        let ends_well = scan.runs.last().is_some_and(|run| run.bytes.end == scan.end && run.last < first);
         if next.head.is_none() && (ends_well || scan.head.is_none()) {
             scan = next;
         } else if ends_well && let Some(missing) = scan.id.checked_add(1).filter(|id| *id < next.id) {

@@ -21,25 +21,37 @@ const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// A cursor of an earlier run is left alone for so long: its owner first has to come and say how much it holds. After
 /// that it belongs to nobody any more.
 const CLAIM_WITHIN: Duration = Duration::from_secs(600);
-const SPARE: &str = "spare";
+/// The next segments. The first is always kept ready; the others are segments that were done with, kept while there is
+/// plenty of room: a flush frees several at once, and what is written over them syncs faster than what is new.
+const SPARES: [&str; 4] = ["spare", "spare.2", "spare.3", "spare.4"];
+/// Room for so many segments is plenty.
+const PLENTY_SEGMENTS: u64 = 16;
 const RESERVE: &str = "reserve";
 const LENT: &str = "reserve.flush";
+/// The log is idle when nothing was committed for so long; then what was never written of the next segment is filled, a
+/// piece each time.
+const FILL_AFTER: Duration = Duration::from_millis(100);
+const FILL_EVERY: Duration = Duration::from_millis(20);
 
 /// Room kept ready.
 pub(crate) struct Reserves {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     segment_bytes: u64,
-    /// The next segment.
-    spare: Option<Blank>,
+    spares: [Option<Blank>; SPARES.len()],
     /// The next segment when there is no room for any.
     reserve: Option<Blank>,
     /// Whether the open segment was made of the reserve.
     pub(crate) emergency: bool,
     pub(crate) check_at: Duration,
     pub(crate) trim_now: bool,
-    /// The spare segment was just taken.
+    /// A spare was just taken.
     taken: bool,
+    /// Segments got the names of spares, and the disk may not know it yet: until it does, a power cut brings them back,
+    /// and nothing may be written to them.
+    unsynced: bool,
+    /// When the next piece is filled; none when all is.
+    fill_at: Option<Duration>,
     free_bytes: u64,
 }
 
@@ -49,12 +61,15 @@ impl Reserves {
             disk,
             dir,
             segment_bytes: settings.segment_bytes,
-            spare: None,
+            spares: Default::default(),
             reserve: None,
             emergency: false,
             check_at: Duration::ZERO,
             trim_now: false,
             taken: false,
+            // An earlier process may have been killed right after it gave the names.
+            unsynced: true,
+            fill_at: None,
             free_bytes: u64::MAX,
         }
     }
@@ -63,13 +78,33 @@ impl Reserves {
         Blank::make(self.disk.as_ref(), self.dir.join(name), self.segment_bytes)
     }
 
+    fn sync_names(&mut self) -> io::Result<()> {
+        if self.unsynced {
+            self.disk.sync_dir(&self.dir)?;
+            self.unsynced = false;
+        }
+        Ok(())
+    }
+
     /// A file for the next segment; the reserve when there is no other.
     pub(crate) fn blank(&mut self) -> io::Result<Blank> {
-        let common = self.spare.take().map_or_else(|| self.make(SPARE), Ok);
+        self.sync_names()?;
+        let ready = self.spares.iter_mut().find_map(Option::take);
+        let common = ready.map_or_else(|| self.make(SPARES[0]), Ok);
         self.emergency = common.is_err();
         self.taken = true;
         // After a restart on a full disk the reserve of the last run is there, with its room.
         common.or_else(|error| self.reserve.take().or_else(|| self.make(RESERVE).ok()).ok_or(error))
+    }
+
+    /// Whether a next segment is ready.
+    fn has_spare(&self) -> bool {
+        self.spares.iter().any(Option::is_some)
+    }
+
+    /// Room beyond what must stay free.
+    fn room_bytes(&self, settings: &Settings) -> u64 {
+        self.free_bytes.saturating_sub(settings.free_min_bytes)
     }
 
     /// Asks how much room the disk has.
@@ -81,19 +116,94 @@ impl Reserves {
 
     /// Fills up what was used. The reserve comes first: it is for the worst case.
     fn fill(&mut self, shared: &Shared, settings: &Settings) {
-        let room = self.free_bytes.saturating_sub(settings.free_min_bytes) > self.segment_bytes;
+        let room = self.room_bytes(settings) > self.segment_bytes;
         if self.reserve.is_none() && (room || self.emergency) {
             self.reserve = self.make(RESERVE).ok();
         }
-        if self.spare.is_none() && room {
-            self.spare = self.make(SPARE).ok();
+        if !self.has_spare() && room {
+            self.spares[0] = self.make(SPARES[0]).ok();
+            self.fill_at = Some(Duration::ZERO);
         }
+        self.keep_or_give_back(settings);
         let lent = self.dir.join(LENT);
         let wanted = settings.reserve_bytes > 0 && room && !shared.is_reserve_lent();
         if wanted && !self.disk.exists(&lent).unwrap_or(true) {
             // Without it a flush on a full disk has to wait for room, which the refusal of samples tells.
             let _ =
                 self.disk.open(&lent, Open::CreateNew).and_then(|file| file.allocate(settings.reserve_bytes));
+        }
+    }
+
+    /// Spares beyond the first are kept while there is plenty of room.
+    fn keep_or_give_back(&mut self, settings: &Settings) {
+        if self.has_plenty(settings) {
+            return self.adopt();
+        }
+        for (slot, name) in self.spares.iter_mut().zip(SPARES).skip(1) {
+            let path = self.dir.join(name);
+            if slot.take().is_some() || self.disk.exists(&path).unwrap_or(false) {
+                // What cannot be removed now is tried again at the next look.
+                let _ = self.disk.remove(&path);
+            }
+        }
+    }
+
+    fn has_plenty(&self, settings: &Settings) -> bool {
+        self.room_bytes(settings) > PLENTY_SEGMENTS.saturating_mul(self.segment_bytes)
+    }
+
+    /// Where a segment that nobody needs goes: it becomes a spare if one is wanted, or is removed.
+    fn retire(&mut self, segment: &Segment, settings: &Settings) -> io::Result<()> {
+        let slots = if self.has_plenty(settings) { SPARES.len() } else { 1 };
+        let free = |(slot, name): &(&Option<Blank>, &str)| {
+            slot.is_none() && matches!(self.disk.exists(&self.dir.join(name)), Ok(false))
+        };
+        // One in which nothing can be read may lie where the disk is bad.
+        let wanted = self.spares.iter().zip(SPARES).take(slots).find(free).filter(|_| segment.tag != 0);
+        match wanted {
+            Some((_, name)) => self.disk.rename(&segment.path, &self.dir.join(name))?,
+            None => self.disk.remove(&segment.path)?,
+        }
+        self.unsynced = true;
+        Ok(())
+    }
+
+    /// Takes in what was retired, now or by an earlier run, once the disk knows its names.
+    fn adopt(&mut self) {
+        if self.sync_names().is_err() {
+            return;
+        }
+        for (slot, name) in self.spares.iter_mut().zip(SPARES).filter(|(slot, _)| slot.is_none()) {
+            let path = self.dir.join(name);
+            if self.disk.exists(&path).unwrap_or(false) {
+                *slot = Blank::make(self.disk.as_ref(), path, self.segment_bytes).ok();
+                self.fill_at = Some(Duration::ZERO);
+            }
+        }
+    }
+
+    /// When the next piece of zeros is due.
+    pub(crate) fn fill_at(&self, committed_at: Duration) -> Option<Duration> {
+        Some(self.fill_at?.max(committed_at.saturating_add(FILL_AFTER)))
+    }
+
+    /// Writes a piece of zeros where no spare was ever written, so that the segment made of it syncs as fast as one that
+    /// is written over, and depends on no metadata to be found again.
+    pub(crate) fn fill_ahead(&mut self, now: Duration) {
+        self.fill_at = None;
+        for slot in &mut self.spares {
+            match slot.as_ref().map(|blank| blank.fill(self.segment_bytes)) {
+                None | Some(Ok(false)) => continue,
+                Some(Ok(true)) => {}
+                Some(Err(_)) => {
+                    // A file whose sync failed is of no use any more. Another one is made at the next look.
+                    if let Some(blank) = slot.take() {
+                        let _ = self.disk.remove(&blank.path);
+                    }
+                }
+            }
+            self.fill_at = Some(now.saturating_add(FILL_EVERY));
+            return;
         }
     }
 }
@@ -113,7 +223,7 @@ impl Writer {
     /// What needs doing now and then: room, holds, trimming, and what is refused because of them.
     pub(crate) fn housekeep(&mut self, now: Duration) {
         // A segment was just begun: the next one's room is looked for at once, and then only now and then.
-        let low = self.reserves.spare.is_none()
+        let low = !self.reserves.has_spare()
             && self.active.is_some()
             && !self.reserves.emergency
             && std::mem::take(&mut self.reserves.taken);
@@ -125,7 +235,7 @@ impl Writer {
             self.shared.ring.wake_stalled();
             self.reserves.measure();
             self.reserves.fill(&self.shared, &self.settings);
-            if self.reserves.emergency && self.reserves.spare.is_some() && self.active.is_some() {
+            if self.reserves.emergency && self.reserves.has_spare() && self.active.is_some() {
                 self.leave_reserve(now);
             }
         }
@@ -146,7 +256,7 @@ impl Writer {
             return Some(Refusal::DiskFull { free_bytes, needed_bytes, records_too: false });
         }
         // What was taken already must still fit into this segment.
-        let low = self.reserves.spare.is_none() && left < self.settings.unsynced_bytes_max;
+        let low = !self.reserves.has_spare() && left < self.settings.unsynced_bytes_max;
         if self.reserves.emergency || low {
             let needed_bytes = self.settings.free_min_bytes + self.settings.segment_bytes;
             return Some(Refusal::DiskFull { free_bytes, needed_bytes, records_too: false });
@@ -182,7 +292,7 @@ impl Writer {
         refused
     }
 
-    /// Removes segments that nobody needs.
+    /// Lets segments go that nobody needs.
     fn trim(&mut self) {
         let Some(done) = self.shared.cursors.done() else { return };
         let mut removed = false;
@@ -197,7 +307,7 @@ impl Writer {
             else {
                 break;
             };
-            match self.shared.disk.remove(&oldest.path) {
+            match self.reserves.retire(&oldest, &self.settings) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => break,
                 _ => {}
             }
@@ -205,8 +315,8 @@ impl Writer {
             removed = true;
         }
         if removed {
-            // If the names come back after a power cut they are removed again: the cursors are durable.
-            let _ = self.shared.disk.sync_dir(&self.dir);
+            // If the names of removed ones come back after a power cut they are removed again: the cursors are durable.
+            self.reserves.adopt();
             self.shared.forget_damage(done);
         }
     }

@@ -14,6 +14,9 @@ use crate::frame::{SEGMENT_HEAD_BYTES, SegmentHead};
 /// A reader that looks for a parcel starts at most so many bytes before it.
 pub(crate) const INDEX_EVERY_BYTES: u64 = 64 << 10;
 
+/// Zeros are written in such pieces, each with a sync of its own: what is appended meanwhile waits for one of them at most.
+const FILL_BYTES: usize = 256 << 10;
+
 const ENDING: &str = ".segment";
 
 /// The file name of a segment.
@@ -115,19 +118,19 @@ impl Segment {
     }
 }
 
-/// A file with room reserved, that will be a segment.
+/// A file with room reserved, that will be a segment. Its length is how far it was written before: what is written there
+/// again takes its old place on the disk, so that a sync has no new metadata to wait for.
 pub(crate) struct Blank {
     pub(crate) file: Arc<dyn File>,
     pub(crate) path: PathBuf,
 }
 
 impl Blank {
-    /// Makes one under a name of its own, or takes the one that an earlier run left there.
+    /// Makes one under a name of its own, or takes the file that stands there.
     pub(crate) fn make(disk: &dyn Disk, path: PathBuf, bytes: u64) -> io::Result<Blank> {
         let file = disk.open(&path, Open::CreateOrOpen)?;
-        // A crash may have left the beginnings of a segment in it.
-        if !file.is_empty()? {
-            file.set_len(0)?;
+        if file.len()? > bytes {
+            file.set_len(bytes)?;
         }
         // Where room cannot be reserved the log works as well, but can meet a full disk at any write.
         match file.allocate(bytes) {
@@ -141,14 +144,28 @@ impl Blank {
         }
     }
 
+    /// Writes zeros into the next piece that was never written, durably; whether there was one. After an error the file
+    /// must not become a segment.
+    pub(crate) fn fill(&self, bytes: u64) -> io::Result<bool> {
+        let len = self.file.len()?;
+        let count = FILL_BYTES.min(usize::try_from(bytes.saturating_sub(len)).unwrap_or(usize::MAX));
+        if count == 0 {
+            return Ok(false);
+        }
+        self.file.write_at(&vec![0; count], len)?;
+        self.file.sync_data()?;
+        Ok(true)
+    }
+
     /// Gives it its head, `frames` that belong right behind it, and its name, all durable.
     pub(crate) fn become_segment(
         self,
         disk: &dyn Disk,
         dir: &Path,
-        head: &SegmentHead,
+        head: SegmentHead,
         frames: &[u8],
     ) -> io::Result<(Arc<dyn File>, PathBuf)> {
+        let head = SegmentHead { reused: !self.file.is_empty()?, ..head };
         if !frames.is_empty() {
             self.file.write_at(frames, SEGMENT_HEAD_BYTES as u64)?;
         }

@@ -99,7 +99,7 @@ impl Writer {
     /// Does what is due now.
     pub fn step(&mut self) -> Next {
         let now = self.clock.monotonic();
-        let waiting = self.shared.front.waiting();
+        let waiting = self.shared.front.look();
         if self.active.is_none() && now >= self.waits.retry_at {
             self.reopen(now, None);
         }
@@ -116,6 +116,9 @@ impl Writer {
         self.mark_when_idle(now, waiting.stopping);
         self.write_cursors(now, waiting.stopping);
         self.housekeep(now);
+        if !waiting.stopping && self.reserves.fill_at(self.waits.committed_at).is_some_and(|at| now >= at) {
+            self.reserves.fill_ahead(now);
+        }
         if waiting.stopping {
             if self.shared.front.waiting().parcels > 0 {
                 return Next::Again;
@@ -123,7 +126,7 @@ impl Writer {
             self.shared.close();
             return Next::Stopped;
         }
-        Next::Sleep(self.until_due(now))
+        Next::Sleep(self.until_due(&waiting, now))
     }
 
     /// How long to let more company come before the next group is written. Only when the last group was small but not
@@ -146,8 +149,8 @@ impl Writer {
             || waiting.parcels >= crate::front::WAITING_PARCELS_MAX / 2
     }
 
-    fn until_due(&self, now: Duration) -> Option<Duration> {
-        let waiting = self.shared.front.waiting();
+    /// `waiting` is what the step saw: what came since ends the sleep by itself.
+    fn until_due(&self, waiting: &Waiting, now: Duration) -> Option<Duration> {
         let ride = waiting.oldest_ride.map(|since| since + self.settings.ride_window);
         let relaxed = self.waits.unsynced_since.map(|since| since + self.settings.relaxed_window);
         let retry = self.active.is_none().then_some(self.waits.retry_at);
@@ -156,7 +159,8 @@ impl Writer {
         let cursors =
             self.shared.cursors.is_changed().then_some(self.waits.cursors_at.max(self.waits.cursors_retry));
         let keep = Some(self.reserves.check_at);
-        [ride, relaxed, retry, mark, cursors, keep]
+        let fill = self.reserves.fill_at(self.waits.committed_at);
+        [ride, relaxed, retry, mark, cursors, keep, fill]
             .into_iter()
             .flatten()
             .min()
@@ -387,10 +391,11 @@ impl Writer {
             next: next.unwrap_or_else(|| self.shared.front.next_to_write()),
             opened: self.clock.wall(),
             skipped: u32::try_from(skipped).unwrap_or(u32::MAX),
+            reused: false,
         };
         let frames = retag(&frames, tag, kept);
         let blank: Blank = self.reserves.blank()?;
-        let (file, path) = blank.become_segment(disk.as_ref(), &self.dir, &head, &frames)?;
+        let (file, path) = blank.become_segment(disk.as_ref(), &self.dir, head, &frames)?;
         let (first, last) = match &self.tail {
             Some(tail) => (tail.run.first, tail.run.last),
             None => (head.next, Seq(head.next.0.saturating_sub(1))),

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use serde_json::json;
 use tidemill_bus::Namespace;
 use tidemill_core::{
     AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, History, Identity, Journal, Pattern,
@@ -60,14 +61,14 @@ impl Keeper {
     }
 
     /// Reads the files again. A bad file leaves everything as it is.
-    pub(crate) fn reread(&self) -> Result<Reloaded, Problem> {
+    fn reread(&self) -> Result<Reloaded, Problem> {
         let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = house::load(&self.plant)?;
         let Some((web, memory)) = self.web.get() else {
             return Err(Problem::new(&codes::STOPPING, "the plant is still starting"));
         };
         let web_settings = settings::web(&self.plant, &fresh, memory)?;
-        self.guard.update(settings::guard(&self.plant, &fresh)?)?;
+        self.guard.update(settings::guard(&self.plant, &fresh))?;
         self.bus.update(settings::bus(&fresh, memory));
         web.set_settings(web_settings);
         let restart = needs_restart(&config, &fresh);
@@ -260,6 +261,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("storage.free_min", old.free_min != new.free_min),
         ("storage.keep", old.keep != new.keep),
         ("storage.flush_after", old.flush_after != new.flush_after),
+        ("storage.values", old.values_open != new.values_open),
+        ("storage.merge_every", old.merge_every != new.merge_every),
         ("limits.memory", old.memory_bytes != new.memory_bytes),
     ];
     changes
@@ -367,17 +370,20 @@ impl Admin for Keeper {
 
     fn reload<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Reloaded, Problem>> {
         Box::pin(async move {
-            let entry = |result| AuditEntry {
+            let entry = |result, detail: String| AuditEntry {
                 who: who.clone(),
                 action: "configuration.apply",
                 target: crate::config::PLANT_FILE.to_owned(),
                 result,
-                detail: String::new(),
+                detail,
             };
-            self.guard.audit(entry(AuditResult::Intended))?.await?;
+            self.guard.audit(entry(AuditResult::Intended, String::new()))?.await?;
             let outcome = tokio::task::block_in_place(|| self.reread());
-            let result = if outcome.is_ok() { AuditResult::Done } else { AuditResult::Failed };
-            self.guard.audit(entry(result))?.await?;
+            let (result, detail) = match &outcome {
+                Ok(done) => (AuditResult::Done, json!({ "changed": done.changed, "restart": done.restart })),
+                Err(problem) => (AuditResult::Failed, json!({ "problem": problem.detail })),
+            };
+            self.guard.audit(entry(result, detail.to_string()))?.await?;
             outcome
         })
     }

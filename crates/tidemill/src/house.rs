@@ -1,18 +1,17 @@
 //! The wiring, top to bottom: which rooms there are, in which order they open, what each is given, and how they stop.
 //! Nothing else in the house knows everyone.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_bus::Namespace;
-use tidemill_core::{Authority, Bus, History, Problem, codes};
+use tidemill_core::{Authority, Bus, History, Identity, IdentityKind, Peer, Problem, codes};
 use tidemill_ground::{Ground, MemoryPlan, Phase, Stop};
 use tidemill_guard::Guard;
 use tidemill_historian::Historian;
 use tidemill_journal::Log;
-use tidemill_web::{Doors, PlantFacts, Web};
+use tidemill_web::{Admin, Doors, PlantFacts, Web};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -79,8 +78,7 @@ fn allow_descriptors() {
 
 /// The plant's configuration, or all that is wrong with it as one problem.
 pub(crate) fn load(plant: &Plant) -> Result<Config, Problem> {
-    let environment: HashMap<String, String> = std::env::vars().collect();
-    config::load(&plant.file(), &environment).map_err(|findings| {
+    config::load(&plant.file(), &config::environment()).map_err(|findings| {
         let list: Vec<String> = findings.iter().map(|finding| format!("\n  {finding}")).collect();
         Problem::new(
             &codes::BAD_CONFIGURATION,
@@ -129,7 +127,7 @@ fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Proble
     }
 
     // Who may do what, and the record of who did.
-    let guard = Guard::open(ground, &data.join("guard"), log.clone(), settings::guard(plant, config)?)?;
+    let guard = Guard::open(ground, &data.join("guard"), log.clone(), settings::guard(plant, config))?;
 
     // Names, order, last values, subscribers.
     let bus = Namespace::open(
@@ -224,11 +222,17 @@ async fn wait_for_the_end(keeper: &Keeper) -> Result<(), Problem> {
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    // The system does not say who sent a signal: root, or who runs this process.
+    let by_signal = Identity {
+        name: "house:signal".into(),
+        kind: IdentityKind::House,
+        peer: Peer { door: "house", address: None },
+    };
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => match keeper.reread() {
+            _ = hang_up.recv() => match keeper.reload(&by_signal).await {
                 Ok(done) => tracing::info!(event = "configuration.read", changed = done.changed, restart = done.restart.join("; ")),
                 Err(problem) => tracing::error!(event = "configuration.refused", "{problem}"),
             },

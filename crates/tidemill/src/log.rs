@@ -22,7 +22,7 @@ pub(crate) fn begin(file: Option<&Path>, json: bool) -> Result<(), Problem> {
         None => Target::Stderr,
         Some(path) => Target::File(Arc::new(Mutex::new(Rotating::open(path).map_err(|error| {
             Problem::new(
-                &codes::BAD_PARAMETER,
+                &codes::FILE_UNWRITABLE,
                 format!("the log file {} cannot be written: {error}", path.display()),
             )
             .hint("Choose another --log-file")

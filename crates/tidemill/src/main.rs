@@ -20,19 +20,26 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use command::{CommandLine, Outcome};
+
 fn main() -> ExitCode {
-    let line = command::CommandLine::parse();
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => return command::not_understood(&error),
+    };
     let json = line.global.json;
     match line.execute() {
         Ok(outcome) => ExitCode::from(outcome as u8),
         Err(problem) => {
             output::problem(&problem, json);
-            ExitCode::from(1)
+            ExitCode::from(Outcome::of(&problem) as u8)
         }
     }
 }
 
 /// The program as the user started it, for hints that can be copied.
 pub(crate) fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "tidemill".to_owned())
+    std::env::args_os()
+        .next()
+        .map_or_else(|| "tidemill".to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -83,11 +83,15 @@ pub(crate) fn table_lines(headers: &[&str], rows: &[Vec<String>]) -> Vec<String>
         .collect()
 }
 
-/// A JSON value as a cell: text bare, null empty, all else as JSON.
+/// A JSON value as a cell for people: text bare, null empty, whole numbers without a point, all else as JSON.
 pub(crate) fn cell(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
         Json::String(text) => text.clone(),
+        Json::Number(number) => {
+            let text = number.to_string();
+            text.strip_suffix(".0").filter(|whole| *whole != "-0").map_or(text.clone(), str::to_owned)
+        }
         other => other.to_string(),
     }
 }

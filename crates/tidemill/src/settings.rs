@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tidemill_core::{Budget, Problem, codes};
 use tidemill_ground::{Ground, MemoryPlan};
-use tidemill_guard::{Cidr, Right, Zone};
 
 use crate::config::{self, Config, Share};
 use crate::plant::Plant;
@@ -46,31 +45,13 @@ pub(crate) fn journal(
     }
 }
 
-pub(crate) fn guard(plant: &Plant, config: &Config) -> Result<tidemill_guard::Settings, Problem> {
-    let networks = |list: &[String], key: &str| {
-        let parsed: Result<Vec<Cidr>, _> = list.iter().map(|text| text.parse()).collect();
-        parsed.map_err(|error: tidemill_guard::CidrError| {
-            bad(format!("{key}: {error}"), "Write networks like 192.168.1.0/24")
-        })
-    };
-    let mut zones = Vec::new();
-    for (name, zone) in &config.zones {
-        let rights: Result<Vec<Right>, _> = zone.anonymous.iter().map(|text| Right::parse(text)).collect();
-        zones.push(Zone {
-            name: name.clone(),
-            cidr: networks(&zone.cidr, &format!("zone.{name}.cidr"))?,
-            plain: zone.plain,
-            anonymous: rights.map_err(|error| {
-                bad(format!("zone.{name}.anonymous: {error}"), "Write rights like write:farm/sensors/#")
-            })?,
-        });
-    }
-    Ok(tidemill_guard::Settings {
-        zones,
-        trusted_proxies: networks(&config.trusted_proxies, "http.trusted_proxies")?,
+pub(crate) fn guard(plant: &Plant, config: &Config) -> tidemill_guard::Settings {
+    tidemill_guard::Settings {
+        zones: config.zones.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
         owner_uid: Some(plant.owner()),
         ..tidemill_guard::Settings::default()
-    })
+    }
 }
 
 pub(crate) fn bus(config: &Config, memory: &MemoryPlan) -> tidemill_bus::Settings {
@@ -91,7 +72,9 @@ pub(crate) fn historian(config: &Config, memory: &MemoryPlan) -> tidemill_histor
     store.queries_bytes = memory.queries;
     store.footers_bytes = memory.footers;
     store.flush_after = config.flush_after;
+    store.merge_every = config.merge_every;
     store.keep = config.keep;
+    store.values_open = config.values_open;
     settings
 }
 
@@ -100,7 +83,7 @@ pub(crate) fn web(
     config: &Config,
     memory: &MemoryPlan,
 ) -> Result<tidemill_web::Settings, Problem> {
-    let proxies = guard(plant, config)?.trusted_proxies;
+    let proxies = config.trusted_proxies.clone();
     let templates = config::templates::load(&plant.folder).map_err(|findings| {
         let list: Vec<String> = findings.iter().map(ToString::to_string).collect();
         bad(list.join("; "), "docs/reference/line-protocol.md shows how templates are written")

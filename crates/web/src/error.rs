@@ -27,7 +27,9 @@ pub enum Error {
     FieldTwice(String),
     #[error("the line has more than {0} fields: write it as several lines")]
     ManyFields(usize),
-    #[error("'{0}' is no field value: write 1.5, 3i, 3u, true or \"text\"; NaN and infinities are not kept")]
+    #[error(
+        "'{0}' is no field value: write 1.5, 3i, 3u, true or \"text\"; NaN and infinities have no form here"
+    )]
     FieldValue(String),
     #[error("'{0}' does not fit a 64-bit integer: leave the suffix away to write a float")]
     IntegerRange(String),

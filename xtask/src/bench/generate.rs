@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 /// Signals, each with one sample a second.
 pub(super) const SIGNALS: u64 = 2_000;
-/// Lines of a request.
+/// Lines of a request, usually.
 pub(super) const LINES: u64 = 5_000;
 /// 2026-01-01T00:00:00Z.
 pub(super) const BEGIN_NS: i64 = 1_767_225_600_000_000_000;
@@ -27,6 +27,8 @@ enum Form {
 pub(super) struct Plant {
     dice: Dice,
     signals: Vec<(String, Form)>,
+    /// Samples made so far.
+    made: u64,
 }
 
 impl Plant {
@@ -44,19 +46,21 @@ impl Plant {
             (format!("acme/leeds/line{line}/cell{cell}/s{number:04}"), form)
         });
         let signals = signals.collect();
-        Plant { dice, signals }
+        Plant { dice, signals, made: 0 }
     }
 
-    /// Bodies of line protocol for so many samples, in order of time.
-    pub(super) fn bodies(mut self, samples: u64) -> Vec<Vec<u8>> {
+    /// Bodies of line protocol for the next so many samples, in order of time.
+    pub(super) fn bodies(&mut self, samples: u64, lines: u64) -> Vec<Vec<u8>> {
+        let lines = lines.max(1);
         let mut bodies = Vec::new();
         let mut body = String::new();
         for number in 0..samples {
-            let second = (number / SIGNALS) as i64;
-            self.line((number % SIGNALS) as usize, BEGIN_NS + second * 1_000_000_000, &mut body);
-            if (number + 1) % LINES == 0 || number + 1 == samples {
+            let second = (self.made / SIGNALS) as i64;
+            self.line((self.made % SIGNALS) as usize, BEGIN_NS + second * 1_000_000_000, &mut body);
+            self.made += 1;
+            if (number + 1) % lines == 0 || number + 1 == samples {
                 bodies.push(std::mem::take(&mut body).into_bytes());
-                body.reserve(LINES as usize * 64);
+                body.reserve(lines as usize * 64);
             }
         }
         bodies
@@ -99,9 +103,13 @@ mod tests {
 
     #[test]
     fn so_many_samples_as_asked_for_and_the_same_every_time() {
-        let bodies = Plant::new().bodies(12_001);
+        let bodies = Plant::new().bodies(12_001, LINES);
         let lines = |body: &Vec<u8>| body.iter().filter(|byte| **byte == b'\n').count();
         assert_eq!(bodies.iter().map(lines).collect::<Vec<_>>(), [5_000, 5_000, 2_001]);
-        assert_eq!(bodies, Plant::new().bodies(12_001));
+        assert_eq!(bodies, Plant::new().bodies(12_001, LINES));
+        let mut plant = Plant::new();
+        let (mut one, other) = (plant.bodies(2_500, 1_000), plant.bodies(2_500, 1_000));
+        one.extend(other);
+        assert_eq!(one.concat(), Plant::new().bodies(5_000, LINES).concat());
     }
 }

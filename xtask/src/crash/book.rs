@@ -21,6 +21,17 @@ struct Entry {
     seen: Option<bool>,
 }
 
+/// Requests by what is known of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub acknowledged: u64,
+    pub unknown: u64,
+    pub refused: u64,
+    pub doubted: u64,
+    /// Those of the doubted that the last audit did not find.
+    pub doubted_lost: u64,
+}
+
 /// All cycles of a run.
 #[derive(Default)]
 pub(super) struct Book {
@@ -108,16 +119,19 @@ impl Book {
         self.pages.iter().filter_map(|page| page.rows).sum()
     }
 
-    /// How many requests there are in each state: acknowledged, unknown, refused.
-    pub(super) fn counts(&self) -> [u64; 3] {
-        let mut counts = [0; 3];
+    /// How many requests there are in each state.
+    pub(super) fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
         for entry in self.pages.iter().flat_map(|page| page.writers.iter().flatten()) {
-            let place = match entry.state {
-                State::Acknowledged => 0,
-                State::Unknown => 1,
-                State::Refused => 2,
-            };
-            counts[place] += 1;
+            match entry.state {
+                State::Acknowledged => counts.acknowledged += 1,
+                State::Unknown => counts.unknown += 1,
+                State::Refused => counts.refused += 1,
+                State::Doubted => {
+                    counts.doubted += 1;
+                    counts.doubted_lost += u64::from(entry.seen == Some(false));
+                }
+            }
         }
         counts
     }
@@ -127,6 +141,15 @@ impl Book {
 mod tests {
     use super::*;
     use crate::crash::check::Findings;
+
+    #[test]
+    fn what_was_acknowledged_in_doubt_and_is_gone_is_counted() {
+        let mut book = Book::default();
+        book.wrote(0, 0, vec![State::Doubted, State::Doubted, State::Refused]);
+        let verdict = Verdict { findings: Findings::default(), present: vec![true, false, false], rows: 3 };
+        book.audited(0, &verdict);
+        assert_eq!(book.counts(), Counts { refused: 1, doubted: 2, doubted_lost: 1, ..Counts::default() });
+    }
 
     #[test]
     fn an_unanswered_request_is_offered_again_and_its_cycle_looked_at_again() {
@@ -146,6 +169,6 @@ mod tests {
         assert_eq!(book.changed(), [0]);
         let sent = book.sent(&plan, 0);
         assert_eq!((sent[2].state, sent[2].seen, sent[0].seen), (State::Acknowledged, None, Some(true)));
-        assert_eq!(book.counts(), [3, 0, 0]);
+        assert_eq!(book.counts(), Counts { acknowledged: 3, ..Counts::default() });
     }
 }

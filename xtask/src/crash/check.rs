@@ -14,6 +14,9 @@ pub(super) enum State {
     Unknown,
     /// Answered with 204: all of it.
     Acknowledged,
+    /// Answered with 204 at a moment when the kernel itself may have told the plant that lost data is on disk: all of it
+    /// or nothing, and counted.
+    Doubted,
     /// Answered with a refusal that promises that nothing was kept.
     Refused,
 }
@@ -134,12 +137,12 @@ fn presence(sent: &Sent, actual: &HashMap<Key, u64>, findings: &mut Findings) ->
             findings.invented += 1;
             findings.example(format!("invented: {id} was refused, and is there"));
         }
-        (State::Unknown, true, Some(false)) => {
+        (State::Unknown | State::Doubted, true, Some(false)) => {
             findings.invented += 1;
             findings
                 .example(format!("invented: {id} was absent after a restart, and came without being sent"));
         }
-        (State::Unknown, false, Some(true)) => {
+        (State::Unknown | State::Doubted, false, Some(true)) => {
             findings.lost += 1;
             findings.example(format!("lost: {id} was there after a restart, and went"));
         }

@@ -15,6 +15,8 @@ const STEP_NS: i64 = 20_000_000;
 pub(super) const REQUESTS_MAX: u32 = (WINDOW_NS / STEP_NS) as u32;
 /// Late data goes this far back, spread over as many days as there are in a week.
 const LATE_NS: i64 = 40 * 86_400 * NANOS_PER_SECOND;
+/// Samples of a request on average, for planning.
+pub(super) const REQUEST_SAMPLES: u64 = 68;
 /// Samples of one request are this far apart, less than a step even where there are 500.
 const SAMPLE_NS: i64 = 10_000;
 

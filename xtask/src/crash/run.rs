@@ -2,13 +2,15 @@
 //! more, by the plant and by others. How it is struck is `strike`; what is right and wrong is `check`.
 
 use super::audit::Auditor;
-use super::book::Book;
+use super::book::{Book, Counts};
 use super::check::{Findings, State, judge, ties};
 use super::foreign::{CYCLES_AT_ONCE, Foreign};
 use super::ledger::Ledger;
-use super::load::{NANOS_PER_SECOND, Plan, REQUESTS_MAX, ROOT, RequestId, WINDOW_NS};
+use super::live::Live;
+use super::load::{NANOS_PER_SECOND, Plan, REQUEST_SAMPLES, REQUESTS_MAX, ROOT, RequestId, WINDOW_NS};
 use super::place::{Place, make_folder};
 use super::strike;
+use super::watch::{self, Watch};
 use super::writer::{Report, Shift, Writer};
 use super::{Options, Variant};
 use crate::binary::{Binary, Running, Start};
@@ -16,8 +18,7 @@ use crate::dice::Dice;
 use crate::shell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Writers at once.
@@ -28,6 +29,12 @@ const FRESH: u32 = WRITERS;
 const CLOCK_STEP_NS: i64 = 60 * NANOS_PER_SECOND;
 /// The longest until a plant that says that it is ready accepts a write.
 const ACCEPTING_MAX: Duration = Duration::from_secs(20);
+/// Everything is counted in every so many cycles: the answer takes longer the more there is.
+const COUNT_EVERY: u32 = 10;
+/// The longest rest between two requests of a writer.
+const REST_MAX: Duration = Duration::from_millis(500);
+/// A run of at least so many kills must have hit a flush, a merge, a start and requests under way.
+const HITS_FROM_CYCLES: u32 = 40;
 /// How long the flush of the last samples may take before the lake is read by others.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
@@ -52,27 +59,8 @@ pub(super) struct Run {
     began: Vec<i64>,
     accepting: Vec<Duration>,
     killed_in_start: u64,
-}
-
-/// What writers and the one who strikes see of each other while a cycle runs.
-#[derive(Default)]
-pub(super) struct Live {
-    /// Set before the plant is killed or stopped: from then on a broken connection is no fault of the plant.
-    pub ending: AtomicBool,
-    pub acknowledged: AtomicU64,
-    pub refused: Mutex<BTreeMap<String, u64>>,
-}
-
-impl Live {
-    pub(super) fn refusal(&self, code: String) {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        *refused.entry(code).or_default() += 1;
-    }
-
-    pub(super) fn refused_with(&self, code: &str) -> u64 {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.iter().filter(|(known, _)| code.is_empty() || *known == code).map(|(_, count)| count).sum()
-    }
+    /// Requests under way at each strike.
+    in_flight: Vec<u64>,
 }
 
 impl Run {
@@ -106,6 +94,7 @@ impl Run {
             began: Vec::new(),
             accepting: Vec::new(),
             killed_in_start: 0,
+            in_flight: Vec::new(),
         })
     }
 
@@ -120,7 +109,7 @@ impl Run {
             }
             let last = cycle + 1 == self.options.cycles;
             if cycle < 3 || last || (cycle + 1) % 10 == 0 {
-                let [acknowledged, unknown, _] = self.book.counts();
+                let Counts { acknowledged, unknown, .. } = self.book.counts();
                 println!(
                     "{}: cycle {} of {} after {}: {acknowledged} requests ({} samples) acknowledged, {unknown} unknown, {} findings",
                     self.variant.name,
@@ -142,6 +131,7 @@ impl Run {
         self.began.push(wall()?);
         let start = self.start_settings(cycle);
         self.kill_in_start(&start)?;
+        let watch = Watch::from_here(&start.log);
         let mut running = self.binary.start(&start)?;
         running
             .wait_ready()
@@ -156,17 +146,26 @@ impl Run {
             self.place.free()?;
         }
         self.write_afresh(cycle, &running, &live)?;
-        self.audit(&mut Auditor::new(running.address, &self.token), self.book.changed())?;
+        let mut auditor = Auditor::new(running.address, &self.token);
+        let mut cycles = self.book.changed();
+        // And one of all that were found good before.
+        cycles.push(u32::try_from(self.dice.below(u64::from(cycle) + 1)).unwrap_or(cycle));
+        self.audit(&mut auditor, cycles)?;
+        if cycle % COUNT_EVERY == 0 {
+            self.count(&mut auditor)?;
+        }
         if self.findings.total() > 0 {
             running.kill();
             return Ok(());
         }
-        self.load(cycle, running, &live)
+        self.load(cycle, running, &live, &watch)
     }
 
     fn start_settings(&self, cycle: u32) -> Start {
         let mut settings = vec![
-            ("TIDEMILL_STORAGE_FLUSH_AFTER", "1s"),
+            ("TIDEMILL_STORAGE_FLUSH_AFTER", "300ms"),
+            ("TIDEMILL_STORAGE_MERGE_EVERY", "300ms"),
+            watch::FILTER,
             ("TIDEMILL_LIMITS_SIGNALS", "10000000"),
             ("TIDEMILL_LIMITS_SIGNALS_NEW_PER_HOUR", "100000000"),
             ("TIDEMILL_LIMITS_QUERY_TIME", "150s"),
@@ -186,8 +185,8 @@ impl Run {
         while self.dice.one_in(4) {
             let running = self.binary.start(start)?;
             std::thread::sleep(usual.mul_f64(self.dice.share()));
+            self.killed_in_start += u64::from(!running.is_ready());
             running.kill();
-            self.killed_in_start += 1;
         }
         Ok(())
     }
@@ -214,11 +213,18 @@ impl Run {
             token: &self.token,
             ledger: &self.ledger,
             live,
+            rest: Duration::ZERO,
         }
     }
 
+    /// How long writers rest so that a cycle has its share of the samples, however long it is.
+    fn rest(&self, length: Duration) -> Duration {
+        let requests = self.options.samples / u64::from(self.options.cycles.max(1)) / REQUEST_SAMPLES;
+        length.mul_f64(f64::from(WRITERS) / requests.max(1) as f64).min(REST_MAX)
+    }
+
     /// All writers at once, until the strike.
-    fn load(&mut self, cycle: u32, running: Running, live: &Live) -> Result<(), String> {
+    fn load(&mut self, cycle: u32, running: Running, live: &Live, watch: &Watch) -> Result<(), String> {
         let repeats: Vec<Option<RequestId>> = (0..WRITERS)
             .map(|writer| {
                 let id = self.book.unanswered(cycle.checked_sub(1)?, writer)?;
@@ -227,7 +233,8 @@ impl Run {
             })
             .collect();
         let mut dice = Dice::of(self.plan.seed, &[cycle.into(), 1 << 40]);
-        let shift = self.shift(cycle, &running, live);
+        let moment = strike::moment(cycle, &mut dice);
+        let shift = Shift { rest: self.rest(moment), ..self.shift(cycle, &running, live) };
         let token = self.token.clone();
         let (struck, reports) = std::thread::scope(|scope| {
             let writers: Vec<_> = (0..WRITERS)
@@ -237,8 +244,8 @@ impl Run {
                     scope.spawn(move || work.work(writer, repeat, REQUESTS_MAX))
                 })
                 .collect();
-            let scene =
-                strike::Scene { place: &self.place, variant: self.variant, cycle, live, token: &token };
+            let (place, variant) = (&self.place, self.variant);
+            let scene = strike::Scene { place, variant, cycle, live, token: &token, watch, moment };
             let struck = strike::strike(&scene, &mut dice, running);
             let reports: Vec<Report> = writers.into_iter().filter_map(|writer| writer.join().ok()).collect();
             (struck, reports)
@@ -255,9 +262,11 @@ impl Run {
                 self.findings.other(format!("cycle {cycle}: {count} requests were refused with {code}"));
             }
         }
-        for shown in struck.map_err(|error| format!("strike: {error}"))? {
+        let struck = struck.map_err(|error| format!("strike: {error}"))?;
+        for shown in struck.seen {
             *self.shown.entry(shown).or_default() += 1;
         }
+        self.in_flight.push(struck.in_flight);
         strike::after(&self.place, self.variant)
     }
 
@@ -270,12 +279,17 @@ impl Run {
         report.faults.into_iter().for_each(|fault| self.findings.other(fault));
     }
 
-    /// Looks at these cycles, and counts everything.
+    /// Looks at these cycles.
     fn audit(&mut self, auditor: &mut Auditor, cycles: Vec<u32>) -> Result<(), String> {
         for cycle in cycles {
             let rows = auditor.rows(&self.plan, cycle, self.stamped(cycle))?;
             self.judge(cycle, &rows, "SQL");
         }
+        Ok(())
+    }
+
+    /// Counts everything.
+    fn count(&mut self, auditor: &mut Auditor) -> Result<(), String> {
         let (counted, known) = (auditor.count()?, self.book.rows());
         if counted != known {
             let words =
@@ -309,6 +323,8 @@ impl Run {
         running.wait_ready()?;
         let mut auditor = Auditor::new(running.address, &self.token);
         self.audit(&mut auditor, (0..self.options.cycles).collect())?;
+        self.count(&mut auditor)?;
+        self.check_hits();
         self.audit_names(&mut auditor)?;
         for writer in 0..WRITERS {
             let (from, to) = (self.plan.windows(0)[0].0, self.plan.windows(self.options.cycles)[0].1);
@@ -326,6 +342,25 @@ impl Run {
             Err(missing) => {
                 println!("{}: audit by others skipped for want of {missing}", self.variant.name);
                 Ok(())
+            }
+        }
+    }
+
+    /// A run that hit nothing shows nothing.
+    fn check_hits(&mut self) {
+        if self.variant.way != strike::Way::Kill || self.options.cycles < HITS_FROM_CYCLES {
+            return;
+        }
+        let under_way = self.in_flight.iter().filter(|count| **count > 0).count() as u64;
+        let hits = |name: &str| self.shown.get(name).copied().unwrap_or_default();
+        for (what, count) in [
+            ("a flush", hits("in a flush")),
+            ("a merge", hits("in a merge")),
+            ("a start", self.killed_in_start),
+            ("requests under way", under_way),
+        ] {
+            if count == 0 {
+                self.findings.other(format!("no kill hit {what}: the run shows less than it should"));
             }
         }
     }
@@ -386,9 +421,12 @@ impl Run {
     /// The figures of the run.
     pub(super) fn summary(&mut self) -> String {
         self.accepting.sort_unstable();
+        self.in_flight.sort_unstable();
+        let in_flight = self.in_flight.get(self.in_flight.len() / 2).copied().unwrap_or_default();
+        let idle = self.in_flight.iter().filter(|count| **count == 0).count();
         let middle = self.accepting.get(self.accepting.len() / 2).copied().unwrap_or_default();
         let slowest = self.accepting.last().copied().unwrap_or_default();
-        let [acknowledged, unknown, refused] = self.book.counts();
+        let Counts { acknowledged, unknown, refused, doubted, doubted_lost } = self.book.counts();
         let found = &self.findings;
         let listed = |counts: &BTreeMap<String, u64>| {
             let words: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
@@ -397,8 +435,9 @@ impl Run {
         let shown: BTreeMap<String, u64> =
             self.shown.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
         format!(
-            "{}: {} cycles, seed {}; {} kills during start; strikes: {}\n\
+            "{}: {} cycles, seed {}; {} kills during start; strikes: {}; requests under way at a strike: median {in_flight}, none {idle} times\n\
              {}: acknowledged {} samples in {acknowledged} requests; unanswered {unknown}, refused for good {refused}; refusals: {}\n\
+             {}: acknowledged while the disk was made to fail under running syncs: {doubted}, of which gone: {doubted_lost}\n\
              {}: lost {}, invented {}, twice {}, half requests {}, out of order {}, other {}\n\
              {}: start to accepting: median {} ms, longest {} ms",
             self.variant.name,
@@ -409,6 +448,7 @@ impl Run {
             self.variant.name,
             self.acknowledged_samples,
             listed(&self.refused),
+            self.variant.name,
             self.variant.name,
             found.lost,
             found.invented,

@@ -3,18 +3,30 @@
 
 use super::Variant;
 use super::audit::Auditor;
+use super::live::Live;
 use super::place::{Ground, Place};
-use super::run::Live;
+use super::watch::{Watch, Work};
+use super::writer::ANSWER_MAX;
 use crate::binary::Running;
 use crate::dice::Dice;
+use crate::http::Client;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How long a plant may take to refuse when the disk is full, and to accept again when it is not.
 const REACTION_MAX: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// So much text a plant takes at most on a full disk: its segment, the next one that it made ahead, and some slack.
+const RESERVED_BYTES_MAX: usize = 160 << 20;
 /// Far below `storage.free_min` of the small disk, and yet not nothing.
 const LITTLE_BYTES: u64 = 4 << 20;
+
+/// How long before the strike every writer begins to send without rest.
+const RUSH: Duration = Duration::from_millis(30);
+/// How long a strike that is aimed at a flush or a merge waits for one to begin.
+const AIM_MAX: Duration = Duration::from_millis(1_000);
+/// How far into a flush or a merge it may strike: most are over after this.
+const INTO_MAX_MICROS: u64 = 12_000;
 
 /// Which way to strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,16 +45,32 @@ pub(super) struct Scene<'a> {
     pub cycle: u32,
     pub live: &'a Live,
     pub token: &'a str,
+    pub watch: &'a Watch,
+    /// When to strike, from the start of the load.
+    pub moment: Duration,
 }
 
-/// Lets the load run for a random moment, strikes, and ends the process. Says what it saw.
-pub(super) fn strike(
-    scene: &Scene<'_>,
-    dice: &mut Dice,
-    mut running: Running,
-) -> Result<Vec<&'static str>, String> {
-    let done = disturb(scene, dice, &running);
+/// What a strike showed and hit.
+pub(super) struct Struck {
+    pub seen: Vec<&'static str>,
+    /// Requests that were sent and not answered when the plant was ended.
+    pub in_flight: u64,
+}
+
+/// When to strike after the load began.
+pub(super) fn moment(cycle: u32, dice: &mut Dice) -> Duration {
+    let moment = dice.between(50, 2_000);
+    // Now and then long enough for several flushes and merges.
+    Duration::from_millis(if cycle % 10 == 9 { moment + dice.between(500, 3_000) } else { moment })
+}
+
+/// Lets the load run until its moment, strikes, and ends the process. Says what it saw.
+pub(super) fn strike(scene: &Scene<'_>, dice: &mut Dice, mut running: Running) -> Result<Struck, String> {
+    let done = approach(scene, dice).and_then(|()| disturb(scene, dice, &running));
+    // However it went: nobody rests any longer in a load that is over.
+    scene.live.rush();
     let died = running.ended();
+    let in_flight = scene.live.in_flight.load(Ordering::SeqCst);
     // Only from here on may connections break.
     scene.live.ending.store(true, Ordering::SeqCst);
     let mut seen = match &done {
@@ -67,8 +95,41 @@ pub(super) fn strike(
     done?;
     if !seen.contains(&"stopped") {
         seen.push("killed");
+        for (work, words) in [(Work::Flush, "in a flush"), (Work::Merge, "in a merge")] {
+            if scene.watch.is_under_way(work)? {
+                seen.push(words);
+            }
+        }
     }
-    Ok(seen)
+    Ok(Struck { seen, in_flight })
+}
+
+/// Waits for the moment, and every other time for a flush or a merge to begin then; at the end nobody rests.
+fn approach(scene: &Scene<'_>, dice: &mut Dice) -> Result<(), String> {
+    std::thread::sleep(scene.moment.saturating_sub(RUSH));
+    let aim = match scene.cycle % 4 {
+        1 => Work::Flush,
+        3 => Work::Merge,
+        _ => {
+            scene.live.rush();
+            std::thread::sleep(RUSH);
+            return Ok(());
+        }
+    };
+    let began = Instant::now();
+    // What is under way already may be nearly over.
+    let mut was_over = false;
+    while began.elapsed() < AIM_MAX {
+        let is_open = scene.watch.is_under_way(aim)?;
+        if is_open && was_over {
+            break;
+        }
+        was_over |= !is_open;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    scene.live.rush();
+    std::thread::sleep(Duration::from_micros(dice.below(INTO_MAX_MICROS)));
+    Ok(())
 }
 
 enum End {
@@ -80,16 +141,9 @@ enum End {
 type Disturbed = Result<(Vec<&'static str>, End), String>;
 
 fn disturb(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
-    let moment = Duration::from_millis(dice.between(50, 2_000));
-    std::thread::sleep(moment);
     match scene.variant.way {
-        Way::Kill => {
-            // Now and then long enough for several flushes and a merge, now and then in order.
-            if scene.cycle % 10 == 9 {
-                std::thread::sleep(Duration::from_millis(dice.between(500, 3_000)));
-            }
-            Ok((Vec::new(), if dice.one_in(10) { End::Stop } else { End::Kill }))
-        }
+        // Now and then in order.
+        Way::Kill => Ok((Vec::new(), if dice.one_in(10) { End::Stop } else { End::Kill })),
         Way::Pause => {
             running.freeze()?;
             std::thread::sleep(Duration::from_millis(dice.between(100, 3_000)));
@@ -102,11 +156,17 @@ fn disturb(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
         }
         Way::FillDisk => fill_disk(scene, dice, running),
         Way::ReadOnly => {
-            // Frozen first: ext4 may tell a sync that is under way that it went well when its journal is aborted before
-            // preallocated blocks were marked as written. Syncs that begin later get the error.
-            running.freeze()?;
-            scene.place.make_read_only()?;
-            running.signal("CONT")?;
+            if second_way(scene.cycle) {
+                // Under running threads ext4 tells some syncs that are under way that they went well, and loses what they
+                // brought (docs/adr/0002-aborted-disk.md): from here on an acknowledgement is in doubt.
+                scene.live.doubtful.store(true, Ordering::SeqCst);
+                scene.place.make_read_only()?;
+            } else {
+                // Syncs that begin afterwards get the error: nothing is in doubt.
+                running.freeze()?;
+                scene.place.make_read_only()?;
+                running.signal("CONT")?;
+            }
             until("a refusal on a read-only disk", || scene.live.refused_with("") > 0)?;
             reads(running, scene.token)?;
             Ok((vec!["refused", "read while refused"], End::Kill))
@@ -121,16 +181,13 @@ fn disturb(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
 }
 
 fn fill_disk(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed {
-    scene.place.fill(if is_hard(scene.cycle) { 0 } else { LITTLE_BYTES })?;
     let refused = || scene.live.refused_with("disk-full") > 0;
-    if !is_hard(scene.cycle) {
+    if second_way(scene.cycle) {
+        scene.place.fill(0)?;
+        use_up(running, scene.token, &refused)?;
+    } else {
+        scene.place.fill(LITTLE_BYTES)?;
         until("the code disk-full", refused)?;
-    } else if until("the code disk-full", refused).is_err() {
-        // With room reserved in its segments a plant may go on for long on a disk that is full; then it must.
-        grows(scene.live, "acknowledgements from reserved room")?;
-        reads(running, scene.token)?;
-        scene.place.free()?;
-        return Ok((vec!["went on in reserved room"], End::Kill));
     }
     reads(running, scene.token)?;
     if dice.one_in(3) {
@@ -142,15 +199,44 @@ fn fill_disk(scene: &Scene<'_>, dice: &mut Dice, running: &Running) -> Disturbed
     Ok((vec!["refused", "read while refused", "healed"], End::Kill))
 }
 
-/// Every other cycle there is no `free_min`: the disk itself says that it is full.
-fn is_hard(cycle: u32) -> bool {
-    cycle % 2 == 1
+/// On a disk that is full a plant may go on in room that it reserved before; when that is used up it must refuse. Writes
+/// large texts, which nobody asks for again, until it does.
+fn use_up(running: &Running, token: &str, refused: &dyn Fn() -> bool) -> Result<(), String> {
+    let mut client = Client::new(running.address, token, ANSWER_MAX);
+    let (text, mut sent, mut number) = ("x".repeat(1_000), 0, 0_u64);
+    let began = Instant::now();
+    while !refused() {
+        if sent > RESERVED_BYTES_MAX {
+            return Err(format!("{sent} bytes were taken on a disk without room, and none was refused"));
+        }
+        if began.elapsed() > REACTION_MAX {
+            return Err(format!("{sent} bytes in {} s on a full disk: too slow", REACTION_MAX.as_secs()));
+        }
+        let lines: String =
+            (0..500).map(|line| format!("flood/text value=\"{number}-{line} {text}\"\n")).collect();
+        let answer = client.post("/api/v1/write", "text/plain", lines.as_bytes());
+        let answer = answer.map_err(|error| format!("writing on a full disk: {error}"))?;
+        match (answer.status, answer.code().as_str()) {
+            (204, _) => sent += lines.len(),
+            (_, "busy" | "share-exceeded") => std::thread::sleep(LOOK_EVERY),
+            (_, "disk-full") => return Ok(()),
+            _ => return Err(format!("writing on a full disk: {} {}", answer.status, answer.text())),
+        }
+        number += 1;
+    }
+    Ok(())
+}
+
+/// Variants with two ways take each for four cycles, so that each is aimed in every way. The second one of disk-full has no
+/// `free_min`: the disk itself says that it is full. That of read-only strikes under running threads.
+fn second_way(cycle: u32) -> bool {
+    cycle / 4 % 2 == 1
 }
 
 impl Variant {
     pub(super) fn settings(&self, cycle: u32) -> Vec<(&'static str, &'static str)> {
         match self.way {
-            Way::FillDisk if is_hard(cycle) => vec![("TIDEMILL_STORAGE_FREE_MIN", "0%")],
+            Way::FillDisk if second_way(cycle) => vec![("TIDEMILL_STORAGE_FREE_MIN", "0%")],
             _ => Vec::new(),
         }
     }

@@ -3,8 +3,8 @@
 
 use super::check::State;
 use super::ledger::Ledger;
+use super::live::Live;
 use super::load::{Plan, REQUESTS_MAX, Request, RequestId};
-use super::run::Live;
 use crate::dice::Dice;
 use crate::http::{Client, Content};
 use std::io;
@@ -25,6 +25,8 @@ pub(super) struct Shift<'a> {
     pub token: &'a str,
     pub ledger: &'a Ledger,
     pub live: &'a Live,
+    /// How long a writer rests between its requests until the rush before the strike.
+    pub rest: Duration,
 }
 
 /// What one writer was told.
@@ -92,6 +94,7 @@ impl<'a> Writer<'a> {
             if self.is_over() {
                 break;
             }
+            self.shift.live.rest(self.shift.rest);
         }
         self.report
     }
@@ -124,6 +127,9 @@ impl<'a> Writer<'a> {
     }
 
     fn acknowledged(&mut self, request: &Request) -> State {
+        if self.shift.live.doubtful.load(Ordering::SeqCst) {
+            return State::Doubted;
+        }
         if let Err(error) = self.shift.ledger.acknowledged(request.id) {
             self.report.faults.push(format!("the ledger: {error}"));
             return State::Unknown;
@@ -145,7 +151,10 @@ impl<'a> Writer<'a> {
             idempotency_key: key.as_deref(),
             body: body.as_bytes(),
         };
-        let answer = match self.client.send("POST", request.target(), &content) {
+        self.shift.live.in_flight.fetch_add(1, Ordering::SeqCst);
+        let answer = self.client.send("POST", request.target(), &content);
+        self.shift.live.in_flight.fetch_sub(1, Ordering::SeqCst);
+        let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 if !self.is_over() {

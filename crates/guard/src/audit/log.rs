@@ -25,6 +25,9 @@ pub(crate) const QUEUE_ENTRIES_MAX: usize = 1024;
 pub(crate) const ROWS_WAITING_MAX: usize = 16_384;
 /// How many rows go to the journal at once.
 const ROWS_PER_PARCEL: usize = 256;
+/// How long an entry that is on disk waits for its row: what was answered is to be seen in the table. A journal that takes
+/// longer holds nobody up: the files are the record.
+const ROW_WAIT: Duration = Duration::from_secs(2);
 /// After a failure the disk is left alone for so long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -284,7 +287,9 @@ impl Shared {
                     queue.durable_end = writer.durable_end();
                 }
                 rows.extend(new);
-                self.hand_on(rows);
+                if let Some(row) = self.hand_on(rows) {
+                    let _ = row.wait(ROW_WAIT);
+                }
                 commits.resolve(Ok(()));
                 writer.sync_mark();
                 self.trim(writer);
@@ -306,8 +311,8 @@ impl Shared {
         self.counters.mark_failures.add(std::mem::take(&mut writer.mark_failures));
     }
 
-    /// Gives rows to the journal. They ride along with the next commit: the files are the record.
-    fn hand_on(&self, rows: &mut VecDeque<Row>) {
+    /// Gives rows to the journal; gives the commit of the last. A busy journal gets them with the next entry.
+    fn hand_on(&self, rows: &mut VecDeque<Row>) -> Option<Commit> {
         let over = rows.len().saturating_sub(ROWS_WAITING_MAX);
         rows.drain(..over);
         self.counters.rows_missing.add(over as u64);
@@ -316,19 +321,23 @@ impl Shared {
             key: Bytes::copy_from_slice(&row.seq.to_be_bytes()),
             value: Bytes::copy_from_slice(&row.json),
         };
+        let mut last = None;
         while !rows.is_empty() {
             let count = rows.len().min(ROWS_PER_PARCEL);
             let records = rows.iter().take(count).map(record).collect();
             let parcel = Parcel { records, ..Parcel::default() };
-            match self.journal.append(Arc::new(parcel), Durability::Ride) {
-                // Nobody waits for it.
-                Ok(_riding) => drop(rows.drain(..count)),
+            match self.journal.append(Arc::new(parcel), Durability::Commit) {
+                Ok(commit) => {
+                    rows.drain(..count);
+                    last = Some(commit);
+                }
                 Err(busy) => {
                     tracing::debug!(%busy, "audit rows wait for the journal");
-                    return;
+                    break;
                 }
             }
         }
+        last
     }
 
     fn trim(&self, writer: &mut Writer) {

@@ -1,7 +1,6 @@
 //! The front door of queries: what is asked is admitted, given a consistent view that holds everything acknowledged
 //! before, planned, run and spelled. The parts stand in the other files of this folder.
 
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -50,8 +49,6 @@ pub(crate) struct Settings {
     pub(crate) waiting_max: usize,
     /// How much memory all queries have together.
     pub(crate) memory_bytes: u64,
-    /// Where sorting and grouping may put what does not fit into memory; none for nowhere.
-    pub(crate) spill: Option<PathBuf>,
     /// How many threads work for one query.
     pub(crate) partitions: usize,
     /// For `now()` and for waiting.
@@ -438,7 +435,6 @@ impl Inner {
                 functions: self.functions(scope, view),
                 pool,
                 meter,
-                spill: self.settings.spill.clone(),
                 now: self.settings.clock.wall(),
             },
         )

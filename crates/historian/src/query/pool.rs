@@ -1,5 +1,5 @@
 //! How much memory a query may have: its own budget, and a part of what all queries have together. Beyond either it is
-//! told no, and spills if it may or fails with `query-memory`.
+//! told no, and fails with `query-memory`.
 
 use std::fmt;
 use std::sync::Arc;

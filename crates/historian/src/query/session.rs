@@ -1,7 +1,6 @@
 //! What DataFusion is given for one query: functions, tables within the scope, memory, and nothing that reaches a file
 //! or the network. What is not here: the tables themselves.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::temporal_conversions;
@@ -22,9 +21,6 @@ use super::columns::UTC;
 use super::meter::{Meter, Metered};
 use super::relation::{Relation, Table};
 use super::{bounds, functions, planning, syntax};
-
-/// How large answers in the making may grow on disk, where they may at all.
-const SPILL_BYTES_MAX: u64 = 4 << 30;
 
 const CATALOG: &str = "tidemill";
 const PUBLIC: &str = "public";
@@ -63,18 +59,13 @@ pub(crate) struct Given {
     pub(crate) functions: Vec<(&'static str, Arc<dyn TableFunctionImpl>)>,
     pub(crate) pool: Arc<dyn MemoryPool>,
     pub(crate) meter: Arc<Meter>,
-    pub(crate) spill: Option<PathBuf>,
     /// What `now()` is, ns UTC.
     pub(crate) now: i64,
 }
 
 /// A session for one query.
 pub(crate) fn session(base: &SessionState, given: Given) -> Result<SessionState> {
-    let spill = match given.spill {
-        Some(folder) => DiskManagerMode::Directories(vec![folder]),
-        None => DiskManagerMode::Disabled,
-    };
-    let disk = DiskManagerBuilder::default().with_mode(spill).with_max_temp_directory_size(SPILL_BYTES_MAX);
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let environment =
         RuntimeEnvBuilder::new().with_memory_pool(given.pool).with_disk_manager_builder(disk).build_arc()?;
     environment.deregister_object_store(ObjectStoreUrl::local_filesystem().as_ref())?;

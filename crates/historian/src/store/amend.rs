@@ -51,6 +51,8 @@ impl Store {
         last: i64,
         reason: &str,
     ) -> Result<Seq, Error> {
+        // Nothing is deleted without a record of it.
+        self.corrections.closed().map_or(Ok(()), Err)?;
         let ids: Vec<u32> = signals.iter().map(|signal| signal.get()).collect();
         let json = serde_json::json!({
             "signals": ids, "from": from, "last": last, "who": who, "reason": reason, "when": self.clock.wall(),
@@ -65,7 +67,7 @@ impl Store {
             .unwrap_or(Err(tidemill_core::NotDurable::Stopping))
             .map_err(|error| Error::Journal(Problem::from(error)))?;
         if !self.wait_applied(seq, APPLY_WAIT) {
-            return Err(Error::Stopping);
+            return Err(Error::Unfinished { what: "the deletion", waited: APPLY_WAIT });
         }
         self.flush_now()?;
         Ok(seq)

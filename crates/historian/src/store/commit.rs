@@ -3,7 +3,7 @@
 //! mended at the next start. What does not live here: what changes (flush, merge, rewrite, retention).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tidemill_core::{ColumnKind, ColumnSpec, Seq, StreamId, TableSpec, Value, ValueRef};
 
@@ -19,6 +19,9 @@ pub(crate) const CORRECTIONS_KEY: &str = "tidemill.corrections";
 
 /// Rows of corrections in memory at most: a deletion may concern millions.
 const CORRECTIONS_ROWS_MAX: usize = 65_536;
+
+/// Files of corrections that wait for a table that is closed. Every commit names them; beyond it the oldest are given up.
+const UNRECORDED_FILES_MAX: usize = if cfg!(test) { 4 } else { 256 };
 
 /// What comes and what goes.
 #[derive(Default)]
@@ -162,10 +165,15 @@ impl Store {
             self.discard(&change);
             return Err(Error::Conflict);
         }
-        self.write_corrections(&mut change)?;
-        change.corrections.append(&mut self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner));
-        let actions = actions(&change, upto, operation, wall)?;
-        if let Err(error) = log.commit(actions) {
+        self.write_corrections(&mut change).inspect_err(|_| self.discard(&change))?;
+        let rewrites = change.corrects();
+        let waiting = std::mem::take(&mut *self.unrecorded());
+        let earlier = ..waiting.len();
+        change.corrections.splice(0..0, waiting);
+        let actions = actions(&change, rewrites, upto, operation, wall);
+        if let Err(error) = actions.and_then(|actions| log.commit(actions)) {
+            // Those of an earlier commit stand as they did: that commit names them.
+            self.unrecorded().extend(change.corrections.drain(earlier));
             if !log.may_have_next() {
                 self.discard(&change);
             }
@@ -179,13 +187,36 @@ impl Store {
             state.leaving.extend(change.removed);
             shown(&mut state);
         }
-        if !change.corrections.is_empty()
-            && let Err(error) = self.commit_table(&self.corrections, change.corrections.clone(), None)
-        {
-            self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner).extend(change.corrections);
-            return Err(error);
-        }
+        self.record(change.corrections)?;
         log.tidy()
+    }
+
+    /// Makes files part of the record of corrections. Those that cannot be now are named by the next commit again, and the next
+    /// start finds them there.
+    fn record(&self, files: Vec<Add>) -> Result<(), Error> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let done = match self.corrections.closed() {
+            Some(_) => None,
+            None => Some(self.commit_table(&self.corrections, files.clone(), None)),
+        };
+        if let Some(Ok(())) = done {
+            return Ok(());
+        }
+        let mut waiting = self.unrecorded();
+        waiting.extend(files);
+        let too_many = waiting.len().saturating_sub(UNRECORDED_FILES_MAX);
+        for file in waiting.drain(..too_many) {
+            tracing::error!(file = file.path, "corrections are given up: too many wait for their table");
+            // It stays on disk: whether the closed table holds it already, nobody knows.
+            self.meters.unrecorded.add(1);
+        }
+        done.unwrap_or(Ok(()))
+    }
+
+    fn unrecorded(&self) -> MutexGuard<'_, Vec<Add>> {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds to the record of corrections that a change brings.
@@ -205,7 +236,7 @@ impl Store {
     /// Removes files that were written for a change that did not come to be.
     pub(crate) fn discard(&self, change: &Change) {
         let samples = change.added.iter().map(|file| self.place.dir.join(file.name()));
-        let corrections = change.corrections.iter().map(|file| self.corrections.dir().join(&file.path));
+        let corrections = change.corrections.iter().map(|file| self.corrections.path_of(file));
         for path in samples.chain(corrections) {
             // They are no part of a table; what stays is removed at the next start.
             let _ = self.disk.remove(&path);
@@ -213,10 +244,15 @@ impl Store {
     }
 }
 
-fn actions(change: &Change, upto: Option<Seq>, operation: &str, wall: i64) -> Result<Vec<Action>, Error> {
-    let rewrites = change.corrects();
+fn actions(
+    change: &Change,
+    rewrites: bool,
+    upto: Option<Seq>,
+    operation: &str,
+    wall: i64,
+) -> Result<Vec<Action>, Error> {
     let mut parameters = BTreeMap::new();
-    if rewrites {
+    if change.corrects() {
         let json = serde_json::to_string(&change.corrections)
             .map_err(|error| Error::Log { file: "samples".into(), detail: error.to_string() })?;
         parameters.insert(CORRECTIONS_KEY.to_owned(), json.into());

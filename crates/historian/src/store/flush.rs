@@ -142,7 +142,7 @@ impl Store {
                 }
                 Err(error) => {
                     self.discard(&part);
-                    if !self.note_damage(&error) {
+                    if !self.damaged.note(&error) {
                         return Err(error);
                     }
                 }
@@ -187,7 +187,7 @@ impl Store {
         let older: Vec<_> = version
             .files
             .iter()
-            .filter(|file| file.overlaps(from, last) && !self.is_damaged(file))
+            .filter(|file| file.overlaps(from, last) && !self.damaged.has(file))
             .cloned()
             .collect();
         let signals: Vec<SignalId> = of_window.iter().map(|(source, _)| source.signal).collect();
@@ -281,7 +281,7 @@ impl Store {
                 continue;
             }
             let footer = match self.files.footer(file) {
-                Err(error) if self.note_damage(&error) || self.is_damaged(file) => continue,
+                Err(error) if self.damaged.note(&error) || self.damaged.has(file) => continue,
                 other => other?,
             };
             let concerned = deletions.iter().any(|deletion| {
@@ -291,6 +291,7 @@ impl Store {
             if times.is_none() && !concerned {
                 continue;
             }
+            self.lock().rewriting = true;
             self.unless_damaged(change, |part| self.rewrite_file(file, times, deletions, part))?;
         }
         Ok(())
@@ -303,7 +304,7 @@ impl Store {
         deletions: &[Deletion],
         change: &mut Change,
     ) -> Result<(), Error> {
-        if self.is_damaged(file) {
+        if self.damaged.has(file) {
             return Ok(());
         }
         let footer = self.files.footer(file)?;
@@ -334,6 +335,7 @@ impl Store {
         }
         change.added.extend(output.finish()?);
         change.removed.push(file.clone());
+        self.meters.files_rewritten.add(1);
         Ok(())
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Frozen {
     pub(crate) records: Records,
     pub(crate) deletions: Arc<Vec<Deletion>>,
     pub(crate) upto: Seq,
+    /// Bytes of the journal that it stands for.
+    pub(crate) journal_bytes: u64,
     /// Requests to flush up to this number are fulfilled by it.
     pub(crate) covers: u64,
 }

@@ -3,7 +3,7 @@
 //! bounded memory, never in the way of an append. Also retention and cleaning. What does not live here: the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::Store;
 use super::commit::Change;
@@ -11,6 +11,8 @@ use super::delta::timestamp_ms;
 use super::files::{FileEntry, Level, Version, WINDOW_DAYS_MAX, Window};
 use super::flush::Output;
 use super::merge_rows::{From, Merge, Place};
+use super::run::LOOK_EVERY;
+use super::tables::Table;
 use super::vacuum;
 use super::view::Lanes;
 use crate::Error;
@@ -137,19 +139,26 @@ impl Store {
             return Ok(true);
         }
         let mut version = (*self.lock().version).clone();
-        version.files.retain(|file| !self.is_damaged(file));
+        version.files.retain(|file| !self.damaged.has(file));
         let merge_after = i64::try_from(self.settings.merge_after.as_nanos()).unwrap_or(i64::MAX);
         let Some(plan) = plan(&version, self.clock.wall(), merge_after) else {
             return self.merge_tables();
         };
+        tracing::debug!(event = "merge.began", files = plan.files.len());
+        let outcome = self.merge_planned(plan, give_up);
+        tracing::debug!(event = "merge.ended", good = outcome.is_ok());
+        outcome.map(|()| true)
+    }
+
+    fn merge_planned(&self, plan: Plan, give_up: &dyn Fn() -> bool) -> Result<(), Error> {
         let added = self.merge_files(&plan, give_up).inspect_err(|error| {
-            self.note_damage(error);
+            self.damaged.note(error);
         })?;
         let mut change = Change::removing(plan.files);
         change.added = added;
-        self.commit(change, None, "OPTIMIZE", |_| {})?;
+        self.commit_aside(change, "OPTIMIZE")?;
         self.meters.merges.add(1);
-        Ok(true)
+        Ok(())
     }
 
     fn merge_files(&self, plan: &Plan, give_up: &dyn Fn() -> bool) -> Result<Vec<FileEntry>, Error> {
@@ -170,9 +179,7 @@ impl Store {
         let order = plan.files.iter().map(|file| file.order).max().unwrap_or(0);
         let mut output = Output::new(self, plan.window, Level::Merged, order);
         for (position, (path, signal)) in signals.iter().enumerate() {
-            if give_up() {
-                return Err(Error::Stopping);
-            }
+            self.give_way(plan, give_up)?;
             let places = lanes.of(position).iter().map(|(lane, min, max)| Place {
                 min: *min,
                 max: *max,
@@ -198,14 +205,47 @@ impl Store {
         if removed.is_empty() {
             return Ok(false);
         }
-        self.commit(Change::removing(removed), None, "DELETE", |_| {})?;
+        self.commit_aside(Change::removing(removed), "DELETE")?;
         Ok(true)
     }
 
+    /// Commits what takes files out of the table between two flushes, never during one.
+    fn commit_aside(&self, change: Change, operation: &str) -> Result<(), Error> {
+        let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.commit(change, None, operation, |_| {})
+    }
+
+    /// Pauses a merge while a flush rewrites files: someone waits for that. The merge ends early if one of its own files was among
+    /// them.
+    fn give_way(&self, plan: &Plan, give_up: &dyn Fn() -> bool) -> Result<(), Error> {
+        let state = loop {
+            if give_up() {
+                return Err(Error::Stopping);
+            }
+            let state = self.lock();
+            if !state.rewriting {
+                break state;
+            }
+            drop(self.changed.wait_timeout(state, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner));
+        };
+        let gone = plan.files.iter().any(|file| !state.version.has(file.name()));
+        if gone { Err(Error::Conflict) } else { Ok(()) }
+    }
+
+    fn open_tables(&self) -> Vec<Arc<Table>> {
+        let state = self.lock();
+        state
+            .tables
+            .values()
+            .map(|(table, _)| table.clone())
+            .filter(|table| table.closed().is_none())
+            .collect()
+    }
+
     fn merge_tables(&self) -> Result<bool, Error> {
-        let tables: Vec<_> = self.lock().tables.values().map(|(table, _)| table.clone()).collect();
+        let tables = self.open_tables();
         for table in tables {
-            let _one = self.flushing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
             if table.merge(&|| self.table_file_name(), self.clock.wall())? {
                 if let Some(stream) = table.spec.stream {
                     self.lock().tables.insert(stream, (table.clone(), table.version()));
@@ -226,7 +266,7 @@ impl Store {
             state.leaving.retain(|file| Arc::strong_count(file) > 1);
         }
         let held: BTreeSet<String> = self.lock().leaving.iter().map(|file| file.name().to_owned()).collect();
-        let mut log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let may_go = |name: &str| {
             let free = !held.contains(name);
             if free {
@@ -237,7 +277,7 @@ impl Store {
         let count = vacuum::remove_old(&*self.disk, &self.place.dir, &mut log, before, &may_go)?;
         drop(log);
         let mut count = count;
-        let tables: Vec<_> = self.lock().tables.values().map(|(table, _)| table.clone()).collect();
+        let tables = self.open_tables();
         for table in tables {
             count += table.vacuum(before)?;
         }

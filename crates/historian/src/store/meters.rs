@@ -15,7 +15,9 @@ pub(crate) struct Meters {
     pub(crate) missed: Counter,
     pub(crate) rows_written: Counter,
     pub(crate) bytes_written: Counter,
+    pub(crate) files_rewritten: Counter,
     pub(crate) corrected: Counter,
+    pub(crate) unrecorded: Counter,
     pub(crate) flush_failures: Counter,
     pub(crate) merges: Counter,
     pub(crate) merge_failures: Counter,
@@ -34,7 +36,7 @@ impl Meters {
             ),
             undeclared: counter(
                 "historian_records_undeclared",
-                "Records of tables nobody declared; not kept.",
+                "Records given up because nobody declared their table, or it is closed, and too many waited.",
             ),
             missed: counter(
                 "historian_parcels_missed",
@@ -45,9 +47,17 @@ impl Meters {
                 "historian_bytes_written",
                 "Bytes written to files, by flushes and merges.",
             ),
+            files_rewritten: counter(
+                "historian_files_rewritten",
+                "Files written anew because samples in them were replaced or deleted.",
+            ),
             corrected: counter(
                 "historian_corrections",
                 "Samples that were replaced or deleted and recorded so.",
+            ),
+            unrecorded: counter(
+                "historian_corrections_unrecorded",
+                "Files of corrections given up because their table is closed and too many waited.",
             ),
             flush_failures: counter("historian_flush_failures", "Flushes that failed; they are tried again."),
             merges: counter("historian_merges", "Merges of files."),
@@ -82,6 +92,11 @@ impl Meters {
         watch("historian_buffer_rows", "Samples that are in memory and not yet in files.", |store| {
             store.fill().rows as f64
         });
+        watch(
+            "historian_tables_closed",
+            "Declared tables that could not be opened; `tidemill check` names them.",
+            |store| store.closed_tables().len() as f64,
+        );
         watch("historian_files", "Files of samples.", |store| store.lock().version.files.len() as f64);
         watch("historian_lag_parcels", "Durable parcels that queries do not see yet.", |store| {
             store.journal.durable().0.saturating_sub(store.lock().applied.0) as f64

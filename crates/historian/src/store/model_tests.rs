@@ -13,8 +13,8 @@ use super::rows::{RowRef, Rows};
 use super::testing::{World, any_value, row_of};
 use crate::scan::{Columns, SampleSource, ScanSpec};
 
-const PATHS: [&str; 4] = ["plant/a", "plant/b/x", "plant/b", "zoo"];
-const DAY: i64 = 86_400_000_000_000;
+pub(super) const PATHS: [&str; 4] = ["plant/a", "plant/b/x", "plant/b", "zoo"];
+pub(super) const DAY: i64 = 86_400_000_000_000;
 
 /// A list of all samples, by signal and time, in order of arrival.
 #[derive(Default, Clone)]
@@ -105,7 +105,7 @@ pub(super) fn parcel(rows: &[(u32, i64, Value, Quality)], replace: bool) -> Parc
     Parcel::of_samples(builder.finish(SimClock::START_NS, Flags::default()))
 }
 
-fn deletion(signal: u32, from: i64, last: i64) -> Parcel {
+pub(super) fn deletion(signal: u32, from: i64, last: i64) -> Parcel {
     let json = serde_json::json!({ "signals": [signal], "from": from, "last": last, "who": "ann", "reason": "test", "when": 5 });
     Parcel::of_record(StreamId::CORRECTIONS, b"delete".to_vec(), json.to_string().into_bytes())
 }
@@ -128,7 +128,7 @@ fn scanned(world: &World, spec: &ScanSpec, partitions: usize) -> Vec<(u32, Rows)
     out
 }
 
-fn count(world: &World, spec: &ScanSpec) -> Result<usize, crate::Error> {
+pub(super) fn count(world: &World, spec: &ScanSpec) -> Result<usize, crate::Error> {
     let scans = world.store.view().scan(spec, 1);
     scans.into_iter().flatten().map(|batch| batch.map(|batch| batch.samples.len())).sum()
 }
@@ -325,7 +325,7 @@ fn without_syncs_something_is_lost() {
     assert!(lost > 0, "no crash lost anything although nothing was synced");
 }
 
-fn float(signal: u32, second: i64, value: f64) -> (u32, i64, Value, Quality) {
+pub(super) fn float(signal: u32, second: i64, value: f64) -> (u32, i64, Value, Quality) {
     (signal, SimClock::START_NS + second * 1_000_000_000, Value::Float(value), Quality::GOOD)
 }
 
@@ -376,7 +376,7 @@ fn a_renamed_signal_keeps_its_history_and_a_retired_one_is_gone() {
     assert_eq!(ids(&world), [(4, 1), (1, 2)]);
 }
 
-static EVENTS: TableSpec = TableSpec {
+pub(super) static EVENTS: TableSpec = TableSpec {
     name: "events",
     description: "for this test",
     stream: Some(StreamId(77)),
@@ -388,7 +388,7 @@ static EVENTS: TableSpec = TableSpec {
     path_column: None,
 };
 
-fn table(world: &World, spec: &'static TableSpec) -> String {
+pub(super) fn table(world: &World, spec: &'static TableSpec) -> String {
     let batches: Vec<_> =
         world.store.view().scan_table(spec, i64::MIN, i64::MAX).map(Result::unwrap).collect();
     arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string()
@@ -402,7 +402,7 @@ fn records_are_rows_at_once_and_once() {
         Parcel::of_record(StreamId(77), Vec::new(), json.into_bytes())
     };
     world.write(event(0)); // before anybody declared the table
-    world.store.declare(&world.ground, &EVENTS).unwrap();
+    world.store.declare(&world.ground, &EVENTS);
     world.write(event(1));
     let two = expect_test::expect![[r#"
         +--------------------------------+---------+-------+
@@ -422,7 +422,7 @@ fn records_are_rows_at_once_and_once() {
         if n % 7 == 0 {
             world.simulation.disk.crash();
             world.reopen(n as u64).unwrap();
-            world.store.declare(&world.ground, &EVENTS).unwrap();
+            world.store.declare(&world.ground, &EVENTS);
         }
         while world.store.merge_step(&|| false).unwrap() {}
         let rows = table(&world, &EVENTS).lines().filter(|line| line.contains("event")).count();

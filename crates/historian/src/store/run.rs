@@ -16,10 +16,11 @@ use super::{CURSOR, Store};
 use crate::Error;
 
 /// How often time is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long after a failed flush the next attempt is made.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-const MERGE_EVERY: Duration = Duration::from_secs(20);
+/// Looking more often than this would only cost.
+const MERGE_EVERY_MIN: Duration = Duration::from_millis(10);
 /// How long a stopping historian goes on applying what is durable already.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
@@ -135,6 +136,7 @@ impl Store {
 
     fn flush_loop(&self) {
         let mut retry_at = Duration::ZERO;
+        let mut asked_last = false;
         loop {
             let state = self.lock();
             let idle = |state: &mut super::State| {
@@ -147,7 +149,9 @@ impl Store {
                 .wait_timeout_while(state, LOOK_EVERY, idle)
                 .unwrap_or_else(PoisonError::into_inner);
             let ending = state.followed;
-            if ending && !state.active.is_empty() {
+            if ending && !asked_last && !state.active.is_empty() {
+                // Once: records that wait for a table that is closed are there again after it.
+                asked_last = true;
                 state.asked = state.asked.max(state.done + 1);
             }
             drop(state);
@@ -170,7 +174,7 @@ impl Store {
     }
 
     fn merge_loop(&self, stop: &Stop) {
-        while !stop.wait(MERGE_EVERY) {
+        while !stop.wait(self.settings.merge_every.max(MERGE_EVERY_MIN)) {
             loop {
                 match self.merge_step(&|| stop.requested()) {
                     Ok(true) if !stop.requested() => {}

@@ -25,6 +25,8 @@ pub struct Settings {
     pub vacuum_after: Duration,
     /// After the end of a day so long is waited for late samples before its files are merged.
     pub merge_after: Duration,
+    /// How often it is looked whether files should be merged.
+    pub merge_every: Duration,
     /// Bytes a second that flushes and merges may write.
     pub write_bytes_per_s: u64,
 }
@@ -42,6 +44,7 @@ impl Default for Settings {
             values_open: false,
             vacuum_after: Duration::from_secs(86_400),
             merge_after: Duration::from_secs(3_600),
+            merge_every: Duration::from_secs(20),
             write_bytes_per_s: 64 << 20,
         }
     }

@@ -31,12 +31,14 @@ const SMALL_BYTES: u64 = 16 << 20;
 /// One row in the order of the table's columns.
 pub(crate) type TableRow = Vec<Value>;
 
-/// A declared table.
+/// A declared table. One whose log cannot be understood is closed: it has no rows to show and takes none, and the rest of the
+/// plant goes on without it.
 pub(crate) struct Table {
     pub(crate) spec: &'static TableSpec,
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    log: Mutex<Log>,
+    /// Or why it is closed.
+    log: Result<Mutex<Log>, String>,
 }
 
 /// One version of a table.
@@ -89,31 +91,45 @@ pub(crate) fn file_schema(spec: &TableSpec) -> SchemaRef {
 }
 
 impl Table {
-    pub(crate) fn new(spec: &'static TableSpec, disk: Arc<dyn Disk>, dir: PathBuf, log: Log) -> Table {
-        Table { spec, disk, dir, log: Mutex::new(log) }
+    /// A table with its log, or with the reason why that cannot be opened.
+    pub(crate) fn new(
+        spec: &'static TableSpec,
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        log: Result<Log, Error>,
+    ) -> Table {
+        Table { spec, disk, dir, log: log.map(Mutex::new).map_err(|error| error.to_string()) }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Result<std::sync::MutexGuard<'_, Log>, Error> {
+        match &self.log {
+            Ok(log) => Ok(log.lock().unwrap_or_else(PoisonError::into_inner)),
+            Err(why) => Err(Error::Closed { table: self.spec.name, why: why.clone() }),
+        }
+    }
+
+    /// Why the table is closed, if it is.
+    pub(crate) fn closed(&self) -> Option<Error> {
+        self.lock().err()
     }
 
     pub(crate) fn version(&self) -> TableVersion {
-        TableVersion::of(&self.lock().state)
+        self.lock().map(|log| TableVersion::of(&log.state)).unwrap_or_default()
     }
 
-    pub(crate) fn dir(&self) -> &std::path::Path {
-        &self.dir
+    pub(crate) fn path_of(&self, file: &Add) -> PathBuf {
+        self.dir.join(&file.path)
     }
 
     /// Removes files that a crash left behind before their commit.
     pub(crate) fn remove_orphans(&self) -> Result<u64, Error> {
-        super::vacuum::remove_orphans(&*self.disk, &self.dir, &self.lock())
+        super::vacuum::remove_orphans(&*self.disk, &self.dir, &*self.lock()?)
     }
 
     /// Whether a file is or was part of the table.
     pub(crate) fn knows(&self, file: &str) -> bool {
-        let log = self.lock();
-        log.state.files.contains_key(file) || log.state.removed.contains_key(file)
+        self.lock()
+            .is_ok_and(|log| log.state.files.contains_key(file) || log.state.removed.contains_key(file))
     }
 
     fn failed(&self, file: &str, source: parquet::errors::ParquetError, what: &'static str) -> Error {
@@ -189,7 +205,7 @@ impl Table {
                 last_updated: Some(timestamp_ms(wall)),
             })
         }));
-        let mut log = self.lock();
+        let mut log = self.lock()?;
         let version = log.state.version + 1;
         actions.extend(added.into_iter().map(|mut add| {
             set_order(&mut add, version);
@@ -225,7 +241,7 @@ impl Table {
                 data_change: false,
             })
         }));
-        let mut log = self.lock();
+        let mut log = self.lock()?;
         log.commit(actions)?;
         log.tidy()?;
         Ok(true)
@@ -233,7 +249,7 @@ impl Table {
 
     /// Removes files from disk that left the table before a time.
     pub(crate) fn vacuum(&self, before_ms: i64) -> Result<u64, Error> {
-        let mut log = self.lock();
+        let mut log = self.lock()?;
         super::vacuum::remove_old(&*self.disk, &self.dir, &mut log, before_ms, &|_| true)
     }
 
@@ -263,6 +279,9 @@ impl Table {
         from: i64,
         last: i64,
     ) -> TableScan {
+        if let Some(closed) = self.closed() {
+            return Box::new(std::iter::once(Err(closed)));
+        }
         let table = self.clone();
         let tag = |file: &Add, name: &str| file.tags.as_ref()?.get(name)?.parse::<i64>().ok();
         let overlaps = |file: &&Add| {

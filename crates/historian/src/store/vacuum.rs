@@ -35,10 +35,18 @@ pub(crate) fn remove_old(
 }
 
 impl Store {
-    /// What is wrong with the files of the samples, as far as their names and sizes tell.
+    /// What is wrong with the files of the samples, as far as their names and sizes tell, and with declared tables.
     pub(crate) fn check_files(&self) -> Vec<Error> {
         let files = self.view().files();
-        missing(&*self.disk, &self.place.dir, files.iter().map(|file| (file.name.as_str(), file.bytes)))
+        let named = files.iter().map(|file| (file.name.as_str(), file.bytes));
+        let mut found = missing(&*self.disk, &self.place.dir, named);
+        found.extend(self.closed_tables());
+        found
+    }
+
+    /// The declared tables that could not be opened, each with why.
+    pub(crate) fn closed_tables(&self) -> Vec<Error> {
+        self.lock().tables.values().filter_map(|(table, _)| table.closed()).collect()
     }
 }
 

@@ -86,6 +86,11 @@ impl Scene {
             .sum()
     }
 
+    fn files(&self) -> Vec<(String, u64)> {
+        let entries = self.simulation.disk.list(Path::new(DIR)).unwrap();
+        entries.into_iter().map(|entry| (entry.name, entry.len)).collect()
+    }
+
     fn segments(&self) -> usize {
         let names = self.simulation.disk.list(Path::new(DIR)).unwrap();
         names.iter().filter(|entry| entry.name.ends_with(".segment")).count()
@@ -323,6 +328,70 @@ fn segments_go_when_every_cursor_has_passed() {
         missed,
         format!("missed {} to {}", first - 3, first - 1),
         "one who asks for what is gone is told"
+    );
+}
+
+#[test]
+fn a_segment_that_was_done_with_is_written_over_and_nothing_of_it_comes_back() {
+    let mut scene = Scene::new(settings());
+    scene.log.hold(ENGINE, Hold { bytes_max: u64::MAX, age_max: Duration::MAX, beyond: HoldAction::Refuse });
+    let text = |number: u64| format!("{number}-{}", "x".repeat(6_000));
+    let mut last = 0;
+    for round in 1..=6 {
+        for number in last + 1..=last + 40 {
+            assert_eq!(scene.commit(&text(number)), format!("durable {number}"));
+        }
+        last += 40;
+        // All but the last three are done with.
+        for cursor in [ENGINE, CursorId("reader")] {
+            drop(scene.log.advance(cursor, Seq(last - 3), "".into()));
+        }
+        scene.step_after(Duration::from_millis(100));
+        let expected: Vec<String> =
+            (last - 2..=last).map(|number| format!("{number} {}", text(number))).collect();
+        let files = scene.files();
+        let spares = files.iter().filter(|(name, _)| name.starts_with("spare")).count();
+        assert!((1..=4).contains(&spares), "{files:?}");
+        assert!(files.iter().all(|(name, len)| name == "cursors" || *len <= 64 << 10), "{files:?}");
+        scene = scene.again(|simulation| match round % 2 {
+            0 => simulation.disk.kill(),
+            _ => simulation.disk.crash(),
+        });
+        let seen = scene.seen();
+        assert!(seen.ends_with(&expected), "round {round}");
+        assert!(
+            seen.len() < 15,
+            "what the cursor has passed may be there as far as its segment is: {}",
+            seen.len()
+        );
+        assert_eq!((scene.log.damage(), scene.log.cut_bytes()), (vec![], 0));
+        let kept = scene
+            .files()
+            .iter()
+            .filter(|(name, _)| name.ends_with(".segment"))
+            .map(|(_, len)| len)
+            .sum::<u64>();
+        assert!(kept <= 3 * (64 << 10), "the room behind the end of a reused file is given back: {kept}");
+    }
+}
+
+#[test]
+fn an_idle_log_fills_the_next_segment_with_zeros_a_piece_at_a_time() {
+    let mut scene = Scene::new(Settings { segment_bytes: 600 << 10, ..settings() });
+    let spare = |scene: &Scene| scene.files().iter().find(|(name, _)| name == "spare").map(|(_, len)| *len);
+    let mut lengths = Vec::new();
+    for _ in 0..6 {
+        scene.step_after(Duration::from_millis(200));
+        lengths.extend(spare(&scene));
+    }
+    assert_eq!(lengths, [256 << 10, 512 << 10, 600 << 10, 600 << 10, 600 << 10, 600 << 10]);
+    // A crash leaves it as it is: it is not filled twice.
+    let mut scene = scene.again(|simulation| simulation.disk.crash());
+    assert_eq!(scene.commit("one"), "durable 1");
+    let scene = scene.again(|simulation| simulation.disk.crash());
+    assert_eq!(
+        (scene.seen(), scene.log.damage(), scene.log.cut_bytes()),
+        (vec!["1 one".to_owned()], vec![], 0)
     );
 }
 

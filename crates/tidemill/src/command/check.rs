@@ -1,6 +1,5 @@
 //! `tidemill check`: every file and the environment, each problem with file and line, why, and the mend.
 
-use std::collections::HashMap;
 use std::net::TcpListener;
 
 use clap::Args;
@@ -22,8 +21,7 @@ pub(crate) struct Check {}
 impl Check {
     pub(crate) fn execute(self, global: &Global) -> CommandResult {
         let plant = plant::meant(global.plant.as_deref())?;
-        let environment: HashMap<String, String> = std::env::vars().collect();
-        let mut findings = match config::load(&plant.file(), &environment) {
+        let mut findings = match config::load(&plant.file(), &config::environment()) {
             Ok(config) => surroundings(&plant, &config),
             Err(findings) => findings,
         };

@@ -284,8 +284,11 @@ impl Rejects {
             return Ok(());
         }
         let failed = |error: std::io::Error| {
-            Problem::new(&codes::BAD_IMPORT, format!("{} cannot be written: {error}", self.path.display()))
-                .hint("Rejected rows are kept there: import from a folder that you may write to")
+            Problem::new(
+                &codes::FILE_UNWRITABLE,
+                format!("{} cannot be written: {error}", self.path.display()),
+            )
+            .hint("Rejected rows are kept there: import from a folder that you may write to")
         };
         let mut text = Vec::new();
         let file = match &mut self.file {

@@ -16,10 +16,11 @@ mod why;
 mod write;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use jiff::tz::TimeZone;
-use tidemill_core::Problem;
+use tidemill_core::{Problem, codes};
 
 use crate::client::Client;
 use crate::{house, plant, time};
@@ -28,8 +29,44 @@ use crate::{house, plant, time};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Done = 0,
+    Failed = 1,
+    /// What was typed cannot be understood.
+    Usage = 2,
     /// Looked and found problems.
     Found = 3,
+}
+
+impl Outcome {
+    /// How a command ended that told this problem.
+    pub(crate) fn of(problem: &Problem) -> Outcome {
+        let usage = [
+            &codes::BAD_PATH,
+            &codes::BAD_PATTERN,
+            &codes::BAD_TIME,
+            &codes::BAD_VALUE,
+            &codes::BAD_QUALITY,
+            &codes::BAD_PARAMETER,
+            &codes::UNSUPPORTED_FORMAT,
+        ];
+        if usage.contains(&problem.code) { Outcome::Usage } else { Outcome::Failed }
+    }
+}
+
+/// Tells what is wrong with what was typed, or gives the help that was asked for.
+pub(crate) fn not_understood(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    if !error.use_stderr() || !json {
+        // Whoever reads it may have gone away.
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { Outcome::Usage } else { Outcome::Done } as u8);
+    }
+    let text = error.to_string();
+    let mut paragraphs = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let detail = paragraphs.next().unwrap_or_default();
+    let hint = paragraphs.next().unwrap_or_default();
+    let detail = detail.strip_prefix("error: ").unwrap_or(&detail);
+    crate::output::problem(&Problem::new(&codes::BAD_PARAMETER, detail).hint(hint), true);
+    ExitCode::from(Outcome::Usage as u8)
 }
 
 pub(crate) type CommandResult = Result<Outcome, Problem>;
@@ -151,8 +188,7 @@ impl CommandLine {
 /// Runs a command that only talks to a plant.
 pub(crate) fn client_side<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Problem::new(&tidemill_core::codes::INTERNAL, error.to_string()))?;
+    let runtime = runtime.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?;
     runtime.block_on(work)
 }
 

@@ -143,7 +143,7 @@ pub(crate) async fn print(reply: Reply) -> Result<(), Problem> {
 /// Saves the answer to a file: beside it first, so that a broken export leaves no half file.
 pub(crate) async fn save(reply: Reply, file: &std::path::Path) -> Result<(), Problem> {
     let failed = |error: std::io::Error| {
-        Problem::new(&codes::BAD_PARAMETER, format!("{} cannot be written: {error}", file.display()))
+        Problem::new(&codes::FILE_UNWRITABLE, format!("{} cannot be written: {error}", file.display()))
             .hint("Choose another --output")
     };
     let folder =

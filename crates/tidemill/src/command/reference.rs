@@ -80,7 +80,8 @@ fn names() -> String {
 
 fn command_line() -> String {
     let mut out = String::from(
-        "# Command line\n\nExit codes: 0 done, 1 failed, 2 usage, 3 looked and found problems.\n",
+        "# Command line\n\nExit codes: 0 done, 1 failed, 2 usage (an option, name, time, number or format that cannot be understood, whoever\n\
+         finds it out), 3 looked and found problems. With `--json` errors of every kind are JSON objects on standard error.\n",
     );
     let mut root = CommandLine::command();
     root.build();

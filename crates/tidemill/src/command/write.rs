@@ -74,11 +74,24 @@ fn typed(text: &str, kind: Option<&str>) -> Result<(Json, Option<Kind>), Problem
             .hint("Use float, integer, unsigned, boolean, text or json")
     })?;
     let value = match kind {
-        Kind::Float => text.parse::<f64>().map_err(|_| bad("number"))?.into(),
+        Kind::Float => match text {
+            "NaN" | "Infinity" | "-Infinity" => text.into(),
+            // A number that JSON cannot hold would go as null.
+            _ => text
+                .parse()
+                .ok()
+                .filter(|number: &f64| number.is_finite())
+                .ok_or_else(|| bad("number"))?
+                .into(),
+        },
         Kind::Int => text.parse::<i64>().map_err(|_| bad("integer"))?.into(),
         Kind::UInt => text.parse::<u64>().map_err(|_| bad("unsigned integer"))?.into(),
         Kind::Bool => text.parse::<bool>().map_err(|_| bad("boolean"))?.into(),
-        Kind::Json => serde_json::from_str(text).map_err(|_| bad("JSON document"))?,
+        Kind::Json => {
+            // In a string it is kept as it was typed.
+            serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|_| bad("JSON document"))?;
+            text.into()
+        }
         Kind::None => Json::Null,
         Kind::Text | Kind::Bytes => text.into(),
     };

@@ -14,8 +14,10 @@ pub(crate) enum KeyKind {
     Share,
     /// Addresses to listen on: `["127.0.0.1:8440"]`, or tables `{ address = "…", zone = "…" }`.
     Listeners,
-    /// A list of texts.
-    Texts,
+    /// Networks: `["192.168.1.0/24"]`.
+    Networks,
+    /// Rights: `["write:farm/sensors/#"]`.
+    Rights,
     /// One of these words.
     Word(&'static [&'static str]),
     /// One of these words, or a duration.
@@ -53,7 +55,7 @@ keys! {
         "The IANA time zone of days, shifts, charts and times without an offset, e.g. \"Europe/Berlin\"; \"system\" is the machine's.";
     http.listen: KeyKind::Listeners, "[\"127.0.0.1:8440\", \"[::1]:8440\"]", false,
         "Where HTTP listens. Loopback is plain. Beyond loopback a listener needs a zone that says plain = true.";
-    http.trusted_proxies: KeyKind::Texts, "[]", true,
+    http.trusted_proxies: KeyKind::Networks, "[]", true,
         "Addresses or networks of proxies whose forwarded requests may have a zone's rights.";
     storage.commit_window: KeyKind::Duration, "\"2ms\"", false,
         "The longest that an acknowledgement waits for company; a lone one does not wait.";
@@ -65,6 +67,10 @@ keys! {
         "Below this much free disk new values are refused with a code; reads go on.";
     storage.flush_after: KeyKind::Duration, "\"1h\"", false,
         "Samples older than this go from the log into history files, if memory does not ask for it sooner.";
+    storage.values: KeyKind::Word(&["compact", "open"]), "\"compact\"", false,
+        "How history files keep numbers: \"compact\" writes decimals as scaled integers; \"open\" keeps every float as one, about a byte more per sample and nothing to compute for other readers.";
+    storage.merge_every: KeyKind::Duration, "\"20s\"", false,
+        "How often it is looked whether small history files should become fewer and larger ones.";
     limits.memory: KeyKind::WordOrBytes(&["auto"]), "\"auto\"", false,
         "Memory for buffers, queries and caches. \"auto\": a quarter of the machine or the container, at most 1 GiB.";
     limits.signals: KeyKind::Integer(1, 100_000_000), "100000", true,
@@ -88,7 +94,7 @@ pub(crate) static ZONE_KEYS: &[Key] = &[
     Key {
         section: "zone",
         name: "cidr",
-        kind: KeyKind::Texts,
+        kind: KeyKind::Networks,
         default: "[]",
         live: true,
         meaning: "The networks of this zone, e.g. [\"192.168.1.0/24\"].",
@@ -104,7 +110,7 @@ pub(crate) static ZONE_KEYS: &[Key] = &[
     Key {
         section: "zone",
         name: "anonymous",
-        kind: KeyKind::Texts,
+        kind: KeyKind::Rights,
         default: "[]",
         live: true,
         meaning: "Rights without a token, e.g. [\"write:farm/sensors/#\"]: read and write only.",

@@ -8,11 +8,14 @@ mod template;
 pub(crate) mod templates;
 #[cfg(test)]
 mod tests;
+mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use tidemill_guard::{Cidr, Zone};
 
 pub(crate) use read::{load, nearest};
 pub(crate) use template::{new_plant_file, reference_page};
@@ -46,14 +49,6 @@ pub(crate) struct Listener {
     pub(crate) zone: Option<String>,
 }
 
-/// A named network.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ZoneConfig {
-    pub(crate) cidr: Vec<String>,
-    pub(crate) plain: bool,
-    pub(crate) anonymous: Vec<String>,
-}
-
 /// How much of something must stay free.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Share {
@@ -67,13 +62,16 @@ pub(crate) struct Config {
     pub(crate) plant_name: String,
     pub(crate) timezone: String,
     pub(crate) http_listen: Vec<Listener>,
-    pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) commit_window: Duration,
     pub(crate) relaxed: bool,
     /// `None` is forever.
     pub(crate) keep: Option<Duration>,
     pub(crate) free_min: Share,
     pub(crate) flush_after: Duration,
+    /// Floats stay floats in history files, also where they are decimals.
+    pub(crate) values_open: bool,
+    pub(crate) merge_every: Duration,
     /// `None` is auto.
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) signals: u64,
@@ -83,7 +81,14 @@ pub(crate) struct Config {
     pub(crate) query_rows: u64,
     pub(crate) future: Option<Duration>,
     pub(crate) past: Option<Duration>,
-    pub(crate) zones: BTreeMap<String, ZoneConfig>,
+    pub(crate) zones: Vec<Zone>,
+}
+
+/// The variables of the environment that are text; others are not ours.
+pub(crate) fn environment() -> HashMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// The name of the file that makes a folder a plant.

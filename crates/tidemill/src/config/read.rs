@@ -1,13 +1,17 @@
-//! Reads tidemill.toml against the table of keys: all problems at once, each with its line.
+//! Reads tidemill.toml and the environment against the table of keys: all problems at once, each with its place. Zones have
+//! names of their own and stand in `zones.rs`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use tidemill_guard::{Cidr, Right, Zone};
 use toml_edit::{Document, Item, TableLike, Value};
 
-use super::keys::{KEYS, Key, KeyKind, SECTIONS, ZONE_KEYS, variable};
-use super::{Config, Finding, Listener, Share, ZoneConfig, quantity, template};
+use super::keys::{KEYS, Key, KeyKind, SECTIONS, variable};
+use super::{Config, Finding, Listener, Share, quantity, template};
 
 /// The longest configuration file.
 pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -33,8 +37,8 @@ pub(super) fn check_text(
     text: &str,
     environment: &HashMap<String, String>,
 ) -> Result<Config, Vec<Finding>> {
-    let mut reader = Reader { file, text, findings: Vec::new(), values: BTreeMap::new() };
-    let mut zones = BTreeMap::new();
+    let mut reader = Reader::new(file, text);
+    let mut zones = Vec::new();
     match Document::parse(text) {
         Ok(document) => zones = reader.document(document.as_table()),
         Err(error) => {
@@ -52,37 +56,62 @@ pub(super) fn check_text(
     if reader.findings.is_empty() { Ok(config) } else { Err(reader.findings) }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     file: &'a Path,
     text: &'a str,
     findings: Vec<Finding>,
     values: BTreeMap<(&'static str, &'static str), Setting>,
+    /// Where each key was said, by its full name such as `http.listen`: a file or variable, and the line.
+    places: BTreeMap<String, (PathBuf, usize)>,
 }
 
 /// A value that was checked against its key's kind.
 #[derive(Clone, Debug)]
-enum Setting {
+pub(super) enum Setting {
     Text(String),
     Integer(i64),
     Listeners(Vec<Listener>),
-    Texts(Vec<String>),
+    Networks(Vec<Cidr>),
+    Rights(Vec<Right>),
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(file: &'a Path, text: &'a str) -> Reader<'a> {
+        Reader { file, text, findings: Vec::new(), values: BTreeMap::new(), places: BTreeMap::new() }
+    }
+
+    pub(super) fn has_findings(&self) -> bool {
+        !self.findings.is_empty()
+    }
+
+    /// Keeps in mind where a key stands in the file.
+    pub(super) fn stands(&mut self, key: String, line: usize) {
+        self.places.insert(key, (self.file.to_owned(), line));
+    }
+
+    /// A problem with a key that was read, at its place.
+    pub(super) fn finding_at(&mut self, key: &str, what: String, mend: String) {
+        // A key that is missing is told where its section begins.
+        let section = key.rsplit_once('.').map_or(key, |(section, _)| section);
+        let place = self.places.get(key).or_else(|| self.places.get(section)).cloned();
+        let (file, line) = place.unwrap_or_else(|| (self.file.to_owned(), 0));
+        self.findings.push(Finding { file, line, what, mend, warning: false });
+    }
+
     fn line(&self, offset: usize) -> usize {
         self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
     }
 
-    fn finding(&mut self, line: usize, what: String, mend: String) {
+    pub(super) fn finding(&mut self, line: usize, what: String, mend: String) {
         self.findings.push(Finding { file: self.file.to_owned(), line, what, mend, warning: false });
     }
 
-    fn line_of(&self, item: &Item) -> usize {
+    pub(super) fn line_of(&self, item: &Item) -> usize {
         item.span().map_or(0, |span| self.line(span.start))
     }
 
-    fn document(&mut self, root: &dyn TableLike) -> BTreeMap<String, ZoneConfig> {
-        let mut zones = BTreeMap::new();
+    fn document(&mut self, root: &dyn TableLike) -> Vec<Zone> {
+        let mut zones = Vec::new();
         for (section, item) in root.iter() {
             let line = self.line_of(item);
             let Some(table) = item.as_table_like() else {
@@ -95,7 +124,7 @@ impl Reader<'_> {
                 continue;
             };
             if section == "zone" {
-                self.zones(table, &mut zones);
+                zones = self.zones(table);
             } else if SECTIONS.iter().any(|(name, _)| *name == section) {
                 self.section(section, table);
             } else {
@@ -114,6 +143,7 @@ impl Reader<'_> {
             let line = self.line_of(item);
             match keys.iter().find(|key| key.name == name) {
                 Some(key) => {
+                    self.stands(format!("{section}.{name}"), line);
                     if let Some(setting) = self.setting(key, item, line) {
                         self.values.insert((key.section, key.name), setting);
                     }
@@ -123,7 +153,7 @@ impl Reader<'_> {
         }
     }
 
-    fn unknown_key(
+    pub(super) fn unknown_key(
         &mut self,
         section: &str,
         name: &str,
@@ -140,47 +170,13 @@ impl Reader<'_> {
         self.finding(line, format!("[{section}] has no key '{name}'"), or_reference(mend));
     }
 
-    fn zones(&mut self, table: &dyn TableLike, zones: &mut BTreeMap<String, ZoneConfig>) {
-        for (name, item) in table.iter() {
-            let line = self.line_of(item);
-            let Some(keys) = item.as_table_like() else {
-                self.finding(
-                    line,
-                    format!("[zone] has no key '{name}'"),
-                    "Zones have names: [zone.farm]".to_owned(),
-                );
-                continue;
-            };
-            let mut zone = ZoneConfig::default();
-            for (key_name, item) in keys.iter() {
-                let line = self.line_of(item);
-                let Some(key) = ZONE_KEYS.iter().find(|key| key.name == key_name) else {
-                    self.unknown_key(
-                        &format!("zone.{name}"),
-                        key_name,
-                        line,
-                        ZONE_KEYS.iter().map(|key| key.name),
-                    );
-                    continue;
-                };
-                match (key.name, self.setting(key, item, line)) {
-                    ("cidr", Some(Setting::Texts(list))) => zone.cidr = list,
-                    ("anonymous", Some(Setting::Texts(list))) => zone.anonymous = list,
-                    ("plain", Some(Setting::Text(word))) => zone.plain = word == "true",
-                    _ => {}
-                }
-            }
-            zones.insert(name.to_owned(), zone);
-        }
-    }
-
-    fn setting(&mut self, key: &Key, item: &Item, line: usize) -> Option<Setting> {
+    pub(super) fn setting(&mut self, key: &Key, item: &Item, line: usize) -> Option<Setting> {
         let setting = self.try_setting(key, item, line);
         if setting.is_none() && !self.findings.iter().any(|finding| finding.line == line) {
             let given = item.to_string().trim().chars().take(60).collect::<String>();
             self.finding(
                 line,
-                format!("{} = {given} cannot be used", key.name),
+                format!("{} = {given} cannot be used{}", key.name, reason(key.kind, item)),
                 format!(
                     "It takes {}; the default is {}",
                     template::takes(key.kind).replace('`', ""),
@@ -195,13 +191,8 @@ impl Reader<'_> {
         let value = item.as_value()?;
         match key.kind {
             KeyKind::Listeners => self.listeners(value, line).map(Setting::Listeners),
-            KeyKind::Texts => {
-                let list = value.as_array()?;
-                list.iter()
-                    .map(|text| text.as_str().map(str::to_owned))
-                    .collect::<Option<_>>()
-                    .map(Setting::Texts)
-            }
+            KeyKind::Networks => parsed(value).ok().map(Setting::Networks),
+            KeyKind::Rights => parsed(value).ok().map(Setting::Rights),
             KeyKind::Integer(from, to) => {
                 value.as_integer().filter(|number| (from..=to).contains(number)).map(Setting::Integer)
             }
@@ -219,8 +210,8 @@ impl Reader<'_> {
 
     fn listeners(&mut self, value: &Value, line: usize) -> Option<Vec<Listener>> {
         let mut listeners = Vec::new();
-        for entry in value.as_array()? {
-            let (address, zone) = match entry {
+        for entry in entries(value) {
+            let (address, zone) = match &entry {
                 Value::String(text) => (text.value().as_str(), None),
                 Value::InlineTable(table) => {
                     for (name, _) in table.iter() {
@@ -258,33 +249,60 @@ impl Reader<'_> {
                 .ok()
                 .filter(|value| !matches!(value, Value::Float(_) | Value::Datetime(_)));
             let value = parsed.unwrap_or_else(|| Value::from(text.as_str()));
-            match self.try_setting(key, &Item::Value(value), 0) {
+            let name = format!("{}.{}", key.section, key.name);
+            self.places.insert(name.clone(), (said_by(&variable), 0));
+            let item = Item::Value(value);
+            match self.try_setting(key, &item, 0) {
                 Some(setting) => {
                     self.values.insert((key.section, key.name), setting);
                 }
-                None => self.findings.push(Finding {
-                    file: format!("environment variable {variable}").into(),
-                    line: 0,
-                    what: format!("'{text}' cannot be used"),
-                    mend: format!("It takes {}", template::takes(key.kind).replace('`', "")),
-                    warning: false,
-                }),
+                None => self.finding_at(
+                    &name,
+                    format!("'{text}' cannot be used{}", reason(key.kind, &item)),
+                    format!("It takes {}", template::takes(key.kind).replace('`', "")),
+                ),
             }
+        }
+        self.unknown_variables(environment);
+    }
+
+    /// A variable of one of our sections that names no key.
+    fn unknown_variables(&mut self, environment: &HashMap<String, String>) {
+        let known: Vec<String> = KEYS.iter().map(variable).collect();
+        let ours = |name: &str| {
+            let mut sections = SECTIONS.iter().map(|(section, _)| section.to_uppercase());
+            sections.any(|section| name.starts_with(&format!("TIDEMILL_{section}_")))
+        };
+        let mut unknown: Vec<&String> =
+            environment.keys().filter(|name| ours(name) && !known.contains(name)).collect();
+        unknown.sort();
+        for name in unknown {
+            let near = nearest(name, known.iter().map(String::as_str));
+            let mend = near.map_or_else(String::new, |near| format!("Did you mean {near}?"));
+            self.findings.push(Finding {
+                file: said_by(name),
+                line: 0,
+                what: "there is no such setting".to_owned(),
+                mend: or_reference(mend),
+                warning: false,
+            });
         }
     }
 
-    fn config(&mut self, zones: BTreeMap<String, ZoneConfig>) -> Config {
+    fn config(&mut self, zones: Vec<Zone>) -> Config {
         let values = Values { given: &self.values };
         let config = Config {
             plant_name: values.text("plant", "name"),
             timezone: values.text("plant", "timezone"),
             http_listen: values.listeners("http", "listen"),
-            trusted_proxies: values.texts("http", "trusted_proxies"),
+            trusted_proxies: values.networks("http", "trusted_proxies"),
             commit_window: values.duration("storage", "commit_window").unwrap_or_default(),
             relaxed: values.text("storage", "durability") == "relaxed",
             keep: values.duration("storage", "keep"),
             free_min: values.share("storage", "free_min"),
             flush_after: values.duration("storage", "flush_after").unwrap_or_default(),
+            values_open: values.text("storage", "values") == "open",
+            merge_every: values.duration("storage", "merge_every").unwrap_or_default(),
             memory_bytes: quantity::bytes(&values.text("limits", "memory")),
             signals: values.integer("limits", "signals"),
             signals_new_per_hour: values.integer("limits", "signals_new_per_hour"),
@@ -302,38 +320,66 @@ impl Reader<'_> {
     /// What no single key can say.
     fn rules(&mut self, config: &Config) {
         if config.timezone != "system" && jiff::tz::TimeZone::get(&config.timezone).is_err() {
-            let line = self.find_line("timezone");
-            self.finding(
-                line,
+            self.finding_at(
+                "plant.timezone",
                 format!("there is no time zone '{}'", config.timezone),
                 "Use an IANA name such as \"Europe/Berlin\", or \"system\"".to_owned(),
             );
         }
         for listener in &config.http_listen {
-            let zone = listener.zone.as_ref().and_then(|name| config.zones.get(name));
-            let line = self.find_line("listen");
+            let named = |name: &String| config.zones.iter().find(|zone| zone.name == *name);
+            let zone = listener.zone.as_ref().and_then(named);
             if let Some(name) = &listener.zone
                 && zone.is_none()
             {
-                self.finding(
-                    line,
+                self.finding_at(
+                    "http.listen",
                     format!("there is no zone '{name}'"),
                     format!("Add [zone.{name}] with its cidr"),
                 );
             } else if !listener.address.ip().is_loopback() && !zone.is_some_and(|zone| zone.plain) {
-                self.finding(
-                    line,
+                self.finding_at(
+                    "http.listen",
                     format!("{} is beyond loopback, and nothing plain listens there", listener.address),
                     "Listen on 127.0.0.1 behind a TLS proxy, or name a zone that says plain = true: { address = \"…\", zone = \"…\" }".to_owned(),
                 );
             }
         }
+        self.zone_rules(config);
     }
+}
 
-    fn find_line(&self, name: &str) -> usize {
-        let found = self.text.lines().position(|line| line.trim_start().starts_with(name));
-        found.map_or(0, |index| index + 1)
+/// Where a variable's findings are.
+fn said_by(variable: &str) -> PathBuf {
+    format!("environment variable {variable}").into()
+}
+
+/// The entries of a list; a text stands for a list, with commas between its entries.
+fn entries(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Array(list) => list.iter().cloned().collect(),
+        Value::String(text) => text.value().split(',').map(|entry| Value::from(entry.trim())).collect(),
+        other => vec![other.clone()],
     }
+}
+
+/// Every entry as what it names, or why the first bad one is none.
+fn parsed<T: FromStr<Err: Display>>(value: &Value) -> Result<Vec<T>, String> {
+    let one = |entry: &Value| {
+        let text = entry.as_str().ok_or_else(|| "its entries are texts".to_owned())?;
+        text.parse().map_err(|error: T::Err| error.to_string())
+    };
+    entries(value).iter().map(one).collect()
+}
+
+/// Why entries of a list cannot be used, where that can be said closely.
+fn reason(kind: KeyKind, item: &Item) -> String {
+    let why = match (kind, item.as_value()) {
+        (KeyKind::Networks, Some(value)) => parsed::<Cidr>(value).err(),
+        (KeyKind::Rights, Some(value)) => parsed::<Right>(value).err(),
+        _ => None,
+    };
+    why.map(|why| format!(": {why}")).unwrap_or_default()
 }
 
 fn plain_setting(kind: KeyKind, text: &str) -> Option<Setting> {
@@ -344,7 +390,7 @@ fn plain_setting(kind: KeyKind, text: &str) -> Option<Setting> {
         KeyKind::Word(words) => words.contains(&text),
         KeyKind::WordOrDuration(words) => words.contains(&text) || quantity::duration(text).is_some(),
         KeyKind::WordOrBytes(words) => words.contains(&text) || quantity::bytes(text).is_some(),
-        KeyKind::Integer(..) | KeyKind::Listeners | KeyKind::Texts => false,
+        KeyKind::Integer(..) | KeyKind::Listeners | KeyKind::Networks | KeyKind::Rights => false,
     };
     good.then(|| Setting::Text(text.to_owned()))
 }
@@ -370,9 +416,9 @@ impl Values<'_> {
         }
     }
 
-    fn texts(&self, section: &'static str, name: &'static str) -> Vec<String> {
+    fn networks(&self, section: &'static str, name: &'static str) -> Vec<Cidr> {
         match self.setting(section, name) {
-            Setting::Texts(list) => list,
+            Setting::Networks(list) => list,
             _ => Vec::new(),
         }
     }
@@ -407,8 +453,7 @@ fn default_of(section: &str, name: &str) -> Option<Setting> {
     let key = KEYS.iter().find(|key| key.section == section && key.name == name)?;
     let value: Value = key.default.parse().ok()?;
     let file = Path::new("default");
-    let mut reader = Reader { file, text: "", findings: Vec::new(), values: BTreeMap::new() };
-    reader.try_setting(key, &Item::Value(value), 0)
+    Reader::new(file, "").try_setting(key, &Item::Value(value), 0)
 }
 
 fn or_reference(mend: String) -> String {

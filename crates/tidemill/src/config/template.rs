@@ -22,7 +22,9 @@ pub(crate) fn new_plant_file(name: &str) -> String {
     }
     out.push_str("\n# Zones are named networks; none exists by default.\n#[zone.farm]\n");
     for key in ZONE_KEYS {
-        let _ = writeln!(out, "# {}\n#{} = {}", key.meaning, key.name, key.default);
+        // A zone has no use without its network: the one key whose default is no example.
+        let value = if key.name == "cidr" { "[\"192.168.1.0/24\"]" } else { key.default };
+        let _ = writeln!(out, "# {}\n#{} = {value}", key.meaning, key.name);
     }
     out
 }
@@ -75,8 +77,9 @@ pub(crate) fn takes(kind: KeyKind) -> String {
         KeyKind::Integer(from, to) => format!("a whole number from {from} to {to}"),
         KeyKind::Duration => "a duration such as `2ms`, `30s`, `1h`".to_owned(),
         KeyKind::Share => "a share such as `5%`, or a size such as `10GiB`".to_owned(),
-        KeyKind::Listeners => "a list of addresses such as `127.0.0.1:8440`".to_owned(),
-        KeyKind::Texts => "a list of texts".to_owned(),
+        KeyKind::Listeners => "an address such as `127.0.0.1:8440`, or a list of them".to_owned(),
+        KeyKind::Networks => "a network such as `192.168.1.0/24`, or a list of them".to_owned(),
+        KeyKind::Rights => "a right such as `write:farm/sensors/#`, or a list of them".to_owned(),
         KeyKind::Word(list) => format!("one of {}", words(list)),
         KeyKind::WordOrDuration(list) => format!("{} or a duration such as `30d`", words(list)),
         KeyKind::WordOrBytes(list) => format!("{} or a size such as `512MiB`", words(list)),

@@ -86,16 +86,119 @@ fn nothing_plain_beyond_loopback_without_a_zone() {
     );
 }
 
+fn environment(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
 #[test]
 fn the_environment_overrides() {
-    let environment = HashMap::from([
-        ("TIDEMILL_PLANT_NAME".to_owned(), "Leeds".to_owned()),
-        ("TIDEMILL_HTTP_LISTEN".to_owned(), "[\"127.0.0.1:9000\"]".to_owned()),
-        ("TIDEMILL_LIMITS_SIGNALS".to_owned(), "5".to_owned()),
+    let given = environment(&[
+        ("TIDEMILL_PLANT_NAME", "Leeds"),
+        ("TIDEMILL_HTTP_LISTEN", "[\"127.0.0.1:9000\"]"),
+        ("TIDEMILL_LIMITS_SIGNALS", "5"),
+        ("TIDEMILL_PLANT", "/srv/leeds"),
+        ("TIDEMILL_LOG", "debug"),
     ]);
-    let config = check_text(Path::new("t"), "[plant]\nname = \"York\"", &environment).unwrap();
+    let config = check_text(Path::new("t"), "[plant]\nname = \"York\"", &given).unwrap();
     assert_eq!((config.plant_name.as_str(), config.signals, config.http_listen.len()), ("Leeds", 5, 1));
-    let wrong = HashMap::from([("TIDEMILL_LIMITS_SIGNALS".to_owned(), "many".to_owned())]);
-    let findings = check_text(Path::new("t"), "", &wrong).unwrap_err();
-    expect!["environment variable TIDEMILL_LIMITS_SIGNALS: 'many' cannot be used. It takes a whole number from 1 to 100000000"].assert_eq(&findings[0].to_string());
+    // A list of one may stand bare, in the file too; a variable has commas.
+    for listen in ["127.0.0.1:9000", "[::1]:9000", "127.0.0.1:9000, [::1]:9000", "[\"127.0.0.1:9000\"]"] {
+        let config = check_text(Path::new("t"), "", &environment(&[("TIDEMILL_HTTP_LISTEN", listen)]));
+        let ports: Vec<u16> = config.unwrap().http_listen.iter().map(|each| each.address.port()).collect();
+        assert!(!ports.is_empty() && ports.iter().all(|port| *port == 9000), "{listen}: {ports:?}");
+    }
+    check("[http]\nlisten = \"127.0.0.1:9000\"", expect!["fine"]);
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    let check = |name: &str, value: &str, expected: Expect| {
+        let findings = check_text(Path::new("t"), "", &environment(&[(name, value)])).unwrap_err();
+        let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        expected.assert_eq(&shown.join("\n"));
+    };
+    check(
+        "TIDEMILL_LIMITS_SIGNALS",
+        "many",
+        expect![
+            "environment variable TIDEMILL_LIMITS_SIGNALS: 'many' cannot be used. It takes a whole number from 1 to 100000000"
+        ],
+    );
+    check(
+        "TIDEMILL_HTTP_LISTEN",
+        "8440",
+        expect![
+            "environment variable TIDEMILL_HTTP_LISTEN: '8440' cannot be used. It takes an address such as 127.0.0.1:8440, or a list of them"
+        ],
+    );
+    check(
+        "TIDEMILL_HTTP_LISTEN",
+        "0.0.0.0:8440",
+        expect![[
+            r#"environment variable TIDEMILL_HTTP_LISTEN: 0.0.0.0:8440 is beyond loopback, and nothing plain listens there. Listen on 127.0.0.1 behind a TLS proxy, or name a zone that says plain = true: { address = "…", zone = "…" }"#
+        ]],
+    );
+    check(
+        "TIDEMILL_STORAGE_KEP",
+        "1y",
+        expect![
+            "environment variable TIDEMILL_STORAGE_KEP: there is no such setting. Did you mean TIDEMILL_STORAGE_KEEP?"
+        ],
+    );
+    check(
+        "TIDEMILL_PLANT_TIMEZONE",
+        "Mars/Base",
+        expect![[
+            r#"environment variable TIDEMILL_PLANT_TIMEZONE: there is no time zone 'Mars/Base'. Use an IANA name such as "Europe/Berlin", or "system""#
+        ]],
+    );
+}
+
+#[test]
+fn zones_are_checked_where_they_stand() {
+    for (keys, expected) in [
+        (
+            "cidr = [\"192.168.1.0/33\"]",
+            expect![[
+                r#"tidemill.toml:3: cidr = ["192.168.1.0/33"] cannot be used: '192.168.1.0/33' has more bits than the 32 of such an address: write a smaller number behind the '/'. It takes a network such as 192.168.1.0/24, or a list of them; the default is []"#
+            ]],
+        ),
+        (
+            "cidr = [\"192.168.1.5/24\"]",
+            expect![[
+                r#"tidemill.toml:3: cidr = ["192.168.1.5/24"] cannot be used: '192.168.1.5/24' names one address inside a network: write 192.168.1.0/24 for the network, or leave '/…' away for the one address. It takes a network such as 192.168.1.0/24, or a list of them; the default is []"#
+            ]],
+        ),
+        (
+            "plain = true",
+            expect![[
+                r#"tidemill.toml:2: zone.farm.cidr: a zone without a network has no addresses. Name one, e.g. ["192.168.1.0/24"]"#
+            ]],
+        ),
+        (
+            "cidr = \"10.0.0.0/8\"\nanonymous = [\"raed:#\"]",
+            expect![[
+                r#"tidemill.toml:4: anonymous = ["raed:#"] cannot be used: 'raed' in 'raed:#' is no verb (did you mean 'read'?): use read, write, command, configure or administer. It takes a right such as write:farm/sensors/#, or a list of them; the default is []"#
+            ]],
+        ),
+        (
+            "cidr = \"10.0.0.0/8\"\nanonymous = [\"administer:a/#\"]",
+            expect![
+                "tidemill.toml:4: zone.farm.anonymous[0]: 'administer:a/#' is never anonymous. Only read and write are; make a token for it"
+            ],
+        ),
+        (
+            "cidr = \"10.0.0.0/8\"\nanonymous = \"read:#\"",
+            expect![
+                "tidemill.toml:4: zone.farm.anonymous[0]: 'read:#' means everything, and the zone reaches beyond this machine. Name the paths, e.g. 'read:line-3/#'"
+            ],
+        ),
+        (
+            "cidr = \"10.0.0.0/8\"\nplan = true",
+            expect!["tidemill.toml:4: [zone.farm] has no key 'plan'. Did you mean 'plain'?"],
+        ),
+        ("cidr = \"10.0.0.0/8\"\nanonymous = \"write:farm/sensors/#\"", expect!["fine"]),
+    ] {
+        check(&format!("[plant]\n[zone.farm]\n{keys}\n"), expected);
+    }
 }

@@ -1,6 +1,6 @@
 //! Brings the works' values to the plant as any client would: line protocol over HTTP with a token of its own.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,13 @@ use crate::progress;
 
 /// Where the works stand in the namespace.
 pub(crate) const PREFIX: &str = "works/leeds";
+/// Up to its newest value everything is known: while history is filled in, its values are sent only after all others of their
+/// time, and of the times before, were acknowledged. Whatever ends a fill, the next one goes on where a hole would begin.
+const WATERMARK: &str = "energy/power";
 const FILL_STEP_S: i64 = 60;
+/// The works are lived through again from their first value, so that what is sent twice is equal; not from further back than
+/// the longest `--days`.
+const RELIVED_DAYS_MAX: i64 = 365;
 /// Requests under way at once while history is filled in.
 const FILL_REQUESTS: usize = 4;
 const FILL_BODY_BYTES: usize = 1 << 20;
@@ -45,8 +51,16 @@ pub(crate) struct Feed {
     sent: Vec<Option<(Reading, Quality)>>,
     body: Lines,
     speed: f64,
-    /// Up to this time the plant has the works' values already.
-    known_to: i64,
+    known: Known,
+}
+
+/// What the plant has of the works already.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// The first step that was ever filled in.
+    from: Option<i64>,
+    /// Up to this time nothing is missing.
+    to: Option<i64>,
 }
 
 /// A request in the making.
@@ -56,6 +70,14 @@ struct Lines {
     /// Samples that line protocol cannot carry: those that are not good.
     json: Vec<Json>,
     samples: u64,
+    /// Lines of the watermark: they are held back until what is above is acknowledged.
+    watermark: String,
+}
+
+/// A request under way, and the lines that may follow it.
+struct Sent {
+    task: tokio::task::JoinHandle<Result<(), Problem>>,
+    watermark: String,
 }
 
 impl Feed {
@@ -64,18 +86,14 @@ impl Feed {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?;
         let owner = Client::Owner(running.plant.clone());
-        let (token, known_to) = runtime.block_on(async {
+        let (token, known) = runtime.block_on(async {
             const NAME: &str = "demo-machines";
             // A demo that starts again makes a new secret: the old one was never kept.
             let _ = owner.call(Method::DELETE, &format!("/api/v1/tokens/{NAME}"), &Json::Null).await;
             let body = json!({ "name": NAME, "allow": [format!("write:{PREFIX}/#")] });
             let answer = owner.call(Method::POST, "/api/v1/tokens", &body).await?;
-            let known = owner
-                .get(&format!("/api/v1/signals{}", query(&[("match", format!("{PREFIX}/energy/power"))])))
-                .await?;
-            let last = known.pointer("/0/last/time").and_then(Json::as_str);
-            let last = last.and_then(|text| parse_rfc3339(text).ok()).unwrap_or(i64::MIN);
-            Ok::<_, Problem>((answer["token"].as_str().unwrap_or_default().to_owned(), last))
+            let known = known(&owner).await?;
+            Ok::<_, Problem>((answer["token"].as_str().unwrap_or_default().to_owned(), known))
         })?;
         let host = running.host.clone();
         Ok(Feed {
@@ -88,44 +106,78 @@ impl Feed {
             sent: vec![None; SIGNALS.len()],
             body: Lines::default(),
             speed,
-            known_to,
+            known,
         })
     }
 
-    /// Fills in what is missing of the last days.
+    /// Fills in what is missing of the last days, up to now.
     pub(crate) fn fill(&mut self, days: u16, stop: &Stop) -> Result<Filled, Problem> {
         let begun = self.clock.monotonic();
-        let now = self.clock.wall() / SECOND * SECOND;
-        let steps = i64::from(days) * 86_400 / FILL_STEP_S;
-        let bar = progress::bar(steps as u64);
+        let first = self.first_step(i64::from(days));
+        let steps = (self.clock.wall() - first) / (FILL_STEP_S * SECOND);
+        let bar = progress::bar(steps.unsigned_abs());
         bar.set_message(format!("filling in {days} days"));
         let mut samples = 0;
-        let mut under_way = tokio::task::JoinSet::new();
-        for index in 0..steps {
-            let time = now - (steps - 1 - index) * FILL_STEP_S * SECOND;
+        let mut under_way = VecDeque::new();
+        let mut time = first;
+        while time <= self.clock.wall() && !stop.requested() {
             self.works.step(Step { time, seconds: FILL_STEP_S as f64 }, &mut self.values);
-            if time > self.known_to {
+            if self.known.to.is_none_or(|known| time > known) {
                 self.add(time);
             }
-            if self.body.protocol.len() >= FILL_BODY_BYTES || index + 1 == steps {
-                let lines = std::mem::take(&mut self.body);
-                samples += lines.samples;
-                bar.set_position(index as u64);
-                if under_way.len() >= FILL_REQUESTS {
-                    self.runtime.block_on(finished(&mut under_way))?;
-                }
-                under_way.spawn_on(send(self.machines.clone(), lines), self.runtime.handle());
+            // The first step goes alone, in one piece with its watermark: it says where the works begin.
+            if self.known.to.is_none() && time == first {
+                let watermark = std::mem::take(&mut self.body.watermark);
+                self.body.protocol.push_str(&watermark);
+                samples += self.dispatch(&mut under_way);
+                self.acknowledged(&mut under_way, 0)?;
+            } else if self.body.protocol.len() >= FILL_BODY_BYTES {
+                self.acknowledged(&mut under_way, FILL_REQUESTS - 1)?;
+                samples += self.dispatch(&mut under_way);
+                bar.set_position(((time - first) / (FILL_STEP_S * SECOND)).unsigned_abs());
             }
-            if stop.requested() {
-                break;
-            }
+            time += FILL_STEP_S * SECOND;
         }
-        while !under_way.is_empty() {
-            self.runtime.block_on(finished(&mut under_way))?;
-        }
+        samples += self.dispatch(&mut under_way);
+        self.acknowledged(&mut under_way, 0)?;
         bar.finish_and_clear();
         self.describe()?;
         Ok(Filled { samples, seconds: (self.clock.monotonic() - begun).as_secs_f64() })
+    }
+
+    /// The works' first step, on whole minutes of the epoch unless an earlier fill began elsewhere.
+    fn first_step(&self, days: i64) -> i64 {
+        let step = FILL_STEP_S * SECOND;
+        let days_back = |days: i64| self.clock.wall() - days * 86_400 * SECOND;
+        match self.known.from {
+            None => (days_back(days).div_euclid(step) + 1) * step,
+            Some(first) => {
+                let skipped = (days_back(RELIVED_DAYS_MAX) - first).max(0) / step;
+                first + skipped * step
+            }
+        }
+    }
+
+    /// Sends what was gathered, beside what is under way; gives how many samples that are.
+    fn dispatch(&mut self, under_way: &mut VecDeque<Sent>) -> u64 {
+        let mut lines = std::mem::take(&mut self.body);
+        let samples = std::mem::take(&mut lines.samples);
+        let watermark = std::mem::take(&mut lines.watermark);
+        let task = self.runtime.spawn(send(self.machines.clone(), lines));
+        under_way.push_back(Sent { task, watermark });
+        samples
+    }
+
+    /// Waits until at most so many requests are under way, the oldest first, and sends what each held back.
+    fn acknowledged(&mut self, under_way: &mut VecDeque<Sent>, left: usize) -> Result<(), Problem> {
+        while under_way.len() > left {
+            let Some(oldest) = under_way.pop_front() else { break };
+            let outcome = self.runtime.block_on(oldest.task);
+            outcome.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))??;
+            let after = Lines { protocol: oldest.watermark, ..Lines::default() };
+            self.runtime.block_on(send(self.machines.clone(), after))?;
+        }
+        Ok(())
     }
 
     /// Says units and descriptions, as an engineer would.
@@ -165,7 +217,8 @@ impl Feed {
                 self.sent.fill(None);
             }
             self.add(time);
-            let lines = std::mem::take(&mut self.body);
+            let mut lines = std::mem::take(&mut self.body);
+            lines.protocol.push_str(&std::mem::take(&mut lines.watermark));
             match self.runtime.block_on(send(self.machines.clone(), lines)) {
                 Ok(()) => {}
                 Err(_) if stop.requested() => return Ok(()),
@@ -191,6 +244,17 @@ impl Feed {
     }
 }
 
+/// Asks the plant what it has of the works.
+async fn known(owner: &Client) -> Result<Known, Problem> {
+    let signal = format!("{PREFIX}/{WATERMARK}");
+    // Text in SQL: the name is ours and has no quote.
+    let question = format!("SELECT min(time), max(time) FROM samples WHERE signal = '{signal}'");
+    let answer = owner.call(Method::POST, "/api/v1/sql", &json!({ "query": question })).await?;
+    let time =
+        |place: &str| answer.pointer(place).and_then(Json::as_str).and_then(|text| parse_rfc3339(text).ok());
+    Ok(Known { from: time("/rows/0/0"), to: time("/rows/0/1") })
+}
+
 impl Lines {
     fn add(&mut self, path: &str, time: i64, (reading, quality): &(Reading, Quality)) {
         self.samples += 1;
@@ -206,32 +270,26 @@ impl Lines {
             self.json.push(json!({ "signal": format!("{PREFIX}/{path}"), "time": stamp, "value": value, "quality": quality.name() }));
             return;
         }
+        let lines = if path == WATERMARK { &mut self.watermark } else { &mut self.protocol };
         // Writing to a String cannot fail.
         let _ = match reading {
-            Reading::Number(number) => writeln!(self.protocol, "{PREFIX}/{path} value={number} {time}"),
-            Reading::Count(count) => writeln!(self.protocol, "{PREFIX}/{path} value={count}i {time}"),
-            Reading::Flag(flag) => writeln!(self.protocol, "{PREFIX}/{path} value={flag} {time}"),
-            Reading::State(state) => writeln!(self.protocol, "{PREFIX}/{path} value=\"{state}\" {time}"),
+            Reading::Number(number) => writeln!(lines, "{PREFIX}/{path} value={number} {time}"),
+            Reading::Count(count) => writeln!(lines, "{PREFIX}/{path} value={count}i {time}"),
+            Reading::Flag(flag) => writeln!(lines, "{PREFIX}/{path} value={flag} {time}"),
+            Reading::State(state) => writeln!(lines, "{PREFIX}/{path} value=\"{state}\" {time}"),
         };
-    }
-}
-
-async fn finished(under_way: &mut tokio::task::JoinSet<Result<(), Problem>>) -> Result<(), Problem> {
-    match under_way.join_next().await {
-        None => Ok(()),
-        Some(Ok(outcome)) => outcome,
-        Some(Err(error)) => Err(Problem::new(&codes::INTERNAL, error.to_string())),
     }
 }
 
 /// Sends; where the plant says that it is busy, waits as told and sends again.
 async fn send(client: Client, lines: Lines) -> Result<(), Problem> {
-    let mut bodies: BTreeMap<&str, Bytes> = BTreeMap::new();
-    if !lines.protocol.is_empty() {
-        bodies.insert("text/plain", Bytes::from(lines.protocol));
-    }
+    // The watermark stands in the lines, so they go last.
+    let mut bodies = Vec::new();
     if !lines.json.is_empty() {
-        bodies.insert("application/json", Bytes::from(Json::Array(lines.json).to_string()));
+        bodies.push(("application/json", Bytes::from(Json::Array(lines.json).to_string())));
+    }
+    if !lines.protocol.is_empty() {
+        bodies.push(("text/plain", Bytes::from(lines.protocol)));
     }
     for (media_type, body) in bodies {
         let mut tries = 0;

@@ -168,13 +168,20 @@ pub(super) fn read(text: &str, kind: CellKind) -> Result<Read, String> {
     }
 }
 
+/// The floats without digits, as exports spell them (docs/reference/formats.md).
+pub(super) const NOT_FINITE: [(&str, f64); 3] =
+    [("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY), ("NaN", f64::NAN)];
+
 /// Reads a value whose kind is stated, as our own exports do. An empty cell is an empty text, and nothing else.
 pub(super) fn read_stated(text: &str, kind: Kind) -> Result<Value, String> {
     let no = || format!("'{}' is no {}", text.chars().take(40).collect::<String>(), kind.name());
     match kind {
         Kind::None if text.is_empty() => Ok(Value::None),
         Kind::None => Err(format!("the kind is none, but there is the value '{text}'")),
-        Kind::Float => number(text, Decimal::Point).map(Value::Float).ok_or_else(no),
+        Kind::Float => {
+            let special = NOT_FINITE.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+            special.or_else(|| number(text, Decimal::Point)).map(Value::Float).ok_or_else(no)
+        }
         Kind::Int => text.parse().map(Value::Int).map_err(|_| no()),
         Kind::UInt => text.parse().map(Value::UInt).map_err(|_| no()),
         Kind::Bool => boolean(text).map(Value::Bool).ok_or_else(no),

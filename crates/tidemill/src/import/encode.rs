@@ -6,6 +6,7 @@ use std::io::Write;
 
 use tidemill_core::{Quality, Value};
 
+use super::cell::NOT_FINITE;
 use super::reader::{Batch, Signal};
 
 /// What the body is.
@@ -51,9 +52,14 @@ fn value(value: &Value, out: &mut Vec<u8>) {
             out.extend_from_slice(b"null");
             None
         }
-        Value::Float(float) => {
+        Value::Float(float) if float.is_finite() => {
             float_digits(*float, out);
             None
+        }
+        Value::Float(float) => {
+            let name = NOT_FINITE.iter().find(|(_, other)| float == other || other.is_nan());
+            text(name.map_or("NaN", |(name, _)| name), out);
+            Some("float")
         }
         Value::Bool(bool) => {
             display(bool, out);
@@ -72,8 +78,8 @@ fn value(value: &Value, out: &mut Vec<u8>) {
             Some("unsigned")
         }
         Value::Json(document) => {
-            // A line feed can only stand between its parts, and must not end the line.
-            out.extend(document.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
+            // Within a string it stays as it is, whatever stands in it.
+            text(document, out);
             Some("json")
         }
         Value::Bytes(_) => {

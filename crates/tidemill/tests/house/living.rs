@@ -85,7 +85,11 @@ fn sigterm_drains_and_everything_is_there_after_the_next_start() {
     );
     plant.get("/api/v1/read?signal=line/s7&limit=1").token(&token).send().expect(200);
     let signal = plant.run(&["signals", "line/s7", "--json"]).expect(0).json();
-    assert_eq!((&signal[0]["unit"], &signal[0]["last"]["value"]), (&json!("bar"), &json!(4_957)), "{signal}");
+    assert_eq!(
+        (&signal[0]["unit"], &signal[0]["last"]["value"]),
+        (&json!("bar"), &json!(4_957.0)),
+        "{signal}"
+    );
     // Stamps go on increasing, also over restarts.
     plant.ok(&["write", "stamped", "1"]);
     let plant = plant.stop().start();
@@ -154,4 +158,45 @@ fn the_demo_fills_its_days_moves_and_goes_on_without_doubling() {
     process.signal(Signal::TERM);
     assert!(process.end().success());
     assert!(before.elapsed() < 2 * PATIENCE);
+}
+
+/// Killed in the middle of its filling, each time further on, the demo goes on so that no minute is missing and none has
+/// two values.
+#[test]
+fn a_demo_killed_while_it_fills_leaves_no_hole_and_nothing_twice() {
+    const DAYS: u64 = 4;
+    let home = Home::new();
+    let words = ["demo", "--headless", "--days", "4", "--dir", "works"];
+    let rows = |query: &str| {
+        let ran = home.run(&["sql", "--json", query, "--plant", "works"]);
+        (ran.code == Some(0)).then(|| ran.json()["rows"].clone())
+    };
+    for part in 1..=5 {
+        let mut process = Process::spawn(home.command(&words));
+        let until = Instant::now() + PATIENCE;
+        let wanted = DAYS * 1_440 * 50 * part / 7;
+        let samples = || rows("SELECT count(*) FROM samples").and_then(|rows| rows[0][0].as_u64());
+        while samples().is_none_or(|samples| samples < wanted) {
+            assert!(Instant::now() < until, "the demo does not fill its days");
+        }
+        process.signal(Signal::KILL);
+        process.end();
+    }
+    let mut process = Process::spawn(home.command(&words));
+    process.line("DEMO plant ready");
+    // Numbers are sent every minute; the machines' own steps, a second apart, come after the last minute.
+    let minutes = "SELECT signal, time, count(*) AS values, \
+         lag(time) OVER (PARTITION BY signal ORDER BY time) AS before FROM samples \
+         WHERE signal IN ('works/leeds/energy/power', 'works/leeds/oven/zone2/temperature', 'works/leeds/press/st3/vibration') \
+         AND CAST(time AS BIGINT) % 60000000000 = 0 GROUP BY signal, time";
+    let found = rows(&format!(
+        "SELECT count(*) > {least}, max(values), max(CAST(time AS BIGINT) - CAST(before AS BIGINT)) FROM ({minutes})",
+        least = 3 * (DAYS * 1_440 - 1)
+    ));
+    assert_eq!(found, Some(json!([[true, 1, 60_000_000_000_i64]])));
+    // No step lies between the minutes, but for the live ones.
+    let others = rows(
+        "SELECT count(*) FROM samples WHERE CAST(time AS BIGINT) % 60000000000 <> 0 AND time < now() - INTERVAL '5 minutes'",
+    );
+    assert_eq!(others, Some(json!([[0]])));
 }

@@ -8,6 +8,7 @@
 
 mod client;
 mod command_line;
+mod damage;
 mod documents;
 mod importing;
 mod living;
@@ -15,5 +16,6 @@ mod partners;
 mod plant;
 mod rights;
 mod signals;
+mod spellings;
 mod start;
 mod writing;

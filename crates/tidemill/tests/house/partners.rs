@@ -104,3 +104,23 @@ fn comparable(row: &Json) -> Json {
         .map(|cell| cell.as_f64().map_or(cell.clone(), |number| json!(number)))
         .collect()
 }
+
+/// `storage.values`: with "open" a reader finds every float in its own column, and has nothing to compute.
+#[test]
+fn open_values_are_floats_for_others() {
+    const KINDS: &str = r#"
+import json, sys, deltalake
+history = deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table()
+print(json.dumps([history["float"].to_pylist(), history["scaled"].to_pylist()]))
+"#;
+    let Some(python) = python("open_values_are_floats_for_others") else { return };
+    for (values, columns) in [("compact", json!([[null], [205]])), ("open", json!([[20.5], [null]]))] {
+        let plant = Plant::start_with(&format!("[storage]\nvalues = \"{values}\"\n"));
+        plant.ok(&["write", "t", "20.5"]);
+        let home = plant.stop();
+        let lake = home.plant().join("data/lake/samples").display().to_string();
+        let mut command = Command::new(&python);
+        command.args(["-c", KINDS, &lake]);
+        assert_eq!(ran(command).expect(0).json(), columns, "{values}");
+    }
+}

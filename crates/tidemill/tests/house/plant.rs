@@ -115,7 +115,18 @@ impl Ran {
     /// It failed with this code, said so, and said what to do.
     #[track_caller]
     pub(crate) fn expect_problem(self, code: &str) -> Ran {
-        let ran = self.expect(1);
+        self.expect(1).tells(code)
+    }
+
+    /// What was typed was not understood, with this code.
+    #[track_caller]
+    pub(crate) fn expect_usage(self, code: &str) -> Ran {
+        self.expect(2).tells(code)
+    }
+
+    #[track_caller]
+    fn tells(self, code: &str) -> Ran {
+        let ran = self;
         let mut lines = ran.err.lines().skip_while(|line| !line.starts_with("error ["));
         let first = lines.next().unwrap_or_default();
         assert!(first.starts_with(&format!("error [{code}]: ")), "wanted {code}: {}", ran.err);

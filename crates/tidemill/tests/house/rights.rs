@@ -240,8 +240,6 @@ fn foreign_names_and_origins_are_refused() {
 fn the_audit_log_says_who_did_what_and_a_flipped_byte_is_found() {
     let (plant, reader) = two_branches();
     plant.run_as(&reader, &["token", "list"]).expect_problem("forbidden");
-    // The table of the log follows with the next commit; the files are the record.
-    plant.ok(&["write", "open/level", "2"]);
     let entries = plant.ok(&["audit", "--json"]);
     for part in ["token.create", "token:reader", "signal.edit", "owner:", "refused"] {
         assert!(entries.contains(part), "no {part}: {entries}");
@@ -261,4 +259,29 @@ fn the_audit_log_says_who_did_what_and_a_flipped_byte_is_found() {
     assert!(found.out.contains("broken"), "{}", found.out);
     std::fs::write(&file, &whole).expect("it is ours");
     plant.run(&["audit", "verify", "--json"]).expect(0);
+}
+
+#[test]
+fn what_was_answered_is_in_the_audit_table_at_once() {
+    let mut plant = Plant::start();
+    for round in 0..5 {
+        plant.token(&format!("t{round}"), &["read:#"]);
+        let newest = plant.run(&["audit", "--limit", "1", "--json"]).expect(0).json();
+        let row = newest["rows"][0].to_string();
+        assert!(row.contains("token.create") && row.contains(&format!("\"token:t{round}\"")), "{row}");
+    }
+    // Rereading the files by a signal is a change like any other.
+    plant.home.file("plant/tidemill.toml", "[limits]\nsignals = 7\n");
+    plant.process.signal(rustix::process::Signal::HUP);
+    plant.process.log_line("configuration.read");
+    plant.home.file("plant/tidemill.toml", "[limits]\nsignals = true\n");
+    plant.process.signal(rustix::process::Signal::HUP);
+    plant.process.log_line("configuration.refused");
+    let applied = plant
+        .sql("SELECT who, result, detail FROM sys.audit WHERE action = 'configuration.apply' ORDER BY seq");
+    let told: Vec<String> = applied.as_array().into_iter().flatten().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    for (row, part) in told.iter().zip(["intended", "changed", "intended", "signals = true"]) {
+        assert!(row.contains("house:signal") && row.contains(part), "no {part}: {row}");
+    }
 }

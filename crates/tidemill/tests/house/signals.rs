@@ -39,7 +39,7 @@ fn a_renamed_signal_keeps_its_history_and_answers_to_its_old_name() {
     plant.ok(&["write", "other", "1"]);
     plant.run(&["signals", "rename", "other", "press/t1"]).expect_problem("exists");
     plant.run(&["signals", "rename", "nowhere", "x"]).expect_problem("not-found");
-    plant.run(&["signals", "set", "other", "unti=bar"]).expect_problem("bad-parameter");
+    plant.run(&["signals", "set", "other", "unti=bar"]).expect_usage("bad-parameter");
 }
 
 #[test]

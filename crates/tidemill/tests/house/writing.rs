@@ -5,6 +5,7 @@ use std::io::Write;
 
 use serde_json::json;
 
+use crate::client::Request;
 use crate::plant::Plant;
 
 /// 2026-03-01T00:00:00Z in seconds.
@@ -206,6 +207,42 @@ fn a_refused_request_names_line_and_column_and_keeps_nothing() {
         json!([[0]]),
         "something of a refused request was kept"
     );
+    assert_eq!(plant.sql("SELECT signal FROM signals"), json!([]), "a refused request created a name");
+}
+
+#[test]
+fn what_is_refused_creates_no_names_at_any_door() {
+    let plant = Plant::start();
+    // An Arrow stream of two names, of which the token may write one.
+    let both = plant.token("both", &["write:#", "read:#"]);
+    let lines = format!("acme/a value=1 {0}\nother/b value=1 {0}\n", at(0));
+    plant.post("/api/v1/write").token(&both).body("text/plain", lines).send().expect(204);
+    let stream = plant.get("/api/v1/read?signal=**&from=2026-02-28T00:00:00Z&format=arrow");
+    let stream = stream.token(&both).send().expect(200).body;
+    let arrow = "application/vnd.apache.arrow.stream";
+    let fresh = Plant::start();
+    let token = fresh.token("press", &["write:acme/#", "configure:#", "read:#"]);
+    let post = |media_type: &str, body: Vec<u8>| {
+        fresh.post("/api/v1/write").token(&token).body(media_type, body).send()
+    };
+    post(arrow, stream.clone()).expect_problem(403, "forbidden");
+    post(arrow, stream[..stream.len() / 2].to_vec()).expect_problem(400, "bad-arrow");
+    let many: String = (0..20_000).map(|n| format!("acme/n{n} value=1\n")).collect();
+    post("text/plain", many.into_bytes()).expect_problem(429, "signals-rate");
+    let edit = r#"{"unit":"bar"}"#;
+    let patch = Request::new(fresh.address, "PATCH", "/api/v1/signals?signal=acme/none");
+    patch.token(&token).body("application/json", edit).send().expect_problem(404, "not-found");
+    for refused in [&["write", "acme/x", "1", "--quality", "fine"][..], &["write", "acme//x", "1"]] {
+        assert_ne!(fresh.run(refused).code, Some(0), "{refused:?}");
+    }
+    assert_eq!(fresh.sql("SELECT signal FROM signals"), json!([]));
+    // Nothing of the hour's share is gone: exactly as many names as it allows go in.
+    let all: String = (0..10_000).map(|n| format!("acme/n{n} value=1\n")).collect();
+    post("text/plain", all.into_bytes()).expect(204);
+    assert_eq!(fresh.sql("SELECT count(*) FROM signals"), json!([[10_000]]));
+    post("text/plain", b"acme/n0 value=2\nacme/more value=1\n".to_vec()).expect_problem(429, "signals-rate");
+    let fresh = fresh.kill_and_restart();
+    assert_eq!(fresh.sql("SELECT count(*) FROM signals"), json!([[10_000]]));
 }
 
 #[test]
@@ -225,7 +262,10 @@ fn partial_keeps_the_good_and_lists_the_bad() {
     assert_eq!(answer["problems"][0]["code"], "bad-value");
     assert_eq!(answer["problems"][1]["line"], 3);
     assert_eq!(answer["problems"][1]["code"], "forbidden");
-    assert_eq!(plant.sql("SELECT signal FROM samples ORDER BY signal"), json!([["acme/a"], ["acme/d"]]));
+    for table in ["samples", "signals"] {
+        let rows = plant.sql(&format!("SELECT signal FROM {table} ORDER BY signal"));
+        assert_eq!(rows, json!([["acme/a"], ["acme/d"]]), "{table}");
+    }
 }
 
 #[test]

@@ -139,16 +139,16 @@ fn values() {
             m/b = "t"
             5:5 '9223372036854775808' does not fit a 64-bit integer: leave the suffix away to write a float
             6:5 '-1' does not fit a 64-bit integer: leave the suffix away to write a float
-            7:5 '1.5' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities are not kept
-            8:5 'i' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities are not kept
-            9:5 'nan' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities are not kept
-            10:5 '-inf' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities are not kept
-            11:5 '+1' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities are not kept
+            7:5 '1.5' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
+            8:5 'i' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
+            9:5 'nan' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
+            10:5 '-inf' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
+            11:5 '+1' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
             12:5 '1e999' does not fit a 64-bit float
-            13:5 'tRUE' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities are not kept
-            14:5 '1_0' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities are not kept
-            15:5 '0x1' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities are not kept
-            16:8 'y' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities are not kept
+            13:5 'tRUE' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
+            14:5 '1_0' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
+            15:5 '0x1' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
+            16:8 'y' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
             17:5 the text has no closing quote
         "#]],
     );
@@ -161,7 +161,7 @@ fn lines_and_times() {
          m f=1 9223372036854775807\nm f=1 -9223372036854775808\nm f=1 9223372036854775808\n",
         expect![[r#"
             m/f = 1 @1
-            4:6 '3	4' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities are not kept
+            4:6 '3	4' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
             m/f = 1 @-5
             m/f = 1
             m/f = 1 @6

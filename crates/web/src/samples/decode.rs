@@ -14,10 +14,14 @@ use std::ops::ControlFlow;
 
 use tidemill_core::{Kind, NumberKind, Quality, Value, ValueRef, parse_rfc3339};
 
+use super::NOT_FINITE;
 pub use super::json::Member;
 use super::json::Reader;
 use crate::error::{Error, Fault, Refused, column, excerpt};
 use crate::times::{TimeUnit, parse_number};
+
+/// How deep the value of a sample lies, at most: in the sample's object, in an array.
+pub(super) const SAMPLE_DEPTH: usize = 2;
 
 /// How samples stand in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,6 +254,11 @@ impl Sample<'_> {
         Ok(Held::Borrowed(match (kind, &self.value) {
             (_, Member::Null) => ValueRef::None,
             (Kind::Float, Member::Number(text)) => self.float(text)?,
+            (Kind::Float, Member::Text(text)) => {
+                let found = NOT_FINITE.iter().find(|(name, _)| *name == text);
+                let wanted = "write a number, \"NaN\", \"Infinity\" or \"-Infinity\"";
+                ValueRef::Float(found.ok_or_else(|| mismatch(wanted))?.1)
+            }
             (Kind::Int, Member::Number(text)) => {
                 ValueRef::Int(text.parse().map_err(|_| mismatch("it is no whole number within 64 bits"))?)
             }
@@ -260,8 +269,11 @@ impl Sample<'_> {
             (Kind::Text, Member::Text(text)) => ValueRef::Text(text),
             (Kind::Json, Member::Document(text) | Member::Number(text)) => ValueRef::Json(text),
             (Kind::Json, Member::Bool(value)) => ValueRef::Json(if *value { "true" } else { "false" }),
-            (Kind::Json, Member::Text(text)) => {
-                return Ok(Held::Owned(Value::Json(serde_json::Value::from(&**text).to_string().into())));
+            (Kind::Json, Member::Text(text)) if holds_document(text) => ValueRef::Json(text),
+            (Kind::Json, Member::Text(_)) => {
+                return Err(mismatch(
+                    "the string holds no JSON document; a document that is a text is \"\\\"text\\\"\"",
+                ));
             }
             (Kind::Bytes, Member::Text(text)) => {
                 let bytes = text.strip_prefix("0x").and_then(bytes_of_hex);
@@ -310,6 +322,11 @@ impl Held<'_> {
             Held::Owned(value) => value.as_ref(),
         }
     }
+}
+
+/// A document within a string is kept as it is, whatever door it came by first: so this asks only whether it is one.
+fn holds_document(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 fn bytes_of_hex(hex: &str) -> Option<Vec<u8>> {

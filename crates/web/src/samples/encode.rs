@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use tidemill_core::{Quality, Row, ValueRef};
 
+use super::NOT_FINITE;
+use super::decode::SAMPLE_DEPTH;
+use super::json::is_document;
 use crate::times::TimeStyle;
 
 /// A JSON string.
@@ -28,28 +31,59 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     debug_assert!(written.is_ok(), "writing to a String cannot fail");
 }
 
-/// A value as JSON: numbers exact and shortest, documents as they are, bytes as `"0x…"`. What JSON has no form for
-/// (NaN and infinities, which other doors may have let in) is text.
-pub(crate) fn write_value(value: ValueRef<'_>, out: &mut String) {
+/// A value as JSON, and whether its kind can be told from it; the spelling is that of docs/reference/formats.md.
+fn write_value(value: ValueRef<'_>, out: &mut String) -> bool {
     match value {
         ValueRef::None => out.push_str("null"),
-        ValueRef::Float(value) if value.is_finite() => write_float(value, out),
-        ValueRef::Float(value) => push(out, format_args!("\"{value}\"")),
-        ValueRef::Int(value) => out.push_str(itoa::Buffer::new().format(value)),
-        ValueRef::UInt(value) => out.push_str(itoa::Buffer::new().format(value)),
+        ValueRef::Float(value) => return write_json_float(value, out),
         ValueRef::Bool(value) => out.push_str(if value { "true" } else { "false" }),
         ValueRef::Text(text) => write_text(text, out),
-        ValueRef::Json(text) => out.push_str(text),
-        ValueRef::Bytes(_) => push(out, format_args!("\"{value}\"")),
+        ValueRef::Json(text) if is_inline(text) => out.push_str(text),
+        ValueRef::Int(value) => {
+            out.push_str(itoa::Buffer::new().format(value));
+            return false;
+        }
+        ValueRef::UInt(value) => {
+            out.push_str(itoa::Buffer::new().format(value));
+            return false;
+        }
+        ValueRef::Json(text) => {
+            write_text(text, out);
+            return false;
+        }
+        ValueRef::Bytes(_) => {
+            push(out, format_args!("\"{value}\""));
+            return false;
+        }
     }
+    true
 }
 
-/// The shortest text that reads back as the same float; whole numbers without a needless `.0`. Zero below zero keeps it:
-/// many parsers take `-0` for the integer, which has no sign.
+/// Objects and arrays that our own reader takes at this place stand as they are. What else is a document stands as a
+/// string that holds it: `5` and `"5"` can be told apart so, and a line stays a line.
+fn is_inline(document: &str) -> bool {
+    document.starts_with(['{', '['])
+        && !document.contains(['\n', '\r'])
+        && is_document(document, SAMPLE_DEPTH)
+}
+
+fn write_json_float(value: f64, out: &mut String) -> bool {
+    if value.is_finite() {
+        write_float(value, out);
+        return true;
+    }
+    out.push('"');
+    write_float(value, out);
+    out.push('"');
+    false
+}
+
+/// The shortest text that reads back as the same float, and never as an integer: `20.0`, `1e300`, `-0.0`, `NaN`.
 pub(crate) fn write_float(value: f64, out: &mut String) {
-    let mut buffer = ryu::Buffer::new();
-    let text = buffer.format_finite(value);
-    out.push_str(text.strip_suffix(".0").filter(|whole| *whole != "-0").unwrap_or(text));
+    match NOT_FINITE.iter().find(|(_, other)| value == *other || value.is_nan() && other.is_nan()) {
+        Some((name, _)) => out.push_str(name),
+        None => out.push_str(ryu::Buffer::new().format_finite(value)),
+    }
 }
 
 /// `,"time":…,"value":…,"quality":"…"` and, where the JSON type does not tell it, `,"kind":"…"`.
@@ -57,25 +91,21 @@ pub(crate) fn write_members(row: &Row<'_>, style: TimeStyle, out: &mut String) {
     out.push_str(",\"time\":");
     style.write_json(row.time, out);
     out.push_str(",\"value\":");
-    write_value(row.value, out);
-    out.push_str(",\"quality\":");
+    let told = write_value(row.value, out);
+    out.push_str(",\"quality\":\"");
     write_quality(row.quality, out);
-    let told = match row.value {
-        ValueRef::Int(_) | ValueRef::UInt(_) | ValueRef::Bytes(_) => false,
-        ValueRef::Json(text) => text.starts_with(['{', '[']),
-        _ => true,
-    };
+    out.push('"');
     if !told {
         push(out, format_args!(",\"kind\":\"{}\"", row.value.kind().name()));
     }
 }
 
-/// A quality as a JSON string that [`Quality::parse`] reads back: its name, or its number in hex.
-pub(crate) fn write_quality(quality: Quality, out: &mut String) {
+/// A quality as [`Quality::parse`] reads it back: its name, or its number in hex.
+fn write_quality(quality: Quality, out: &mut String) {
     if Quality::NAMED.iter().any(|(code, _)| *code == quality) {
-        push(out, format_args!("\"{}\"", quality.name()));
+        out.push_str(quality.name());
     } else {
-        push(out, format_args!("\"0x{:08X}\"", quality.0));
+        push(out, format_args!("0x{:08X}", quality.0));
     }
 }
 
@@ -99,10 +129,12 @@ pub(crate) fn write_csv(signal: &str, row: &Row<'_>, style: TimeStyle, out: &mut
     match row.value {
         ValueRef::None => {}
         ValueRef::Text(text) | ValueRef::Json(text) => csv_field(text, out),
-        ValueRef::Float(value) if value.is_finite() => write_float(value, out),
+        ValueRef::Float(value) => write_float(value, out),
         other => push(out, format_args!("{other}")),
     }
-    push(out, format_args!(",{},{}\r\n", row.value.kind().name(), row.quality));
+    push(out, format_args!(",{},", row.value.kind().name()));
+    write_quality(row.quality, out);
+    out.push_str("\r\n");
 }
 
 fn csv_field(text: &str, out: &mut String) {

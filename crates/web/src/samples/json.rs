@@ -32,6 +32,14 @@ pub enum Member<'a> {
     Document(&'a str),
 }
 
+/// Whether a text is one value that this reader takes, `depth` levels down. Space around it does no harm.
+pub(super) fn is_document(text: &str, depth: usize) -> bool {
+    let mut reader = Reader::new(text, 0);
+    let read = reader.value(depth).is_ok();
+    reader.skip_space();
+    read && reader.peek().is_none()
+}
+
 pub(super) struct Reader<'a> {
     body: &'a str,
     at: usize,
@@ -122,7 +130,7 @@ impl<'a> Reader<'a> {
             Some(b't') => self.word("true", Member::Bool(true)),
             Some(b'f') => self.word("false", Member::Bool(false)),
             Some(b'n') => self.word("null", Member::Null),
-            Some(_) => Err(self.wrong("expected a value; NaN and infinities have no JSON form")),
+            Some(_) => Err(self.wrong("expected a value; NaN and infinities are written \"NaN\", \"Infinity\", \"-Infinity\" with \"kind\": \"float\"")),
             None => Err(self.wrong("it ends where a value is expected")),
         }
     }

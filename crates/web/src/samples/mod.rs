@@ -7,5 +7,9 @@ mod json;
 pub use decode::{Layout, Member, Sample, Take, decode};
 pub use json::JSON_DEPTH_MAX;
 
+/// The floats that JSON has no numbers for, as every text format here spells them.
+pub(crate) const NOT_FINITE: [(&str, f64); 3] =
+    [("NaN", f64::NAN), ("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY)];
+
 #[cfg(test)]
 mod tests;

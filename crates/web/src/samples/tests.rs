@@ -59,11 +59,13 @@ fn grammar() {
 struct Kept {
     samples: Vec<(String, Option<i64>, tidemill_core::Value, Quality)>,
     refused: Vec<String>,
+    /// What the metadata of every signal says of numbers.
+    number: NumberKind,
 }
 
 impl Take for Kept {
     fn sample(&mut self, sample: &Sample<'_>) -> Result<(), Fault> {
-        let value = sample.value(NumberKind::Float)?.as_ref().to_value();
+        let value = sample.value(self.number)?.as_ref().to_value();
         let quality = sample.quality()?;
         self.samples.push((sample.signal.to_string(), sample.time(TimeUnit::Nanoseconds)?, value, quality));
         Ok(())
@@ -78,15 +80,50 @@ impl Take for Kept {
 fn values() -> impl Strategy<Value = tidemill_core::Value> {
     use tidemill_core::Value;
     prop_oneof![
-        any::<f64>().prop_filter("finite", |value| value.is_finite()).prop_map(Value::Float),
+        any::<f64>().prop_map(|value| Value::Float(if value.is_nan() { f64::NAN } else { value })),
+        proptest::sample::select(vec![
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            -0.0,
+            9.007_199_254_740_993e15
+        ])
+        .prop_map(Value::Float),
+        Just(Value::None),
         any::<i64>().prop_map(Value::Int),
         any::<u64>().prop_map(Value::UInt),
         any::<bool>().prop_map(Value::Bool),
         "\\PC{0,9}|[\u{0}-\u{1f}\"\\\\]{0,4}".prop_map(|text| Value::Text(text.into())),
-        Just(Value::Json("{\"a\":[1,2]}".into())),
-        Just(Value::Json("5".into())),
+        "\\PC{0,9}".prop_map(|text| Value::Text(text.into())),
+        proptest::sample::select(DOCUMENTS.to_vec()).prop_map(|text| Value::Json(text.into())),
         proptest::collection::vec(any::<u8>(), 0..9).prop_map(|bytes| Value::Bytes(bytes.into())),
     ]
+}
+
+/// Documents of every form; some no reader of ours takes in their place, and all come back as they are.
+const DOCUMENTS: &[&str] = &[
+    "{\"a\":[1,2]}",
+    "[]",
+    "5",
+    "1.50e3",
+    "18446744073709551616",
+    "\"text\"",
+    "\"\\u0041\\\"\"",
+    "true",
+    "null",
+    " 7 ",
+    "{\n \"a\": 1\n}",
+    "{\"a\":1,\"a\":2}",
+    "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+];
+
+/// Equal to the last bit, which also tells zeros apart and not NaN from itself.
+fn same(one: &tidemill_core::Value, other: &tidemill_core::Value) -> bool {
+    use tidemill_core::Value::Float;
+    match (one, other) {
+        (Float(one), Float(other)) => one.to_bits() == other.to_bits(),
+        _ => one == other,
+    }
 }
 
 /// Texts that are JSON, or nearly.
@@ -130,15 +167,22 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded(value in values(), time: i64, code: u32, name in "[a-cä\" ]{1,5}") {
+    fn what_is_encoded_is_decoded(value in values(), time: i64, code: u32, name in "[a-cä\" ]{1,5}", integer: bool) {
+        // No value is ever good.
+        let code = if value == tidemill_core::Value::None { code | 0x8000_0000 } else { code };
         let quality = Quality(code);
         let row = Row { signal: SignalId::new(1).unwrap(), time, value: value.as_ref(), quality };
         let mut text = String::new();
         encode::write_sample(&name, &row, TimeStyle::Rfc3339, &mut text);
-        let mut kept = Kept::default();
-        decode(text.as_bytes(), Layout::JsonLines, &mut kept);
-        prop_assert_eq!(&kept.refused, &Vec::<String>::new(), "{}", text);
-        prop_assert_eq!(&kept.samples, &vec![(name, Some(time), value, quality)], "{}", text);
+        let number = if integer { NumberKind::Integer } else { NumberKind::Float };
+        for (layout, body) in [(Layout::JsonLines, text.clone()), (Layout::Json, format!("[{text}]"))] {
+            let mut kept = Kept { number, ..Kept::default() };
+            decode(body.as_bytes(), layout, &mut kept);
+            prop_assert_eq!(&kept.refused, &Vec::<String>::new(), "{}", text);
+            let [(signal, read_time, read, read_quality)] = kept.samples.as_slice() else { panic!("{text}") };
+            prop_assert_eq!((signal, *read_time, *read_quality), (&name, Some(time), quality), "{}", text);
+            prop_assert!(same(read, &value), "{}", text);
+        }
     }
 
     #[test]
@@ -155,12 +199,57 @@ proptest! {
 }
 
 #[test]
-fn floats_keep_their_sign_and_no_needless_point() {
-    for (value, text) in [(-0.0, "-0.0"), (0.0, "0"), (-1.0, "-1"), (1.5, "1.5"), (-10.0, "-10")] {
+fn floats_keep_their_sign_and_are_no_integers() {
+    let table =
+        [(-0.0, "-0.0"), (0.0, "0.0"), (-1.0, "-1.0"), (1.5, "1.5"), (1e300, "1e300"), (5e-324, "5e-324")];
+    for (value, text) in table {
         let mut out = String::new();
-        super::encode::write_float(value, &mut out);
+        encode::write_float(value, &mut out);
         assert_eq!(out, text);
         let read: f64 = serde_json::from_str::<serde_json::Value>(&out).unwrap().as_f64().unwrap();
-        assert_eq!((read, read.is_sign_negative()), (value, value.is_sign_negative()), "{text}");
+        assert_eq!(read.to_bits(), value.to_bits(), "{text}");
+    }
+}
+
+#[test]
+fn values_that_json_has_no_form_for() {
+    let table = [
+        (r#""NaN","kind":"float""#, "Float(NaN)"),
+        (r#""-Infinity","kind":"float""#, "Float(-inf)"),
+        (r#""NaN""#, "Text(\"NaN\")"),
+        (
+            r#""nan","kind":"float""#,
+            "the value is not of the kind 'float': write a number, \"NaN\", \"Infinity\" or \"-Infinity\"",
+        ),
+        (r#"9007199254740993,"kind":"integer""#, "Int(9007199254740993)"),
+        (r#"18446744073709551615,"kind":"unsigned""#, "UInt(18446744073709551615)"),
+        (r#"9007199254740993"#, "Float(9007199254740992.0)"),
+        (r#"5,"kind":"json""#, "Json(\"5\")"),
+        (r#"[1, 2],"kind":"json""#, "Json(\"[1, 2]\")"),
+        (r#"[1, 2]"#, "Json(\"[1, 2]\")"),
+        (r#""5","kind":"json""#, "Json(\"5\")"),
+        (r#""\"five\"","kind":"json""#, "Json(\"\\\"five\\\"\")"),
+        (r#""null","kind":"json""#, "Json(\"null\")"),
+        (r#"null,"kind":"json""#, "None"),
+        (r#"null,"kind":"none""#, "None"),
+        (
+            r#""five","kind":"json""#,
+            "the value is not of the kind 'json': the string holds no JSON document; a document that is a text is \"\\\"text\\\"\"",
+        ),
+        (r#""0x00fF","kind":"bytes""#, "Bytes([0, 255])"),
+        (r#""0x","kind":"bytes""#, "Bytes([])"),
+        (
+            r#""00ff","kind":"bytes""#,
+            "the value is not of the kind 'bytes': bytes are written as \"0x\" and pairs of hex digits",
+        ),
+    ];
+    for (value, expected) in table {
+        let mut kept = Kept::default();
+        decode(format!("{{\"signal\":\"a\",\"value\":{value}}}").as_bytes(), Layout::Json, &mut kept);
+        let got = match kept.samples.first() {
+            Some((_, _, value, _)) => format!("{value:?}"),
+            None => kept.refused.join("; "),
+        };
+        assert_eq!(got, expected, "{value}");
     }
 }

@@ -27,7 +27,10 @@ pub(super) struct State {
     pub(super) signals: Vec<Arc<Signal>>,
     pub(super) published: Vec<Arc<SampleBatch>>,
     pub(super) once: Vec<Option<(ProducerId, u64)>>,
+    /// How often a name was asked for.
     pub(super) binds: u64,
+    /// No more names than these.
+    pub(super) signals_max: Option<usize>,
     /// Refuse so many publishes as busy.
     pub(super) busy: u32,
     /// Answer so many publishes with a change of the epoch.
@@ -41,6 +44,25 @@ pub(super) struct State {
     pub(super) amended: Vec<(Amend, String)>,
     pub(super) feeds: Vec<(Vec<Pattern>, tokio::sync::mpsc::UnboundedSender<Delivery>)>,
     pub(super) queries: Vec<String>,
+}
+
+impl State {
+    fn create(&mut self, who: &Identity, name: &NewName) -> SignalId {
+        if let Some(signal) = self.signals.iter().find(|signal| signal.path == name.path && !signal.retired) {
+            return signal.id;
+        }
+        let id = SignalId::new(self.signals.len() as u32 + 1).unwrap();
+        self.signals.push(Arc::new(Signal {
+            id,
+            path: name.path.clone(),
+            aliases: Vec::new(),
+            meta: Meta::clone(&name.hint),
+            creator: who.name.clone(),
+            created: 0,
+            retired: false,
+        }));
+        id
+    }
 }
 
 pub(super) fn rights(all: &[&str]) -> Vec<(Verb, Pattern)> {
@@ -139,30 +161,30 @@ fn ready<T: Send + 'static>(value: T) -> Boxed<'static, T> {
 }
 
 impl Bus for Plant {
-    fn bind(&self, who: &Identity, verb: Verb, path: &SignalPath, hint: &Meta) -> Result<Grant, Problem> {
+    fn bind(&self, who: &Identity, verb: Verb, path: &SignalPath, _: &Meta) -> Result<Grant, Problem> {
         if !self.allowed(who, verb, |pattern| pattern.matches(path)) {
             return Err(Problem::new(&codes::FORBIDDEN, format!("{} may not {verb} {path}", who.name)));
         }
-        let mut state = self.state();
-        state.binds += 1;
+        let state = self.state();
         let epoch = self.epoch.load(Ordering::SeqCst);
         if let Some(signal) = state.signals.iter().find(|signal| signal.path == *path && !signal.retired) {
             return Ok(Grant { id: signal.id, verb, epoch, number: signal.meta.number });
         }
-        if verb != Verb::Write {
-            return Err(Problem::new(&codes::NOT_FOUND, format!("there is no signal {path}")));
+        Err(Problem::new(&codes::NOT_FOUND, format!("there is no signal {path}")))
+    }
+
+    fn resolve(&self, who: &Identity, path: &SignalPath, new: usize) -> Result<Option<Grant>, Problem> {
+        if !self.allowed(who, Verb::Write, |pattern| pattern.matches(path)) {
+            return Err(Problem::new(&codes::FORBIDDEN, format!("{} may not write {path}", who.name)));
         }
-        let id = SignalId::new(state.signals.len() as u32 + 1).unwrap();
-        state.signals.push(Arc::new(Signal {
-            id,
-            path: path.clone(),
-            aliases: Vec::new(),
-            meta: hint.clone(),
-            creator: who.name.clone(),
-            created: 0,
-            retired: false,
-        }));
-        Ok(Grant { id, verb, epoch, number: hint.number })
+        let mut state = self.state();
+        state.binds += 1;
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        let known = state.signals.iter().find(|signal| signal.path == *path && !signal.retired);
+        if known.is_none() && state.signals_max.is_some_and(|max| state.signals.len() + new >= max) {
+            return Err(Problem::new(&codes::SIGNALS_LIMIT, format!("{path} would be one too many")));
+        }
+        Ok(known.map(|signal| Grant { id: signal.id, verb: Verb::Write, epoch, number: signal.meta.number }))
     }
 
     fn epoch(&self) -> u64 {
@@ -173,7 +195,13 @@ impl Bus for Plant {
         Ok(BatchBuilder::new(SourceId(1), flags))
     }
 
-    fn publish(&self, _: &Identity, epoch: u64, publish: Publish, _: Durability) -> Result<Commit, Problem> {
+    fn publish(
+        &self,
+        who: &Identity,
+        epoch: u64,
+        publish: Publish,
+        _: Durability,
+    ) -> Result<Commit, Problem> {
         let mut state = self.state();
         if state.busy > 0 {
             state.busy -= 1;
@@ -188,7 +216,9 @@ impl Bus for Plant {
         }
         let repeated = publish.once.is_some() && state.once.contains(&publish.once);
         if !repeated {
-            let builder = publish.samples.unwrap();
+            let mut builder = publish.samples.unwrap();
+            let ids: Vec<_> = publish.names.iter().map(|name| state.create(who, name)).collect();
+            assert!(builder.settle(&ids), "every new name is brought");
             let received = 1_000_000 * (state.published.len() as i64 + 1);
             state.published.push(Arc::new(builder.finish(received, Flags::default())));
             state.once.push(publish.once);
@@ -373,11 +403,13 @@ impl History for Plant {
         if !body.starts_with(b"columns") {
             return Err(Problem::new(&codes::BAD_ARROW, format!("this is no {}", format.name())));
         }
-        let path = SignalPath::new("acme/columns").unwrap();
-        let grant = bus.bind(who, Verb::Write, &path, &Meta::default())?;
+        let mut names = NewNames::default();
         let mut batch = bus.batch(who, Flags::default())?;
-        batch.push(grant.id, Stamp::At(5), ValueRef::Float(1.0), Quality::GOOD).unwrap();
-        Ok(vec![Publish { samples: Some(batch), ..Publish::default() }])
+        for name in ["acme/columns", "other/columns"].into_iter().take(body.len() - "column".len()) {
+            let grant = names.bind(bus, who, &SignalPath::new(name).unwrap(), Arc::default)?;
+            batch.push(grant.id, Stamp::At(5), ValueRef::Float(1.0), Quality::GOOD).unwrap();
+        }
+        Ok(vec![Publish { samples: Some(batch), names: names.into_list(), ..Publish::default() }])
     }
 
     fn amend<'a>(

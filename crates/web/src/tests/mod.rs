@@ -4,6 +4,7 @@ mod fakes;
 mod identity;
 mod influx;
 mod live;
+mod names;
 mod reading;
 mod serving;
 mod writing;

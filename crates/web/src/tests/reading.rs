@@ -33,7 +33,7 @@ async fn samples_in_every_spelling() {
         signal,time,value,kind,quality
         acme/b/n,2,7,integer,Good
         acme/b/s,2,"x,""y",text,Good
-        other/f,3,2,float,Good
+        other/f,3,2.0,float,Good
     "#]]
     .assert_eq(
         &read(&format!("signal=acme/b/*&signal=other/f&format=csv&time=s&{ALL}")).await.replace('\r', ""),
@@ -144,7 +144,7 @@ async fn answers_are_compressed_when_asked() {
 async fn signals_are_listed_edited_renamed_deleted() {
     let house = filled().await;
     expect![[r#"
-        [{"signal":"acme/b/n","unit":"","ucum":"","description":"","number":"float","owner":"","creator":"token:root","created":0,"stepped":null,"stale_after_s":0,"aliases":[],"tags":{},"last":{"source":"token:press","time":2000,"value":7,"quality":"Good","kind":"integer"}}]
+        [{"signal":"acme/b/n","unit":"","ucum":"","description":"","number":"float","owner":"","creator":"token:root","created":0,"stepped":null,"stale_after_s":0.0,"aliases":[],"tags":{},"last":{"source":"token:press","time":2000,"value":7,"quality":"Good","kind":"integer"}}]
     "#]]
     .assert_eq(&house.get("/api/v1/signals?match=acme/b/n&time=ms").await.text());
     assert_eq!(house.get("/api/v1/signals?after=acme/a/f&limit=1").await.json()[0]["signal"], "acme/b/n");

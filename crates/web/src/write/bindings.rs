@@ -79,6 +79,26 @@ struct Series {
     index: HashMap<Box<[u8]>, usize>,
 }
 
+/// The first name that one line brings and that does not exist yet; those after it belong to the line too.
+#[derive(Clone, Copy)]
+struct New {
+    line: u64,
+    series: usize,
+    /// Among the fields of its series.
+    place: usize,
+}
+
+impl Series {
+    /// Takes fields into the index. Nearly all series have few fields; it is made once it pays.
+    fn index_from(&mut self, place: usize) {
+        if self.fields.len() > FIELDS_SCANNED_MAX {
+            let from = if self.index.is_empty() { 0 } else { place };
+            let new = self.fields.iter().enumerate().skip(from);
+            self.index.extend(new.map(|(place, field)| (field.key.clone(), place)));
+        }
+    }
+}
+
 /// What a look-up found.
 #[derive(Debug)]
 pub(crate) enum Found {
@@ -96,6 +116,10 @@ pub(crate) struct BindingSet {
     permit: Option<Permit>,
     full: bool,
     line: u64,
+    /// Where the names of a line that do not exist yet begin.
+    new: Option<New>,
+    /// Series with fields whose names do not exist yet.
+    unsure: Vec<usize>,
 }
 
 impl BindingSet {
@@ -108,6 +132,8 @@ impl BindingSet {
             permit: limit.try_take(0),
             full: false,
             line: 0,
+            new: None,
+            unsure: Vec::new(),
         }
     }
 
@@ -157,15 +183,51 @@ impl BindingSet {
     /// Remembers a binding.
     pub(crate) fn learn(&mut self, series: usize, key: &[u8], binding: Binding) {
         let line = self.line;
-        let Some(series) = self.series.get_mut(series) else { return };
-        series.fields.push(Field { key: key.into(), binding, line });
-        // Nearly all series have few fields; the index is made once it pays.
-        if series.fields.len() > FIELDS_SCANNED_MAX {
-            let from = if series.index.is_empty() { 0 } else { series.fields.len() - 1 };
-            let new = series.fields.iter().enumerate().skip(from);
-            series.index.extend(new.map(|(place, field)| (field.key.clone(), place)));
+        let is_new = binding.id.provisional_place().is_some();
+        let Some(known) = self.series.get_mut(series) else { return };
+        if is_new && self.new.is_none_or(|new| new.line != line) {
+            self.new = Some(New { line, series, place: known.fields.len() });
+            self.unsure.push(series);
         }
+        known.fields.push(Field { key: key.into(), binding, line });
+        known.index_from(known.fields.len() - 1);
         self.take_room();
+    }
+
+    /// Forgets what was learned from the first new name of this line on: the line was refused.
+    pub(crate) fn undo_line(&mut self) {
+        let Some(new) = self.new.take_if(|new| new.line == self.line) else { return };
+        let Some(series) = self.series.get_mut(new.series) else { return };
+        let before = series.fields.len();
+        for field in series.fields.drain(new.place.min(before)..) {
+            series.index.remove(&field.key);
+        }
+        self.give_room(before - new.place.min(before));
+    }
+
+    /// Forgets all names that did not exist: what was published is learned with the next request, and what was refused
+    /// is not there.
+    pub(crate) fn forget_new(&mut self) {
+        self.new = None;
+        let mut unsure = std::mem::take(&mut self.unsure);
+        unsure.sort_unstable();
+        unsure.dedup();
+        let mut forgotten = 0;
+        for series in unsure {
+            let Some(series) = self.series.get_mut(series) else { continue };
+            let before = series.fields.len();
+            series.fields.retain(|field| field.binding.id.provisional_place().is_none());
+            forgotten += before - series.fields.len();
+            series.index.clear();
+            series.index_from(0);
+        }
+        self.give_room(forgotten);
+    }
+
+    fn give_room(&mut self, fields: usize) {
+        if let Some(permit) = &mut self.permit {
+            permit.shrink(fields as u64);
+        }
     }
 
     fn take_room(&mut self) {
@@ -176,6 +238,8 @@ impl BindingSet {
     fn forget(&mut self) {
         self.table.clear();
         self.series.clear();
+        self.new = None;
+        self.unsure.clear();
         self.full = false;
         if let Some(permit) = &mut self.permit {
             permit.shrink(u64::MAX);

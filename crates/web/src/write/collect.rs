@@ -1,17 +1,17 @@
 //! Fills batches: takes lines and JSON samples, binds them, and keeps what belongs together in one batch. Publishes
-//! nothing.
+//! nothing and creates no names: the new ones go along with the batches.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tidemill_core::{
     BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, Bus, Flags, Identity, Meta, NANOS_PER_SECOND,
-    Problem, Publish, SignalPath, Stamp, ValueRef, Verb,
+    NewNames, Problem, Publish, SignalPath, Stamp, ValueRef,
 };
 use tidemill_ground::{Clock, Counter, Limit, Metrics};
 
 use super::bindings::{Binding, BindingSet, Bindings, Found};
-use super::namer::Namer;
+use super::namer::{Asked, Namer};
 use crate::Settings;
 use crate::error::{Error, Fault, Refused, excerpt};
 use crate::line::name::{Series, field_name};
@@ -41,6 +41,8 @@ pub(crate) struct Terms {
 pub(crate) struct Collected {
     pub(crate) epoch: u64,
     pub(crate) parts: Vec<Publish>,
+    /// About what the new names among them take in memory.
+    pub(crate) names_bytes: u64,
     pub(crate) kept: u64,
     /// The first [`REFUSED_LISTED_MAX`].
     pub(crate) refused: Vec<Refused>,
@@ -76,6 +78,9 @@ pub(crate) struct Collector<'a> {
     terms: &'a Terms,
     epoch: u64,
     set: BindingSet,
+    names: NewNames,
+    /// So many of `names` belong to lines that are kept.
+    names_kept: usize,
     full: Vec<BatchBuilder>,
     batch: BatchBuilder,
     batch_heap_bytes: usize,
@@ -111,6 +116,8 @@ impl<'a> Collector<'a> {
             terms,
             epoch,
             set: desk.bindings.borrow(&who.name, epoch),
+            names: NewNames::default(),
+            names_kept: 0,
             full: Vec::new(),
             batch,
             body_bytes,
@@ -133,11 +140,14 @@ impl<'a> Collector<'a> {
         for (counter, count) in self.desk.far_times.iter().zip(self.far) {
             counter.add(count);
         }
+        self.set.forget_new();
         self.desk.bindings.give_back(&self.who.name, self.set);
-        let publish = |batch| Publish { samples: Some(batch), ..Publish::default() };
+        let (names_bytes, names) = (self.names.bytes(), self.names.into_list());
+        let publish = |batch| Publish { samples: Some(batch), names: names.clone(), ..Publish::default() };
         Collected {
             epoch: self.epoch,
             parts: self.full.into_iter().map(publish).collect(),
+            names_bytes,
             kept: self.kept,
             refused: self.refused,
             refused_count: self.refused_count,
@@ -145,7 +155,10 @@ impl<'a> Collector<'a> {
     }
 
     /// Makes sure that so many rows with so many bytes go into one batch.
-    fn make_room(&mut self, rows: usize, heap_bytes: usize) -> Result<(), Problem> {
+    fn make_room(&mut self, rows: usize, heap_bytes: usize) -> Result<(), Error> {
+        if heap_bytes > BATCH_HEAP_BYTES_MAX {
+            return Err(Error::TextTooLong { bytes: heap_bytes, bytes_max: BATCH_HEAP_BYTES_MAX });
+        }
         let fits = self.batch.len() + rows <= BATCH_ROWS_MAX
             && (self.batch_heap_bytes == 0 || self.batch_heap_bytes + heap_bytes <= BATCH_HEAP_BYTES_MAX);
         if !fits {
@@ -216,7 +229,7 @@ impl<'a> Collector<'a> {
     }
 
     fn bind_field(
-        &self,
+        &mut self,
         line: &Line<'_, '_>,
         field: &Field<'_>,
         parsed: &mut Option<Series>,
@@ -231,8 +244,9 @@ impl<'a> Collector<'a> {
         let fault = |error| Fault { at: field.at, error };
         let name = field_name(field.key).map_err(fault)?;
         let templates = &self.settings.templates;
-        let bus = &*self.desk.bus;
-        let grant = self.desk.namer.bind(bus, self.who, templates, series, &self.terms.tags, &name);
+        let desk = self.desk;
+        let mut asked = Asked { bus: &*desk.bus, who: self.who, names: &mut self.names };
+        let grant = desk.namer.bind(&mut asked, templates, series, &self.terms.tags, &name);
         grant.map(Binding::from).map_err(fault)
     }
 
@@ -251,6 +265,11 @@ impl<'a> Collector<'a> {
 
     fn note(&mut self, refused: Refused) -> ControlFlow<()> {
         self.refused_count += 1;
+        if self.names.len() > self.names_kept {
+            // Names that only the refused line brings.
+            self.set.undo_line();
+            self.names.truncate(self.names_kept);
+        }
         if self.refused.len() < REFUSED_LISTED_MAX {
             self.refused.push(refused);
         }
@@ -264,8 +283,9 @@ impl<'a> Collector<'a> {
             return Ok(binding);
         }
         let path = SignalPath::new(&sample.signal).map_err(Problem::from)?;
-        let meta = Meta { unit: sample.unit.as_deref().unwrap_or_default().into(), ..Meta::default() };
-        let grant = self.desk.bus.bind(self.who, Verb::Write, &path, &meta)?;
+        let unit = sample.unit.as_deref().unwrap_or_default();
+        let hint = || Arc::new(Meta { unit: unit.into(), ..Meta::default() });
+        let grant = self.names.bind(&*self.desk.bus, self.who, &path, hint)?;
         self.set.learn(series, b"", grant.into());
         Ok(grant.into())
     }
@@ -278,7 +298,7 @@ impl line::Sink for Collector<'_> {
             self.check_time(time).map_err(fault)?;
         }
         let heap_bytes = self.bind_line(line)?;
-        self.make_room(line.fields.len(), heap_bytes).map_err(|problem| fault(problem.into()))?;
+        self.make_room(line.fields.len(), heap_bytes).map_err(fault)?;
         let stamp = self.stamp_of(line.time);
         let bindings = std::mem::take(&mut self.line_bindings);
         for (field, binding) in line.fields.iter().zip(&bindings) {
@@ -302,6 +322,7 @@ impl line::Sink for Collector<'_> {
             self.push(*binding, stamp, value, tidemill_core::Quality::GOOD).map_err(fault)?;
         }
         self.kept += bindings.len() as u64;
+        self.names_kept = self.names.len();
         self.line_bindings = bindings;
         Ok(())
     }
@@ -327,10 +348,11 @@ impl Take for Collector<'_> {
             _ => 0,
         };
         self.check_text(heap_bytes).map_err(fault)?;
-        self.make_room(1, heap_bytes).map_err(|problem| fault(problem.into()))?;
+        self.make_room(1, heap_bytes).map_err(fault)?;
         let stamp = self.stamp_of(time);
         self.push(binding, stamp, value.as_ref(), quality).map_err(fault)?;
         self.kept += 1;
+        self.names_kept = self.names.len();
         Ok(())
     }
 

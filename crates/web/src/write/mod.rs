@@ -1,5 +1,5 @@
-//! Writing: a whole request is read, checked and bound before any of it is published; it is acknowledged once all of
-//! it is durable.
+//! Writing: a whole request is read, checked and bound before any of it is published, and its new names are created by
+//! what is published; it is acknowledged once all of it is durable.
 
 pub(crate) mod bindings;
 pub(crate) mod collect;
@@ -179,7 +179,7 @@ pub(crate) async fn write_whole(
     let mut attempt = 1;
     let mut refused_before = None;
     loop {
-        let Collected { epoch, parts, kept, mut refused, refused_count } =
+        let Collected { epoch, parts, names_bytes, kept, mut refused, refused_count } =
             collect(web, who, spelling, &terms, body.clone()).await?;
         web.0.counters.refused_lines.add(refused_count);
         if !terms.partial && !refused.is_empty() {
@@ -190,7 +190,7 @@ pub(crate) async fn write_whole(
             return Err(Problem::new(&codes::NOT_DURABLE, detail));
         }
         refused_before = Some(refused_count);
-        hold(&web.0.limits.bodies, &mut permit, &parts)?;
+        hold(&web.0.limits.bodies, &mut permit, &parts, names_bytes)?;
         match publish(&*web.0.doors.bus, who, epoch, parts, once, &mut commits).await {
             Ok(()) => {}
             Err(problem) if problem.code == &codes::CONFLICT && attempt < EPOCHS_TRIED_MAX => {
@@ -212,10 +212,15 @@ pub(crate) async fn write_whole(
 /// What a sample takes in a batch: id, time, value, stamp.
 const ROW_BYTES: u64 = 28;
 
-/// Counts the batches of a request against the common bound too.
-fn hold(limit: &Limit, permit: &mut Permit, parts: &[tidemill_core::Publish]) -> Result<(), Problem> {
+/// Counts the batches and new names of a request against the common bound too.
+fn hold(
+    limit: &Limit,
+    permit: &mut Permit,
+    parts: &[tidemill_core::Publish],
+    names_bytes: u64,
+) -> Result<(), Problem> {
     let rows: usize = parts.iter().filter_map(|part| part.samples.as_ref()).map(|batch| batch.len()).sum();
-    let bytes = (rows as u64).saturating_mul(ROW_BYTES);
+    let bytes = (rows as u64).saturating_mul(ROW_BYTES).saturating_add(names_bytes);
     if permit.try_grow(bytes) {
         return Ok(());
     }
@@ -268,7 +273,8 @@ fn collect_now(
                 batch.len() as u64
             });
             let kept = kept.sum();
-            return Ok(Collected { epoch, parts, kept, refused: Vec::new(), refused_count: 0 });
+            let refused = Vec::new();
+            return Ok(Collected { epoch, parts, names_bytes: 0, kept, refused, refused_count: 0 });
         }
     }
     Ok(collector.finish())

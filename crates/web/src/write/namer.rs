@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidemill_core::{Bus, Grant, Identity, Meta, Problem, SignalPath, Verb, codes};
+use tidemill_core::{Bus, Grant, Identity, Meta, NewNames, Problem, SignalPath, codes};
 use tidemill_ground::{Counter, Metrics};
 
 use crate::error::Error;
@@ -30,7 +30,6 @@ pub struct Merged {
 
 /// Names series and binds them.
 pub(crate) struct Namer {
-    /// Held while a template's name is looked up and registered, so that two series cannot take it at once.
     merged: Mutex<BTreeMap<String, Merged>>,
     merged_count: Counter,
 }
@@ -49,37 +48,36 @@ impl Namer {
     /// Binds a field of a series for writing.
     pub(crate) fn bind(
         &self,
-        bus: &dyn Bus,
-        who: &Identity,
+        asked: &mut Asked<'_>,
         templates: &Templates,
         series: &Series,
         extra_tags: &[(Arc<str>, Arc<str>)],
         field: &str,
     ) -> Result<Grant, Error> {
         let default = series.path(field)?;
-        let mut meta = Meta { tags: series.tags.clone(), ..Meta::default() };
-        for (key, value) in extra_tags {
-            // A tag of the line itself is the better fact.
-            meta.tags.entry(key.clone()).or_insert_with(|| value.clone());
-        }
+        let hint = |own: Option<&SignalPath>| {
+            let mut tags = series.tags.clone();
+            for (key, value) in extra_tags {
+                // A tag of the line itself is the better fact.
+                tags.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+            if let Some(default) = own {
+                tags.insert(SERIES_TAG.into(), default.shared().clone());
+            }
+            Arc::new(Meta { tags, ..Meta::default() })
+        };
         if templates.template.is_empty() {
-            return Ok(bus.bind(who, Verb::Write, &default, &meta)?);
+            return Ok(asked.bind(&default, || hint(None))?);
         }
         let templated = templates.path(series, field).filter(|path| *path != default);
-        let mut merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(path) = templated {
-            match owner_of(bus, &path) {
-                Owner::Series(owner) if *owner != *default.as_str() => {
-                    self.note(&mut merged, &path, &default, &owner);
-                }
-                Owner::Other => self.note(&mut merged, &path, &default, ""),
-                _ => {
-                    meta.tags.insert(SERIES_TAG.into(), default.shared().clone());
-                    return Ok(bus.bind(who, Verb::Write, &path, &meta)?);
-                }
+            match asked.owner_of(&path) {
+                Owner::Series(owner) if *owner != *default.as_str() => self.note(&path, &default, &owner),
+                Owner::Other => self.note(&path, &default, ""),
+                _ => return Ok(asked.bind(&path, || hint(Some(&default)))?),
             }
         }
-        if let Owner::Series(owner) = owner_of(bus, &default)
+        if let Owner::Series(owner) = asked.owner_of(&default)
             && *owner != *default.as_str()
         {
             let detail = format!("the name {default} was given by a template to the series {owner}");
@@ -87,23 +85,26 @@ impl Namer {
                 .hint("Change the template in connections/line-protocol.toml, or the measurement")
                 .into());
         }
-        Ok(bus.bind(who, Verb::Write, &default, &meta)?)
+        Ok(asked.bind(&default, || hint(None))?)
     }
 
-    fn note(
-        &self,
-        merged: &mut BTreeMap<String, Merged>,
-        path: &SignalPath,
-        default: &SignalPath,
-        owner: &str,
-    ) {
+    fn note(&self, path: &SignalPath, default: &SignalPath, owner: &str) {
         self.merged_count.add(1);
+        let mut merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
         if merged.len() < MERGED_MAX || merged.contains_key(default.as_str()) {
             let note =
                 Merged { template: path.to_string(), kept: default.to_string(), owner: owner.to_owned() };
             merged.insert(default.to_string(), note);
         }
     }
+}
+
+/// Of whom names are asked: the bus for an identity, and the names that the request itself brings. Where two requests
+/// bring one name for two series at once, the bus refuses the second, which is then read again.
+pub(crate) struct Asked<'a> {
+    pub(crate) bus: &'a dyn Bus,
+    pub(crate) who: &'a Identity,
+    pub(crate) names: &'a mut NewNames,
 }
 
 /// Whose a name is.
@@ -113,9 +114,16 @@ enum Owner {
     Other,
 }
 
-fn owner_of(bus: &dyn Bus, path: &SignalPath) -> Owner {
-    match bus.find(path) {
-        None => Owner::Nobody,
-        Some(signal) => signal.meta.tags.get(SERIES_TAG).cloned().map_or(Owner::Other, Owner::Series),
+impl Asked<'_> {
+    fn bind(&mut self, path: &SignalPath, hint: impl FnOnce() -> Arc<Meta>) -> Result<Grant, Problem> {
+        self.names.bind(self.bus, self.who, path, hint)
+    }
+
+    fn owner_of(&self, path: &SignalPath) -> Owner {
+        let of = |meta: &Meta| meta.tags.get(SERIES_TAG).cloned().map_or(Owner::Other, Owner::Series);
+        match self.names.get(path) {
+            Some(name) => of(&name.hint),
+            None => self.bus.find(path).map_or(Owner::Nobody, |signal| of(&signal.meta)),
+        }
     }
 }

@@ -235,7 +235,7 @@ impl<'a> Sources<'a> {
                 },
             }),
             Kind::Text => ValueRef::Text(self.text(row)?),
-            Kind::Json => ValueRef::Json(self.text(row)?),
+            Kind::Json => ValueRef::Json(self.text(row).filter(|text| is_document(text))?),
             Kind::Bytes => match value {
                 ValueRef::Bytes(plain) => ValueRef::Bytes(plain),
                 _ => {
@@ -275,6 +275,10 @@ impl<'a> Sources<'a> {
             _ => None,
         })
     }
+}
+
+fn is_document(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// `0x` and pairs of digits.

@@ -1,5 +1,5 @@
-//! Samples out of Arrow streams and Parquet files: checked whole before any name is bound, bounded in rows and bytes, and
-//! never trusted. What is not here: publishing, and text formats (they are the doors').
+//! Samples out of Arrow streams and Parquet files: checked whole before any name is asked for, bounded in rows and bytes,
+//! and never trusted. What is not here: publishing, and text formats (they are the doors').
 
 mod column;
 mod pages;
@@ -19,8 +19,8 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use tidemill_core::{
-    BatchBuilder, Bus, Flags, Format, Grant, Identity, Meta, Problem, Publish, Quality, SignalPath, Stamp,
-    ValueRef, Verb, codes,
+    BatchBuilder, Bus, Flags, Format, Grant, Identity, NewNames, Problem, Publish, Quality, SignalPath,
+    Stamp, ValueRef, codes,
 };
 
 use self::column::{Sources, Texts};
@@ -56,12 +56,16 @@ pub(crate) fn decode(
         checked.push(Checked::of(batch, first_row, &mut paths, &mut measure)?);
         first_row += batch.num_rows();
     }
+    let mut names = NewNames::default();
     let grants = paths
         .list
         .iter()
-        .map(|path| bus.bind(who, Verb::Write, path, &Meta::default()))
+        .map(|path| names.bind(bus, who, path, Arc::default))
         .collect::<Result<Vec<Grant>, Problem>>()?;
-    publishes(&batches, &checked, &grants, rows, || bus.batch(who, Flags::default()))
+    let mut parts = publishes(&batches, &checked, &grants, rows, || bus.batch(who, Flags::default()))?;
+    let names = names.into_list();
+    parts.iter_mut().for_each(|part| part.names = names.clone());
+    Ok(parts)
 }
 
 /// The columns of a body. What third-party code makes of hostile bytes is caught, should it panic.
@@ -297,6 +301,9 @@ fn publishes(
             };
             let Some(grant) = grants.get(*place as usize) else { continue };
             let value = checked.sources.at(row, &mut bytes)?;
+            // As at the other doors: no value is ever good.
+            let missing = value == ValueRef::None && quality.is_good();
+            let quality = if missing { &Quality::BAD } else { quality };
             let time = match time {
                 Some(time) => Stamp::At(*time),
                 None => {

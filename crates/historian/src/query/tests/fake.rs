@@ -237,11 +237,21 @@ fn batch(rows: &[Stored], columns: crate::scan::Columns) -> ScanBatch {
 }
 
 impl Bus for Plant {
-    fn bind(&self, _: &Identity, verb: Verb, path: &SignalPath, _: &Meta) -> Result<Grant, Problem> {
+    fn bind(&self, who: &Identity, verb: Verb, path: &SignalPath, _: &Meta) -> Result<Grant, Problem> {
+        self.resolve(who, path, 0)?;
+        Ok(Grant { id: self.id(path.as_str()), verb, epoch: 1, number: NumberKind::Float })
+    }
+    fn resolve(&self, _: &Identity, path: &SignalPath, _: usize) -> Result<Option<Grant>, Problem> {
         if self.forbidden.lock().unwrap().as_ref().is_some_and(|pattern| pattern.matches(path)) {
             return Err(Problem::new(&codes::FORBIDDEN, format!("no right to write {path}")));
         }
-        Ok(Grant { id: self.id(path.as_str()), verb, epoch: 1, number: NumberKind::Float })
+        let known = self.signals().into_iter().find(|signal| signal.path == *path);
+        Ok(known.map(|signal| Grant {
+            id: signal.id,
+            verb: Verb::Write,
+            epoch: 1,
+            number: NumberKind::Float,
+        }))
     }
     fn epoch(&self) -> u64 {
         1
@@ -250,7 +260,10 @@ impl Bus for Plant {
         Ok(BatchBuilder::new(SourceId(1), flags))
     }
     fn publish(&self, _: &Identity, _: u64, publish: Publish, _: Durability) -> Result<Commit, Problem> {
-        let batch = publish.samples.unwrap().finish(T0, Flags::default());
+        let mut samples = publish.samples.unwrap();
+        let ids: Vec<SignalId> = publish.names.iter().map(|name| self.id(name.path.as_str())).collect();
+        assert!(samples.settle(&ids), "every new name is brought");
+        let batch = samples.finish(T0, Flags::default());
         let stored: Vec<Stored> = batch
             .rows()
             .map(|row| Stored {
@@ -353,7 +366,6 @@ pub(crate) fn settings() -> Settings {
         concurrent: 4,
         waiting_max: 16,
         memory_bytes: 256 << 20,
-        spill: None,
         partitions: 2,
         clock: Arc::new(SimClock::new(T0 + 3600 * SECOND)),
         metrics: Metrics::new(),

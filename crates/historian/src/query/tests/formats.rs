@@ -323,8 +323,9 @@ proptest! {
     ) {
         let plant = Arc::new(Plant::default());
         for (name, time, value, quality) in &samples {
-            // `to` is excluded: the last nanosecond cannot be asked for.
-            plant.put_with(name, (*time).min(i64::MAX - 1), value.clone(), Quality(*quality), None);
+            // No value is ever good; and `to` is excluded: the last nanosecond cannot be asked for.
+            let quality = if *value == Value::None { Quality(*quality | 0x8000_0000) } else { Quality(*quality) };
+            plant.put_with(name, (*time).min(i64::MAX - 1), value.clone(), quality, None);
         }
         let engine = engine(&plant);
         for format in [Format::Arrow, Format::Parquet] {

@@ -52,17 +52,6 @@ fn time_memory_and_rows_are_limited() {
 }
 
 #[test]
-fn spilling_to_a_folder_saves_a_sort_that_memory_cannot_hold() {
-    let folder = tempfile::tempdir().unwrap();
-    let engine = engine_with(&plant(), Settings { spill: Some(folder.path().into()), ..settings() });
-    let small = Budget { memory_bytes: 16 << 20, rows: 10, ..BUDGET };
-    let sorted = "SELECT value FROM (SELECT value, row_number() OVER (ORDER BY value DESC) AS n FROM generate_series(1, 1000000)) WHERE n < 3";
-    let answer = within(&engine, sorted, small).map(|bytes| String::from_utf8(bytes).unwrap());
-    assert_eq!(answer, Ok("value\n1000000\n999999\n".into()));
-    drop(engine);
-}
-
-#[test]
 fn no_short_query_makes_an_endless_value() {
     let engine = engine_of(&plant());
     let doubled = |step: &str| {

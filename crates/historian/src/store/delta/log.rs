@@ -100,6 +100,11 @@ impl Log {
         let mut log = Log { disk, dir: dir.into(), name: name.into(), state: TableState::default() };
         let names = log.names()?;
         if names.is_empty() {
+            // Files of a table whose log is gone are not taken for leftovers.
+            let entries = log.disk.list(dir).map_err(|source| log.disk_error("listed", "..", source))?;
+            if let Some(file) = entries.iter().find(|entry| entry.name.ends_with(".parquet")) {
+                return Err(log.broken("", format!("it is empty, and there are files such as {}", file.name)));
+            }
             let first = [Action::Protocol(Protocol::OURS), Action::MetaData(Box::new(meta()))];
             log.write_entry(0, &first)?;
             first
@@ -156,6 +161,13 @@ impl Log {
             }
             self.state.version = *version;
             next = version + 1;
+            // What the last commit says of its corrections stands in its entry only.
+            let entry = names.iter().find(|(of, checkpoint, _)| of == version && !checkpoint);
+            for action in entry.map_or(Ok(Vec::new()), |(_, _, name)| self.entry(name))? {
+                if matches!(action, Action::CommitInfo(_)) {
+                    self.state.apply(action).map_err(|detail| self.broken(name, detail))?;
+                }
+            }
         }
         let first = next;
         for (version, _, name) in
@@ -164,16 +176,7 @@ impl Log {
             if *version != next {
                 return Err(self.broken(name, format!("entry {next} before it is missing")));
             }
-            let bytes = self.read(name)?;
-            let text = std::str::from_utf8(&bytes).map_err(|error| self.broken(name, error.to_string()))?;
-            // An entry comes whole by a rename, and ends with a line feed: anything else was done to it later.
-            if !text.ends_with('\n') {
-                let detail = format!("it has {} bytes and is cut off", bytes.len());
-                return Err(self.broken(name, detail));
-            }
-            for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                let action =
-                    serde_json::from_str(line).map_err(|error| self.broken(name, error.to_string()))?;
+            for action in self.entry(name)? {
                 self.state.apply(action).map_err(|detail| self.broken(name, detail))?;
             }
             self.state.version = *version;
@@ -183,6 +186,20 @@ impl Log {
             return Err(self.broken("", "it does not say what the table is (no metaData action)"));
         }
         Ok(())
+    }
+
+    /// The actions of an entry.
+    fn entry(&self, name: &str) -> Result<Vec<Action>, Error> {
+        let bytes = self.read(name)?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| self.broken(name, error.to_string()))?;
+        // An entry comes whole by a rename, and ends with a line feed: anything else was done to it later.
+        if !text.ends_with('\n') {
+            return Err(self.broken(name, format!("it has {} bytes and is cut off", bytes.len())));
+        }
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        lines
+            .map(|line| serde_json::from_str(line).map_err(|error| self.broken(name, error.to_string())))
+            .collect()
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
@@ -248,3 +265,7 @@ impl Log {
         self.state.removed.remove(path);
     }
 }
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

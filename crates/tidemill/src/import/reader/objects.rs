@@ -87,7 +87,11 @@ impl Reader {
                     self.summary.empty_cells += 1;
                     return Ok(Vec::new());
                 };
-                let (value, quality) = with_quality(read, stated);
+                let (value, quality) = match (read, stated) {
+                    // `null` is no word that could say more than the quality beside it.
+                    ((Value::None, _), Some(stated)) if !stated.is_good() => (Value::None, stated),
+                    (read, stated) => with_quality(read, stated),
+                };
                 self.push(batch, Sample { signal, time, value, quality, line });
                 Ok(Vec::new())
             }
@@ -133,14 +137,9 @@ impl Reader {
 fn scalar(scalar: Option<&Scalar>, kind: Option<&str>) -> Result<Option<cell::Read>, String> {
     if let Some(name) = kind {
         let kind = Kind::from_name(name).ok_or_else(|| format!("'{}' is no kind", short(name)))?;
-        let quoted;
         let text = match scalar {
             None | Some(Scalar::Null) => "",
             Some(Scalar::Document(json)) => json,
-            Some(Scalar::Text(text)) if kind == Kind::Json => {
-                quoted = serde_json::to_string(text).unwrap_or_default();
-                &quoted
-            }
             Some(other) => other.text(),
         };
         let without = if kind == Kind::None { Quality::BAD } else { Quality::GOOD };
