@@ -147,6 +147,16 @@ fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Proble
         bus.clone(),
         settings::historian(config, &memory),
     )?;
+
+    if let Some((first, last)) = log.lost() {
+        tracing::error!(
+            event = "journal.lost",
+            first = first.0,
+            last = last.0,
+            "the journal lost its end at a power cut: what was acknowledged within the last second before it may be gone, as \
+             durability = \"relaxed\" allows. Nothing that the history files hold is lost"
+        );
+    }
     historian.table(&tidemill_guard::AUDIT_TABLE, None);
     for (table, facts) in bus.facts().into_iter().chain(guard.facts()).chain(crate::facts::tables(ground)) {
         historian.table(table, Some(facts));

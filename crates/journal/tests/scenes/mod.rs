@@ -13,6 +13,7 @@ use tidemill_core::{
 };
 use tidemill_ground::sim::Operation;
 use tidemill_ground::{Disk, Ground, Open, Simulation};
+use tidemill_journal::frame::FrameHead;
 use tidemill_journal::{Error, Log, Settings, Writer};
 
 use super::{ready, record};
@@ -188,13 +189,20 @@ fn what_a_crash_tore_off_is_told_and_what_a_stop_left_is_whole() {
     scene.commit("three");
     let last = Path::new(DIR).join("0000000002.segment");
     let scene = scene.again(|simulation| {
-        // The beginning of a frame whose end never came.
+        // The beginning of a frame whose end never came; behind it stands what the file held before.
         let file = simulation.disk.open(&last, Open::ReadWrite).unwrap();
-        file.write_at(&[7; 100], file.len().unwrap()).unwrap();
+        let mut bytes = vec![0; 4096];
+        tidemill_ground::read_exact_at(file.as_ref(), &mut bytes, 0).unwrap();
+        let (mut at, mut torn) = (64, None);
+        while let Some(head) = FrameHead::parse(&bytes[at..]) {
+            at += head.frame_bytes() as usize;
+            torn = Some(FrameHead { seq: Seq(head.seq.0 + 1), payload_bytes: 56, payload_crc: 7, ..head });
+        }
+        file.write_at(&torn.unwrap().to_bytes(), at as u64).unwrap();
         simulation.disk.kill();
     });
-    assert_eq!(scene.log.cut_bytes(), 100);
-    assert_eq!(scene.metric("journal_cut_bytes"), 100.0);
+    assert_eq!(scene.log.cut_bytes(), 96);
+    assert_eq!(scene.metric("journal_cut_bytes"), 96.0);
     assert_eq!(scene.log.damage(), []);
     let scene = scene.again(|simulation| simulation.disk.kill());
     assert_eq!(scene.log.cut_bytes(), 0, "it is told once");
@@ -385,6 +393,12 @@ fn an_idle_log_fills_the_next_segment_with_zeros_a_piece_at_a_time() {
         lengths.extend(spare(&scene));
     }
     assert_eq!(lengths, [256 << 10, 512 << 10, 600 << 10, 600 << 10, 600 << 10, 600 << 10]);
+    // A busy log does not wait for a rest: the next segment is whole when this one is full.
+    let mut busy = Scene::new(Settings { segment_bytes: 2 << 20, unsynced_bytes_max: 1 << 20, ..settings() });
+    for number in 1..=3 {
+        busy.commit(&"x".repeat(400_000));
+        assert!(spare(&busy) >= Some(number * 400_000), "{:?}", spare(&busy));
+    }
     // A crash leaves it as it is: it is not filled twice.
     let mut scene = scene.again(|simulation| simulation.disk.crash());
     assert_eq!(scene.commit("one"), "durable 1");
@@ -442,7 +456,50 @@ fn a_relaxed_log_answers_before_the_sync_and_syncs_every_second() {
     scene.commit("two");
     scene.step_after(Duration::from_secs(1));
     assert!(scene.metric("journal_sync_seconds_count") > 0.0);
-    assert_eq!(scene.again(|simulation| simulation.disk.crash()).seen(), ["1 one", "2 two"]);
+    assert_eq!(scene.again(|simulation| simulation.disk.crash()).seen(), ["1 one", "16777218 two"]);
+}
+
+#[test]
+fn a_relaxed_log_goes_on_above_whatever_a_power_cut_took() {
+    let mut outcomes = [0, 0];
+    for seed in 0..40 {
+        let (ground, simulation) = Ground::simulated(seed);
+        let settings = Settings { relaxed: true, ..settings() };
+        let (log, writer) = Log::open_stepped(&ground, Path::new(DIR), settings.clone()).unwrap();
+        let mut scene = Scene { ground, simulation, settings, log, writer };
+        scene.commit("one");
+        scene.step_after(Duration::from_secs(1));
+        for number in 2..=5 {
+            assert_eq!(scene.commit(&number.to_string()), format!("durable {number}"));
+        }
+        // An engine has all of it in files of its own, which are synced.
+        let known = Seq(5);
+        let mut scene = scene.again(|simulation| simulation.disk.crash());
+        let ended = scene.log.durable();
+        assert!(scene.log.is_past(known), "the engine may go on");
+        let lost = (ended < known).then_some((Seq(ended.0 + 1), known));
+        assert_eq!(scene.log.lost(), lost, "seed {seed}");
+        assert_eq!(scene.metric("journal_lost_parcels"), (known.0 - ended.0) as f64);
+        outcomes[usize::from(lost.is_some())] += 1;
+        let mut feed = scene.log.follow(ENGINE, Some(known));
+        scene.commit("new");
+        let seen = ready(feed.as_mut());
+        assert!(
+            seen.len() == 1 && seen[0].ends_with(" new"),
+            "{seen:?}: what is new is no old number, and nothing else comes"
+        );
+        assert!(scene.log.is_past(scene.log.durable()) && !scene.log.is_past(Seq(scene.log.durable().0 + 1)));
+        assert_eq!(scene.log.lost(), lost, "what came since is not lost");
+        assert_eq!(scene.log.damage(), []);
+    }
+    assert!(outcomes.iter().all(|count| *count > 3), "{outcomes:?}");
+
+    // A log that is not relaxed loses nothing: one that ends too early is another one.
+    let mut scene = Scene::new(settings());
+    scene.commit("one");
+    let scene = scene.again(|simulation| simulation.disk.crash());
+    assert!(scene.log.is_past(Seq(1)) && !scene.log.is_past(Seq(2)));
+    assert_eq!(scene.log.lost(), None);
 }
 
 #[test]

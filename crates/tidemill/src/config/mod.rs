@@ -3,7 +3,7 @@
 
 pub(crate) mod keys;
 pub(crate) mod quantity;
-mod read;
+pub(crate) mod read;
 mod template;
 pub(crate) mod templates;
 #[cfg(test)]
@@ -40,6 +40,12 @@ impl std::fmt::Display for Finding {
         }
         write!(out, ": {}. {}", self.what, self.mend)
     }
+}
+
+/// A mend as a sentence: rooms write theirs behind a colon.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// Where a face listens.
