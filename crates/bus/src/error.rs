@@ -82,8 +82,7 @@ pub enum Error {
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         let code = match &error {
-            Error::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => &codes::DISK_FULL,
-            Error::File { .. } => &codes::NOT_DURABLE,
+            Error::File { source, .. } => codes::NOT_DURABLE.or_full(source),
             Error::Damaged { .. } | Error::Missing { .. } | Error::Replay { .. } => &codes::DAMAGED,
             Error::Newer { .. } => &codes::NEWER_FORMAT,
             Error::Start(_) => &codes::STOPPING,

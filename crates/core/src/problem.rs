@@ -3,6 +3,7 @@
 //! from this table.
 
 use std::fmt;
+use std::io::ErrorKind;
 
 /// A stable code with what is always true of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ problem_codes! {
     SIGNALS_RATE "signals-rate" 429 "too many new signals in an hour from this identity" "Raise limits.signals_new_per_hour, or check why names keep changing";
     SHARE_EXCEEDED "share-exceeded" 429 "you have more waiting than your share" "Wait for acknowledgements before sending more";
     BUSY "busy" 503 "more is waiting for the disk than may wait" "Repeat after the time in Retry-After";
-    DISK_FULL "disk-full" 507 "the disk has less free space than storage.free_min" "Free space; writing goes on by itself";
+    DISK_FULL "disk-full" 507 "the disk is full, or has less room than storage.free_min and the log need" "Free space; writing goes on by itself";
     NOT_DURABLE "not-durable" 503 "it could not be made durable; the outcome is unknown" "Repeat the write: samples with times and requests with an Idempotency-Key are kept once";
     UNFINISHED "unfinished" 504 "it is recorded and is not done yet" "Nothing is to be sent again: it goes on by itself, also after a restart";
     STOPPING "stopping" 503 "the plant is stopping or starting" "Repeat in a moment";
@@ -122,6 +123,14 @@ impl Problem {
     /// What to do next.
     pub fn mend(&self) -> &str {
         if self.hint.is_empty() { self.code.mend } else { &self.hint }
+    }
+}
+
+impl Code {
+    /// What a disk that refused means: [`codes::DISK_FULL`] where there is no room, else this.
+    pub fn or_full(&'static self, refused: &std::io::Error) -> &'static Code {
+        let full = matches!(refused.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        if full { &codes::DISK_FULL } else { self }
     }
 }
 
@@ -192,6 +201,13 @@ mod tests {
             assert!(!code.title.is_empty() && !code.mend.is_empty(), "{}", code.id);
             assert!(code.id.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{}", code.id);
         }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        let kinds = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::PermissionDenied];
+        let told = kinds.map(|kind| codes::INTERNAL.or_full(&kind.into()).id);
+        assert_eq!(told, ["disk-full", "disk-full", "internal"]);
     }
 
     #[test]

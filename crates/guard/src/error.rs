@@ -117,7 +117,8 @@ impl Error {
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         let code = match &error {
-            Error::Disk { .. } | Error::Tasks(_) => &codes::INTERNAL,
+            Error::Disk { source, .. } => codes::INTERNAL.or_full(source),
+            Error::Tasks(_) => &codes::INTERNAL,
             Error::Newer { .. } => &codes::NEWER_FORMAT,
             Error::TokensDamaged { .. } => &codes::DAMAGED,
             Error::Settings(_) => &codes::BAD_CONFIGURATION,

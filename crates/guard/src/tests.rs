@@ -695,3 +695,20 @@ fn why_and_the_list() {
         access: 7 rows
     "#]].assert_eq(&text);
 }
+
+#[test]
+fn a_full_disk_is_told_as_one() {
+    use std::io::ErrorKind;
+    let plant = plant(farm());
+    // What replaces tokens.json comes by a rename; the audit has its room already.
+    for (kind, code) in [
+        (ErrorKind::StorageFull, "disk-full"),
+        (ErrorKind::QuotaExceeded, "disk-full"),
+        (ErrorKind::Other, "internal"),
+    ] {
+        plant.simulation.disk.fail_next(Operation::Rename, kind);
+        let error = plant.guard.create(&owner(), "t", rights(&["read:#"]), None).unwrap_err();
+        assert_eq!(Problem::from(error).code.id, code);
+    }
+    plant.guard.create(&owner(), "t", rights(&["read:#"]), None).unwrap();
+}

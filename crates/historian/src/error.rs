@@ -113,7 +113,8 @@ impl From<Error> for Problem {
             Error::Stopping | Error::Ground(_) => &codes::STOPPING,
             Error::Conflict => &codes::CONFLICT,
             Error::Unfinished { .. } => &codes::UNFINISHED,
-            Error::Disk { .. } | Error::Format { .. } => &codes::INTERNAL,
+            Error::Disk { source, .. } => codes::INTERNAL.or_full(source),
+            Error::Format { .. } => &codes::INTERNAL,
         };
         Problem::new(code, error.to_string())
     }

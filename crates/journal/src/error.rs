@@ -50,7 +50,8 @@ impl From<Error> for Problem {
         let code = match &error {
             Error::Locked { .. } => &codes::PLANT_LOCKED,
             Error::Newer { .. } => &codes::NEWER_FORMAT,
-            Error::Io { .. } | Error::Thread(_) => &codes::NOT_DURABLE,
+            Error::Io { source, .. } => codes::NOT_DURABLE.or_full(source),
+            Error::Thread(_) => &codes::NOT_DURABLE,
         };
         Problem::new(code, error.to_string())
     }

@@ -37,8 +37,11 @@ impl Plant {
     /// Makes the folder with commented defaults, for its owner only. An existing plant is left as it is.
     pub(crate) fn make(&self) -> Result<(), Problem> {
         let failed = |error: io::Error| {
-            Problem::new(&codes::NO_PLANT, format!("{} cannot be made: {error}", self.folder.display()))
-                .hint("Choose a folder that you may write to: --plant DIR")
+            Problem::new(
+                codes::NO_PLANT.or_full(&error),
+                format!("{} cannot be made: {error}", self.folder.display()),
+            )
+            .hint("Choose a folder that you may write to: --plant DIR")
         };
         let disk = RealDisk;
         tidemill_ground::create_dirs(&disk, &self.data()).map_err(failed)?;
@@ -57,7 +60,10 @@ impl Plant {
     pub(crate) fn lock(&self) -> Result<Lock, Problem> {
         let path = self.data().join("lock");
         let failed = |error: io::Error| {
-            Problem::new(&codes::NO_PLANT, format!("{} cannot be locked: {error}", path.display()))
+            Problem::new(
+                codes::NO_PLANT.or_full(&error),
+                format!("{} cannot be locked: {error}", path.display()),
+            )
         };
         let file = RealDisk.open(&path, Open::CreateOrOpen).map_err(failed)?;
         match file.try_lock() {
