@@ -40,14 +40,14 @@ pub enum Busy {
         /// How much may.
         max_bytes: u64,
     },
-    /// Less disk space is free than must stay free.
+    /// Less disk space is free than writing takes.
     #[error(
-        "the disk has {free_bytes} bytes free and {needed_bytes} must stay free: free some space, writing then goes on by itself"
+        "the disk has {free_bytes} bytes free, and writing takes {needed_bytes}: free some space, writing then goes on by itself"
     )]
     DiskFull {
         /// How much is free.
         free_bytes: u64,
-        /// How much must stay free.
+        /// How much must be free for writing to go on: what stays free, and the next piece of the log.
         needed_bytes: u64,
     },
     /// The disk refuses to write.

@@ -42,6 +42,29 @@ pub(crate) enum Refusal {
     Held(Arc<str>),
 }
 
+impl Refusal {
+    fn is_of_records(&self) -> bool {
+        matches!(self, Refusal::Unwritable(_) | Refusal::DiskFull { records_too: true, .. })
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Refusal::Unwritable(_) => Reason::Unwritable,
+            Refusal::DiskFull { .. } => Reason::DiskFull,
+            Refusal::Held(_) => Reason::Held,
+        }
+    }
+
+    fn told(&self) -> Busy {
+        match self {
+            Refusal::Unwritable(why) | Refusal::Held(why) => Busy::Unwritable(why.clone()),
+            Refusal::DiskFull { free_bytes, needed_bytes, .. } => {
+                Busy::DiskFull { free_bytes: *free_bytes, needed_bytes: *needed_bytes }
+            }
+        }
+    }
+}
+
 #[derive(Default)]
 struct Queue {
     entries: Vec<Entry>,
@@ -181,21 +204,18 @@ impl Front {
             return Ok(());
         }
         let samples = parcel.samples.is_some() || !parcel.messages.is_empty();
-        match &queue.refusal {
-            Some(Refusal::Unwritable(why)) => {
-                self.gauges.refused(Reason::Unwritable);
-                Err(Busy::Unwritable(why.clone()))
-            }
-            Some(Refusal::DiskFull { free_bytes, needed_bytes, records_too }) if samples || *records_too => {
-                self.gauges.refused(Reason::DiskFull);
-                Err(Busy::DiskFull { free_bytes: *free_bytes, needed_bytes: *needed_bytes })
-            }
-            Some(Refusal::Held(why)) if samples => {
-                self.gauges.refused(Reason::Held);
-                Err(Busy::Unwritable(why.clone()))
-            }
-            _ => Ok(()),
-        }
+        let Some(refusal) = queue.refusal.as_ref().filter(|refusal| samples || refusal.is_of_records())
+        else {
+            return Ok(());
+        };
+        self.gauges.refused(refusal.reason());
+        Err(refusal.told())
+    }
+
+    /// Why samples would be refused now, if they would.
+    pub(crate) fn refuses_samples(&self) -> Option<Busy> {
+        let queue = self.lock();
+        if queue.stopping { Some(Busy::Stopping) } else { queue.refusal.as_ref().map(Refusal::told) }
     }
 
     fn encode(&self, parcel: &Parcel) -> Result<Payload, Busy> {

@@ -158,6 +158,11 @@ impl Log {
         self.shared.lend()
     }
 
+    /// Why samples would be refused now, if they would: for who asks how the plant is, before anybody writes.
+    pub fn refuses_samples(&self) -> Option<Busy> {
+        self.shared.front.refuses_samples()
+    }
+
     /// How many bytes behind the last whole parcel were cut when the log was opened: the rest of a write that a crash
     /// interrupted. Nothing of them was ever acknowledged.
     pub fn cut_bytes(&self) -> u64 {

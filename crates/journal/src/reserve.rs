@@ -116,7 +116,7 @@ impl Reserves {
 
     /// Fills up what was used. The reserve comes first: it is for the worst case.
     fn fill(&mut self, shared: &Shared, settings: &Settings) {
-        let room = self.room_bytes(settings) > self.segment_bytes;
+        let room = self.free_bytes > settings.room_needed_bytes();
         if self.reserve.is_none() && (room || self.emergency) {
             self.reserve = self.make(RESERVE).ok();
         }
@@ -264,7 +264,7 @@ impl Writer {
         // What was taken already must still fit into this segment.
         let low = !self.reserves.has_spare() && left < self.settings.unsynced_bytes_max;
         if self.reserves.emergency || low {
-            let needed_bytes = self.settings.free_min_bytes + self.settings.segment_bytes;
+            let needed_bytes = self.settings.room_needed_bytes();
             return Some(Refusal::DiskFull { free_bytes, needed_bytes, records_too: false });
         }
         held.map(Refusal::Held)
@@ -273,7 +273,7 @@ impl Writer {
     /// Why nothing at all can be taken while no segment is open.
     pub(crate) fn no_segment(&self) -> Refusal {
         if self.waits.full {
-            let needed_bytes = self.settings.free_min_bytes + self.settings.segment_bytes;
+            let needed_bytes = self.settings.room_needed_bytes();
             let free_bytes = self.reserves.free_bytes;
             return Refusal::DiskFull { free_bytes, needed_bytes, records_too: true };
         }

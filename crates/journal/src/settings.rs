@@ -56,6 +56,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How much must be free for writing to go on and on: what stays free, and room for the next segment. Below it,
+    /// samples are taken until the segments that are ready are used up; below `free_min_bytes`, none are.
+    pub fn room_needed_bytes(&self) -> u64 {
+        self.free_min_bytes.saturating_add(self.segment_bytes)
+    }
+
     /// Bytes of the largest frame: it must fit into what may wait, and into a segment.
     pub(crate) fn frame_bytes_max(&self) -> u64 {
         self.unsynced_bytes_max.min(self.segment_bytes)

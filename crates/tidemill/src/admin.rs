@@ -23,6 +23,9 @@ use crate::config::Config;
 use crate::plant::Plant;
 use crate::{house, settings};
 
+/// How long a check reads files of history, the newest first.
+const FILES_READ_FOR: Duration = Duration::from_secs(60);
+
 /// The keeper of the house's own affairs.
 pub(crate) struct Keeper {
     plant: Plant,
@@ -179,6 +182,15 @@ impl Keeper {
                 false,
             );
         }
+        if let Some(busy) = self.journal.refuses_samples() {
+            let problem = Problem::from(busy);
+            find(
+                "data/journal",
+                format!("new values are refused: {}", problem.detail),
+                problem.mend(),
+                false,
+            );
+        }
         for damage in self.journal.damage() {
             find(
                 "data/journal",
@@ -199,7 +211,15 @@ impl Keeper {
                 true,
             );
         }
-        for error in self.historian.check() {
+        let (damaged, unread) = self.historian.check(FILES_READ_FOR);
+        if unread > 0 {
+            tracing::info!(
+                event = "check.unread",
+                files = unread,
+                "older files of history were not read for want of time"
+            );
+        }
+        for error in damaged {
             find(
                 "data/lake",
                 error.to_string(),
@@ -230,8 +250,8 @@ impl Keeper {
             for merged in web.merged() {
                 find(
                     "connections/line-protocol.toml",
-                    format!("{merged:?}"),
-                    "Make the template's names differ; these series keep their default names",
+                    merged.to_string(),
+                    "Make the template's names differ, for instance by another tag",
                     true,
                 );
             }

@@ -167,7 +167,7 @@ fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Proble
     let keeper = Arc::new(Keeper::new(plant.clone(), config.clone(), kept));
     let web = Web::new(Doors {
         bus: bus.clone() as Arc<dyn Bus>,
-        history: historian as Arc<dyn History>,
+        history: historian.clone() as Arc<dyn History>,
         authority: guard.clone() as Arc<dyn Authority>,
         admin: keeper.clone(),
         metrics: ground.metrics.clone(),
@@ -177,7 +177,7 @@ fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Proble
             version: env!("CARGO_PKG_VERSION").into(),
         },
         settings: settings::web(plant, config, &memory)?,
-        ready: Arc::new(|| Ok(())),
+        ready: crate::health::ready(ground, log.clone(), historian.clone()),
     });
     keeper.attach(web.clone(), memory);
     Ok(Rooms { web, keeper, guard })

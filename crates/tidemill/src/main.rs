@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod demo;
 mod facts;
+mod health;
 mod house;
 mod import;
 mod log;

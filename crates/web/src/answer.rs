@@ -59,6 +59,15 @@ pub(crate) struct ProblemDocument<'a> {
     retry_after: Option<u32>,
 }
 
+/// What a probe is told: it knows 503 alone, whatever status the problem has elsewhere.
+pub(crate) fn not_ready(problem: &Problem) -> Response<Body> {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let mut response = with_json(status, &ProblemDocument { status: status.as_u16(), ..document(problem) });
+    let media_type = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response
+}
+
 pub(crate) fn document(problem: &Problem) -> ProblemDocument<'_> {
     ProblemDocument {
         r#type: format!("/problems/{}", problem.code.id),

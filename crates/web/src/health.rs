@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 
 use crate::Web;
-use crate::answer::{Answer, bytes_of, json};
+use crate::answer::{Answer, bytes_of, json, not_ready};
 use crate::caller::{Caller, Connection};
 
 /// Whether the program runs.
@@ -14,14 +14,16 @@ pub(crate) async fn live() -> Response<Body> {
     json(&serde_json::json!({ "status": "live" }))
 }
 
-/// Whether the plant takes work.
+/// Whether the plant takes work: values are accepted, and all of history can be read.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health",
-    responses((status = 200, description = "It does"), (status = "default", description = "A problem document")),
+    responses((status = 200, description = "It does"), (status = 503, description = "A problem document says what it does not")),
 )]
-pub(crate) async fn ready(State(web): State<Web>) -> Answer {
-    (web.doors().ready)()?;
-    Ok(json(&serde_json::json!({ "status": "ready" })))
+pub(crate) async fn ready(State(web): State<Web>) -> Response<Body> {
+    match (web.doors().ready)() {
+        Ok(()) => json(&serde_json::json!({ "status": "ready" })),
+        Err(problem) => not_ready(&problem),
+    }
 }
 
 /// Counters and gauges as OpenMetrics text. From this machine or the control socket without a token; from elsewhere

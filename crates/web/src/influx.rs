@@ -239,7 +239,9 @@ pub(crate) async fn ping(request: Request) -> Response<Body> {
 pub(crate) async fn health(State(web): State<Web>) -> Response<Body> {
     let (status, word, message) = match (web.doors().ready)() {
         Ok(()) => (StatusCode::OK, "pass", "ready for queries and writes".to_owned()),
-        Err(problem) => (StatusCode::SERVICE_UNAVAILABLE, "fail", problem.detail),
+        Err(problem) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "fail", format!("{}. {}", problem.detail, problem.mend()))
+        }
     };
     let version = &web.doors().plant.version;
     let body = object!({ "name": "tidemill", "message": message, "status": word, "checks": [], "version": &**version });

@@ -51,7 +51,7 @@ use tidemill_ground::{Clock, Counter, Limit, Metrics};
 
 use crate::write::collect::Desk;
 
-/// Says whether the plant takes work; else why not.
+/// Says whether the plant takes work, values as well as questions; else why not.
 pub type Ready = Arc<dyn Fn() -> Result<(), Problem> + Send + Sync>;
 
 /// Everything the doors need from the house.
@@ -66,7 +66,8 @@ pub struct Doors {
     pub clock: Arc<dyn Clock>,
     pub plant: PlantFacts,
     pub settings: Settings,
-    /// Asked by `/health/ready` and before every call of the API.
+    /// Asked by `/health/ready` and `/health`. Calls of the API are not held up by it: what can be done is done, also while
+    /// something else cannot.
     pub ready: Ready,
 }
 

@@ -88,13 +88,7 @@ fn admitted(web: &Web, request: &Request) -> Result<(), Problem> {
     let unknown = Connection::Unknown;
     let connection = request.extensions().get::<Connection>().unwrap_or(&unknown);
     let path = request.uri().path();
-    check_host_and_origin(connection, request.method(), path, request.headers(), &web.settings())?;
-    // While the plant starts or stops, only probes are answered.
-    if path.starts_with("/api/") || path == "/write" || path == "/query" {
-        (web.doors().ready)()
-    } else {
-        Ok(())
-    }
+    check_host_and_origin(connection, request.method(), path, request.headers(), &web.settings())
 }
 
 /// Headers for browsers: nothing here is framed, guessed, cached or sent elsewhere.

@@ -284,6 +284,14 @@ fn damage_is_named_and_never_served() {
     for offset in (0..files[0].bytes).step_by(97) {
         world.simulation.disk.flip_bit(&path, offset, (offset % 8) as u8).unwrap();
         world.reopen(5).unwrap();
+        match world.store.check_files(Duration::MAX) {
+            (wrong, 0) => assert!(
+                matches!(&wrong[..], [crate::Error::Damaged { file, from, to, .. }]
+                    if file.ends_with(&files[0].name) && *from <= offset && offset < *to),
+                "a flipped bit at {offset} was not found: {wrong:?}"
+            ),
+            other => panic!("files were left out: {other:?}"),
+        }
         match count(&world, &everything()) {
             Err(crate::Error::Damaged { file, from, to, .. }) => {
                 assert!(
@@ -304,6 +312,8 @@ fn damage_is_named_and_never_served() {
     }
     assert!(found > 100, "{found}");
     world.reopen(6).unwrap();
+    assert!(world.store.check_files(Duration::MAX).0.is_empty());
+    assert_eq!(world.store.check_files(Duration::ZERO).1, 2, "without time, only their size is looked at");
     check(&world, &model).unwrap();
 }
 
@@ -484,7 +494,10 @@ fn a_journal_that_ends_before_the_files_do_is_followed_only_above_them() {
     world.flush().unwrap();
     world.journal.parcels.lock().unwrap().split_off(&Seq(2));
     let refused = world.reopen(2).unwrap_err().to_string();
-    assert!(refused.contains("up to 4 and the journal ends at 1") && refused.contains("Put back"), "{refused}");
+    assert!(
+        refused.contains("up to 4 and the journal ends at 1") && refused.contains("Put back"),
+        "{refused}"
+    );
     // As a relaxed one does after a power cut: what is new is no number that the files know.
     *world.journal.begins.lock().unwrap() = Seq(1_000);
     world.reopen(3).unwrap();

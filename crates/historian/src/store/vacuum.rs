@@ -2,13 +2,14 @@
 //! which files leave (merge, rewrite, retention).
 
 use std::path::Path;
+use std::time::Duration;
 
 use tidemill_ground::Disk;
 
 use super::Store;
 use super::delta::Log;
+use super::files::FileEntry;
 use crate::Error;
-use crate::scan::SampleSource;
 
 /// Removes files that left before a time and may go. Says how many.
 pub(crate) fn remove_old(
@@ -35,13 +36,29 @@ pub(crate) fn remove_old(
 }
 
 impl Store {
-    /// What is wrong with the files of the samples, as far as their names and sizes tell, and with declared tables.
-    pub(crate) fn check_files(&self) -> Vec<Error> {
-        let files = self.view().files();
-        let named = files.iter().map(|file| (file.name.as_str(), file.bytes));
-        let mut found = missing(&*self.disk, &self.place.dir, named);
+    /// What is wrong with the files of the samples, and with declared tables; and how many files could not be read within
+    /// the time for that, the oldest, which were only looked at.
+    pub(crate) fn check_files(&self, read_for: Duration) -> (Vec<Error>, usize) {
+        let until = self.clock.monotonic().saturating_add(read_for);
+        let version = self.lock().version.clone();
+        let (mut found, mut unread) = (Vec::new(), 0);
+        for file in version.files.iter().rev() {
+            if let Some(error) = misplaced(&*self.disk, &self.place.dir, file) {
+                found.push(error);
+            } else if self.clock.monotonic() >= until {
+                unread += 1;
+            } else {
+                found.extend(self.files.verify(file).err());
+            }
+        }
         found.extend(self.closed_tables());
-        found
+        (found, unread)
+    }
+
+    /// The first file of the samples that is missing or has another size, if there is one: one look a file.
+    pub(crate) fn first_misplaced(&self) -> Option<Error> {
+        let version = self.lock().version.clone();
+        version.files.iter().find_map(|file| misplaced(&*self.disk, &self.place.dir, file))
     }
 
     /// The declared tables that could not be opened, each with why.
@@ -50,19 +67,17 @@ impl Store {
     }
 }
 
-fn missing<'a>(disk: &dyn Disk, dir: &Path, files: impl Iterator<Item = (&'a str, u64)>) -> Vec<Error> {
-    let damaged =
-        |name: &str, to: u64, detail: String| Error::Damaged { file: name.to_owned(), from: 0, to, detail };
-    files
-        .filter_map(|(name, bytes)| match disk.len(&dir.join(name)) {
-            Ok(len) if len == bytes => None,
-            Ok(len) => Some(damaged(name, bytes, format!("it has {len} bytes instead of {bytes}"))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Some(damaged(name, bytes, "it is missing".to_owned()))
-            }
-            Err(source) => Some(Error::Disk { what: "looked at", path: dir.join(name), source }),
-        })
-        .collect()
+fn misplaced(disk: &dyn Disk, dir: &Path, file: &FileEntry) -> Option<Error> {
+    let (name, bytes) = (file.name(), file.add.size);
+    let damaged = |detail: String| Error::Damaged { file: name.to_owned(), from: 0, to: bytes, detail };
+    match disk.len(&dir.join(name)) {
+        Ok(len) if len == bytes => None,
+        Ok(len) => Some(damaged(format!("it has {len} bytes instead of {bytes}"))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Some(damaged("it is missing".to_owned()))
+        }
+        Err(source) => Some(Error::Disk { what: "looked at", path: dir.join(name), source }),
+    }
 }
 
 /// Removes files that a crash left behind before their commit. Only at start, when nothing is being written, and

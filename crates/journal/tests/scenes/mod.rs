@@ -132,7 +132,7 @@ fn a_full_disk_refuses_samples_takes_cursors_and_records_and_heals() {
     scene.simulation.disk.set_capacity(1);
     scene.step_after(Duration::from_secs(1));
     assert!(
-        scene.sample().starts_with("refused: the disk has 0 bytes free and 32768 must stay free"),
+        scene.sample().starts_with("refused: the disk has 0 bytes free, and writing takes 32768"),
         "{}",
         scene.sample()
     );
@@ -142,7 +142,7 @@ fn a_full_disk_refuses_samples_takes_cursors_and_records_and_heals() {
     assert!((18..22).contains(&taken), "{taken}");
     assert_eq!(
         scene.commit(&text),
-        "refused: the disk has 0 bytes free and 98304 must stay free: free some space, writing then goes on by itself"
+        "refused: the disk has 0 bytes free, and writing takes 98304: free some space, writing then goes on by itself"
     );
     assert_eq!(scene.seen().len(), taken + 1, "reading goes on");
     let commit = scene.log.advance(ENGINE, scene.log.durable(), "done".into());
@@ -164,7 +164,7 @@ fn a_disk_without_room_for_a_segment_refuses_before_it_accepts_and_heals() {
     simulation.disk.set_capacity(60 << 10);
     let (log, writer) = Log::open_stepped(&ground, Path::new(DIR), settings()).unwrap();
     let mut scene = Scene { ground, simulation, settings: settings(), log, writer };
-    let full = "refused: the disk has 61440 bytes free and 98304 must stay free: free some space, writing then goes on by \
+    let full = "refused: the disk has 61440 bytes free, and writing takes 98304: free some space, writing then goes on by \
                 itself";
     for _ in 0..3 {
         assert_eq!(scene.sample(), full);

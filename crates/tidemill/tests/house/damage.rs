@@ -79,4 +79,39 @@ fn check_names_each_file_of_samples_that_is_missing_or_cut() {
     }
     plant.run(&["sql", "SELECT * FROM samples"]).expect_problem("damaged");
     plant.ok(&["write", "press/temperature", "22.5"]);
+    let told = plant.get("/health/ready").send().expect_problem(503, "damaged");
+    assert!(told["detail"].as_str().is_some_and(|text| text.contains("cannot be read")), "{told}");
+}
+
+#[test]
+fn check_reads_what_files_hold_and_names_each_with_a_flipped_byte() {
+    let home = stopped();
+    let files = files_below(&lake(&home).join("samples"), "parquet");
+    let mut altered = std::fs::read(&files[0]).expect("a file of the lake");
+    altered[40] ^= 1;
+    std::fs::write(&files[0], altered).expect("it can be written");
+    let plant = home.start();
+    let found = findings(&plant);
+    let name = files[0].file_name().and_then(|name| name.to_str()).expect("a name");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].to_string().contains(name) && found[0].to_string().contains("checksum"), "{}", found[0]);
+}
+
+#[test]
+fn a_plant_without_room_says_so_before_anybody_writes() {
+    let home = stopped();
+    home.file("plant/tidemill.toml", "[storage]\nfree_min = \"900TiB\"\n");
+    let before = home.run(&["check", "--plant", "plant"]).expect(3);
+    assert!(before.out.contains("less than storage.free_min"), "{}", before.out);
+    let plant = home.start();
+    let refused = plant.run(&["write", "press/temperature", "22.5"]).expect_problem("disk-full");
+    assert!(refused.err.contains("writing takes"), "{}", refused.err);
+    let told = plant.get("/health/ready").send().expect_problem(503, "disk-full");
+    assert!(told["detail"].as_str().is_some_and(|text| text.starts_with("new values are refused")), "{told}");
+    let health = plant.get("/health").send().expect(503).json();
+    assert!(health["message"].as_str().is_some_and(|text| text.contains("Free space")), "{health}");
+    assert!(plant.run(&["check"]).expect(3).out.contains("new values are refused: the disk has"));
+    // Reads go on, and the probe of life.
+    assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'press/%'")[0][0], 1);
+    plant.get("/health/live").send().expect(200);
 }

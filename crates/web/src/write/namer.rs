@@ -28,6 +28,17 @@ pub struct Merged {
     pub owner: String,
 }
 
+impl std::fmt::Display for Merged {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Merged { template, kept, owner } = self;
+        let other = if owner.is_empty() { "a signal that no series writes" } else { owner.as_str() };
+        write!(
+            out,
+            "the template names series {kept} {template}, which is already {other}: it keeps the name {kept}"
+        )
+    }
+}
+
 /// Names series and binds them.
 pub(crate) struct Namer {
     merged: Mutex<BTreeMap<String, Merged>>,
