@@ -1,5 +1,8 @@
-//! What commands print: lines, tables, JSON. A reader that goes away (`| head`) ends the command quietly.
+//! What commands print: lines, tables, JSON. A reader that goes away (`| head`) ends the command quietly. Names and values
+//! come from strangers: what people read is made visible first, what machines read is left as it is.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value as Json;
@@ -7,8 +10,17 @@ use tidemill_core::Problem;
 
 use crate::config;
 
-/// Prints a line to standard output.
+/// Prints a line, or several, to standard output, for people.
 pub(crate) fn line(text: &str) {
+    whole_line(&visible_lines(text));
+}
+
+/// Prints a line of JSON to standard output, for machines.
+pub(crate) fn json(value: &Json) {
+    whole_line(&value.to_string());
+}
+
+fn whole_line(text: &str) {
     let mut out = io::stdout().lock();
     if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
@@ -24,13 +36,13 @@ pub(crate) fn raw(bytes: &[u8]) {
 
 /// Tells a person something beside the result.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", visible_lines(text));
 }
 
 /// Tells what went wrong.
 pub(crate) fn problem(problem: &Problem, json: bool) {
     if json {
-        note(&problem_json(problem).to_string());
+        let _ = writeln!(io::stderr().lock(), "{}", problem_json(problem));
         return;
     }
     let place =
@@ -50,6 +62,39 @@ fn problem_json(problem: &Problem) -> Json {
     document
 }
 
+/// The text without anything that a terminal obeys instead of showing it, or that hides or reorders what stands around it:
+/// control characters (escape sequences begin with one), marks of direction, characters of no width. Each is shown as
+/// `\u{1b}`; a tab and a line's end as `\t` and `\n`.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unseen) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            unseen if is_unseen(unseen) => drop(write!(out, "\\u{{{:x}}}", u32::from(unseen))),
+            seen => out.push(seen),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The same for a text whose lines are ours.
+fn visible_lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
+fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// Whether standard output is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
@@ -63,14 +108,17 @@ pub(crate) fn table(headers: &[&str], rows: &[Vec<String>]) {
 }
 
 pub(crate) fn table_lines(headers: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let headers: Vec<Cow<'_, str>> = headers.iter().map(|header| visible(header)).collect();
+    let rows: Vec<Vec<Cow<'_, str>>> =
+        rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
     let width_of = |text: &str| text.chars().count();
     let mut widths: Vec<usize> = headers.iter().map(|header| width_of(header)).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(width_of(cell));
         }
     }
-    let show = |cells: Vec<&str>| {
+    let show = |cells: &[Cow<'_, str>]| {
         let mut text = String::new();
         for (index, (cell, width)) in cells.iter().zip(&widths).enumerate() {
             text.push_str(cell);
@@ -80,27 +128,51 @@ pub(crate) fn table_lines(headers: &[&str], rows: &[Vec<String>]) -> Vec<String>
         }
         text.trim_end().to_owned()
     };
-    std::iter::once(show(headers.to_vec()))
-        .chain(rows.iter().map(|row| show(row.iter().map(String::as_str).collect())))
-        .collect()
+    std::iter::once(show(&headers)).chain(rows.iter().map(|row| show(row))).collect()
 }
 
-/// A JSON value as a cell for people: text bare, null empty, whole numbers without a point, all else as JSON.
+/// A JSON value as a cell for people: text bare and visible, null empty, whole numbers without a point, all else as JSON.
 pub(crate) fn cell(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
-        Json::String(text) => text.clone(),
+        Json::String(text) => visible(text).into_owned(),
         Json::Number(number) => {
             let text = number.to_string();
             text.strip_suffix(".0").filter(|whole| *whole != "-0").map_or(text.clone(), str::to_owned)
         }
-        other => other.to_string(),
+        other => visible(&other.to_string()).into_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_unseen_reaches_a_terminal() {
+        let table = [
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("a\u{202e}b\u{2066}c", "a\\u{202e}b\\u{2066}c"),
+            ("pu\u{200b}mp\u{feff}", "pu\\u{200b}mp\\u{feff}"),
+            ("two\nlines\tand\rone", "two\\nlines\\tand\\rone"),
+            ("Mühle 3 °C ✓ 漢字 العربية", "Mühle 3 °C ✓ 漢字 العربية"),
+        ];
+        for (text, shown) in table {
+            assert_eq!(visible(text), shown);
+            assert_eq!(cell(&Json::from(text)), shown);
+            assert_eq!(table_lines(&[text], &[vec![text.to_owned()]]), [shown, shown]);
+        }
+        assert_eq!(visible_lines("a\n\u{1b}b"), "a\n\\u{1b}b");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_shown_obeys_nobody(text: String) {
+            proptest::prop_assert!(!visible(&text).chars().any(is_unseen));
+        }
+    }
 
     #[test]
     fn columns() {

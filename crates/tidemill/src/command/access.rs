@@ -50,7 +50,7 @@ impl Access {
                 let answer = client.get(&format!("/api/v1/access{}", query(&pairs))).await?;
                 let allowed = answer["allowed"].as_bool().unwrap_or(false);
                 if global.json {
-                    output::line(&answer.to_string());
+                    output::json(&answer);
                 } else {
                     output::line(&format!(
                         "{}: {}",
@@ -63,7 +63,7 @@ impl Access {
             Action::List => {
                 let answer = client.get("/api/v1/access").await?;
                 if global.json {
-                    output::line(&answer.to_string());
+                    output::json(&answer);
                 } else {
                     let rows: Vec<Vec<String>> = answer
                         .as_array()

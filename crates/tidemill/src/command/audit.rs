@@ -33,7 +33,7 @@ impl Audit {
             let answer = client.call(Method::POST, "/api/v1/audit/verify", &serde_json::Value::Null).await?;
             let intact = answer["intact"].as_bool().unwrap_or(false);
             if global.json {
-                output::line(&answer.to_string());
+                output::json(&answer);
             } else {
                 let entries = output::cell(&answer["entries"]);
                 output::line(&format!(
@@ -48,7 +48,7 @@ impl Audit {
         }
         let answer = client.get(&format!("/api/v1/audit?limit={}", self.limit)).await?;
         if global.json {
-            output::line(&answer.to_string());
+            output::json(&answer);
         } else {
             // The hash of each line is for machines: --json has it.
             sql::print_table(&answer, &["hash"]);

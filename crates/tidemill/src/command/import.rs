@@ -13,8 +13,8 @@ use serde_json::Value as Json;
 use tidemill_core::{Problem, codes};
 
 use super::{CommandResult, Global, Outcome};
-use crate::config::quantity;
 use crate::client::{Body, Client, query};
+use crate::config::quantity;
 use crate::import::{
     CONTENT_TYPE, Decimal, Options, Part, Piece, QUERY, Reader, Reject, TimeFormat, encode, open,
     rejected_name,
@@ -135,20 +135,18 @@ fn report(name: &str, reader: &Reader, sender: &Sender<'_>, dry: bool, json: boo
         // What it holds is counted by the plant, which says only that it has it.
         let bytes = reader.bytes_read();
         let verb = if dry { "would be sent whole" } else { "sent whole and durable" };
-        output::line(&match json {
-            true => serde_json::json!({ "file": name, "bytes": bytes, "dry_run": dry }).to_string(),
-            false => format!("{name}: {}, {verb}", quantity::show_bytes(bytes)),
-        });
+        if json {
+            output::json(&serde_json::json!({ "file": name, "bytes": bytes, "dry_run": dry }));
+        } else {
+            output::line(&format!("{name}: {}, {verb}", quantity::show_bytes(bytes)));
+        }
         return;
     }
     if json {
-        output::line(
-            &serde_json::json!({
-                "file": name, "rows": summary.rows, "samples": tally.samples, "signals": reader.signals().len(),
-                "rejected": tally.rejected, "empty_cells": summary.empty_cells, "dry_run": dry,
-            })
-            .to_string(),
-        );
+        output::json(&serde_json::json!({
+            "file": name, "rows": summary.rows, "samples": tally.samples, "signals": reader.signals().len(),
+            "rejected": tally.rejected, "empty_cells": summary.empty_cells, "dry_run": dry,
+        }));
         return;
     }
     let verb = if dry { "would be written" } else { "written and durable" };

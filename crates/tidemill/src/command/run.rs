@@ -69,9 +69,7 @@ fn wanted(named: Option<&Path>) -> Result<Plant, Problem> {
 fn announce(json: bool) -> house::Announce {
     Box::new(move |plant: &plant::Plant, addresses: &[String]| {
         if json {
-            output::line(
-                &serde_json::json!({ "ready": true, "plant": plant.folder, "http": addresses }).to_string(),
-            );
+            output::json(&serde_json::json!({ "ready": true, "plant": plant.folder, "http": addresses }));
         } else {
             output::line(&format!("ready: {} {}", plant.folder.display(), addresses.join(" ")));
         }

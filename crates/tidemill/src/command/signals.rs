@@ -90,7 +90,7 @@ impl Signals {
             }
         };
         if global.json {
-            output::line(&answer.to_string());
+            output::json(&answer);
         }
         Ok(Outcome::Done)
     }

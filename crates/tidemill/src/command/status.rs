@@ -9,7 +9,9 @@ pub(crate) fn status(global: &Global) -> CommandResult {
     let program = crate::program();
     if global.json {
         let plants: Vec<String> = running.iter().map(|plant| plant.folder.display().to_string()).collect();
-        output::line(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "running": plants, "this_folder_is_a_plant": here }).to_string());
+        output::json(
+            &serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "running": plants, "this_folder_is_a_plant": here }),
+        );
         return Ok(Outcome::Done);
     }
     output::line(&format!(

@@ -71,7 +71,11 @@ impl Watch {
                 units.insert(output::cell(&signal["signal"]), output::cell(&signal["unit"]));
             }
             for sample in frame.get("samples").and_then(Json::as_array).into_iter().flatten() {
-                output::line(&if global.json { sample.to_string() } else { show(sample, &units, &zone) });
+                if global.json {
+                    output::json(sample);
+                } else {
+                    output::line(&show(sample, &units, &zone));
+                }
                 seen += 1;
                 if self.count.is_some_and(|count| seen >= count) {
                     return Ok(Outcome::Done);

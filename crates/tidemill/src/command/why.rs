@@ -29,7 +29,7 @@ impl Why {
         }
         let answer = global.client()?.get(&format!("/api/v1/why{}", query(&pairs))).await?;
         if global.json {
-            output::line(&answer.to_string());
+            output::json(&answer);
         } else {
             let facts = answer["facts"].as_array().into_iter().flatten();
             let rows: Vec<Vec<String>> =

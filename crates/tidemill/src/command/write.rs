@@ -56,7 +56,7 @@ impl Write {
         }
         global.client()?.call(Method::POST, "/api/v1/write", &Json::Array(vec![sample])).await?;
         if global.json {
-            output::line(&json!({ "written": 1, "signal": self.path.as_str() }).to_string());
+            output::json(&json!({ "written": 1, "signal": self.path.as_str() }));
         }
         Ok(Outcome::Done)
     }

@@ -289,3 +289,48 @@ fn surprises_are_told() {
     let ran = plant.run(&["import", &parquet, "--prefix", "a"]).expect_problem("bad-import");
     assert!(ran.err.contains("--prefix cannot be used"), "{}", ran.err);
 }
+
+#[test]
+fn a_terminal_obeys_no_value_and_no_name() {
+    let plant = Plant::start();
+    let token = plant.token("stranger", &["write:#"]);
+    let body = r#"[{"signal": "press/\u202emsg", "value": "\u001b]0;x\u0007\u009b2Jok\u200b", "time": "2026-01-01T00:00:00Z"}]"#;
+    plant.post("/api/v1/write").token(&token).body("application/json", body).send().expect(204);
+    plant.ok(&["signals", "set", "press/\u{202e}msg", "unit=\u{2066}bar"]);
+    let bad = |text: &str| {
+        text.chars().any(|c| c != '\n' && (c.is_control() || "\u{202e}\u{2066}\u{200b}".contains(c)))
+    };
+    let shown = r"\u{1b}]0;x\u{7}\u{9b}2Jok\u{200b}";
+    for words in [
+        &["read", "press/#", "--from", "2025-12-31"][..],
+        &["sql", "SELECT signal, text FROM samples WHERE signal LIKE 'press/%'"],
+        &["signals", "press/#"],
+        &["why", "press/\u{202e}msg"],
+        &["watch", "press/#", "--count", "1"],
+    ] {
+        let out = plant.ok(words);
+        assert!(!bad(&out), "{words:?}: {out:?}");
+        assert!(out.contains(r"\u{202e}msg"), "{words:?}: {out}");
+        assert!(words[0] == "signals" || out.contains(shown), "{words:?}: {out}");
+    }
+    // What machines read is left as it is.
+    let csv = plant.ok(&["read", "press/#", "--from", "2025-12-31", "--format", "csv"]);
+    assert!(csv.contains('\u{1b}') && csv.contains('\u{202e}'), "{csv:?}");
+    let json = plant.run(&["read", "press/#", "--from", "2025-12-31", "--json"]).expect(0).json();
+    assert!(json.to_string().contains('\u{202e}'), "{json}");
+    // An error repeats what was typed.
+    let told = plant.run(&["why", "press/no\u{202e}such"]).expect_problem("not-found");
+    assert!(!bad(&told.err), "{:?}", told.err);
+}
+
+#[test]
+fn an_end_that_is_none_is_told_as_what_it_is() {
+    let plant = Plant::start();
+    for (expires, part) in [("-5d", "in the past"), ("0s", "at least"), ("soon", "is no duration")] {
+        let words = ["token", "create", "t", "--allow", "read:#", "--expires", expires];
+        let told = plant.run(&words).expect_usage("bad-parameter");
+        assert!(told.err.contains(part), "{expires}: {}", told.err);
+    }
+    let told = plant.run(&["read", "#", "--to", "2262-04-12"]).expect_usage("bad-time");
+    assert!(told.err.contains("1677-09-21") && told.err.contains("2262-04-11"), "{}", told.err);
+}

@@ -20,7 +20,10 @@ type Read<'a> = (&'a [u8], usize, Option<i64>);
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(body: &'a [u8]) -> Scanner<'a> {
-        Scanner { body, at: 0, line: 1, line_start: 0 }
+        // Editors put a byte order mark before the first line: it belongs to no name.
+        let mark = "\u{feff}".as_bytes();
+        let at = if body.starts_with(mark) { mark.len() } else { 0 };
+        Scanner { body, at, line: 1, line_start: at }
     }
 
     fn peek(&self) -> Option<u8> {

@@ -336,3 +336,15 @@ proptest! {
         parse(&body, TimeUnit::Seconds, &mut show);
     }
 }
+
+#[test]
+fn a_byte_order_mark_belongs_to_no_name() {
+    let mut show = Show(String::new());
+    parse("\u{feff}press/t value=1\npress/u value=x".as_bytes(), TimeUnit::Nanoseconds, &mut show);
+    assert!(show.0.starts_with("press/t = 1\n"), "{}", show.0);
+    let mut first = Show(String::new());
+    parse("\u{feff}press/t value=x".as_bytes(), TimeUnit::Nanoseconds, &mut first);
+    let mut bare = Show(String::new());
+    parse(b"press/t value=x", TimeUnit::Nanoseconds, &mut bare);
+    assert_eq!(first.0, bare.0, "and to no column");
+}
