@@ -3,7 +3,7 @@
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use tidemill_core::{Problem, codes, parse_rfc3339};
+use tidemill_core::{Problem, TimeError, codes, parse_rfc3339};
 
 use crate::config::quantity;
 
@@ -24,28 +24,37 @@ pub(crate) fn parse(text: &str, now: i64, zone: &TimeZone) -> Result<i64, Proble
         Problem::new(&codes::BAD_TIME, format!("'{text}' is no time"))
             .hint("Write 2026-03-01T06:00:00Z, 2026-03-01 06:00, 2026-03-01, -1h, now, or an epoch number")
     };
+    let beyond = || {
+        let show = |time| show(time, &TimeZone::UTC);
+        Problem::new(&codes::BAD_TIME, format!("'{text}' lies beyond the times that can be kept"))
+            .hint(format!("Times go from {} to {}", show(i64::MIN), show(i64::MAX)))
+    };
     let trimmed = text.trim();
     if trimmed == "now" {
         return Ok(now);
     }
     if let Some(back) = trimmed.strip_prefix('-').and_then(quantity::duration) {
-        return Ok(now.saturating_sub(i64::try_from(back.as_nanos()).map_err(|_| bad())?));
+        let back = i64::try_from(back.as_nanos()).ok();
+        return back.and_then(|back| now.checked_sub(back)).ok_or_else(beyond);
     }
     if let Some(ahead) = trimmed.strip_prefix('+').and_then(quantity::duration) {
-        return Ok(now.saturating_add(i64::try_from(ahead.as_nanos()).map_err(|_| bad())?));
+        let ahead = i64::try_from(ahead.as_nanos()).ok();
+        return ahead.and_then(|ahead| now.checked_add(ahead)).ok_or_else(beyond);
     }
     if let Ok(number) = trimmed.parse::<i64>() {
-        return epoch(number).ok_or_else(bad);
+        return epoch(number).ok_or_else(beyond);
     }
-    if let Ok(time) = parse_rfc3339(trimmed) {
-        return Ok(time);
+    match parse_rfc3339(trimmed) {
+        Ok(time) => return Ok(time),
+        Err(TimeError::Range(_)) => return Err(beyond()),
+        Err(_) => {}
     }
     let local: DateTime = trimmed
         .parse::<DateTime>()
         .or_else(|_| trimmed.parse::<Date>().map(|date| date.at(0, 0, 0, 0)))
         .map_err(|_| bad())?;
-    let instant = zone.to_ambiguous_timestamp(local).compatible().map_err(|_| bad())?;
-    i64::try_from(instant.as_nanosecond()).map_err(|_| bad())
+    let instant = zone.to_ambiguous_timestamp(local).compatible().map_err(|_| beyond())?;
+    i64::try_from(instant.as_nanosecond()).map_err(|_| beyond())
 }
 
 /// An epoch number in the unit that its magnitude tells: seconds until the year 5138, then ms, µs, ns.
@@ -112,6 +121,21 @@ mod tests {
         for text in ["", "yesterday", "-1", "2026-02-30", "12:00"] {
             // "-1" is an epoch number: one second before 1970.
             assert_eq!(parse(text, now, &berlin).is_ok(), text == "-1", "{text}");
+        }
+        for text in [
+            "2262-04-13",
+            "2262-04-12T00:00:00Z",
+            "1677-09-21",
+            "9999-12-31 23:59",
+            "-400y",
+            "+400y",
+            "99999999999",
+        ] {
+            let problem = parse(text, now, &berlin).unwrap_err();
+            assert!(problem.detail.contains("beyond"), "{problem}");
+            let range =
+                "Times go from 1677-09-21 00:12:43.145224192+00:00 to 2262-04-11 23:47:16.854775807+00:00";
+            assert_eq!(problem.mend(), range);
         }
         assert_eq!(show(now, &berlin), "2026-03-01 06:00:00+01:00");
         assert_eq!(age(7_300_000_000_000), "2 h");

@@ -30,7 +30,7 @@ enum Action {
         #[arg(long = "allow", required = true, value_name = "VERB:PATTERN")]
         allow: Vec<String>,
         /// When it ends, e.g. 90d [default: never; its age is shown]
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         expires: Option<String>,
     },
     /// List tokens
@@ -44,7 +44,7 @@ enum Action {
     Rotate {
         name: String,
         /// How long the old secret works on
-        #[arg(long, default_value = "1d")]
+        #[arg(long, default_value = "1d", allow_hyphen_values = true)]
         overlap: String,
     },
 }
@@ -78,7 +78,7 @@ impl Token {
             }
         };
         if global.json {
-            output::line(&answer.to_string());
+            output::json(&answer);
         } else if secret {
             output::line(&output::cell(&answer["token"]));
             output::note("This is shown once: keep it now. Only its hash is stored.");
@@ -88,11 +88,15 @@ impl Token {
 }
 
 fn seconds(text: &str) -> Result<u64, Problem> {
-    let duration = quantity::duration(text).filter(|duration| duration.as_secs() > 0);
-    duration.map(|duration| duration.as_secs()).ok_or_else(|| {
-        Problem::new(&codes::BAD_PARAMETER, format!("'{text}' is no duration"))
-            .hint("Write it like 90d, 12h, 1y")
-    })
+    let bad = |what: String| Problem::new(&codes::BAD_PARAMETER, what).hint("Write it like 90d, 12h, 1y");
+    if text.strip_prefix('-').and_then(quantity::duration).is_some() {
+        return Err(bad(format!("'{text}' is in the past")));
+    }
+    let duration = quantity::duration(text).ok_or_else(|| bad(format!("'{text}' is no duration")))?;
+    match duration.as_secs() {
+        0 => Err(bad(format!("'{text}' is over at once: it must be a second at least"))),
+        seconds => Ok(seconds),
+    }
 }
 
 fn list(answer: &Json) {

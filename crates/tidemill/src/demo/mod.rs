@@ -39,12 +39,13 @@ fn speed(text: &str) -> Result<f64, String> {
 }
 
 impl Demo {
-    pub(crate) fn execute(self, _global: &Global) -> CommandResult {
+    pub(crate) fn execute(self, global: &Global) -> CommandResult {
         let user = rustix::process::getuid().as_raw();
         let folder = self.dir.unwrap_or_else(|| std::env::temp_dir().join(format!("tidemill-demo-{user}")));
         let plant = Plant::at(&folder);
         plant.make()?;
-        let live_table = !self.headless && output::is_terminal();
+        let json = global.json;
+        let live_table = !self.headless && !json && output::is_terminal();
         // The table needs the terminal: log lines go to a file then.
         let log_file = live_table.then(|| plant.data().join("demo.log"));
         log::begin(log_file.as_deref(), false)?;
@@ -53,7 +54,7 @@ impl Demo {
             announce: Box::new(|_, _| ()),
             any_port: true,
             companion: Some(Box::new(move |running, stop| {
-                companion(&running, &stop, speed, days, live_table)
+                companion(&running, &stop, (speed, days), live_table, json)
             })),
         };
         house::run(&plant, options)?;
@@ -65,13 +66,17 @@ impl Demo {
 fn companion(
     running: &house::Running,
     stop: &tidemill_ground::Stop,
-    speed: f64,
-    days: u16,
+    (speed, days): (f64, u16),
     live_table: bool,
+    json: bool,
 ) {
     let result: Result<(), Problem> = feed::Feed::open(running, speed).and_then(|mut feed| {
         let filled = feed.fill(days, stop)?;
-        say_hello(running, days, &filled);
+        if json {
+            output::json(&hello(running, days, &filled));
+        } else {
+            say_hello(running, days, &filled);
+        }
         let mut screen = live_table.then(|| screen::Screen::new(running));
         feed.live(stop, |values| {
             if let Some(screen) = &mut screen {
@@ -82,8 +87,17 @@ fn companion(
     if let Err(problem) = result
         && !stop.requested()
     {
-        output::problem(&problem, false);
+        output::problem(&problem, json);
     }
+}
+
+/// What there is, for machines.
+fn hello(running: &house::Running, days: u16, filled: &feed::Filled) -> serde_json::Value {
+    serde_json::json!({
+        "ready": true, "demo": true, "plant": running.plant.folder, "http": running.addresses,
+        "signals": works::SIGNALS.len(), "days": days, "samples": filled.samples, "seconds": filled.seconds,
+        "try": screen::commands(running),
+    })
 }
 
 fn say_hello(running: &house::Running, days: u16, filled: &feed::Filled) {
