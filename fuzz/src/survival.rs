@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tidemill_core::{
-    CursorId, Delivery, Durability, Feed, Hold, HoldAction, Journal, Parcel, Record, Seq, StreamId,
+    CursorId, Delivery, Durability, Hold, HoldAction, Journal, Parcel, Record, Seq, StreamId,
 };
 use tidemill_ground::{Ground, Open, Simulation, create_dirs};
 use tidemill_journal::frame::{
