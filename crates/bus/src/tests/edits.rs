@@ -61,7 +61,7 @@ fn a_taken_name_is_not_told_to_who_may_not_read_it() {
     plant.write("open/old", 1, 1);
     plant.wait(plant.edit("open/old", rename("secret/new")).unwrap());
     plant.authority.deny("token:a", Verb::Read, "secret/#");
-    let told = |edit: MetaEdit| plant.edit("mine", edit).unwrap_err().detail;
+    let told = |edit: MetaEdit| plant.edit("mine", edit).err().unwrap().detail;
     for (one, other) in [(rename as fn(&str) -> MetaEdit, "secret/there"), (alias, "secret/new")] {
         let nothing = told(one("secret/none")).replace("secret/none", other);
         assert_eq!(told(one(other)), nothing, "taken or not, the answer is the same");
