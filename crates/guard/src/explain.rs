@@ -79,10 +79,14 @@ impl Guard {
                 IdentityKind::Zone
             }
             Some(("token", _)) if policy.holders.contains_key(who) => IdentityKind::Token,
+            None if who == "owner" => IdentityKind::Owner,
             None if policy.holders.contains_key(format!("token:{who}").as_str()) => IdentityKind::Token,
             _ => return Err(nobody()),
         };
-        let name = if who.contains(':') { who.to_owned() } else { format!("token:{who}") };
+        let name = match kind {
+            IdentityKind::Token if !who.contains(':') => format!("token:{who}"),
+            _ => who.to_owned(),
+        };
         Ok(Identity { name: name.into(), kind, peer: Peer { door: "house", address: None } })
     }
 

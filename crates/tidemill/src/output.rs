@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::Value as Json;
 use tidemill_core::Problem;
 
+use crate::config;
+
 /// Prints a line to standard output.
 pub(crate) fn line(text: &str) {
     let mut out = io::stdout().lock();
@@ -34,7 +36,7 @@ pub(crate) fn problem(problem: &Problem, json: bool) {
     let place =
         problem.place.map(|(line, column)| format!(" (line {line}, column {column})")).unwrap_or_default();
     note(&format!("error [{}]: {}{place}", problem.code.id, problem.detail));
-    note(&format!("  {}", problem.mend()));
+    note(&format!("  {}", config::sentence(problem.mend())));
 }
 
 fn problem_json(problem: &Problem) -> Json {

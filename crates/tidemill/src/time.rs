@@ -72,7 +72,7 @@ pub(crate) fn show(time: i64, zone: &TimeZone) -> String {
     zoned.strftime(form).to_string()
 }
 
-/// An age for people: `3 s`, `5 min`, `2 h`, `4 d`.
+/// An age for people: `3 s`, `5 min`, `2 h`, `4 d`, `12 y`.
 pub(crate) fn age(nanos: i64) -> String {
     let seconds = nanos / 1_000_000_000;
     match seconds {
@@ -80,7 +80,8 @@ pub(crate) fn age(nanos: i64) -> String {
         0..=119 => format!("{seconds} s"),
         120..=7_199 => format!("{} min", seconds / 60),
         7_200..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
+        172_801..=63_071_999 => format!("{} d", seconds / 86_400),
+        _ => format!("{} y", seconds / 31_536_000),
     }
 }
 
@@ -114,5 +115,6 @@ mod tests {
         }
         assert_eq!(show(now, &berlin), "2026-03-01 06:00:00+01:00");
         assert_eq!(age(7_300_000_000_000), "2 h");
+        assert_eq!(age(400_000_000_000_000_000), "12 y");
     }
 }

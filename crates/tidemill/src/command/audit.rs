@@ -50,7 +50,8 @@ impl Audit {
         if global.json {
             output::line(&answer.to_string());
         } else {
-            sql::print_table(&answer);
+            // The hash of each line is for machines: --json has it.
+            sql::print_table(&answer, &["hash"]);
         }
         Ok(Outcome::Done)
     }

@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use tidemill_core::{Problem, codes};
 
 use super::{CommandResult, Global, Outcome};
+use crate::config::quantity;
 use crate::client::{Body, Client, query};
 use crate::import::{
     CONTENT_TYPE, Decimal, Options, Part, Piece, QUERY, Reader, Reject, TimeFormat, encode, open,
@@ -116,6 +117,7 @@ async fn import(
         client,
         rejects: Rejects { path: rejected_name(&name).into(), file: None },
         tally: Tally::default(),
+        whole: false,
     };
     while let Some(part) = reader.next_part()? {
         sender.part(&reader, part).await?;
@@ -129,6 +131,16 @@ async fn import(
 
 fn report(name: &str, reader: &Reader, sender: &Sender<'_>, dry: bool, json: bool) {
     let (tally, summary) = (&sender.tally, reader.summary());
+    if sender.whole {
+        // What it holds is counted by the plant, which says only that it has it.
+        let bytes = reader.bytes_read();
+        let verb = if dry { "would be sent whole" } else { "sent whole and durable" };
+        output::line(&match json {
+            true => serde_json::json!({ "file": name, "bytes": bytes, "dry_run": dry }).to_string(),
+            false => format!("{name}: {}, {verb}", quantity::show_bytes(bytes)),
+        });
+        return;
+    }
     if json {
         output::line(
             &serde_json::json!({
@@ -162,6 +174,8 @@ struct Sender<'a> {
     client: Option<&'a Client>,
     rejects: Rejects,
     tally: Tally,
+    /// Whether the file went as one piece.
+    whole: bool,
 }
 
 impl Sender<'_> {
@@ -179,6 +193,7 @@ impl Sender<'_> {
                 let Piece { body, content_type, query, lines: numbers, .. } = piece;
                 if numbers.is_empty() {
                     // A Parquet file is one whole; how many samples it has is the plant's to know.
+                    self.whole = true;
                     return self.send(&body, content_type, &query).await.map(drop);
                 }
                 self.lines(reader, &body, &numbers, content_type, &query).await

@@ -8,9 +8,10 @@ use futures_util::TryStreamExt;
 use hyper::Method;
 use serde_json::Value as Json;
 use tidemill_core::{Format, Pattern, Problem, codes, parse_rfc3339};
+use tidemill_ground::Disk;
 
 use super::{CommandResult, Global, Outcome};
-use crate::client::{self, Body, Reply};
+use crate::client::{self, Body, Client, Reply};
 use crate::{output, time};
 
 /// Reads samples by name.
@@ -71,6 +72,16 @@ impl ReadFormat {
         }
     }
 
+    /// Formats that are no text do not go to a terminal.
+    pub(crate) fn fits(self, file: Option<&PathBuf>) -> Result<(), Problem> {
+        let text = !matches!(self, ReadFormat::Parquet | ReadFormat::Arrow);
+        if text || file.is_some() || !output::is_terminal() {
+            return Ok(());
+        }
+        Err(Problem::new(&codes::BAD_PARAMETER, "this format is no text, and this is a terminal")
+            .hint("Name a file with --output FILE"))
+    }
+
     /// As asked, as `--json` says, or by the ending of the file.
     pub(crate) fn chosen(asked: Option<ReadFormat>, global: &Global, file: Option<&PathBuf>) -> ReadFormat {
         if let Some(format) = asked {
@@ -113,19 +124,53 @@ impl Read {
         } else {
             pairs.push(("from", stamp(parse(&self.from)?)));
             pairs.push(("to", stamp(parse(&self.to)?)));
-            pairs.extend(self.mode.map(|mode| ("mode", mode)));
+            pairs.extend(self.mode.clone().map(|mode| ("mode", mode)));
         }
         pairs.extend(self.points.map(|points| ("points", points.to_string())));
         pairs.extend(self.limit.map(|limit| ("limit", limit.to_string())));
         pairs.push(("format", format.wire().unwrap_or(Format::JsonLines).name().to_owned()));
         let path = format!("/api/v1/read{}", client::query(&pairs));
-        let reply = global.client()?.send(Method::GET, &path, &[], Body::empty()).await?;
+        format.fits(self.output.as_ref())?;
+        let client = global.client()?;
+        let reply = client.send(Method::GET, &path, &[], Body::empty()).await?;
         match (&self.output, format) {
             (Some(file), _) => save(reply, file).await?,
-            (None, ReadFormat::Table) => print_table(&reply.bytes().await?, &zone)?,
+            (None, ReadFormat::Table) => {
+                if print_table(&reply.bytes().await?, &zone)? == 0 {
+                    self.say_why_nothing(&client, &zone).await?;
+                }
+            }
             (None, _) => print(reply).await?,
         }
         Ok(Outcome::Done)
+    }
+}
+
+impl Read {
+    /// No rows: there is no such signal, or its values are of another time.
+    async fn say_why_nothing(&self, client: &Client, zone: &jiff::tz::TimeZone) -> Result<(), Problem> {
+        let mut newest = None;
+        for pattern in &self.patterns {
+            let known = client
+                .get(&format!("/api/v1/signals{}", client::query(&[("match", pattern.to_string())])))
+                .await?;
+            let known = known.as_array().cloned().unwrap_or_default();
+            if known.is_empty() {
+                output::note(&format!(
+                    "no signal matches {pattern}; `{} signals` lists them",
+                    crate::program()
+                ));
+            }
+            let times = known.iter().filter_map(|signal| signal.pointer("/last/time").and_then(Json::as_str));
+            newest = newest.max(times.filter_map(|time| parse_rfc3339(time).ok()).max());
+        }
+        if let Some(newest) = newest {
+            let shown = time::show(newest, zone);
+            output::note(&format!(
+                "no samples in this time; the newest is of {shown}: choose --from and --to"
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -140,7 +185,7 @@ pub(crate) async fn print(reply: Reply) -> Result<(), Problem> {
         .await
 }
 
-/// Saves the answer to a file: beside it first, so that a broken export leaves no half file.
+/// Saves the answer to a file: beside it first, so that a broken or interrupted export leaves no half file.
 pub(crate) async fn save(reply: Reply, file: &std::path::Path) -> Result<(), Problem> {
     let failed = |error: std::io::Error| {
         Problem::new(&codes::FILE_UNWRITABLE, format!("{} cannot be written: {error}", file.display()))
@@ -150,22 +195,47 @@ pub(crate) async fn save(reply: Reply, file: &std::path::Path) -> Result<(), Pro
         file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let partial = folder.join(format!(".{}.part", file.file_name().unwrap_or_default().to_string_lossy()));
     let progress = crate::progress::bytes("exported");
-    let mut out = std::io::BufWriter::new(std::fs::File::create(&partial).map_err(failed)?);
-    let mut pieces = reply.pieces();
-    while let Some(piece) = pieces.try_next().await? {
-        progress.inc(piece.len() as u64);
-        out.write_all(&piece).map_err(failed)?;
-    }
-    let done = out.into_inner().map_err(|error| failed(error.into_error()))?;
-    done.sync_all().map_err(failed)?;
-    use tidemill_ground::Disk;
-    tidemill_ground::RealDisk.rename(&partial, file).map_err(failed)?;
+    let written = tokio::select! {
+        written = fill(reply, &partial, &progress) => written,
+        _ = tokio::signal::ctrl_c() => {
+            let _ = tidemill_ground::RealDisk.remove(&partial);
+            // 128 + SIGINT, as shells say it.
+            std::process::exit(130);
+        }
+    };
+    let written =
+        written.and_then(|()| tidemill_ground::RealDisk.rename(&partial, file).map_err(Broken::Disk));
     progress.finish_and_clear();
+    if let Err(broken) = written {
+        let _ = tidemill_ground::RealDisk.remove(&partial);
+        return Err(match broken {
+            Broken::Disk(error) => failed(error),
+            Broken::Answer(problem) => problem,
+        });
+    }
     output::note(&format!("{} written", file.display()));
     Ok(())
 }
 
-fn print_table(lines: &[u8], zone: &jiff::tz::TimeZone) -> Result<(), Problem> {
+/// Why an answer did not become a file.
+enum Broken {
+    Disk(std::io::Error),
+    Answer(Problem),
+}
+
+async fn fill(reply: Reply, file: &std::path::Path, progress: &indicatif::ProgressBar) -> Result<(), Broken> {
+    let mut out = std::io::BufWriter::new(std::fs::File::create(file).map_err(Broken::Disk)?);
+    let mut pieces = reply.pieces();
+    while let Some(piece) = pieces.try_next().await.map_err(Broken::Answer)? {
+        progress.inc(piece.len() as u64);
+        out.write_all(&piece).map_err(Broken::Disk)?;
+    }
+    let done = out.into_inner().map_err(|error| Broken::Disk(error.into_error()))?;
+    done.sync_all().map_err(Broken::Disk)
+}
+
+/// Prints the samples; gives how many.
+fn print_table(lines: &[u8], zone: &jiff::tz::TimeZone) -> Result<usize, Problem> {
     let mut rows = Vec::new();
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let sample: Json = serde_json::from_slice(line)
@@ -176,5 +246,5 @@ fn print_table(lines: &[u8], zone: &jiff::tz::TimeZone) -> Result<(), Problem> {
         rows.push(vec![time, text("signal"), text("value"), quality]);
     }
     output::table(&["time", "signal", "value", "quality"], &rows);
-    Ok(())
+    Ok(rows.len())
 }

@@ -32,6 +32,7 @@ pub(crate) struct Sql {
 impl Sql {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let format = ReadFormat::chosen(self.format, global, self.output.as_ref());
+        format.fits(self.output.as_ref())?;
         let text = if self.query == "-" {
             std::io::read_to_string(std::io::stdin())
                 .map_err(|error| Problem::new(&codes::BAD_SQL, error.to_string()))?
@@ -45,23 +46,31 @@ impl Sql {
             global.client()?.send(Method::POST, &path, &[("content-type", "application/json")], body).await?;
         match (&self.output, format) {
             (Some(file), _) => read::save(reply, file).await?,
-            (None, ReadFormat::Table) => print_table(&reply.json().await?),
+            (None, ReadFormat::Table) => print_table(&reply.json().await?, &[]),
             (None, _) => read::print(reply).await?,
         }
         Ok(Outcome::Done)
     }
 }
 
-/// Prints `{"columns", "rows"}`.
-pub(crate) fn print_table(answer: &Json) {
+/// Prints `{"columns", "rows"}`, but for the columns that are left out.
+pub(crate) fn print_table(answer: &Json, left_out: &[&str]) {
     let array = |value: Option<&Json>| value.and_then(Json::as_array).cloned().unwrap_or_default();
     let columns: Vec<String> =
         array(answer.get("columns")).iter().map(|column| output::cell(&column["name"])).collect();
+    let shown = |column: &String| !left_out.contains(&column.as_str());
     let rows: Vec<Vec<String>> = array(answer.get("rows"))
         .iter()
-        .map(|row| array(Some(row)).iter().map(output::cell).collect())
+        .map(|row| {
+            array(Some(row))
+                .iter()
+                .zip(&columns)
+                .filter(|(_, column)| shown(column))
+                .map(|(cell, _)| output::cell(cell))
+                .collect()
+        })
         .collect();
-    let headers: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let headers: Vec<&str> = columns.iter().filter(|column| shown(column)).map(String::as_str).collect();
     output::table(&headers, &rows);
     output::note(&format!("{} row{}", rows.len(), if rows.len() == 1 { "" } else { "s" }));
 }

@@ -34,7 +34,7 @@ impl Why {
             let facts = answer["facts"].as_array().into_iter().flatten();
             let rows: Vec<Vec<String>> =
                 facts.map(|fact| vec![output::cell(&fact[0]), output::cell(&fact[1])]).collect();
-            output::table(&["", self.path.as_str()], &rows);
+            output::table(&["signal", self.path.as_str()], &rows);
         }
         Ok(Outcome::Done)
     }

@@ -33,6 +33,12 @@ pub(crate) struct Write {
 impl Write {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let mut sample = json!({ "signal": self.path.as_str() });
+        if self.kind.is_none() && looks_like_a_number(&self.value) {
+            output::note(&format!(
+                "'{}' is kept as text: a number is written like 20.5, without a unit; --kind text says that it is meant",
+                self.value
+            ));
+        }
         let (value, kind) = typed(&self.value, self.kind.as_deref())?;
         sample["value"] = value;
         if let Some(kind) = kind {
@@ -54,6 +60,15 @@ impl Write {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// `20,5` and `20.5°C`, which are text.
+fn looks_like_a_number(text: &str) -> bool {
+    let begins = text.trim_start_matches(['-', '+']).starts_with(|first: char| first.is_ascii_digit());
+    // Dates and names have more digits behind other signs.
+    let one_number =
+        text.split(|letter: char| !letter.is_ascii_digit()).filter(|part| !part.is_empty()).count() <= 2;
+    begins && one_number && text.parse::<f64>().is_err()
 }
 
 /// The value as JSON, with a kind where JSON alone would not say it.

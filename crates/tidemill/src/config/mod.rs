@@ -42,6 +42,12 @@ impl std::fmt::Display for Finding {
     }
 }
 
+/// A mend as a sentence: rooms write theirs behind a colon.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// Where a face listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listener {

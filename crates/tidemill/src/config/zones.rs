@@ -3,9 +3,9 @@
 use tidemill_guard::{Settings, Zone};
 use toml_edit::TableLike;
 
-use super::Config;
 use super::keys::ZONE_KEYS;
 use super::read::{Reader, Setting};
+use super::{Config, sentence};
 
 impl Reader<'_> {
     pub(super) fn zones(&mut self, table: &dyn TableLike) -> Vec<Zone> {
@@ -55,12 +55,7 @@ impl Reader<'_> {
         for wrong in settings.check().err().unwrap_or_default() {
             let key = wrong.key.split('[').next().unwrap_or_default().to_owned();
             let (what, mend) = wrong.why.rsplit_once(": ").unwrap_or((&wrong.why, "See SECURITY.md"));
-            self.finding_at(&key, format!("{}: {what}", wrong.key), capital(mend));
+            self.finding_at(&key, format!("{}: {what}", wrong.key), sentence(mend));
         }
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -26,6 +26,8 @@ pub(crate) enum Error {
     ManyValues { file: String, columns: usize, names: String },
     #[error("each row of {0} names its signal, so that --signal cannot")]
     Named(String),
+    #[error("{0} is Parquet, which is sent as it is: {1} cannot be used with it")]
+    Whole(String, &'static str),
     #[error("the header of {file} has {header} fields, its rows have {rows}")]
     HeaderWidth { file: String, header: usize, rows: usize },
     #[error(
@@ -75,6 +77,9 @@ impl Error {
                 "Name one with --value COLUMN, or give --prefix PATH to import them all"
             }
             Error::Named(_) => "Use --prefix PATH to put something before the names",
+            Error::Whole(..) => {
+                "Leave it away: the names, times and values are the file's columns signal, time and value"
+            }
             Error::HeaderWidth { .. } => "Mend the header so that each column has one name",
             Error::DayOrMonth { .. } => "Say which with --time-format dmy or --time-format mdy",
             Error::BothOrders { .. } => {

@@ -90,6 +90,15 @@ pub(crate) fn open(mut source: Open, name: &str, options: &Options) -> Result<Re
 
 fn plan(head: &[u8], name: &str, options: &Options) -> Result<Plan, Error> {
     if head.starts_with(b"PAR1") {
+        let said = [
+            ("--signal", options.signal.is_some()),
+            ("--prefix", options.prefix.is_some()),
+            ("--time", options.time.is_some()),
+            ("--value", options.value.is_some()),
+        ];
+        if let Some((option, _)) = said.into_iter().find(|(_, said)| *said) {
+            return Err(Error::Whole(name.to_owned(), option));
+        }
         let (encoding, line_end) = (Encoding::Utf8, b'\n');
         return Ok(Plan { format: Format::Parquet, encoding, line_end, content: Content::Parquet });
     }

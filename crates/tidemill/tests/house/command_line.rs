@@ -258,3 +258,34 @@ fn plant_token(plant: &Plant) -> String {
     plant.run(&["token", "revoke", "d"]);
     plant.token("d", &["write:d"])
 }
+
+/// What a newcomer would otherwise stare at: an empty table, a number that became a text, a binary answer.
+#[test]
+fn surprises_are_told() {
+    let plant = Plant::start();
+    plant.ok(&["write", "press/t", "1", "--time", "2026-03-01T00:00:00Z"]);
+    for (words, told) in [
+        (&["read", "press/temprature"][..], "no signal matches press/temprature"),
+        (&["read", "press/t"], "the newest is of 2026-03-01 00:00:00+00:00"),
+        (&["write", "press/t", "20,5"], "is kept as text"),
+        (&["write", "press/t", "-20.5°C"], "is kept as text"),
+        (&["access", "why", "owner", "write", "press/t"], ""),
+        (&["token", "create", "a b", "--allow", "read:#"], "\n  Use 1 to 64 letters"),
+    ] {
+        let ran = plant.run(words);
+        assert!(ran.err.contains(told), "{words:?}: no '{told}': {}", ran.err);
+        assert_eq!(ran.code, Some(if words[0] == "token" { 2 } else { 0 }), "{words:?}: {}", ran.err);
+    }
+    for words in [
+        &["write", "press/state", "running"][..],
+        &["write", "press/order", "2026-03-01/4711"],
+        &["write", "press/n", "1e3"],
+        &["read", "press/t", "--at", "2026-04-01"],
+        &["write", "press/t", "20,5", "--kind", "text"],
+    ] {
+        assert_eq!(plant.run(words).expect(0).err, "", "{words:?}");
+    }
+    let parquet = plant.home.file("t.parquet", "PAR1").display().to_string();
+    let ran = plant.run(&["import", &parquet, "--prefix", "a"]).expect_problem("bad-import");
+    assert!(ran.err.contains("--prefix cannot be used"), "{}", ran.err);
+}
