@@ -170,7 +170,7 @@ fn a_disk_without_room_for_a_segment_refuses_before_it_accepts_and_heals() {
         assert_eq!(scene.commit("a record"), full);
         scene.step_after(Duration::from_secs(5));
     }
-    assert_eq!(scene.metric("journal_appends_total"), 0.0, "nothing was taken that cannot be kept");
+    assert_eq!(scene.metric("tidemill_journal_appends_total"), 0.0, "nothing was taken that cannot be kept");
     scene.simulation.disk.set_capacity(1 << 30);
     scene.step_after(Duration::from_secs(5));
     assert_eq!(scene.sample(), "durable 1");
@@ -194,7 +194,7 @@ fn what_a_crash_tore_off_is_told_and_what_a_stop_left_is_whole() {
         simulation.disk.kill();
     });
     assert_eq!(scene.log.cut_bytes(), 100);
-    assert_eq!(scene.metric("journal_cut_bytes"), 100.0);
+    assert_eq!(scene.metric("tidemill_journal_cut_bytes"), 100.0);
     assert_eq!(scene.log.damage(), []);
     let scene = scene.again(|simulation| simulation.disk.kill());
     assert_eq!(scene.log.cut_bytes(), 0, "it is told once");
@@ -257,20 +257,20 @@ fn too_much_at_once_is_busy_and_too_much_in_one_is_too_large() {
     scene.writer.step();
     assert_eq!(first.wait(Duration::ZERO), Some(Ok(Seq(1))));
     assert!(scene.commit(&"x".repeat(10_000)).starts_with("durable 2"));
-    assert_eq!(scene.metric("journal_refused_total"), 2.0);
+    assert_eq!(scene.metric("tidemill_journal_refused_total"), 2.0);
 }
 
 #[test]
 fn rides_wait_for_company_but_not_for_ever_and_live_ones_keep_the_order() {
     let mut scene = Scene::new(settings());
     let mut feed = scene.log.follow(ENGINE, None);
-    let syncs = scene.metric("journal_sync_seconds_count");
+    let syncs = scene.metric("tidemill_journal_sync_seconds_count");
     let ride = scene.log.append(record("ride"), Durability::Ride).unwrap();
     let live = scene.log.append(record("live"), Durability::Live).unwrap();
     assert_eq!(live.wait(Duration::ZERO), Some(Ok(Seq(1))));
     scene.step_after(Duration::from_millis(100));
     assert_eq!((told(Ok(ride)), ready(feed.as_mut()).len()), ("waits".to_owned(), 0));
-    assert_eq!(scene.metric("journal_sync_seconds_count"), syncs, "a ride forces no sync");
+    assert_eq!(scene.metric("tidemill_journal_sync_seconds_count"), syncs, "a ride forces no sync");
     scene.step_after(Duration::from_millis(200));
     assert_eq!(ready(feed.as_mut()), ["1 ride", "1 live"]);
     let ride = scene.log.append(record("ride 2"), Durability::Ride).unwrap();
@@ -407,7 +407,7 @@ fn a_hold_beyond_its_limits_is_cut_or_refuses_samples() {
     scene.step_after(Duration::from_secs(1));
     assert!(scene.segments() <= 4, "{}", scene.segments());
     assert!(ready(feed.as_mut())[0].starts_with("missed "), "its owner is told");
-    assert!(scene.metric("journal_cursor_cut_total") > 10.0);
+    assert!(scene.metric("tidemill_journal_cursor_cut_parcels_total") > 10.0);
 
     scene.log.hold(ENGINE, Hold { bytes_max: 70_000, age_max: Duration::MAX, beyond: HoldAction::Refuse });
     for _ in 0..20 {
@@ -434,14 +434,14 @@ fn a_hold_beyond_its_limits_is_cut_or_refuses_samples() {
 #[test]
 fn a_relaxed_log_answers_before_the_sync_and_syncs_every_second() {
     let mut scene = Scene::new(Settings { relaxed: true, ..settings() });
-    let syncs = scene.metric("journal_sync_seconds_count");
+    let syncs = scene.metric("tidemill_journal_sync_seconds_count");
     assert_eq!(scene.commit("one"), "durable 1");
-    assert_eq!(scene.metric("journal_sync_seconds_count"), syncs);
+    assert_eq!(scene.metric("tidemill_journal_sync_seconds_count"), syncs);
     let mut scene = scene.again(|simulation| simulation.disk.kill());
     assert_eq!(scene.seen(), ["1 one"], "a kill loses nothing");
     scene.commit("two");
     scene.step_after(Duration::from_secs(1));
-    assert!(scene.metric("journal_sync_seconds_count") > 0.0);
+    assert!(scene.metric("tidemill_journal_sync_seconds_count") > 0.0);
     assert_eq!(scene.again(|simulation| simulation.disk.crash()).seen(), ["1 one", "2 two"]);
 }
 
