@@ -135,6 +135,12 @@ pub trait Journal: Send + Sync {
     fn hold(&self, cursor: CursorId, limit: Hold);
     /// The first place that can still be read.
     fn first(&self) -> Seq;
+    /// Whether no number up to `place` is ever given again. An engine asks at its opening with the last place that its own
+    /// files know of: where the answer is no, it must not follow this log, for it would take new parcels for known ones. A
+    /// log that ends before `place` and goes on above it lost its end, as a relaxed one may at a power cut, and tells so.
+    fn is_past(&self, place: Seq) -> bool {
+        place <= self.durable()
+    }
     /// Which opening of the log this is.
     fn epoch(&self) -> Epoch;
     /// What could not be read when the log was opened.

@@ -54,7 +54,13 @@ pub struct SegmentHead {
     pub skipped: u32,
     /// The file had bytes before it became this segment: those behind the last frame mean nothing.
     pub reused: bool,
+    /// What is in it was acknowledged before it was synced: after a power cut the log may have ended later than it does.
+    pub relaxed: bool,
 }
+
+/// Bits of the word at 12.
+const REUSED: u32 = 1;
+const RELAXED: u32 = 2;
 
 /// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +94,8 @@ impl SegmentHead {
         let mut out = [0; SEGMENT_HEAD_BYTES];
         put(&mut out, 0, &SEGMENT_MAGIC);
         put(&mut out, 8, &FORMAT.to_le_bytes());
-        put(&mut out, 12, &u32::from(self.reused).to_le_bytes());
+        let bits = if self.reused { REUSED } else { 0 } | if self.relaxed { RELAXED } else { 0 };
+        put(&mut out, 12, &bits.to_le_bytes());
         put(&mut out, 16, &self.tag.to_le_bytes());
         put(&mut out, 24, &self.kept.0.to_le_bytes());
         put(&mut out, 32, &self.durable.0.to_le_bytes());
@@ -117,7 +124,8 @@ impl SegmentHead {
                 next: Seq(u64_at(bytes, 40)?),
                 opened: u64_at(bytes, 48)?.cast_signed(),
                 skipped: u32_at(bytes, 56)?,
-                reused: u32_at(bytes, 12)? & 1 != 0,
+                reused: u32_at(bytes, 12)? & REUSED != 0,
+                relaxed: u32_at(bytes, 12)? & RELAXED != 0,
             })
         };
         match u32_at(bytes, 8) {

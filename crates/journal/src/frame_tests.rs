@@ -87,6 +87,7 @@ fn segment(parcels: &[Parcel]) -> Vec<u8> {
         opened: 0,
         skipped: 0,
         reused: false,
+        relaxed: false,
     };
     let mut out = head.to_bytes().to_vec();
     for (number, parcel) in parcels.iter().enumerate() {
@@ -204,6 +205,7 @@ fn later_formats_are_told_from_damage() {
         opened: 0,
         skipped: 0,
         reused: false,
+        relaxed: false,
     };
     let mut later = head.to_bytes();
     later[8..12].copy_from_slice(&9_u32.to_le_bytes());
@@ -269,6 +271,7 @@ fn places_that_nobody_counts_to_are_damage() {
         opened: 0,
         skipped: 0,
         reused: false,
+        relaxed: false,
     };
     assert_eq!(
         SegmentHead::parse(&SegmentHead { next: Seq(SEQ_MAX), ..head }.to_bytes()).map(|head| head.id()),

@@ -19,6 +19,7 @@ pub(crate) struct Gauges {
     pub(crate) segment_bytes: Gauge,
     pub(crate) damage_ranges: Gauge,
     pub(crate) cut_bytes: Gauge,
+    pub(crate) lost_parcels: Gauge,
     pub(crate) live_missed: Counter,
     pub(crate) read_failures: Counter,
     refused: [Counter; Reason::ALL.len()],
@@ -75,6 +76,10 @@ impl Gauges {
             segments: metrics.gauge("journal_segments", "Segments kept."),
             segment_bytes: metrics.gauge("journal_segment_bytes", "Bytes in the segments kept."),
             damage_ranges: metrics.gauge("journal_damage_ranges", "Ranges of the log that cannot be read."),
+            lost_parcels: metrics.gauge(
+                "journal_lost_parcels",
+                "Parcels that engines know of and the log lost, as a relaxed one may at a power cut.",
+            ),
             cut_bytes: metrics.gauge(
                 "journal_cut_bytes",
                 "Bytes above the durable mark that were no whole parcels at the opening.",

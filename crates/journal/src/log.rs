@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use crate::cursor::{CursorFile, Cursors};
 use crate::error::Error;
 use crate::examine::Memory;
 use crate::feed::Follower;
-use crate::frame::{FORMAT, SegmentHead};
+use crate::frame::{FORMAT, SEQ_MAX, SegmentHead};
 use crate::front::Front;
 use crate::gauges::Gauges;
 use crate::reader::{Reader, Segments};
@@ -40,6 +40,11 @@ pub(crate) struct Shared {
     damage: Mutex<Vec<Damaged>>,
     cut_bytes: u64,
     epoch: Epoch,
+    /// The highest number that the files knew of at the opening, and the first that was given since.
+    ended: Seq,
+    begins: Seq,
+    /// The highest number that an engine knew of.
+    recalled: AtomicU64,
     stopped: Mutex<bool>,
     stop: Condvar,
 }
@@ -47,6 +52,22 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn is_reserve_lent(&self) -> bool {
         self.lent.load(Ordering::Acquire)
+    }
+
+    /// See [`Journal::is_past`].
+    fn is_past(&self, place: Seq) -> bool {
+        if place >= self.begins {
+            return place <= self.ring.durable();
+        }
+        self.recalled.fetch_max(place.0, Ordering::AcqRel);
+        let lost = self.lost().map_or(0, |(first, last)| last.0 - first.0 + 1);
+        self.gauges.lost_parcels.set(i64::try_from(lost).unwrap_or(i64::MAX));
+        true
+    }
+
+    fn lost(&self) -> Option<(Seq, Seq)> {
+        let last = Seq(self.recalled.load(Ordering::Acquire));
+        (last > self.ended).then(|| (Seq(self.ended.0 + 1), last))
     }
 
     /// Nothing more will come.
@@ -143,6 +164,12 @@ impl Log {
         self.shared.cut_bytes
     }
 
+    /// The parcels, from the first to the last, that were in the log once, as a cursor or an engine knows, and are not any
+    /// more. A relaxed log loses its end at a power cut; one that is not loses nothing unless its files were exchanged.
+    pub fn lost(&self) -> Option<(Seq, Seq)> {
+        self.shared.lost()
+    }
+
     /// The lent room is to be reserved again as soon as there is enough.
     pub fn return_reserve(&self) {
         self.shared.lent.store(false, Ordering::Release);
@@ -226,6 +253,10 @@ impl Journal for Log {
         self.shared.first()
     }
 
+    fn is_past(&self, place: Seq) -> bool {
+        self.shared.is_past(place)
+    }
+
     fn epoch(&self) -> Epoch {
         self.shared.epoch
     }
@@ -285,7 +316,8 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     belief.damage.truncate(DAMAGE_RANGES_MAX);
     gauges.damage_ranges.set(belief.damage.len() as i64);
     let last = tail.as_ref().map_or(belief.durable, |tail| tail.run.last);
-    let next = Seq(belief.highest.max(last).max(highest_place).0.saturating_add(1));
+    let ended = belief.highest.max(last);
+    let next = first_number(&scans, ended.max(highest_place));
     let next_id = scans.last().map_or(1, |scan| scan.id.saturating_add(1));
     let shared = Arc::new(Shared {
         disk: disk.clone(),
@@ -298,10 +330,14 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
         damage: Mutex::new(belief.damage),
         cut_bytes: belief.cut_bytes,
         epoch: Epoch(u64::from(next_id)),
+        ended,
+        begins: next,
+        recalled: AtomicU64::new(0),
         stopped: Mutex::new(false),
         stop: Condvar::new(),
         gauges,
     });
+    shared.is_past(highest_place);
     let mut writer = Writer {
         reserves: Reserves::new(disk, dir.to_owned(), &settings),
         settings,
@@ -326,6 +362,17 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     writer.housekeep(now);
     writer.shared.show_segments();
     Ok(writer)
+}
+
+/// A relaxed log may have given, before a power cut, numbers of which its files know nothing, and engines may have made what
+/// they held durable. It goes on above all that it can have given within its window: so much faster than any log is.
+const RELAXED_NUMBERS: u64 = 1 << 24;
+
+/// The first number to give after these segments, of which `known` is the highest that is known.
+fn first_number(scans: &[Scan], known: Seq) -> Seq {
+    let relaxed = scans.iter().rev().find_map(|scan| scan.head).is_some_and(|head| head.relaxed);
+    let more = if relaxed { RELAXED_NUMBERS } else { 0 };
+    Seq(known.0.saturating_add(more).min(SEQ_MAX - 1).max(known.0).saturating_add(1))
 }
 
 fn lock(disk: &dyn Disk, dir: &Path) -> Result<Arc<dyn File>, Error> {
@@ -387,6 +434,7 @@ fn segments_of(dir: &Path, scans: &[Scan], belief: &Belief) -> (Vec<Arc<Segment>
             opened: 0,
             skipped: 0,
             reused: false,
+            relaxed: false,
         });
         let path = dir.join(name_of(scan.id));
         let segment = Arc::new(Segment::new(path, scan.id, &head, first, last, end));

@@ -29,7 +29,7 @@ const PLENTY_SEGMENTS: u64 = 16;
 const RESERVE: &str = "reserve";
 const LENT: &str = "reserve.flush";
 /// The log is idle when nothing was committed for so long; then what was never written of the next segment is filled, a
-/// piece each time.
+/// piece each time. A busy log fills it as fast as it uses the open one up, so that it is whole when it is needed.
 const FILL_AFTER: Duration = Duration::from_millis(100);
 const FILL_EVERY: Duration = Duration::from_millis(20);
 
@@ -182,29 +182,35 @@ impl Reserves {
         }
     }
 
-    /// When the next piece of zeros is due.
+    /// When the next piece of zeros is due for an idle log.
     pub(crate) fn fill_at(&self, committed_at: Duration) -> Option<Duration> {
         Some(self.fill_at?.max(committed_at.saturating_add(FILL_AFTER)))
     }
 
-    /// Writes a piece of zeros where no spare was ever written, so that the segment made of it syncs as fast as one that
-    /// is written over, and depends on no metadata to be found again.
-    pub(crate) fn fill_ahead(&mut self, now: Duration) {
+    /// Writes zeros where the spares were never written: a piece, and more while the next segment is behind `used`, what the
+    /// open one has used up. A segment made of such a file syncs as fast as one that is written over, and depends on no
+    /// metadata to be found again (docs/adr/0002-aborted-disk.md).
+    pub(crate) fn fill_ahead(&mut self, now: Duration, used: u64) {
         self.fill_at = None;
+        let mut next = true;
         for slot in &mut self.spares {
-            match slot.as_ref().map(|blank| blank.fill(self.segment_bytes)) {
-                None | Some(Ok(false)) => continue,
-                Some(Ok(true)) => {}
-                Some(Err(_)) => {
-                    // A file whose sync failed is of no use any more. Another one is made at the next look.
-                    if let Some(blank) = slot.take() {
-                        let _ = self.disk.remove(&blank.path);
-                    }
-                }
+            let Some(blank) = slot.as_ref() else { continue };
+            let pieces = if std::mem::take(&mut next) { used } else { 0 };
+            match blank.fill(self.segment_bytes, pieces) {
+                Ok(false) => continue,
+                Ok(true) => {}
+                // A file whose sync failed is of no use any more. Another one is made at the next look.
+                Err(_) => drop(slot.take().map(|blank| self.disk.remove(&blank.path))),
             }
             self.fill_at = Some(now.saturating_add(FILL_EVERY));
             return;
         }
+    }
+
+    /// Whether the next segment has fewer bytes written than this.
+    pub(crate) fn is_behind(&self, used: u64) -> bool {
+        let next = self.spares.iter().flatten().next();
+        self.fill_at.is_some() && next.is_some_and(|blank| blank.file.len().is_ok_and(|len| len < used))
     }
 }
 

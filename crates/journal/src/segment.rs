@@ -14,7 +14,7 @@ use crate::frame::{SEGMENT_HEAD_BYTES, SegmentHead};
 /// A reader that looks for a parcel starts at most so many bytes before it.
 pub(crate) const INDEX_EVERY_BYTES: u64 = 64 << 10;
 
-/// Zeros are written in such pieces, each with a sync of its own: what is appended meanwhile waits for one of them at most.
+/// Zeros are written in such pieces: what is appended to an idle log meanwhile waits for the sync of one of them at most.
 const FILL_BYTES: usize = 256 << 10;
 
 const ENDING: &str = ".segment";
@@ -144,17 +144,20 @@ impl Blank {
         }
     }
 
-    /// Writes zeros into the next piece that was never written, durably; whether there was one. After an error the file
-    /// must not become a segment.
-    pub(crate) fn fill(&self, bytes: u64) -> io::Result<bool> {
+    /// Writes zeros where it was never written, durably: one piece, and more until `least` bytes are; whether anything was
+    /// missing. After an error the file must not become a segment.
+    pub(crate) fn fill(&self, bytes: u64, least: u64) -> io::Result<bool> {
         let len = self.file.len()?;
-        let count = FILL_BYTES.min(usize::try_from(bytes.saturating_sub(len)).unwrap_or(usize::MAX));
-        if count == 0 {
-            return Ok(false);
+        let mut at = len;
+        while at < bytes && (at == len || at < least) {
+            let count = FILL_BYTES.min(usize::try_from(bytes - at).unwrap_or(usize::MAX));
+            self.file.write_at(&vec![0; count], at)?;
+            at += count as u64;
         }
-        self.file.write_at(&vec![0; count], len)?;
-        self.file.sync_data()?;
-        Ok(true)
+        if at > len {
+            self.file.sync_data()?;
+        }
+        Ok(at > len)
     }
 
     /// Gives it its head, `frames` that belong right behind it, and its name, all durable.

@@ -116,9 +116,7 @@ impl Writer {
         self.mark_when_idle(now, waiting.stopping);
         self.write_cursors(now, waiting.stopping);
         self.housekeep(now);
-        if !waiting.stopping && self.reserves.fill_at(self.waits.committed_at).is_some_and(|at| now >= at) {
-            self.reserves.fill_ahead(now);
-        }
+        self.fill_ahead(now, waiting.stopping);
         if waiting.stopping {
             if self.shared.front.waiting().parcels > 0 {
                 return Next::Again;
@@ -392,6 +390,7 @@ impl Writer {
             opened: self.clock.wall(),
             skipped: u32::try_from(skipped).unwrap_or(u32::MAX),
             reused: false,
+            relaxed: self.settings.relaxed,
         };
         let frames = retag(&frames, tag, kept);
         let blank: Blank = self.reserves.blank()?;
@@ -425,6 +424,15 @@ impl Writer {
             at += head.frame_bytes() as usize;
         }
         Ok(bytes.split_off(at.min(bytes.len())))
+    }
+
+    /// Makes the next segment one that is written over: when idle, or when it falls behind the open one.
+    fn fill_ahead(&mut self, now: Duration, stopping: bool) {
+        let used = self.active.as_ref().map_or(0, |active| active.offset);
+        let idle = self.reserves.fill_at(self.waits.committed_at).is_some_and(|at| now >= at);
+        if !stopping && (idle || self.reserves.is_behind(used)) {
+            self.reserves.fill_ahead(now, used);
+        }
     }
 
     fn write_cursors(&mut self, now: Duration, stopping: bool) {

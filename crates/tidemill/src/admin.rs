@@ -187,6 +187,18 @@ impl Keeper {
                 false,
             );
         }
+        if let Some((first, last)) = self.journal.lost() {
+            find(
+                "data/journal",
+                format!(
+                    "it lost its end at a power cut: parcels {} to {}, acknowledged and not in it",
+                    first.0, last.0
+                ),
+                "What the history files hold is there; write the last second again if it is known elsewhere. With \
+                 durability = \"disk\" nothing acknowledged is lost",
+                true,
+            );
+        }
         for error in self.historian.check() {
             find(
                 "data/lake",

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tidemill_core::*;
 use tidemill_ground::Ground;
 
+use super::fakes::{JournalDoor, TestBus, TestJournal};
 use super::model_tests::{everything, parcel};
-use super::testing::{JournalDoor, TestBus, TestJournal};
 use super::{Settings, Store};
 use crate::scan::SampleSource;
 

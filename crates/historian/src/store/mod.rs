@@ -41,11 +41,11 @@ mod view; //       one consistent state
 mod write; //      one file
 
 #[cfg(test)]
+mod fakes;
+#[cfg(test)]
 mod foreign_tests;
 #[cfg(test)]
 mod model_tests;
-#[cfg(test)]
-mod testing;
 #[cfg(test)]
 mod trouble_tests;
 

@@ -9,8 +9,8 @@ use proptest::test_runner::TestCaseError;
 use tidemill_core::*;
 use tidemill_ground::SimClock;
 
+use super::fakes::{World, any_value, row_of};
 use super::rows::{RowRef, Rows};
-use super::testing::{World, any_value, row_of};
 use crate::scan::{Columns, SampleSource, ScanSpec};
 
 pub(super) const PATHS: [&str; 4] = ["plant/a", "plant/b/x", "plant/b", "zoo"];
@@ -279,7 +279,7 @@ fn damage_is_named_and_never_served() {
     check(&world, &model).unwrap();
     let files = world.store.view().files();
     assert_eq!(files.len(), 2);
-    let path = std::path::PathBuf::from(super::testing::LAKE).join("samples").join(&files[0].name);
+    let path = std::path::PathBuf::from(super::fakes::LAKE).join("samples").join(&files[0].name);
     let mut found = 0;
     for offset in (0..files[0].bytes).step_by(97) {
         world.simulation.disk.flip_bit(&path, offset, (offset % 8) as u8).unwrap();
@@ -334,7 +334,7 @@ fn new_samples_are_kept_beside_a_damaged_file() {
     let mut world = World::new(8, &PATHS);
     world.write(parcel(&[float(1, 0, 1.0), float(1, 9, 1.0)], false));
     world.flush().unwrap();
-    let path = std::path::PathBuf::from(super::testing::LAKE)
+    let path = std::path::PathBuf::from(super::fakes::LAKE)
         .join("samples")
         .join(&world.store.view().files()[0].name);
     world.simulation.disk.flip_bit(&path, 40, 1).unwrap();
@@ -465,7 +465,7 @@ fn corrections_say_what_was_there() {
 fn a_newer_format_is_refused() {
     let mut world = World::new(2, &PATHS);
     let path =
-        std::path::PathBuf::from(super::testing::LAKE).join("samples/_delta_log/00000000000000000000.json");
+        std::path::PathBuf::from(super::fakes::LAKE).join("samples/_delta_log/00000000000000000000.json");
     let text = String::from_utf8(tidemill_ground::read(&world.simulation.disk, &path).unwrap()).unwrap();
     let newer = text.replace("\"tidemill.format\":\"1\"", "\"tidemill.format\":\"2\"");
     assert_ne!(newer, text);
@@ -473,6 +473,27 @@ fn a_newer_format_is_refused() {
     let error = world.reopen(3).unwrap_err().to_string();
     expect_test::expect!["the table samples has format 2 and this version reads up to 1: install the version that wrote it; nothing was changed"]
         .assert_eq(&error);
+}
+
+#[test]
+fn a_journal_that_ends_before_the_files_do_is_followed_only_above_them() {
+    let mut world = World::new(1, &["a"]);
+    for second in 0..4 {
+        world.write(parcel(&[float(1, second, 1.0)], false));
+    }
+    world.flush().unwrap();
+    world.journal.parcels.lock().unwrap().split_off(&Seq(2));
+    let refused = world.reopen(2).unwrap_err().to_string();
+    assert!(refused.contains("up to 4 and the journal ends at 1") && refused.contains("Put back"), "{refused}");
+    // As a relaxed one does after a power cut: what is new is no number that the files know.
+    *world.journal.begins.lock().unwrap() = Seq(1_000);
+    world.reopen(3).unwrap();
+    assert_eq!(count(&world, &everything()).unwrap(), 4);
+    world.write(parcel(&[float(1, 9, 1.0)], false));
+    assert_eq!(count(&world, &everything()).unwrap(), 5);
+    world.flush().unwrap();
+    world.reopen(4).unwrap();
+    assert_eq!(count(&world, &everything()).unwrap(), 5);
 }
 
 #[test]

@@ -158,9 +158,9 @@ fn check_journal(journal: &dyn Journal, flushed: Seq) -> Result<(), Error> {
             "it holds samples up to {} and the journal let go of all up to {}: entries at its end are missing",
             flushed.0, cursor.0
         )
-    } else if journal.durable() < flushed {
+    } else if !journal.is_past(flushed) {
         format!(
-            "it holds samples up to {} and the journal ends at {}: data/journal is missing or was put back from an older day",
+            "it holds samples up to {} and the journal ends at {}: data/journal is missing or was put back from an older day. Put back data/journal and data/lake as they were at one moment",
             flushed.0,
             journal.durable().0
         )

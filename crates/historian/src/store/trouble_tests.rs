@@ -6,8 +6,8 @@ use std::time::Duration;
 use tidemill_core::*;
 use tidemill_ground::SimClock;
 
+use super::fakes::World;
 use super::model_tests::{DAY, EVENTS, PATHS, count, deletion, everything, float, parcel, table};
-use super::testing::World;
 use crate::scan::SampleSource;
 
 fn corrected(world: &World) -> usize {
@@ -125,7 +125,7 @@ fn who_waits_for_a_flush_is_told_when_it_takes_long() {
 
 /// Damages the newest entry of a table's log.
 fn damage_table(world: &World, table: &str) -> std::path::PathBuf {
-    let dir = std::path::PathBuf::from(super::testing::LAKE).join("tables").join(table).join("_delta_log");
+    let dir = std::path::PathBuf::from(super::fakes::LAKE).join("tables").join(table).join("_delta_log");
     let entries = tidemill_ground::Disk::list(&world.simulation.disk, &dir).unwrap();
     let newest = entries.into_iter().map(|entry| entry.name).max().unwrap();
     let path = dir.join(newest);
@@ -263,7 +263,7 @@ fn records_that_nobody_declared_do_not_keep_a_stop_waiting() {
 /// come between its looking and its freezing: here someone tries to whenever it holds the state.
 #[test]
 fn a_deletion_and_a_flush_do_not_take_each_others_place() {
-    for round in 0..80 {
+    for round in 0..50 {
         let world = World::new(round, &PATHS);
         world.write(parcel(&[float(1, 0, 1.0), float(2, 0, 1.0)], false));
         world.store.freeze(&mut world.store.lock(), Vec::new());
@@ -294,7 +294,7 @@ fn a_deletion_and_a_flush_do_not_take_each_others_place() {
 
 #[test]
 fn a_table_and_a_journal_that_do_not_know_each_other_are_not_opened() {
-    let samples = std::path::PathBuf::from(super::testing::LAKE).join("samples");
+    let samples = std::path::PathBuf::from(super::fakes::LAKE).join("samples");
     for (lost_entry, told) in [(true, "entries at its end are missing"), (false, "data/journal is missing")] {
         let mut world = World::new(2, &PATHS);
         for second in 0..2 {

@@ -13,6 +13,7 @@ use tidemill_core::{
 };
 use tidemill_ground::sim::Operation;
 use tidemill_ground::{Disk, Ground, Open, Simulation};
+use tidemill_journal::frame::FrameHead;
 use tidemill_journal::{Error, Log, Settings, Writer};
 
 use super::{ready, record};
@@ -76,7 +77,9 @@ impl Scene {
         ready(self.log.follow(CursorId("reader"), Some(Seq(self.log.first().0 - 1))).as_mut())
     }
 
+    /// A number by the name that the log gives it; all of the house's begin alike.
     fn metric(&self, name: &str) -> f64 {
+        let name = format!("tidemill_{name}");
         self.ground
             .metrics
             .snapshot()
@@ -170,7 +173,7 @@ fn a_disk_without_room_for_a_segment_refuses_before_it_accepts_and_heals() {
         assert_eq!(scene.commit("a record"), full);
         scene.step_after(Duration::from_secs(5));
     }
-    assert_eq!(scene.metric("tidemill_journal_appends_total"), 0.0, "nothing was taken that cannot be kept");
+    assert_eq!(scene.metric("journal_appends_total"), 0.0, "nothing was taken that cannot be kept");
     scene.simulation.disk.set_capacity(1 << 30);
     scene.step_after(Duration::from_secs(5));
     assert_eq!(scene.sample(), "durable 1");
@@ -188,13 +191,20 @@ fn what_a_crash_tore_off_is_told_and_what_a_stop_left_is_whole() {
     scene.commit("three");
     let last = Path::new(DIR).join("0000000002.segment");
     let scene = scene.again(|simulation| {
-        // The beginning of a frame whose end never came.
+        // The beginning of a frame whose end never came; behind it stands what the file held before.
         let file = simulation.disk.open(&last, Open::ReadWrite).unwrap();
-        file.write_at(&[7; 100], file.len().unwrap()).unwrap();
+        let mut bytes = vec![0; 4096];
+        tidemill_ground::read_exact_at(file.as_ref(), &mut bytes, 0).unwrap();
+        let (mut at, mut torn) = (64, None);
+        while let Some(head) = FrameHead::parse(&bytes[at..]) {
+            at += head.frame_bytes() as usize;
+            torn = Some(FrameHead { seq: Seq(head.seq.0 + 1), payload_bytes: 56, payload_crc: 7, ..head });
+        }
+        file.write_at(&torn.unwrap().to_bytes(), at as u64).unwrap();
         simulation.disk.kill();
     });
-    assert_eq!(scene.log.cut_bytes(), 100);
-    assert_eq!(scene.metric("tidemill_journal_cut_bytes"), 100.0);
+    assert_eq!(scene.log.cut_bytes(), 96);
+    assert_eq!(scene.metric("journal_cut_bytes"), 96.0);
     assert_eq!(scene.log.damage(), []);
     let scene = scene.again(|simulation| simulation.disk.kill());
     assert_eq!(scene.log.cut_bytes(), 0, "it is told once");
@@ -257,20 +267,20 @@ fn too_much_at_once_is_busy_and_too_much_in_one_is_too_large() {
     scene.writer.step();
     assert_eq!(first.wait(Duration::ZERO), Some(Ok(Seq(1))));
     assert!(scene.commit(&"x".repeat(10_000)).starts_with("durable 2"));
-    assert_eq!(scene.metric("tidemill_journal_refused_total"), 2.0);
+    assert_eq!(scene.metric("journal_refused_total"), 2.0);
 }
 
 #[test]
 fn rides_wait_for_company_but_not_for_ever_and_live_ones_keep_the_order() {
     let mut scene = Scene::new(settings());
     let mut feed = scene.log.follow(ENGINE, None);
-    let syncs = scene.metric("tidemill_journal_sync_seconds_count");
+    let syncs = scene.metric("journal_sync_seconds_count");
     let ride = scene.log.append(record("ride"), Durability::Ride).unwrap();
     let live = scene.log.append(record("live"), Durability::Live).unwrap();
     assert_eq!(live.wait(Duration::ZERO), Some(Ok(Seq(1))));
     scene.step_after(Duration::from_millis(100));
     assert_eq!((told(Ok(ride)), ready(feed.as_mut()).len()), ("waits".to_owned(), 0));
-    assert_eq!(scene.metric("tidemill_journal_sync_seconds_count"), syncs, "a ride forces no sync");
+    assert_eq!(scene.metric("journal_sync_seconds_count"), syncs, "a ride forces no sync");
     scene.step_after(Duration::from_millis(200));
     assert_eq!(ready(feed.as_mut()), ["1 ride", "1 live"]);
     let ride = scene.log.append(record("ride 2"), Durability::Ride).unwrap();
@@ -385,6 +395,12 @@ fn an_idle_log_fills_the_next_segment_with_zeros_a_piece_at_a_time() {
         lengths.extend(spare(&scene));
     }
     assert_eq!(lengths, [256 << 10, 512 << 10, 600 << 10, 600 << 10, 600 << 10, 600 << 10]);
+    // A busy log does not wait for a rest: the next segment is whole when this one is full.
+    let mut busy = Scene::new(Settings { segment_bytes: 2 << 20, unsynced_bytes_max: 1 << 20, ..settings() });
+    for number in 1..=3 {
+        busy.commit(&"x".repeat(400_000));
+        assert!(spare(&busy) >= Some(number * 400_000), "{:?}", spare(&busy));
+    }
     // A crash leaves it as it is: it is not filled twice.
     let mut scene = scene.again(|simulation| simulation.disk.crash());
     assert_eq!(scene.commit("one"), "durable 1");
@@ -407,7 +423,7 @@ fn a_hold_beyond_its_limits_is_cut_or_refuses_samples() {
     scene.step_after(Duration::from_secs(1));
     assert!(scene.segments() <= 4, "{}", scene.segments());
     assert!(ready(feed.as_mut())[0].starts_with("missed "), "its owner is told");
-    assert!(scene.metric("tidemill_journal_cursor_cut_parcels_total") > 10.0);
+    assert!(scene.metric("journal_cursor_cut_parcels_total") > 10.0);
 
     scene.log.hold(ENGINE, Hold { bytes_max: 70_000, age_max: Duration::MAX, beyond: HoldAction::Refuse });
     for _ in 0..20 {
@@ -434,15 +450,58 @@ fn a_hold_beyond_its_limits_is_cut_or_refuses_samples() {
 #[test]
 fn a_relaxed_log_answers_before_the_sync_and_syncs_every_second() {
     let mut scene = Scene::new(Settings { relaxed: true, ..settings() });
-    let syncs = scene.metric("tidemill_journal_sync_seconds_count");
+    let syncs = scene.metric("journal_sync_seconds_count");
     assert_eq!(scene.commit("one"), "durable 1");
-    assert_eq!(scene.metric("tidemill_journal_sync_seconds_count"), syncs);
+    assert_eq!(scene.metric("journal_sync_seconds_count"), syncs);
     let mut scene = scene.again(|simulation| simulation.disk.kill());
     assert_eq!(scene.seen(), ["1 one"], "a kill loses nothing");
     scene.commit("two");
     scene.step_after(Duration::from_secs(1));
-    assert!(scene.metric("tidemill_journal_sync_seconds_count") > 0.0);
-    assert_eq!(scene.again(|simulation| simulation.disk.crash()).seen(), ["1 one", "2 two"]);
+    assert!(scene.metric("journal_sync_seconds_count") > 0.0);
+    assert_eq!(scene.again(|simulation| simulation.disk.crash()).seen(), ["1 one", "16777218 two"]);
+}
+
+#[test]
+fn a_relaxed_log_goes_on_above_whatever_a_power_cut_took() {
+    let mut outcomes = [0, 0];
+    for seed in 0..40 {
+        let (ground, simulation) = Ground::simulated(seed);
+        let settings = Settings { relaxed: true, ..settings() };
+        let (log, writer) = Log::open_stepped(&ground, Path::new(DIR), settings.clone()).unwrap();
+        let mut scene = Scene { ground, simulation, settings, log, writer };
+        scene.commit("one");
+        scene.step_after(Duration::from_secs(1));
+        for number in 2..=5 {
+            assert_eq!(scene.commit(&number.to_string()), format!("durable {number}"));
+        }
+        // An engine has all of it in files of its own, which are synced.
+        let known = Seq(5);
+        let mut scene = scene.again(|simulation| simulation.disk.crash());
+        let ended = scene.log.durable();
+        assert!(scene.log.is_past(known), "the engine may go on");
+        let lost = (ended < known).then_some((Seq(ended.0 + 1), known));
+        assert_eq!(scene.log.lost(), lost, "seed {seed}");
+        assert_eq!(scene.metric("journal_lost_parcels"), (known.0 - ended.0) as f64);
+        outcomes[usize::from(lost.is_some())] += 1;
+        let mut feed = scene.log.follow(ENGINE, Some(known));
+        scene.commit("new");
+        let seen = ready(feed.as_mut());
+        assert!(
+            seen.len() == 1 && seen[0].ends_with(" new"),
+            "{seen:?}: what is new is no old number, and nothing else comes"
+        );
+        assert!(scene.log.is_past(scene.log.durable()) && !scene.log.is_past(Seq(scene.log.durable().0 + 1)));
+        assert_eq!(scene.log.lost(), lost, "what came since is not lost");
+        assert_eq!(scene.log.damage(), []);
+    }
+    assert!(outcomes.iter().all(|count| *count > 3), "{outcomes:?}");
+
+    // A log that is not relaxed loses nothing: one that ends too early is another one.
+    let mut scene = Scene::new(settings());
+    scene.commit("one");
+    let scene = scene.again(|simulation| simulation.disk.crash());
+    assert!(scene.log.is_past(Seq(1)) && !scene.log.is_past(Seq(2)));
+    assert_eq!(scene.log.lost(), None);
 }
 
 #[test]

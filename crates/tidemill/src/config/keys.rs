@@ -60,7 +60,7 @@ keys! {
     storage.commit_window: KeyKind::Duration, "\"2ms\"", false,
         "The longest that an acknowledgement waits for company; a lone one does not wait.";
     storage.durability: KeyKind::Word(&["disk", "relaxed"]), "\"disk\"", false,
-        "\"disk\": acknowledged means on disk. \"relaxed\": acknowledged up to one second before it is on disk; a power cut can lose that second.";
+        "\"disk\": acknowledged means on disk. \"relaxed\": acknowledged up to one second before it is on disk; a power cut can lose that second, and the next start says so.";
     storage.keep: KeyKind::WordOrDuration(&["forever"]), "\"forever\"", false,
         "How long samples are kept: \"forever\", or e.g. \"5y\".";
     storage.free_min: KeyKind::Share, "\"5%\"", false,

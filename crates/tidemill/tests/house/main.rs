@@ -19,3 +19,4 @@ mod signals;
 mod spellings;
 mod start;
 mod writing;
+mod zones;

@@ -2,6 +2,7 @@
 
 pub(crate) mod fake;
 mod formats;
+mod hostile;
 mod limits;
 mod plot;
 mod reference;

@@ -80,13 +80,16 @@ pub(crate) fn same_rows(one: &Rows, other: &Rows) -> Result<(), TestCaseError> {
 pub(crate) struct TestJournal {
     pub(crate) parcels: Mutex<BTreeMap<Seq, Arc<Parcel>>>,
     pub(crate) cursor: Mutex<Option<Seq>>,
+    /// No number before this one is given again.
+    pub(crate) begins: Mutex<Seq>,
     wakers: Mutex<Vec<std::task::Waker>>,
 }
 
 impl TestJournal {
     pub(crate) fn put(&self, parcel: Parcel) -> (Seq, Arc<Parcel>) {
         let mut parcels = self.parcels.lock().unwrap();
-        let seq = Seq(parcels.keys().next_back().map_or(0, |seq| seq.0) + 1);
+        let next = Seq(parcels.keys().next_back().map_or(0, |seq| seq.0) + 1);
+        let seq = next.max(*self.begins.lock().unwrap());
         let parcel = Arc::new(parcel);
         parcels.insert(seq, parcel.clone());
         drop(parcels);
@@ -156,6 +159,9 @@ impl Journal for JournalDoor {
     }
     fn epoch(&self) -> Epoch {
         Epoch(1)
+    }
+    fn is_past(&self, place: Seq) -> bool {
+        place < *self.0.begins.lock().unwrap() || place <= self.durable()
     }
     fn damage(&self) -> Vec<Damaged> {
         Vec::new()
