@@ -20,3 +20,4 @@ mod signals;
 mod spellings;
 mod start;
 mod writing;
+mod zones;
