@@ -6,31 +6,19 @@
 mod config;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::OnceLock;
-
-/// The reader takes a file: this one, in memory where the system has such a folder.
-fn file() -> &'static PathBuf {
-    static FILE: OnceLock<PathBuf> = OnceLock::new();
-    FILE.get_or_init(|| {
-        let memory = PathBuf::from("/dev/shm");
-        let folder = if memory.is_dir() { memory } else { std::env::temp_dir() };
-        folder.join(format!("tidemill-fuzz-{}.toml", std::process::id()))
-    })
-}
+use std::path::Path;
 
 pub(crate) fn run(data: &[u8]) {
     // What stands after a zero is given by the environment, one `NAME=value` a line.
     let mut parts = data.splitn(2, |byte| *byte == 0);
-    let text = parts.next().unwrap_or_default();
+    let Ok(text) = std::str::from_utf8(parts.next().unwrap_or_default()) else { return };
     let environment = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
     let environment: HashMap<String, String> = environment
         .lines()
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (format!("TIDEMILL_{name}"), value.to_owned()))
         .collect();
-    std::fs::write(file(), text).expect("a file in memory");
-    if let Err(findings) = config::load(file(), &environment) {
+    if let Err(findings) = config::read::check_text(Path::new("tidemill.toml"), text, &environment) {
         assert!(!findings.is_empty(), "a refusal has its reasons");
         for finding in findings {
             assert!(!finding.to_string().is_empty() && !finding.mend.is_empty(), "{finding}");

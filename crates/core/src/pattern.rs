@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::path::{self, PATH_BYTES_MAX, PATH_SEGMENTS_MAX, SignalPath};
 
 /// A pattern over paths.
@@ -48,6 +50,17 @@ impl Pattern {
     /// # Errors
     /// See [`PatternError`].
     pub fn new(text: &str) -> Result<Pattern, PatternError> {
+        if text.is_ascii() {
+            return Pattern::of_normal(text);
+        }
+        if text.len() > PATH_BYTES_MAX * 4 {
+            return Err(PatternError::TooLong(text.len()));
+        }
+        // As paths are, and before the length is looked at: in NFC a text may be shorter, and now and then longer.
+        Pattern::of_normal(&text.nfc().collect::<String>())
+    }
+
+    fn of_normal(text: &str) -> Result<Pattern, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
         }
@@ -77,11 +90,7 @@ impl Pattern {
                 },
             }
         }
-        if normal.is_ascii() {
-            return Ok(Pattern { text: normal.into() });
-        }
-        use unicode_normalization::UnicodeNormalization;
-        Ok(Pattern { text: normal.nfc().collect::<String>().into() })
+        Ok(Pattern { text: normal.into() })
     }
 
     /// In MQTT's spelling.
@@ -204,6 +213,18 @@ pub(crate) mod tests {
     fn refused() {
         for text in ["", "a//b", "/", "#/a", "a+", "temp*", "a/**/b", "a\nb"] {
             assert!(Pattern::new(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_length_is_that_of_the_spelling_that_is_kept() {
+        for (text, bytes) in [("\u{344}", 4), ("e\u{301}", 2)] {
+            let fits = PATH_BYTES_MAX / bytes;
+            let longest = pattern(&text.repeat(fits));
+            assert_eq!(Pattern::new(longest.as_str()), Ok(longest.clone()), "it is its own spelling");
+            assert!(longest.matches(&path(&text.repeat(fits))), "what a path may be called a pattern may name");
+            let too_long = Pattern::new(&text.repeat(fits + 1));
+            assert!(matches!(too_long, Err(PatternError::TooLong(_))), "{too_long:?}");
         }
     }
 

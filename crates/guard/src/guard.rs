@@ -10,7 +10,7 @@ use tidemill_core::{
     AuditEntry, AuditResult, Authority, Boxed, Commit, Credential, Decision, Identity, Journal, Pattern,
     Peer, Problem, ReadScope, Seq, SignalPath, Verb,
 };
-use tidemill_ground::{Clock, Disk, Entropy, Gauge, Ground, Phase, create_dirs};
+use tidemill_ground::{Clock, Counter, Disk, Entropy, Gauge, Ground, Phase, create_dirs};
 
 use crate::audit::{Log, Report};
 use crate::error::Error;
@@ -38,6 +38,8 @@ pub struct Guard {
     state: Mutex<State>,
     damage: Gauge,
     token_count: Gauge,
+    /// Connections from outside the zone that a listener is for.
+    pub(crate) strangers: Counter,
 }
 
 /// What a policy is built from. Locked for the whole of a change; decisions do not need it.
@@ -77,6 +79,10 @@ impl Guard {
             refusals: Refusals::new(ground.clock.clone(), metrics),
             damage: metrics.gauge("tidemill_audit_damage", "Findings of the last check of the audit chain."),
             token_count: metrics.gauge("tidemill_tokens", "Tokens there are."),
+            strangers: metrics.counter(
+                "tidemill_zone_refused",
+                "Connections closed because their address is not in the zone that the listener serves.",
+            ),
             state: Mutex::new(State {
                 settings: settings.clone(),
                 tokens,

@@ -1,12 +1,11 @@
 //! A credential and an address become an identity, or one refusal that says nothing about which part was wrong.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 
 use tidemill_core::{AuditEntry, AuditResult, Credential, Identity, IdentityKind, Peer, Problem, codes};
 
 use crate::guard::Guard;
-use crate::refusals::unknown;
+use crate::refusals::{Noted, unknown};
 use crate::settings::Zone;
 use crate::token::{TokenError, TokenHash, check_token};
 
@@ -65,23 +64,50 @@ impl Guard {
     }
 
     fn refuse(&self, peer: Peer, why: &str) -> Problem {
-        let who = unknown(peer);
+        let noted = self.note_refusal(unknown(peer), String::new(), why);
+        let problem = Problem::new(&codes::UNAUTHENTICATED, "what was shown gives no access here");
+        if noted.wait_s == 0 { problem } else { problem.retry_after(noted.wait_s) }
+    }
+
+    /// Counts a refusal of someone unknown, and writes it to the audit while there are few.
+    fn note_refusal(&self, who: Identity, target: String, why: &str) -> Noted {
         let noted = self.refusals.note(&who, "access.refused");
         if noted.write {
             let detail = serde_json::json!({ "why": why }).to_string();
-            let entry = AuditEntry {
-                who,
-                action: "access.refused",
-                target: String::new(),
-                result: AuditResult::Refused,
-                detail,
-            };
+            let result = AuditResult::Refused;
+            let entry = AuditEntry { who, action: "access.refused", target, result, detail };
             if let Err(error) = self.log.append(entry) {
                 tracing::warn!(%error, "a refusal was not written to the audit");
             }
         }
-        let problem = Problem::new(&codes::UNAUTHENTICATED, "what was shown gives no access here");
-        if noted.wait_s == 0 { problem } else { problem.retry_after(noted.wait_s) }
+        noted
+    }
+
+    /// Whether a listener of this zone serves a connection from this address: the zone is the one that the address is
+    /// in, and it still says that it is plain, unless nobody but this machine reaches the listener. Whoever is turned
+    /// away is counted, and while there are few, told to the audit and the log.
+    ///
+    /// This is about the connection, the thing that is plain: it needs no token, and none helps. A forwarded request
+    /// comes by its proxy's connection.
+    pub fn serves(&self, zone: &str, door: &'static str, listener: SocketAddr, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let policy = self.policy.load();
+        let around = policy.zone_of(address);
+        let plain = |around: &Zone| around.plain || listener.ip().to_canonical().is_loopback();
+        if around.is_some_and(|around| around.name == zone && plain(around)) {
+            return true;
+        }
+        self.strangers.add(1);
+        let why = format!("the listener serves zone {zone} only");
+        let who = unknown(Peer { door, address: Some(address) });
+        if self.note_refusal(who, format!("{door} {listener}"), &why).write {
+            let theirs = around.map_or("none", |around| around.name.as_str());
+            tracing::warn!(
+                event = "zone.refused", door, %listener, zone, %address, their_zone = theirs,
+                "a connection from outside the listener's zone was closed"
+            );
+        }
+        false
     }
 
     /// Where a request comes from: the address of its connection, or, behind a trusted proxy, the one that the proxy
@@ -107,10 +133,5 @@ impl Guard {
             }
         }
         Peer { door, address: farthest }
-    }
-
-    /// The zone that an address is in, for listeners that serve one zone's addresses only.
-    pub fn zone_of(&self, address: IpAddr) -> Option<Arc<Zone>> {
-        self.policy.load().zone_of(address).cloned().map(Arc::new)
     }
 }

@@ -274,8 +274,43 @@ fn zones_and_the_owner() {
         let who = plant.identify(credential, Peer { door: "control", address: None }).unwrap();
         assert_eq!((&*who.name, who.kind), (expected, IdentityKind::Owner));
     }
-    assert_eq!(plant.guard.zone_of("192.168.7.1".parse().unwrap()).unwrap().name, "barn");
-    assert!(plant.guard.zone_of("8.8.8.8".parse().unwrap()).is_none());
+}
+
+#[test]
+fn a_listener_of_a_zone_serves_that_zone_alone() {
+    let mut settings = farm();
+    settings.zones.iter_mut().for_each(|zone| zone.plain = zone.name == "farm");
+    let plant = plant(settings.clone());
+    let serves = |zone: &str, listener: &str, address: &str| {
+        plant.guard.serves(zone, "http", listener.parse().unwrap(), address.parse().unwrap())
+    };
+    let table = [
+        ("farm", "0.0.0.0:8440", "192.168.1.1", true),
+        ("farm", "[::]:8440", "::ffff:192.168.1.1", true),
+        ("farm", "[::]:8440", "fd12::1", true),
+        ("farm", "0.0.0.0:8440", "192.168.7.1", false), // a zone of its own inside
+        ("farm", "0.0.0.0:8440", "8.8.8.8", false),
+        ("farm", "0.0.0.0:8440", "127.0.0.1", false),
+        ("farm", "127.0.0.1:8440", "127.0.0.1", false),
+        ("barn", "0.0.0.0:8440", "192.168.7.1", false), // it does not say that it is plain
+        ("barn", "127.0.0.1:8440", "192.168.7.1", true),
+        ("gone", "0.0.0.0:8440", "192.168.1.1", false),
+    ];
+    for (zone, listener, address, expected) in table {
+        assert_eq!(serves(zone, listener, address), expected, "{zone} {listener} {address}");
+    }
+    let count = || plant.guard.strangers.get();
+    assert_eq!(count(), 6);
+    // A flood is counted one by one and written a few times.
+    (0..1000).for_each(|_| assert!(!serves("farm", "0.0.0.0:8440", "8.8.8.8")));
+    assert_eq!(count(), 1006);
+    plant.guard.create(&owner(), "t", rights(&["read:#"]), None).unwrap();
+    let refused = plant.actions().into_iter().filter(|action| action.contains("http 0.0.0.0:8440 refused"));
+    assert_eq!(refused.count(), 9, "{:?}", plant.actions());
+    // What the settings say holds at once.
+    settings.zones.clear();
+    plant.guard.update(settings).unwrap();
+    assert!(!serves("farm", "0.0.0.0:8440", "192.168.1.1"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tidemill_ground::{Ground, MemoryPlan, Phase, Stop};
 use tidemill_guard::Guard;
 use tidemill_historian::Historian;
 use tidemill_journal::Log;
-use tidemill_web::{Admin, Doors, PlantFacts, Web};
+use tidemill_web::{Admin, Doors, PlantFacts, Serves, Web};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -96,6 +96,7 @@ pub(crate) fn load(plant: &Plant) -> Result<Config, Problem> {
 struct Rooms {
     web: Web,
     keeper: Arc<Keeper>,
+    guard: Arc<Guard>,
 }
 
 /// Opens the rooms, each with what it stands on. Threads they start end in their phase: doors, engines, log.
@@ -167,7 +168,7 @@ fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Proble
     let web = Web::new(Doors {
         bus: bus.clone() as Arc<dyn Bus>,
         history: historian as Arc<dyn History>,
-        authority: guard as Arc<dyn Authority>,
+        authority: guard.clone() as Arc<dyn Authority>,
         admin: keeper.clone(),
         metrics: ground.metrics.clone(),
         clock: ground.clock.clone(),
@@ -179,7 +180,7 @@ fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Proble
         ready: Arc::new(|| Ok(())),
     });
     keeper.attach(web.clone(), memory);
-    Ok(Rooms { web, keeper })
+    Ok(Rooms { web, keeper, guard })
 }
 
 /// Listens, says so, and waits for the word to stop.
@@ -198,11 +199,14 @@ fn serve(
     for listener in &config.http_listen {
         let Some((tcp, address)) = listen(listener, options.any_port)? else { continue };
         let (web, runtime) = (rooms.web.clone(), runtime.clone());
+        let serves = listener.zone.clone().map(|zone| served_by(rooms.guard.clone(), zone, address));
         if host.is_empty() {
             host = address.to_string();
         }
         addresses.push(format!("http://{address}"));
-        spawn(ground, &format!("http {address}"), move |stop| runtime.block_on(web.serve_tcp(tcp, stop)))?;
+        spawn(ground, &format!("http {address}"), move |stop| {
+            runtime.block_on(web.serve_tcp(tcp, serves, stop));
+        })?;
     }
     let control = control_socket(plant)?;
     let (web, served_by) = (rooms.web.clone(), runtime.clone());
@@ -215,6 +219,11 @@ fn serve(
         spawn(ground, "companion", move |stop| companion(running, stop))?;
     }
     runtime.block_on(wait_for_the_end(&rooms.keeper))
+}
+
+/// A listener of a zone is for that zone's addresses alone.
+fn served_by(guard: Arc<Guard>, zone: String, listener: SocketAddr) -> Serves {
+    Arc::new(move |address| guard.serves(&zone, "http", listener, address))
 }
 
 fn spawn(ground: &Ground, name: &str, work: impl FnOnce(Stop) + Send + 'static) -> Result<(), Problem> {

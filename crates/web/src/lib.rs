@@ -39,6 +39,7 @@ pub use admin::{
 };
 pub use caller::Connection;
 pub use error::{Error, Fault, Refused};
+pub use serve::Serves;
 pub use settings::{PlantFacts, Settings, TrustedProxy};
 pub use write::namer::{Merged, SERIES_TAG};
 

@@ -2,15 +2,19 @@
 //! in the time a client may take for its headers; drained when the plant stops.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tidemill_core::{Problem, codes};
 use tidemill_ground::{Permit, Stop};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -18,6 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use crate::answer::Refusal;
 use crate::caller::Connection;
 use crate::peers::Share;
 use crate::{House, Web};
@@ -27,18 +32,23 @@ pub(crate) const CONTROL_CONNECTIONS_MAX: u64 = 64;
 /// How long the acceptor rests when the machine has no more descriptors: a connection that ends frees one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Says whether a listener serves an address. Whoever says no counts it and tells whom it concerns.
+pub type Serves = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
 impl Web {
-    /// Serves a TCP listener until `stop`, then drains.
-    pub async fn serve_tcp(&self, listener: TcpListener, stop: Stop) {
-        self.serve(listener, stop).await;
+    /// Serves a TCP listener until `stop`, then drains. One that serves some addresses only closes connections from
+    /// others before anything is read of them; a connection that stands is asked about again at each request, for
+    /// settings change while it lasts.
+    pub async fn serve_tcp(&self, listener: TcpListener, serves: Option<Serves>, stop: Stop) {
+        self.serve(listener, serves, stop).await;
     }
 
     /// Serves the control socket until `stop`, then drains. Who may connect at all is decided by the socket's folder.
     pub async fn serve_unix(&self, listener: UnixListener, stop: Stop) {
-        self.serve(listener, stop).await;
+        self.serve(listener, None, stop).await;
     }
 
-    async fn serve<L: Accept>(&self, listener: L, stop: Stop) {
+    async fn serve<L: Accept>(&self, listener: L, serves: Option<Serves>, stop: Stop) {
         let (sender, mut stopped) = watch::channel(false);
         stop.on_stop(move || {
             let _ = sender.send(true);
@@ -59,9 +69,13 @@ impl Web {
                     continue;
                 }
             };
+            if !is_served(serves.as_ref(), &connection) {
+                continue;
+            }
             // Beyond the limits the connection is closed at once; they count it.
             if let Some(held) = self.0.admit(&connection) {
-                let serving = serve_one(self.clone(), router.clone(), stream, connection, stopped.clone());
+                let (web, router) = (self.clone(), router.clone());
+                let serving = serve_one(web, router, stream, connection, serves.clone(), stopped.clone());
                 connections.spawn(async move {
                     serving.await;
                     drop(held);
@@ -75,6 +89,15 @@ impl Web {
         {
             tracing::warn!(event = "http.drain_cut", connections = connections.len());
         }
+    }
+}
+
+/// Only a network has others at its far end than those a listener is for.
+fn is_served(serves: Option<&Serves>, connection: &Connection) -> bool {
+    match (serves, connection) {
+        (Some(serves), Connection::Network { peer, .. }) => serves(peer.ip()),
+        (None, _) | (_, Connection::Control { .. }) => true,
+        (Some(_), Connection::Unknown) => false,
     }
 }
 
@@ -128,6 +151,7 @@ async fn serve_one<S>(
     router: Router,
     stream: S,
     connection: Connection,
+    serves: Option<Serves>,
     mut stopped: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -137,9 +161,11 @@ async fn serve_one<S>(
     let first = begun.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         first.notify_one();
+        let is_served = is_served(serves.as_ref(), &connection);
         request.extensions_mut().insert(Connection::clone(&connection));
+        let router = router.clone();
         let call: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
-            Box::pin(router.clone().oneshot(request));
+            Box::pin(async move { if is_served { router.oneshot(request).await } else { Ok(not_served()) } });
         call
     });
     let settings = web.settings();
@@ -168,6 +194,16 @@ async fn serve_one<S>(
     if let Err(error) = outcome {
         tracing::debug!(event = "http.connection_broken", %error);
     }
+}
+
+/// To a connection whose address this listener served when it was made, and no longer does.
+fn not_served() -> axum::response::Response {
+    let detail = "this listener serves the addresses of its zone only, and yours is no longer one of them";
+    let problem =
+        Problem::new(&codes::FORBIDDEN, detail).hint("Use another listener, or ask who runs the plant");
+    let mut response = Refusal(problem).into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Also ends when nobody is left who could stop us.

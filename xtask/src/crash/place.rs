@@ -10,6 +10,8 @@ use std::process::Command;
 /// The size of the small disk: the log's reserve, a few segments, and a little more.
 pub(super) const SMALL_BYTES: u64 = 512 << 20;
 const IMAGE_BYTES: u64 = 1 << 30;
+/// How often filling is tried again while others write.
+const FILL_AGAIN_MAX: u32 = 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ground {
@@ -104,6 +106,24 @@ impl Place {
 
     /// Takes all room but this; with 0 until the file system itself says that it is full.
     pub(super) fn fill(&self, leave_bytes: u64) -> Result<(), String> {
+        // Others write meanwhile: what was free when it was asked for may be gone when it is taken.
+        let mut filled = self.take_all_but(leave_bytes);
+        for _ in 0..FILL_AGAIN_MAX {
+            if filled.is_ok() {
+                break;
+            }
+            filled = self.take_all_but(leave_bytes);
+        }
+        if leave_bytes > 0 {
+            return filled;
+        }
+        // What is left is taken until nothing is.
+        let mut rest = Command::new("sh");
+        rest.args(["-c", &format!("cat /dev/zero >> '{}' 2> /dev/null", text(&self.ballast()))]);
+        rest.status().map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    fn take_all_but(&self, leave_bytes: u64) -> Result<(), String> {
         let mut df = Command::new("df");
         df.args(["--output=avail", "-B1"]).arg(self.mount());
         let out = shell::capture(df)?;
@@ -111,14 +131,7 @@ impl Place {
             out.lines().nth(1).and_then(|line| line.trim().parse().ok()).ok_or("df said nothing")?;
         let size = fs::metadata(self.ballast()).map_or(0, |about| about.len());
         let wanted = size + free.saturating_sub(leave_bytes);
-        let filled = run("fallocate", &["-l", &wanted.max(1).to_string(), &text(&self.ballast())]);
-        if leave_bytes > 0 {
-            return filled;
-        }
-        // Others write meanwhile: what is left is taken until nothing is.
-        let mut rest = Command::new("sh");
-        rest.args(["-c", &format!("cat /dev/zero >> '{}' 2> /dev/null", text(&self.ballast()))]);
-        rest.status().map(|_| ()).map_err(|error| error.to_string())
+        run("fallocate", &["-l", &wanted.max(1).to_string(), &text(&self.ballast())])
     }
 
     pub(super) fn is_full(&self) -> bool {

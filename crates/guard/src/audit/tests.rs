@@ -558,6 +558,34 @@ fn a_newer_file_is_refused() {
     assert!(matches!(Writer::open(Arc::new(disk), dir(), limits()), Err(crate::Error::Newer { .. })));
 }
 
+#[test]
+fn a_chain_that_begins_during_its_check_is_no_damage() {
+    // The first entry becomes durable at one of the two places where the check asks how far the chain is, or after.
+    for begins_at in 0..3 {
+        for asked_first in [false, true] {
+            let disk = SimDisk::new(1);
+            let writer = std::cell::RefCell::new(open(&disk, limits()).0);
+            let asked = std::cell::Cell::new(0);
+            let until = || {
+                let before = writer.borrow().durable_end();
+                if asked.get() == begins_at {
+                    append(&mut writer.borrow_mut(), 2).unwrap();
+                }
+                asked.set(asked.get() + 1);
+                if asked_first { before } else { writer.borrow().durable_end() }
+            };
+            let report = verify::verify_until(&disk, &dir(), until).unwrap();
+            assert_eq!(show(&report), "", "begins at {begins_at}, asked first: {asked_first}");
+        }
+    }
+    // And a mark that somebody took away is still missed.
+    let disk = SimDisk::new(1);
+    let writer = chain(&disk, 3);
+    disk.remove(&mark_path(&dir())).unwrap();
+    let report = verify::verify_until(&disk, &dir(), || writer.durable_end()).unwrap();
+    assert!(show(&report).contains("mark"), "{}", show(&report));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_judged_without_a_panic(files in proptest::collection::vec((1..50u64, "(\\{\"seq\":[0-9]{1,20},)?\\PC{0,80}\n?"), 0..4), mark: u64) {

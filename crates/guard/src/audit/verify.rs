@@ -64,9 +64,17 @@ pub(crate) fn verify_until(
     dir: &Path,
     until: impl Fn() -> Option<(u64, u64)>,
 ) -> Result<Report, Error> {
+    let read_mark = || mark::read(disk, dir).map_err(Error::disk("reading", dir));
     // Read before the files: entries that come in between are then beyond the mark, not missing.
-    let mark = mark::read(disk, dir).map_err(Error::disk("reading", dir))?;
-    let until = until();
+    let mut mark = read_mark()?;
+    let mut end = until();
+    if mark == Mark::Absent && end.is_some_and(|(first, _)| first > 0) {
+        // The chain may have begun in between. Its mark is written before `until` tells of its first entry: one that is
+        // absent now as well is missing.
+        mark = read_mark()?;
+        end = until();
+    }
+    let until = end;
     let (mut files, strays) = files(disk, dir)?;
     if let Some((last, _)) = until {
         files.retain(|first| *first <= last);

@@ -45,6 +45,8 @@ pub(crate) struct Writer {
     current: Option<Current>,
     /// Whether the last file may end in bytes that were never durable.
     void_tail: bool,
+    /// Whether there was no file at all at the start: until the first entry, nothing is durable.
+    fresh: bool,
     rolled: bool,
     mark: Option<MarkFile>,
     /// How often the mark could not be written: a cut end is then noticed only up to the mark before.
@@ -84,6 +86,7 @@ impl Writer {
             disk.sync_dir(&dir).map_err(Error::disk("syncing", &dir))?;
             current = Some(Current { file, first, bytes });
         }
+        let fresh = files(disk.as_ref(), &dir)?.0.is_empty();
         let notes =
             recovered.notes.into_iter().map(|(action, detail)| own_entry(action, String::new(), &detail));
         let writer = Writer {
@@ -93,6 +96,7 @@ impl Writer {
             chain: recovered.chain,
             current,
             void_tail: false,
+            fresh,
             rolled: false,
             mark: None,
             mark_failures: 0,
@@ -105,9 +109,10 @@ impl Writer {
         self.chain
     }
 
-    /// The file that is written, and how much of it is durable.
+    /// The file that is written, and how much of it is durable; before the first entry of all, no file and nothing.
     pub(crate) fn durable_end(&self) -> Option<(u64, u64)> {
-        self.current.as_ref().map(|current| (current.first, current.bytes))
+        let nothing = (self.fresh && self.chain.seq == 0).then_some((0, 0));
+        self.current.as_ref().map(|current| (current.first, current.bytes)).or(nothing)
     }
 
     pub(crate) fn set_limits(&mut self, limits: Limits) {

@@ -7,10 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use datafusion::catalog::TableFunctionImpl;
 use datafusion::common::DataFusionError;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
-use datafusion::prelude::SQLOptions;
 use futures_util::StreamExt;
 use tidemill_core::{
     Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Identity, Journal, Problem, Publish, ReadQuery,
@@ -22,15 +21,16 @@ use tokio::runtime::{Handle, Runtime};
 use super::decode::decode;
 use super::errors::{internal, to_problem};
 use super::formats::{PIECE_BYTES, TableEncoder, of_samples, of_table, slices};
+use super::meter::{Meter, bytes_of};
 use super::names::Names;
 use super::pool::{Pool, Shared};
 use super::read_function::{READ, Read};
 use super::relation::Relation;
-use super::run::{Admission, Sink, panicked, run};
+use super::run::{Admission, Sink, Threads, panicked, run};
 use super::samples::Samples;
 use super::session::{Given, session};
 use super::signals::Signals;
-use super::{modes, session as sessions, statement};
+use super::{modes, planning, session as sessions, statement};
 use crate::scan::{SampleSource, View};
 
 /// The stack of a query's threads: plans are trees, and a tree that is dropped uses the stack for its depth. Only what is
@@ -69,6 +69,8 @@ pub(crate) struct Engine {
     inner: Arc<Inner>,
     /// Queries compute on these threads and never on those of the doors.
     runtime: Option<Runtime>,
+    /// Looks at the time; a thread of its own, since an expression may keep those that compute for long.
+    watching: Option<Runtime>,
 }
 
 pub(crate) struct Inner {
@@ -94,11 +96,16 @@ impl Engine {
         settings: Settings,
     ) -> Result<Engine, Problem> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            // One more than work, so that somebody is left to look at the time.
-            .worker_threads(settings.partitions + 1)
+            .worker_threads(settings.partitions)
             .max_blocking_threads(SCAN_THREADS_MAX)
             .thread_stack_size(STACK_BYTES)
             .thread_name("query")
+            .enable_time()
+            .build()
+            .map_err(|error| internal(&error.to_string()))?;
+        let watching = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("query-time")
             .enable_time()
             .build()
             .map_err(|error| internal(&error.to_string()))?;
@@ -118,11 +125,12 @@ impl Engine {
             declared: RwLock::default(),
             settings,
         };
-        Ok(Engine { inner: Arc::new(inner), runtime: Some(runtime) })
+        Ok(Engine { inner: Arc::new(inner), runtime: Some(runtime), watching: Some(watching) })
     }
 
-    fn handle(&self) -> Option<Handle> {
-        self.runtime.as_ref().map(|runtime| runtime.handle().clone())
+    fn threads(&self) -> Option<Threads> {
+        let (work, watch) = (self.runtime.as_ref()?, self.watching.as_ref()?);
+        Some(Threads { work: work.handle().clone(), watch: watch.handle().clone() })
     }
 
     /// Waits on this thread, which is none of a runtime.
@@ -150,12 +158,12 @@ impl Engine {
         query: ReadQuery,
         budget: Budget,
     ) -> Boxed<'a, Result<Box<dyn Batches>, Problem>> {
-        let (inner, scope, handle) = (self.inner.clone(), scope.clone(), self.handle());
+        let (inner, scope, threads) = (self.inner.clone(), scope.clone(), self.threads());
         Box::pin(async move {
             modes::check(&query)?;
-            let handle = handle.ok_or_else(stopped)?;
+            let threads = threads.ok_or_else(stopped)?;
             let admission = inner.admission.clone();
-            let answer = run(handle, admission, budget, move |sink| async move {
+            let answer = run(threads, admission, budget, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 on_a_thread(move || {
                     let names = Names::of_patterns(inner.bus.as_ref(), &scope, &query.patterns);
@@ -179,12 +187,12 @@ impl Engine {
         format: Format,
         budget: Budget,
     ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>> {
-        let (inner, scope, handle) = (self.inner.clone(), scope.clone(), self.handle());
+        let (inner, scope, threads) = (self.inner.clone(), scope.clone(), self.threads());
         Box::pin(async move {
             modes::check(&query)?;
-            let handle = handle.ok_or_else(stopped)?;
+            let threads = threads.ok_or_else(stopped)?;
             let admission = inner.admission.clone();
-            let answer = run(handle, admission, budget, move |sink| async move {
+            let answer = run(threads, admission, budget, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 on_a_thread(move || inner.spell(&scope, &query, format, &view, budget, &sink)).await
             })
@@ -216,11 +224,11 @@ impl Engine {
         budget: Budget,
     ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>> {
         let (inner, scope) = (self.inner.clone(), scope.clone());
-        let handle = self.handle();
+        let threads = self.threads();
         Box::pin(async move {
-            let handle = handle.ok_or_else(stopped)?;
+            let threads = threads.ok_or_else(stopped)?;
             let admission = inner.admission.clone();
-            let answer = run(handle, admission, budget, move |sink| async move {
+            let answer = run(threads, admission, budget, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 inner.answer(scope, query, format, budget, view, sink).await
             })
@@ -232,7 +240,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+        for runtime in [self.runtime.take(), self.watching.take()].into_iter().flatten() {
             runtime.shutdown_background();
         }
     }
@@ -349,11 +357,21 @@ impl Inner {
             .chain(tables.iter().map(|(name, _)| format!("sys.{name}")))
             .collect();
         let told = |error: DataFusionError| to_problem(&error, &names);
-        let state = self.session(&scope, &view, tables, budget).map_err(told)?;
+        let bytes_max = usize::try_from(budget.memory_bytes).unwrap_or(usize::MAX);
+        let pool: Arc<dyn MemoryPool> = Arc::new(Pool::new(bytes_max, self.memory.clone()));
+        let meter = Meter::new(&pool, sink.stopped());
+        let state = self.session(&scope, &view, tables, pool, meter.clone()).map_err(told)?;
         let statement = statement::read(&query.text, &query.parameters).map_err(told)?;
-        let plan = state.statement_to_plan(statement).await.map_err(told)?;
-        verify(&plan).map_err(told)?;
-        let plan = state.create_physical_plan(&plan).await.map_err(told)?;
+        // Planning computes and blocks: not on the threads on which others' answers come forward.
+        let (planner, asked, place) = (state.clone(), meter.clone(), sink.place());
+        let handle = Handle::current();
+        let work = move || {
+            let _place = place;
+            let names = (self.bus.as_ref(), &scope);
+            handle.block_on(planning::plan(&planner, statement, &asked, names))
+        };
+        let planned = tokio::task::spawn_blocking(work).await.map_err(panicked)?;
+        let plan = planned.map_err(told)?;
         let mut stream = execute_stream(plan, state.task_ctx()).map_err(told)?;
         let mut encoder = of_table(format);
         let wrong = |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &[]);
@@ -366,7 +384,11 @@ impl Inner {
                 return Err(too_many_rows(budget));
             }
             for slice in slices(&batch) {
+                // A column may stand in a row many times; spelled, each of them takes its room.
+                let bytes = slice.columns().iter().map(|column| bytes_of(column)).sum();
+                let spelling = meter.borrow(bytes, "the answer").map_err(told)?;
                 encoder.rows(&slice).map_err(wrong)?;
+                drop(spelling);
                 if !hand_over(encoder.as_mut(), &sink, PIECE_BYTES).await {
                     return Ok(());
                 }
@@ -403,27 +425,21 @@ impl Inner {
         scope: &ReadScope,
         view: &Arc<dyn View>,
         system: Vec<(String, Arc<dyn Relation>)>,
-        budget: Budget,
+        pool: Arc<dyn MemoryPool>,
+        meter: Arc<Meter>,
     ) -> Result<SessionState, DataFusionError> {
-        let bytes_max = usize::try_from(budget.memory_bytes).unwrap_or(usize::MAX);
         session(
             &self.base,
             Given {
                 public: self.public(scope, view),
                 system,
                 functions: self.functions(scope, view),
-                pool: Pool::new(bytes_max, self.memory.clone()),
+                pool,
+                meter,
                 now: self.settings.clock.wall(),
             },
         )
     }
-}
-
-/// The last look before a plan runs: nothing in it, at any depth, may do anything but read.
-fn verify(plan: &LogicalPlan) -> Result<(), DataFusionError> {
-    let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    // Its own words speak of the plan's insides.
-    reading.verify_plan(plan).map_err(|_| statement::refused("something other than reading"))
 }
 
 /// Sends what was written once it is worth sending; false when nobody wants more.

@@ -9,6 +9,7 @@
 //!   listens any more. It runs on threads of its own, never on those of the doors.
 //! - What is exported imports to the same samples.
 
+mod aliases;
 mod bounds;
 mod cells;
 mod columns;
@@ -18,18 +19,24 @@ mod errors;
 mod formats;
 mod functions;
 pub mod fuzz;
+mod gate;
+mod guard;
+mod meter;
 mod modes;
 mod names;
+mod planning;
 mod plot;
 mod pool;
 mod push;
 mod read_function;
 mod relation;
+mod rules;
 mod run;
 mod samples;
 mod session;
 mod signals;
 mod statement;
+mod syntax;
 mod system;
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ impl Drop for Place {
 pub(crate) struct Sink<T> {
     sender: mpsc::Sender<Result<T, Problem>>,
     stopped: Arc<AtomicBool>,
-    _place: Place,
+    place: Arc<Place>,
 }
 
 impl<T> Sink<T> {
@@ -81,6 +81,16 @@ impl<T> Sink<T> {
     /// The same for a thread that may block.
     pub(crate) fn send_blocking(&self, piece: T) -> bool {
         !self.is_stopped() && self.sender.blocking_send(Ok(piece)).is_ok()
+    }
+
+    /// Keeps the query's place for work that cannot be dropped, only told to stop.
+    pub(crate) fn place(&self) -> Arc<Place> {
+        self.place.clone()
+    }
+
+    /// The sign that says so to what cannot wait: it is set when time is up or nobody listens.
+    pub(crate) fn stopped(&self) -> Arc<AtomicBool> {
+        self.stopped.clone()
     }
 
     /// Whether to stop: time is up, or nobody listens. For loops that give nothing for long.
@@ -122,9 +132,15 @@ impl Batches for Answer<SampleBatch> {
     }
 }
 
+/// Where queries compute, and where their time is watched.
+pub(crate) struct Threads {
+    pub(crate) work: Handle,
+    pub(crate) watch: Handle,
+}
+
 /// Runs `work` and waits for its first piece, so that what fails at once is an error and not a broken answer.
 pub(crate) async fn run<T, Work, Running>(
-    runtime: Handle,
+    threads: Threads,
     admission: Arc<Admission>,
     budget: Budget,
     work: Work,
@@ -140,10 +156,10 @@ where
     let (to_work, flag) = (sender.clone(), stopped.clone());
     let working = async move {
         let place = entering.enter().await?;
-        work(Sink { sender: to_work, stopped: flag, _place: place }).await
+        work(Sink { sender: to_work, stopped: flag, place: Arc::new(place) }).await
     };
-    let task = Stopping { task: runtime.spawn(working), stopped };
-    runtime.spawn(watch(task, sender, admission, budget.time));
+    let task = Stopping { task: threads.work.spawn(working), stopped };
+    threads.watch.spawn(watch(task, sender, admission, budget.time));
     let mut answer = Answer { first: None, receiver, ended: false };
     match answer.piece().await {
         Some(Ok(first)) => answer.first = Some(first),

@@ -12,14 +12,15 @@ use datafusion::common::Result;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
 use super::columns::UTC;
-use super::pool::Pool;
+use super::meter::{Meter, Metered};
 use super::relation::{Relation, Table};
-use super::{bounds, functions};
+use super::{bounds, functions, planning, syntax};
 
 const CATALOG: &str = "tidemill";
 const PUBLIC: &str = "public";
@@ -36,10 +37,13 @@ pub(crate) fn base(partitions: usize) -> SessionState {
     options.sql_parser.collect_spans = true;
     options.execution.time_zone = Some(UTC.to_owned());
     let mut scalar = bounds::bounded(SessionStateDefaults::default_scalar_functions());
-    scalar.extend(functions::all());
+    scalar.extend(bounds::bounded(functions::all()));
     SessionStateBuilder::new()
         .with_config(config)
-        .with_expr_planners(bounds::planners())
+        .with_analyzer_rules(planning::analyzers())
+        .with_optimizer_rules(planning::optimizers())
+        .with_physical_optimizer_rules(planning::physical_optimizers())
+        .with_expr_planners(syntax::planners())
         .with_scalar_functions(scalar)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
@@ -53,7 +57,8 @@ pub(crate) struct Given {
     pub(crate) public: Vec<(&'static str, Arc<dyn Relation>)>,
     pub(crate) system: Vec<(String, Arc<dyn Relation>)>,
     pub(crate) functions: Vec<(&'static str, Arc<dyn TableFunctionImpl>)>,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<dyn MemoryPool>,
+    pub(crate) meter: Arc<Meter>,
     /// What `now()` is, ns UTC.
     pub(crate) now: i64,
 }
@@ -61,10 +66,8 @@ pub(crate) struct Given {
 /// A session for one query.
 pub(crate) fn session(base: &SessionState, given: Given) -> Result<SessionState> {
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-    let environment = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(given.pool))
-        .with_disk_manager_builder(disk)
-        .build_arc()?;
+    let environment =
+        RuntimeEnvBuilder::new().with_memory_pool(given.pool).with_disk_manager_builder(disk).build_arc()?;
     environment.deregister_object_store(ObjectStoreUrl::local_filesystem().as_ref())?;
     let public = MemorySchemaProvider::new();
     for (name, relation) in given.public {
@@ -90,6 +93,7 @@ pub(crate) fn session(base: &SessionState, given: Given) -> Result<SessionState>
     for (name, function) in given.functions {
         state.register_udtf(name, function);
     }
+    state.config_mut().options_mut().extensions.insert(Metered(given.meter));
     let config = state.config_options().clone();
     let execution = state.execution_props_mut();
     execution.mark_start_execution(config);

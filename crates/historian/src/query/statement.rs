@@ -1,13 +1,14 @@
 //! From text to one statement that only reads: bounded in length and depth, checked against a list of what is allowed,
 //! with its parameters put in as literals. What is not here: planning and running it.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Statement as SqlStatement, Value as Literal,
-    VisitMut, VisitorMut,
+    CastKind, DataType as SqlType, ExactNumberInfo, Expr, ObjectName, Query, Statement as SqlStatement,
+    Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
@@ -24,6 +25,9 @@ pub(crate) const DEPTH_MAX: usize = 64;
 
 /// How deep operators may nest, as in a chain of sums: planning takes time by the square of it.
 pub(crate) const CHAIN_MAX: usize = 250;
+
+/// How many tables and subqueries a query may mean.
+pub(crate) const TABLES_MAX: usize = 1_000;
 
 /// Reads the text and puts the parameters in.
 ///
@@ -59,6 +63,7 @@ pub(crate) fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
         ));
     };
     check(&statement)?;
+    measure(&statement)?;
     bind(&mut statement, parameters)?;
     Ok(statement)
 }
@@ -90,6 +95,68 @@ pub(crate) fn refused(what: &str) -> DataFusionError {
 
 fn first_word(text: &str) -> String {
     text.split_whitespace().next().unwrap_or_default().to_uppercase()
+}
+
+/// Refuses what would become too many tables: each use of a name from WITH is what it names once more, so that twenty names
+/// that use the one before them twice are a million tables.
+fn measure(statement: &Statement) -> Result<()> {
+    let mut meant = Meant::default();
+    match statement {
+        Statement::Statement(inner) => match inner.visit(&mut meant) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(error) => Err(error),
+        },
+        Statement::Explain(explain) => measure(&explain.statement),
+        _ => Ok(()),
+    }
+}
+
+/// How many tables a statement means.
+#[derive(Default)]
+struct Meant {
+    /// Of each query that is being looked into, from the outside in.
+    counts: Vec<usize>,
+    /// Which queries have a name.
+    named: HashMap<*const Query, String>,
+    /// How many tables a name means; where it is given twice, the most.
+    of_name: HashMap<String, usize>,
+}
+
+impl Visitor for Meant {
+    type Break = DataFusionError;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<DataFusionError> {
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            self.named.insert(&raw const *cte.query, cte.alias.name.value.to_lowercase());
+        }
+        self.counts.push(1);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<DataFusionError> {
+        let tables = self.of_name.get(&name.to_string().replace('"', "").to_lowercase()).copied();
+        if let Some(count) = self.counts.last_mut() {
+            *count = count.saturating_add(tables.unwrap_or(1));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<DataFusionError> {
+        let count = self.counts.pop().unwrap_or_default();
+        if count > TABLES_MAX {
+            let detail = format!("the query means more than {TABLES_MAX} tables and subqueries");
+            let hint = "Name fewer things in terms of each other, or ask several questions";
+            return ControlFlow::Break(from_problem(Problem::new(&codes::BAD_SQL, detail).hint(hint)));
+        }
+        if let Some(name) = self.named.remove(&(&raw const *query)) {
+            // It counts where it is used.
+            let known = self.of_name.entry(name).or_default();
+            *known = count.max(*known);
+        } else if let Some(outer) = self.counts.last_mut() {
+            *outer = outer.saturating_add(count);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 fn bind(statement: &mut Statement, parameters: &[Value]) -> Result<()> {

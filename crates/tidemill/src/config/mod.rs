@@ -3,7 +3,7 @@
 
 pub(crate) mod keys;
 pub(crate) mod quantity;
-mod read;
+pub(crate) mod read;
 mod template;
 pub(crate) mod templates;
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(crate) fn load(file: &Path, environment: &HashMap<String, String>) -> Result
 }
 
 /// The same for a text, as the fuzz target and the tests call it.
-pub(super) fn check_text(
+pub(crate) fn check_text(
     file: &Path,
     text: &str,
     environment: &HashMap<String, String>,

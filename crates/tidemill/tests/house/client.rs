@@ -1,7 +1,7 @@
 //! A small HTTP client on std alone, so that what the plant sends is seen as it is and not as a library mends it.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -13,6 +13,7 @@ pub(crate) struct Request {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    source: Option<IpAddr>,
 }
 
 /// What came back.
@@ -25,7 +26,14 @@ pub(crate) struct Answer {
 
 impl Request {
     pub(crate) fn new(address: SocketAddr, method: &'static str, path: &str) -> Request {
-        Request { address, method, path: path.to_owned(), headers: Vec::new(), body: Vec::new() }
+        Request {
+            address,
+            method,
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            source: None,
+        }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Request {
@@ -42,16 +50,38 @@ impl Request {
         self.header("Content-Type", media_type)
     }
 
+    /// From this address of the machine.
+    pub(crate) fn from(mut self, source: IpAddr) -> Request {
+        self.source = Some(source);
+        self
+    }
+
     /// Sends it over a connection of its own. Panics if no whole answer comes.
     pub(crate) fn send(self) -> Answer {
-        let mut stream = TcpStream::connect(self.address).expect("the plant accepts connections");
+        self.try_send().expect("the plant answers")
+    }
+
+    /// The same; none if the connection was closed without an answer.
+    pub(crate) fn try_send(self) -> Option<Answer> {
+        let mut stream = connect(self.address, self.source);
+        let mut all = Vec::new();
+        // A connection that is closed at once may take nothing, or be reset.
+        let ended = self.write_to(&mut stream).and_then(|()| stream.read_to_end(&mut all));
+        if all.is_empty() {
+            return None;
+        }
+        ended.expect("the answer is read");
+        Some(parse(&all))
+    }
+
+    /// Writes it to a connection that goes on.
+    pub(crate) fn write_to(&self, stream: &mut TcpStream) -> std::io::Result<()> {
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket takes a timeout");
-        let mut head = format!(
-            "{} {} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n",
-            self.method,
-            self.path,
-            self.body.len()
-        );
+        let mut head =
+            format!("{} {} HTTP/1.1\r\nContent-Length: {}\r\n", self.method, self.path, self.body.len());
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection")) {
+            head.push_str("Connection: close\r\n");
+        }
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             head.push_str(&format!("Host: {}\r\n", self.address));
         }
@@ -59,12 +89,10 @@ impl Request {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
-        stream.write_all(head.as_bytes()).expect("the head is sent");
+        stream.write_all(head.as_bytes())?;
         // The plant may answer and close before it has read a body that it refuses.
         let _ = stream.write_all(&self.body);
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).expect("the answer is read");
-        parse(&all)
+        Ok(())
     }
 }
 
@@ -107,6 +135,22 @@ impl Answer {
         }
         document
     }
+}
+
+/// A connection from an address of this machine that the test chooses.
+pub(crate) fn connect(address: SocketAddr, source: Option<IpAddr>) -> TcpStream {
+    let Some(source) = source else {
+        return TcpStream::connect(address).expect("the plant accepts connections");
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let stream = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(source, 0))?;
+        socket.connect(address).await?.into_std()
+    });
+    let stream = stream.expect("the plant accepts connections");
+    stream.set_nonblocking(false).expect("a socket can wait");
+    stream
 }
 
 fn parse(all: &[u8]) -> Answer {

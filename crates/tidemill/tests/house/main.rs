@@ -6,6 +6,7 @@
     reason = "the tests are outside the house: its disk and its clock are not theirs"
 )]
 
+mod checking;
 mod client;
 mod command_line;
 mod damage;
@@ -19,3 +20,4 @@ mod signals;
 mod spellings;
 mod start;
 mod writing;
+mod zones;

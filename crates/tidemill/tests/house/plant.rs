@@ -195,6 +195,12 @@ impl Process {
         &self.out.seen
     }
 
+    /// Every line of the log that came so far.
+    pub(crate) fn log_so_far(&mut self) -> &[String] {
+        self.err.seen.extend(self.err.receiver.try_iter());
+        &self.err.seen
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -230,7 +236,7 @@ impl Plant {
         home.start()
     }
 
-    fn ready(home: Home, mut process: Process) -> Plant {
+    pub(crate) fn ready(home: Home, mut process: Process) -> Plant {
         let line = process.line("ready: ");
         let address = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
         let address = address.and_then(|text| text.parse().ok()).expect("the ready line names an address");

@@ -31,7 +31,7 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let (ground, _) = Ground::simulated(1);
         let stop = ground.tasks.stop(tidemill_ground::Phase::Doors);
-        tokio::spawn(async move { web.serve_tcp(listener, stop).await });
+        tokio::spawn(async move { web.serve_tcp(listener, None, stop).await });
         Served { plant, address, ground }
     }
 

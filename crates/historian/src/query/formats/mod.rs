@@ -13,10 +13,15 @@ use tidemill_core::Format;
 
 pub(crate) use samples::of_samples;
 
+use super::meter::largest;
+
 /// A piece is handed over when it has grown to this.
 pub(crate) const PIECE_BYTES: usize = 256 << 10;
 /// How many rows are written before the size of the piece is looked at.
 pub(crate) const STEP_ROWS: usize = 2_048;
+
+/// How long the rows written at once may be; more than ordinary rows ever are.
+const SLICE_BYTES: usize = 4 << 20;
 
 /// Writes a table.
 pub(crate) trait TableEncoder: Send {
@@ -38,8 +43,10 @@ pub(crate) fn of_table(format: Format) -> Box<dyn TableEncoder> {
     }
 }
 
-/// The batch in slices of at most [`STEP_ROWS`].
+/// The batch in slices of at most [`STEP_ROWS`], and of fewer where rows are so long that these would be a large piece.
 pub(crate) fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     let rows = batch.num_rows();
-    (0..rows).step_by(STEP_ROWS).map(move |from| batch.slice(from, STEP_ROWS.min(rows - from)))
+    let widest: usize = batch.columns().iter().map(|column| largest(column)).sum();
+    let step = (SLICE_BYTES / widest.max(1)).clamp(1, STEP_ROWS);
+    (0..rows).step_by(step).map(move |from| batch.slice(from, step.min(rows - from)))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use expect_test::expect;
 use tidemill_core::{
@@ -11,7 +11,7 @@ use tidemill_core::{
 use tidemill_ground::Metrics;
 
 use super::fake::*;
-use super::sql::{engine_of, plant};
+use super::small::{engine_of, plant};
 use crate::query::{Engine, Settings};
 
 fn within(engine: &Engine, text: &str, budget: Budget) -> Result<Vec<u8>, Problem> {
@@ -179,6 +179,31 @@ fn a_panic_inside_is_a_problem_and_the_next_query_is_answered() {
     assert_eq!(outcome.unwrap_err().code.id, "internal");
     plant.panics.store(false, Ordering::Relaxed);
     assert_eq!(ask(&engine, &scope, "SELECT count(*) AS n FROM samples"), "n\n13\n");
+}
+
+#[test]
+fn planning_stops_with_its_time_and_with_its_reader() {
+    let metrics = Metrics::new();
+    let settings = Settings { concurrent: 1, metrics: metrics.clone(), ..settings() };
+    let engine = engine_with(&plant(), settings);
+    // Takes many times as long to plan as it is given, in steps that are short.
+    let sums: Vec<String> = (0..16).map(|n| format!("value{} AS c{n}", "+1".repeat(240))).collect();
+    let long = format!("SELECT {} FROM samples", sums.join(", "));
+    let begun = Instant::now();
+    let short = Budget { time: Duration::from_millis(200), ..BUDGET };
+    assert_eq!(code(within(&engine, &long, short)), "query-time");
+    assert!(begun.elapsed() < Duration::from_secs(2), "told after {:?}", begun.elapsed());
+    // The only place is free again: nobody plans on behind the back of the one who was told.
+    assert_eq!(ask(&engine, &ReadScope::everything(), "SELECT 1 AS a"), "a\n1\n");
+    let query = SqlQuery { text: long, parameters: Vec::new() };
+    let scope = ReadScope::everything();
+    let mut asked = engine.sql(&scope, query, Format::Csv, BUDGET);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(asked.as_mut().poll(&mut context).is_pending());
+    until(|| metrics.render().contains("tidemill_queries_running 1\n"));
+    drop(asked);
+    assert_eq!(ask(&engine, &scope, "SELECT 1 AS a"), "a\n1\n");
+    assert!(metrics.render().contains("tidemill_queries_total{outcome=\"cancelled\"} 1\n"));
 }
 
 #[test]

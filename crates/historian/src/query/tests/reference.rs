@@ -6,14 +6,16 @@ use expect_test::expect_file;
 use tidemill_core::{ReadScope, TableSpec};
 
 use super::fake::*;
-use super::sql::{engine_of, plant};
+use super::small::{engine_of, plant};
 use crate::query::cells::sql_type;
 use crate::query::columns::{SAMPLE_COLUMNS, SAMPLES, SampleColumn};
 use crate::query::functions::Function;
+use crate::query::meter::CONSTANT_BYTES_MAX;
+use crate::query::planning::{PARTS_MAX, STEPS_MAX};
 use crate::query::read_function::{self, MODES};
-use crate::query::statement::{CHAIN_MAX, DEPTH_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
+use crate::query::statement::{CHAIN_MAX, DEPTH_MAX, TABLES_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
 use crate::query::system::{OWN, arrow_type};
-use crate::query::{bounds, signals};
+use crate::query::{rules, signals};
 
 fn table(head: [&str; 3], rows: impl Iterator<Item = [String; 3]>) -> String {
     let mut text = format!("| {} |\n|---|---|---|\n", head.join(" | "));
@@ -68,9 +70,12 @@ fn block(name: &str) -> String {
         "limits" => format!(
             "\n| limit | |\n|---|---|\n| length of a query | {TEXT_BYTES_MAX} bytes, {TOKENS_MAX} words and signs |\n\
              | nesting | {DEPTH_MAX} levels of parentheses and subqueries, {CHAIN_MAX} operators in one expression |\n\
+             | tables and subqueries, a name from WITH each time it is used | {TABLES_MAX} |\n\
+             | steps of a plan; parts of the expressions of one step | {STEPS_MAX}; {PARTS_MAX} |\n\
+             | length of a constant that is worked out while planning | {CONSTANT_BYTES_MAX} bytes |\n\
              | what one call of a function may make for a batch of rows | {} MiB |\n\
              | pixels of `read(…, 'points', …)` | {} |\n",
-            bounds::CALL_BYTES_MAX >> 20,
+            rules::CALL_BYTES_MAX >> 20,
             crate::query::modes::POINTS_MAX,
         ),
         other => panic!("the page has a block '{other}' that nobody makes"),

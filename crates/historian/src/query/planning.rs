@@ -1,0 +1,206 @@
+//! Planning that can be stopped and cannot grow without end. Planning takes more than linear time, and a text of a few
+//! kilobytes may mean a plan of any size: names for subqueries that double at each step, conditions that are pushed
+//! through expressions which double. So the size of what was read is bounded, and between any two steps of the planner
+//! the query is asked whether it may go on, and how large it has become. What is not here: running.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{Cast, Expr, LogicalPlan, TryCast};
+use datafusion::optimizer::OptimizerRule;
+use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
+use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer, OptimizerConfig};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_optimizer::{PhysicalOptimizerContext, PhysicalOptimizerRule};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SQLOptions;
+use datafusion::sql::parser::Statement;
+use tidemill_core::{Bus, Problem, ReadScope, codes};
+
+use super::aliases::resolved;
+use super::bounds::measured_type;
+use super::errors::from_problem;
+use super::gate;
+use super::guard::guarded;
+use super::meter::Meter;
+use super::statement;
+
+/// How many steps (scans, joins, conditions, columns made) a plan may have.
+pub(crate) const STEPS_MAX: usize = 4_096;
+/// How many parts the expressions of one step may have.
+pub(crate) const PARTS_MAX: usize = 50_000;
+
+/// From a statement that only reads to what can be run. Blocking, for as long as the query may go on.
+///
+/// # Errors
+/// What is wrong with the statement; `bad-sql` where its plan would be too large; `query-time`.
+pub(crate) async fn plan(
+    state: &SessionState,
+    statement: Statement,
+    meter: &Arc<Meter>,
+    (bus, scope): (&dyn Bus, &ReadScope),
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = state.statement_to_plan(statement).await?;
+    meter.go_on()?;
+    verify(&plan)?;
+    let plan = resolved(plan, bus, scope)?;
+    let plan = guarded(state.optimize(&plan)?)?;
+    meter.go_on()?;
+    let plan = state.query_planner().create_physical_plan(&plan, state).await?;
+    let plan = gate::gated(plan, meter)?;
+    meter.planned();
+    Ok(plan)
+}
+
+/// A look at what was read: its size, its types, and that nothing in it, at any depth, does anything but read.
+fn verify(plan: &LogicalPlan) -> Result<()> {
+    if steps(plan, &mut HashMap::new())? > STEPS_MAX {
+        return Err(too_large());
+    }
+    let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    // Its own words speak of the plan's insides.
+    reading.verify_plan(plan).map_err(|_| statement::refused("something other than reading"))?;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Expr::Cast(Cast { field, .. }) | Expr::TryCast(TryCast { field, .. }) = part {
+                    measured_type(field.data_type())?;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(())
+}
+
+/// How many steps a plan has. What stands once and is named twice counts twice, and is looked at once.
+fn steps(plan: &LogicalPlan, known: &mut HashMap<*const LogicalPlan, usize>) -> Result<usize> {
+    let place: *const LogicalPlan = plan;
+    if let Some(steps) = known.get(&place) {
+        return Ok(*steps);
+    }
+    let mut sum = 1usize;
+    for input in plan.inputs() {
+        sum = sum.saturating_add(steps(input, known)?);
+    }
+    plan.apply_subqueries(|inner| {
+        if let LogicalPlan::Subquery(subquery) = inner {
+            sum = sum.saturating_add(steps(&subquery.subquery, known)?);
+        }
+        Ok(TreeNodeRecursion::Jump)
+    })?;
+    known.insert(place, sum);
+    Ok(sum)
+}
+
+fn too_large() -> DataFusionError {
+    let detail =
+        format!("the query means more than {STEPS_MAX} steps, or {PARTS_MAX} parts of one expression");
+    let problem = Problem::new(&codes::BAD_SQL, detail);
+    from_problem(problem.hint("Name fewer things in terms of each other, or ask several questions"))
+}
+
+/// The planner's rules, each asking before it begins.
+pub(crate) fn analyzers() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let rules = Analyzer::new().rules.into_iter();
+    rules.map(|rule| -> Arc<dyn AnalyzerRule + Send + Sync> { Arc::new(Step(rule)) }).collect()
+}
+
+/// The same for logical plans.
+pub(crate) fn optimizers() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let rules = Optimizer::new().rules.into_iter();
+    rules.map(|rule| -> Arc<dyn OptimizerRule + Send + Sync> { Arc::new(Step(rule)) }).collect()
+}
+
+/// The same for physical plans.
+pub(crate) fn physical_optimizers() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let rules = PhysicalOptimizer::new().rules.into_iter();
+    rules.map(|rule| -> Arc<dyn PhysicalOptimizerRule + Send + Sync> { Arc::new(Step(rule)) }).collect()
+}
+
+/// A rule of the planner, which begins only while the query may go on.
+#[derive(Debug)]
+struct Step<T: ?Sized>(Arc<T>);
+
+fn go_on(config: &ConfigOptions) -> Result<()> {
+    Meter::of(config).map_or(Ok(()), |meter| meter.go_on())
+}
+
+impl AnalyzerRule for Step<dyn AnalyzerRule + Send + Sync> {
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        go_on(config)?;
+        self.0.analyze(plan, config)
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
+impl OptimizerRule for Step<dyn OptimizerRule + Send + Sync> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        go_on(&config.options())?;
+        let made = self.0.rewrite(plan, config)?;
+        if made.transformed {
+            // A rule changes the step that it is given, and may put what it took from there into the next.
+            measure(&made.data)?;
+            made.data.inputs().into_iter().try_for_each(measure)?;
+        }
+        Ok(made)
+    }
+}
+
+/// Refuses a step whose expressions have grown too large.
+fn measure(step: &LogicalPlan) -> Result<()> {
+    let mut parts = 0;
+    step.apply_expressions(|expr| {
+        expr.apply(|_| {
+            parts += 1;
+            Ok(if parts > PARTS_MAX { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+    })?;
+    if parts > PARTS_MAX {
+        return Err(too_large());
+    }
+    Ok(())
+}
+
+impl PhysicalOptimizerRule for Step<dyn PhysicalOptimizerRule + Send + Sync> {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        go_on(config)?;
+        self.0.optimize(plan, config)
+    }
+
+    fn optimize_with_context(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        context: &dyn PhysicalOptimizerContext,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        go_on(context.config_options())?;
+        self.0.optimize_with_context(plan, context)
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn schema_check(&self) -> bool {
+        self.0.schema_check()
+    }
+}
