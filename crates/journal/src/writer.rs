@@ -1,9 +1,11 @@
 //! The one writer: a state machine that is stepped by the committing thread, or by a simulation. It takes what waits,
 //! writes it as one group, syncs, and tells the waiters and followers. No thread is made here and nothing sleeps.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use tidemill_core::{NotDurable, Seq};
@@ -171,17 +173,20 @@ impl Writer {
         let logged: Vec<&Entry> = entries.iter().filter(|entry| entry.payload.is_some()).collect();
         self.last_group = logged.len();
         let outcome = if logged.is_empty() { Ok(()) } else { self.write(&logged, now) };
-        match outcome {
+        // What is answered can be read from then on; those who follow are woken after those who wait for the answer.
+        let followers = match outcome {
             Ok(()) => {
-                self.publish(&entries, |_| true);
+                let followers = self.publish(&entries, |_| true);
                 group.resolve(Ok(()));
                 self.waits.committed_at = now;
+                followers
             }
             Err(why) => {
                 group.resolve(Err(NotDurable::Disk(why)));
-                self.publish(&entries, |entry| entry.payload.is_none());
+                self.publish(&entries, |entry| entry.payload.is_none())
             }
-        }
+        };
+        followers.into_values().for_each(Waker::wake);
         self.shared.front.settle();
         self.shared
             .front
@@ -189,13 +194,13 @@ impl Writer {
     }
 
     /// Shows parcels to followers. One that is not in the log has the place of the durable one before it.
-    fn publish(&self, entries: &[Entry], which: impl Fn(&Entry) -> bool) {
+    fn publish(&self, entries: &[Entry], which: impl Fn(&Entry) -> bool) -> BTreeMap<u64, Waker> {
         let mut last = self.shared.ring.durable();
         self.shared.ring.publish(entries.iter().filter(|entry| which(entry)).map(|entry| {
             let logged = entry.payload.is_some();
             last = if logged { entry.seq } else { last };
             Hot { seq: last, logged, parcel: entry.parcel.clone() }
-        }));
+        }))
     }
 
     /// Writes a group and syncs it. After an error nothing of it counts, and the segment is never written again.

@@ -149,6 +149,10 @@ impl Relation for Retrieved {
         SCHEMA.get_or_init(|| Arc::new(arrow::datatypes::Schema::new(fields()))).clone()
     }
 
+    fn path_column(&self) -> Option<&'static str> {
+        Some("signal")
+    }
+
     fn takes(&self, _: &Expr) -> TableProviderFilterPushDown {
         TableProviderFilterPushDown::Unsupported
     }
