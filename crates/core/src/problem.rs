@@ -47,6 +47,8 @@ problem_codes! {
     BAD_IMPORT "bad-import" 400 "the file cannot be imported as it is" "Name what cannot be recognised with --time, --value, --signal or --timezone";
     UNSUPPORTED_FORMAT "unsupported-format" 415 "this format is not spoken here" "See /api/v1/openapi.json for the formats of this call";
     TOO_LARGE "too-large" 413 "the request is larger than allowed" "Send it in parts";
+    ADDRESS_TOO_LONG "address-too-long" 414 "the address of the request is too long" "Ask with wider patterns, or in several requests";
+    HEAD_TOO_LARGE "head-too-large" 431 "the headers of the request are too large" "Send fewer or shorter headers: cookies and forwarding headers grow unseen";
     UNAUTHENTICATED "unauthenticated" 401 "it is not known who you are" "Send Authorization: Bearer TOKEN; `tidemill token create` makes one";
     FORBIDDEN "forbidden" 403 "you may not do this" "`tidemill access why WHO VERB PATH` says which rule decides";
     NOT_OWNER "not-owner" 403 "the signal belongs to another writer" "Write as its owner, or change `owner` with `tidemill signals set`";
