@@ -21,7 +21,7 @@ use tidemill_web::{
 
 use crate::config::Config;
 use crate::plant::Plant;
-use crate::{house, settings};
+use crate::{house, inspect, settings};
 
 /// The keeper of the house's own affairs.
 pub(crate) struct Keeper {
@@ -180,12 +180,8 @@ impl Keeper {
             );
         }
         for damage in self.journal.damage() {
-            find(
-                "data/journal",
-                damage.to_string(),
-                "Restore that segment from a backup; what is not damaged is served",
-                false,
-            );
+            let (what, mend) = inspect::parts(&damage.to_string());
+            find("data/journal", what, &mend, false);
         }
         if let Some((first, last)) = self.journal.lost() {
             find(
@@ -200,12 +196,8 @@ impl Keeper {
             );
         }
         for error in self.historian.check() {
-            find(
-                "data/lake",
-                error.to_string(),
-                "Restore the file from a backup; what does not need it is served",
-                false,
-            );
+            let (what, mend) = inspect::parts(&error.to_string());
+            find("data/lake", what, &mend, false);
         }
         match self.guard.verify_audit() {
             Ok(report) => report.findings.iter().for_each(|finding| {

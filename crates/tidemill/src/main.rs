@@ -9,6 +9,7 @@ mod demo;
 mod facts;
 mod house;
 mod import;
+mod inspect;
 mod log;
 mod output;
 mod plant;

@@ -41,6 +41,22 @@ pub(crate) struct Footer {
     bytes: usize,
 }
 
+impl Footer {
+    /// What an error of Parquet's stands for: only the bytes below know the range.
+    fn failed(&self, source: ParquetError) -> Error {
+        let bytes = &self.source.0;
+        let trouble = bytes.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let file = bytes.name.clone();
+        match trouble {
+            Some(Trouble::Damage(from, to, detail)) => Error::Damaged { file, from, to, detail },
+            Some(Trouble::Disk(kind, text)) => {
+                Error::Disk { what: "read", path: file.into(), source: io::Error::new(kind, text) }
+            }
+            None => Error::Format { what: "decoded", file, source },
+        }
+    }
+}
+
 /// The bytes of a file, checked as they are read.
 #[derive(Clone)]
 struct Checked(Arc<Bytesource>);
@@ -200,6 +216,34 @@ impl Files {
             }
         }
         Ok(footer)
+    }
+
+    /// Reads a file whole and checks every block of it. What is kept of other files stays as it is.
+    pub(crate) fn verify(&self, entry: &FileEntry) -> Result<(), Error> {
+        self.present(entry)?;
+        let footer = self.open(entry)?;
+        let source = &footer.source.0;
+        let mut at = 0;
+        while at < source.tail_at {
+            let length = BLOCK_BYTES.min((source.tail_at - at) as usize);
+            source.get(at, length).map_err(|error| footer.failed(error))?;
+            at += length as u64;
+        }
+        Ok(())
+    }
+
+    /// Whether a file stands there in its length.
+    pub(crate) fn present(&self, entry: &FileEntry) -> Result<(), Error> {
+        let (name, bytes, path) = (entry.name(), entry.add.size, self.dir.join(entry.name()));
+        let damaged = |detail| {
+            Err(Error::Damaged { file: format!("{}/{name}", self.name), from: 0, to: bytes, detail })
+        };
+        match self.disk.len(&path) {
+            Ok(len) if len == bytes => Ok(()),
+            Ok(len) => damaged(format!("it has {len} bytes instead of {bytes}")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => damaged("it is missing".to_owned()),
+            Err(source) => Err(Error::Disk { what: "looked at", path, source }),
+        }
     }
 
     /// Forgets a file that is about to be removed.
@@ -415,16 +459,7 @@ impl Lane {
     }
 
     fn failed(&self, source: ParquetError) -> Error {
-        let bytes = &self.footer.source.0;
-        let trouble = bytes.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let file = bytes.name.clone();
-        match trouble {
-            Some(Trouble::Damage(from, to, detail)) => Error::Damaged { file, from, to, detail },
-            Some(Trouble::Disk(kind, text)) => {
-                Error::Disk { what: "read", path: file.into(), source: io::Error::new(kind, text) }
-            }
-            None => Error::Format { what: "decoded", file, source },
-        }
+        self.footer.failed(source)
     }
 
     fn decode(&mut self) -> Result<Decoded, Error> {

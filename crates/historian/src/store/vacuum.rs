@@ -8,7 +8,6 @@ use tidemill_ground::Disk;
 use super::Store;
 use super::delta::Log;
 use crate::Error;
-use crate::scan::SampleSource;
 
 /// Removes files that left before a time and may go. Says how many.
 pub(crate) fn remove_old(
@@ -35,34 +34,10 @@ pub(crate) fn remove_old(
 }
 
 impl Store {
-    /// What is wrong with the files of the samples, as far as their names and sizes tell, and with declared tables.
-    pub(crate) fn check_files(&self) -> Vec<Error> {
-        let files = self.view().files();
-        let named = files.iter().map(|file| (file.name.as_str(), file.bytes));
-        let mut found = missing(&*self.disk, &self.place.dir, named);
-        found.extend(self.closed_tables());
-        found
-    }
-
     /// The declared tables that could not be opened, each with why.
     pub(crate) fn closed_tables(&self) -> Vec<Error> {
         self.lock().tables.values().filter_map(|(table, _)| table.closed()).collect()
     }
-}
-
-fn missing<'a>(disk: &dyn Disk, dir: &Path, files: impl Iterator<Item = (&'a str, u64)>) -> Vec<Error> {
-    let damaged =
-        |name: &str, to: u64, detail: String| Error::Damaged { file: name.to_owned(), from: 0, to, detail };
-    files
-        .filter_map(|(name, bytes)| match disk.len(&dir.join(name)) {
-            Ok(len) if len == bytes => None,
-            Ok(len) => Some(damaged(name, bytes, format!("it has {len} bytes instead of {bytes}"))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Some(damaged(name, bytes, "it is missing".to_owned()))
-            }
-            Err(source) => Some(Error::Disk { what: "looked at", path: dir.join(name), source }),
-        })
-        .collect()
 }
 
 /// Removes files that a crash left behind before their commit. Only at start, when nothing is being written, and

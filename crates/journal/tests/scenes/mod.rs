@@ -77,7 +77,9 @@ impl Scene {
         ready(self.log.follow(CursorId("reader"), Some(Seq(self.log.first().0 - 1))).as_mut())
     }
 
+    /// A number by the name that the log gives it; all of the house's begin alike.
     fn metric(&self, name: &str) -> f64 {
+        let name = format!("tidemill_{name}");
         self.ground
             .metrics
             .snapshot()
@@ -426,7 +428,7 @@ fn a_hold_beyond_its_limits_is_cut_or_refuses_samples() {
     scene.step_after(Duration::from_secs(1));
     assert!(scene.segments() <= 4, "{}", scene.segments());
     assert!(ready(feed.as_mut())[0].starts_with("missed "), "its owner is told");
-    assert!(scene.metric("journal_cursor_cut_total") > 10.0);
+    assert!(scene.metric("journal_cursor_cut_parcels_total") > 10.0);
 
     scene.log.hold(ENGINE, Hold { bytes_max: 70_000, age_max: Duration::MAX, beyond: HoldAction::Refuse });
     for _ in 0..20 {

@@ -9,13 +9,15 @@ use tidemill_ground::{Disk, MemoryPlan, RealDisk};
 
 use super::{CommandResult, Global, Outcome};
 use crate::client::Client;
-use crate::config::{self, Config, Finding, Share};
-use crate::output;
+use crate::config::{self, Config, Finding};
 use crate::plant::{self, Plant};
+use crate::{inspect, output, settings};
 
-/// Checks the plant's files and its surroundings. Ends with 3 if anything is wrong.
+/// Checks the plant's files, what it keeps, and its surroundings; changes nothing. Ends with 3 if anything is wrong.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  tidemill check --plant ./plant")]
+#[command(
+    after_help = "It changes nothing. Of the history the newest 4 GiB are read byte by byte; of older files names and sizes\nare looked at.\n\nExample:\n  tidemill check --plant ./plant"
+)]
 pub(crate) struct Check {}
 
 impl Check {
@@ -26,9 +28,11 @@ impl Check {
             Err(findings) => findings,
         };
         findings.extend(config::templates::check(&plant.folder));
-        if plant.is_running() {
-            findings.extend(super::client_side(running(&plant))?);
-        }
+        findings.extend(if plant.is_running() {
+            super::client_side(running(&plant))?
+        } else {
+            inspect::data(&plant)
+        });
         report(&plant, &findings, global.json);
         Ok(if findings.is_empty() { Outcome::Done } else { Outcome::Found })
     }
@@ -65,10 +69,7 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
             find(data, format!("it cannot be looked at: {error}"), "Check the folder's owner", false)
         }
         Ok(space) => {
-            let least = match config.free_min {
-                Share::Fraction(share) => (space.total_bytes as f64 * share) as u64,
-                Share::Bytes(bytes) => bytes,
-            };
+            let least = settings::free_min_bytes(&space, config);
             if space.free_bytes < least {
                 let free = config::quantity::show_bytes(space.free_bytes);
                 find(
@@ -77,6 +78,8 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
                     "Free some space; writing then goes on by itself",
                     false,
                 );
+            } else if let Some(what) = settings::tight(&RealDisk, plant, &space, config) {
+                find(data, what, settings::TIGHT_MEND, true);
             }
         }
     }
@@ -101,7 +104,13 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
             {
                 find(
                     plant.file(),
-                    format!("another program listens on {}", listener.address),
+                    format!(
+                        "another program listens on {}{}",
+                        listener.address,
+                        plant::holder_of(listener.address)
+                            .map(|holder| format!(", {holder}"))
+                            .unwrap_or_default()
+                    ),
                     "Stop it, or change http.listen",
                     false,
                 );

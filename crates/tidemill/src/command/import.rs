@@ -13,8 +13,8 @@ use serde_json::Value as Json;
 use tidemill_core::{Problem, codes};
 
 use super::{CommandResult, Global, Outcome};
-use crate::config::quantity;
 use crate::client::{Body, Client, query};
+use crate::config::quantity;
 use crate::import::{
     CONTENT_TYPE, Decimal, Options, Part, Piece, QUERY, Reader, Reject, TimeFormat, encode, open,
     rejected_name,
