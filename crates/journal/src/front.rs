@@ -107,6 +107,7 @@ pub(crate) struct Front {
 
 impl Front {
     pub(crate) fn new(settings: &Settings, clock: Arc<dyn Clock>, gauges: Arc<Gauges>, next: Seq) -> Front {
+        gauges.show_limit(settings.unsynced_bytes_max);
         Front {
             queue: Mutex::new(Queue { next: next.0, ..Queue::default() }),
             work: Condvar::new(),

@@ -484,7 +484,10 @@ fn a_journal_that_ends_before_the_files_do_is_followed_only_above_them() {
     world.flush().unwrap();
     world.journal.parcels.lock().unwrap().split_off(&Seq(2));
     let refused = world.reopen(2).unwrap_err().to_string();
-    assert!(refused.contains("up to 4 and the journal ends at 1") && refused.contains("Put back"), "{refused}");
+    assert!(
+        refused.contains("up to 4 and the journal ends at 1") && refused.contains("Put back"),
+        "{refused}"
+    );
     // As a relaxed one does after a power cut: what is new is no number that the files know.
     *world.journal.begins.lock().unwrap() = Seq(1_000);
     world.reopen(3).unwrap();
