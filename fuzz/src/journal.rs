@@ -1,5 +1,6 @@
 //! What stands on a disk that somebody else wrote to: payloads, heads, and whole folders of segments whose frames have
-//! right checksums over wrong contents. Opening never panics, what is damaged is told, and the log goes on.
+//! right checksums over wrong contents. Opening never panics, what is damaged is told, and the log goes on. What must survive
+//! in a log that its own writer made is `survival`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ pub(crate) fn run(data: &[u8]) {
     match first % 4 {
         0 => payload(rest),
         1 => heads(rest),
-        _ => segments(rest),
+        2 => segments(rest),
+        _ => crate::survival::run(rest),
     }
 }
 
@@ -47,14 +49,18 @@ fn heads(bytes: &[u8]) {
 }
 
 /// Takes numbers from the input, zeros when it is used up.
-struct Input<'a> {
+pub(crate) struct Input<'a> {
     left: &'a [u8],
     /// A head said something that no writer says. Then nothing may panic, but nothing is promised either.
     forged: bool,
 }
 
 impl<'a> Input<'a> {
-    fn byte(&mut self) -> u8 {
+    pub(crate) fn new(left: &'a [u8]) -> Input<'a> {
+        Input { left, forged: false }
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.left.split_first() else { return 0 };
         self.left = rest;
         *first
@@ -69,7 +75,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    fn take(&mut self, count: usize) -> &'a [u8] {
+    pub(crate) fn take(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.left.split_at(count.min(self.left.len()));
         self.left = rest;
         taken
@@ -78,7 +84,7 @@ impl<'a> Input<'a> {
 
 /// Builds a few segments as the input says, heads and frames with right checksums, then damages some bytes.
 fn segments(data: &[u8]) {
-    let mut input = Input { left: data, forged: false };
+    let mut input = Input::new(data);
     let (ground, simulation) = Ground::simulated(u64::from(input.byte()));
     let folder = Path::new("/log");
     create_dirs(ground.disk.as_ref(), folder).expect("the simulated disk is empty");
@@ -111,6 +117,8 @@ fn segment(input: &mut Input<'_>, id: u32, seq: &mut u64) -> Vec<u8> {
         next: field(*seq, 4, input),
         opened: input.number().cast_signed(),
         skipped: if odd & 8 == 0 { 0 } else { input.number() as u32 },
+        reused: odd & 64 != 0,
+        relaxed: odd & 128 != 0,
     };
     let mut bytes = head.to_bytes().to_vec();
     assert_eq!(bytes.len(), SEGMENT_HEAD_BYTES);
@@ -159,18 +167,22 @@ fn frame(input: &mut Input<'_>, tag: u64, seq: &mut u64, bytes: &mut Vec<u8>) {
     bytes.resize(bytes.len().next_multiple_of(8), 0);
 }
 
+/// Small segments: what an execution costs is mostly what the simulated disk writes.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        free_min_bytes: 0,
+        reserve_bytes: 0,
+        segment_bytes: 8 << 10,
+        unsynced_bytes_max: 8 << 10,
+        ring_bytes_max: 1 << 16,
+        ..Settings::default()
+    }
+}
+
 /// One life: opens, reads what is there, writes one parcel more and gives its place. The parcel of the life before must
 /// still be there. `None` if the log refuses to open or to take more, which it may where numbers are at their end.
 fn live(ground: &Ground, folder: &Path, before: Option<Seq>) -> Option<Seq> {
-    let settings = Settings {
-        free_min_bytes: 0,
-        reserve_bytes: 0,
-        segment_bytes: 1 << 20,
-        unsynced_bytes_max: 1 << 20,
-        ring_bytes_max: 1 << 16,
-        ..Settings::default()
-    };
-    let opened = Log::open_stepped(ground, folder, settings);
+    let opened = Log::open_stepped(ground, folder, settings());
     let (log, mut writer) = match opened {
         Ok(opened) => opened,
         Err(error) => {

@@ -9,6 +9,7 @@ mod json;
 mod line;
 mod names;
 mod rights;
+mod survival;
 
 use libfuzzer_sys::fuzz_target;
 use std::sync::OnceLock;

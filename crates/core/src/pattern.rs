@@ -222,7 +222,10 @@ pub(crate) mod tests {
             let fits = PATH_BYTES_MAX / bytes;
             let longest = pattern(&text.repeat(fits));
             assert_eq!(Pattern::new(longest.as_str()), Ok(longest.clone()), "it is its own spelling");
-            assert!(longest.matches(&path(&text.repeat(fits))), "what a path may be called a pattern may name");
+            assert!(
+                longest.matches(&path(&text.repeat(fits))),
+                "what a path may be called a pattern may name"
+            );
             let too_long = Pattern::new(&text.repeat(fits + 1));
             assert!(matches!(too_long, Err(PatternError::TooLong(_))), "{too_long:?}");
         }

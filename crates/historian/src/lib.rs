@@ -20,4 +20,4 @@ mod store; // from the journal to files, and scans of both
 pub use error::Error;
 pub use historian::{Historian, Settings};
 pub use query::fuzz;
-pub use store::Settings as StoreSettings;
+pub use store::{Settings as StoreSettings, inspect};

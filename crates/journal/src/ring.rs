@@ -96,8 +96,9 @@ impl Ring {
         self.lock().wakers.remove(&follower);
     }
 
-    /// Shows committed parcels, in order.
-    pub(crate) fn publish(&self, parcels: impl Iterator<Item = Hot>) {
+    /// Shows committed parcels, in order, and gives those to wake who wait for them.
+    #[must_use = "followers would sleep over it"]
+    pub(crate) fn publish(&self, parcels: impl Iterator<Item = Hot>) -> BTreeMap<u64, Waker> {
         let mut state = self.lock();
         let mut durable = self.durable();
         for hot in parcels {
@@ -114,9 +115,7 @@ impl Ring {
             state.live_gone += u64::from(!hot.logged);
         }
         self.durable.store(durable.0, Ordering::Release);
-        let wakers = std::mem::take(&mut state.wakers);
-        drop(state);
-        wakers.into_values().for_each(Waker::wake);
+        std::mem::take(&mut state.wakers)
     }
 
     /// Lets followers see what the disk has up to here. Nothing in the ring comes after it.

@@ -1,9 +1,11 @@
 //! The one writer: a state machine that is stepped by the committing thread, or by a simulation. It takes what waits,
 //! writes it as one group, syncs, and tells the waiters and followers. No thread is made here and nothing sleeps.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use tidemill_core::{NotDurable, Seq};
@@ -48,6 +50,8 @@ pub(crate) struct Active {
     segment: Arc<Segment>,
     file: Arc<dyn File>,
     offset: u64,
+    /// All of it was written before it became a segment.
+    filled: bool,
 }
 
 /// Parcels of an earlier run that no mark covers: they are written again before anything else, and seen only then.
@@ -171,17 +175,20 @@ impl Writer {
         let logged: Vec<&Entry> = entries.iter().filter(|entry| entry.payload.is_some()).collect();
         self.last_group = logged.len();
         let outcome = if logged.is_empty() { Ok(()) } else { self.write(&logged, now) };
-        match outcome {
+        // What is answered can be read from then on; those who follow are woken after those who wait for the answer.
+        let followers = match outcome {
             Ok(()) => {
-                self.publish(&entries, |_| true);
+                let followers = self.publish(&entries, |_| true);
                 group.resolve(Ok(()));
                 self.waits.committed_at = now;
+                followers
             }
             Err(why) => {
                 group.resolve(Err(NotDurable::Disk(why)));
-                self.publish(&entries, |entry| entry.payload.is_none());
+                self.publish(&entries, |entry| entry.payload.is_none())
             }
-        }
+        };
+        followers.into_values().for_each(Waker::wake);
         self.shared.front.settle();
         self.shared
             .front
@@ -189,13 +196,13 @@ impl Writer {
     }
 
     /// Shows parcels to followers. One that is not in the log has the place of the durable one before it.
-    fn publish(&self, entries: &[Entry], which: impl Fn(&Entry) -> bool) {
+    fn publish(&self, entries: &[Entry], which: impl Fn(&Entry) -> bool) -> BTreeMap<u64, Waker> {
         let mut last = self.shared.ring.durable();
         self.shared.ring.publish(entries.iter().filter(|entry| which(entry)).map(|entry| {
             let logged = entry.payload.is_some();
             last = if logged { entry.seq } else { last };
             Hot { seq: last, logged, parcel: entry.parcel.clone() }
-        }));
+        }))
     }
 
     /// Writes a group and syncs it. After an error nothing of it counts, and the segment is never written again.
@@ -394,6 +401,7 @@ impl Writer {
         };
         let frames = retag(&frames, tag, kept);
         let blank: Blank = self.reserves.blank()?;
+        let filled = blank.is_filled(self.settings.segment_bytes);
         let (file, path) = blank.become_segment(disk.as_ref(), &self.dir, head, &frames)?;
         let (first, last) = match &self.tail {
             Some(tail) => (tail.run.first, tail.run.last),
@@ -407,7 +415,7 @@ impl Writer {
         if let Some(tail) = self.tail.take() {
             self.shared.ring.show_disk(tail.run.last);
         }
-        Ok(Active { segment, file, offset: end })
+        Ok(Active { segment, file, offset: end, filled })
     }
 
     fn read_tail(&self, tail: &Tail) -> std::io::Result<Vec<u8>> {
@@ -432,6 +440,14 @@ impl Writer {
         let idle = self.reserves.fill_at(self.waits.committed_at).is_some_and(|at| now >= at);
         if !stopping && (idle || self.reserves.is_behind(used)) {
             self.reserves.fill_ahead(now, used);
+        }
+        // The first segment of a log had nothing before it, and one that was begun in haste may have had little.
+        if idle
+            && self.reserves.is_filled(&self.settings)
+            && self.active.as_ref().is_some_and(|active| !active.filled)
+        {
+            self.rotate(now, None);
+            self.reserves.trim_now = true;
         }
     }
 

@@ -21,10 +21,7 @@ use tidemill_web::{
 
 use crate::config::Config;
 use crate::plant::Plant;
-use crate::{house, settings};
-
-/// How long a check reads files of history, the newest first.
-const FILES_READ_FOR: Duration = Duration::from_secs(60);
+use crate::{house, inspect, settings};
 
 /// The keeper of the house's own affairs.
 pub(crate) struct Keeper {
@@ -184,20 +181,12 @@ impl Keeper {
         }
         if let Some(busy) = self.journal.refuses_samples() {
             let problem = Problem::from(busy);
-            find(
-                "data/journal",
-                format!("new values are refused: {}", problem.detail),
-                problem.mend(),
-                false,
-            );
+            let what = format!("new values are refused: {}", problem.detail);
+            find("data/journal", what, problem.mend(), false);
         }
         for damage in self.journal.damage() {
-            find(
-                "data/journal",
-                damage.to_string(),
-                "Restore that segment from a backup; what is not damaged is served",
-                false,
-            );
+            let (what, mend) = inspect::parts(&damage.to_string());
+            find("data/journal", what, &mend, false);
         }
         if let Some((first, last)) = self.journal.lost() {
             find(
@@ -211,21 +200,9 @@ impl Keeper {
                 true,
             );
         }
-        let (damaged, unread) = self.historian.check(FILES_READ_FOR);
-        if unread > 0 {
-            tracing::info!(
-                event = "check.unread",
-                files = unread,
-                "older files of history were not read for want of time"
-            );
-        }
-        for error in damaged {
-            find(
-                "data/lake",
-                error.to_string(),
-                "Restore the file from a backup; what does not need it is served",
-                false,
-            );
+        for error in self.historian.check() {
+            let (what, mend) = inspect::parts(&error.to_string());
+            find("data/lake", what, &mend, false);
         }
         match self.guard.verify_audit() {
             Ok(report) => report.findings.iter().for_each(|finding| {

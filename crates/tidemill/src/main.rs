@@ -10,6 +10,7 @@ mod facts;
 mod health;
 mod house;
 mod import;
+mod inspect;
 mod log;
 mod output;
 mod plant;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_core::{Budget, Problem, codes};
-use tidemill_ground::{Ground, MemoryPlan};
+use tidemill_ground::{Disk, Ground, MemoryPlan, Space};
 
-use crate::config::{self, Config, Share};
+use crate::config::{self, Config, Share, quantity};
 use crate::plant::Plant;
 
 /// The largest batch must fit into a segment.
@@ -20,25 +20,65 @@ fn bad(what: String, mend: &str) -> Problem {
     Problem::new(&codes::BAD_CONFIGURATION, what).hint(mend)
 }
 
+/// How much must stay free of this disk.
+pub(crate) fn free_min_bytes(space: &Space, config: &Config) -> u64 {
+    match config.free_min {
+        Share::Bytes(bytes) => bytes,
+        Share::Fraction(share) => (space.total_bytes as f64 * share) as u64,
+    }
+}
+
+/// Bytes of a segment and of the reserve. On a small disk the log takes small steps: two segments and the reserve are at
+/// most a tenth of it.
+fn steps(space: &Space) -> (u64, u64) {
+    let usual = tidemill_journal::Settings::default();
+    (
+        usual.segment_bytes.min((space.total_bytes / 32).max(SEGMENT_BYTES_MIN)),
+        usual.reserve_bytes.min(space.total_bytes / 32),
+    )
+}
+
+pub(crate) const TIGHT_MEND: &str = "Give the plant a larger disk, or free some space";
+
+/// Says so where the log's segments and its reserve do not fit above what must stay free: the reserve is what a full disk
+/// is cleared with.
+pub(crate) fn tight(disk: &dyn Disk, plant: &Plant, space: &Space, config: &Config) -> Option<String> {
+    let (segment_bytes, reserve_bytes) = steps(space);
+    // What the journal has already need not be free.
+    let journal = plant.data().join("journal");
+    let entries = disk.list(&journal).unwrap_or_default();
+    let held_bytes: u64 = entries.iter().filter_map(|entry| disk.len(&journal.join(&entry.name)).ok()).sum();
+    let wanted_bytes = (2 * segment_bytes + reserve_bytes).saturating_sub(held_bytes);
+    let needed_bytes = free_min_bytes(space, config).saturating_add(wanted_bytes);
+    (space.free_bytes < needed_bytes).then(|| {
+        let show = quantity::show_bytes;
+        format!(
+            "the disk has {} free, and the journal with its reserve wants {}: new values may soon be refused",
+            show(space.free_bytes),
+            show(needed_bytes)
+        )
+    })
+}
+
 pub(crate) fn journal(
     ground: &Ground,
     plant: &Plant,
     config: &Config,
     memory: &MemoryPlan,
 ) -> tidemill_journal::Settings {
-    let total_bytes = ground.disk.space(&plant.folder).map_or(u64::MAX, |space| space.total_bytes);
-    let free_min_bytes = match config.free_min {
-        Share::Bytes(bytes) => bytes,
-        Share::Fraction(share) => (total_bytes as f64 * share) as u64,
-    };
+    let unknown = Space { total_bytes: u64::MAX, free_bytes: u64::MAX };
+    let space = ground.disk.space(&plant.folder).unwrap_or(unknown);
+    if let Some(what) = tight(ground.disk.as_ref(), plant, &space, config) {
+        tracing::warn!(event = "plant.disk_small", mend = TIGHT_MEND, "{what}");
+    }
     let usual = tidemill_journal::Settings::default();
+    let (segment_bytes, reserve_bytes) = steps(&space);
     tidemill_journal::Settings {
         commit_window: config.commit_window,
         relaxed: config.relaxed,
-        free_min_bytes,
-        // On a small disk the log takes small steps: two segments and the reserve are at most a tenth of it.
-        segment_bytes: usual.segment_bytes.min((total_bytes / 32).max(SEGMENT_BYTES_MIN)),
-        reserve_bytes: usual.reserve_bytes.min(total_bytes / 32),
+        free_min_bytes: free_min_bytes(&space, config),
+        segment_bytes,
+        reserve_bytes,
         // The other half is for what waits and for reading ahead.
         ring_bytes_max: usize::try_from(memory.journal / 2).unwrap_or(usize::MAX),
         ..usual

@@ -367,7 +367,8 @@ impl Inner {
         let handle = Handle::current();
         let work = move || {
             let _place = place;
-            handle.block_on(planning::plan(&planner, statement, &asked))
+            let names = (self.bus.as_ref(), &scope);
+            handle.block_on(planning::plan(&planner, statement, &asked, names))
         };
         let planned = tokio::task::spawn_blocking(work).await.map_err(panicked)?;
         let plan = planned.map_err(told)?;

@@ -9,6 +9,7 @@
 //!   listens any more. It runs on threads of its own, never on those of the doors.
 //! - What is exported imports to the same samples.
 
+mod aliases;
 mod bounds;
 mod cells;
 mod columns;

@@ -19,8 +19,9 @@ use datafusion::physical_optimizer::{PhysicalOptimizerContext, PhysicalOptimizer
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement;
-use tidemill_core::{Problem, codes};
+use tidemill_core::{Bus, Problem, ReadScope, codes};
 
+use super::aliases::resolved;
 use super::bounds::measured_type;
 use super::errors::from_problem;
 use super::gate;
@@ -41,10 +42,12 @@ pub(crate) async fn plan(
     state: &SessionState,
     statement: Statement,
     meter: &Arc<Meter>,
+    (bus, scope): (&dyn Bus, &ReadScope),
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = state.statement_to_plan(statement).await?;
     meter.go_on()?;
     verify(&plan)?;
+    let plan = resolved(plan, bus, scope)?;
     let plan = guarded(state.optimize(&plan)?)?;
     meter.go_on()?;
     let plan = state.query_planner().create_physical_plan(&plan, state).await?;

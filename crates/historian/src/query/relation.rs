@@ -43,6 +43,10 @@ pub(crate) struct Partitions {
 /// Something with rows.
 pub(crate) trait Relation: Send + Sync + 'static {
     fn schema(&self) -> SchemaRef;
+    /// The column of the signal's path as it is now, if there is one.
+    fn path_column(&self) -> Option<&'static str> {
+        None
+    }
     /// What `scan` will do with this filter.
     fn takes(&self, filter: &Expr) -> TableProviderFilterPushDown;
     fn scan(&self, request: Request<'_>) -> Result<Partitions>;

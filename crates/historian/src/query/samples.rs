@@ -36,6 +36,10 @@ impl Relation for Samples {
         SAMPLES.clone()
     }
 
+    fn path_column(&self) -> Option<&'static str> {
+        Some("signal")
+    }
+
     fn takes(&self, filter: &Expr) -> TableProviderFilterPushDown {
         match push::times(filter, "time").is_some() || push::is_about_signal(filter) {
             true => TableProviderFilterPushDown::Exact,

@@ -62,7 +62,7 @@ pub(crate) static COLUMNS: [ColumnSpec; 19] = [
         ColumnKind::Float,
         "After how many seconds without a sample the last value is stale; NULL for never",
     ),
-    column("aliases", ColumnKind::Text, "Its other names, as a JSON array"),
+    column("aliases", ColumnKind::Text, "Its other names that you may read, as a JSON array"),
     column("creator", ColumnKind::Text, "Who wrote it first"),
     column("created", ColumnKind::Time, "When it was first seen"),
 ];
@@ -85,6 +85,10 @@ pub(crate) struct Signals {
 impl Relation for Signals {
     fn schema(&self) -> SchemaRef {
         schema()
+    }
+
+    fn path_column(&self) -> Option<&'static str> {
+        Some("signal")
     }
 
     fn takes(&self, filter: &Expr) -> TableProviderFilterPushDown {
@@ -131,7 +135,7 @@ fn batch(
         .zip(schema.fields())
         .map(|((name, column), field)| {
             let values: Vec<Value> =
-                signals.iter().map(|signal| value(bus, name, signal, last.get(&signal.id))).collect();
+                signals.iter().map(|signal| value(bus, scope, name, signal, last.get(&signal.id))).collect();
             arrow::compute::cast(&array(column.kind, values.iter()), field.data_type())
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -146,7 +150,7 @@ fn last_values(bus: &dyn Bus, scope: &ReadScope, signals: &[&Arc<Signal>]) -> Ha
     last.into_iter().map(|value| (value.id, value)).collect()
 }
 
-fn value(bus: &dyn Bus, column: &str, signal: &Signal, last: Option<&LastValue>) -> Value {
+fn value(bus: &dyn Bus, scope: &ReadScope, column: &str, signal: &Signal, last: Option<&LastValue>) -> Value {
     let text = |text: &Arc<str>| if text.is_empty() { Value::None } else { Value::Text(text.clone()) };
     let meta = &signal.meta;
     match column {
@@ -164,7 +168,7 @@ fn value(bus: &dyn Bus, column: &str, signal: &Signal, last: Option<&LastValue>)
         "owner" => text(&meta.owner),
         #[expect(clippy::cast_precision_loss, reason = "seconds with a fraction are meant")]
         "stale_after" if meta.stale_after_ns > 0 => Value::Float(meta.stale_after_ns as f64 / 1e9),
-        "aliases" => aliases(signal),
+        "aliases" => aliases(scope, signal),
         "creator" => text(&signal.creator),
         "created" => Value::Int(signal.created),
         _ => Value::None,
@@ -210,12 +214,14 @@ fn tags(signal: &Signal) -> Value {
     Value::Text(text.into())
 }
 
-fn aliases(signal: &Signal) -> Value {
-    if signal.aliases.is_empty() {
+/// The names that the reader may know of: an earlier name may tell of a part of the plant that is none of theirs.
+fn aliases(scope: &ReadScope, signal: &Signal) -> Value {
+    let known: Vec<_> = signal.aliases.iter().filter(|alias| scope.allows(alias)).collect();
+    if known.is_empty() {
         return Value::None;
     }
     let mut text = String::from("[");
-    for (number, alias) in signal.aliases.iter().enumerate() {
+    for (number, alias) in known.into_iter().enumerate() {
         if number > 0 {
             text.push(',');
         }

@@ -76,14 +76,29 @@ impl Columns {
                 self.received.extend(values.iter().map(|time| time.map(|time| time.div_euclid(1_000))));
             }
         }
-        for row in 0..rows.len() {
-            let key = self.source_key(at(&rows.source, row));
-            self.source.push(key);
+        match &rows.source {
+            Column::Same(source) => {
+                let key = self.source_key(*source);
+                self.source.resize(self.time.len(), key);
+            }
+            Column::Each(sources) => {
+                for source in sources {
+                    let key = self.source_key(*source);
+                    self.source.push(key);
+                }
+            }
         }
         let mut start = 0;
         while start < rows.len() {
             let end = (start + SCALE_ROWS).min(rows.len());
-            self.values(rows, start, end, open);
+            let bits = rows.bits.get(start..end).unwrap_or_default();
+            let plain = match rows.kind {
+                Column::Same(kind) => self.plain(kind, bits, open),
+                Column::Each(_) => false,
+            };
+            if !plain {
+                self.values(rows, start, end, open);
+            }
             start = end;
         }
     }
@@ -95,6 +110,38 @@ impl Columns {
         }
         self.sources.push(source);
         self.sources.len() as i32 - 1
+    }
+
+    /// Adds numbers of one kind that all fit one spelling, column by column. False, and nothing added, where they do not.
+    fn plain(&mut self, kind: Kind, bits: &[u64], open: bool) -> bool {
+        let (before, after) = (self.scaled.len(), self.scaled.len() + bits.len());
+        let floats = || bits.iter().map(|bits| f64::from_bits(*bits));
+        let scale = match kind {
+            Kind::Int | Kind::Bool => {
+                self.scaled.extend(bits.iter().map(|bits| bits.cast_signed()));
+                Some(0)
+            }
+            Kind::Float if open => None,
+            Kind::Float => decimal::common_scale(floats()),
+            _ => return false,
+        };
+        if let (Kind::Float, Some(scale)) = (kind, scale) {
+            self.scaled.extend(floats().map_while(|float| decimal::scaled(float, scale)));
+            if self.scaled.len() < after {
+                self.scaled.truncate(before);
+                return false;
+            }
+        }
+        if scale.is_none() {
+            self.float.extend(floats());
+        }
+        self.kind.resize(after, kind as i8);
+        self.float.resize(after, 0.0);
+        self.has_float.resize(after, scale.is_none());
+        self.scaled.resize(after, 0);
+        self.scale.resize(after, scale.unwrap_or_default().cast_signed());
+        self.has_scaled.resize(after, scale.is_some());
+        true
     }
 
     fn values(&mut self, rows: &Rows, start: usize, end: usize, open: bool) {
@@ -155,16 +202,26 @@ impl Columns {
             let values = Arc::new(StringArray::from_iter_values(names.iter().map(|name| name.as_ref())));
             Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(Int32Array::from(keys), values)?))
         };
-        let mut text = StringBuilder::new();
-        let mut next = this.text.iter().peekable();
-        for row in 0..rows {
-            text.append_option(next.next_if(|(at, _)| *at == row).map(|(_, text)| text));
-        }
-        let mut bytes = BinaryBuilder::new();
-        let mut next = this.bytes.iter().peekable();
-        for row in 0..rows {
-            bytes.append_option(next.next_if(|(at, _)| *at == row).map(|(_, bytes)| bytes));
-        }
+        let text: ArrayRef = if this.text.is_empty() {
+            Arc::new(StringArray::new_null(rows))
+        } else {
+            let mut text = StringBuilder::new();
+            let mut next = this.text.iter().peekable();
+            (0..rows).for_each(|row| {
+                text.append_option(next.next_if(|(at, _)| *at == row).map(|(_, text)| text));
+            });
+            Arc::new(text.finish())
+        };
+        let bytes: ArrayRef = if this.bytes.is_empty() {
+            Arc::new(BinaryArray::new_null(rows))
+        } else {
+            let mut bytes = BinaryBuilder::new();
+            let mut next = this.bytes.iter().peekable();
+            (0..rows).for_each(|row| {
+                bytes.append_option(next.next_if(|(at, _)| *at == row).map(|(_, bytes)| bytes));
+            });
+            Arc::new(bytes.finish())
+        };
         let scaled_nulls = NullBuffer::from(this.has_scaled);
         let some = |nulls: NullBuffer| (nulls.null_count() > 0).then_some(nulls);
         let columns: Vec<ArrayRef> = vec![
@@ -175,8 +232,8 @@ impl Columns {
             Arc::new(Float64Array::new(this.float.into(), some(NullBuffer::from(this.has_float)))),
             Arc::new(Int64Array::new(this.scaled.into(), some(scaled_nulls.clone()))),
             Arc::new(Int8Array::new(this.scale.into(), some(scaled_nulls))),
-            Arc::new(text.finish()),
-            Arc::new(bytes.finish()),
+            text,
+            bytes,
             Arc::new(Int64Array::from(this.quality)),
             Arc::new(TimestampMicrosecondArray::from(this.received).with_timezone("UTC")),
             names(this.source, this.sources.into_iter().map(name_of).collect())?,

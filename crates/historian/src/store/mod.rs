@@ -23,6 +23,7 @@ mod directory; //  where each signal is in a file
 mod files; //      files as one version
 mod flush; //      from the buffer to files
 mod frozen; //     what grows, and what is being flushed
+mod inspect; //    files looked at byte by byte
 mod merge; //      fewer and larger files
 mod merge_rows; // rows of one signal from several places
 mod meters; //     what is counted
@@ -62,6 +63,7 @@ use damage::DamagedFiles;
 use delta::{Add, Log};
 use files::{FileEntry, Version, Window};
 use frozen::{Active, Frozen};
+pub use inspect::inspect;
 use meters::Meters;
 use read::Files;
 pub use settings::Settings;

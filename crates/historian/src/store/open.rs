@@ -32,9 +32,7 @@ impl Store {
     ) -> Result<Arc<Store>, Error> {
         let disk = ground.disk.clone();
         let samples_dir = dir.join("samples");
-        let meta = || meta_data("samples", schema::delta(&schema::samples()), BTreeMap::new(), ground);
-        let log = Log::open(disk.clone(), &samples_dir, "samples", meta)?;
-        check_format(&log, "samples")?;
+        let log = samples_log(ground, &samples_dir)?;
         // Before anything is tidied: files that a damaged log does not name are what it is mended with.
         check_journal(&*journal, Seq(log.state.applied))?;
         let version = Version::of(&log.state).map_err(|file| Error::Log {
@@ -120,6 +118,14 @@ impl Store {
         let version = table.version();
         self.lock().tables.entry(stream).or_insert((table, version));
     }
+}
+
+/// The log of the samples' table, which is begun where there is none.
+pub(super) fn samples_log(ground: &Ground, dir: &Path) -> Result<Log, Error> {
+    let meta = || meta_data("samples", schema::delta(&schema::samples()), BTreeMap::new(), ground);
+    let log = Log::open(ground.disk.clone(), dir, "samples", meta)?;
+    check_format(&log, "samples")?;
+    Ok(log)
 }
 
 fn meta_data(

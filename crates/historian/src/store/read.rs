@@ -30,8 +30,6 @@ use super::write::DIRECTORY_KEY;
 use crate::Error;
 use crate::scan::Columns;
 
-/// A whole file is checked in pieces of so many bytes.
-const VERIFY_BYTES: usize = 64 * BLOCK_BYTES;
 /// A footer with its directory is at most so large; a larger one is damage.
 const TAIL_BYTES_MAX: u64 = 256 << 20;
 
@@ -41,6 +39,22 @@ pub(crate) struct Footer {
     parquet: ArrowReaderMetadata,
     pub(crate) directory: Directory,
     bytes: usize,
+}
+
+impl Footer {
+    /// What an error of Parquet's stands for: only the bytes below know the range.
+    fn failed(&self, source: ParquetError) -> Error {
+        let bytes = &self.source.0;
+        let trouble = bytes.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let file = bytes.name.clone();
+        match trouble {
+            Some(Trouble::Damage(from, to, detail)) => Error::Damaged { file, from, to, detail },
+            Some(Trouble::Disk(kind, text)) => {
+                Error::Disk { what: "read", path: file.into(), source: io::Error::new(kind, text) }
+            }
+            None => Error::Format { what: "decoded", file, source },
+        }
+    }
 }
 
 /// The bytes of a file, checked as they are read.
@@ -204,25 +218,40 @@ impl Files {
         Ok(footer)
     }
 
+    /// Reads a file whole and checks every block of it. What is kept of other files stays as it is.
+    pub(crate) fn verify(&self, entry: &FileEntry) -> Result<(), Error> {
+        self.present(entry)?;
+        let footer = self.open(entry)?;
+        let source = &footer.source.0;
+        let mut at = 0;
+        while at < source.tail_at {
+            let length = BLOCK_BYTES.min((source.tail_at - at) as usize);
+            source.get(at, length).map_err(|error| footer.failed(error))?;
+            at += length as u64;
+        }
+        Ok(())
+    }
+
+    /// Whether a file stands there in its length.
+    pub(crate) fn present(&self, entry: &FileEntry) -> Result<(), Error> {
+        let (name, bytes, path) = (entry.name(), entry.add.size, self.dir.join(entry.name()));
+        let damaged = |detail| {
+            Err(Error::Damaged { file: format!("{}/{name}", self.name), from: 0, to: bytes, detail })
+        };
+        match self.disk.len(&path) {
+            Ok(len) if len == bytes => Ok(()),
+            Ok(len) => damaged(format!("it has {len} bytes instead of {bytes}")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => damaged("it is missing".to_owned()),
+            Err(source) => Err(Error::Disk { what: "looked at", path, source }),
+        }
+    }
+
     /// Forgets a file that is about to be removed.
     pub(crate) fn forget(&self, name: &str) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((old, _)) = cache.footers.remove(name) {
             cache.bytes = cache.bytes.saturating_sub(old.bytes);
         }
-    }
-
-    /// Reads a file whole, past the footers that are remembered, and checks every byte of it.
-    pub(crate) fn verify(&self, file: &FileEntry) -> Result<(), Error> {
-        let footer = self.open(file)?;
-        let source = &footer.source.0;
-        let mut at = 0;
-        while at < source.tail_at {
-            let length = VERIFY_BYTES.min(usize::try_from(source.tail_at - at).unwrap_or(VERIFY_BYTES));
-            source.get(at, length).map_err(|error| footer.failed(error))?;
-            at += length as u64;
-        }
-        Ok(())
     }
 
     fn open(&self, entry: &FileEntry) -> Result<Footer, Error> {
@@ -293,22 +322,6 @@ impl Files {
             + source.blocks.len() * 4
             + source.tail.len();
         Ok(Footer { source: Checked(Arc::new(source)), parquet, directory, bytes })
-    }
-}
-
-impl Footer {
-    /// What a read that failed means, by what it met.
-    fn failed(&self, source: ParquetError) -> Error {
-        let bytes = &self.source.0;
-        let trouble = bytes.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let file = bytes.name.clone();
-        match trouble {
-            Some(Trouble::Damage(from, to, detail)) => Error::Damaged { file, from, to, detail },
-            Some(Trouble::Disk(kind, text)) => {
-                Error::Disk { what: "read", path: file.into(), source: io::Error::new(kind, text) }
-            }
-            None => Error::Format { what: "decoded", file, source },
-        }
     }
 }
 
@@ -445,23 +458,26 @@ impl Lane {
         }
     }
 
+    fn failed(&self, source: ParquetError) -> Error {
+        self.footer.failed(source)
+    }
+
     fn decode(&mut self) -> Result<Decoded, Error> {
         if self.reader.is_none() {
-            let reader = self.start().map_err(|source| self.footer.failed(source))?;
+            let reader = self.start().map_err(|source| self.failed(source))?;
             self.reader = Some(reader);
         }
         let batch = self.reader.as_mut().and_then(Iterator::next);
         let ends = || ParquetError::EOF("it has fewer rows than its directory says".into());
         let batch = batch.ok_or_else(ends).and_then(|batch| batch.map_err(ParquetError::from));
-        let batch = batch.map_err(|source| self.footer.failed(source))?;
+        let batch = batch.map_err(|source| self.failed(source))?;
         let sources = &self.footer.directory.sources;
         let source_of = |name: &str| {
             let known = sources.iter().find(|(_, known)| known == name);
             known.map_or(SourceId(0), |(number, _)| SourceId(*number))
         };
-        Decoded::new(&batch, &source_of).ok_or_else(|| {
-            self.footer.failed(ParquetError::General("its columns are not those of samples".into()))
-        })
+        Decoded::new(&batch, &source_of)
+            .ok_or_else(|| self.failed(ParquetError::General("its columns are not those of samples".into())))
     }
 
     /// A reader of the rows of all wants, in order.

@@ -94,8 +94,10 @@ fn base() -> WriterPropertiesBuilder {
         .set_max_row_group_row_count(Some(GROUP_ROWS))
 }
 
-/// How a file of samples is encoded: what repeats as dictionary and runs, times and scaled numbers as differences,
-/// floats of full precision as streams of bytes.
+/// How a file of samples is encoded: what repeats as dictionary and runs, times, scaled numbers and small numbers that hardly
+/// change as differences, floats of full precision as streams of bytes. A dictionary costs a hash a row: it is for columns where it
+/// is much smaller (names, and qualities, which jump). Nobody asks for the smallest nanosecond, kind, scale or source of a page, and
+/// finding them costs more than writing them.
 pub(crate) fn samples_properties() -> WriterProperties {
     let plain = |builder: WriterPropertiesBuilder, name: &str, encoding| {
         let path = ColumnPath::from(name);
@@ -103,6 +105,12 @@ pub(crate) fn samples_properties() -> WriterProperties {
     };
     let builder = plain(base(), "time", Encoding::DELTA_BINARY_PACKED);
     let builder = plain(builder, "scaled", Encoding::DELTA_BINARY_PACKED);
+    let small = ["nanos", "kind", "scale"];
+    let builder =
+        small.into_iter().fold(builder, |builder, name| plain(builder, name, Encoding::DELTA_BINARY_PACKED));
+    let builder = small.into_iter().chain(["source"]).fold(builder, |builder, name| {
+        builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None)
+    });
     let builder = plain(builder, "float", Encoding::BYTE_STREAM_SPLIT);
     let builder = plain(builder, "bytes", Encoding::PLAIN);
     let sorted =

@@ -158,7 +158,7 @@ fn a_damaged_table_is_closed_and_the_plant_goes_on() {
     assert_eq!(problem.code.id, "damaged");
     assert!(problem.detail.contains("restore data/lake/tables/events from a backup"), "{problem}");
     assert_eq!(world.store.closed_tables().len(), 1);
-    assert_eq!(world.store.check_files(Duration::ZERO).0.len(), 1);
+    assert_eq!(world.store.check_files().len(), 1);
 
     // Samples come and go; records wait in the journal, over flushes, failures of the disk, and restarts.
     for n in 1..4 {

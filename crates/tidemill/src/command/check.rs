@@ -5,18 +5,19 @@ use std::net::TcpListener;
 use clap::Args;
 use serde_json::{Value as Json, json};
 use tidemill_core::Problem;
-use tidemill_ground::{Disk, Ground, MemoryPlan, RealDisk};
+use tidemill_ground::{Disk, MemoryPlan, RealDisk};
 
 use super::{CommandResult, Global, Outcome};
 use crate::client::Client;
-use crate::config::quantity::show_bytes;
 use crate::config::{self, Config, Finding};
 use crate::plant::{self, Plant};
-use crate::{output, settings};
+use crate::{inspect, output, settings};
 
-/// Checks the plant's files and its surroundings. Ends with 3 if anything is wrong.
+/// Checks the plant's files, what it keeps, and its surroundings; changes nothing. Ends with 3 if anything is wrong.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  tidemill check --plant ./plant")]
+#[command(
+    after_help = "It changes nothing. Of the history the newest 4 GiB are read byte by byte; of older files names and sizes\nare looked at.\n\nExample:\n  tidemill check --plant ./plant"
+)]
 pub(crate) struct Check {}
 
 impl Check {
@@ -27,9 +28,11 @@ impl Check {
             Err(findings) => findings,
         };
         findings.extend(config::templates::check(&plant.folder));
-        if plant.is_running() {
-            findings.extend(super::client_side(running(&plant))?);
-        }
+        findings.extend(if plant.is_running() {
+            super::client_side(running(&plant))?
+        } else {
+            inspect::data(&plant)
+        });
         report(&plant, &findings, global.json);
         Ok(if findings.is_empty() { Outcome::Done } else { Outcome::Found })
     }
@@ -61,16 +64,22 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
         findings.push(Finding { file, line: 0, what, mend: mend.to_owned(), warning });
     };
     let data = plant.data();
-    let memory = MemoryPlan::divide(config.memory_bytes.unwrap_or_else(tidemill_ground::available));
     match RealDisk.space(if data.is_dir() { &data } else { &plant.folder }) {
         Err(error) => {
             find(data, format!("it cannot be looked at: {error}"), "Check the folder's owner", false)
         }
         Ok(space) => {
-            // The log's own rule. A plant too small for any log is told below.
-            let log = memory.as_ref().map(|memory| settings::journal(&Ground::real(), plant, config, memory));
-            if let Some(what) = log.ok().and_then(|log| short_of_room(space.free_bytes, &log)) {
-                find(data, what, "Free some space; writing then goes on by itself", false);
+            let least = settings::free_min_bytes(&space, config);
+            if space.free_bytes < least {
+                let free = config::quantity::show_bytes(space.free_bytes);
+                find(
+                    data,
+                    format!("the disk has {free} free, less than storage.free_min: new values are refused"),
+                    "Free some space; writing then goes on by itself",
+                    false,
+                );
+            } else if let Some(what) = settings::tight(&RealDisk, plant, &space, config) {
+                find(data, what, settings::TIGHT_MEND, true);
             }
         }
     }
@@ -85,7 +94,7 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
             );
         }
     }
-    if let Err(error) = &memory {
+    if let Err(error) = MemoryPlan::divide(config.memory_bytes.unwrap_or_else(tidemill_ground::available)) {
         find(plant.file(), error.to_string(), "Raise limits.memory", false);
     }
     if !plant.is_running() {
@@ -95,7 +104,13 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
             {
                 find(
                     plant.file(),
-                    format!("another program listens on {}", listener.address),
+                    format!(
+                        "another program listens on {}{}",
+                        listener.address,
+                        plant::holder_of(listener.address)
+                            .map(|holder| format!(", {holder}"))
+                            .unwrap_or_default()
+                    ),
                     "Stop it, or change http.listen",
                     false,
                 );
@@ -103,23 +118,6 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// What a disk without enough room for the log means for new values.
-fn short_of_room(free_bytes: u64, log: &tidemill_journal::Settings) -> Option<String> {
-    let (free, least) = (show_bytes(free_bytes), show_bytes(log.free_min_bytes));
-    if free_bytes < log.free_min_bytes {
-        return Some(format!(
-            "the disk has {free} free, less than storage.free_min ({least}): new values are refused"
-        ));
-    }
-    let segment = show_bytes(log.segment_bytes);
-    (free_bytes <= log.room_needed_bytes()).then(|| {
-        format!(
-            "the disk has {free} free, less than storage.free_min ({least}) and the next piece of the log ({segment}) \
-             together: new values are refused as soon as the piece that is being written is full"
-        )
-    })
 }
 
 /// What the running plant says of itself.
@@ -135,27 +133,4 @@ async fn running(plant: &Plant) -> Result<Vec<Finding>, Problem> {
         warning: entry["warning"].as_bool().unwrap_or(false),
     });
     Ok(findings.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn room_is_judged_by_the_rule_of_the_log() {
-        let log = tidemill_journal::Settings {
-            free_min_bytes: 100 << 20,
-            segment_bytes: 64 << 20,
-            ..tidemill_journal::Settings::default()
-        };
-        let told = |free_mib: u64| short_of_room(free_mib << 20, &log).unwrap_or_default();
-        assert!(
-            told(99).ends_with("less than storage.free_min (100 MiB): new values are refused"),
-            "{}",
-            told(99)
-        );
-        assert!(told(100).contains("as soon as the piece that is being written is full"), "{}", told(100));
-        assert!(told(164).contains("next piece of the log (64.0 MiB)"), "{}", told(164));
-        assert_eq!(told(165), "");
-    }
 }

@@ -61,12 +61,12 @@ impl Screen {
 
     /// Draws the table over the last one.
     pub(crate) fn show(&mut self, values: &Values) {
-        let lines = self.lines(values, Size::now());
+        let lines = self.lines(values, Size::now(), output::colour());
         // Without an end to the last line: it would scroll a full screen.
         output::raw(format!("\x1b[H\x1b[2J{}", lines.join("\n")).as_bytes());
     }
 
-    fn lines(&self, values: &Values, size: Size) -> Vec<String> {
+    fn lines(&self, values: &Values, size: Size, colour: bool) -> Vec<String> {
         let Size { columns, rows } = size;
         let mut lines = vec![cut(&format!("DEMO  Tidemill Works  {}  (Ctrl-C ends)", self.address), columns)];
         let mut below = Vec::new();
@@ -75,7 +75,7 @@ impl Screen {
             below.extend([String::new(), cut("Try in another terminal:", columns)]);
             below.extend(self.commands.iter().map(|command| cut(&format!("  {command}"), columns)));
         }
-        lines.extend(table(values, columns, rows.saturating_sub(lines.len() + below.len())));
+        lines.extend(table(values, columns, rows.saturating_sub(lines.len() + below.len()), colour));
         lines.extend(below);
         lines.truncate(rows);
         lines
@@ -83,7 +83,7 @@ impl Screen {
 }
 
 /// The signals in at most so many lines; the last says how many more there are.
-fn table(values: &Values, columns: usize, rows: usize) -> Vec<String> {
+fn table(values: &Values, columns: usize, rows: usize, colour: bool) -> Vec<String> {
     let across = if columns >= TWO_FROM { 2 } else { 1 };
     let width = (columns + 1) / across - 1;
     let all = SIGNALS.len().min(values.len());
@@ -102,7 +102,7 @@ fn table(values: &Values, columns: usize, rows: usize) -> Vec<String> {
         }
         let mark = cut(&format!(" ! {quality}"), width - used);
         let pad = " ".repeat(width.saturating_sub(used + mark.chars().count()));
-        Some(format!("{text}\x1b[31m{mark}\x1b[0m{pad}"))
+        Some(if colour { format!("{text}\x1b[31m{mark}\x1b[0m{pad}") } else { format!("{text}{mark}{pad}") })
     };
     let line = |row: usize| {
         let cells: Vec<String> = (0..across).filter_map(|column| cell(row + column * down)).collect();
@@ -150,7 +150,7 @@ mod tests {
     fn every_size_is_kept() {
         for rows in [1, 2, 3, 15, 24, 40, 72, 200] {
             for columns in [1, 2, 10, 18, 40, 80, 109, 110, 111, 163, 400] {
-                let lines = screen().lines(&values(), Size { columns, rows });
+                let lines = screen().lines(&values(), Size { columns, rows }, true);
                 assert!(lines.len() <= rows, "{} lines in {columns}x{rows}", lines.len());
                 let widest = lines.iter().map(|line| columns_of(line)).max().unwrap();
                 assert!(widest <= columns, "{widest} columns in {columns}x{rows}");
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_narrow_one_says_how_much_more_there_is() {
-        let lines = screen().lines(&values(), Size { columns: 40, rows: 15 });
+        let lines = screen().lines(&values(), Size { columns: 40, rows: 15 }, true);
         assert_eq!(lines.len(), 15);
         assert!(lines[0].ends_with('…'), "{}", lines[0]);
         assert_eq!(lines[14], format!("and {} more", SIGNALS.len() - 13));
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_large_one_shows_all_and_what_to_try() {
-        let text = screen().lines(&values(), Size { columns: 200, rows: 60 }).join("\n");
+        let text = screen().lines(&values(), Size { columns: 200, rows: 60 }, true).join("\n");
         assert!(SIGNALS.iter().all(|signal| text.contains(signal.path)), "{text}");
         assert!(text.contains("Try in another terminal") && !text.contains("more"), "{text}");
         assert!(text.contains("\x1b[31m ! "), "{text}");

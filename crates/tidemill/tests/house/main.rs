@@ -6,6 +6,7 @@
     reason = "the tests are outside the house: its disk and its clock are not theirs"
 )]
 
+mod checking;
 mod client;
 mod command_line;
 mod damage;

@@ -97,6 +97,17 @@ fn what_a_token_may_not_is_refused_with_a_code() {
     assert_eq!(plant.sql("SELECT value FROM samples WHERE signal = 'secret/recipe'"), json!([[42.0]]));
 }
 
+/// An old name leads to the signal, and not past the rights on its new one.
+#[test]
+fn an_old_name_does_not_lead_past_the_rights() {
+    let (plant, reader) = two_branches();
+    plant.ok(&["write", "open/plan", "4711"]);
+    plant.ok(&["signals", "rename", "open/plan", "secret/plan"]);
+    assert!(plant.ok(&["why", "open/plan"]).contains("secret/plan"));
+    let told = plant.run_as(&reader, &["why", "open/plan"]).expect_problem("not-found");
+    assert!(!told.err.contains("secret") && !told.err.contains("4711"), "{}", told.err);
+}
+
 #[test]
 fn without_a_token_nothing_is_told_and_a_revoked_one_is_none() {
     let (plant, reader) = two_branches();

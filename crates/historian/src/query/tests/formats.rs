@@ -11,7 +11,7 @@ use tidemill_core::{
 };
 
 use super::fake::*;
-use super::sql::{engine_of, plant};
+use super::small::{engine_of, plant};
 use crate::query::Engine;
 
 fn everything() -> ReadQuery {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tidemill_core::{Budget, Format, ReadScope, SqlQuery};
 
 use super::fake::*;
-use super::sql::engine_of;
+use super::small::engine_of;
 
 /// What each query may cost.
 const HOSTILE: Budget = Budget { time: Duration::from_secs(2), memory_bytes: 8 << 20, rows: 1_000_000_000 };
@@ -161,7 +161,7 @@ fn no_query_takes_memory_or_time_without_end() {
 }
 
 fn ask_all() {
-    let plant = super::sql::plant();
+    let plant = super::small::plant();
     let engine = engine_of(&plant);
     let one = |text: &str| {
         let query = SqlQuery { text: text.into(), parameters: Vec::new() };

@@ -11,7 +11,7 @@ use tidemill_core::{
 use tidemill_ground::Metrics;
 
 use super::fake::*;
-use super::sql::{engine_of, plant};
+use super::small::{engine_of, plant};
 use crate::query::{Engine, Settings};
 
 fn within(engine: &Engine, text: &str, budget: Budget) -> Result<Vec<u8>, Problem> {

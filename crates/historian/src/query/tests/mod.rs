@@ -1,11 +1,15 @@
 //! What a user sees of queries, over a plant in memory.
 
+mod conditions;
 pub(crate) mod fake;
 mod formats;
 mod hostile;
+mod leaks;
 mod limits;
+mod mistakes;
 mod plot;
 mod reference;
 mod scope;
+mod small;
 mod sql;
 mod store;

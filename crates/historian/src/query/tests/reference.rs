@@ -6,7 +6,7 @@ use expect_test::expect_file;
 use tidemill_core::{ReadScope, TableSpec};
 
 use super::fake::*;
-use super::sql::{engine_of, plant};
+use super::small::{engine_of, plant};
 use crate::query::cells::sql_type;
 use crate::query::columns::{SAMPLE_COLUMNS, SAMPLES, SampleColumn};
 use crate::query::functions::Function;

@@ -11,7 +11,7 @@ use tidemill_core::{
 };
 
 use super::fake::*;
-use super::sql::{engine_of, plant};
+use super::small::{engine_of, plant};
 use crate::query::Engine;
 
 pub(crate) fn scope(patterns: &[&str], tables: bool) -> ReadScope {
@@ -47,7 +47,7 @@ fn guarded() -> (Arc<Plant>, Engine) {
         })
         .collect();
     let engine = engine_of(&plant);
-    plant.records("events", crate::query::system::batch(super::sql::EVENTS.columns, &rows).unwrap());
+    plant.records("events", crate::query::system::batch(super::small::EVENTS.columns, &rows).unwrap());
     (plant, engine)
 }
 

@@ -1,118 +1,8 @@
-//! SQL as it is answered: what a user types, and what comes back.
+//! SQL as it is answered: what a user types, and what comes back. What is not here: conditions and mistakes.
 
-use std::sync::Arc;
+use expect_test::expect;
 
-use expect_test::{Expect, expect};
-use tidemill_core::{
-    ColumnKind, ColumnSpec, Facts, Format, Quality, ReadScope, SignalPath, TableSpec, Value,
-};
-
-use super::fake::*;
-
-/// A small plant: two lines, every kind of value, a late sample, a bad one, two at one time, a renamed signal.
-pub(crate) fn plant() -> Arc<Plant> {
-    let plant = Arc::new(Plant::default());
-    plant.signal_with("acme/press/temperature", |signal| {
-        signal.meta.unit = "°C".into();
-        signal.meta.unit_ucum = "Cel".into();
-        signal.meta.description = "Oil, \"tank\" 3".into();
-        signal.meta.stale_after_ns = 1_500_000_000;
-        signal.meta.stepped = Some(false);
-        signal.meta.tags.insert("host".into(), "edge1".into());
-        signal.aliases.push(SignalPath::new("old/temperature").unwrap());
-    });
-    for (second, value) in [(0, 20.0), (1, 20.5), (2, 21.25), (60, 19.0)] {
-        plant.put("acme/press/temperature", T0 + second * SECOND, Value::Float(value));
-    }
-    let bad = Quality::BAD_NO_COMMUNICATION;
-    plant.put_with("acme/press/temperature", T0 + 3 * SECOND, Value::None, bad, None);
-    plant.put_with(
-        "acme/press/count",
-        T0,
-        Value::Int(9_007_199_254_740_993),
-        Quality::GOOD,
-        Some(T0 + 5 * SECOND),
-    );
-    plant.put("acme/press/count", T0 + SECOND, Value::UInt(u64::MAX));
-    plant.put("acme/press/running", T0, Value::Bool(true));
-    plant.put("acme/press/state", T0, Value::Text("idle, \"cold\"".into()));
-    plant.put("acme/press/state", T0, Value::Text("warm".into()));
-    plant.put("acme/press/recipe", T0, Value::Json("{\"a\": [1]}".into()));
-    plant.put("acme/press/raw", T0, Value::Bytes([1u8, 255].as_slice().into()));
-    plant.put("beta/mill/temperature", T0, Value::Float(99.5));
-    plant.signal_with("beta/mill/gone", |signal| signal.retired = true);
-    plant.put("beta/mill/gone", T0, Value::Float(1.0));
-    plant.batch_rows.store(3, std::sync::atomic::Ordering::Relaxed);
-    plant
-}
-
-pub(crate) static EVENTS: TableSpec = TableSpec {
-    name: "events",
-    description: "Things that happened",
-    stream: Some(tidemill_core::StreamId(100)),
-    columns: &[
-        ColumnSpec { name: "time", kind: ColumnKind::Time, description: "When" },
-        ColumnSpec { name: "signal", kind: ColumnKind::Text, description: "Where" },
-        ColumnSpec { name: "what", kind: ColumnKind::Text, description: "What" },
-        ColumnSpec { name: "count", kind: ColumnKind::Int, description: "How often" },
-    ],
-    path_column: Some("signal"),
-};
-
-pub(crate) static DOORS: TableSpec = TableSpec {
-    name: "doors",
-    description: "The doors that are open",
-    stream: None,
-    columns: &[
-        ColumnSpec { name: "name", kind: ColumnKind::Text, description: "Its name" },
-        ColumnSpec { name: "open", kind: ColumnKind::Bool, description: "Whether it is open" },
-        ColumnSpec { name: "load", kind: ColumnKind::Float, description: "How busy it is" },
-        ColumnSpec { name: "since", kind: ColumnKind::Time, description: "Since when" },
-    ],
-    path_column: None,
-};
-
-pub(crate) struct OpenDoors;
-
-impl Facts for OpenDoors {
-    fn rows(&self) -> Vec<Vec<Value>> {
-        vec![
-            vec![Value::Text("http".into()), Value::Bool(true), Value::Float(0.5), Value::Int(T0)],
-            vec![Value::Text("mqtt".into()), Value::Bool(false), Value::None, Value::None],
-        ]
-    }
-}
-
-pub(crate) fn engine_of(plant: &Arc<Plant>) -> crate::query::Engine {
-    let rows: Vec<Vec<Value>> = ["acme/press/temperature", "beta/mill/temperature"]
-        .iter()
-        .zip(1..)
-        .map(|(path, second)| {
-            vec![
-                Value::Int(T0 + second * SECOND),
-                Value::Text((*path).into()),
-                Value::Text("high".into()),
-                Value::Int(second),
-            ]
-        })
-        .collect();
-    plant.records("events", crate::query::system::batch(EVENTS.columns, &rows).unwrap());
-    let engine = engine(plant);
-    engine.table(&EVENTS, None);
-    engine.table(&DOORS, Some(Arc::new(OpenDoors)));
-    engine
-}
-
-/// Asks one after the other; one engine, so that nothing of a query stays behind.
-fn check(queries: &[&str], expected: Expect) {
-    let engine = engine_of(&plant());
-    let mut shown = String::new();
-    for query in queries {
-        let answer = ask(&engine, &ReadScope::everything(), query);
-        shown += &format!("> {query}\n{}\n\n", answer.trim_end());
-    }
-    expected.assert_eq(&shown);
-}
+use super::small::check;
 
 #[test]
 fn samples_have_all_kinds() {
@@ -185,209 +75,6 @@ fn signals_know_their_last_value() {
             > SELECT unit FROM signals WHERE signal = 'acme/press/temperature'
             unit
             °C
-
-        "#]],
-    );
-}
-
-#[test]
-fn conditions_on_signals() {
-    check(
-        &[
-            "SELECT count(*) AS n FROM samples WHERE signal = 'acme/press/temperature'",
-            "SELECT count(*) AS n FROM samples WHERE 'acme/press/temperature' = signal",
-            "SELECT count(*) AS n FROM samples WHERE signal IN ('acme/press/state', 'beta/mill/temperature', 'none/such', 'no path//')",
-            "SELECT count(*) AS n FROM samples WHERE signal NOT IN ('acme/press/state')",
-            "SELECT count(*) AS n FROM samples WHERE signal LIKE 'acme/press/t%'",
-            "SELECT count(*) AS n FROM samples WHERE signal ILIKE 'ACME/%'",
-            "SELECT count(*) AS n FROM samples WHERE signal LIKE '%temperature'",
-            "SELECT count(*) AS n FROM samples WHERE signal NOT LIKE 'acme/%'",
-            "SELECT count(*) AS n FROM samples WHERE matches(signal, '+/+/temperature')",
-            "SELECT count(*) AS n FROM samples WHERE matches(signal, '*/press/**')",
-            "SELECT count(*) AS n FROM samples WHERE NOT matches(signal, 'acme/#')",
-            "SELECT count(*) AS n FROM samples WHERE signal = 'beta/mill/temperature' OR matches(signal, 'acme/press/state')",
-            "SELECT count(*) AS n FROM samples WHERE signal = 'acme/press/state' OR value > 50",
-            "SELECT count(*) AS n FROM samples WHERE split_part(signal, '/', 3) = 'temperature'",
-            "SELECT count(*) AS n FROM samples WHERE signal ~ 'mill'",
-            "SELECT count(*) AS n FROM samples WHERE signal > 'acme/press/state' AND signal < 'b'",
-            "SELECT count(*) AS n FROM samples WHERE signal = 'old/temperature'",
-            "SELECT count(*) AS n FROM samples WHERE signal = 'beta/mill/gone'",
-            "SELECT count(*) AS n FROM samples WHERE signal IS NULL",
-            "SELECT count(*) AS n FROM samples WHERE signal = (SELECT min(signal) FROM signals)",
-            "SELECT count(*) AS n FROM samples WHERE signal IN (SELECT signal FROM signals WHERE unit = '°C')",
-            "SELECT count(*) AS n FROM samples AS s WHERE s.signal = 'acme/press/count'",
-            "SELECT matches('a/b', 'a/+') AS yes, matches('a/b', 'b/#') AS no, matches(NULL, 'a') AS none",
-            "SELECT matches(signal, 'a/#/b') FROM samples",
-        ],
-        expect![[r#"
-            > SELECT count(*) AS n FROM samples WHERE signal = 'acme/press/temperature'
-            n
-            5
-
-            > SELECT count(*) AS n FROM samples WHERE 'acme/press/temperature' = signal
-            n
-            5
-
-            > SELECT count(*) AS n FROM samples WHERE signal IN ('acme/press/state', 'beta/mill/temperature', 'none/such', 'no path//')
-            n
-            3
-
-            > SELECT count(*) AS n FROM samples WHERE signal NOT IN ('acme/press/state')
-            n
-            11
-
-            > SELECT count(*) AS n FROM samples WHERE signal LIKE 'acme/press/t%'
-            n
-            5
-
-            > SELECT count(*) AS n FROM samples WHERE signal ILIKE 'ACME/%'
-            n
-            12
-
-            > SELECT count(*) AS n FROM samples WHERE signal LIKE '%temperature'
-            n
-            6
-
-            > SELECT count(*) AS n FROM samples WHERE signal NOT LIKE 'acme/%'
-            n
-            1
-
-            > SELECT count(*) AS n FROM samples WHERE matches(signal, '+/+/temperature')
-            n
-            6
-
-            > SELECT count(*) AS n FROM samples WHERE matches(signal, '*/press/**')
-            n
-            12
-
-            > SELECT count(*) AS n FROM samples WHERE NOT matches(signal, 'acme/#')
-            n
-            1
-
-            > SELECT count(*) AS n FROM samples WHERE signal = 'beta/mill/temperature' OR matches(signal, 'acme/press/state')
-            n
-            3
-
-            > SELECT count(*) AS n FROM samples WHERE signal = 'acme/press/state' OR value > 50
-            n
-            5
-
-            > SELECT count(*) AS n FROM samples WHERE split_part(signal, '/', 3) = 'temperature'
-            n
-            6
-
-            > SELECT count(*) AS n FROM samples WHERE signal ~ 'mill'
-            n
-            1
-
-            > SELECT count(*) AS n FROM samples WHERE signal > 'acme/press/state' AND signal < 'b'
-            n
-            5
-
-            > SELECT count(*) AS n FROM samples WHERE signal = 'old/temperature'
-            n
-            0
-
-            > SELECT count(*) AS n FROM samples WHERE signal = 'beta/mill/gone'
-            n
-            0
-
-            > SELECT count(*) AS n FROM samples WHERE signal IS NULL
-            n
-            0
-
-            > SELECT count(*) AS n FROM samples WHERE signal = (SELECT min(signal) FROM signals)
-            n
-            2
-
-            > SELECT count(*) AS n FROM samples WHERE signal IN (SELECT signal FROM signals WHERE unit = '°C')
-            n
-            5
-
-            > SELECT count(*) AS n FROM samples AS s WHERE s.signal = 'acme/press/count'
-            n
-            2
-
-            > SELECT matches('a/b', 'a/+') AS yes, matches('a/b', 'b/#') AS no, matches(NULL, 'a') AS none
-            yes,no,none
-            true,false,
-
-            > SELECT matches(signal, 'a/#/b') FROM samples
-            bad-sql: 'a/#/b' has '#' or '**' before its end: they stand for all the rest and come last. See docs/reference/sql.md for tables and functions
-
-        "#]],
-    );
-}
-
-#[test]
-fn conditions_on_times() {
-    check(
-        &[
-            "SELECT count(*) AS n FROM samples WHERE time >= '2026-01-01T00:00:01Z'",
-            "SELECT count(*) AS n FROM samples WHERE time > TIMESTAMP '2026-01-01T00:00:01Z' AND time < '2026-01-01T00:00:03Z'",
-            "SELECT count(*) AS n FROM samples WHERE time BETWEEN '2026-01-01T00:00:01Z' AND '2026-01-01T00:00:02Z'",
-            "SELECT count(*) AS n FROM samples WHERE time = '2026-01-01T01:00:01+01:00'",
-            "SELECT count(*) AS n FROM samples WHERE time <> '2026-01-01T00:00:00Z'",
-            "SELECT count(*) AS n FROM samples WHERE time >= now() - INTERVAL '59 minutes 30 seconds'",
-            "SELECT count(*) AS n FROM samples WHERE '2026-01-01T00:00:02Z' <= time",
-            "SELECT count(*) AS n FROM samples WHERE time > '2026-01-01T00:00:05Z' AND time < '2026-01-01T00:00:01Z'",
-            "SELECT count(*) AS n FROM samples WHERE time < '2026-01-01T00:00:01Z' OR time > '2026-01-01T00:00:50Z'",
-            "SELECT count(*) AS n FROM samples WHERE date_trunc('minute', time) = '2026-01-01T00:01:00Z'",
-            "SELECT now() AS t",
-            "SELECT count(*) AS n FROM samples WHERE received IS NOT NULL AND received > time",
-            "SELECT count(*) AS n FROM samples WHERE time > '01.01.2026'",
-        ],
-        expect![[r#"
-            > SELECT count(*) AS n FROM samples WHERE time >= '2026-01-01T00:00:01Z'
-            n
-            5
-
-            > SELECT count(*) AS n FROM samples WHERE time > TIMESTAMP '2026-01-01T00:00:01Z' AND time < '2026-01-01T00:00:03Z'
-            n
-            1
-
-            > SELECT count(*) AS n FROM samples WHERE time BETWEEN '2026-01-01T00:00:01Z' AND '2026-01-01T00:00:02Z'
-            n
-            3
-
-            > SELECT count(*) AS n FROM samples WHERE time = '2026-01-01T01:00:01+01:00'
-            n
-            2
-
-            > SELECT count(*) AS n FROM samples WHERE time <> '2026-01-01T00:00:00Z'
-            n
-            5
-
-            > SELECT count(*) AS n FROM samples WHERE time >= now() - INTERVAL '59 minutes 30 seconds'
-            n
-            1
-
-            > SELECT count(*) AS n FROM samples WHERE '2026-01-01T00:00:02Z' <= time
-            n
-            3
-
-            > SELECT count(*) AS n FROM samples WHERE time > '2026-01-01T00:00:05Z' AND time < '2026-01-01T00:00:01Z'
-            n
-            0
-
-            > SELECT count(*) AS n FROM samples WHERE time < '2026-01-01T00:00:01Z' OR time > '2026-01-01T00:00:50Z'
-            n
-            9
-
-            > SELECT count(*) AS n FROM samples WHERE date_trunc('minute', time) = '2026-01-01T00:01:00Z'
-            n
-            1
-
-            > SELECT now() AS t
-            t
-            2026-01-01T01:00:00Z
-
-            > SELECT count(*) AS n FROM samples WHERE received IS NOT NULL AND received > time
-            n
-            1
-
-            > SELECT count(*) AS n FROM samples WHERE time > '01.01.2026'
-            bad-sql: Error parsing timestamp from '01.01.2026': error parsing date. See docs/reference/sql.md for tables and functions
 
         "#]],
     );
@@ -652,6 +339,12 @@ fn retrieval_modes() {
             "SELECT * FROM read('a', '2026-01-02T00:00:00Z', '2026-01-01T00:00:00Z')",
             "SELECT * FROM read('a', 'yesterday')",
             "SELECT * FROM read('a', NULL, NULL, 'mean')",
+            "SELECT * FROM read('a', NULL, NULL, 'interpolated', '1 minute')",
+            "SELECT * FROM read('a', NULL, NULL, 'raw', 10)",
+            "SELECT * FROM read('a', NULL, NULL, NULL, '1m')",
+            "SELECT * FROM read('a', NULL, NULL, 'last', INTERVAL '1 minute')",
+            "SELECT count(*) AS n FROM read('beta/#', NULL, NULL, NULL, NULL)",
+            "SELECT * FROM read('a', NULL, NULL, 'points', '1m')",
             "SELECT * FROM read('a', NULL, NULL, 'points')",
             "SELECT * FROM read('a', NULL, NULL, 'points', 0)",
             "SELECT * FROM read(1)",
@@ -717,10 +410,29 @@ fn retrieval_modes() {
             bad-time: 'yesterday' is no RFC 3339 time: write it like 2026-03-01T06:00:00Z or 2026-03-01T06:00:00.25+01:00. Write RFC 3339 with an offset, or a number in the stated unit
 
             > SELECT * FROM read('a', NULL, NULL, 'mean')
-            bad-sql: 'mean' is no mode: there are raw, points, last. See docs/reference/sql.md for tables and functions
+            bad-sql: 'mean' is no mode: there are raw, points, last. For a value of each interval, group by date_bin(INTERVAL '1 minute', time). See docs/reference/sql.md for tables and functions
+
+            > SELECT * FROM read('a', NULL, NULL, 'interpolated', '1 minute')
+            bad-sql: 'interpolated' is no mode: there are raw, points, last. For a value of each interval, group by date_bin(INTERVAL '1 minute', time). See docs/reference/sql.md for tables and functions
+
+            > SELECT * FROM read('a', NULL, NULL, 'raw', 10)
+            bad-sql: the mode 'raw' takes no fifth argument: only 'points' has pixels. For a value of each interval, group by date_bin(INTERVAL '1 minute', time). See docs/reference/sql.md for tables and functions
+
+            > SELECT * FROM read('a', NULL, NULL, NULL, '1m')
+            bad-sql: the mode 'raw' takes no fifth argument: only 'points' has pixels. For a value of each interval, group by date_bin(INTERVAL '1 minute', time). See docs/reference/sql.md for tables and functions
+
+            > SELECT * FROM read('a', NULL, NULL, 'last', INTERVAL '1 minute')
+            bad-sql: the mode 'last' takes no fifth argument: only 'points' has pixels. For a value of each interval, group by date_bin(INTERVAL '1 minute', time). See docs/reference/sql.md for tables and functions
+
+            > SELECT count(*) AS n FROM read('beta/#', NULL, NULL, NULL, NULL)
+            n
+            1
+
+            > SELECT * FROM read('a', NULL, NULL, 'points', '1m')
+            bad-sql: '1m' is no number of pixels. See docs/reference/sql.md for tables and functions
 
             > SELECT * FROM read('a', NULL, NULL, 'points')
-            bad-sql: read needs a pattern, and then as needed: from, to, mode, every. See docs/reference/sql.md for tables and functions
+            bad-sql: the mode 'points' needs its fifth argument: how many pixels there are. See docs/reference/sql.md for tables and functions
 
             > SELECT * FROM read('a', NULL, NULL, 'points', 0)
             bad-parameter: points=0 is outside 1 to 100000. Ask for about as many as the chart is wide
@@ -730,256 +442,4 @@ fn retrieval_modes() {
 
         "#]],
     );
-}
-
-#[test]
-fn plans_push_down() {
-    check(
-        &[
-            "EXPLAIN SELECT count(*) FROM samples WHERE signal LIKE 'acme/%' AND time >= '2026-01-01T00:00:01Z' AND value > 3",
-            "EXPLAIN SELECT signal, count(*) FROM samples WHERE time >= now() - INTERVAL '1 hour' GROUP BY signal",
-            "EXPLAIN SELECT * FROM samples WHERE signal = 'acme/press/count' ORDER BY signal, time LIMIT 3",
-            "EXPLAIN SELECT s.value FROM samples s JOIN signals USING (signal) WHERE signals.unit = 'bar'",
-        ],
-        expect![[r#"
-            > EXPLAIN SELECT count(*) FROM samples WHERE signal LIKE 'acme/%' AND time >= '2026-01-01T00:00:01Z' AND value > 3
-            plan_type,plan
-            logical_plan,"Projection: count(Int64(1)) AS count(*)
-              Aggregate: groupBy=[[]], aggr=[[count(Int64(1))]]
-                Projection:
-                  Filter: samples.value > Float64(3)
-                    TableScan: samples projection=[value], full_filters=[samples.time >= TimestampNanosecond(1767225601000000000, Some(""UTC"")), samples.signal LIKE Utf8View(""acme/%"")]"
-            physical_plan,"ProjectionExec: expr=[count(Int64(1))@0 as count(*)]
-              AggregateExec: mode=Final, gby=[], aggr=[count(Int64(1))]
-                CoalescePartitionsExec
-                  AggregateExec: mode=Partial, gby=[], aggr=[count(Int64(1))]
-                    FilterExec: value@0 > 3, projection=[]
-                      StreamingTableExec: partition_sizes=2, projection=[value]
-            "
-
-            > EXPLAIN SELECT signal, count(*) FROM samples WHERE time >= now() - INTERVAL '1 hour' GROUP BY signal
-            plan_type,plan
-            logical_plan,"Projection: samples.signal, count(Int64(1)) AS count(*)
-              Aggregate: groupBy=[[samples.signal]], aggr=[[count(Int64(1))]]
-                TableScan: samples projection=[signal], full_filters=[samples.time >= TimestampNanosecond(1767225600000000000, Some(""UTC""))]"
-            physical_plan,"ProjectionExec: expr=[signal@0 as signal, count(Int64(1))@1 as count(*)]
-              AggregateExec: mode=FinalPartitioned, gby=[signal@0 as signal], aggr=[count(Int64(1))], ordering_mode=Sorted
-                RepartitionExec: partitioning=Hash([signal@0], 2), input_partitions=2, preserve_order=true, sort_exprs=signal@0 ASC NULLS LAST
-                  AggregateExec: mode=Partial, gby=[signal@0 as signal], aggr=[count(Int64(1))], ordering_mode=Sorted
-                    StreamingTableExec: partition_sizes=2, projection=[signal], output_ordering=[signal@0 ASC NULLS LAST]
-            "
-
-            > EXPLAIN SELECT * FROM samples WHERE signal = 'acme/press/count' ORDER BY signal, time LIMIT 3
-            plan_type,plan
-            logical_plan,"Sort: samples.signal ASC NULLS LAST, samples.time ASC NULLS LAST, fetch=3
-              TableScan: samples projection=[signal, time, value, integer, text, quality, received, kind, source], full_filters=[samples.signal = Utf8View(""acme/press/count"")]"
-            physical_plan,"StreamingTableExec: partition_sizes=1, projection=[signal, time, value, integer, text, quality, received, kind, source], fetch=3, output_ordering=[signal@0 ASC NULLS LAST, time@1 ASC NULLS LAST]
-            "
-
-            > EXPLAIN SELECT s.value FROM samples s JOIN signals USING (signal) WHERE signals.unit = 'bar'
-            plan_type,plan
-            logical_plan,"Projection: s.value
-              Inner Join: s.signal = signals.signal
-                SubqueryAlias: s
-                  TableScan: samples projection=[signal, value]
-                Projection: signals.signal
-                  Filter: signals.unit = Utf8(""bar"")
-                    TableScan: signals projection=[signal, unit]"
-            physical_plan,"HashJoinExec: mode=Partitioned, join_type=Inner, on=[(signal@0, signal@0)], projection=[value@1]
-              RepartitionExec: partitioning=Hash([signal@0], 2), input_partitions=2
-                StreamingTableExec: partition_sizes=2, projection=[signal, value], output_ordering=[signal@0 ASC NULLS LAST]
-              RepartitionExec: partitioning=Hash([signal@0], 2), input_partitions=2
-                FilterExec: unit@1 = bar, projection=[signal@0]
-                  RepartitionExec: partitioning=RoundRobinBatch(2), input_partitions=1, maintains_sort_order=true
-                    StreamingTableExec: partition_sizes=1, projection=[signal, unit], output_ordering=[signal@0 ASC NULLS LAST]
-            "
-
-        "#]],
-    );
-}
-
-#[test]
-fn mistakes_are_explained() {
-    check(
-        &[
-            "SELEKT 1",
-            "SELECT FROM WHERE",
-            "SELECT valeu FROM samples",
-            "SELECT xyz FROM samples",
-            "SELECT\n  s.tiem\nFROM samples s",
-            "SELECT * FROM sample",
-            "SELECT * FROM sys.fies",
-            "SELECT * FROM nothing.at.all",
-            "SELECT valu() FROM samples",
-            "SELECT frobnicate(1)",
-            "SELECT s.signal FROM samples s, signals t WHERE signal = 'a'",
-            "SELECT signal, value FROM samples GROUP BY signal",
-            "SELECT 'a",
-            "SELECT 1 1",
-            "",
-            "SELECT 1; SELECT 2",
-            ";",
-            "SELECT $1",
-            "SELECT matches(1)",
-            "SELECT sum(text) FROM samples",
-            "SELECT CAST('x' AS INT)",
-            "SELECT avg('a')",
-            "SELECT 1 AS a, 2 AS a",
-            "SELECT * FROM samples ORDER BY 99",
-            "SELECT count(*) FROM samples HAVING value > 1",
-            "SELECT * FROM read_csv('/etc/passwd')",
-        ],
-        expect![[r#"
-            > SELEKT 1
-            bad-sql: Expected: an SQL statement, found: SELEKT (line 1, column 1). See docs/reference/sql.md for tables and functions
-
-            > SELECT FROM WHERE
-            bad-sql: there is no table 'where' (line 1, column 13). There are: samples, signals, sys.tables, sys.columns, sys.functions, sys.events, sys.doors, sys.files, sys.limits
-
-            > SELECT valeu FROM samples
-            bad-sql: there is no column 'valeu' (line 1, column 8). Did you mean value?
-
-            > SELECT xyz FROM samples
-            bad-sql: there is no column 'xyz' (line 1, column 8). There are: signal, time, value, integer, text, quality, received, kind, source
-
-            > SELECT
-              s.tiem
-            FROM samples s
-            bad-sql: there is no column 's.tiem' (line 2, column 3). Did you mean time?
-
-            > SELECT * FROM sample
-            bad-sql: there is no table 'sample' (line 1, column 15). Did you mean samples?
-
-            > SELECT * FROM sys.fies
-            bad-sql: there is no table 'sys.fies' (line 1, column 15). Did you mean sys.files?
-
-            > SELECT * FROM nothing.at.all
-            bad-sql: there is no table 'nothing.at.all' (line 1, column 15). There are: samples, signals, sys.tables, sys.columns, sys.functions, sys.events, sys.doors, sys.files, sys.limits
-
-            > SELECT valu() FROM samples
-            bad-sql: there is no function 'valu' (line 1, column 8). Did you mean var?
-
-            > SELECT frobnicate(1)
-            bad-sql: there is no function 'frobnicate' (line 1, column 8). See docs/reference/sql.md for tables and functions
-
-            > SELECT s.signal FROM samples s, signals t WHERE signal = 'a'
-            bad-sql: 'signal' is a column of more than one table (line 1, column 49). Write the table's name and a point before it
-
-            > SELECT signal, value FROM samples GROUP BY signal
-            bad-sql: Column in SELECT must be in GROUP BY or an aggregate function: While expanding wildcard, column "samples.value" must appear in the GROUP BY clause or must be part of an aggregate function, currently only "samples.signal" appears in the SELECT clause satisfies this requirement (line 1, column 16). See docs/reference/sql.md for tables and functions
-
-            > SELECT 'a
-            bad-sql: Unterminated string literal (line 1, column 8). See docs/reference/sql.md for tables and functions
-
-            > SELECT 1 1
-            bad-sql: Expected: end of statement, found: 1 (line 1, column 10). See docs/reference/sql.md for tables and functions
-
-            > 
-            bad-sql: one query is expected, and only one. Send queries one by one
-
-            > SELECT 1; SELECT 2
-            bad-sql: one query is expected, and only one. Send queries one by one
-
-            > ;
-            bad-sql: one query is expected, and only one. Send queries one by one
-
-            > SELECT $1
-            bad-sql: the query uses $1 and 0 parameters were given. See docs/reference/sql.md for tables and functions
-
-            > SELECT matches(1)
-            bad-sql: Function 'matches' expects 2 arguments but received 1. See docs/reference/sql.md for tables and functions
-
-            > SELECT sum(text) FROM samples
-            bad-sql: Function 'sum' failed to match any signature. See docs/reference/sql.md for tables and functions
-
-            > SELECT CAST('x' AS INT)
-            bad-sql: Cannot cast string 'x' to value of Int32 type. See docs/reference/sql.md for tables and functions
-
-            > SELECT avg('a')
-            bad-sql: Function 'avg' failed to match any signature. See docs/reference/sql.md for tables and functions
-
-            > SELECT 1 AS a, 2 AS a
-            bad-sql: Projections require unique expression names but the expression "Int64(1) AS a" at position 0 and "Int64(2) AS a" at position 1 have the same name. Consider aliasing ("AS") one of them. See docs/reference/sql.md for tables and functions
-
-            > SELECT * FROM samples ORDER BY 99
-            bad-sql: Order by column out of bounds, specified: 99, max: 9. See docs/reference/sql.md for tables and functions
-
-            > SELECT count(*) FROM samples HAVING value > 1
-            bad-sql: Column in HAVING must be in GROUP BY or an aggregate function: While expanding wildcard, column "samples.value" must appear in the GROUP BY clause or must be part of an aggregate function, currently only "count(Int64(1))" appears in the SELECT clause satisfies this requirement (line 1, column 37). See docs/reference/sql.md for tables and functions
-
-            > SELECT * FROM read_csv('/etc/passwd')
-            bad-sql: there is no table function 'read_csv'. There are: read, generate_series, range
-
-        "#]],
-    );
-}
-
-#[test]
-fn parameters_are_values_and_never_syntax() {
-    let engine = engine_of(&plant());
-    let ask = |text: &str, parameters: Vec<Value>| match sql_bytes(
-        &engine,
-        &ReadScope::everything(),
-        text,
-        parameters,
-        Format::Csv,
-    ) {
-        Ok(bytes) => String::from_utf8(bytes).unwrap(),
-        Err(problem) => problem.to_string() + "\n",
-    };
-    let all = vec![
-        Value::Float(0.1),
-        Value::Float(f64::NAN),
-        Value::Int(i64::MIN),
-        Value::UInt(u64::MAX),
-        Value::Bool(true),
-        Value::Text("'; DROP TABLE samples --".into()),
-        Value::None,
-        Value::Bytes([0u8, 171].as_slice().into()),
-        Value::Float(-1e300),
-        Value::Float(-0.0),
-    ];
-    let mut shown = ask(
-        "SELECT $1 AS a, $2 AS b, $3 AS c, $4 AS d, $5 AS e, $6 AS f, $7 AS g, $8 AS h, $9 AS i, $10 AS j",
-        all,
-    );
-    shown += &ask(
-        "SELECT count(*) AS n FROM samples WHERE signal = $1 AND value >= $2",
-        vec![Value::Text("acme/press/temperature".into()), Value::Float(20.5)],
-    );
-    shown += &ask(
-        "SELECT count(*) AS n FROM samples WHERE time >= $1",
-        vec![Value::Text("2026-01-01T00:00:02Z".into())],
-    );
-    shown += &ask(
-        "SELECT value FROM read($1, $2) LIMIT $3",
-        vec![
-            Value::Text("acme/press/temperature".into()),
-            Value::Text("2026-01-01T00:00:02Z".into()),
-            Value::Int(1),
-        ],
-    );
-    shown += &ask("SELECT $2", vec![Value::Int(1)]);
-    shown += &ask("SELECT ?", vec![Value::Int(1)]);
-    shown += &ask("SELECT $0", vec![Value::Int(1)]);
-    shown += &ask("EXPLAIN SELECT $1 AS a", vec![Value::Int(1)]);
-    expect![[r#"
-        a,b,c,d,e,f,g,h,i,j
-        0.1,NaN,-9223372036854775808,18446744073709551615,true,"'; DROP TABLE samples --",,0x00ab,-1e300,-0.0
-        n
-        2
-        n
-        3
-        value
-        21.25
-        bad-sql: the query uses $2 and 1 parameters were given. See docs/reference/sql.md for tables and functions
-        bad-sql: '?' is no parameter: write $1, $2, …. See docs/reference/sql.md for tables and functions
-        bad-sql: '$0' is no parameter: write $1, $2, …. See docs/reference/sql.md for tables and functions
-        plan_type,plan
-        logical_plan,"Projection: Int64(1) AS a
-          EmptyRelation: rows=1"
-        physical_plan,"ProjectionExec: expr=[1 as a]
-          PlaceholderRowExec
-        "
-    "#]].assert_eq(&shown);
 }

@@ -13,7 +13,7 @@ use tidemill_ground::{Ground, Simulation};
 
 use super::fake::*;
 use super::scope::{conditions, oracle, plain, random_plant, rows_of, samples, scope};
-use super::sql::plant;
+use super::small::plant;
 use crate::query::Engine;
 use crate::store::{Settings as StoreSettings, Store};
 

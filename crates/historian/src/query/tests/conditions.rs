@@ -1,0 +1,355 @@
+//! Conditions on signals and times: what they mean, and that they choose what is scanned.
+
+use expect_test::expect;
+
+use super::small::check;
+
+#[test]
+fn conditions_on_signals() {
+    check(
+        &[
+            "SELECT count(*) AS n FROM samples WHERE signal = 'acme/press/temperature'",
+            "SELECT count(*) AS n FROM samples WHERE 'acme/press/temperature' = signal",
+            "SELECT count(*) AS n FROM samples WHERE signal IN ('acme/press/state', 'beta/mill/temperature', 'none/such', 'no path//')",
+            "SELECT count(*) AS n FROM samples WHERE signal NOT IN ('acme/press/state')",
+            "SELECT count(*) AS n FROM samples WHERE signal LIKE 'acme/press/t%'",
+            "SELECT count(*) AS n FROM samples WHERE signal ILIKE 'ACME/%'",
+            "SELECT count(*) AS n FROM samples WHERE signal LIKE '%temperature'",
+            "SELECT count(*) AS n FROM samples WHERE signal NOT LIKE 'acme/%'",
+            "SELECT count(*) AS n FROM samples WHERE matches(signal, '+/+/temperature')",
+            "SELECT count(*) AS n FROM samples WHERE matches(signal, '*/press/**')",
+            "SELECT count(*) AS n FROM samples WHERE NOT matches(signal, 'acme/#')",
+            "SELECT count(*) AS n FROM samples WHERE signal = 'beta/mill/temperature' OR matches(signal, 'acme/press/state')",
+            "SELECT count(*) AS n FROM samples WHERE signal = 'acme/press/state' OR value > 50",
+            "SELECT count(*) AS n FROM samples WHERE split_part(signal, '/', 3) = 'temperature'",
+            "SELECT count(*) AS n FROM samples WHERE signal ~ 'mill'",
+            "SELECT count(*) AS n FROM samples WHERE signal > 'acme/press/state' AND signal < 'b'",
+            "SELECT count(*) AS n FROM samples WHERE signal = 'old/temperature'",
+            "SELECT signal, count(*) AS n FROM samples WHERE 'old/temperature' = signal GROUP BY signal",
+            "SELECT count(*) AS n FROM samples WHERE signal <> 'old/temperature'",
+            "SELECT count(*) AS n FROM samples WHERE signal IN ('old/temperature', 'acme/press/count')",
+            "SELECT count(*) AS n FROM samples WHERE signal NOT IN ('old/temperature', 'acme/press/count')",
+            "SELECT count(*) AS n FROM samples WHERE signal = 'old/temperature' OR value > 50",
+            "SELECT count(*) AS n FROM samples WHERE matches(signal, 'old/temperature')",
+            "SELECT count(*) AS n FROM samples WHERE matches(signal, 'old/#') OR signal LIKE 'old/%'",
+            "SELECT count(CASE WHEN signal = 'old/temperature' THEN 1 END) AS n FROM samples",
+            "SELECT signal = 'old/temperature' AS it, signal = 'old/temperature' FROM signals ORDER BY signal = 'old/temperature' DESC LIMIT 1",
+            "SELECT signal = 'old/temperature', count(*) FROM samples GROUP BY signal = 'old/temperature' ORDER BY 1",
+            "SELECT signal, unit, aliases FROM signals WHERE signal = 'old/temperature'",
+            "SELECT count(*) AS n FROM read('#') AS r WHERE r.signal = 'old/temperature'",
+            "SELECT count(*) AS n FROM (SELECT signal AS name, value FROM samples ORDER BY time) t JOIN signals s ON t.name = s.signal WHERE t.name = 'old/temperature'",
+            "WITH t AS (SELECT signal, max(value) AS m FROM samples GROUP BY signal) SELECT * FROM t WHERE signal = 'old/temperature'",
+            "SELECT count(*) AS n FROM samples WHERE signal = (SELECT signal FROM signals WHERE signal = 'old/temperature')",
+            "SELECT count(*) AS n FROM (SELECT 'old/temperature' AS signal) WHERE signal = 'old/temperature'",
+            "SELECT count(*) AS n FROM samples WHERE signal = 'beta/mill/gone'",
+            "SELECT count(*) AS n FROM samples WHERE signal IS NULL",
+            "SELECT count(*) AS n FROM samples WHERE signal = (SELECT min(signal) FROM signals)",
+            "SELECT count(*) AS n FROM samples WHERE signal IN (SELECT signal FROM signals WHERE unit = '°C')",
+            "SELECT count(*) AS n FROM samples AS s WHERE s.signal = 'acme/press/count'",
+            "SELECT matches('a/b', 'a/+') AS yes, matches('a/b', 'b/#') AS no, matches(NULL, 'a') AS none",
+            "SELECT matches(signal, 'a/#/b') FROM samples",
+        ],
+        expect![[r#"
+            > SELECT count(*) AS n FROM samples WHERE signal = 'acme/press/temperature'
+            n
+            5
+
+            > SELECT count(*) AS n FROM samples WHERE 'acme/press/temperature' = signal
+            n
+            5
+
+            > SELECT count(*) AS n FROM samples WHERE signal IN ('acme/press/state', 'beta/mill/temperature', 'none/such', 'no path//')
+            n
+            3
+
+            > SELECT count(*) AS n FROM samples WHERE signal NOT IN ('acme/press/state')
+            n
+            11
+
+            > SELECT count(*) AS n FROM samples WHERE signal LIKE 'acme/press/t%'
+            n
+            5
+
+            > SELECT count(*) AS n FROM samples WHERE signal ILIKE 'ACME/%'
+            n
+            12
+
+            > SELECT count(*) AS n FROM samples WHERE signal LIKE '%temperature'
+            n
+            6
+
+            > SELECT count(*) AS n FROM samples WHERE signal NOT LIKE 'acme/%'
+            n
+            1
+
+            > SELECT count(*) AS n FROM samples WHERE matches(signal, '+/+/temperature')
+            n
+            6
+
+            > SELECT count(*) AS n FROM samples WHERE matches(signal, '*/press/**')
+            n
+            12
+
+            > SELECT count(*) AS n FROM samples WHERE NOT matches(signal, 'acme/#')
+            n
+            1
+
+            > SELECT count(*) AS n FROM samples WHERE signal = 'beta/mill/temperature' OR matches(signal, 'acme/press/state')
+            n
+            3
+
+            > SELECT count(*) AS n FROM samples WHERE signal = 'acme/press/state' OR value > 50
+            n
+            5
+
+            > SELECT count(*) AS n FROM samples WHERE split_part(signal, '/', 3) = 'temperature'
+            n
+            6
+
+            > SELECT count(*) AS n FROM samples WHERE signal ~ 'mill'
+            n
+            1
+
+            > SELECT count(*) AS n FROM samples WHERE signal > 'acme/press/state' AND signal < 'b'
+            n
+            5
+
+            > SELECT count(*) AS n FROM samples WHERE signal = 'old/temperature'
+            n
+            5
+
+            > SELECT signal, count(*) AS n FROM samples WHERE 'old/temperature' = signal GROUP BY signal
+            signal,n
+            acme/press/temperature,5
+
+            > SELECT count(*) AS n FROM samples WHERE signal <> 'old/temperature'
+            n
+            8
+
+            > SELECT count(*) AS n FROM samples WHERE signal IN ('old/temperature', 'acme/press/count')
+            n
+            7
+
+            > SELECT count(*) AS n FROM samples WHERE signal NOT IN ('old/temperature', 'acme/press/count')
+            n
+            6
+
+            > SELECT count(*) AS n FROM samples WHERE signal = 'old/temperature' OR value > 50
+            n
+            8
+
+            > SELECT count(*) AS n FROM samples WHERE matches(signal, 'old/temperature')
+            n
+            5
+
+            > SELECT count(*) AS n FROM samples WHERE matches(signal, 'old/#') OR signal LIKE 'old/%'
+            n
+            0
+
+            > SELECT count(CASE WHEN signal = 'old/temperature' THEN 1 END) AS n FROM samples
+            n
+            5
+
+            > SELECT signal = 'old/temperature' AS it, signal = 'old/temperature' FROM signals ORDER BY signal = 'old/temperature' DESC LIMIT 1
+            it,"signals.signal = Utf8(""old/temperature"")"
+            true,true
+
+            > SELECT signal = 'old/temperature', count(*) FROM samples GROUP BY signal = 'old/temperature' ORDER BY 1
+            "samples.signal = Utf8(""old/temperature"")",count(*)
+            false,8
+            true,5
+
+            > SELECT signal, unit, aliases FROM signals WHERE signal = 'old/temperature'
+            signal,unit,aliases
+            acme/press/temperature,°C,"[""old/temperature""]"
+
+            > SELECT count(*) AS n FROM read('#') AS r WHERE r.signal = 'old/temperature'
+            n
+            5
+
+            > SELECT count(*) AS n FROM (SELECT signal AS name, value FROM samples ORDER BY time) t JOIN signals s ON t.name = s.signal WHERE t.name = 'old/temperature'
+            n
+            5
+
+            > WITH t AS (SELECT signal, max(value) AS m FROM samples GROUP BY signal) SELECT * FROM t WHERE signal = 'old/temperature'
+            signal,m
+            acme/press/temperature,21.25
+
+            > SELECT count(*) AS n FROM samples WHERE signal = (SELECT signal FROM signals WHERE signal = 'old/temperature')
+            n
+            5
+
+            > SELECT count(*) AS n FROM (SELECT 'old/temperature' AS signal) WHERE signal = 'old/temperature'
+            n
+            1
+
+            > SELECT count(*) AS n FROM samples WHERE signal = 'beta/mill/gone'
+            n
+            0
+
+            > SELECT count(*) AS n FROM samples WHERE signal IS NULL
+            n
+            0
+
+            > SELECT count(*) AS n FROM samples WHERE signal = (SELECT min(signal) FROM signals)
+            n
+            2
+
+            > SELECT count(*) AS n FROM samples WHERE signal IN (SELECT signal FROM signals WHERE unit = '°C')
+            n
+            5
+
+            > SELECT count(*) AS n FROM samples AS s WHERE s.signal = 'acme/press/count'
+            n
+            2
+
+            > SELECT matches('a/b', 'a/+') AS yes, matches('a/b', 'b/#') AS no, matches(NULL, 'a') AS none
+            yes,no,none
+            true,false,
+
+            > SELECT matches(signal, 'a/#/b') FROM samples
+            bad-sql: 'a/#/b' has '#' or '**' before its end: they stand for all the rest and come last. See docs/reference/sql.md for tables and functions
+
+        "#]],
+    );
+}
+
+#[test]
+fn conditions_on_times() {
+    check(
+        &[
+            "SELECT count(*) AS n FROM samples WHERE time >= '2026-01-01T00:00:01Z'",
+            "SELECT count(*) AS n FROM samples WHERE time > TIMESTAMP '2026-01-01T00:00:01Z' AND time < '2026-01-01T00:00:03Z'",
+            "SELECT count(*) AS n FROM samples WHERE time BETWEEN '2026-01-01T00:00:01Z' AND '2026-01-01T00:00:02Z'",
+            "SELECT count(*) AS n FROM samples WHERE time = '2026-01-01T01:00:01+01:00'",
+            "SELECT count(*) AS n FROM samples WHERE time <> '2026-01-01T00:00:00Z'",
+            "SELECT count(*) AS n FROM samples WHERE time >= now() - INTERVAL '59 minutes 30 seconds'",
+            "SELECT count(*) AS n FROM samples WHERE '2026-01-01T00:00:02Z' <= time",
+            "SELECT count(*) AS n FROM samples WHERE time > '2026-01-01T00:00:05Z' AND time < '2026-01-01T00:00:01Z'",
+            "SELECT count(*) AS n FROM samples WHERE time < '2026-01-01T00:00:01Z' OR time > '2026-01-01T00:00:50Z'",
+            "SELECT count(*) AS n FROM samples WHERE date_trunc('minute', time) = '2026-01-01T00:01:00Z'",
+            "SELECT now() AS t",
+            "SELECT count(*) AS n FROM samples WHERE received IS NOT NULL AND received > time",
+            "SELECT count(*) AS n FROM samples WHERE time > '01.01.2026'",
+        ],
+        expect![[r#"
+            > SELECT count(*) AS n FROM samples WHERE time >= '2026-01-01T00:00:01Z'
+            n
+            5
+
+            > SELECT count(*) AS n FROM samples WHERE time > TIMESTAMP '2026-01-01T00:00:01Z' AND time < '2026-01-01T00:00:03Z'
+            n
+            1
+
+            > SELECT count(*) AS n FROM samples WHERE time BETWEEN '2026-01-01T00:00:01Z' AND '2026-01-01T00:00:02Z'
+            n
+            3
+
+            > SELECT count(*) AS n FROM samples WHERE time = '2026-01-01T01:00:01+01:00'
+            n
+            2
+
+            > SELECT count(*) AS n FROM samples WHERE time <> '2026-01-01T00:00:00Z'
+            n
+            5
+
+            > SELECT count(*) AS n FROM samples WHERE time >= now() - INTERVAL '59 minutes 30 seconds'
+            n
+            1
+
+            > SELECT count(*) AS n FROM samples WHERE '2026-01-01T00:00:02Z' <= time
+            n
+            3
+
+            > SELECT count(*) AS n FROM samples WHERE time > '2026-01-01T00:00:05Z' AND time < '2026-01-01T00:00:01Z'
+            n
+            0
+
+            > SELECT count(*) AS n FROM samples WHERE time < '2026-01-01T00:00:01Z' OR time > '2026-01-01T00:00:50Z'
+            n
+            9
+
+            > SELECT count(*) AS n FROM samples WHERE date_trunc('minute', time) = '2026-01-01T00:01:00Z'
+            n
+            1
+
+            > SELECT now() AS t
+            t
+            2026-01-01T01:00:00Z
+
+            > SELECT count(*) AS n FROM samples WHERE received IS NOT NULL AND received > time
+            n
+            1
+
+            > SELECT count(*) AS n FROM samples WHERE time > '01.01.2026'
+            bad-sql: Error parsing timestamp from '01.01.2026': error parsing date. See docs/reference/sql.md for tables and functions
+
+        "#]],
+    );
+}
+
+#[test]
+fn plans_push_down() {
+    check(
+        &[
+            "EXPLAIN SELECT count(*) FROM samples WHERE signal LIKE 'acme/%' AND time >= '2026-01-01T00:00:01Z' AND value > 3",
+            "EXPLAIN SELECT signal, count(*) FROM samples WHERE time >= now() - INTERVAL '1 hour' GROUP BY signal",
+            "EXPLAIN SELECT * FROM samples WHERE signal = 'acme/press/count' ORDER BY signal, time LIMIT 3",
+            "EXPLAIN SELECT s.value FROM samples s JOIN signals USING (signal) WHERE signals.unit = 'bar'",
+        ],
+        expect![[r#"
+            > EXPLAIN SELECT count(*) FROM samples WHERE signal LIKE 'acme/%' AND time >= '2026-01-01T00:00:01Z' AND value > 3
+            plan_type,plan
+            logical_plan,"Projection: count(Int64(1)) AS count(*)
+              Aggregate: groupBy=[[]], aggr=[[count(Int64(1))]]
+                Projection:
+                  Filter: samples.value > Float64(3)
+                    TableScan: samples projection=[value], full_filters=[samples.time >= TimestampNanosecond(1767225601000000000, Some(""UTC"")), samples.signal LIKE Utf8View(""acme/%"")]"
+            physical_plan,"ProjectionExec: expr=[count(Int64(1))@0 as count(*)]
+              AggregateExec: mode=Final, gby=[], aggr=[count(Int64(1))]
+                CoalescePartitionsExec
+                  AggregateExec: mode=Partial, gby=[], aggr=[count(Int64(1))]
+                    FilterExec: value@0 > 3, projection=[]
+                      StreamingTableExec: partition_sizes=2, projection=[value]
+            "
+
+            > EXPLAIN SELECT signal, count(*) FROM samples WHERE time >= now() - INTERVAL '1 hour' GROUP BY signal
+            plan_type,plan
+            logical_plan,"Projection: samples.signal, count(Int64(1)) AS count(*)
+              Aggregate: groupBy=[[samples.signal]], aggr=[[count(Int64(1))]]
+                TableScan: samples projection=[signal], full_filters=[samples.time >= TimestampNanosecond(1767225600000000000, Some(""UTC""))]"
+            physical_plan,"ProjectionExec: expr=[signal@0 as signal, count(Int64(1))@1 as count(*)]
+              AggregateExec: mode=FinalPartitioned, gby=[signal@0 as signal], aggr=[count(Int64(1))], ordering_mode=Sorted
+                RepartitionExec: partitioning=Hash([signal@0], 2), input_partitions=2, preserve_order=true, sort_exprs=signal@0 ASC NULLS LAST
+                  AggregateExec: mode=Partial, gby=[signal@0 as signal], aggr=[count(Int64(1))], ordering_mode=Sorted
+                    StreamingTableExec: partition_sizes=2, projection=[signal], output_ordering=[signal@0 ASC NULLS LAST]
+            "
+
+            > EXPLAIN SELECT * FROM samples WHERE signal = 'acme/press/count' ORDER BY signal, time LIMIT 3
+            plan_type,plan
+            logical_plan,"Sort: samples.signal ASC NULLS LAST, samples.time ASC NULLS LAST, fetch=3
+              TableScan: samples projection=[signal, time, value, integer, text, quality, received, kind, source], full_filters=[samples.signal = Utf8View(""acme/press/count"")]"
+            physical_plan,"StreamingTableExec: partition_sizes=1, projection=[signal, time, value, integer, text, quality, received, kind, source], fetch=3, output_ordering=[signal@0 ASC NULLS LAST, time@1 ASC NULLS LAST]
+            "
+
+            > EXPLAIN SELECT s.value FROM samples s JOIN signals USING (signal) WHERE signals.unit = 'bar'
+            plan_type,plan
+            logical_plan,"Projection: s.value
+              Inner Join: s.signal = signals.signal
+                SubqueryAlias: s
+                  TableScan: samples projection=[signal, value]
+                Projection: signals.signal
+                  Filter: signals.unit = Utf8(""bar"")
+                    TableScan: signals projection=[signal, unit]"
+            physical_plan,"HashJoinExec: mode=Partitioned, join_type=Inner, on=[(signal@0, signal@0)], projection=[value@1]
+              RepartitionExec: partitioning=Hash([signal@0], 2), input_partitions=2
+                StreamingTableExec: partition_sizes=2, projection=[signal, value], output_ordering=[signal@0 ASC NULLS LAST]
+              RepartitionExec: partitioning=Hash([signal@0], 2), input_partitions=2
+                FilterExec: unit@1 = bar, projection=[signal@0]
+                  RepartitionExec: partitioning=RoundRobinBatch(2), input_partitions=1, maintains_sort_order=true
+                    StreamingTableExec: partition_sizes=1, projection=[signal, unit], output_ordering=[signal@0 ASC NULLS LAST]
+            "
+
+        "#]],
+    );
+}

@@ -1,0 +1,123 @@
+//! `tidemill check` on plants that something happened to: each finding names what it is about and says what to do, and the
+//! command ends with 3.
+
+use std::path::{Path, PathBuf};
+
+use crate::plant::{Home, Plant, files_below};
+
+/// A stopped plant with history, a journal, names, tokens and an audit log.
+fn stopped() -> Home {
+    let plant = Plant::start();
+    let token = plant.token("press", &["write:#"]);
+    let lines: String = (0..20_000)
+        .map(|index| format!("line/s{} value={} {index}000000000\n", index % 5, index % 977))
+        .collect();
+    plant.post("/api/v1/write").token(&token).body("text/plain", lines).send().expect(204);
+    plant.stop()
+}
+
+fn file(folder: &Path, ending: &str) -> PathBuf {
+    files_below(folder, ending).pop().unwrap_or_else(|| panic!("no {ending} below {}", folder.display()))
+}
+
+/// Flips one bit at this part of the file.
+fn flip(file: &Path, part: f64) {
+    let mut bytes = std::fs::read(file).expect("it is ours");
+    let at = (bytes.len() as f64 * part) as usize;
+    bytes[at] ^= 0x10;
+    std::fs::write(file, bytes).expect("it is ours");
+}
+
+fn cut(file: &Path, bytes: usize) {
+    let whole = std::fs::read(file).expect("it is ours");
+    std::fs::write(file, &whole[..bytes]).expect("it is ours");
+}
+
+/// What `check` says of the plant: every line has a problem, a place and a mend.
+#[track_caller]
+fn told(home: &Home) -> String {
+    let ran = home.run(&["check", "--plant", "plant"]).expect(3);
+    for line in ran.out.lines() {
+        assert!(line.starts_with("problem: ") && line.split(". ").count() > 1, "no mend: {line}");
+    }
+    ran.out
+}
+
+#[test]
+fn damage_to_a_stopped_plant_is_found_and_named() {
+    let home = stopped();
+    home.run(&["check", "--plant", "plant"]).expect(0);
+    let data = home.plant().join("data");
+    let samples = data.join("lake/samples");
+    type Harm<'a> = &'a dyn Fn();
+    let harms: [(Harm<'_>, PathBuf, &[&str]); 8] = [
+        (
+            &|| flip(&file(&samples, "parquet"), 0.3),
+            file(&samples, "parquet"),
+            &["lake", ".parquet is damaged", "checksum", "backup"],
+        ),
+        (&|| cut(&file(&samples, "parquet"), 100), file(&samples, "parquet"), &["has 100 bytes instead of"]),
+        (
+            &|| std::fs::remove_file(file(&samples, "parquet")).expect("it is ours"),
+            file(&samples, "parquet"),
+            &["is missing"],
+        ),
+        (
+            &|| flip(&file(&data.join("journal"), "segment"), 0.01),
+            file(&data.join("journal"), "segment"),
+            &[".segment: ", "is damaged in bytes", "Restore that file"],
+        ),
+        (
+            &|| cut(&data.join("bus/registry.tms"), 60),
+            data.join("bus/registry.tms"),
+            &["registry.tms is damaged", "Restore"],
+        ),
+        (
+            &|| flip(&file(&data.join("guard/audit"), "tma"), 0.5),
+            file(&data.join("guard/audit"), "tma"),
+            &["data/guard/audit: ", ".tma line", "audit verify"],
+        ),
+        (
+            &|| cut(&data.join("guard/tokens.json"), 20),
+            data.join("guard/tokens.json"),
+            &["tokens.json is damaged"],
+        ),
+        (
+            &|| {
+                let text = "[plant]\nname = \"p\"\n[storage]\nkep = \"1y\"\nfree_min = true\n[nonsense]\n";
+                std::fs::write(home.plant().join("tidemill.toml"), text).expect("it is ours");
+            },
+            home.plant().join("tidemill.toml"),
+            &["tidemill.toml:4: ", "'keep'", "tidemill.toml:5: free_min = true", "tidemill.toml:6: "],
+        ),
+    ];
+    for (harm, touched, parts) in harms {
+        let whole = std::fs::read(&touched).expect("it is ours");
+        harm();
+        let told = told(&home);
+        for part in parts {
+            assert!(told.contains(part), "no '{part}': {told}");
+        }
+        std::fs::write(&touched, whole).expect("it is ours");
+        home.run(&["check", "--plant", "plant"]).expect(0);
+    }
+}
+
+#[test]
+fn a_running_plant_tells_of_a_flipped_bit_and_a_taken_port() {
+    let home = stopped();
+    flip(&file(&home.plant().join("data/lake/samples"), "parquet"), 0.3);
+    let plant = home.start();
+    let told = told(&plant.home);
+    assert!(told.contains("data/lake: ") && told.contains("checksum"), "{told}");
+    // A second plant that wants the first one's port.
+    let taken = format!("[http]\nlisten = \"{}\"\n", plant.address);
+    std::fs::create_dir(plant.home.path("second")).expect("a folder in the temporary folder");
+    plant.home.file("second/tidemill.toml", taken);
+    let mut command = plant.home.command(&["check", "--plant", "second"]);
+    command.env_remove("TIDEMILL_HTTP_LISTEN");
+    let ran = crate::plant::ran(command).expect(3);
+    for part in ["another program listens on", &plant.address.to_string(), "tidemill", "http.listen"] {
+        assert!(ran.out.contains(part), "no '{part}': {}", ran.out);
+    }
+}
