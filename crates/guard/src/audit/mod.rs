@@ -4,6 +4,7 @@
 //! What lives here: the files, their chain, their mark, their retention. What does not: what is worth an entry (that is
 //! for whoever does it), and the table for searching, to which each entry goes as a row through the journal.
 
+mod latest; //    the newest entries, from the files alone
 mod line; //      one line and its place in the chain
 mod log; //       the queue, and the thread that writes and syncs
 mod mark; //      how far the chain has come, for a cut end to be noticed
@@ -13,6 +14,7 @@ mod table; //     the rows for searching
 mod verify; //    the whole chain, checked
 mod writer; //    files: append, roll, trim
 
+pub use latest::latest;
 pub use scan::{Finding, What};
 pub use table::AUDIT_TABLE;
 pub use verify::{Report, Torn, verify};

@@ -559,6 +559,28 @@ fn a_newer_file_is_refused() {
 }
 
 #[test]
+fn the_newest_entries_are_read_from_the_files_alone() {
+    let disk = SimDisk::new(1);
+    drop(chain(&disk, 40));
+    let seqs = |count: usize| -> Vec<u64> {
+        let rows = latest(&disk, Path::new(DATA), count).unwrap();
+        assert!(rows.iter().all(|row| row.len() == AUDIT_TABLE.columns.len()));
+        rows.iter().map(|row| row[1].as_u64().unwrap()).collect()
+    };
+    assert_eq!(seqs(3), [40, 39, 38]);
+    assert_eq!(seqs(100), (1..=40).rev().collect::<Vec<u64>>());
+    let row = latest(&disk, Path::new(DATA), 1).unwrap().remove(0);
+    assert_eq!((row[2].as_str(), row[5].as_str()), (Some("owner:anna"), Some("signal.delete")));
+    // A line that cannot be read is left out, and the rest is told.
+    let files = contents(&disk).into_iter().filter(|(name, _)| name.ends_with(".tma"));
+    let (name, mut bytes) = files.max().unwrap();
+    let last = bytes.len() - 100;
+    bytes[last] ^= 0x80;
+    put(&disk, &name, &bytes);
+    assert_eq!(seqs(2), [39, 38]);
+}
+
+#[test]
 fn a_chain_that_begins_during_its_check_is_no_damage() {
     // The first entry becomes durable at one of the two places where the check asks how far the chain is, or after.
     for begins_at in 0..3 {

@@ -2,11 +2,16 @@
 
 use clap::{Args, Subcommand};
 use hyper::Method;
+use serde_json::{Value as Json, json};
+use tidemill_core::Problem;
+use tidemill_ground::RealDisk;
+use tidemill_guard::{AUDIT_TABLE, audit};
 
 use super::{CommandResult, Global, Outcome, sql};
 use crate::output;
+use crate::plant::{self, Plant};
 
-/// Shows the audit log, newest first, or verifies its chain.
+/// Shows the audit log, newest first, or verifies its chain. Of a plant that does not run, from its files.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  tidemill audit\n  tidemill audit --limit 500 --json\n  tidemill audit verify"
@@ -28,9 +33,12 @@ enum Action {
 
 impl Audit {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
-        let client = global.client()?;
+        let stopped = stopped(global)?;
         if self.action.is_some() {
-            let answer = client.call(Method::POST, "/api/v1/audit/verify", &serde_json::Value::Null).await?;
+            let answer = match &stopped {
+                Some(plant) => verify(plant)?,
+                None => global.client()?.call(Method::POST, "/api/v1/audit/verify", &Json::Null).await?,
+            };
             let intact = answer["intact"].as_bool().unwrap_or(false);
             if global.json {
                 output::json(&answer);
@@ -46,7 +54,10 @@ impl Audit {
             }
             return Ok(if intact { Outcome::Done } else { Outcome::Found });
         }
-        let answer = client.get(&format!("/api/v1/audit?limit={}", self.limit)).await?;
+        let answer = match &stopped {
+            Some(plant) => latest(plant, self.limit)?,
+            None => global.client()?.get(&format!("/api/v1/audit?limit={}", self.limit)).await?,
+        };
         if global.json {
             output::json(&answer);
         } else {
@@ -55,4 +66,26 @@ impl Audit {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// The plant that is meant, if it does not run: then its files are read, by whoever may.
+fn stopped(global: &Global) -> Result<Option<Plant>, Problem> {
+    if global.url.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(plant::meant(global.plant.as_deref())?).filter(|plant| !plant.is_running()))
+}
+
+fn verify(plant: &Plant) -> Result<Json, Problem> {
+    let report = audit::verify(&RealDisk, &plant.data().join("guard"))?;
+    let problems: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    Ok(json!({ "intact": report.is_sound(), "entries": report.entries, "problems": problems }))
+}
+
+fn latest(plant: &Plant, limit: u32) -> Result<Json, Problem> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let rows = audit::latest(&RealDisk, &plant.data().join("guard"), limit)?;
+    let columns: Vec<Json> =
+        AUDIT_TABLE.columns.iter().map(|column| json!({ "name": column.name })).collect();
+    Ok(json!({ "columns": columns, "rows": rows }))
 }

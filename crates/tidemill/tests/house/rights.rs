@@ -270,6 +270,16 @@ fn the_audit_log_says_who_did_what_and_a_flipped_byte_is_found() {
     assert!(found.out.contains("broken"), "{}", found.out);
     std::fs::write(&file, &whole).expect("it is ours");
     plant.run(&["audit", "verify", "--json"]).expect(0);
+    // A plant that does not run, or cannot, is verified and read all the same, by its owner.
+    let home = plant.stop();
+    let verify = |code: i32| home.run(&["audit", "verify", "--plant", "plant"]).expect(code).out;
+    assert!(verify(0).contains("intact"));
+    let listed = home.run(&["audit", "--plant", "plant", "--json"]).expect(0).json();
+    assert!(listed["rows"].to_string().contains("token.create"), "{listed}");
+    let table = home.run(&["audit", "--plant", "plant", "--limit", "3"]).expect(0).out;
+    assert_eq!(table.lines().count(), 4, "{table}");
+    std::fs::write(&file, &altered).expect("it is ours");
+    assert!(verify(3).contains("broken"));
 }
 
 #[test]
