@@ -68,7 +68,7 @@ problem_codes! {
     AUDIT_UNWRITABLE "audit-unwritable" 503 "the audit log cannot be written, so changes are refused" "See `tidemill check`; data goes on";
     QUERY_TIME "query-time" 422 "the query took longer than allowed" "Ask for less time, fewer signals, or points=";
     QUERY_MEMORY "query-memory" 422 "the query needs more memory than allowed" "Ask for less, or raise limits.memory";
-    QUERY_ROWS "query-rows" 422 "the answer has more rows than allowed" "Add LIMIT, use points= or every=, or export to a file";
+    QUERY_ROWS "query-rows" 422 "the answer has more rows than allowed" "Add LIMIT, use points=, or export to a file";
     FILE_UNWRITABLE "file-unwritable" 500 "a file cannot be written" "Name another one, or see that its folder is yours and has room";
     NO_PLANT "no-plant" 404 "no plant was found" "`tidemill run` makes one; --plant DIR names one";
     MANY_PLANTS "many-plants" 409 "several plants run here" "Name one with --plant DIR";
