@@ -43,8 +43,11 @@ impl Screen {
             .zip(values)
             .map(|(signal, (reading, quality))| {
                 // Quality is shown where it is not good: colour only for the abnormal.
-                let mark =
-                    if quality.is_good() { String::new() } else { format!(" \x1b[31m! {quality}\x1b[0m") };
+                let mark = match (quality.is_good(), output::colour()) {
+                    (true, _) => String::new(),
+                    (false, true) => format!(" \x1b[31m! {quality}\x1b[0m"),
+                    (false, false) => format!(" ! {quality}"),
+                };
                 format!("{:<30} {:>9} {:<6}{mark}", signal.path, show(reading), signal.unit)
             })
             .collect();
