@@ -50,6 +50,12 @@ const PARTNERS: &[Partner] = &[
         probe: "import numpy",
         used_by: "historian: sums and quantiles by another hand",
     },
+    Partner {
+        name: "prometheus_client",
+        requirement: "prometheus_client>=0.20,<1",
+        probe: "import prometheus_client.openmetrics.parser",
+        used_by: "tidemill: /metrics as a scraper reads it",
+    },
 ];
 
 /// What was set up.

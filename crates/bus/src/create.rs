@@ -40,6 +40,7 @@ impl Shared {
         let living = registry.living() as u64 + new;
         if living >= settings.signals_max {
             self.meters.refuse(Refusal::Limit);
+            self.meters.signals_refused.add(1);
             let detail = format!(
                 "{path} would be signal {} and at most {} are allowed",
                 living + 1,
@@ -50,6 +51,7 @@ impl Shared {
         let bytes = registry.bytes() + new * SIGNAL_BYTES;
         if bytes >= settings.registry_bytes {
             self.meters.refuse(Refusal::Limit);
+            self.meters.registry_refused.add(1);
             let detail = format!(
                 "signals and their names take {bytes} bytes and at most {} may be used",
                 settings.registry_bytes

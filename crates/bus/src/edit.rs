@@ -20,9 +20,11 @@ impl Shared {
         self.stopping()?;
         self.current(grant, Verb::Configure)?;
         check_sizes(&edit)?;
-        // A name given to a signal is also a name taken from others: it needs the right there as well.
+        // A name given to a signal is also a name taken from others: it needs the right there as well. And it must be
+        // readable: else the answer would tell whether there is something that the caller may not see.
         for path in edit.rename.iter().chain(&edit.alias) {
             self.decide(who, Verb::Configure, path, path)?;
+            self.decide(who, Verb::Read, path, path)?;
         }
         let mut registry = self.registry_mut();
         let entry = registry.get(grant.id).filter(|entry| !entry.signal.retired).cloned();
@@ -89,11 +91,8 @@ fn edited(registry: &Registry, before: &Signal, edit: MetaEdit) -> Result<Signal
 fn check_free(registry: &Registry, signal: &Signal, path: &SignalPath) -> Result<(), Problem> {
     match registry.find(path.as_str()) {
         Some(entry) if entry.signal.id != signal.id => {
-            let detail = match entry.signal.path == *path {
-                true => format!("there is already a signal {path}"),
-                false => format!("{path} is already another name of {}", entry.signal.path),
-            };
-            Err(Problem::new(&codes::EXISTS, detail))
+            // Not whose: behind a further name may stand a signal that the caller may not see.
+            Err(Problem::new(&codes::EXISTS, format!("the name {path} is taken")))
         }
         _ => Ok(()),
     }

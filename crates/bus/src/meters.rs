@@ -1,6 +1,6 @@
 //! What the namespace counts, by the names under which `/metrics` and `sys.metrics` show it.
 
-use tidemill_ground::{Counter, Metrics};
+use tidemill_ground::{Counter, Limit, Metrics};
 
 /// Why a name was not bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,11 @@ pub(crate) struct Meters {
     pub(crate) repeats: Counter,
     pub(crate) clock_steps: Counter,
     pub(crate) future_samples: Counter,
+    /// By the names of their limits in `sys.limits`.
+    pub(crate) signals_refused: Counter,
+    pub(crate) registry_refused: Counter,
+    pub(crate) sources_refused: Counter,
+    pub(crate) patterns_refused: Counter,
     pub(crate) last_refused: Counter,
     pub(crate) unknown_ids: Counter,
     pub(crate) unreadable: Counter,
@@ -66,10 +71,11 @@ impl Meters {
                 "Batches before which the clock went back by more than a second.",
             ),
             future_samples: count("future_samples", "Samples too far ahead of the clock to be a last value."),
-            last_refused: count(
-                "last_values_refused",
-                "Values too many or too long to be kept as last values.",
-            ),
+            signals_refused: Limit::refusals(metrics, "signals"),
+            registry_refused: Limit::refusals(metrics, "registry_bytes"),
+            sources_refused: Limit::refusals(metrics, "sources"),
+            patterns_refused: Limit::refusals(metrics, "patterns"),
+            last_refused: Limit::refusals(metrics, "last_values_bytes"),
             unknown_ids: count("unknown_ids", "Samples in the log whose signal is not known: report it."),
             unreadable: count(
                 "definitions_unreadable",

@@ -10,13 +10,13 @@ use tidemill_core::{
     HoldAction, Identity, Journal, LagPolicy, LastValue, Meta, MetaEdit, Pattern, Problem, Publish, ReadBack,
     ReadScope, Seq, Signal, SignalId, SignalPath, SourceId, Start, TableSpec, Verb, codes,
 };
-use tidemill_ground::{Ground, Phase, create_dirs};
+use tidemill_ground::{Ground, Limit, Phase, create_dirs};
 
 use crate::delivery::Follower;
 use crate::error::Error;
 use crate::feed::{Log, Mailbox, Selector, Subscription};
 use crate::settings::Settings;
-use crate::shared::{CURSOR, EndGuard, SNAPSHOT_LOOK, Shared};
+use crate::shared::{CURSOR, EndGuard, SNAPSHOT_LOOK, SOURCES_MAX, Shared};
 use crate::snapshot;
 
 /// The bus holds the log until its snapshot is written. A snapshot is due every 64 MiB, so this is reached only when
@@ -187,6 +187,27 @@ impl Namespace {
 
     fn watch(&self, ground: &Ground) {
         type Ask = fn(&Shared) -> f64;
+        let limits: [(&str, Ask, fn(&Settings) -> u64); 5] = [
+            ("signals", |shared| shared.registry().living() as f64, |settings| settings.signals_max),
+            ("registry_bytes", |shared| shared.registry().bytes() as f64, |settings| settings.registry_bytes),
+            (
+                "sources",
+                |shared| f64::from(shared.registry().sources_end().saturating_sub(1)),
+                |_| u64::from(SOURCES_MAX),
+            ),
+            ("patterns", |shared| shared.router.patterns() as f64, |settings| settings.patterns_max),
+            (
+                "last_values_bytes",
+                |shared| shared.last().texts_bytes() as f64,
+                |settings| settings.last_values_bytes,
+            ),
+        ];
+        for (name, used, max) in limits {
+            let (of_used, of_max) = (Arc::downgrade(&self.shared), Arc::downgrade(&self.shared));
+            let used = move || of_used.upgrade().map_or(0.0, |shared| used(&shared));
+            let max = move || of_max.upgrade().map_or(0.0, |shared| max(&shared.settings.load()) as f64);
+            Limit::show(&ground.metrics, name, used, max);
+        }
         let gauges: [(&str, &str, Ask); 6] = [
             ("tidemill_bus_signals", "Living signals.", |shared| shared.registry().living() as f64),
             (
@@ -201,7 +222,7 @@ impl Namespace {
             ("tidemill_bus_last_values_bytes", "Bytes of texts among the last values.", |shared| {
                 shared.last().texts_bytes() as f64
             }),
-            ("tidemill_bus_lag", "Durable parcels that the bus has not taken in yet.", |shared| {
+            ("tidemill_bus_lag_parcels", "Durable parcels that the bus has not taken in yet.", |shared| {
                 shared.journal.durable().0.saturating_sub(shared.progress.applied().0) as f64
             }),
         ];
@@ -268,6 +289,7 @@ impl Bus for Namespace {
         let mailbox = Mailbox::new(parcels_max, settings.subscriber_bytes, after);
         let added = shared.router.add(patterns, scope, mailbox, routed, settings.patterns_max);
         let Some((subscriber, told_after)) = added else {
+            shared.meters.patterns_refused.add(1);
             let detail =
                 format!("all subscriptions together would have more than {} patterns", settings.patterns_max);
             return Err(Problem::new(&codes::BUSY, detail)

@@ -31,7 +31,7 @@ pub(crate) const CURSOR: CursorId = CursorId("registry");
 /// How many signals are written to the snapshot under one hold of a lock.
 const SNAPSHOT_CHUNK: usize = 4_096;
 /// How many identities may ever have written: each keeps its number for ever.
-const SOURCES_MAX: u32 = 65_536;
+pub(crate) const SOURCES_MAX: u32 = 65_536;
 /// No sooner than this after one snapshot, also a failed one, comes the next.
 pub(crate) const SNAPSHOT_LOOK: Duration = Duration::from_secs(1);
 
@@ -232,6 +232,7 @@ impl Shared {
         let source = match registry.source_id(name) {
             Some(source) => source,
             None if registry.sources_end() > SOURCES_MAX => {
+                self.meters.sources_refused.add(1);
                 let detail =
                     format!("{name} would be one more than the {SOURCES_MAX} sources that a plant may have");
                 return Err(

@@ -47,6 +47,8 @@ problem_codes! {
     BAD_IMPORT "bad-import" 400 "the file cannot be imported as it is" "Name what cannot be recognised with --time, --value, --signal or --timezone";
     UNSUPPORTED_FORMAT "unsupported-format" 415 "this format is not spoken here" "See /api/v1/openapi.json for the formats of this call";
     TOO_LARGE "too-large" 413 "the request is larger than allowed" "Send it in parts";
+    ADDRESS_TOO_LONG "address-too-long" 414 "the address of the request is too long" "Ask with wider patterns, or in several requests";
+    HEAD_TOO_LARGE "head-too-large" 431 "the headers of the request are too large" "Send fewer or shorter headers: cookies and forwarding headers grow unseen";
     UNAUTHENTICATED "unauthenticated" 401 "it is not known who you are" "Send Authorization: Bearer TOKEN; `tidemill token create` makes one";
     FORBIDDEN "forbidden" 403 "you may not do this" "`tidemill access why WHO VERB PATH` says which rule decides";
     NOT_OWNER "not-owner" 403 "the signal belongs to another writer" "Write as its owner, or change `owner` with `tidemill signals set`";
@@ -66,7 +68,7 @@ problem_codes! {
     AUDIT_UNWRITABLE "audit-unwritable" 503 "the audit log cannot be written, so changes are refused" "See `tidemill check`; data goes on";
     QUERY_TIME "query-time" 422 "the query took longer than allowed" "Ask for less time, fewer signals, or points=";
     QUERY_MEMORY "query-memory" 422 "the query needs more memory than allowed" "Ask for less, or raise limits.memory";
-    QUERY_ROWS "query-rows" 422 "the answer has more rows than allowed" "Add LIMIT, use points= or every=, or export to a file";
+    QUERY_ROWS "query-rows" 422 "the answer has more rows than allowed" "Add LIMIT, use points=, or export to a file";
     FILE_UNWRITABLE "file-unwritable" 500 "a file cannot be written" "Name another one, or see that its folder is yours and has room";
     NO_PLANT "no-plant" 404 "no plant was found" "`tidemill run` makes one; --plant DIR names one";
     MANY_PLANTS "many-plants" 409 "several plants run here" "Name one with --plant DIR";

@@ -13,6 +13,9 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Limit(Arc<Held>);
 
+const MAX: (&str, &str) = ("tidemill_limit_max", "What may be held at once.");
+const USED: (&str, &str) = ("tidemill_limit_used", "What is held now.");
+
 #[derive(Debug)]
 struct Held {
     name: &'static str,
@@ -32,17 +35,33 @@ impl Limit {
             name,
             max: AtomicU64::new(max),
             used: AtomicU64::new(0),
-            shown_max: metrics.gauge_with("tidemill_limit_max", "What may be held at once.", &labels),
-            shown_used: metrics.gauge_with("tidemill_limit_used", "What is held now.", &labels),
+            shown_max: metrics.gauge_with(MAX.0, MAX.1, &labels),
+            shown_used: metrics.gauge_with(USED.0, USED.1, &labels),
             high_water: metrics.gauge_with(
                 "tidemill_limit_high_water",
                 "The most that was ever held.",
                 &labels,
             ),
-            refused: metrics.counter_with("tidemill_limit_refused", "How often more was asked for.", &labels),
+            refused: Limit::refusals(metrics, name),
         };
         held.shown_max.set(signed(max));
         Limit(Arc::new(held))
+    }
+
+    /// Shows a bound that a room keeps by itself beside the others: what is held, and what may be.
+    pub fn show(
+        metrics: &Metrics,
+        name: &'static str,
+        used: impl Fn() -> f64 + Send + Sync + 'static,
+        max: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        metrics.watch(MAX.0, MAX.1, &[("limit", name)], max);
+        metrics.watch(USED.0, USED.1, &[("limit", name)], used);
+    }
+
+    /// Counts what a bound refused that a room keeps by itself ([`Limit::show`]).
+    pub fn refusals(metrics: &Metrics, name: &'static str) -> Counter {
+        metrics.counter_with("tidemill_limit_refused", "How often more was asked for.", &[("limit", name)])
     }
 
     /// Takes `n`, given back when the permit is dropped; or nothing at all, and counts the refusal.

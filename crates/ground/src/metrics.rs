@@ -5,6 +5,7 @@
 //! name that is not legal or already of another kind, the caller gets an instrument that works but is not shown, and
 //! `tidemill_metrics_refused_total` says so.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -16,6 +17,13 @@ pub const SERIES_MAX: usize = 10_000;
 /// Buckets for how long something took: 100 µs, about one write to a fast disk, to 30 s, when every client has given up.
 pub const SECONDS: &[f64] =
     &[1e-4, 2.5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+/// How every name begins, so that a scrape of many programs tells ours apart. Rooms may leave it out.
+const PREFIX: &str = "tidemill_";
+
+fn full_name(name: &str) -> Cow<'_, str> {
+    if name.starts_with(PREFIX) { name.into() } else { format!("{PREFIX}{name}").into() }
+}
 
 /// Pairs of name and value that tell series of one name apart.
 pub type Labels<'a> = &'a [(&'static str, &'a str)];
@@ -263,6 +271,7 @@ impl Metrics {
     /// The cell that stands under this name and these labels, after `fresh` was put there if none did. `None`: refused.
     fn cell(&self, name: &str, help: &str, labels: Labels<'_>, fresh: Cell) -> Option<Cell> {
         let legal = is_name(name) && labels.iter().all(|(label, _)| is_label(label));
+        let name = &*full_name(name);
         let mut families = self.families();
         let full = families.series >= self.0.series_max;
         let standing = families.by_name.get(name);

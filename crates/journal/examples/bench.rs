@@ -213,7 +213,7 @@ fn lone(dir: &Path, steady: &Steady) {
     let parcel = Arc::new(batch(1, 1));
     let bytes = vec![7; 72];
     let (mut log_times, mut sync_times) = (Vec::new(), [Vec::new(), Vec::new()]);
-    let (sum, count) = ("journal_sync_seconds_sum", "journal_sync_seconds_count");
+    let (sum, count) = ("tidemill_journal_sync_seconds_sum", "tidemill_journal_sync_seconds_count");
     let before = (steady.reading(sum), steady.reading(count));
     for _ in 0..500 {
         let began = Instant::now();
@@ -275,14 +275,17 @@ fn groups(dir: &Path, steady: &Steady) {
             speeds.push(TURN_BYTES as f64 / began.elapsed().as_secs_f64() / 1e6);
         }
         for (place, parcels) in parcels.iter().enumerate() {
-            let before = (steady.reading("journal_bytes_total"), steady.reading("journal_groups_total"));
+            let before = (
+                steady.reading("tidemill_journal_bytes_total"),
+                steady.reading("tidemill_journal_groups_total"),
+            );
             let began = Instant::now();
             let appended = steady.fill(parcels, TURN_BYTES);
             let seconds = began.elapsed().as_secs_f64();
-            let bytes = steady.reading("journal_bytes_total") - before.0;
+            let bytes = steady.reading("tidemill_journal_bytes_total") - before.0;
             speeds[place].push(bytes / seconds / 1e6);
             samples[place].push(appended as f64 * f64::from(kinds[place]) / seconds / 1e6);
-            sizes[place].push(bytes / (steady.reading("journal_groups_total") - before.1) / 1e3);
+            sizes[place].push(bytes / (steady.reading("tidemill_journal_groups_total") - before.1) / 1e3);
             steady.advance();
         }
     }
@@ -382,7 +385,7 @@ fn loads(dir: &Path) {
             });
             waiter.join().expect("no panic")
         });
-        let groups = reading(&ground, "journal_groups_total");
+        let groups = reading(&ground, "tidemill_journal_groups_total");
         log.stop();
         println!(
             "{rate} records/s, window {window_ms} ms: median {:.2} ms, p99 {:.2} ms, {:.0} syncs/s, {:.1} a group, {} refused",

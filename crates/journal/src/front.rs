@@ -107,6 +107,7 @@ pub(crate) struct Front {
 
 impl Front {
     pub(crate) fn new(settings: &Settings, clock: Arc<dyn Clock>, gauges: Arc<Gauges>, next: Seq) -> Front {
+        gauges.show_limit(settings.unsynced_bytes_max);
         Front {
             queue: Mutex::new(Queue { next: next.0, ..Queue::default() }),
             work: Condvar::new(),
@@ -300,7 +301,7 @@ impl Front {
     pub(crate) fn sleep(&self, limit: Option<Duration>) {
         let mut queue = self.lock();
         let nothing = |queue: &mut Queue| !queue.news && !queue.stopping;
-        queue.asleep = nothing(&mut queue);
+        queue.asleep = true;
         let mut queue = match limit {
             None => self.work.wait_while(queue, nothing).unwrap_or_else(PoisonError::into_inner),
             Some(limit) => {

@@ -1,6 +1,9 @@
 //! What the log counts, for `/metrics` and `sys.metrics`.
 
-use tidemill_ground::{Counter, Gauge, Histogram, Metrics};
+use tidemill_ground::{Counter, Gauge, Histogram, Limit, Metrics};
+
+/// The bound on what waits for the disk, as `sys.limits` names it.
+const UNSYNCED: &str = "journal_unsynced_bytes";
 
 /// The log's own numbers.
 pub(crate) struct Gauges {
@@ -20,6 +23,7 @@ pub(crate) struct Gauges {
     pub(crate) live_missed: Counter,
     pub(crate) read_failures: Counter,
     refused: [Counter; Reason::ALL.len()],
+    unsynced_refused: Counter,
     metrics: Metrics,
 }
 
@@ -84,11 +88,19 @@ impl Gauges {
                 .counter("journal_live_missed", "Parcels not in the log that a follower was too slow for."),
             read_failures: metrics.counter("journal_read_failures", "Reads that the disk refused."),
             refused,
+            unsynced_refused: Limit::refusals(metrics, UNSYNCED),
             metrics: metrics.clone(),
         }
     }
 
+    /// Shows the bound on what waits for the disk among the limits of the house.
+    pub(crate) fn show_limit(&self, unsynced_bytes_max: u64) {
+        let waiting = self.unsynced_bytes.clone();
+        Limit::show(&self.metrics, UNSYNCED, move || waiting.get() as f64, move || unsynced_bytes_max as f64);
+    }
+
     pub(crate) fn refused(&self, reason: Reason) {
+        self.unsynced_refused.add(u64::from(reason == Reason::Unsynced));
         for ((known, _), counter) in Reason::ALL.iter().zip(&self.refused) {
             if *known == reason {
                 counter.add(1);
@@ -98,7 +110,7 @@ impl Gauges {
 
     pub(crate) fn cursor_lag(&self, cursor: &str) -> Gauge {
         self.metrics.gauge_with(
-            "journal_cursor_lag",
+            "journal_cursor_lag_parcels",
             "Parcels that a cursor has not yet done with.",
             &[("cursor", cursor)],
         )
@@ -106,7 +118,7 @@ impl Gauges {
 
     pub(crate) fn cursor_cut(&self, cursor: &str) -> Counter {
         self.metrics.counter_with(
-            "journal_cursor_cut",
+            "journal_cursor_cut_parcels",
             "Parcels that a cursor was moved past because it held back more than it may.",
             &[("cursor", cursor)],
         )

@@ -209,8 +209,14 @@ impl Reserves {
 
     /// Whether the next segment has fewer bytes written than this.
     pub(crate) fn is_behind(&self, used: u64) -> bool {
-        let next = self.spares.iter().flatten().next();
-        self.fill_at.is_some() && next.is_some_and(|blank| blank.file.len().is_ok_and(|len| len < used))
+        self.fill_at.is_some()
+            && self.spares.iter().flatten().next().is_some_and(|next| !next.is_filled(used))
+    }
+
+    /// Whether the next segment is one that is written over, and there is plenty of room for another.
+    pub(crate) fn is_filled(&self, settings: &Settings) -> bool {
+        let filled = |next: &Blank| next.is_filled(self.segment_bytes);
+        self.has_plenty(settings) && self.spares.iter().flatten().next().is_some_and(filled)
     }
 }
 

@@ -160,6 +160,11 @@ impl Blank {
         Ok(at > len)
     }
 
+    /// Whether all of it was written before.
+    pub(crate) fn is_filled(&self, bytes: u64) -> bool {
+        self.file.len().is_ok_and(|len| len >= bytes)
+    }
+
     /// Gives it its head, `frames` that belong right behind it, and its name, all durable.
     pub(crate) fn become_segment(
         self,

@@ -50,6 +50,8 @@ pub(crate) struct Active {
     segment: Arc<Segment>,
     file: Arc<dyn File>,
     offset: u64,
+    /// All of it was written before it became a segment.
+    filled: bool,
 }
 
 /// Parcels of an earlier run that no mark covers: they are written again before anything else, and seen only then.
@@ -399,6 +401,7 @@ impl Writer {
         };
         let frames = retag(&frames, tag, kept);
         let blank: Blank = self.reserves.blank()?;
+        let filled = blank.is_filled(self.settings.segment_bytes);
         let (file, path) = blank.become_segment(disk.as_ref(), &self.dir, head, &frames)?;
         let (first, last) = match &self.tail {
             Some(tail) => (tail.run.first, tail.run.last),
@@ -412,7 +415,7 @@ impl Writer {
         if let Some(tail) = self.tail.take() {
             self.shared.ring.show_disk(tail.run.last);
         }
-        Ok(Active { segment, file, offset: end })
+        Ok(Active { segment, file, offset: end, filled })
     }
 
     fn read_tail(&self, tail: &Tail) -> std::io::Result<Vec<u8>> {
@@ -437,6 +440,14 @@ impl Writer {
         let idle = self.reserves.fill_at(self.waits.committed_at).is_some_and(|at| now >= at);
         if !stopping && (idle || self.reserves.is_behind(used)) {
             self.reserves.fill_ahead(now, used);
+        }
+        // The first segment of a log had nothing before it, and one that was begun in haste may have had little.
+        if idle
+            && self.reserves.is_filled(&self.settings)
+            && self.active.as_ref().is_some_and(|active| !active.filled)
+        {
+            self.rotate(now, None);
+            self.reserves.trim_now = true;
         }
     }
 

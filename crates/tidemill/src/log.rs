@@ -28,9 +28,9 @@ pub(crate) fn begin(file: Option<&Path>, json: bool) -> Result<(), Problem> {
             .hint("Choose another --log-file")
         })?))),
     };
-    let ansi = file.is_none() && io::IsTerminal::is_terminal(&io::stderr());
+    // No colour: it would need a library more, and files and journals want none.
     let builder =
-        fmt().with_env_filter(filter).with_ansi(ansi).with_target(false).with_writer(move || writer.clone());
+        fmt().with_env_filter(filter).with_ansi(false).with_target(false).with_writer(move || writer.clone());
     let begun = if json { builder.json().try_init() } else { builder.compact().try_init() };
     begun.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))
 }

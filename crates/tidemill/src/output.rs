@@ -55,6 +55,11 @@ pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Whether colour is wanted where it can be shown (<https://no-color.org>).
+pub(crate) fn colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|said| said.is_empty())
+}
+
 /// Prints rows in columns as wide as they need; the last column is left as it is.
 pub(crate) fn table(headers: &[&str], rows: &[Vec<String>]) {
     for text in table_lines(headers, rows) {

@@ -84,7 +84,29 @@ fn audit_refusal(web: &Web, seen: &Seen, target: String, response: &Response<Bod
     }
 }
 
+/// The longest address of a request (hundreds of names fit), and the most bytes of its headers. Beyond 64 KiB, or 100 headers, the connection
+/// itself ends with a bare status: nothing is read that far.
+const ADDRESS_BYTES_MAX: usize = 32 << 10;
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+fn check_head(request: &Request) -> Result<(), Problem> {
+    let uri = request.uri();
+    let address_bytes = uri.path_and_query().map_or(0, |address| address.as_str().len());
+    if address_bytes > ADDRESS_BYTES_MAX {
+        let detail = format!("the address has {address_bytes} bytes; at most {ADDRESS_BYTES_MAX} are read");
+        return Err(Problem::new(&codes::ADDRESS_TOO_LONG, detail));
+    }
+    let sizes = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let head_bytes: usize = sizes.sum();
+    if head_bytes > HEAD_BYTES_MAX {
+        let detail = format!("the headers have {head_bytes} bytes; at most {HEAD_BYTES_MAX} are read");
+        return Err(Problem::new(&codes::HEAD_TOO_LARGE, detail));
+    }
+    Ok(())
+}
+
 fn admitted(web: &Web, request: &Request) -> Result<(), Problem> {
+    check_head(request)?;
     let unknown = Connection::Unknown;
     let connection = request.extensions().get::<Connection>().unwrap_or(&unknown);
     let path = request.uri().path();

@@ -85,7 +85,10 @@ impl Stand {
             std::thread::sleep(QUIET);
             let after = look()?;
             let busy = (after.0 - before.0).as_secs_f64() / QUIET.as_secs_f64();
-            if busy < QUIET_SHARE && after.1 == before.1 && metric(client, "historian_buffer_rows")? == 0.0 {
+            if busy < QUIET_SHARE
+                && after.1 == before.1
+                && metric(client, "tidemill_historian_buffer_rows")? == 0.0
+            {
                 return Ok(());
             }
             before = after;

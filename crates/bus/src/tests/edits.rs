@@ -54,6 +54,22 @@ fn every_fact_can_be_changed() {
 }
 
 #[test]
+fn a_taken_name_is_not_told_to_who_may_not_read_it() {
+    let plant = Plant::new();
+    plant.write("mine", 1, 1);
+    plant.write("secret/there", 1, 1);
+    plant.write("open/old", 1, 1);
+    plant.wait(plant.edit("open/old", rename("secret/new")).unwrap());
+    plant.authority.deny("token:a", Verb::Read, "secret/#");
+    let told = |edit: MetaEdit| plant.edit("mine", edit).err().unwrap().detail;
+    for (one, other) in [(rename as fn(&str) -> MetaEdit, "secret/there"), (alias, "secret/new")] {
+        let nothing = told(one("secret/none")).replace("secret/none", other);
+        assert_eq!(told(one(other)), nothing, "taken or not, the answer is the same");
+    }
+    assert_eq!(told(rename("open/old")), "the name open/old is taken", "and not by whom");
+}
+
+#[test]
 fn a_rename_keeps_history_and_the_old_name() {
     let plant = Plant::new();
     plant.write("old", 1, 1);

@@ -54,9 +54,9 @@ fn values_and_help_are_escaped() {
     let metrics = Metrics::with_series_max(9);
     metrics.counter_with("odd", "two\nlines \\ \"quoted\"", &[("path", "a\\b\"c\"\nd{}é")]).add(1);
     let text = metrics.render();
-    expect![[r#"
-        # HELP odd two\nlines \\ \"quoted\"
-        odd_total{path="a\\b\"c\"\nd{}é"} 1"#]]
+    expect![[r##"
+        # HELP tidemill_odd two\nlines \\ \"quoted\"
+        tidemill_odd_total{path="a\\b\"c\"\nd{}é"} 1"##]]
     .assert_eq(
         &text
             .lines()
@@ -100,7 +100,8 @@ fn what_cannot_be_shown_still_counts_and_is_counted() {
     metrics.gauge_with("fine", "", &[("le", "1")]).set(1);
     metrics.gauge("", "").set(1);
     let shown: Vec<_> = metrics.snapshot().into_iter().map(|reading| (reading.name, reading.value)).collect();
-    let expected = [("many_total", 5.0), ("many_total", 5.0), ("tidemill_metrics_refused_total", 6.0)];
+    let expected =
+        [("tidemill_many_total", 5.0), ("tidemill_many_total", 5.0), ("tidemill_metrics_refused_total", 6.0)];
     assert_eq!(shown, expected.map(|(name, value)| (name.to_owned(), value)));
 }
 
@@ -110,7 +111,7 @@ fn a_watched_gauge_may_ask_the_registry() {
     let again = metrics.clone();
     metrics.watch("watched", "", &[], move || again.counter("other", "").get() as f64);
     metrics.counter("other", "").add(9);
-    assert!(metrics.render().contains("\nwatched 9.0\n"));
+    assert!(metrics.render().contains("\ntidemill_watched 9.0\n"));
 }
 
 #[test]
@@ -124,11 +125,11 @@ fn rows_have_all_that_the_text_has() {
         .map(|row| format!("{} {:?} {:?} {}", row.name, row.kind, row.labels, row.value))
         .collect::<Vec<_>>();
     expect![[r#"
-        g Gauge [] -2
-        h_bucket Histogram [("a", "b"), ("le", "0.5")] 0
-        h_bucket Histogram [("a", "b"), ("le", "+Inf")] 1
-        h_count Histogram [("a", "b")] 1
-        h_sum Histogram [("a", "b")] 2
+        tidemill_g Gauge [] -2
+        tidemill_h_bucket Histogram [("a", "b"), ("le", "0.5")] 0
+        tidemill_h_bucket Histogram [("a", "b"), ("le", "+Inf")] 1
+        tidemill_h_count Histogram [("a", "b")] 1
+        tidemill_h_sum Histogram [("a", "b")] 2
         tidemill_metrics_refused_total Counter [] 0"#]]
     .assert_eq(&rows.join("\n"));
 }

@@ -36,6 +36,9 @@ pub(crate) const MODES: [(&str, &str); 3] = [
     ("last", "of each signal the last sample at or before `to`, whatever its age"),
 ];
 
+/// What to do where a value of each interval is wanted.
+const BINS: &str = "For a value of each interval, group by date_bin(INTERVAL '1 minute', time)";
+
 /// The function.
 pub(crate) struct Read {
     pub(crate) view: Arc<dyn View>,
@@ -77,13 +80,26 @@ fn question(arguments: &[Expr]) -> Result<ReadQuery> {
         arguments.get(number).map_or(Ok(otherwise), |part| time_of(part, otherwise))
     };
     let (from, to) = (time(1, i64::MIN)?, time(2, i64::MAX)?);
-    let mode = match text(3)?.as_deref() {
-        None | Some("raw") => ReadMode::Raw,
-        Some("last") => ReadMode::Last,
-        Some("points") => ReadMode::Points { points: arguments.get(4).ok_or_else(usage).and_then(count_of)? },
-        Some(other) => {
+    let mode_text = match arguments.get(3) {
+        Some(Expr::Literal(value, _)) if value.is_null() => None,
+        _ => text(3)?,
+    };
+    let every = arguments.get(4).filter(|part| !matches!(part, Expr::Literal(value, _) if value.is_null()));
+    let mode = match (mode_text.as_deref().unwrap_or("raw"), every) {
+        ("raw", None) => ReadMode::Raw,
+        ("last", None) => ReadMode::Last,
+        ("points", Some(count)) => ReadMode::Points { points: count_of(count)? },
+        ("points", None) => {
+            return Err(bad("the mode 'points' needs its fifth argument: how many pixels there are"));
+        }
+        (mode @ ("raw" | "last"), Some(_)) => {
+            return Err(bad(format!(
+                "the mode '{mode}' takes no fifth argument: only 'points' has pixels. {BINS}"
+            )));
+        }
+        (other, _) => {
             let names: Vec<&str> = MODES.iter().map(|(name, _)| *name).collect();
-            return Err(bad(format!("'{other}' is no mode: there are {}", names.join(", "))));
+            return Err(bad(format!("'{other}' is no mode: there are {}. {BINS}", names.join(", "))));
         }
     };
     Ok(ReadQuery { patterns: vec![pattern], from, to, mode, limit: None })

@@ -44,7 +44,7 @@ impl Meters {
             ),
             rows_written: counter("historian_rows_written", "Rows written to files, by flushes and merges."),
             bytes_written: counter(
-                "historian_bytes_written",
+                "historian_written_bytes",
                 "Bytes written to files, by flushes and merges.",
             ),
             files_rewritten: counter(

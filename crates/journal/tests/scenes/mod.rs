@@ -77,7 +77,9 @@ impl Scene {
         ready(self.log.follow(CursorId("reader"), Some(Seq(self.log.first().0 - 1))).as_mut())
     }
 
+    /// A number by the name that the log gives it; all of the house's begin alike.
     fn metric(&self, name: &str) -> f64 {
+        let name = format!("tidemill_{name}");
         self.ground
             .metrics
             .snapshot()
@@ -148,12 +150,13 @@ fn a_full_disk_refuses_samples_takes_cursors_and_records_and_heals() {
     let commit = scene.log.advance(ENGINE, scene.log.durable(), "done".into());
     scene.step_after(Duration::from_millis(100));
     assert!(commit.wait(Duration::ZERO).unwrap().is_ok(), "a cursor advances on a full disk");
+    drop(scene.log.advance(CursorId("reader"), scene.log.durable(), "".into()));
     scene.simulation.disk.set_capacity(1 << 30);
     for _ in 0..4 {
         scene.step_after(Duration::from_secs(5));
     }
     assert!(scene.sample().starts_with("durable"), "{}", scene.sample());
-    assert!(scene.segments() < 5, "what was done with is gone: {}", scene.segments());
+    assert!(scene.segments() < 4, "what was done with is gone: {}", scene.segments());
     let seen = scene.seen().len();
     assert_eq!(scene.again(|simulation| simulation.disk.crash()).seen().len(), seen);
 }
@@ -211,6 +214,8 @@ fn what_a_crash_tore_off_is_told_and_what_a_stop_left_is_whole() {
 #[test]
 fn the_flush_reserve_gives_its_room_back_and_is_taken_again() {
     let mut scene = Scene::new(Settings { reserve_bytes: 1 << 20, ..settings() });
+    // At first it fills the next segment and goes over to it.
+    (0..4).for_each(|_| scene.step_after(Duration::from_secs(1)));
     let free = |scene: &Scene| scene.simulation.disk.space(Path::new(DIR)).unwrap().free_bytes;
     let before = free(&scene);
     scene.log.lend_reserve().unwrap();
@@ -392,7 +397,9 @@ fn an_idle_log_fills_the_next_segment_with_zeros_a_piece_at_a_time() {
         scene.step_after(Duration::from_millis(200));
         lengths.extend(spare(&scene));
     }
-    assert_eq!(lengths, [256 << 10, 512 << 10, 600 << 10, 600 << 10, 600 << 10, 600 << 10]);
+    // Once it is whole the log goes over to it, and makes another: the first segment had nothing to be written over.
+    assert_eq!(lengths, [256 << 10, 512 << 10, 256 << 10, 512 << 10, 600 << 10]);
+    assert_eq!(scene.segments(), 2);
     // A busy log does not wait for a rest: the next segment is whole when this one is full.
     let mut busy = Scene::new(Settings { segment_bytes: 2 << 20, unsynced_bytes_max: 1 << 20, ..settings() });
     for number in 1..=3 {
@@ -421,7 +428,7 @@ fn a_hold_beyond_its_limits_is_cut_or_refuses_samples() {
     scene.step_after(Duration::from_secs(1));
     assert!(scene.segments() <= 4, "{}", scene.segments());
     assert!(ready(feed.as_mut())[0].starts_with("missed "), "its owner is told");
-    assert!(scene.metric("journal_cursor_cut_total") > 10.0);
+    assert!(scene.metric("journal_cursor_cut_parcels_total") > 10.0);
 
     scene.log.hold(ENGINE, Hold { bytes_max: 70_000, age_max: Duration::MAX, beyond: HoldAction::Refuse });
     for _ in 0..20 {

@@ -70,6 +70,12 @@ fn decimal(text: &str) -> Result<Decimal, String> {
     Decimal::from_name(text).ok_or_else(|| "use comma or point".to_owned())
 }
 
+fn is_of_the_file(problem: &Problem) -> bool {
+    let codes =
+        [&codes::BAD_IMPORT, &codes::BAD_PATH, &codes::BAD_ARROW, &codes::NOT_FOUND, &codes::TOO_LARGE];
+    codes.contains(&problem.code)
+}
+
 /// What became of one file.
 #[derive(Default)]
 struct Tally {
@@ -81,12 +87,20 @@ impl Import {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let client = if self.dry_run { None } else { Some(global.client()?) };
         let options = self.options(global)?;
-        let mut rejected = 0;
+        let mut outcome = Outcome::Done;
         for file in &self.files {
-            let tally = import(file, &options, client.as_ref(), global.json).await?;
-            rejected += tally.rejected;
+            match import(file, &options, client.as_ref(), global.json).await {
+                Ok(tally) if tally.rejected == 0 || outcome == Outcome::Failed => {}
+                Ok(_) => outcome = Outcome::Found,
+                // One file that cannot be read does not keep the others out; a plant that does not answer does.
+                Err(problem) if is_of_the_file(&problem) && self.files.len() > 1 => {
+                    output::problem(&problem, global.json);
+                    outcome = Outcome::Failed;
+                }
+                Err(problem) => return Err(problem),
+            }
         }
-        Ok(if rejected == 0 { Outcome::Done } else { Outcome::Found })
+        Ok(outcome)
     }
 
     fn options(&self, global: &Global) -> Result<Options, Problem> {

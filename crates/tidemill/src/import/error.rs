@@ -12,6 +12,8 @@ pub(crate) enum Error {
     Empty(String),
     #[error("{0} is {1}, and cannot be read as it is")]
     Foreign(String, &'static str, &'static str),
+    #[error("{0} has a header and no rows")]
+    NoRows(String),
     #[error("{0} is neither CSV, line protocol, JSON nor Parquet: its rows have no common number of fields")]
     Unknown(String),
     #[error("{file} has no column with times. {seen}")]
@@ -53,7 +55,11 @@ impl Error {
     pub(super) fn is_unrecognised(&self) -> bool {
         matches!(
             self,
-            Error::NoTime { .. } | Error::NoValue { .. } | Error::Unknown(_) | Error::HeaderWidth { .. }
+            Error::NoTime { .. }
+                | Error::NoRows(_)
+                | Error::NoValue { .. }
+                | Error::Unknown(_)
+                | Error::HeaderWidth { .. }
         )
     }
 
@@ -65,7 +71,7 @@ impl Error {
     fn hint(&self) -> &str {
         match self {
             Error::Io(..) => "Check the name and that the file may be read",
-            Error::Empty(_) => "Check that the export was finished",
+            Error::Empty(_) | Error::NoRows(_) => "Check that the export was finished",
             Error::Foreign(_, _, hint) | Error::TimeColumn { hint, .. } => hint,
             Error::Unknown(_) => "Export it as CSV with a header, separated by ',' or ';'",
             Error::NoTime { .. } => {
@@ -80,7 +86,9 @@ impl Error {
             Error::Whole(..) => {
                 "Leave it away: the names, times and values are the file's columns signal, time and value"
             }
-            Error::HeaderWidth { .. } => "Mend the header so that each column has one name",
+            Error::HeaderWidth { .. } => {
+                "Mend the header so that each column has one name; where numbers have decimal commas, separate the columns by ';'"
+            }
             Error::DayOrMonth { .. } => "Say which with --time-format dmy or --time-format mdy",
             Error::BothOrders { .. } => {
                 "Say which with --time-format dmy or --time-format mdy; rows of the other order are then rejected"

@@ -222,6 +222,9 @@ impl<'a> Look<'a> {
     }
 
     fn no_time(&self) -> Error {
+        if self.sheet.rows.is_empty() {
+            return Error::NoRows(self.file.to_owned());
+        }
         let day_time = (0..self.sheet.width()).find(|at| self.column(*at).is_day_time());
         let seen = match day_time {
             Some(at) => format!("The column '{}' has times of day, and none a date", self.sheet.shown(at)),

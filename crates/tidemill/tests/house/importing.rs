@@ -280,3 +280,22 @@ fn times_without_an_offset_are_in_the_time_zone_of_the_plant() {
     assert!(read.contains("2024-03-05 06:00:00+09:00"), "{read}");
     assert!(!read.contains("2024-03-04 06:00:00"), "{read}");
 }
+
+/// One file that cannot be read is told and does not keep the others out.
+#[test]
+fn the_other_files_go_in_all_the_same() {
+    let plant = Plant::start();
+    let file = |name: &str, text: &str| plant.home.file(name, text).display().to_string();
+    let one = file("one.csv", "time,value\n2026-03-01 00:00:00,1\n");
+    let header = file("header.csv", "time,value\n");
+    let comma = file("comma.csv", "time,value\n2026-03-01 00:00:00,1,5\n2026-03-01 00:00:01,2,5\n");
+    let two = file("two.csv", "time,value\n2026-03-01 00:00:00,2\n");
+    let ran = plant.run(&["import", &one, &header, "nowhere.csv", &comma, &two]).expect(1);
+    for part in ["has a header and no rows", "nowhere.csv cannot be read", "separate the columns by ';'"] {
+        assert!(ran.err.contains(part), "no '{part}': {}", ran.err);
+    }
+    assert_eq!(
+        plant.sql("SELECT signal, value FROM samples ORDER BY signal"),
+        json!([["one", 1.0], ["two", 2.0]])
+    );
+}

@@ -124,3 +124,44 @@ print(json.dumps([history["float"].to_pylist(), history["scaled"].to_pylist()]))
         assert_eq!(ran(command).expect(0).json(), columns, "{values}");
     }
 }
+
+/// Reads a file as OpenMetrics, strictly; prints how many families and samples there are, by kind.
+const SCRAPER: &str = r#"
+import collections, json, sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+kinds, names = collections.Counter(), set()
+for family in text_string_to_metric_families(open(sys.argv[1], newline='').read()):
+    kinds[family.type] += 1
+    assert family.name.startswith("tidemill_"), family.name
+    assert family.documentation, family.name
+    assert family.name not in names, family.name
+    names.add(family.name)
+    assert family.samples, family.name
+print(json.dumps(kinds))
+"#;
+
+#[test]
+fn a_scraper_of_prometheus_reads_the_metrics() {
+    let Some(python) = python("a_scraper_of_prometheus_reads_the_metrics") else { return };
+    let mut look = Command::new(&python);
+    look.args(["-c", "import prometheus_client.openmetrics.parser"]);
+    if ran(look).code != Some(0) {
+        return skip("a_scraper_of_prometheus_reads_the_metrics", "prometheus_client is not installed");
+    }
+    let plant = Plant::start();
+    plant.ok(&["write", "a/b", "1"]);
+    plant.ok(&["sql", "SELECT 1"]);
+    let scraped = plant.get("/metrics").send().expect(200);
+    assert!(
+        scraped
+            .header("content-type")
+            .is_some_and(|media_type| media_type.contains("openmetrics-text; version=1.0.0"))
+    );
+    let file = plant.home.file("metrics.txt", &scraped.body);
+    let mut command = Command::new(&python);
+    command.args(["-c", SCRAPER]).arg(file);
+    let kinds: Json = ran(command).expect(0).json();
+    for kind in ["counter", "gauge", "histogram"] {
+        assert!(kinds[kind].as_u64().is_some_and(|count| count > 0), "{kinds}");
+    }
+}

@@ -174,3 +174,22 @@ fn without_a_plant_commands_say_so_and_with_several_they_list_them() {
     let ran = home.run(&["read", "--plant", "one"]).expect_problem("not-running");
     assert!(ran.err.contains("run --plant"), "{}", ran.err);
 }
+
+/// On a terminal, as its first user has it: output that only a terminal sees must not fail.
+#[test]
+fn it_speaks_to_a_terminal() {
+    let plant = Plant::start();
+    let ours = plant.home.command(&[]);
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", concat!(env!("CARGO_BIN_EXE_tidemill"), " run --plant plant"), "/dev/null"]);
+    command.current_dir(plant.home.path("")).env_clear();
+    command.envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    match command.stdin(std::process::Stdio::null()).output() {
+        Err(_) => crate::plant::skip("it_speaks_to_a_terminal", "there is no `script` (bsdutils) here"),
+        Ok(output) => {
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{told}");
+            assert!(told.starts_with("error [plant-locked]: "), "{told}");
+        }
+    }
+}

@@ -45,6 +45,8 @@ const GATHER: Duration = Duration::from_millis(20);
 const TICK: Duration = Duration::from_secs(1);
 /// A client that says nothing for so long, pongs included, is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// One subscription lasts at least so long before the next begins: each describes all its signals anew.
+const SUBSCRIPTION_MIN: Duration = Duration::from_millis(50);
 /// How many ticks between pings.
 const PING_TICKS: u32 = 20;
 /// How long one frame may take to be sent.
@@ -133,6 +135,8 @@ struct Session {
     /// Under which policy the scope was made.
     policy: u64,
     patterns: Vec<Pattern>,
+    /// When the next subscription may begin.
+    next: Instant,
     feed: Option<Box<dyn Feed>>,
     /// Up to where the client has been served.
     seq: Seq,
@@ -144,7 +148,8 @@ impl Session {
         let authority = &web.doors().authority;
         let (policy, scope) = (authority.epoch(), authority.scope(&caller.identity));
         let identity = caller.identity.clone();
-        Session { identity, scope, policy, patterns: Vec::new(), feed: None, seq: Seq(0), out, web, caller }
+        let (patterns, next) = (Vec::new(), Instant::now());
+        Session { identity, scope, policy, patterns, next, feed: None, seq: Seq(0), out, web, caller }
     }
 
     async fn run(mut self, mut stream: SplitStream<WebSocket>, patterns: Vec<Pattern>) {
@@ -222,6 +227,8 @@ impl Session {
 
     /// Begins a subscription: with last values first, or after a place.
     async fn begin(&mut self, patterns: Vec<Pattern>, since: Option<u64>) -> Result<(), End> {
+        tokio::time::sleep_until(self.next).await;
+        self.next = Instant::now() + SUBSCRIPTION_MIN;
         let bus = self.web.doors().bus.clone();
         let start = since.map_or(Start::Now, |seq| Start::After(Seq(seq)));
         let lag = LagPolicy::Latest { parcels_max: PARCELS_MAX };

@@ -1,6 +1,7 @@
 //! The doors from outside: requests in, answers and published samples out, over rooms of paper.
 
 mod fakes;
+mod hostile;
 mod identity;
 mod influx;
 mod live;

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use super::fakes::Plant;
 use crate::Settings;
 
-async fn ask(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, request: &str) -> String {
+pub(super) async fn ask(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, request: &str) -> String {
     // A connection that is closed at once may refuse even the question.
     let _ = stream.write_all(request.as_bytes()).await;
     let mut answer = Vec::new();
@@ -60,7 +60,7 @@ async fn connections_beyond_the_limit_are_closed_and_counted() {
     assert_eq!(web.0.limits.connections.refused(), 1);
 }
 
-async fn serve(web: &crate::Web) -> (std::net::SocketAddr, Ground) {
+pub(super) async fn serve(web: &crate::Web) -> (std::net::SocketAddr, Ground) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (ground, _) = Ground::simulated(1);

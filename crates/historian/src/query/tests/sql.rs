@@ -339,6 +339,12 @@ fn retrieval_modes() {
             "SELECT * FROM read('a', '2026-01-02T00:00:00Z', '2026-01-01T00:00:00Z')",
             "SELECT * FROM read('a', 'yesterday')",
             "SELECT * FROM read('a', NULL, NULL, 'mean')",
+            "SELECT * FROM read('a', NULL, NULL, 'interpolated', '1 minute')",
+            "SELECT * FROM read('a', NULL, NULL, 'raw', 10)",
+            "SELECT * FROM read('a', NULL, NULL, NULL, '1m')",
+            "SELECT * FROM read('a', NULL, NULL, 'last', INTERVAL '1 minute')",
+            "SELECT count(*) AS n FROM read('beta/#', NULL, NULL, NULL, NULL)",
+            "SELECT * FROM read('a', NULL, NULL, 'points', '1m')",
             "SELECT * FROM read('a', NULL, NULL, 'points')",
             "SELECT * FROM read('a', NULL, NULL, 'points', 0)",
             "SELECT * FROM read(1)",
@@ -404,10 +410,29 @@ fn retrieval_modes() {
             bad-time: 'yesterday' is no RFC 3339 time: write it like 2026-03-01T06:00:00Z or 2026-03-01T06:00:00.25+01:00. Write RFC 3339 with an offset, or a number in the stated unit
 
             > SELECT * FROM read('a', NULL, NULL, 'mean')
-            bad-sql: 'mean' is no mode: there are raw, points, last. See docs/reference/sql.md for tables and functions
+            bad-sql: 'mean' is no mode: there are raw, points, last. For a value of each interval, group by date_bin(INTERVAL '1 minute', time). See docs/reference/sql.md for tables and functions
+
+            > SELECT * FROM read('a', NULL, NULL, 'interpolated', '1 minute')
+            bad-sql: 'interpolated' is no mode: there are raw, points, last. For a value of each interval, group by date_bin(INTERVAL '1 minute', time). See docs/reference/sql.md for tables and functions
+
+            > SELECT * FROM read('a', NULL, NULL, 'raw', 10)
+            bad-sql: the mode 'raw' takes no fifth argument: only 'points' has pixels. For a value of each interval, group by date_bin(INTERVAL '1 minute', time). See docs/reference/sql.md for tables and functions
+
+            > SELECT * FROM read('a', NULL, NULL, NULL, '1m')
+            bad-sql: the mode 'raw' takes no fifth argument: only 'points' has pixels. For a value of each interval, group by date_bin(INTERVAL '1 minute', time). See docs/reference/sql.md for tables and functions
+
+            > SELECT * FROM read('a', NULL, NULL, 'last', INTERVAL '1 minute')
+            bad-sql: the mode 'last' takes no fifth argument: only 'points' has pixels. For a value of each interval, group by date_bin(INTERVAL '1 minute', time). See docs/reference/sql.md for tables and functions
+
+            > SELECT count(*) AS n FROM read('beta/#', NULL, NULL, NULL, NULL)
+            n
+            1
+
+            > SELECT * FROM read('a', NULL, NULL, 'points', '1m')
+            bad-sql: '1m' is no number of pixels. See docs/reference/sql.md for tables and functions
 
             > SELECT * FROM read('a', NULL, NULL, 'points')
-            bad-sql: read needs a pattern, and then as needed: from, to, mode, every. See docs/reference/sql.md for tables and functions
+            bad-sql: the mode 'points' needs its fifth argument: how many pixels there are. See docs/reference/sql.md for tables and functions
 
             > SELECT * FROM read('a', NULL, NULL, 'points', 0)
             bad-parameter: points=0 is outside 1 to 100000. Ask for about as many as the chart is wide

@@ -211,8 +211,8 @@ fn ragged_rows() {
     check(
         "time,a\n2024-01-02T00:00:00Z,1,2\n2024-01-02T00:00:01Z,2,3\n",
         expect![[r#"
-        bad-import: the header of t.csv has 2 fields, its rows have 3. Mend the header so that each column has one name
-    "#]],
+            bad-import: the header of t.csv has 2 fields, its rows have 3. Mend the header so that each column has one name; where numbers have decimal commas, separate the columns by ';'
+        "#]],
     );
 }
 
