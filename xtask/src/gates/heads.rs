@@ -106,7 +106,10 @@ mod tests {
 
     #[test]
     fn a_crate_that_has_outgrown_its_room_is_found() {
-        let crates = BTreeMap::from([("crates/bus".into(), CRATE_LINES_MAX), ("crates/web".into(), CRATE_LINES_MAX + 1)]);
+        let crates = BTreeMap::from([
+            ("crates/bus".into(), CRATE_LINES_MAX),
+            ("crates/web".into(), CRATE_LINES_MAX + 1),
+        ]);
         assert_eq!(too_large(&crates), ["crates/web: 15001 lines of source, 15000 at most"]);
     }
 }
