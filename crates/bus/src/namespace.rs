@@ -187,7 +187,8 @@ impl Namespace {
 
     fn watch(&self, ground: &Ground) {
         type Ask = fn(&Shared) -> f64;
-        let limits: [(&str, Ask, fn(&Settings) -> u64); 5] = [
+        type Bound = fn(&Settings) -> u64;
+        let limits: [(&str, Ask, Bound); 5] = [
             ("signals", |shared| shared.registry().living() as f64, |settings| settings.signals_max),
             ("registry_bytes", |shared| shared.registry().bytes() as f64, |settings| settings.registry_bytes),
             (

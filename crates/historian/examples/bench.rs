@@ -235,8 +235,11 @@ fn measure(name: &str, parcels: Vec<Arc<Parcel>>) {
     let historian = Historian::open(&ground, dir.path(), log.clone(), Arc::new(Names), settings).unwrap();
     assert!(historian.wait_applied(log.durable(), Duration::from_secs(600)));
     let applied = (ground.clock.monotonic() - wall, cpu() - before);
-    let buffer =
-        ground.metrics.snapshot().into_iter().find(|reading| reading.name == "tidemill_historian_buffer_bytes");
+    let buffer = ground
+        .metrics
+        .snapshot()
+        .into_iter()
+        .find(|reading| reading.name == "tidemill_historian_buffer_bytes");
     let buffer = buffer.map_or(0.0, |reading| reading.value);
 
     let (wall, before) = (ground.clock.monotonic(), cpu());

@@ -9,7 +9,10 @@ use tidemill_ground::{Limit, Metrics, RealClock};
 use crate::Settings;
 use crate::line::parse;
 use crate::times::TimeUnit;
-use crate::write::collect::{Collector, Desk, Terms};
+use crate::write::collect::{Collector, Desk, Terms, Window};
+
+/// Every batch is kept.
+const ALL: Window = Window { from: 0, bytes_max: u64::MAX };
 
 /// A door that fills batches and publishes none.
 pub struct Door {
@@ -43,7 +46,8 @@ impl Door {
     /// # Errors
     /// The first line that is refused.
     pub fn lines(&self, body: &[u8]) -> Result<u64, Problem> {
-        let mut collector = Collector::new(&self.desk, &self.settings, &self.who, &self.terms, body.len())?;
+        let mut collector =
+            Collector::new(&self.desk, &self.settings, &self.who, &self.terms, body.len(), ALL)?;
         parse(body, self.terms.unit, &mut collector);
         let mut collected = collector.finish();
         if let Some(refused) = collected.refused.pop() {

@@ -10,7 +10,7 @@ use super::live::Live;
 use super::load::{NANOS_PER_SECOND, Plan, REQUEST_SAMPLES, REQUESTS_MAX, ROOT, RequestId, WINDOW_NS};
 use super::place::{Place, make_folder};
 use super::strike;
-use super::watch::{self, Watch};
+use super::watch::{self, Watch, Work};
 use super::writer::{Report, Shift, Writer};
 use super::{Options, Variant};
 use crate::binary::{Binary, Running, Start};
@@ -164,12 +164,15 @@ impl Run {
     fn start_settings(&self, cycle: u32) -> Start {
         let mut settings = vec![
             ("TIDEMILL_STORAGE_FLUSH_AFTER", "300ms"),
-            ("TIDEMILL_STORAGE_MERGE_EVERY", "300ms"),
             watch::FILTER,
             ("TIDEMILL_LIMITS_SIGNALS", "10000000"),
             ("TIDEMILL_LIMITS_SIGNALS_NEW_PER_HOUR", "100000000"),
             ("TIDEMILL_LIMITS_QUERY_TIME", "150s"),
         ];
+        if strike::is_long(cycle) || strike::aim(cycle) == Some(Work::Merge) {
+            // Without merges in between the others are quicker, and merges find more to do.
+            settings.push(("TIDEMILL_STORAGE_MERGE_EVERY", "300ms"));
+        }
         settings.extend(self.variant.settings(cycle));
         Start {
             plant: self.place.plant(),

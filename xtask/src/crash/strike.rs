@@ -60,8 +60,21 @@ pub(super) struct Struck {
 /// When to strike after the load began.
 pub(super) fn moment(cycle: u32, dice: &mut Dice) -> Duration {
     let moment = dice.between(50, 2_000);
-    // Now and then long enough for several flushes and merges.
-    Duration::from_millis(if cycle % 10 == 9 { moment + dice.between(500, 3_000) } else { moment })
+    Duration::from_millis(if is_long(cycle) { moment + dice.between(500, 3_000) } else { moment })
+}
+
+/// Now and then a cycle is long enough for several flushes and merges.
+pub(super) fn is_long(cycle: u32) -> bool {
+    cycle % 10 == 9
+}
+
+/// What the strike of a cycle waits for.
+pub(super) fn aim(cycle: u32) -> Option<Work> {
+    match cycle % 4 {
+        1 => Some(Work::Flush),
+        3 => Some(Work::Merge),
+        _ => None,
+    }
 }
 
 /// Lets the load run until its moment, strikes, and ends the process. Says what it saw.
@@ -107,14 +120,10 @@ pub(super) fn strike(scene: &Scene<'_>, dice: &mut Dice, mut running: Running) -
 /// Waits for the moment, and every other time for a flush or a merge to begin then; at the end nobody rests.
 fn approach(scene: &Scene<'_>, dice: &mut Dice) -> Result<(), String> {
     std::thread::sleep(scene.moment.saturating_sub(RUSH));
-    let aim = match scene.cycle % 4 {
-        1 => Work::Flush,
-        3 => Work::Merge,
-        _ => {
-            scene.live.rush();
-            std::thread::sleep(RUSH);
-            return Ok(());
-        }
+    let Some(aim) = aim(scene.cycle) else {
+        scene.live.rush();
+        std::thread::sleep(RUSH);
+        return Ok(());
     };
     let began = Instant::now();
     // What is under way already may be nearly over.

@@ -6,7 +6,7 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::client::Request;
-use crate::plant::Plant;
+use crate::plant::{Home, Plant, Process};
 
 /// 2026-03-01T00:00:00Z in seconds.
 const MARCH: i64 = 1_772_323_200;
@@ -383,4 +383,37 @@ fn units_and_names_are_kept_as_they_were_sent() {
         assert_eq!(signal["unit"], unit, "{signal}");
         assert!(signal["ucum"].as_str().is_some_and(|code| !code.is_empty()), "no UCUM code: {signal}");
     }
+}
+
+#[test]
+fn the_largest_body_goes_in_on_a_machine_of_two_gibibytes() {
+    // Mostly remarks, so that the test is about size and not about a million samples.
+    let remark = format!("# {}\n", "x".repeat(1_021));
+    let mut body = remark.repeat((64 << 10) - 1).into_bytes();
+    body.extend_from_slice(b"acme/a value=1 1\n");
+    assert!(body.len() <= 64 << 20);
+    // As all plants of these tests: 256 MiB.
+    let small = Plant::start();
+    let token = small.token("press", &["write:acme/#"]);
+    let document = small
+        .post("/api/v1/write")
+        .token(&token)
+        .body("text/plain", &body)
+        .send()
+        .expect_problem(413, "too-large");
+    assert!(document["hint"].as_str().is_some_and(|hint| hint.contains("limits.memory")), "{document}");
+    let home = Home::new();
+    let mut command = home.command(&["run", "--plant", "plant"]);
+    command.env("TIDEMILL_LIMITS_MEMORY", "480MiB");
+    let plant = Plant::ready(home, Process::spawn(command));
+    let token = plant.token("press", &["write:acme/#"]);
+    plant.post("/api/v1/write").token(&token).body("text/plain", &body).send().expect(204);
+    assert_eq!(plant.sql("SELECT count(*) FROM samples"), json!([[1]]));
+    body.extend_from_slice(remark.as_bytes());
+    plant
+        .post("/api/v1/write")
+        .token(&token)
+        .body("text/plain", &body)
+        .send()
+        .expect_problem(413, "too-large");
 }

@@ -263,7 +263,7 @@ async fn a_client_that_does_not_read_its_answer_holds_nobody() {
     let mut deaf = Vec::new();
     for _ in 0..20 {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let ask = format!("GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n").repeat(50);
+        let ask = "GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(50);
         let _ = tokio::time::timeout(Duration::from_millis(200), stream.write_all(ask.as_bytes())).await;
         deaf.push(stream);
     }

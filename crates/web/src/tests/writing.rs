@@ -372,10 +372,10 @@ async fn others_have_their_turn_while_a_body_is_decompressed() {
 
 #[tokio::test]
 async fn all_requests_together_hold_no_more_than_they_may() {
-    let house = House::with(Settings { bodies_bytes_max: 1 << 20, ..Settings::default() });
-    let alone = house.send("POST /api/v1/write", &[], vec![b'\n'; 2 << 20]).await;
+    let house = House::with(Settings { bodies_bytes_max: 8 << 20, ..Settings::default() });
+    let alone = house.send("POST /api/v1/write", &[], vec![b'\n'; 9 << 20]).await;
     assert!(alone.brief().starts_with("413 too-large"), "{}", alone.brief());
-    let dense = "a f=1\n".repeat(100_000);
+    let dense = "a f=1\n".repeat(1_000_000);
     let batches = house.send("POST /api/v1/write", &[], dense).await;
     assert!(batches.brief().starts_with("413 too-large the request needs"), "{}", batches.brief());
     // While another request holds its body, a second one is told to come again.
@@ -385,7 +385,7 @@ async fn all_requests_together_hold_no_more_than_they_may() {
     sender.send(Ok(vec![b'\n'; 900 << 10])).unwrap();
     let slow = house.send("POST /api/v1/write", &[], axum::body::Body::from_stream(pieces));
     let second = async {
-        let answer = house.send("POST /api/v1/write", &[], vec![b'\n'; 300 << 10]).await;
+        let answer = house.send("POST /api/v1/write", &[], vec![b'\n'; 7_500 << 10]).await;
         drop(sender);
         answer
     };
@@ -394,6 +394,33 @@ async fn all_requests_together_hold_no_more_than_they_may() {
     assert!(second.brief().starts_with("503 busy"), "{}", second.brief());
     assert_eq!(second.header("retry-after"), "1");
     assert_eq!(house.write("/api/v1/write", "a f=1").await, "204 ", "what was held is given back");
+}
+
+#[tokio::test]
+async fn a_body_whose_batches_do_not_fit_beside_it_is_published_in_turns() {
+    // Room for the body and little more than one batch of the eight that it makes.
+    let house = House::with(Settings { bodies_bytes_max: 16 << 20, ..Settings::default() });
+    let line = |n: usize| format!("new/a f={n},g=1 {n}\nnew/b{} f={n} {n}\n", n % 7);
+    let good: String = (0..150_000).map(line).collect();
+    assert!(good.len() > 5 << 20 && good.len() < 9 << 20, "{}", good.len());
+    assert_eq!(
+        house.write("/api/v1/write", format!("{good}late f=oh\n")).await.split(' ').next(),
+        Some("400")
+    );
+    assert_eq!(
+        house.plant.state().published.len(),
+        0,
+        "it is checked to its end before anything is published"
+    );
+    house.plant.state().conflicts = 2;
+    assert_eq!(house.write("/api/v1/write", good).await, "204 ");
+    let state = house.plant.state();
+    let rows = || state.published.iter().flat_map(|batch| batch.rows());
+    assert_eq!((state.published.len(), rows().count()), (7, 450_000));
+    let times: Vec<i64> = rows().map(|row| row.time).collect();
+    let expected: Vec<i64> = (0..150_000).flat_map(|n| [n, n, n]).collect();
+    assert!(times == expected, "each once, in order");
+    assert_eq!(state.signals.len(), 9);
 }
 
 #[tokio::test]

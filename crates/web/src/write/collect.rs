@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use tidemill_core::{
     BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, Bus, Flags, Identity, Meta, NANOS_PER_SECOND,
-    NewNames, Problem, Publish, SignalPath, Stamp, ValueRef,
+    NewNames, Problem, Publish, SignalPath, SourceId, Stamp, ValueRef,
 };
 use tidemill_ground::{Clock, Counter, Limit, Metrics};
 
+use super::ROW_BYTES;
 use super::bindings::{Binding, BindingSet, Bindings, Found};
 use super::namer::{Asked, Namer};
 use crate::Settings;
@@ -37,10 +38,22 @@ pub(crate) struct Terms {
     pub(crate) tags: Vec<(Arc<str>, Arc<str>)>,
 }
 
+/// Which of a body's batches are kept when it is read: it is always read and checked to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    /// The first part.
+    pub(crate) from: usize,
+    /// As many as have room, and at least one.
+    pub(crate) bytes_max: u64,
+}
+
 /// What became of a body.
 pub(crate) struct Collected {
     pub(crate) epoch: u64,
+    /// Those of the window, in order.
     pub(crate) parts: Vec<Publish>,
+    /// Whether these are the last.
+    pub(crate) complete: bool,
     /// About what the new names among them take in memory.
     pub(crate) names_bytes: u64,
     pub(crate) kept: u64,
@@ -81,7 +94,13 @@ pub(crate) struct Collector<'a> {
     names: NewNames,
     /// So many of `names` belong to lines that are kept.
     names_kept: usize,
+    window: Window,
+    /// How many parts were filled, kept or not.
+    filled: usize,
     full: Vec<BatchBuilder>,
+    full_bytes: u64,
+    /// Parts after the window.
+    left_out: bool,
     batch: BatchBuilder,
     batch_heap_bytes: usize,
     body_bytes: usize,
@@ -104,6 +123,7 @@ impl<'a> Collector<'a> {
         who: &'a Identity,
         terms: &'a Terms,
         body_bytes: usize,
+        window: Window,
     ) -> Result<Collector<'a>, Problem> {
         let mut batch = desk.bus.batch(who, terms.flags)?;
         // Bounded by the largest batch; the shortest usual sample is one of many fields of a line.
@@ -118,7 +138,11 @@ impl<'a> Collector<'a> {
             set: desk.bindings.borrow(&who.name, epoch),
             names: NewNames::default(),
             names_kept: 0,
+            window,
+            filled: 0,
             full: Vec::new(),
+            full_bytes: 0,
+            left_out: false,
             batch,
             body_bytes,
             batch_heap_bytes: 0,
@@ -135,10 +159,13 @@ impl<'a> Collector<'a> {
 
     pub(crate) fn finish(mut self) -> Collected {
         if !self.batch.is_empty() {
-            self.full.push(self.batch);
+            let last = std::mem::replace(&mut self.batch, BatchBuilder::new(SourceId(0), Flags::default()));
+            self.keep(last);
         }
-        for (counter, count) in self.desk.far_times.iter().zip(self.far) {
-            counter.add(count);
+        if self.window.from == 0 {
+            for (counter, count) in self.desk.far_times.iter().zip(self.far) {
+                counter.add(count);
+            }
         }
         self.set.forget_new();
         self.desk.bindings.give_back(&self.who.name, self.set);
@@ -147,6 +174,7 @@ impl<'a> Collector<'a> {
         Collected {
             epoch: self.epoch,
             parts: self.full.into_iter().map(publish).collect(),
+            complete: !self.left_out,
             names_bytes,
             kept: self.kept,
             refused: self.refused,
@@ -164,12 +192,29 @@ impl<'a> Collector<'a> {
         if !fits {
             let mut next = self.desk.bus.batch(self.who, self.terms.flags)?;
             next.reserve(self.body_bytes / 16);
-            self.full.push(std::mem::replace(&mut self.batch, next));
+            let full = std::mem::replace(&mut self.batch, next);
+            self.keep(full);
             self.batch_heap_bytes = 0;
             self.stamp = 0;
         }
         self.batch_heap_bytes += heap_bytes;
         Ok(())
+    }
+
+    /// Keeps a full batch that lies in the window.
+    fn keep(&mut self, batch: BatchBuilder) {
+        let bytes = batch.len() as u64 * ROW_BYTES + self.batch_heap_bytes as u64;
+        let before = self.filled < self.window.from;
+        self.filled += 1;
+        if before {
+            return;
+        }
+        self.left_out |=
+            !self.full.is_empty() && self.full_bytes.saturating_add(bytes) > self.window.bytes_max;
+        if !self.left_out {
+            self.full_bytes += bytes;
+            self.full.push(batch);
+        }
     }
 
     fn stamp_of(&mut self, time: Option<i64>) -> Stamp {

@@ -10,11 +10,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use serde::Serialize;
-use tidemill_core::{Flags, Format, Identity, Problem, codes};
+use tidemill_core::{BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, Flags, Format, Identity, Problem, codes};
 use tidemill_ground::{Limit, Permit};
 use utoipa::ToSchema;
 
-use self::collect::{Collected, Collector, Terms};
+use self::collect::{Collected, Collector, Terms, Window};
 pub(crate) use self::publish::{Once, publish};
 use crate::answer::{Answer, json, nothing};
 use crate::body::{self, BodyLimits, Whole};
@@ -112,7 +112,13 @@ pub(crate) async fn read_body(web: &Web, headers: &HeaderMap, body: Body) -> Res
         idle_max: settings.idle_max,
         time_max: settings.body_time_max,
     };
-    body::read(headers, body, &web.0.limits.bodies, limits).await
+    let narrowed = limits.bytes_max < settings.body_bytes_max;
+    body::read(headers, body, &web.0.limits.bodies, limits).await.map_err(|problem| {
+        match narrowed && problem.code == &codes::TOO_LARGE {
+            true => problem.hint("Send it in parts, or raise limits.memory: the doors' share of it is less than the largest body"),
+            false => problem,
+        }
+    })
 }
 
 /// `format=` wins over `Content-Type`.
@@ -176,25 +182,34 @@ pub(crate) async fn write_whole(
     let body_bytes = permit.amount();
     let body = Bytes::from(bytes);
     let mut commits = Vec::new();
-    let mut attempt = 1;
+    let mut tried = 1;
     let mut refused_before = None;
     loop {
-        let Collected { epoch, parts, names_bytes, kept, mut refused, refused_count } =
-            collect(web, who, spelling, &terms, body.clone()).await?;
-        web.0.counters.refused_lines.add(refused_count);
-        if !terms.partial && !refused.is_empty() {
+        let room_bytes = room(&web.0.limits.bodies, &mut permit, spelling, body.len())?;
+        let window = Window { from: commits.len(), bytes_max: room_bytes };
+        let Collected { epoch, parts, names_bytes, kept, mut refused, refused_count, complete } =
+            collect(web, who, spelling, &terms, body.clone(), window).await?;
+        if refused_before.is_none() {
+            web.0.counters.refused_lines.add(refused_count);
+        }
+        if !terms.partial && !refused.is_empty() && commits.is_empty() {
             return Err(refused.swap_remove(0).into_problem());
         }
-        if !commits.is_empty() && refused_before.replace(refused_count) != Some(refused_count) {
+        if !commits.is_empty() && refused_before != Some(refused_count) {
             let detail = "rights changed in the middle of the request; only its beginning was kept";
             return Err(Problem::new(&codes::NOT_DURABLE, detail));
         }
         refused_before = Some(refused_count);
-        hold(&web.0.limits.bodies, &mut permit, &parts, names_bytes)?;
+        hold(&web.0.limits.bodies, &mut permit, body_bytes, &parts, names_bytes)?;
         match publish(&*web.0.doors.bus, who, epoch, parts, once, &mut commits).await {
-            Ok(()) => {}
-            Err(problem) if problem.code == &codes::CONFLICT && attempt < EPOCHS_TRIED_MAX => {
-                attempt += 1;
+            Ok(()) if complete => {}
+            // The next parts are read from the body again: it is held, they would not all have room beside it.
+            Ok(()) => {
+                permit.shrink(permit.amount().saturating_sub(body_bytes));
+                continue;
+            }
+            Err(problem) if problem.code == &codes::CONFLICT && tried < EPOCHS_TRIED_MAX => {
+                tried += 1;
                 // The batches of this attempt are gone.
                 permit.shrink(permit.amount().saturating_sub(body_bytes));
                 continue;
@@ -210,29 +225,58 @@ pub(crate) async fn write_whole(
 }
 
 /// What a sample takes in a batch: id, time, value, stamp.
-const ROW_BYTES: u64 = 28;
+pub(crate) const ROW_BYTES: u64 = 28;
+/// What the fullest batch takes.
+const PART_BYTES_MAX: u64 = BATCH_ROWS_MAX as u64 * ROW_BYTES + BATCH_HEAP_BYTES_MAX as u64;
+/// More bytes of batches than this are not held at once for one request.
+const WINDOW_BYTES_MAX: u64 = 64 << 20;
+/// The shortest field (`,a=1`) makes so many times its bytes.
+const BATCH_BYTES_A_BODY_BYTE: u64 = 7;
 
-/// Counts the batches and new names of a request against the common bound too.
+/// Takes room for batches beside the body: for all, if there is; for one part at least, where the body makes several.
+fn room(limit: &Limit, permit: &mut Permit, spelling: Spelling, body_bytes: usize) -> Result<u64, Problem> {
+    if matches!(spelling, Spelling::Columns(_)) {
+        // They are read in one go, and counted when they are there.
+        return Ok(u64::MAX);
+    }
+    let all = (body_bytes as u64).saturating_mul(BATCH_BYTES_A_BODY_BYTE).min(WINDOW_BYTES_MAX);
+    let least = all.min(PART_BYTES_MAX);
+    let mut wanted = all;
+    loop {
+        if permit.try_grow(wanted) {
+            return Ok(wanted);
+        }
+        if wanted <= least {
+            return Err(no_room(limit, permit.amount().saturating_add(least)));
+        }
+        wanted = (wanted / 2).max(least);
+    }
+}
+
+fn no_room(limit: &Limit, whole: u64) -> Problem {
+    if whole > limit.max() {
+        // Waiting would not help: it does not fit alone.
+        let detail =
+            format!("the request needs {whole} bytes of memory and all requests may hold {}", limit.max());
+        return Problem::new(&codes::TOO_LARGE, detail).hint("Send it in parts, or raise limits.memory");
+    }
+    Problem::new(&codes::BUSY, "other requests hold all the memory that requests may hold").retry_after(1)
+}
+
+/// Counts what the batches and new names of a request really take against the common bound.
 fn hold(
     limit: &Limit,
     permit: &mut Permit,
+    body_bytes: u64,
     parts: &[tidemill_core::Publish],
     names_bytes: u64,
 ) -> Result<(), Problem> {
     let rows: usize = parts.iter().filter_map(|part| part.samples.as_ref()).map(|batch| batch.len()).sum();
     let bytes = (rows as u64).saturating_mul(ROW_BYTES).saturating_add(names_bytes);
-    if permit.try_grow(bytes) {
-        return Ok(());
-    }
-    let whole = permit.amount().saturating_add(bytes);
-    if whole > limit.max() {
-        // Waiting would not help: it does not fit alone.
-        let detail =
-            format!("the request needs {whole} bytes of memory and all requests may hold {}", limit.max());
-        return Err(Problem::new(&codes::TOO_LARGE, detail).hint("Send it in parts, or raise limits.memory"));
-    }
-    Err(Problem::new(&codes::BUSY, "other requests hold all the memory that requests may hold")
-        .retry_after(1))
+    let wanted = body_bytes.saturating_add(bytes);
+    permit.shrink(permit.amount().saturating_sub(wanted));
+    let missing = wanted.saturating_sub(permit.amount());
+    if missing == 0 || permit.try_grow(missing) { Ok(()) } else { Err(no_room(limit, wanted)) }
 }
 
 async fn collect(
@@ -241,12 +285,14 @@ async fn collect(
     spelling: Spelling,
     terms: &Terms,
     body: Bytes,
+    window: Window,
 ) -> Result<Collected, Problem> {
     if body.len() <= INLINE_BYTES_MAX {
-        return collect_now(&web.0, who, spelling, terms, body);
+        return collect_now(&web.0, who, spelling, terms, body, window);
     }
     let (house, who, terms) = (web.0.clone(), who.clone(), terms.clone());
-    let thread = tokio::task::spawn_blocking(move || collect_now(&house, &who, spelling, &terms, body));
+    let thread =
+        tokio::task::spawn_blocking(move || collect_now(&house, &who, spelling, &terms, body, window));
     thread
         .await
         .map_err(|_| Problem::new(&codes::INTERNAL, "reading the request failed; nothing of it was kept"))?
@@ -258,9 +304,10 @@ fn collect_now(
     spelling: Spelling,
     terms: &Terms,
     body: Bytes,
+    window: Window,
 ) -> Result<Collected, Problem> {
     let settings = house.settings();
-    let mut collector = Collector::new(&house.desk, &settings, who, terms, body.len())?;
+    let mut collector = Collector::new(&house.desk, &settings, who, terms, body.len(), window)?;
     match spelling {
         Spelling::Lines => line::parse(&body, terms.unit, &mut collector),
         Spelling::Samples(layout) => samples::decode(&body, layout, &mut collector),
@@ -274,7 +321,16 @@ fn collect_now(
             });
             let kept = kept.sum();
             let refused = Vec::new();
-            return Ok(Collected { epoch, parts, names_bytes: 0, kept, refused, refused_count: 0 });
+            parts.drain(..window.from.min(parts.len()));
+            return Ok(Collected {
+                epoch,
+                parts,
+                names_bytes: 0,
+                kept,
+                refused,
+                refused_count: 0,
+                complete: true,
+            });
         }
     }
     Ok(collector.finish())

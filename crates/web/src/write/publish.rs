@@ -33,8 +33,8 @@ impl Once {
     }
 }
 
-/// Publishes the parts for which there is no commit yet. On an error the commits so far stay in `commits`, so that
-/// a caller who bound the request again goes on where it stopped.
+/// Publishes parts after those for which there is a commit already. On an error the commits so far stay in `commits`, so
+/// that a caller who bound the request again goes on where it stopped.
 pub(crate) async fn publish(
     bus: &dyn Bus,
     who: &Identity,
@@ -43,9 +43,8 @@ pub(crate) async fn publish(
     once: Option<Once>,
     commits: &mut Vec<Commit>,
 ) -> Result<(), Problem> {
-    let begun = commits.len();
-    for (index, mut part) in parts.into_iter().enumerate().skip(begun) {
-        part.once = once.map(|Once(producer)| (producer, index as u64 + 1));
+    for mut part in parts {
+        part.once = once.map(|Once(producer)| (producer, commits.len() as u64 + 1));
         let commit = if commits.is_empty() {
             bus.publish(who, epoch, part, Durability::Commit)?
         } else {
