@@ -182,6 +182,7 @@ fn a_panic_inside_is_a_problem_and_the_next_query_is_answered() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a query ends in real time")]
 fn planning_stops_with_its_time_and_with_its_reader() {
     let metrics = Metrics::new();
     let settings = Settings { concurrent: 1, metrics: metrics.clone(), ..settings() };
