@@ -37,12 +37,19 @@ pub struct ReadQuery {
     pub patterns: Vec<Pattern>,
     /// From this time, included, ns UTC.
     pub from: i64,
-    /// To this time, excluded.
+    /// To this time, excluded; but nothing lies behind the last time that there is, and `i64::MAX` includes it.
     pub to: i64,
     /// How.
     pub mode: ReadMode,
     /// At most so many rows, the oldest of each signal first; none for the budget's.
     pub limit: Option<u64>,
+}
+
+impl ReadQuery {
+    /// The last time that is included. What has no end ends at `i64::MAX`, and takes the sample there too.
+    pub fn last(&self) -> i64 {
+        if self.to == i64::MAX { i64::MAX } else { self.to.saturating_sub(1) }
+    }
 }
 
 /// A query in SQL.

@@ -163,7 +163,9 @@ impl History for Historian {
                     "deleting samples needs the right to configure the signal",
                 ));
             }
-            let Some(last) = to.checked_sub(1).filter(|last| *last >= from) else {
+            // As in a question: nothing lies behind the last time that there is.
+            let last = if to == i64::MAX { Some(to) } else { to.checked_sub(1) };
+            let Some(last) = last.filter(|last| *last >= from) else {
                 return Err(Problem::new(&codes::BAD_TIME, "the time to delete ends before it begins"));
             };
             // It waits for files to be rewritten, which is no work for the thread of a door.

@@ -19,5 +19,5 @@ mod store; // from the journal to files, and scans of both
 
 pub use error::Error;
 pub use historian::{Historian, Settings};
-pub use query::fuzz;
+pub use query::{ColumnFile, Naming, Part, fuzz};
 pub use store::{Settings as StoreSettings, inspect};

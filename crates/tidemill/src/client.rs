@@ -125,7 +125,9 @@ impl Client {
         let wire = self.connect().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(wire)).await.map_err(broken)?;
         tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", self.host());
+        let request = Request::builder().method(method).uri(path).header("host", self.host());
+        // What goes wrong within an answer is told behind it.
+        let mut request = request.header("te", "trailers").header("connection", "te");
         if let Some(token) = self.token() {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -178,10 +180,16 @@ impl Reply {
         let cut = |error: hyper::Error| {
             Problem::new(&codes::INTERNAL, format!("the answer was cut: {error}")).hint("Repeat the command")
         };
-        BodyStream::new(self.body.into_body())
-            .filter_map(move |frame| async move { frame.map(|frame| frame.into_data().ok()).transpose() })
-            .map(move |piece| piece.map_err(cut))
-            .boxed()
+        let piece = move |frame: Result<Frame<Bytes>, hyper::Error>| match frame.map(Frame::into_data) {
+            Err(error) => Some(Err(cut(error))),
+            Ok(Ok(bytes)) => Some(Ok(bytes)),
+            Ok(Err(last)) => {
+                let trailers = last.into_trailers().ok()?;
+                let document = serde_json::from_slice(trailers.get("tidemill-problem")?.as_bytes());
+                Some(Err(problem_of(&document.unwrap_or_default(), "broke off")))
+            }
+        };
+        BodyStream::new(self.body.into_body()).filter_map(move |frame| async move { piece(frame) }).boxed()
     }
 
     /// The whole body.
@@ -208,17 +216,22 @@ impl Reply {
     async fn problem(self) -> Problem {
         let status = self.status;
         let document = self.json().await.unwrap_or_default();
-        let text = |name: &str| document.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
-        let code = text("code");
-        let code = codes::ALL.iter().find(|known| known.id == code).copied().unwrap_or(&codes::INTERNAL);
-        let detail =
-            if text("detail").is_empty() { format!("the plant answered {status}") } else { text("detail") };
-        let number = |name: &str| document.get(name).and_then(Json::as_u64);
-        let mut problem = Problem::new(code, detail).hint(text("hint"));
-        problem.place = number("line").zip(number("column"));
-        problem.retry_after_s = number("retry_after").and_then(|seconds| u32::try_from(seconds).ok());
-        problem
+        problem_of(&document, &status.to_string())
     }
+}
+
+/// The problem of a document (RFC 9457); `otherwise` is what is known where it says nothing.
+fn problem_of(document: &Json, otherwise: &str) -> Problem {
+    let text = |name: &str| document.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+    let code = text("code");
+    let code = codes::ALL.iter().find(|known| known.id == code).copied().unwrap_or(&codes::INTERNAL);
+    let detail =
+        if text("detail").is_empty() { format!("the plant answered {otherwise}") } else { text("detail") };
+    let number = |name: &str| document.get(name).and_then(Json::as_u64);
+    let mut problem = Problem::new(code, detail).hint(text("hint"));
+    problem.place = number("line").zip(number("column"));
+    problem.retry_after_s = number("retry_after").and_then(|seconds| u32::try_from(seconds).ok());
+    problem
 }
 
 /// Percent-encodes what may not stand in a query string.

@@ -302,7 +302,7 @@ pub(crate) async fn audit(State(web): State<Web>, caller: Caller, request: Reque
     let scope = doors.authority.scope(&caller.identity);
     let query = SqlQuery { text, parameters: Vec::new() };
     let chunks = doors.history.sql(&scope, query, format, web.settings().query).await?;
-    stream_chunks(chunks, format).await
+    stream_chunks(chunks, format, request.headers()).await
 }
 
 /// Checks the audit chain.

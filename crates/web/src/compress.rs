@@ -48,8 +48,10 @@ pub(crate) fn compressed(response: Response<Body>, accepted: Option<&HeaderValue
     let is_text = media_type.is_some_and(|media_type| {
         media_type.contains("json") || media_type.starts_with("text/") || media_type.contains("arrow")
     });
+    // A compressed stream has no place for trailers, which some answers need to tell their end.
+    let trailing = response.headers().contains_key(header::TRAILER);
     let small = response.body().size_hint().exact().is_some_and(|bytes| bytes < BYTES_MIN);
-    if !is_text || small || response.status() == StatusCode::SWITCHING_PROTOCOLS {
+    if !is_text || small || trailing || response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return response;
     }
     let Some(encoder) = Encoder::of(coding) else { return response };

@@ -1,19 +1,22 @@
 //! Reading samples: which, from when to when, how many, in which spelling.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use futures_util::{StreamExt, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use tidemill_core::{
     Batches, Bus, Chunks, Format, Pattern, Problem, ReadMode, ReadQuery, SampleBatch, SignalId, SignalPath,
     codes,
 };
 
 use crate::Web;
-use crate::answer::{Answer, bytes_of};
+use crate::answer::{self, Answer, bytes_of};
 use crate::caller::Caller;
 use crate::params::{Params, pattern};
 use crate::samples::encode;
@@ -55,12 +58,12 @@ pub(crate) async fn read(State(web): State<Web>, caller: Caller, request: Reques
     let budget = web.settings().query;
     if matches!(format, Format::Arrow | Format::Parquet) {
         let chunks = doors.history.export(&scope, query, format, budget).await?;
-        return stream_chunks(chunks, format).await;
+        return stream_chunks(chunks, format, request.headers()).await;
     }
     let batches = doors.history.read(&scope, query, budget).await?;
     let encoder = Encoder { format, style, bus: doors.bus.clone(), names: HashMap::new(), rows: 0 };
     let chunks = Encoded { batches, encoder, state: Stage::Before };
-    stream_chunks(Box::new(chunks), format).await
+    stream_chunks(Box::new(chunks), format, request.headers()).await
 }
 
 fn query_of(params: &Params, now: i64) -> Result<ReadQuery, Problem> {
@@ -117,8 +120,13 @@ pub(crate) fn format_of(params: &Params, headers: &HeaderMap, default: Format) -
 }
 
 /// The pieces as an answer. The first piece is awaited, so that what goes wrong at once is still a problem document;
-/// later trouble breaks the connection, which no client takes for a whole answer.
-pub(crate) async fn stream_chunks(mut chunks: Box<dyn Chunks>, format: Format) -> Answer {
+/// later trouble is told by a client's wish in a trailer (`TE: trailers`), else breaks the connection, which no client
+/// takes for a whole answer.
+pub(crate) async fn stream_chunks(
+    mut chunks: Box<dyn Chunks>,
+    format: Format,
+    headers: &HeaderMap,
+) -> Answer {
     let first = match chunks.next().await {
         None => return Ok(bytes_of(StatusCode::OK, format.media_type(), Body::empty())),
         Some(first) => first?,
@@ -131,8 +139,30 @@ pub(crate) async fn stream_chunks(mut chunks: Box<dyn Chunks>, format: Format) -
         Some((piece, chunks))
     });
     let all = stream::once(std::future::ready(Ok(first))).chain(rest);
-    let response: Response<Body> = bytes_of(StatusCode::OK, format.media_type(), Body::from_stream(all));
+    if !takes_trailers(headers) {
+        return Ok(bytes_of(StatusCode::OK, format.media_type(), Body::from_stream(all)));
+    }
+    let frames = all.map(|piece| Ok::<_, Infallible>(piece.map_or_else(trailer, Frame::data)));
+    let mut response = bytes_of(StatusCode::OK, format.media_type(), Body::new(StreamBody::new(frames)));
+    response.headers_mut().insert(header::TRAILER, HeaderValue::from_static(PROBLEM_TRAILER));
     Ok(response)
+}
+
+/// The trailer in which an answer that was begun says what went wrong: a problem document.
+const PROBLEM_TRAILER: &str = "tidemill-problem";
+
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::TE).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case("trailers"))
+}
+
+fn trailer(problem: Problem) -> Frame<Bytes> {
+    let document = serde_json::to_vec(&answer::document(&problem)).unwrap_or_default();
+    let mut trailers = HeaderMap::new();
+    if let Ok(value) = HeaderValue::from_bytes(&document) {
+        trailers.insert(PROBLEM_TRAILER, value);
+    }
+    Frame::trailers(trailers)
 }
 
 /// Where an encoded answer stands.

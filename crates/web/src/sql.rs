@@ -42,13 +42,14 @@ pub(crate) struct SqlRequest {
 pub(crate) async fn sql(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["format"])?;
     let format = format_of(&params, request.headers(), Format::Json)?;
+    let headers = request.headers().clone();
     let question: SqlRequest = read_json(&web, request).await?;
     let parameters = question.parameters.into_iter().map(parameter).collect::<Result<_, _>>()?;
     let query = SqlQuery { text: question.query, parameters };
     let doors = web.doors();
     let scope = doors.authority.scope(&caller.identity);
     let chunks = doors.history.sql(&scope, query, format, web.settings().query).await?;
-    stream_chunks(chunks, format).await
+    stream_chunks(chunks, format, &headers).await
 }
 
 fn parameter(value: serde_json::Value) -> Result<Value, Problem> {

@@ -151,7 +151,7 @@ impl Run {
         // And one of all that were found good before.
         cycles.push(u32::try_from(self.dice.below(u64::from(cycle) + 1)).unwrap_or(cycle));
         self.audit(&mut auditor, cycles)?;
-        if cycle % COUNT_EVERY == 0 {
+        if cycle.is_multiple_of(COUNT_EVERY) {
             self.count(&mut auditor)?;
         }
         if self.findings.total() > 0 {

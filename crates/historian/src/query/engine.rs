@@ -12,8 +12,8 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::execute_stream;
 use futures_util::StreamExt;
 use tidemill_core::{
-    Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Identity, Journal, Problem, Publish, ReadQuery,
-    ReadScope, SampleBatch, SqlQuery, TableSpec, codes,
+    Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Identity, Journal, Problem, Publish, ReadMode,
+    ReadQuery, ReadScope, SampleBatch, SqlQuery, TableSpec, codes,
 };
 use tidemill_ground::{Clock, Metrics};
 use tokio::runtime::{Handle, Runtime};
@@ -26,7 +26,7 @@ use super::names::Names;
 use super::pool::{Pool, Shared};
 use super::read_function::{READ, Read};
 use super::relation::Relation;
-use super::run::{Admission, Sink, Threads, panicked, run};
+use super::run::{Admission, Sink, Threads, Within, panicked, run};
 use super::samples::Samples;
 use super::session::{Given, session};
 use super::signals::Signals;
@@ -80,6 +80,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) base: SessionState,
     pub(crate) admission: Arc<Admission>,
+    /// For samples as they are, whose answers take as long as their readers.
+    pub(crate) streaming: Arc<Admission>,
     pub(crate) memory: Arc<Shared>,
     pub(crate) declared: RwLock<Vec<Declared>>,
 }
@@ -115,12 +117,14 @@ impl Engine {
         let watched = move || held.used() as f64;
         let help = "How much memory all queries hold now.";
         settings.metrics.watch("tidemill_queries_memory_bytes", help, &[], watched);
+        let admission = Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max);
         let inner = Inner {
             source,
             bus,
             journal,
             base: sessions::base(settings.partitions),
-            admission: Arc::new(Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max)),
+            streaming: Arc::new(admission.beside(settings.concurrent)),
+            admission: Arc::new(admission),
             memory,
             declared: RwLock::default(),
             settings,
@@ -162,8 +166,8 @@ impl Engine {
         Box::pin(async move {
             modes::check(&query)?;
             let threads = threads.ok_or_else(stopped)?;
-            let admission = inner.admission.clone();
-            let answer = run(threads, admission, budget, move |sink| async move {
+            let (admission, within) = inner.terms(&query);
+            let answer = run(threads, admission, budget, within, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 on_a_thread(move || {
                     let names = Names::of_patterns(inner.bus.as_ref(), &scope, &query.patterns);
@@ -191,8 +195,8 @@ impl Engine {
         Box::pin(async move {
             modes::check(&query)?;
             let threads = threads.ok_or_else(stopped)?;
-            let admission = inner.admission.clone();
-            let answer = run(threads, admission, budget, move |sink| async move {
+            let (admission, within) = inner.terms(&query);
+            let answer = run(threads, admission, budget, within, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 on_a_thread(move || inner.spell(&scope, &query, format, &view, budget, &sink)).await
             })
@@ -228,7 +232,7 @@ impl Engine {
         Box::pin(async move {
             let threads = threads.ok_or_else(stopped)?;
             let admission = inner.admission.clone();
-            let answer = run(threads, admission, budget, move |sink| async move {
+            let answer = run(threads, admission, budget, Within::All, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 inner.answer(scope, query, format, budget, view, sink).await
             })
@@ -278,7 +282,8 @@ fn retrieve(
             batch = modes::first_rows(&batch, left);
         }
         rows = rows.saturating_add(batch.len() as u64);
-        if rows > budget.rows {
+        // Samples as they are stream in bounded memory, however many there are.
+        if query.mode != ReadMode::Raw && rows > budget.rows {
             return Err(too_many_rows(budget));
         }
         if !each(batch)? {
@@ -296,6 +301,14 @@ fn too_many_rows(budget: Budget) -> Problem {
 }
 
 impl Inner {
+    /// Which places a question for samples takes, and what its time limits.
+    fn terms(&self, query: &ReadQuery) -> (Arc<Admission>, Within) {
+        match query.mode {
+            ReadMode::Raw => (self.streaming.clone(), Within::Steps),
+            _ => (self.admission.clone(), Within::All),
+        }
+    }
+
     /// Samples as bytes. Blocking.
     fn spell(
         &self,

@@ -62,10 +62,10 @@ pub(crate) fn gated(plan: Arc<dyn ExecutionPlan>, meter: &Arc<Meter>) -> Result<
             "WindowAggExec" => Way::IntoAll,
             _ => Way::Into,
         };
-        let children = operator.children().into_iter().map(|child| Gate::new(child.clone(), way, meter));
+        let children = operator.children().into_iter().map(|child| Gate::before(child.clone(), way, meter));
         let children: Vec<_> = children.collect();
         let operator = operator.replace_children(children, recomputed())?;
-        Ok(Transformed::yes(Gate::new(operator, Way::OutOf, meter)))
+        Ok(Transformed::yes(Gate::before(operator, Way::OutOf, meter)))
     });
     Ok(gated?.data)
 }
@@ -96,7 +96,7 @@ struct Gate {
 }
 
 impl Gate {
-    fn new(inner: Arc<dyn ExecutionPlan>, way: Way, meter: &Arc<Meter>) -> Arc<dyn ExecutionPlan> {
+    fn before(inner: Arc<dyn ExecutionPlan>, way: Way, meter: &Arc<Meter>) -> Arc<dyn ExecutionPlan> {
         Arc::new(Gate { inner, way, meter: meter.clone() })
     }
 }
@@ -137,7 +137,7 @@ impl ExecutionPlan for Gate {
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.is_empty()) {
-            (Some(inner), true) => Ok(Gate::new(inner, self.way, &self.meter)),
+            (Some(inner), true) => Ok(Gate::before(inner, self.way, &self.meter)),
             _ => internal_err!("a gate stands above one operator"),
         }
     }

@@ -6,7 +6,7 @@
 //!   message.
 //! - SQL only reads, and reads nothing but the tables given to it: no file, no address, no setting.
 //! - A query has a time, a memory and a row limit, holds one of a bounded number of places, and stops when nobody
-//!   listens any more. It runs on threads of its own, never on those of the doors.
+//!   listens any more. Samples as they are stream in bounded memory: their rows have no limit, their time is each step's. It runs on threads of its own, never on those of the doors.
 //! - What is exported imports to the same samples.
 
 mod aliases;
@@ -42,4 +42,5 @@ mod system;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use decode::{ColumnFile, Naming, Part};
 pub(crate) use engine::{Engine, Settings};

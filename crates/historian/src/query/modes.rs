@@ -98,7 +98,7 @@ pub(crate) type Samples = Box<dyn Iterator<Item = Result<SampleBatch, Problem>> 
 pub(crate) fn check(query: &ReadQuery) -> Result<(), Problem> {
     match query.mode {
         ReadMode::Last => Ok(()),
-        _ if query.from >= query.to => Err(Problem::new(&codes::BAD_PARAMETER, "'from' is not before 'to'")
+        _ if query.from > query.last() => Err(Problem::new(&codes::BAD_PARAMETER, "'from' is not before 'to'")
             .hint("Swap them, or ask for more time")),
         ReadMode::Points { points } if points == 0 || points > POINTS_MAX => {
             let detail = format!("points={points} is outside 1 to {POINTS_MAX}");
@@ -117,7 +117,7 @@ pub(crate) fn read(
     names: &Names,
     query: &ReadQuery,
 ) -> Samples {
-    let times = Times { from: query.from, last: query.to.saturating_sub(1) };
+    let times = Times { from: query.from, last: query.last() };
     match query.mode {
         _ if names.len() == 0 => Box::new(std::iter::empty()),
         ReadMode::Raw => raw(view, &spec(names, times, NEEDED)),

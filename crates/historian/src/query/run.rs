@@ -2,14 +2,14 @@
 //! and with a panic turned into a problem. What is not here: what it computes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tidemill_core::{Batches, Boxed, Budget, Chunks, Problem, SampleBatch, codes};
 use tidemill_ground::{Counter, Gauge, Limit, Metrics};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::errors::internal;
@@ -41,6 +41,18 @@ impl Admission {
         }
     }
 
+    /// Places of their own, counted with the others: who is slow to take a stream keeps no query waiting.
+    pub(crate) fn beside(&self, concurrent: usize) -> Admission {
+        Admission {
+            places: Arc::new(Semaphore::new(concurrent)),
+            waiting: self.waiting.clone(),
+            running: self.running.clone(),
+            done: self.done.clone(),
+            failed: self.failed.clone(),
+            cancelled: self.cancelled.clone(),
+        }
+    }
+
     async fn enter(&self) -> Result<Place, Problem> {
         let Some(_waiting) = self.waiting.try_take(1) else {
             let detail = format!("{} queries wait already", self.waiting.max());
@@ -69,18 +81,35 @@ impl Drop for Place {
 pub(crate) struct Sink<T> {
     sender: mpsc::Sender<Result<T, Problem>>,
     stopped: Arc<AtomicBool>,
+    /// The same, for who waits.
+    told: watch::Receiver<bool>,
+    /// How many pieces were handed over.
+    given: Arc<AtomicU64>,
     place: Arc<Place>,
 }
 
 impl<T> Sink<T> {
     /// Hands a piece over; false when nobody wants more.
     pub(crate) async fn send(&self, piece: T) -> bool {
-        self.sender.send(Ok(piece)).await.is_ok()
+        let sent = self.sender.send(Ok(piece)).await.is_ok();
+        self.given.fetch_add(u64::from(sent), Ordering::Relaxed);
+        sent
     }
 
     /// The same for a thread that may block.
     pub(crate) fn send_blocking(&self, piece: T) -> bool {
-        !self.is_stopped() && self.sender.blocking_send(Ok(piece)).is_ok()
+        let mut told = self.told.clone();
+        // A reader that stands still must not keep the thread when time is up.
+        let sent = !self.is_stopped()
+            && Handle::current().block_on(async {
+                tokio::select! {
+                    biased;
+                    sent = self.sender.send(Ok(piece)) => sent.is_ok(),
+                    _ = told.wait_for(|stopped| *stopped) => false,
+                }
+            });
+        self.given.fetch_add(u64::from(sent), Ordering::Relaxed);
+        sent
     }
 
     /// Keeps the query's place for work that cannot be dropped, only told to stop.
@@ -132,6 +161,15 @@ impl Batches for Answer<SampleBatch> {
     }
 }
 
+/// What the time of a budget limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// The whole answer.
+    All,
+    /// Each step: an answer in bounded memory may go on for as long as it comes forward and is taken.
+    Steps,
+}
+
 /// Where queries compute, and where their time is watched.
 pub(crate) struct Threads {
     pub(crate) work: Handle,
@@ -143,6 +181,7 @@ pub(crate) async fn run<T, Work, Running>(
     threads: Threads,
     admission: Arc<Admission>,
     budget: Budget,
+    within: Within,
     work: Work,
 ) -> Result<Answer<T>, Problem>
 where
@@ -154,12 +193,15 @@ where
     let stopped = Arc::new(AtomicBool::new(false));
     let entering = admission.clone();
     let (to_work, flag) = (sender.clone(), stopped.clone());
+    let (tell, told) = watch::channel(false);
+    let given = Arc::new(AtomicU64::new(0));
+    let seen = (within == Within::Steps).then(|| given.clone());
     let working = async move {
         let place = entering.enter().await?;
-        work(Sink { sender: to_work, stopped: flag, place: Arc::new(place) }).await
+        work(Sink { sender: to_work, stopped: flag, told, given, place: Arc::new(place) }).await
     };
-    let task = Stopping { task: threads.work.spawn(working), stopped };
-    threads.watch.spawn(watch(task, sender, admission, budget.time));
+    let task = Stopping { task: threads.work.spawn(working), stopped, tell };
+    threads.watch.spawn(supervise(task, sender, admission, overdue(budget.time, seen)));
     let mut answer = Answer { first: None, receiver, ended: false };
     match answer.piece().await {
         Some(Ok(first)) => answer.first = Some(first),
@@ -170,19 +212,16 @@ where
 }
 
 /// Waits for the work, its time, or for the reader to go away; whichever is first.
-async fn watch<T: Send + 'static>(
+async fn supervise<T: Send + 'static>(
     mut task: Stopping,
     sender: mpsc::Sender<Result<T, Problem>>,
     admission: Arc<Admission>,
-    time: Duration,
+    overdue: impl Future<Output = Problem>,
 ) {
     let outcome = tokio::select! {
         biased;
         ended = &mut task.task => ended.unwrap_or_else(|failure| Err(panicked(failure))),
-        () = tokio::time::sleep(time) => {
-            let detail = format!("the query was stopped after {time:?}");
-            Err(Problem::new(&codes::QUERY_TIME, detail))
-        }
+        problem = overdue => Err(problem),
         () = sender.closed() => {
             admission.cancelled.add(1);
             return;
@@ -197,6 +236,23 @@ async fn watch<T: Send + 'static>(
             // A reader that has gone away needs no problem.
             let _ = sender.send(Err(problem)).await;
         }
+    }
+}
+
+/// Waits until the time is over, or, where steps are counted, until one took longer (at most twice as long).
+async fn overdue(time: Duration, given: Option<Arc<AtomicU64>>) -> Problem {
+    let mut before = None;
+    loop {
+        tokio::time::sleep(time).await;
+        let Some(given) = &given else {
+            return Problem::new(&codes::QUERY_TIME, format!("the query was stopped after {time:?}"));
+        };
+        let now = Some(given.load(Ordering::Relaxed));
+        if now == before || now == Some(0) {
+            let detail = format!("the answer was stopped: nothing of it was taken or came for {time:?}");
+            return Problem::new(&codes::QUERY_TIME, detail);
+        }
+        before = now;
     }
 }
 
@@ -217,11 +273,13 @@ pub(crate) fn panicked(failure: tokio::task::JoinError) -> Problem {
 struct Stopping {
     task: JoinHandle<Result<(), Problem>>,
     stopped: Arc<AtomicBool>,
+    tell: watch::Sender<bool>,
 }
 
 impl Drop for Stopping {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
+        self.tell.send_replace(true);
         self.task.abort();
     }
 }

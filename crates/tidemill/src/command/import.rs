@@ -2,7 +2,7 @@
 //! not be read or was refused goes to FILE.rejected with the reason.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use clap::Args;
 use hyper::Method;
 use serde_json::Value as Json;
 use tidemill_core::{Problem, codes};
+use tidemill_historian::{ColumnFile, Naming, Part as Rows};
 
 use super::{CommandResult, Global, Outcome};
 use crate::client::{Body, Client, query};
-use crate::config::quantity;
 use crate::import::{
-    CONTENT_TYPE, Decimal, Options, Part, Piece, QUERY, Reader, Reject, TimeFormat, encode, open,
+    CONTENT_TYPE, Decimal, Options, Part, Piece, QUERY, Reader, Reject, Summary, TimeFormat, encode, open,
     rejected_name,
 };
 use crate::{output, progress, time};
@@ -26,8 +26,10 @@ const TRIES_MAX: u32 = 120;
 /// How many refused lines one answer names.
 const REFUSED_LISTED: usize = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
+/// How many rows of columns may be refused: each costs a request.
+const REFUSED_ROWS_MAX: u64 = 1_000;
 
-/// Brings files into the plant: CSV in many dialects, line protocol, Parquet, JSON lines. Twice changes nothing.
+/// Brings files into the plant: CSV in many dialects, JSON, line protocol, Parquet, Arrow. Twice changes nothing.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  tidemill import temperature.csv --signal acme/leeds/oven/temperature\n  tidemill import line3.csv --prefix acme/leeds/line3 --timezone Europe/London\n  tidemill import export.parquet --dry-run"
@@ -123,43 +125,83 @@ async fn import(
     json: bool,
 ) -> Result<Tally, Problem> {
     let name = file.display().to_string();
+    if let Some(columns) = columns(file, &name, options)? {
+        return import_columns(&name, columns, client, json).await;
+    }
     let path = file.to_owned();
     let mut reader = open(Box::new(move || Ok(Box::new(File::open(&path)?))), &name, options)?;
     output::note(&format!("{name}: {}", reader.plan().describe().trim_end().replace('\n', "\n  ")));
     let bar = progress::bar(std::fs::metadata(file).map_or(0, |meta| meta.len()));
-    let mut sender = Sender {
-        client,
-        rejects: Rejects { path: rejected_name(&name).into(), file: None },
-        tally: Tally::default(),
-        whole: false,
-    };
+    let mut sender = Sender::new(&name, client);
     while let Some(part) = reader.next_part()? {
         sender.part(&reader, part).await?;
         bar.set_position(reader.bytes_read());
         bar.set_message(format!("{} samples", sender.tally.samples));
     }
     bar.finish_and_clear();
-    report(&name, &reader, &sender, client.is_none(), json);
+    report(&name, reader.signals().len(), reader.summary(), &sender, json);
     Ok(sender.tally)
 }
 
-fn report(name: &str, reader: &Reader, sender: &Sender<'_>, dry: bool, json: bool) {
-    let (tally, summary) = (&sender.tally, reader.summary());
-    if sender.whole {
-        // What it holds is counted by the plant, which says only that it has it.
-        let bytes = reader.bytes_read();
-        let verb = if dry { "would be sent whole" } else { "sent whole and durable" };
-        if json {
-            output::json(&serde_json::json!({ "file": name, "bytes": bytes, "dry_run": dry }));
-        } else {
-            output::line(&format!("{name}: {}, {verb}", quantity::show_bytes(bytes)));
-        }
-        return;
+/// The file as one of columns, if it is one.
+fn columns(path: &Path, name: &str, options: &Options) -> Result<Option<ColumnFile>, Problem> {
+    let unreadable = |error: std::io::Error| {
+        let code =
+            if error.kind() == std::io::ErrorKind::NotFound { &codes::NOT_FOUND } else { &codes::BAD_IMPORT };
+        Problem::new(code, format!("{name} cannot be read: {error}"))
+            .hint("Check the name and that the file may be read")
+    };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut head = Vec::new();
+    (&mut file).take(8).read_to_end(&mut head).map_err(unreadable)?;
+    if !ColumnFile::is_one(&head) {
+        return Ok(None);
     }
+    let said = [("--time", options.time.is_some()), ("--value", options.value.is_some())];
+    if let Some((option, _)) = said.into_iter().find(|(_, said)| *said) {
+        return Err(Problem::new(&codes::BAD_IMPORT, format!("{option} cannot be used with {name}"))
+            .hint("Leave it away: times and values are the file's columns time and value"));
+    }
+    file.rewind().map_err(unreadable)?;
+    let naming = Naming { prefix: options.prefix.clone(), signal: options.signal.clone() };
+    ColumnFile::open(file, naming).map(Some).map_err(|problem| of_file(name, problem))
+}
+
+/// A problem with the file's name before it.
+fn of_file(name: &str, mut problem: Problem) -> Problem {
+    problem.detail = format!("{name}: {}", problem.detail);
+    problem
+}
+
+async fn import_columns(
+    name: &str,
+    mut columns: ColumnFile,
+    client: Option<&Client>,
+    json: bool,
+) -> Result<Tally, Problem> {
+    let rows = columns.rows().map(|rows| format!(", {rows} rows")).unwrap_or_default();
+    output::note(&format!("{name}: {}{rows}", columns.format()));
+    let bar = progress::bar(columns.bytes());
+    let mut sender = Sender::new(name, client);
+    let mut summary = Summary::default();
+    while let Some(part) = columns.next_part().map_err(|problem| of_file(name, problem))? {
+        sender.rows(&part, summary.rows).await.map_err(|problem| of_file(name, problem))?;
+        summary.rows += part.len() as u64;
+        bar.set_position(columns.position().max(bar.position()));
+        bar.set_message(format!("{} samples", sender.tally.samples));
+    }
+    bar.finish_and_clear();
+    report(name, columns.signals(), summary, &sender, json);
+    Ok(sender.tally)
+}
+
+fn report(name: &str, signals: usize, summary: Summary, sender: &Sender<'_>, json: bool) {
+    let (tally, dry) = (&sender.tally, sender.client.is_none());
     if json {
         output::json(&serde_json::json!({
-            "file": name, "rows": summary.rows, "samples": tally.samples, "signals": reader.signals().len(),
-            "rejected": tally.rejected, "empty_cells": summary.empty_cells, "dry_run": dry,
+            "file": name, "rows": summary.rows, "samples": tally.samples, "signals": signals,
+            "rejected": tally.rejected, "empty_cells": summary.empty_cells,
+            "whole_numbers": summary.whole_numbers, "dry_run": dry,
         }));
         return;
     }
@@ -174,6 +216,12 @@ fn report(name: &str, reader: &Reader, sender: &Sender<'_>, dry: bool, json: boo
             sender.rejects.path.display()
         ));
     }
+    if summary.whole_numbers > 0 {
+        output::line(&format!(
+            "  {} whole numbers are too large for a float, and are kept as integers",
+            summary.whole_numbers
+        ));
+    }
     if summary.repeated_hour > 0 {
         output::line(&format!(
             "  {} rows lie in an hour that the clocks repeat; {} were taken as the second pass",
@@ -186,28 +234,57 @@ struct Sender<'a> {
     client: Option<&'a Client>,
     rejects: Rejects,
     tally: Tally,
-    /// Whether the file went as one piece.
-    whole: bool,
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    fn new(name: &str, client: Option<&'a Client>) -> Sender<'a> {
+        let rejects = Rejects { path: rejected_name(name).into(), file: None };
+        Sender { client, rejects, tally: Tally::default() }
+    }
+
+    /// Sends rows of columns. The plant takes a body whole or names the first row that it refuses: that one is set
+    /// aside, and those before and behind it go on their own.
+    async fn rows(&mut self, part: &Rows, before: u64) -> Result<(), Problem> {
+        let mut from = 0;
+        while from < part.len() {
+            let sent = self.send(&part.body(from, part.len())?, Rows::MEDIA_TYPE, "").await;
+            let Err(problem) = sent else {
+                self.tally.samples += (part.len() - from) as u64;
+                return Ok(());
+            };
+            let place = problem.place.and_then(|(row, _)| usize::try_from(row).ok()).filter(|row| *row > 0);
+            let Some(row) = place.map(|row| from + row - 1).filter(|row| *row < part.len()) else {
+                return Err(problem);
+            };
+            if self.tally.rejected >= REFUSED_ROWS_MAX {
+                return Err(
+                    problem.hint(format!("More than {REFUSED_ROWS_MAX} rows were refused; mend the file"))
+                );
+            }
+            if row > from {
+                self.send(&part.body(from, row)?, Rows::MEDIA_TYPE, "").await?;
+                self.tally.samples += (row - from) as u64;
+            }
+            let line = before + row as u64 + 1;
+            let reject = Reject { line, column: None, raw: part.line(row)?, reason: problem.detail };
+            self.reject(None, &[reject])?;
+            from = row + 1;
+        }
+        Ok(())
+    }
+
     async fn part(&mut self, reader: &Reader, part: Part) -> Result<(), Problem> {
         match part {
             Part::Samples(batch) => {
-                self.reject(reader, &batch.rejects)?;
+                self.reject(reader.rejected_head(), &batch.rejects)?;
                 let mut body = Vec::new();
                 encode(&batch, reader.signals(), &mut body);
                 let numbers: Vec<u64> = batch.samples.iter().map(|sample| sample.line).collect();
                 self.lines(reader, &body, &numbers, CONTENT_TYPE, QUERY).await
             }
             Part::Piece(piece) => {
-                self.reject(reader, &piece.rejects)?;
+                self.reject(reader.rejected_head(), &piece.rejects)?;
                 let Piece { body, content_type, query, lines: numbers, .. } = piece;
-                if numbers.is_empty() {
-                    // A Parquet file is one whole; how many samples it has is the plant's to know.
-                    self.whole = true;
-                    return self.send(&body, content_type, &query).await.map(drop);
-                }
                 self.lines(reader, &body, &numbers, content_type, &query).await
             }
         }
@@ -241,9 +318,9 @@ impl Sender<'_> {
         Ok(())
     }
 
-    fn reject(&mut self, reader: &Reader, rejects: &[Reject]) -> Result<(), Problem> {
+    fn reject(&mut self, head: Option<&str>, rejects: &[Reject]) -> Result<(), Problem> {
         self.tally.rejected += rejects.len() as u64;
-        if self.client.is_some() { self.rejects.write(reader, rejects) } else { Ok(()) }
+        if self.client.is_some() { self.rejects.write(head, rejects) } else { Ok(()) }
     }
 
     /// What the plant refused, by the lines of the body that it names.
@@ -267,13 +344,13 @@ impl Sender<'_> {
             })
             .collect();
         self.tally.samples = self.tally.samples.saturating_sub(rejects.len() as u64);
-        self.reject(reader, &rejects)
+        self.reject(reader.rejected_head(), &rejects)
     }
 
     /// Sends; waits and sends again while the plant is busy. Gives its answer.
     async fn send(&self, body: &[u8], content_type: &str, terms: &str) -> Result<Json, Problem> {
         let Some(client) = self.client else { return Ok(Json::Null) };
-        let partial = if content_type.contains("parquet") {
+        let partial = if content_type == Rows::MEDIA_TYPE {
             String::new()
         } else {
             query(&[("partial", "true".to_owned())])
@@ -306,7 +383,7 @@ struct Rejects {
 }
 
 impl Rejects {
-    fn write(&mut self, reader: &Reader, rejects: &[Reject]) -> Result<(), Problem> {
+    fn write(&mut self, head: Option<&str>, rejects: &[Reject]) -> Result<(), Problem> {
         if rejects.is_empty() {
             return Ok(());
         }
@@ -321,7 +398,7 @@ impl Rejects {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                if let Some(head) = reader.rejected_head() {
+                if let Some(head) = head {
                     text.extend_from_slice(head.as_bytes());
                     text.push(b'\n');
                 }

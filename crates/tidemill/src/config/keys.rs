@@ -80,9 +80,9 @@ keys! {
     limits.text_sample_bytes: KeyKind::Integer(1, 1_048_576), "1024", true,
         "Longer text is not kept as a sample.";
     limits.query_time: KeyKind::Duration, "\"30s\"", true,
-        "The longest that one query may run.";
+        "The longest that one query may run; for samples as they are, that their answer may stand still.";
     limits.query_rows: KeyKind::Integer(1, 1_000_000_000), "10000000", true,
-        "The most rows that one answer may have.";
+        "The most rows that an answer of SQL or with points may have; samples as they are have no limit.";
     limits.future: KeyKind::WordOrDuration(&["off"]), "\"off\"", true,
         "Samples with a time further ahead of the clock than this are refused; \"off\" accepts, marks and counts them.";
     limits.past: KeyKind::WordOrDuration(&["off"]), "\"off\"", true,

@@ -148,7 +148,7 @@ pub(super) fn read(text: &str, kind: CellKind) -> Result<Read, String> {
     let shown = || text.chars().take(40).collect::<String>();
     match kind {
         CellKind::Float(decimal) => match number(text, decimal) {
-            Some(value) => good(Value::Float(value)),
+            Some(value) => good(float_or_whole(text, value)),
             None => missing(true).ok_or_else(|| format!("'{}' is no finite number", shown())),
         },
         CellKind::Bool => match boolean(text) {
@@ -158,7 +158,7 @@ pub(super) fn read(text: &str, kind: CellKind) -> Result<Read, String> {
         CellKind::Text => missing(false).map_or_else(|| good(Value::Text(text.into())), Ok),
         CellKind::Any(decimal) => {
             if let Some(value) = number(text, decimal) {
-                return good(Value::Float(value));
+                return good(float_or_whole(text, value));
             }
             if let Some(missing) = missing(false) {
                 return Ok(missing);
@@ -166,6 +166,20 @@ pub(super) fn read(text: &str, kind: CellKind) -> Result<Read, String> {
             good(boolean(text).map_or_else(|| Value::Text(text.into()), Value::Bool))
         }
     }
+}
+
+/// A bare number is a float; but a whole one of 64 bits that no float holds is kept as the integer that it is.
+pub(super) fn float_or_whole(text: &str, nearest: f64) -> Value {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let whole = if nearest.abs() < EXACT_MAX { None } else { text.parse::<i128>().ok() };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what is beyond 128 bits is no 64-bit integer either"
+    )]
+    let whole = whole.filter(|whole| nearest as i128 != *whole);
+    let signed = whole.and_then(|whole| i64::try_from(whole).ok()).map(Value::Int);
+    let unsigned = whole.and_then(|whole| u64::try_from(whole).ok()).map(Value::UInt);
+    signed.or(unsigned).unwrap_or(Value::Float(nearest))
 }
 
 /// The floats without digits, as exports spell them (docs/reference/formats.md).

@@ -94,9 +94,10 @@ fn value(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-/// The shortest digits that read back to the same bits. `Display` would write 1e300 with 300 zeros.
+/// The shortest digits that read back to the same bits. `Display` would write 1e300 with 300 zeros; up to 64 bits whole
+/// digits let a signal of integers take the number as one.
 fn float_digits(float: f64, out: &mut Vec<u8>) {
-    let plain = float == 0.0 || (1e-5..1e16).contains(&float.abs());
+    let plain = float == 0.0 || (1e-5..1e19).contains(&float.abs());
     let written = if plain { write!(out, "{float}") } else { write!(out, "{float:e}") };
     debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
 }

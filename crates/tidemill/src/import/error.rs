@@ -14,7 +14,7 @@ pub(crate) enum Error {
     Foreign(String, &'static str, &'static str),
     #[error("{0} has a header and no rows")]
     NoRows(String),
-    #[error("{0} is neither CSV, line protocol, JSON nor Parquet: its rows have no common number of fields")]
+    #[error("{0} is neither CSV, line protocol, JSON, Parquet nor Arrow: its rows have no common number of fields")]
     Unknown(String),
     #[error("{file} has no column with times. {seen}")]
     NoTime { file: String, seen: String },
@@ -28,8 +28,6 @@ pub(crate) enum Error {
     ManyValues { file: String, columns: usize, names: String },
     #[error("each row of {0} names its signal, so that --signal cannot")]
     Named(String),
-    #[error("{0} is Parquet, which is sent as it is: {1} cannot be used with it")]
-    Whole(String, &'static str),
     #[error("the header of {file} has {header} fields, its rows have {rows}")]
     HeaderWidth { file: String, header: usize, rows: usize },
     #[error(
@@ -46,8 +44,6 @@ pub(crate) enum Error {
     DecimalMark { place: String, comma: String, point: String },
     #[error("{0}")]
     Path(String),
-    #[error("{file} has more than {bytes_max} bytes, and a Parquet file is sent whole")]
-    TooLarge { file: String, bytes_max: u64 },
 }
 
 impl Error {
@@ -83,9 +79,6 @@ impl Error {
                 "Name one with --value COLUMN, or give --prefix PATH to import them all"
             }
             Error::Named(_) => "Use --prefix PATH to put something before the names",
-            Error::Whole(..) => {
-                "Leave it away: the names, times and values are the file's columns signal, time and value"
-            }
             Error::HeaderWidth { .. } => {
                 "Mend the header so that each column has one name; where numbers have decimal commas, separate the columns by ';'"
             }
@@ -95,7 +88,6 @@ impl Error {
             }
             Error::DecimalMark { .. } => "Say which with --decimal comma or --decimal point",
             Error::Path(_) => "Name it with --signal PATH or --prefix PATH; see docs/reference/names.md",
-            Error::TooLarge { .. } => "Write it in parts, for instance one a month",
         }
     }
 }
@@ -103,7 +95,6 @@ impl Error {
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         let code = match &error {
-            Error::TooLarge { .. } => &codes::TOO_LARGE,
             Error::Path(_) => &codes::BAD_PATH,
             Error::Io(_, cause) if cause.kind() == std::io::ErrorKind::NotFound => &codes::NOT_FOUND,
             _ => &codes::BAD_IMPORT,

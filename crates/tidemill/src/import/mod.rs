@@ -28,7 +28,7 @@ mod time;
 mod words;
 
 #[cfg(test)]
-use reader::{Batch, Sample, Signal, Summary};
+use reader::{Batch, Sample, Signal};
 #[cfg(test)]
 use recognise::{HEAD_BYTES, recognise};
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod tests;
 pub(crate) use cell::Decimal;
 pub(crate) use encode::{CONTENT_TYPE, QUERY, encode};
 pub(crate) use plan::Options;
-pub(crate) use reader::{Part, Piece, Reader};
+pub(crate) use reader::{Part, Piece, Reader, Summary};
 pub(crate) use recognise::open;
 pub(crate) use rejected::{Reject, rejected_name};
 pub(crate) use time::TimeFormat;

@@ -55,7 +55,6 @@ pub(crate) enum Format {
     LineProtocol,
     JsonLines,
     JsonArray,
-    Parquet,
 }
 
 /// Everything that is needed to read a file.
@@ -73,8 +72,12 @@ pub(crate) struct Plan {
 pub(super) enum Content {
     Table(Box<Layout>),
     Json(Box<JsonPlan>),
-    LineProtocol { unit: Unit, prefix: Option<SignalPath> },
-    Parquet,
+    LineProtocol {
+        unit: Unit,
+        prefix: Option<SignalPath>,
+    },
+    /// A header, or the brackets of an array, with no rows.
+    Nothing,
 }
 
 impl Plan {
@@ -93,7 +96,7 @@ impl Plan {
             Content::LineProtocol { unit, .. } => {
                 writeln!(out, "InfluxDB line protocol, {}; times in {}", self.encoding.name(), unit.name())
             }
-            Content::Parquet => writeln!(out, "Parquet: sent as it is"),
+            Content::Nothing => writeln!(out, "no rows"),
         };
         debug_assert!(written.is_ok(), "writing to a String cannot fail");
         out

@@ -32,9 +32,6 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 /// Names that one file may bring; the plant has a limit of its own.
 const SIGNALS_MAX: usize = 100_000;
 
-/// The largest Parquet file: it is sent whole, and a request is no larger.
-const PARQUET_BYTES_MAX: u64 = 64 << 20;
-
 /// A signal of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Signal {
@@ -71,7 +68,7 @@ pub(crate) struct Piece {
     pub(crate) content_type: &'static str,
     /// The query that goes with it, such as `precision=ms`; may be empty.
     pub(crate) query: String,
-    /// The file's line for each line of the body; empty for Parquet.
+    /// The file's line for each line of the body.
     pub(crate) lines: Vec<u64>,
     pub(crate) rejects: Vec<Reject>,
 }
@@ -94,6 +91,8 @@ pub(crate) struct Summary {
     pub(crate) rejected: u64,
     /// Cells without a value, for which there is no sample.
     pub(crate) empty_cells: u64,
+    /// Bare numbers that were kept as integers, because no float holds them.
+    pub(crate) whole_numbers: u64,
     /// Rows in an hour that the clocks repeat.
     pub(crate) repeated_hour: u64,
     /// Those of them that were taken as the second pass.
@@ -120,7 +119,7 @@ enum Input {
     Table(Records),
     Objects(Objects),
     Lines(Lines),
-    Whole(Box<dyn io::Read + Send>),
+    Nothing,
 }
 
 /// Why a row or a cell is no sample: the column, if one is to blame, and the reason.
@@ -146,9 +145,9 @@ impl Reader {
                 let clock = Clock::new(super::time::TimeForm::Epoch(*unit), jiff::tz::TimeZone::UTC);
                 (Input::Lines(plan.text_lines(input)), Vec::new(), clock)
             }
-            Content::Parquet => {
+            Content::Nothing => {
                 let clock = Clock::new(super::time::TimeForm::Text(None), jiff::tz::TimeZone::UTC);
-                (Input::Whole(input), Vec::new(), clock)
+                (Input::Nothing, Vec::new(), clock)
             }
         };
         Ok(Reader {
@@ -197,7 +196,7 @@ impl Reader {
     /// The next part; none at the end.
     ///
     /// # Errors
-    /// The file cannot be read on, or is a Parquet file that is too large.
+    /// The file cannot be read on.
     pub(crate) fn next_part(&mut self) -> Result<Option<Part>, Problem> {
         if self.ended {
             return Ok(None);
@@ -216,14 +215,9 @@ impl Reader {
                 let (query, prefix) = (format!("precision={}", unit.name()), prefix.clone());
                 self.piece(query, prefix.as_ref()).map(|piece| piece.map(Part::Piece))
             }
-            Content::Parquet => self.whole().map(|piece| piece.map(Part::Piece)),
+            Content::Nothing => Ok(None),
         };
-        let part = part.map_err(|error| {
-            match error.get_ref().is_some_and(|inner| inner.is::<pieces::Oversized>()) {
-                true => Error::TooLarge { file: self.name.clone(), bytes_max: PARQUET_BYTES_MAX },
-                false => Error::Io(self.name.clone(), error),
-            }
-        })?;
+        let part = part.map_err(|error| Error::Io(self.name.clone(), error))?;
         self.ended |= part.is_none();
         Ok(part)
     }
@@ -331,6 +325,7 @@ impl Reader {
             };
             match read {
                 Ok((value, quality)) => {
+                    self.summary.whole_numbers += u64::from(matches!(value, Value::Int(_) | Value::UInt(_)));
                     let signal = u32::try_from(wide.signal).unwrap_or(u32::MAX);
                     self.push(batch, Sample { signal, time, value, quality, line: record.line });
                 }
@@ -380,6 +375,7 @@ impl Reader {
             },
             None => {
                 let read = cell::read(text, narrow.cell).map_err(|reason| blame(narrow.value, reason))?;
+                self.count_whole(Some(&read));
                 with_quality(read, stated)
             }
         };
@@ -417,6 +413,12 @@ impl Reader {
         let quality = quality(text, numbers)?;
         self.last_quality = Some((text.to_owned(), quality));
         Some(quality)
+    }
+
+    /// Of what was read from a cell without a kind: only such numbers come as integers.
+    fn count_whole(&mut self, read: Option<&cell::Read>) {
+        let whole = matches!(read, Some((Value::Int(_) | Value::UInt(_), _)));
+        self.summary.whole_numbers += u64::from(whole);
     }
 
     fn push(&mut self, batch: &mut Batch, sample: Sample) {

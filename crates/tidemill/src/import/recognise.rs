@@ -40,7 +40,9 @@ const FOREIGN: &[(&[u8], &str, &str)] = &[
     (b"\xFD7zXZ", "compressed with xz", "Unpack it first: xz -d FILE"),
     (b"SQLite format 3", "an SQLite database", "Export its table as CSV"),
     (b"\x89HDF", "an HDF5 file", "Export it as CSV or Parquet"),
-    (b"ARROW1", "an Arrow file", "Save it as Parquet"),
+    // As they are, the command line reads them; these were packed.
+    (b"ARROW1", "an Arrow file in gzip", "Unpack it first: gzip -d FILE"),
+    (b"PAR1", "a Parquet file in gzip", "Unpack it first: gzip -d FILE"),
     (b"%PDF", "a PDF document", "Export the table itself as CSV"),
     (b"<?xml", "an XML document", "Export it as CSV"),
     (b"<!DOCTYPE", "a web page", "Download the file itself"),
@@ -89,26 +91,15 @@ pub(crate) fn open(mut source: Open, name: &str, options: &Options) -> Result<Re
 }
 
 fn plan(head: &[u8], name: &str, options: &Options) -> Result<Plan, Error> {
-    if head.starts_with(b"PAR1") {
-        let said = [
-            ("--signal", options.signal.is_some()),
-            ("--prefix", options.prefix.is_some()),
-            ("--time", options.time.is_some()),
-            ("--value", options.value.is_some()),
-        ];
-        if let Some((option, _)) = said.into_iter().find(|(_, said)| *said) {
-            return Err(Error::Whole(name.to_owned(), option));
-        }
-        let (encoding, line_end) = (Encoding::Utf8, b'\n');
-        return Ok(Plan { format: Format::Parquet, encoding, line_end, content: Content::Parquet });
-    }
     if let Some((_, what, mend)) = FOREIGN.iter().find(|(magic, ..)| head.starts_with(magic)) {
         return Err(Error::Foreign(name.to_owned(), what, mend));
     }
     let (encoding, text) = text(head, name)?;
     let line_end = if !text.contains('\n') && text.contains('\r') { b'\r' } else { b'\n' };
     let begin = text.trim_start();
-    let (format, content) = if begin.starts_with('{') || is_array(begin) {
+    let (format, content) = if begin.strip_prefix('[').is_some_and(|rest| rest.trim() == "]") {
+        (Format::JsonArray, Content::Nothing)
+    } else if begin.starts_with('{') || is_array(begin) {
         json_plan(&text, name, options)?
     } else if let Some(unit) = line_protocol_unit(&text, name, options)? {
         if options.signal.is_some() {
@@ -117,7 +108,7 @@ fn plan(head: &[u8], name: &str, options: &Options) -> Result<Plan, Error> {
         let prefix = options.prefix.as_deref().map(|prefix| names::stated("--prefix", prefix)).transpose()?;
         (Format::LineProtocol, Content::LineProtocol { unit, prefix })
     } else {
-        (Format::Csv, Content::Table(Box::new(table(&text, line_end, name, options)?)))
+        (Format::Csv, table(&text, line_end, name, options)?)
     };
     Ok(Plan { format, encoding, line_end, content })
 }
@@ -200,15 +191,18 @@ fn line_protocol_unit(text: &str, name: &str, options: &Options) -> Result<Optio
 }
 
 /// The layout of the first reading as a table in which times are found.
-fn table(text: &str, line_end: u8, name: &str, options: &Options) -> Result<Layout, Error> {
+fn table(text: &str, line_end: u8, name: &str, options: &Options) -> Result<Content, Error> {
     if text.lines().take(10).any(|line| line.contains(",_field") && line.contains("_measurement")) {
         let hint = "Export line protocol instead: influxd inspect export-lp";
         return Err(Error::Foreign(name.to_owned(), "an annotated CSV of InfluxDB", hint));
     }
     let mut first = None;
     for sheet in sheet::sheets(name, text, line_end)? {
+        if sheet.is_header_alone() {
+            return Ok(Content::Nothing);
+        }
         match Look::new(name, &sheet, options).layout() {
-            Ok(layout) => return Ok(layout),
+            Ok(layout) => return Ok(Content::Table(Box::new(layout))),
             // A question about a reading that fits is better than another reading.
             Err(error) if !error.is_unrecognised() => return Err(error),
             Err(error) => first = first.or(Some(error)),
@@ -257,7 +251,7 @@ fn answer(
                 }
             }
         }
-        Content::LineProtocol { .. } | Content::Parquet => {}
+        Content::LineProtocol { .. } | Content::Nothing => {}
     }
     settle(question, name, &orders, &marks, options)
 }

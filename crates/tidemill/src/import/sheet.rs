@@ -165,6 +165,13 @@ impl Sheet {
         Ok(Sheet { separator, header, header_line, units, rows: records, skip_lines, preamble })
     }
 
+    /// A header with a word for time, and nothing below it.
+    pub(super) fn is_header_alone(&self) -> bool {
+        self.rows.is_empty()
+            && self.header_line.is_some()
+            && self.header.iter().any(|name| is_time_word(name))
+    }
+
     pub(super) fn width(&self) -> usize {
         self.header.len()
     }

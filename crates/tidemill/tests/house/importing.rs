@@ -200,7 +200,7 @@ fn what_is_exported_imports_to_the_same_bit_for_bit() {
     };
     let same = std::fs::read_to_string(export(&plant, "same.ndjson")).expect("it is written");
     assert_eq!(same.lines().count(), 39, "{same}");
-    for file in ["x.csv", "x.parquet", "x.ndjson", "x.json"] {
+    for file in ["x.csv", "x.parquet", "x.arrow", "x.ndjson", "x.json"] {
         let path = export(&plant, file);
         let other = Plant::start();
         let ran = other.run(&["import", &path.display().to_string()]).expect(0);
@@ -250,6 +250,61 @@ fn rows_that_cannot_be_read_are_set_aside_and_go_in_once_mended() {
 }
 
 #[test]
+fn rows_of_columns_that_are_refused_are_set_aside_and_the_others_go_in() {
+    let plant = Plant::start();
+    let token = plant.token("all", &["write:#"]);
+    let body: String = (0..9)
+        .map(|second| {
+            format!("{{\"signal\":\"a\",\"time\":\"2026-03-01T00:00:0{second}Z\",\"value\":\"{second}\"}}\n")
+        })
+        .collect();
+    plant.post("/api/v1/write").token(&token).body("application/x-ndjson", body).send().expect(204);
+    // Text that is called a JSON document where it is none, in the rows 4 and 9.
+    let query = "SELECT signal, time, value, text, CASE WHEN text IN ('3', '8') THEN 'boolean' ELSE kind END AS kind \
+                 FROM samples ORDER BY time";
+    for file in ["x.parquet", "x.arrow"] {
+        let path = plant.home.path(file).display().to_string();
+        plant.run(&["sql", query, "--output", &path]).expect(0);
+        let other = Plant::start();
+        let dry = other.run(&["import", &path, "--prefix", "b", "--dry-run"]).expect(0);
+        assert!(dry.out.contains("9 rows, 9 samples would be written"), "{}", dry.out);
+        let ran = other.run(&["import", &path, "--prefix", "b", "--json"]).expect(3).json();
+        assert_eq!(
+            [&ran["rows"], &ran["samples"], &ran["rejected"], &ran["signals"]],
+            [&json!(9), &json!(7), &json!(2), &json!(1)],
+            "{ran}"
+        );
+        assert_eq!(other.sql("SELECT signal, count(*) FROM samples GROUP BY signal"), json!([["b/a", 7]]));
+        let rejected =
+            std::fs::read_to_string(plant.home.path(&format!("{file}.rejected"))).expect("it is written");
+        for part in ["line 4", "line 9", "\"text\":\"3\""] {
+            assert!(rejected.contains(part), "no {part}: {rejected}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_breaks_in_its_middle_says_why() {
+    let plant = Plant::start_with("[plant]\nname = \"p\"\n[limits]\nquery_rows = 100000\n");
+    let path = plant.home.path("x.csv");
+    let words = ["sql", "SELECT * FROM generate_series(1, 200000)", "--output", &path.display().to_string()];
+    let ran = plant.run(&words).expect_problem("query-rows");
+    assert!(ran.err.contains("100000"), "{}", ran.err);
+    assert!(!path.exists());
+    // Samples as they are have no such limit.
+    let token = plant.token("all", &["write:#", "read:#"]);
+    let lines = |from: u64| (from..from + 60_000).map(|n| format!("m value={n} {n}\n")).collect::<String>();
+    for from in [0, 60_000] {
+        plant.post("/api/v1/write").token(&token).body("text/plain", lines(from)).send().expect(204);
+    }
+    let file = plant.home.path("x.parquet").display().to_string();
+    plant.run(&["read", "#", "--from", "1970-01-01", "--output", &file]).expect(0);
+    let again = Plant::start();
+    let ran = again.run(&["import", &file, "--json"]).expect(0).json();
+    assert_eq!([&ran["rows"], &ran["samples"]], [&json!(120_000), &json!(120_000)], "{ran}");
+}
+
+#[test]
 fn what_can_be_read_in_two_ways_is_asked_not_guessed() {
     let plant = Plant::start();
     let file = plant
@@ -291,7 +346,8 @@ fn the_other_files_go_in_all_the_same() {
     let comma = file("comma.csv", "time,value\n2026-03-01 00:00:00,1,5\n2026-03-01 00:00:01,2,5\n");
     let two = file("two.csv", "time,value\n2026-03-01 00:00:00,2\n");
     let ran = plant.run(&["import", &one, &header, "nowhere.csv", &comma, &two]).expect(1);
-    for part in ["has a header and no rows", "nowhere.csv cannot be read", "separate the columns by ';'"] {
+    assert!(ran.out.contains("header.csv: 0 rows, 0 samples"), "{}", ran.out);
+    for part in ["nowhere.csv cannot be read", "separate the columns by ';'"] {
         assert!(ran.err.contains(part), "no '{part}': {}", ran.err);
     }
     assert_eq!(

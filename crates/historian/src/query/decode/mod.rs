@@ -3,6 +3,7 @@
 
 mod column;
 mod pages;
+mod parts;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,8 @@ use tidemill_core::{
     BatchBuilder, Bus, Flags, Format, Grant, Identity, NewNames, Problem, Publish, Quality, SignalPath,
     Stamp, ValueRef, codes,
 };
+
+pub use self::parts::{ColumnFile, Naming, Part};
 
 use self::column::{Sources, Texts};
 use super::errors::nearest;
@@ -122,15 +125,19 @@ impl Measure {
 
 /// The decoder takes slices of the body itself: a length that lies finds no bytes, and nothing is set aside for it.
 fn arrow_stream(body: Bytes) -> Result<Vec<RecordBatch>, Problem> {
-    if body.starts_with(b"ARROW1") {
-        return Err(unreadable("it is an Arrow file").hint("Send an Arrow IPC stream, or a Parquet file"));
-    }
+    let start = stream_in_file(&body);
+    let is_file = start.is_some();
+    let body = body.slice(start.unwrap_or_default()..);
     let mut rest = Buffer::from(body);
     let mut decoder = StreamDecoder::new().with_require_alignment(false);
     let mut batches = Vec::new();
     let mut measure = Measure::default();
     while !rest.is_empty() {
-        if let Some(batch) = decoder.decode(&mut rest).map_err(|error| wrong(&error))? {
+        let decoded = match decoder.decode(&mut rest) {
+            Err(_) if is_file && decoder.schema().is_some() && decoder.finish().is_ok() => break,
+            other => other.map_err(|error| wrong(&error))?,
+        };
+        if let Some(batch) = decoded {
             // The columns lie in the body, so that its size bounds them.
             measure.add(batch.num_rows(), 0)?;
             batches.push(batch);
@@ -141,6 +148,13 @@ fn arrow_stream(body: Bytes) -> Result<Vec<RecordBatch>, Problem> {
         return Err(unreadable("it is empty"));
     }
     Ok(batches)
+}
+
+/// Where the stream begins that an Arrow file holds behind its mark, and before a foot that only seeking needs.
+fn stream_in_file(head: &[u8]) -> Option<usize> {
+    let padded = head.strip_prefix(b"ARROW1")?;
+    let padding = padded.iter().position(|byte| *byte != 0).unwrap_or(padded.len());
+    Some(head.len() - padded.len() + padding)
 }
 
 fn parquet_file(body: Bytes) -> Result<Vec<RecordBatch>, Problem> {

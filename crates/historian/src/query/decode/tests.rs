@@ -8,12 +8,12 @@ use arrow::ipc::writer::StreamWriter;
 use bytes::Bytes;
 use expect_test::expect;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use tidemill_core::{Flags, Format, Pattern, Publish, SampleBatch};
 
-use super::decode;
+use super::{ColumnFile, Naming, decode};
 use crate::query::tests::fake::{Plant, who};
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
@@ -292,7 +292,7 @@ fn what_is_wrong_is_said_with_its_place() {
         nothing: bad-arrow: the data cannot be read: EOF: Parquet file too small. Size is 0 but need 8. Send columns signal, time, value and optionally quality
         text: bad-arrow: the data cannot be read: Ipc error: Unexpected End of Stream. Send columns signal, time, value and optionally quality
         text: bad-arrow: the data cannot be read: Parquet error: Invalid Parquet file. Corrupt footer. Send columns signal, time, value and optionally quality
-        an Arrow file: bad-arrow: the data cannot be read: it is an Arrow file. Send an Arrow IPC stream, or a Parquet file
+        an Arrow file: bad-arrow: the data cannot be read: it is empty. Send columns signal, time, value and optionally quality
         CSV: unsupported-format: text/csv; charset=utf-8 is not decoded here. See /api/v1/openapi.json for the formats of this call
     "#]].assert_eq(&shown);
 }
@@ -370,4 +370,126 @@ proptest! {
         }
         let _ = show(format, body.into());
     }
+}
+
+fn file_with(batch: &RecordBatch, compression: Compression, group_rows: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    let properties = WriterProperties::builder()
+        .set_compression(compression)
+        .set_max_row_group_row_count(Some(group_rows))
+        .build();
+    let mut writer = ArrowWriter::try_new(&mut body, batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+    body
+}
+
+#[test]
+fn parquet_as_others_compress_it() {
+    let rows = batch(vec![
+        ("signal", names(&["a", "a"])),
+        ("time", times(&[1, 2])),
+        ("value", floats(&[1.5, -0.0])),
+    ]);
+    let kinds = [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ];
+    for kind in kinds {
+        let shown = show(Format::Parquet, file_with(&rows, kind, 1_000).into());
+        assert_eq!(shown, "a 1 Float(1.5) Good\na 2 Float(-0.0) Good", "{kind}");
+    }
+}
+
+fn arrow_file(batches: &[RecordBatch]) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut writer = arrow::ipc::writer::FileWriter::try_new(&mut body, batches[0].schema_ref()).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.finish().unwrap();
+    drop(writer);
+    body
+}
+
+#[test]
+fn a_file_of_columns_comes_in_parts() {
+    let rows = 100_000;
+    let signals: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("s/{}", row % 7))));
+    let received = times(&vec![0; rows]);
+    let all = batch(vec![
+        ("signal", signals),
+        ("received", received),
+        ("time", times(&(0..rows as i64).collect::<Vec<_>>())),
+        ("value", floats(&(0..rows).map(|row| row as f64).collect::<Vec<_>>())),
+    ]);
+    let mut compressed = stream(&all).to_vec();
+    compressed.truncate(compressed.len() - 8);
+    let bodies = [
+        ("parquet", file_with(&all, Compression::SNAPPY, 10_000)),
+        ("stream", stream(&all).to_vec()),
+        ("stream without its end", compressed),
+        ("file", arrow_file(&[all.slice(0, 60_000), all.slice(60_000, 40_000)])),
+    ];
+    for (what, body) in bodies {
+        assert!(ColumnFile::is_one(&body[..8]), "{what}");
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &body).unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        let naming = Naming { prefix: Some("p".to_owned()), signal: None };
+        let mut columns = ColumnFile::open(file, naming).unwrap();
+        let mut next = 0;
+        while let Some(part) = columns.next_part().unwrap_or_else(|problem| panic!("{what}: {problem}")) {
+            assert!(part.len() <= 40_960, "{what}: {} rows at once", part.len());
+            let shown = show(Format::Arrow, part.body(1, 3).unwrap());
+            let line = |row: usize| format!("p/s/{} {row} Float({:?}) Good", row % 7, row as f64);
+            assert_eq!(shown, format!("{}\n{}", line(next + 1), line(next + 2)), "{what}");
+            next += part.len();
+        }
+        assert_eq!((next, columns.signals()), (rows, 7), "{what}");
+        assert!((1..=columns.bytes()).contains(&columns.position()), "{what}");
+    }
+}
+
+#[test]
+fn a_file_of_columns_that_is_damaged_or_none_says_so() {
+    let rows = batch(vec![("signal", names(&["a"])), ("time", times(&[1])), ("value", floats(&[1.5]))]);
+    let open = |body: &[u8], signal: Option<&str>| {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, body).unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        let naming = Naming { prefix: None, signal: signal.map(str::to_owned) };
+        let mut read = || -> Result<usize, tidemill_core::Problem> {
+            let mut columns = ColumnFile::open(file.try_clone().unwrap(), naming.clone())?;
+            let mut count = 0;
+            while let Some(part) = columns.next_part()? {
+                count += part.len();
+            }
+            Ok(count)
+        };
+        read().map_or_else(|problem| problem.to_string(), |count| format!("{count} rows"))
+    };
+    let twice = [stream(&rows), stream(&rows)].concat();
+    let wide = batch(vec![("time", times(&[1])), ("oven", floats(&[1.5]))]);
+    let unnamed = batch(vec![("time", times(&[1])), ("value", floats(&[1.5]))]);
+    let file = file_with(&rows, Compression::SNAPPY, 10);
+    let shown = [
+        open(&file[..file.len() / 2], None),
+        open(&stream(&rows)[..200], None),
+        open(&twice, None),
+        open(&file_with(&wide, Compression::SNAPPY, 10), None),
+        open(&file_with(&unnamed, Compression::SNAPPY, 10), Some("a/b")),
+        open(&file, Some("a/b")),
+    ]
+    .join("\n");
+    expect![[r#"
+        bad-arrow: the data cannot be read: Parquet error: Invalid Parquet file. Corrupt footer. Send columns signal, time, value and optionally quality
+        bad-arrow: the data cannot be read: Ipc error: Unexpected End of Stream. Send columns signal, time, value and optionally quality
+        bad-arrow: the data cannot be read: Ipc error: Unexpected EOS. Send columns signal, time, value and optionally quality
+        bad-arrow: the column 'oven' is not known. There may be: signal, time, value, integer, text, quality, kind. A wide table needs its columns as rows
+        1 rows
+        bad-import: each row names its signal, so that --signal cannot. Use --prefix PATH to put something before the names"#]].assert_eq(&shown);
 }

@@ -182,6 +182,7 @@ fn a_panic_inside_is_a_problem_and_the_next_query_is_answered() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a query ends in real time")]
 fn planning_stops_with_its_time_and_with_its_reader() {
     let metrics = Metrics::new();
     let settings = Settings { concurrent: 1, metrics: metrics.clone(), ..settings() };
@@ -241,6 +242,43 @@ fn an_answer_that_nobody_reads_stops() {
     let outcome = wait(async { collect(engine.export(&scope, points, Format::Csv, brief).await?).await });
     assert_eq!(code(outcome), "query-time");
     until(|| plant.scanning.load(Ordering::SeqCst) == 0);
+}
+
+#[test]
+fn samples_as_they_are_stream_without_a_limit_of_rows_for_as_long_as_they_are_taken() {
+    let plant = plant();
+    plant.endless.store(true, Ordering::Relaxed);
+    let metrics = Metrics::new();
+    let engine = engine_with(&plant, Settings { concurrent: 1, metrics: metrics.clone(), ..settings() });
+    let scope = ReadScope::everything();
+    let small = Budget { rows: 10, time: Duration::from_millis(200), ..BUDGET };
+    let everything = ReadQuery {
+        patterns: vec![Pattern::everything()],
+        from: T0,
+        to: i64::MAX,
+        mode: ReadMode::Raw,
+        limit: None,
+    };
+    let mut answer = wait(engine.export(&scope, everything.clone(), Format::Csv, small))
+        .map_err(|p| p.to_string())
+        .unwrap();
+    let begun = Instant::now();
+    let mut lines = 0;
+    while begun.elapsed() < 4 * small.time {
+        lines += wait(answer.next()).unwrap().unwrap().split(|byte| *byte == b'\n').count();
+    }
+    assert!(lines > 1_000, "{lines}");
+    // It takes no place of the queries.
+    assert_eq!(ask(&engine, &scope, "SELECT 1 AS a"), "a\n1\n");
+    // Nobody takes more of it: it ends, and says so to one who comes back.
+    until(|| plant.scanning.load(Ordering::SeqCst) == 0);
+    let last = std::iter::from_fn(|| wait(answer.next())).last();
+    assert_eq!(last.unwrap().unwrap_err().code.id, "query-time");
+    // What is worked out keeps its limit.
+    plant.endless.store(false, Ordering::Relaxed);
+    let points = ReadQuery { mode: ReadMode::Points { points: 1_000 }, ..everything };
+    let outcome = wait(async { collect(engine.export(&scope, points, Format::Csv, small).await?).await });
+    assert_eq!(code(outcome), "query-rows");
 }
 
 /// Waits for what another thread is about to do; fails after a minute.

@@ -83,6 +83,7 @@ impl Reader {
                 let kind = kind.as_deref().map(text).filter(|kind| !kind.is_empty());
                 let read = scalar(outer(value).map(|member| &member.value), kind);
                 let read = read.map_err(|reason| (Some(value.clone()), reason))?;
+                self.count_whole(read.as_ref().filter(|_| kind.is_none()));
                 let Some(read) = read else {
                     self.summary.empty_cells += 1;
                     return Ok(Vec::new());
@@ -120,7 +121,9 @@ impl Reader {
         (time, line): (i64, u64),
         batch: &mut Batch,
     ) -> Result<(), String> {
-        let Some((value, quality)) = scalar(Some(&member.value), None)? else { return Ok(()) };
+        let read = scalar(Some(&member.value), None)?;
+        self.count_whole(read.as_ref());
+        let Some((value, quality)) = read else { return Ok(()) };
         let signal = match only {
             Some((_, path)) => self.signal(None, path.as_str(), "")?,
             None => {
@@ -148,10 +151,11 @@ fn scalar(scalar: Option<&Scalar>, kind: Option<&str>) -> Result<Option<cell::Re
     let good = |value| Ok(Some((value, Quality::GOOD)));
     match scalar {
         None => Ok(None),
-        Some(Scalar::Null) => Ok(Some((Value::None, Quality::BAD_NO_DATA))),
+        // As at the door for JSON.
+        Some(Scalar::Null) => Ok(Some((Value::None, Quality::BAD))),
         Some(Scalar::Bool(value)) => good(Value::Bool(*value)),
         Some(Scalar::Number(text)) => match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => good(Value::Float(number)),
+            Ok(number) if number.is_finite() => good(cell::float_or_whole(text, number)),
             _ => Err(format!("'{}' is no finite number", short(text))),
         },
         // JSON says what is text and what is not: no word stands for absence here.

@@ -1,4 +1,4 @@
-//! Files that are passed on as they are: line protocol in pieces that end with a line, Parquet whole.
+//! Files that are passed on as they are: line protocol, in pieces that end with a line.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use tidemill_core::SignalPath;
 
 use super::super::lineprotocol::{self, Stamp};
 use super::super::lines::{Line, Lines, RECORD_BYTES_MAX};
-use super::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, Input, PARQUET_BYTES_MAX, Piece, Reader};
+use super::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, Input, Piece, Reader};
 
 impl Reader {
     /// The next lines of line protocol that carry a time.
@@ -48,24 +48,7 @@ impl Reader {
         }
         Ok((!piece.body.is_empty() || !piece.rejects.is_empty()).then_some(piece))
     }
-
-    pub(super) fn whole(&mut self) -> io::Result<Option<Piece>> {
-        let Input::Whole(input) = &mut self.input else { return Ok(None) };
-        self.ended = true;
-        let mut body = Vec::new();
-        io::Read::read_to_end(&mut io::Read::take(input, PARQUET_BYTES_MAX + 1), &mut body)?;
-        if body.len() as u64 > PARQUET_BYTES_MAX {
-            return Err(io::Error::other(Oversized));
-        }
-        let content_type = "application/vnd.apache.parquet";
-        Ok(Some(Piece { body, content_type, query: String::new(), lines: Vec::new(), rejects: Vec::new() }))
-    }
 }
-
-/// A Parquet file beyond the limit, on its way through `io::Error`.
-#[derive(Debug, thiserror::Error)]
-#[error("too large")]
-pub(super) struct Oversized;
 
 /// A line of line protocol that goes on behind its line feed.
 fn joined(lines: &mut Lines, first: Line) -> io::Result<Line> {

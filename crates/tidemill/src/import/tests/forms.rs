@@ -267,7 +267,7 @@ fn json() {
         2024-01-02T00:00:00Z t/a float 1.5
         2024-01-02T00:00:00Z t/b/c boolean true
         2024-01-02T00:00:00Z t/b/d%2Fe text x
-        2024-01-02T00:00:00Z t/f none - Bad_NoData
+        2024-01-02T00:00:00Z t/f none - Bad
         2024-01-02T00:00:00Z t/g json [1,2]
         2024-01-02T00:00:01Z t/a float 0.30000000000000004
         rejected line 4: it is no JSON object: EOF while parsing a value at line 1 column 8
@@ -346,17 +346,52 @@ fn packed_and_whole_files() {
         2024-01-02T00:00:00Z oven float 1
     "#]],
     );
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(b"PAR1....PAR1").unwrap();
     check_with(
-        "t.parquet",
-        b"PAR1....PAR1",
+        "t.parquet.gz",
+        &packed.finish().unwrap(),
         &options(),
         expect![[r#"
-        application/vnd.apache.parquet ?
-        PAR1....PAR1"#]],
+            bad-import: t.parquet.gz is a Parquet file in gzip, and cannot be read as it is. Unpack it first: gzip -d FILE
+        "#]],
     );
-    let large = [b"PAR1".as_slice(), &vec![0; 64 << 20]].concat();
-    let mut reader = open_bytes("t.parquet", &large, &options()).unwrap();
-    expect!["too-large: t.parquet has more than 67108864 bytes, and a Parquet file is sent whole. Write it in parts, for instance one a month"].assert_eq(&reader.next_part().unwrap_err().to_string());
+}
+
+#[test]
+fn a_header_alone_is_no_rows() {
+    for text in ["time,value\n", "signal,time,value,kind,quality\n", "Zeit;\u{d6}l;Luft\r\n", "[]\n", " [ \n] "] {
+        assert_eq!(shown("t.csv", text.as_bytes(), &options()), "", "{text}");
+    }
+    // One line that is no header of times is no table.
+    assert!(shown("t.csv", b"a,b\n", &options()).starts_with("bad-import"));
+}
+
+#[test]
+fn whole_numbers_that_no_float_holds_are_kept() {
+    let rows = "2024-01-02T00:00:00Z,9007199254740993\n2024-01-02T00:00:01Z,9007199254740992\n\
+                2024-01-02T00:00:02Z,-9223372036854775807\n2024-01-02T00:00:03Z,18446744073709551615\n\
+                2024-01-02T00:00:04Z,99999999999999999999\n";
+    check(
+        &format!("time,a\n{rows}"),
+        expect![[r#"
+            2024-01-02T00:00:00Z p/a integer 9007199254740993
+            2024-01-02T00:00:01Z p/a float 9007199254740992
+            2024-01-02T00:00:02Z p/a integer -9223372036854775807
+            2024-01-02T00:00:03Z p/a unsigned 18446744073709551615
+            2024-01-02T00:00:04Z p/a float 100000000000000000000
+        "#]],
+    );
+    let mut reader = open_bytes("t.csv", format!("time,a\n{rows}").as_bytes(), &options()).unwrap();
+    while reader.next_part().unwrap().is_some() {}
+    assert_eq!(reader.summary().whole_numbers, 3);
+    let line = "{\"signal\":\"a\",\"time\":\"2024-01-02T00:00:00Z\",\"value\":9007199254740993}\n";
+    check(
+        line,
+        expect![[r#"
+            2024-01-02T00:00:00Z p/a integer 9007199254740993
+        "#]],
+    );
 }
 
 #[test]

@@ -150,13 +150,13 @@ fn no_time_no_import() {
     check(
         "time\n2024-01-02T00:00:00Z\n",
         expect![[r#"
-        bad-import: t.csv is neither CSV, line protocol, JSON nor Parquet: its rows have no common number of fields. Export it as CSV with a header, separated by ',' or ';'
+        bad-import: t.csv is neither CSV, line protocol, JSON, Parquet nor Arrow: its rows have no common number of fields. Export it as CSV with a header, separated by ',' or ';'
     "#]],
     );
     check(
         "just words\nand more of them\n",
         expect![[r#"
-        bad-import: t.csv is neither CSV, line protocol, JSON nor Parquet: its rows have no common number of fields. Export it as CSV with a header, separated by ',' or ';'
+        bad-import: t.csv is neither CSV, line protocol, JSON, Parquet nor Arrow: its rows have no common number of fields. Export it as CSV with a header, separated by ',' or ';'
     "#]],
     );
 }

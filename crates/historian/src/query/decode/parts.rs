@@ -1,0 +1,340 @@
+//! A file of columns (Parquet, Arrow IPC) in parts that a plant takes: read group by group or message by message, so
+//! that a file of any size needs the memory of one of them. Each part is spelled as the body of a write. What is not
+//! here: sending, and what the columns mean (the plant checks that, as with every body).
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, StringBuilder};
+use arrow::buffer::Buffer;
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::ipc::reader::StreamDecoder;
+use bytes::Bytes;
+use hashbrown::HashSet;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use tidemill_core::{Format, Problem, codes};
+
+use super::column::Texts;
+use super::{IGNORED_FROM, KNOWN, STEP_ROWS, known, stream_in_file, unreadable, viewed, wrong};
+use crate::query::formats::of_table;
+
+/// How many rows a part has at most.
+const PART_ROWS_MAX: usize = 32_768;
+/// A part ends once its columns have grown to this.
+const PART_BYTES: usize = 8 << 20;
+/// Within so many bytes a file of Arrow begins its stream: behind a mark, aligned to at most 64.
+const HEAD_BYTES: u64 = 256;
+/// How much of an Arrow file is read at once.
+const READ_BYTES: usize = 1 << 20;
+/// How many distinct names are counted; the plant has a limit of its own.
+const NAMES_MAX: usize = 100_000;
+
+/// How the signals of a file are named.
+#[derive(Clone, Debug, Default)]
+pub struct Naming {
+    /// What stands before the names of the file.
+    pub prefix: Option<String>,
+    /// The signal of a file without a column `signal`.
+    pub signal: Option<String>,
+}
+
+/// A file of columns, being read.
+pub struct ColumnFile {
+    format: &'static str,
+    /// For its place in the file: it shares that with the reader's.
+    file: File,
+    rows: Option<u64>,
+    source: Source,
+    naming: Naming,
+    ready: VecDeque<RecordBatch>,
+    names: HashSet<String>,
+}
+
+enum Source {
+    Parquet(Box<ParquetRecordBatchReader>),
+    Arrow {
+        file: File,
+        /// Whether a foot follows the stream.
+        foot: bool,
+        decoder: Box<StreamDecoder>,
+        /// Read and not yet decoded.
+        rest: Buffer,
+        /// Those that say something, once the schema is known.
+        columns: Option<Vec<usize>>,
+    },
+}
+
+/// Some rows of a file.
+pub struct Part {
+    rows: RecordBatch,
+}
+
+impl ColumnFile {
+    /// Whether bytes begin as such a file does; eight tell.
+    pub fn is_one(head: &[u8]) -> bool {
+        // An Arrow stream begins with a mark, the length of its first message, and that message.
+        let stream = head.starts_with(&[0xFF; 4]) && head.get(6..8) == Some(&[0, 0]);
+        head.starts_with(b"PAR1") || head.starts_with(b"ARROW1") || stream
+    }
+
+    /// Begins to read a file.
+    ///
+    /// # Errors
+    /// `bad-arrow`: it is damaged, compressed in a way that is not known, or its columns are no samples.
+    pub fn open(mut file: File, naming: Naming) -> Result<ColumnFile, Problem> {
+        let shared = file.try_clone().map_err(|error| broken(&error))?;
+        let mut head = Vec::new();
+        (&mut file).take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| broken(&error))?;
+        file.seek(SeekFrom::Start(0)).map_err(|error| broken(&error))?;
+        let new = |format, rows, source| {
+            let (ready, names) = (VecDeque::new(), HashSet::new());
+            ColumnFile { format, file: shared, rows, source, naming: naming.clone(), ready, names }
+        };
+        if head.starts_with(b"PAR1") {
+            let (reader, rows) = guarded(|| parquet(file, &naming))?;
+            return Ok(new("a Parquet file", Some(rows), Source::Parquet(Box::new(reader))));
+        }
+        let start = stream_in_file(&head);
+        let foot = start.is_some();
+        let format = if foot { "an Arrow file" } else { "an Arrow stream" };
+        file.seek(SeekFrom::Start(start.unwrap_or_default() as u64)).map_err(|error| broken(&error))?;
+        let decoder = Box::new(StreamDecoder::new().with_require_alignment(false));
+        let rest = Buffer::from(Vec::<u8>::new());
+        Ok(new(format, None, Source::Arrow { file, foot, decoder, rest, columns: None }))
+    }
+
+    /// What it is, for people.
+    pub fn format(&self) -> &'static str {
+        self.format
+    }
+
+    /// How many rows it has, where its head or foot says so.
+    pub fn rows(&self) -> Option<u64> {
+        self.rows
+    }
+
+    /// How long it is, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.file.metadata().map_or(0, |known| known.len())
+    }
+
+    /// How far it was read, in bytes.
+    pub fn position(&mut self) -> u64 {
+        self.file.stream_position().unwrap_or_default()
+    }
+
+    /// How many signals were seen so far, at most 100,000.
+    pub fn signals(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The next rows; none at the end.
+    ///
+    /// # Errors
+    /// `bad-arrow`: the file is damaged here.
+    pub fn next_part(&mut self) -> Result<Option<Part>, Problem> {
+        let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
+        while rows < PART_ROWS_MAX && bytes < PART_BYTES {
+            let Some(batch) = self.batch()? else { break };
+            rows += batch.num_rows();
+            bytes += batch.get_array_memory_size();
+            batches.push(batch);
+        }
+        let Some(first) = batches.first() else { return Ok(None) };
+        let rows = concat_batches(first.schema_ref(), &batches).map_err(|error| wrong(&error))?;
+        let rows = named(&rows, &self.naming)?;
+        if let Some(signals) = rows.column_by_name("signal") {
+            let texts = Texts::of("signal", signals)?;
+            for name in (0..rows.num_rows()).filter_map(|row| texts.at(row)) {
+                if self.names.len() < NAMES_MAX && !self.names.contains(name) {
+                    self.names.insert(name.to_owned());
+                }
+            }
+        }
+        Ok(Some(Part { rows }))
+    }
+
+    /// A few thousand rows.
+    fn batch(&mut self) -> Result<Option<RecordBatch>, Problem> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(Some(batch));
+            }
+            let (source, naming) = (&mut self.source, &self.naming);
+            let Some(batch) = guarded(|| source.next(naming))? else { return Ok(None) };
+            let rows = batch.num_rows();
+            let steps = (0..rows).step_by(STEP_ROWS);
+            self.ready.extend(steps.map(|from| batch.slice(from, STEP_ROWS.min(rows - from))));
+        }
+    }
+}
+
+impl Part {
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.rows.num_rows()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Rows as a body of [`Part::MEDIA_TYPE`], from the first (from 0, included) to the last (excluded).
+    ///
+    /// # Errors
+    /// `bad-arrow`: they cannot be spelled.
+    pub fn body(&self, from: usize, to: usize) -> Result<Bytes, Problem> {
+        self.spelled(Format::Arrow, from, to)
+    }
+
+    /// A row as a line of JSON, for the list of rows that were refused.
+    ///
+    /// # Errors
+    /// `bad-arrow`: it cannot be spelled.
+    pub fn line(&self, row: usize) -> Result<String, Problem> {
+        let line = self.spelled(Format::JsonLines, row, row + 1)?;
+        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+
+    /// What bodies are.
+    pub const MEDIA_TYPE: &'static str = "application/vnd.apache.arrow.stream";
+
+    fn spelled(&self, format: Format, from: usize, to: usize) -> Result<Bytes, Problem> {
+        let to = to.min(self.len());
+        let rows = self.rows.slice(from.min(to), to.saturating_sub(from));
+        let mut encoder = of_table(format);
+        let told = |error| wrong(&error);
+        encoder.begin(rows.schema_ref()).map_err(told)?;
+        encoder.rows(&rows).map_err(told)?;
+        encoder.end().map_err(told)?;
+        Ok(std::mem::take(encoder.written()).into())
+    }
+}
+
+impl Source {
+    fn next(&mut self, naming: &Naming) -> Result<Option<RecordBatch>, Problem> {
+        let (file, foot, decoder, rest, columns) = match self {
+            Source::Parquet(reader) => {
+                return reader.next().transpose().map_err(|error| wrong(&error));
+            }
+            Source::Arrow { file, foot, decoder, rest, columns } => (file, *foot, decoder, rest, columns),
+        };
+        loop {
+            if rest.is_empty() {
+                let mut bytes = vec![0; READ_BYTES];
+                let count = file.read(&mut bytes).map_err(|error| broken(&error))?;
+                bytes.truncate(count);
+                *rest = Buffer::from(bytes);
+            }
+            if rest.is_empty() {
+                decoder.finish().map_err(|error| wrong(&error))?;
+                return Ok(None);
+            }
+            let decoded = match decoder.decode(rest) {
+                Err(_) if foot && columns.is_some() && decoder.finish().is_ok() => {
+                    *rest = Buffer::from(Vec::<u8>::new());
+                    file.seek(SeekFrom::End(0)).map_err(|error| broken(&error))?;
+                    return Ok(None);
+                }
+                other => other.map_err(|error| wrong(&error))?,
+            };
+            if columns.is_none()
+                && let Some(schema) = decoder.schema()
+            {
+                *columns = Some(wanted(&schema, naming)?);
+            }
+            if let (Some(batch), Some(columns)) = (decoded, &columns) {
+                return batch.project(columns).map(Some).map_err(|error| wrong(&error));
+            }
+        }
+    }
+}
+
+fn parquet(file: File, naming: &Naming) -> Result<(ParquetRecordBatchReader, u64), Problem> {
+    let told = |error: parquet::errors::ParquetError| {
+        let problem = unreadable(&error.to_string());
+        match error.to_string().contains("Disabled feature") {
+            true => problem.hint("Write it with compression snappy, zstd, gzip, lz4 or none"),
+            false => problem,
+        }
+    };
+    let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let again = file.try_clone().map_err(|error| broken(&error))?;
+    let found = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options()).map_err(told)?;
+    let rows = u64::try_from(found.metadata().file_metadata().num_rows()).unwrap_or_default();
+    let columns = wanted(found.schema(), naming)?;
+    // As views a text that stands a million times is held once.
+    let schema = found.schema().fields().iter().map(|field| viewed(field)).collect::<Vec<Field>>();
+    let options = options().with_schema(Arc::new(Schema::new(schema)));
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(again, options).map_err(told)?;
+    let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
+    let reader = builder.with_batch_size(STEP_ROWS).with_projection(mask).build().map_err(told)?;
+    Ok((reader, rows))
+}
+
+/// The columns that say something, by their numbers.
+fn wanted(schema: &SchemaRef, naming: &Naming) -> Result<Vec<usize>, Problem> {
+    let mut columns = Vec::new();
+    for (number, field) in schema.fields().iter().enumerate() {
+        known(field.name())?;
+        if KNOWN.iter().take(IGNORED_FROM).any(|name| name == field.name()) {
+            columns.push(number);
+        }
+    }
+    let has_signal = schema.index_of("signal").is_ok();
+    match (has_signal, &naming.signal) {
+        (true, Some(_)) => {
+            Err(Problem::new(&codes::BAD_IMPORT, "each row names its signal, so that --signal cannot")
+                .hint("Use --prefix PATH to put something before the names"))
+        }
+        _ => Ok(columns),
+    }
+}
+
+/// The rows under the names that are wanted.
+fn named(rows: &RecordBatch, naming: &Naming) -> Result<RecordBatch, Problem> {
+    let (mut fields, mut columns): (Vec<Field>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
+    for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
+        let renamed = naming.prefix.as_ref().filter(|_| field.name() == "signal");
+        columns.push(match renamed {
+            None => column.clone(),
+            Some(prefix) => {
+                let texts = Texts::of("signal", column)?;
+                let mut names = StringBuilder::new();
+                for row in 0..column.len() {
+                    names.append_option(texts.at(row).map(|name| format!("{prefix}/{name}")));
+                }
+                Arc::new(names.finish())
+            }
+        });
+        fields.push(match renamed {
+            None => field.as_ref().clone(),
+            Some(_) => Field::new("signal", DataType::Utf8, true),
+        });
+    }
+    if let Some(signal) = &naming.signal {
+        let mut names = StringBuilder::new();
+        (0..rows.num_rows()).for_each(|_| names.append_value(signal));
+        fields.push(Field::new("signal", DataType::Utf8, true));
+        columns.push(Arc::new(names.finish()));
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| wrong(&error))
+}
+
+fn broken(error: &std::io::Error) -> Problem {
+    unreadable(&error.to_string())
+}
+
+/// What third-party code makes of damaged bytes is caught, should it panic.
+fn guarded<T>(read: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(unreadable("its parts contradict each other")))
+}
