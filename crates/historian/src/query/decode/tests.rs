@@ -462,7 +462,7 @@ fn a_file_of_columns_that_is_damaged_or_none_says_so() {
         std::io::Write::write_all(&mut file, body).unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
         let naming = Naming { prefix: None, signal: signal.map(str::to_owned) };
-        let mut read = || -> Result<usize, tidemill_core::Problem> {
+        let read = || -> Result<usize, tidemill_core::Problem> {
             let mut columns = ColumnFile::open(file.try_clone().unwrap(), naming.clone())?;
             let mut count = 0;
             while let Some(part) = columns.next_part()? {
