@@ -98,8 +98,10 @@ pub(crate) type Samples = Box<dyn Iterator<Item = Result<SampleBatch, Problem>> 
 pub(crate) fn check(query: &ReadQuery) -> Result<(), Problem> {
     match query.mode {
         ReadMode::Last => Ok(()),
-        _ if query.from > query.last() => Err(Problem::new(&codes::BAD_PARAMETER, "'from' is not before 'to'")
-            .hint("Swap them, or ask for more time")),
+        _ if query.from > query.last() => {
+            Err(Problem::new(&codes::BAD_PARAMETER, "'from' is not before 'to'")
+                .hint("Swap them, or ask for more time"))
+        }
         ReadMode::Points { points } if points == 0 || points > POINTS_MAX => {
             let detail = format!("points={points} is outside 1 to {POINTS_MAX}");
             Err(Problem::new(&codes::BAD_PARAMETER, detail)

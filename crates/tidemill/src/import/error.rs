@@ -14,7 +14,9 @@ pub(crate) enum Error {
     Foreign(String, &'static str, &'static str),
     #[error("{0} has a header and no rows")]
     NoRows(String),
-    #[error("{0} is neither CSV, line protocol, JSON, Parquet nor Arrow: its rows have no common number of fields")]
+    #[error(
+        "{0} is neither CSV, line protocol, JSON, Parquet nor Arrow: its rows have no common number of fields"
+    )]
     Unknown(String),
     #[error("{file} has no column with times. {seen}")]
     NoTime { file: String, seen: String },

@@ -360,7 +360,9 @@ fn packed_and_whole_files() {
 
 #[test]
 fn a_header_alone_is_no_rows() {
-    for text in ["time,value\n", "signal,time,value,kind,quality\n", "Zeit;\u{d6}l;Luft\r\n", "[]\n", " [ \n] "] {
+    for text in
+        ["time,value\n", "signal,time,value,kind,quality\n", "Zeit;\u{d6}l;Luft\r\n", "[]\n", " [ \n] "]
+    {
         assert_eq!(shown("t.csv", text.as_bytes(), &options()), "", "{text}");
     }
     // One line that is no header of times is no table.
