@@ -12,7 +12,7 @@ use super::{AUDIT_TABLE, FOLDER};
 use crate::error::Error;
 
 /// At most so many entries, the newest first, each a value for every column of [`AUDIT_TABLE`]. Lines that are none are
-/// left out: [`super::verify`] names them.
+/// left out: [`super::verify()`] names them.
 ///
 /// # Errors
 /// A file cannot be read at all, or was written by a newer version.
