@@ -113,8 +113,9 @@ impl Scan {
         let head =
             FrameHead::parse(window.get(offset, FRAME_HEAD_BYTES)?).filter(|head| head.tag == self.tag);
         let Some(head) = head else { return Ok(None) };
-        let next = offset.saturating_add(head.frame_bytes());
-        self.end = self.end.max(next.min(self.len));
+        // A torn tail may lack the padding, and a length may be a lie.
+        let next = offset.saturating_add(head.frame_bytes()).min(self.len);
+        self.end = self.end.max(next);
         self.mark = self.mark.max(head.durable);
         self.first_mark.get_or_insert(head.durable);
         if head.kind == FrameKind::Mark {
@@ -132,8 +133,7 @@ impl Scan {
         }
         let sound = crc32c::crc32c(window.get(payload_at, payload_bytes)?) == head.payload_crc;
         if sound && !repeated {
-            // A torn tail may lack the padding.
-            self.keep(head.seq, offset, next.min(self.len));
+            self.keep(head.seq, offset, next);
         }
         Ok(Some(next))
     }
@@ -332,4 +332,38 @@ fn without((first, last): (Seq, Seq), void: (Seq, Seq)) -> Vec<(Seq, Seq)> {
     }
     let (low, high) = ((first, last.min(before(void.0))), (first.max(void.1), last));
     [low, high].into_iter().filter(|(first, last)| first <= last).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::FrameHead;
+    use tidemill_ground::{Ground, Open};
+
+    #[test]
+    fn a_length_that_lies_leads_nobody_beyond_the_file() {
+        let (ground, _) = Ground::simulated(1);
+        let (tag, durable) = (1, Seq(0));
+        let segment = SegmentHead {
+            tag,
+            kept: durable,
+            durable,
+            next: Seq(1),
+            opened: 0,
+            skipped: 0,
+            reused: false,
+            relaxed: false,
+        };
+        let payload_crc = crc32c::crc32c(b"12345678");
+        let parcel =
+            FrameHead { kind: FrameKind::Parcel, payload_bytes: 8, tag, seq: Seq(1), durable, payload_crc };
+        let mark = FrameHead { kind: FrameKind::Mark, payload_bytes: 3 << 30, ..parcel };
+        let bytes = [&segment.to_bytes()[..], &parcel.to_bytes(), b"12345678", &mark.to_bytes()].concat();
+        let file = ground.disk.open(std::path::Path::new("/segment"), Open::CreateNew).unwrap();
+        file.write_at(&bytes, 0).unwrap();
+        let scan = scan(1, file.as_ref()).unwrap_or_else(|newer| panic!("{newer:?}"));
+        let run = scan.runs.last().expect("the parcel is sound");
+        assert_eq!((run.first, run.last), (Seq(1), Seq(1)));
+        assert_eq!((run.bytes.end, scan.end), (bytes.len() as u64, bytes.len() as u64));
+    }
 }
