@@ -335,6 +335,12 @@ fn without((first, last): (Seq, Seq), void: (Seq, Seq)) -> Vec<(Seq, Seq)> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may say what it takes for granted"
+)]
 mod tests {
     use super::*;
     use crate::frame::FrameHead;
