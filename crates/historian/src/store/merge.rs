@@ -35,14 +35,18 @@ pub(crate) struct Plan {
     pub(crate) files: Vec<Arc<FileEntry>>,
 }
 
-/// The next merge that is due, the newest window first.
+/// The next merge that is due: of the windows whose files lie in most layers, the newest. The newest alone would leave the others
+/// waiting for as long as late samples come.
 pub(crate) fn plan(version: &Version, wall: i64, merge_after_ns: i64) -> Option<Plan> {
     let mut windows: BTreeMap<Window, Vec<Arc<FileEntry>>> = BTreeMap::new();
     for file in &version.files {
         windows.entry(file.window).or_default().push(file.clone());
     }
     let closed = |window: Window| window.last().saturating_add(merge_after_ns) < wall;
-    let layered = windows.iter().rev().find(|(window, files)| closed(**window) && due(files, wall));
+    let layered = windows
+        .iter()
+        .filter(|(window, files)| closed(**window) && due(files, wall))
+        .max_by_key(|(window, files)| (layers(files), **window));
     if let Some((window, files)) = layered {
         return Some(whole(version, Plan { window: *window, files: files.clone() }));
     }
@@ -283,5 +287,41 @@ impl Store {
         }
         self.meters.vacuumed.add(count);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::DAY_NS;
+    use super::super::write::Written;
+    use super::*;
+
+    /// A file of one day, as the flush with this number left it.
+    fn flushed(day: i64, order: u64) -> FileEntry {
+        let (name, from) = (format!("{day}-{order}"), day * DAY_NS);
+        let path = String::from("a/b");
+        let written = Written {
+            name,
+            bytes: 100,
+            rows: 1,
+            from,
+            last: from,
+            first_path: path.clone(),
+            last_path: path,
+            tail: (0, 0),
+        };
+        FileEntry::of(&written, Window { first_day: day, days: 1 }, Level::Flush, order, 0)
+    }
+
+    #[test]
+    fn a_window_that_waits_long_comes_before_one_that_is_new() {
+        let wall = 100 * DAY_NS;
+        let first = |files: &[(i64, u64)]| {
+            let files = files.iter().map(|(day, order)| flushed(*day, *order)).collect();
+            plan(&Version::default().with(files, &[]), wall, 0).map(|plan| plan.window.first_day)
+        };
+        assert_eq!(first(&[(10, 1), (10, 2), (20, 3), (20, 4)]), Some(20), "the newest of equals");
+        assert_eq!(first(&[(10, 1), (10, 2), (10, 3), (20, 4), (20, 5)]), Some(10));
+        assert_eq!(first(&[(10, 1), (10, 2), (99, 4), (100, 5), (100, 6)]), Some(10), "today is not over");
     }
 }
