@@ -8,13 +8,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidemill_core::{Flags, Kind, SampleBatch, SignalId, ValueRef};
+use tidemill_core::{SampleBatch, SignalId};
 
 use super::chunk::{CHUNK_ROWS_MAX, Chunk};
-use super::rows::{RowRef, Rows, received_of};
+use super::groups::Groups;
+use super::rows::Rows;
 
-/// Ids above this are not believed: the index would need more memory than the buffer has.
-const ID_MAX: u32 = 1 << 24;
 /// Chunks of fewer rows than this pack badly; open pieces are not sealed below it.
 const CHUNK_ROWS_MIN: usize = 64;
 /// What a row of an open piece takes: time and value; the other columns are mostly the same for all rows.
@@ -42,6 +41,8 @@ struct Inner {
     /// Rows at which an open piece is sealed.
     seal_rows: usize,
     dropped: u64,
+    /// Kept between batches for its room.
+    groups: Groups,
 }
 
 struct SignalRows {
@@ -92,6 +93,7 @@ impl Buffer {
             max: i64::MIN,
             seal_rows: CHUNK_ROWS_MAX,
             dropped: 0,
+            groups: Groups::default(),
         };
         Buffer { inner: Mutex::new(inner), open_bytes_max }
     }
@@ -129,18 +131,14 @@ impl Buffer {
 impl Inner {
     fn apply(&mut self, batch: &SampleBatch) {
         let oldest = self.watched.keys().next().copied();
-        let replace = batch.flags.has(Flags::REPLACE);
         let (epoch, seal_rows) = (self.epoch, self.seal_rows);
-        for (row, ((signal, time), bits)) in batch.signal.iter().zip(&batch.time).zip(&batch.bits).enumerate()
-        {
-            if signal.get() > ID_MAX {
-                self.dropped += 1;
-                continue;
+        let mut groups = std::mem::take(&mut self.groups);
+        self.dropped += groups.divide(&batch.signal);
+        for (index, rows) in groups.iter() {
+            if index >= self.signals.len() {
+                self.signals.resize_with((index + 1).next_power_of_two(), || None);
             }
-            if signal.index() >= self.signals.len() {
-                self.signals.resize_with((signal.index() + 1).next_power_of_two(), || None);
-            }
-            let Some(slot) = self.signals.get_mut(signal.index()) else { continue };
+            let Some(slot) = self.signals.get_mut(index) else { continue };
             let of = slot.get_or_insert_with(|| {
                 self.active += 1;
                 self.bytes += size_of::<SignalRows>();
@@ -149,42 +147,24 @@ impl Inner {
             if of.touched < epoch {
                 of.note(epoch, oldest);
             }
-            let kind = batch.kind.at(row).unwrap_or_default();
-            let value = RowRef {
-                time: *time,
-                kind,
-                bits: match kind {
-                    Kind::None => 0,
-                    Kind::Bool => u64::from(*bits != 0),
-                    _ => *bits,
-                },
-                quality: batch.quality.at(row).unwrap_or_default(),
-                received: received_of(batch, *time),
-                source: batch.source,
-                replace,
-                bytes: if kind.is_heap() { heap_of(batch, row) } else { &[] },
-            };
-            let heap_before = of.open.heap.len();
-            of.open.push(&value);
-            self.bytes += ROW_BYTES + of.open.heap.len() - heap_before;
-            of.min = of.min.min(*time);
-            of.max = of.max.max(*time);
-            if of.open.len() >= seal_rows {
-                let open_bytes = of.open.len() * ROW_BYTES + of.open.heap.len();
-                self.bytes = (self.bytes + of.seal()).saturating_sub(open_bytes);
+            let mut rest = rows;
+            while !rest.is_empty() {
+                let room = seal_rows.saturating_sub(of.open.len()).max(1);
+                let (now, later) = rest.split_at(room.min(rest.len()));
+                let heap_before = of.open.heap.len();
+                of.add(batch, now);
+                self.bytes += ROW_BYTES * now.len() + of.open.heap.len() - heap_before;
+                if of.open.len() >= seal_rows {
+                    let open_bytes = of.open.len() * ROW_BYTES + of.open.heap.len();
+                    self.bytes = (self.bytes + of.seal()).saturating_sub(open_bytes);
+                }
+                rest = later;
             }
         }
+        self.groups = groups;
         self.rows += batch.len() as u64;
         self.min = batch.time.iter().copied().fold(self.min, i64::min);
         self.max = batch.time.iter().copied().fold(self.max, i64::max);
-    }
-}
-
-fn heap_of(batch: &SampleBatch, row: usize) -> &[u8] {
-    match batch.value(row) {
-        ValueRef::Text(text) | ValueRef::Json(text) => text.as_bytes(),
-        ValueRef::Bytes(bytes) => bytes,
-        _ => &[],
     }
 }
 
@@ -200,6 +180,16 @@ impl SignalRows {
             max: i64::MIN,
             touched: epoch,
             notes,
+        }
+    }
+
+    /// Adds these rows of a batch.
+    fn add(&mut self, batch: &SampleBatch, rows: &[u32]) {
+        let before = self.open.len();
+        self.open.extend_from_batch(batch, rows);
+        for time in self.open.time.get(before..).unwrap_or_default() {
+            self.min = self.min.min(*time);
+            self.max = self.max.max(*time);
         }
     }
 

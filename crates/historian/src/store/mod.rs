@@ -23,6 +23,7 @@ mod directory; //  where each signal is in a file
 mod files; //      files as one version
 mod flush; //      from the buffer to files
 mod frozen; //     what grows, and what is being flushed
+mod groups; //     the rows of a batch by signal
 mod inspect; //    files looked at byte by byte
 mod merge; //      fewer and larger files
 mod merge_rows; // rows of one signal from several places

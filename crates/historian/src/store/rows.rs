@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use tidemill_core::{Column, Kind, Quality, SampleBatch, SourceId};
+use tidemill_core::{Column, Flags, Kind, Quality, SampleBatch, SourceId, ValueRef};
 
 /// Rows of one signal.
 #[derive(Clone, Debug)]
@@ -183,6 +183,36 @@ impl Rows {
         extend(&mut self.replace, before, &other.replace, range);
     }
 
+    /// Adds these rows of a batch, which are of one signal.
+    pub(crate) fn extend_from_batch(&mut self, batch: &SampleBatch, rows: &[u32]) {
+        let same = match (&batch.kind, &batch.quality) {
+            (Column::Same(kind), Column::Same(quality)) if is_plain(*kind) => Some((*kind, *quality)),
+            _ => None,
+        };
+        let Some((kind, quality)) = same else {
+            return rows.iter().for_each(|row| self.push(&row_of(batch, *row as usize)));
+        };
+        let (before, count) = (self.len(), rows.len());
+        fn of<'a, T: Copy + Default>(column: &'a [T], rows: &'a [u32]) -> impl Iterator<Item = T> + 'a {
+            rows.iter().map(|row| column.get(*row as usize).copied().unwrap_or_default())
+        }
+        self.time.extend(of(&batch.time, rows));
+        self.bits.extend(of(&batch.bits, rows));
+        extend(&mut self.kind, before, &Column::Same(kind), 0..count);
+        extend(&mut self.quality, before, &Column::Same(quality), 0..count);
+        extend(&mut self.source, before, &Column::Same(batch.source), 0..count);
+        extend(&mut self.replace, before, &Column::Same(batch.flags.has(Flags::REPLACE)), 0..count);
+        let mut all = of(&batch.time, rows).map(|time| received_of(batch, time));
+        let first = all.next().flatten();
+        if all.all(|received| received == first) {
+            extend(&mut self.received, before, &Column::Same(first), 0..count);
+        } else {
+            for (row, time) in (before..).zip(of(&batch.time, rows)) {
+                push(&mut self.received, received_of(batch, time), row);
+            }
+        }
+    }
+
     /// The rows of `range` alone.
     pub(crate) fn slice(&self, range: Range<usize>) -> Rows {
         let mut rows = Rows::default();
@@ -231,6 +261,39 @@ impl Rows {
         self.bits.iter().enumerate().map(move |(row, bits)| {
             if base > 0 && at(&self.kind, row).is_heap() { bits + shift } else { *bits }
         })
+    }
+}
+
+/// Whether a value of this kind is its bits and nothing else.
+fn is_plain(kind: Kind) -> bool {
+    !matches!(kind, Kind::None | Kind::Bool) && !kind.is_heap()
+}
+
+fn row_of(batch: &SampleBatch, row: usize) -> RowRef<'_> {
+    let kind = batch.kind.at(row).unwrap_or_default();
+    let (time, bits) = (batch.time.get(row).copied(), batch.bits.get(row).copied().unwrap_or_default());
+    let time = time.unwrap_or_default();
+    RowRef {
+        time,
+        kind,
+        bits: match kind {
+            Kind::None => 0,
+            Kind::Bool => u64::from(bits != 0),
+            _ => bits,
+        },
+        quality: batch.quality.at(row).unwrap_or_default(),
+        received: received_of(batch, time),
+        source: batch.source,
+        replace: batch.flags.has(Flags::REPLACE),
+        bytes: if kind.is_heap() { heap_of(batch, row) } else { &[] },
+    }
+}
+
+fn heap_of(batch: &SampleBatch, row: usize) -> &[u8] {
+    match batch.value(row) {
+        ValueRef::Text(text) | ValueRef::Json(text) => text.as_bytes(),
+        ValueRef::Bytes(bytes) => bytes,
+        _ => &[],
     }
 }
 
