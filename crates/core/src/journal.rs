@@ -141,6 +141,13 @@ pub trait Journal: Send + Sync {
     fn is_past(&self, place: Seq) -> bool {
         place <= self.durable()
     }
+    /// Gives the room that is kept for a full disk to the engine that is about to write what lets the log be trimmed. Says
+    /// whether there was any. [`Journal::return_reserve`] when that is done.
+    fn lend_reserve(&self) -> bool {
+        false
+    }
+    /// The lent room is to be reserved again as soon as there is enough.
+    fn return_reserve(&self) {}
     /// Which opening of the log this is.
     fn epoch(&self) -> Epoch;
     /// What could not be read when the log was opened.

@@ -104,6 +104,24 @@ pub enum Error {
     Told(Problem),
 }
 
+impl Error {
+    /// What the disk said, where it was the disk that refused.
+    fn refusal(&self) -> Option<&std::io::Error> {
+        match self {
+            Error::Disk { source, .. } => Some(source),
+            Error::Format { source: parquet::errors::ParquetError::External(source), .. } => {
+                source.downcast_ref()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it failed for want of room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.refusal().is_some_and(|refusal| *codes::INTERNAL.or_full(refusal) == codes::DISK_FULL)
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         let code = match &error {
@@ -113,8 +131,9 @@ impl From<Error> for Problem {
             Error::Stopping | Error::Ground(_) => &codes::STOPPING,
             Error::Conflict => &codes::CONFLICT,
             Error::Unfinished { .. } => &codes::UNFINISHED,
-            Error::Disk { source, .. } => codes::INTERNAL.or_full(source),
-            Error::Format { .. } => &codes::INTERNAL,
+            Error::Disk { .. } | Error::Format { .. } => {
+                error.refusal().map_or(&codes::INTERNAL, |refusal| codes::INTERNAL.or_full(refusal))
+            }
         };
         Problem::new(code, error.to_string())
     }

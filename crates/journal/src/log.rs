@@ -1,7 +1,6 @@
 //! The log as the house uses it: opening, the traits of `core`, the committing thread, and stopping.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -149,15 +148,6 @@ impl Log {
         drop(self.shared.stop.wait_while(stopped, |stopped| !*stopped && self.threaded));
     }
 
-    /// Gives the room of the flush reserve back to the file system, so that an engine can write what lets the log be
-    /// trimmed although the disk is full. [`Log::return_reserve`] when that is done.
-    ///
-    /// # Errors
-    /// The file could not be removed.
-    pub fn lend_reserve(&self) -> io::Result<()> {
-        self.shared.lend()
-    }
-
     /// Why samples would be refused now, if they would: for who asks how the plant is, before anybody writes.
     pub fn refuses_samples(&self) -> Option<Busy> {
         self.shared.front.refuses_samples()
@@ -173,11 +163,6 @@ impl Log {
     /// more. A relaxed log loses its end at a power cut; one that is not loses nothing unless its files were exchanged.
     pub fn lost(&self) -> Option<(Seq, Seq)> {
         self.shared.lost()
-    }
-
-    /// The lent room is to be reserved again as soon as there is enough.
-    pub fn return_reserve(&self) {
-        self.shared.lent.store(false, Ordering::Release);
     }
 }
 
@@ -260,6 +245,14 @@ impl Journal for Log {
 
     fn is_past(&self, place: Seq) -> bool {
         self.shared.is_past(place)
+    }
+
+    fn lend_reserve(&self) -> bool {
+        self.shared.lend()
+    }
+
+    fn return_reserve(&self) {
+        self.shared.lent.store(false, Ordering::Release);
     }
 
     fn epoch(&self) -> Epoch {

@@ -221,13 +221,10 @@ impl Reserves {
 }
 
 impl Shared {
-    /// Gives the room of the flush reserve back to the file system.
-    pub(crate) fn lend(&self) -> io::Result<()> {
+    /// Gives the room of the flush reserve back to the file system. Says whether there was any.
+    pub(crate) fn lend(&self) -> bool {
         self.lent.store(true, std::sync::atomic::Ordering::Release);
-        match self.disk.remove(&self.dir.join(LENT)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
+        self.disk.remove(&self.dir.join(LENT)).is_ok()
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Settings {
     pub segment_bytes: u64,
     /// Below so much free room, parcels with samples are refused. It heals by itself.
     pub free_min_bytes: u64,
-    /// Room kept aside that [`crate::Log::lend_reserve`] gives back to the file system, so that a flush can be written on a
+    /// Room kept aside that [`Journal::lend_reserve`](tidemill_core::Journal::lend_reserve) gives back to the file system, so that a flush can be written on a
     /// full disk. 0: none.
     pub reserve_bytes: u64,
     /// Acknowledge after the write and sync once in `relaxed_window`. **What it can lose**: at a power cut or a crash of the

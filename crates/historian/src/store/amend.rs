@@ -53,6 +53,8 @@ impl Store {
     ) -> Result<Seq, Error> {
         // Nothing is deleted without a record of it.
         self.corrections.closed().map_or(Ok(()), Err)?;
+        // It would wait in the log behind a flush that fails, and every question behind it.
+        self.lock().failing()?;
         let ids: Vec<u32> = signals.iter().map(|signal| signal.get()).collect();
         let json = serde_json::json!({
             "signals": ids, "from": from, "last": last, "who": who, "reason": reason, "when": self.clock.wall(),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use tidemill_core::*;
-use tidemill_ground::{Ground, Simulation};
+use tidemill_ground::{Ground, SimDisk, Simulation};
 
 use super::rows::{RowRef, Rows};
 use super::{Settings, Store};
@@ -82,6 +82,8 @@ pub(crate) struct TestJournal {
     pub(crate) cursor: Mutex<Option<Seq>>,
     /// No number before this one is given again.
     pub(crate) begins: Mutex<Seq>,
+    /// The disk, and how large it is with and without the room that is kept for a flush.
+    pub(crate) reserve: Mutex<Option<(SimDisk, [u64; 2])>>,
     wakers: Mutex<Vec<std::task::Waker>>,
 }
 
@@ -156,6 +158,18 @@ impl Journal for JournalDoor {
     fn hold(&self, _: CursorId, _: Hold) {}
     fn first(&self) -> Seq {
         Seq(1)
+    }
+    fn lend_reserve(&self) -> bool {
+        let reserve = self.0.reserve.lock().unwrap();
+        reserve.as_ref().is_some_and(|(disk, [with, _])| {
+            disk.set_capacity(*with);
+            true
+        })
+    }
+    fn return_reserve(&self) {
+        if let Some((disk, [_, without])) = &*self.0.reserve.lock().unwrap() {
+            disk.set_capacity(*without);
+        }
     }
     fn epoch(&self) -> Epoch {
         Epoch(1)

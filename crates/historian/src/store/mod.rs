@@ -55,7 +55,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidemill_core::{Bus, CursorId, Journal, Seq, SignalId, StreamId};
+use tidemill_core::{Bus, CursorId, Journal, Problem, Seq, SignalId, StreamId};
 use tidemill_ground::{Clock, Disk, Entropy};
 
 use buffer::Fill;
@@ -70,6 +70,8 @@ use read::Files;
 pub use settings::Settings;
 use tables::{Table, TableVersion};
 use write::Place;
+
+use crate::Error;
 
 /// The historian's place in the journal.
 pub(crate) const CURSOR: CursorId = CursorId("historian");
@@ -97,10 +99,17 @@ pub(crate) struct State {
     asked: u64,
     done: u64,
     /// Why the last flush failed, if it did.
-    failure: Option<String>,
+    failure: Option<Problem>,
     failures: u64,
     /// The journal will not be followed any further: what is there is to be flushed, then the store is done.
     followed: bool,
+}
+
+impl State {
+    /// Why nothing comes into files at the moment.
+    fn failing(&self) -> Result<(), Error> {
+        self.failure.clone().map_or(Ok(()), |failure| Err(Error::Told(failure)))
+    }
 }
 
 /// Samples and tables on disk and in memory.

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidemill_core::Seq;
+use tidemill_core::{Problem, Seq, codes};
 
 use super::commit::Change;
 use super::delta::Add;
@@ -46,7 +46,7 @@ impl Store {
         self.lock().rewriting = !frozen.deletions.is_empty();
         // Who kills a plant from outside sees by these events what it hit.
         tracing::debug!(event = "flush.began");
-        let outcome = self.flush_frozen(&frozen);
+        let outcome = self.flush_frozen(&frozen).or_else(|error| self.flush_into_reserve(&frozen, error));
         tracing::debug!(event = "flush.ended", good = outcome.is_ok());
         let mut state = self.lock();
         state.rewriting = false;
@@ -56,7 +56,8 @@ impl Store {
                 state.failure = None;
             }
             Err(error) => {
-                state.failure = Some(error.to_string());
+                let code = if error.is_full() { &codes::DISK_FULL } else { &codes::NOT_DURABLE };
+                state.failure = Some(Problem::new(code, format!("the flush failed: {error}")));
                 state.failures += 1;
                 self.meters.flush_failures.add(1);
             }
@@ -64,6 +65,17 @@ impl Store {
         drop(state);
         self.changed.notify_all();
         outcome.map(|()| true)
+    }
+
+    /// A full disk is cleared by what lets the journal go: it keeps some room for that.
+    fn flush_into_reserve(&self, frozen: &Arc<Frozen>, error: Error) -> Result<(), Error> {
+        if !error.is_full() || !self.journal.lend_reserve() {
+            return Err(error);
+        }
+        tracing::warn!(event = "flush.reserve", "the disk is full: the room kept for this is used");
+        let outcome = self.flush_frozen(frozen);
+        self.journal.return_reserve();
+        outcome
     }
 
     fn flush_frozen(&self, frozen: &Arc<Frozen>) -> Result<(), Error> {
@@ -182,12 +194,6 @@ impl Store {
         if waited.timed_out() {
             return Err(Error::Unfinished { what: "writing to files", waited: wait_max });
         }
-        match &state.failure {
-            Some(failure) if state.done < asked => Err(Error::Told(tidemill_core::Problem::new(
-                &tidemill_core::codes::NOT_DURABLE,
-                format!("the flush failed: {failure}"),
-            ))),
-            _ => Ok(()),
-        }
+        if state.done < asked { state.failing() } else { Ok(()) }
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tidemill_core::*;
-use tidemill_ground::SimClock;
+use tidemill_ground::{Disk, SimClock};
 
 use super::fakes::World;
 use super::model_tests::{DAY, EVENTS, PATHS, count, deletion, everything, float, parcel, table};
@@ -121,6 +121,34 @@ fn who_waits_for_a_flush_is_told_when_it_takes_long() {
     assert_eq!(told.code.id, "unfinished");
     world.flush().unwrap();
     world.store.flush_within(Duration::ZERO).unwrap_err();
+}
+
+#[test]
+fn a_full_disk_is_cleared_with_the_room_that_is_kept_for_it() {
+    let world = World::new(2, &PATHS);
+    let disk = world.simulation.disk.clone();
+    world.write(parcel(&[float(1, 0, 20.5)], false));
+    world.flush().unwrap();
+    let space = disk.space(std::path::Path::new(super::fakes::LAKE)).unwrap();
+    let used = space.total_bytes - space.free_bytes;
+    disk.set_capacity(used);
+    world.write(parcel(&[float(1, 1, 21.5)], false));
+    let refused = |error: crate::Error| Problem::from(error).code.id;
+    assert_eq!(refused(world.flush().unwrap_err()), "disk-full");
+    // A deletion would wait behind the flush, and every question behind the deletion.
+    let written = world.journal.parcels.lock().unwrap().len();
+    let signals = [SignalId::new(1).unwrap()];
+    assert_eq!(refused(world.store.delete("who", &signals, 0, i64::MAX, "why").unwrap_err()), "disk-full");
+    assert_eq!(world.journal.parcels.lock().unwrap().len(), written, "nothing was recorded");
+    assert_eq!(count(&world, &everything()).unwrap(), 2);
+    *world.journal.reserve.lock().unwrap() = Some((disk.clone(), [used + (1 << 20), used]));
+    world.flush().unwrap();
+    assert_eq!(
+        disk.space(std::path::Path::new(super::fakes::LAKE)).unwrap().total_bytes,
+        used,
+        "it was given back"
+    );
+    assert_eq!(count(&world, &everything()).unwrap(), 2);
 }
 
 /// Damages the newest entry of a table's log.
