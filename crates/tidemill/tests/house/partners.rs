@@ -9,7 +9,7 @@ use crate::plant::{Plant, ran, skip};
 
 /// Reads `sys.argv[1]` by the partner `sys.argv[2]`, values as docs/spec/lake.md says; prints per signal: count, sum, first and last time in microseconds.
 const READERS: &str = r#"
-import json, sys, importlib.metadata as metadata
+import json, os, sys, importlib.metadata as metadata
 import duckdb, deltalake
 lake, partner = sys.argv[1], sys.argv[2]
 connection = duckdb.connect()
@@ -26,6 +26,9 @@ rows = connection.sql(f"""
     FROM {source} GROUP BY signal ORDER BY signal
 """).fetchall()
 print(json.dumps(rows))
+# Not through the end of the interpreter: threads of the readers' own pools are at times still there, and it aborts.
+sys.stdout.flush()
+os._exit(0)
 "#;
 
 fn python(test: &str) -> Option<PathBuf> {
@@ -109,9 +112,11 @@ fn comparable(row: &Json) -> Json {
 #[test]
 fn open_values_are_floats_for_others() {
     const KINDS: &str = r#"
-import json, sys, deltalake
+import json, os, sys, deltalake
 history = deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table()
 print(json.dumps([history["float"].to_pylist(), history["scaled"].to_pylist()]))
+sys.stdout.flush()
+os._exit(0) # as above
 "#;
     let Some(python) = python("open_values_are_floats_for_others") else { return };
     for (values, columns) in [("compact", json!([[null], [205]])), ("open", json!([[20.5], [null]]))] {
