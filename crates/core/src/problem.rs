@@ -131,9 +131,13 @@ impl Problem {
 impl Code {
     /// What a disk that refused means: [`codes::DISK_FULL`] where there is no room, else this.
     pub fn or_full(&'static self, refused: &std::io::Error) -> &'static Code {
-        let full = matches!(refused.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-        if full { &codes::DISK_FULL } else { self }
+        if is_full(refused) { &codes::DISK_FULL } else { self }
     }
+}
+
+/// Whether a disk refused because it has no room, or its user has none left.
+pub fn is_full(refused: &std::io::Error) -> bool {
+    matches!(refused.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 impl fmt::Display for Problem {
@@ -170,6 +174,7 @@ impl From<crate::NotDurable> for Problem {
     fn from(error: crate::NotDurable) -> Problem {
         let code = match error {
             crate::NotDurable::Disk(_) => &codes::NOT_DURABLE,
+            crate::NotDurable::Full(_) => &codes::DISK_FULL,
             crate::NotDurable::Stopping => &codes::STOPPING,
         };
         Problem::new(code, error.to_string()).retry_after(1)
@@ -210,6 +215,8 @@ mod tests {
         let kinds = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::PermissionDenied];
         let told = kinds.map(|kind| codes::INTERNAL.or_full(&kind.into()).id);
         assert_eq!(told, ["disk-full", "disk-full", "internal"]);
+        let told = kinds.map(|kind| Problem::from(crate::NotDurable::of(&kind.into())).code.id);
+        assert_eq!(told, ["disk-full", "disk-full", "not-durable"]);
     }
 
     #[test]
