@@ -44,6 +44,7 @@ problem_codes! {
     BAD_PARAMETER "bad-parameter" 400 "a parameter is unknown or cannot be read" "See /api/v1/openapi.json for this call's parameters";
     BAD_SQL "bad-sql" 400 "the SQL query cannot be run" "See docs/reference/sql.md for tables and functions";
     BAD_ENCODING "bad-encoding" 400 "the request body is not what its headers say" "Check Content-Encoding (gzip, zstd) and that the text is UTF-8";
+    BAD_HOST "bad-host" 400 "the request does not say which host it asks, or says it twice" "Send one Host header, as HTTP/1.1 demands (RFC 9112, 3.2)";
     BAD_CONFIGURATION "bad-configuration" 400 "a configuration file has problems" "Mend what is listed; the old configuration stays in force";
     BAD_IMPORT "bad-import" 400 "the file cannot be imported as it is" "Name what cannot be recognised with --time, --value, --signal or --timezone";
     UNSUPPORTED_FORMAT "unsupported-format" 415 "this format is not spoken here" "See /api/v1/openapi.json for the formats of this call";
