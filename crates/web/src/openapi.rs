@@ -107,9 +107,21 @@ pub(crate) fn described(version: &str) -> utoipa::openapi::OpenApi {
                 (true, true) => tell(operation, &codes, |_| complaint("ComplaintWithCode")),
             }
             tell(operation, refusals::EVERYWHERE, problem);
+            describe_bodies(operation);
         }
     }
     api
+}
+
+/// An answer whose body says it all still needs a description.
+fn describe_bodies(operation: &mut Operation) {
+    for answer in operation.responses.responses.values_mut() {
+        if let RefOr::T(answer) = answer
+            && answer.description.is_empty()
+        {
+            "Done".clone_into(&mut answer.description);
+        }
+    }
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {

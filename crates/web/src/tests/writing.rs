@@ -509,5 +509,5 @@ async fn bare_numbers_become_what_their_signal_says() {
         n/a/f = 18446744073709552000 (float) at 5 Good
         n/a/g = 18446744073709552000 (float) at 5 Good
     "#]]
-        .assert_eq(&by_number.iter().map(|all| format!("{}\n{}\n", all[0], all[1])).collect::<String>());
+    .assert_eq(&by_number.iter().map(|all| format!("{}\n{}\n", all[0], all[1])).collect::<String>());
 }
