@@ -10,7 +10,7 @@ use tidemill_core::{Durability, Parcel, Problem, Seq, SignalId, StreamId};
 use super::Store;
 use super::view::Deletion;
 use crate::Error;
-use crate::scan::SampleSource;
+use crate::SampleSource;
 
 /// The key of a deletion's record.
 const DELETE: &[u8] = b"delete";
@@ -43,7 +43,10 @@ impl Store {
 
     /// Deletes the samples of signals from `from` to `last`, both included. Returns when files and views are without
     /// them. Blocks.
-    pub(crate) fn delete(
+    ///
+    /// # Errors
+    /// Flushes fail, or no record can be kept of it: nothing is deleted. It takes long: [`Error::Unfinished`], and it goes on.
+    pub fn delete(
         &self,
         who: &str,
         signals: &[SignalId],
