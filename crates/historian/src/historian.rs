@@ -11,17 +11,15 @@ use tidemill_core::{
     Publish, ReadQuery, ReadScope, Seq, SqlQuery, TableSpec, Verb, codes,
 };
 use tidemill_ground::Ground;
+use tidemill_lake::{CORRECTIONS, Error, SampleSource, Settings as LakeSettings, Store};
 
-use crate::Error;
 use crate::query;
-use crate::scan::SampleSource;
-use crate::store::{self, Store};
 
 /// What can be set about the historian.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Buffer, files and merges.
-    pub store: store::Settings,
+    pub store: LakeSettings,
     /// How many queries run at once; the others wait.
     pub queries: usize,
     /// How many queries may wait; beyond it they are told to come again.
@@ -32,7 +30,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { store: store::Settings::default(), queries: 4, queries_waiting_max: 64, query_threads: 2 }
+        Settings { store: LakeSettings::default(), queries: 4, queries_waiting_max: 64, query_threads: 2 }
     }
 }
 
@@ -67,7 +65,7 @@ impl Historian {
         let store = Store::open(ground, dir, journal.clone(), bus.clone(), settings.store)?;
         let source: Arc<dyn SampleSource> = store.clone();
         let engine = query::Engine::new(source, bus, journal, queries)?;
-        engine.table(store::CORRECTIONS, None);
+        engine.table(CORRECTIONS, None);
         store.start(ground)?;
         Ok(Arc::new(Historian { ground: ground.clone(), store, engine }))
     }

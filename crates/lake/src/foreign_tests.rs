@@ -13,7 +13,7 @@ use tidemill_ground::Ground;
 use super::fakes::{JournalDoor, TestBus, TestJournal};
 use super::model_tests::{everything, parcel};
 use super::{Settings, Store};
-use crate::scan::SampleSource;
+use crate::SampleSource;
 
 const HOUR: i64 = 3_600_000_000_000;
 

@@ -9,7 +9,7 @@ use tidemill_ground::{Disk, create_dirs, read, replace};
 use super::action::{APP_ID, Action, Add, MetaData, Protocol, Remove, Txn};
 use super::checkpoint;
 use crate::Error;
-use crate::store::commit::CORRECTIONS_KEY;
+use crate::commit::CORRECTIONS_KEY;
 
 /// After so many commits the log so far is written as one file. Tests come to it sooner.
 const CHECKPOINT_EVERY: u64 = if cfg!(test) { 4 } else { 100 };

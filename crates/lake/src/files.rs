@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::delta::{Add, TableState, timestamp_ms};
 use super::write::Written;
-use crate::scan::FileFact;
+use crate::FileFact;
 
 /// Nanoseconds of a day.
 pub(crate) const DAY_NS: i64 = 86_400_000_000_000;

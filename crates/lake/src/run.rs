@@ -57,7 +57,10 @@ fn wait<T>(future: impl Future<Output = T>, give_up: &dyn Fn() -> bool) -> Optio
 
 impl Store {
     /// Starts the threads.
-    pub(crate) fn start(self: &Arc<Store>, ground: &Ground) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// A thread could not be started.
+    pub fn start(self: &Arc<Store>, ground: &Ground) -> Result<(), Error> {
         let store = self.clone();
         ground.tasks.spawn("historian-apply", Phase::Engines, move |stop| store.follow(&stop))?;
         let store = self.clone();

@@ -51,7 +51,7 @@ const fn column(name: &'static str, kind: ColumnKind, description: &'static str)
 }
 
 /// The record of corrections.
-pub(crate) static CORRECTIONS: &TableSpec = &TableSpec {
+pub static CORRECTIONS: &TableSpec = &TableSpec {
     name: "corrections",
     description: "Samples that were replaced or deleted, as they were before",
     stream: Some(StreamId::CORRECTIONS),

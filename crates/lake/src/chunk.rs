@@ -186,7 +186,7 @@ fn decimals(rows: &Rows) -> Option<Values> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::fakes::{any_rows, same_rows};
+    use crate::fakes::{any_rows, same_rows};
     use proptest::prelude::*;
 
     proptest! {

@@ -8,7 +8,7 @@ use tidemill_ground::{Disk, SimClock};
 
 use super::fakes::World;
 use super::model_tests::{DAY, EVENTS, PATHS, count, deletion, everything, float, parcel, table};
-use crate::scan::SampleSource;
+use crate::SampleSource;
 
 fn corrected(world: &World) -> usize {
     let batches = world.store.view().scan_table(super::CORRECTIONS, i64::MIN, i64::MAX);

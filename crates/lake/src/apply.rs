@@ -10,7 +10,7 @@ use super::{State, Store};
 
 impl Store {
     /// Adds a committed parcel; `seq` must be above all before it.
-    pub(crate) fn apply(&self, seq: Seq, parcel: &Parcel) {
+    pub fn apply(&self, seq: Seq, parcel: &Parcel) {
         let deletion = parcel.records.iter().find_map(Deletion::of);
         let mut state = self.lock();
         if deletion.is_some() {

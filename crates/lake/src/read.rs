@@ -27,8 +27,8 @@ use super::rows::Rows;
 use super::schema::{FORMAT, FORMAT_KEY, column};
 use super::sink::BLOCK_BYTES;
 use super::write::DIRECTORY_KEY;
+use crate::Columns;
 use crate::Error;
-use crate::scan::Columns;
 
 /// A footer with its directory is at most so large; a larger one is damage.
 const TAIL_BYTES_MAX: u64 = 256 << 20;

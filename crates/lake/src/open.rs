@@ -23,7 +23,10 @@ use crate::Error;
 
 impl Store {
     /// Opens the lake in a folder, or begins it. Nothing is applied yet.
-    pub(crate) fn open(
+    ///
+    /// # Errors
+    /// A log that cannot be read, a format that is newer, a disk that refuses: nothing was changed.
+    pub fn open(
         ground: &Ground,
         dir: &Path,
         journal: Arc<dyn Journal>,
@@ -108,7 +111,7 @@ impl Store {
     }
 
     /// Declares a table; records that came before it are its rows too. One that is damaged is declared closed.
-    pub(crate) fn declare(&self, ground: &Ground, spec: &'static TableSpec) {
+    pub fn declare(&self, ground: &Ground, spec: &'static TableSpec) {
         let Some(stream) = spec.stream else { return };
         if self.lock().tables.contains_key(&stream) {
             return;

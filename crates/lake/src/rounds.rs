@@ -35,7 +35,7 @@ impl Store {
     ///
     /// # Errors
     /// What was frozen stays, and is flushed at the next call.
-    pub(crate) fn flush_step(&self) -> Result<bool, Error> {
+    pub fn flush_step(&self) -> Result<bool, Error> {
         let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
         let frozen = {
             let mut state = self.lock();
@@ -178,7 +178,7 @@ impl Store {
     ///
     /// # Errors
     /// Why it failed, or [`Error::Unfinished`] after [`FLUSH_WAIT_MAX`]: it goes on.
-    pub(crate) fn flush_now(&self) -> Result<(), Error> {
+    pub fn flush_now(&self) -> Result<(), Error> {
         self.flush_within(FLUSH_WAIT_MAX)
     }
 

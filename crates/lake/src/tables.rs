@@ -20,7 +20,7 @@ use tidemill_ground::{Disk, Open, read};
 use super::delta::{Action, Add, CommitInfo, Log, Remove, TableState, Txn, timestamp_ms};
 use super::schema::{self, FORMAT, FORMAT_KEY, timestamp_us};
 use crate::Error;
-use crate::scan::{TableScan, table_schema};
+use crate::{TableScan, table_schema};
 
 /// Rows of a file at most.
 const FILE_ROWS_MAX: usize = 1 << 20;

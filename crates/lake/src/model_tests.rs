@@ -11,7 +11,7 @@ use tidemill_ground::SimClock;
 
 use super::fakes::{World, any_value, row_of};
 use super::rows::{RowRef, Rows};
-use crate::scan::{Columns, SampleSource, ScanSpec};
+use crate::{Columns, SampleSource, ScanSpec};
 
 pub(super) const PATHS: [&str; 4] = ["plant/a", "plant/b/x", "plant/b", "zoo"];
 pub(super) const DAY: i64 = 86_400_000_000_000;

@@ -13,7 +13,7 @@ use super::merge_rows::{From, Merge, Place};
 use super::read::{Files, Lane, Want};
 use super::rows::{self, Rows};
 use crate::Error;
-use crate::scan::{Columns, Scan, ScanBatch, ScanSpec};
+use crate::{Columns, Scan, ScanBatch, ScanSpec};
 
 /// Signals whose buffered rows are fetched at once.
 const FETCH_SIGNALS: usize = 64;
@@ -71,7 +71,7 @@ impl Samples {
         signals.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// See [`crate::scan::View::scan`].
+    /// See [`crate::View::scan`].
     pub(crate) fn scan(self: &Arc<Samples>, spec: &ScanSpec, partitions: usize) -> Vec<Scan> {
         let signals: Vec<SignalId> = match &spec.signals {
             Some(signals) => {

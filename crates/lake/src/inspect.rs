@@ -40,14 +40,17 @@ pub fn inspect(ground: &Ground, dir: &Path) -> Vec<Error> {
 
 impl Store {
     /// What is wrong with the files of the samples, and with declared tables.
-    pub(crate) fn check_files(&self) -> Vec<Error> {
+    pub fn check_files(&self) -> Vec<Error> {
         let mut found = check(&self.files, self.lock().version.files.clone());
         found.extend(self.closed_tables());
         found
     }
 
-    /// The first file of the samples that is missing or has another size, if there is one.
-    pub(crate) fn check_places(&self) -> Result<(), Error> {
+    /// Whether all files of the samples are there and as long as they should be.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check_places(&self) -> Result<(), Error> {
         let files = self.lock().version.files.clone();
         files.iter().try_for_each(|entry| self.files.present(entry))
     }

@@ -1,4 +1,4 @@
-//! The store as the query side sees it: one consistent picture of samples and tables, taken in one moment. What does not
+//! The store as the historian sees it: one consistent picture of samples and tables, taken in one moment. What does not
 //! live here: how samples are scanned (`view`) and tables are read (`tables`).
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use super::Store;
 use super::frozen::{Deletions, Layer, Records, with_deletions};
 use super::tables::{Table, TableVersion, row_of};
 use super::view::{BufferView, Samples};
-use crate::scan::{FileFact, SampleSource, Scan, ScanSpec, TableScan, View};
+use crate::{FileFact, SampleSource, Scan, ScanSpec, TableScan, View};
 
 /// A table in a view.
 struct TableView {

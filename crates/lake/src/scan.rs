@@ -1,5 +1,5 @@
-//! Where the two halves of this room meet: the store gives consistent views and scans them; the query side turns scans
-//! into answers. Neither knows more of the other than this page.
+//! Where the lake and the historian meet: the lake gives consistent views and scans them; the historian turns scans into
+//! answers. What does not live here: anything that either of them does.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use tidemill_core::{Column, ColumnKind, SampleBatch, Seq, SignalId, SourceId, Ta
 
 use crate::Error;
 
-/// The store, as the query side sees it.
-pub(crate) trait SampleSource: Send + Sync {
+/// The store, as the historian sees it.
+pub trait SampleSource: Send + Sync {
     /// A consistent view of everything applied so far: one version of the table and the buffer above it. It stays
     /// whole while flushes and merges go on; files it needs are not removed before it is dropped.
     fn view(&self) -> Arc<dyn View>;
@@ -20,7 +20,7 @@ pub(crate) trait SampleSource: Send + Sync {
 }
 
 /// One consistent state.
-pub(crate) trait View: Send + Sync {
+pub trait View: Send + Sync {
     /// Scans samples: at most `partitions` scans over disjoint ranges of signals, each sorted by path and time, then
     /// arrival; together everything that was asked for, identical samples once.
     fn scan(&self, spec: &ScanSpec, partitions: usize) -> Vec<Scan>;
@@ -31,66 +31,76 @@ pub(crate) trait View: Send + Sync {
 }
 
 /// Blocking; drive it from a thread that may block.
-pub(crate) type Scan = Box<dyn Iterator<Item = Result<ScanBatch, Error>> + Send>;
+pub type Scan = Box<dyn Iterator<Item = Result<ScanBatch, Error>> + Send>;
 /// Blocking; drive it from a thread that may block.
-pub(crate) type TableScan = Box<dyn Iterator<Item = Result<arrow::array::RecordBatch, Error>> + Send>;
+pub type TableScan = Box<dyn Iterator<Item = Result<arrow::array::RecordBatch, Error>> + Send>;
 
 /// What to scan.
 #[derive(Clone, Debug)]
-pub(crate) struct ScanSpec {
+pub struct ScanSpec {
     /// Which signals, in the order in which they are wanted (by path); none for all that are not retired.
-    pub(crate) signals: Option<Arc<[SignalId]>>,
+    pub signals: Option<Arc<[SignalId]>>,
     /// From this time, included.
-    pub(crate) from: i64,
+    pub from: i64,
     /// To this time, included.
-    pub(crate) last: i64,
+    pub last: i64,
     /// Which columns are needed; the others come empty or constant.
-    pub(crate) columns: Columns,
+    pub columns: Columns,
     /// About how many rows a batch should have.
-    pub(crate) batch_rows: usize,
+    pub batch_rows: usize,
 }
 
 /// Which columns a scan must fill. `signal` and the number of rows are always there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Columns {
-    pub(crate) time: bool,
-    pub(crate) value: bool,
-    pub(crate) quality: bool,
-    pub(crate) received: bool,
-    pub(crate) source: bool,
+pub struct Columns {
+    /// The time of the sample.
+    pub time: bool,
+    /// Its value and the kind of it.
+    pub value: bool,
+    /// Its quality.
+    pub quality: bool,
+    /// When it was received.
+    pub received: bool,
+    /// Who wrote it.
+    pub source: bool,
 }
 
 impl Columns {
-    pub(crate) const ALL: Columns =
-        Columns { time: true, value: true, quality: true, received: true, source: true };
+    /// Every column.
+    pub const ALL: Columns = Columns { time: true, value: true, quality: true, received: true, source: true };
 }
 
 /// Samples of a scan: sorted by path, time, arrival. Columns that were not asked for are empty vectors, or the same
 /// for every row.
 #[derive(Clone, Debug)]
-pub(crate) struct ScanBatch {
+pub struct ScanBatch {
     /// The samples; its own `received`, `source` and `flags` mean nothing here.
-    pub(crate) samples: SampleBatch,
+    pub samples: SampleBatch,
     /// The receive time, where it differs from the sample's time by more than a second.
-    pub(crate) received: Column<Option<i64>>,
+    pub received: Column<Option<i64>>,
     /// Who wrote.
-    pub(crate) source: Column<SourceId>,
+    pub source: Column<SourceId>,
 }
 
 /// A file of the table.
 #[derive(Clone, Debug)]
-pub(crate) struct FileFact {
-    pub(crate) name: String,
-    pub(crate) bytes: u64,
-    pub(crate) rows: u64,
-    pub(crate) from: i64,
-    pub(crate) last: i64,
+pub struct FileFact {
+    /// Its path below the table's folder.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// How many samples it holds.
+    pub rows: u64,
+    /// The first time in it, in nanoseconds since 1970.
+    pub from: i64,
+    /// The last time in it.
+    pub last: i64,
     /// `flush`, `day` or `window`.
-    pub(crate) level: &'static str,
+    pub level: &'static str,
 }
 
 /// The columns in which rows of a declared table come, from the store and from facts alike.
-pub(crate) fn table_schema(table: &TableSpec) -> SchemaRef {
+pub fn table_schema(table: &TableSpec) -> SchemaRef {
     let kind = |kind: ColumnKind| match kind {
         ColumnKind::Time => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
         ColumnKind::Float => DataType::Float64,

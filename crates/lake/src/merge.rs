@@ -15,8 +15,8 @@ use super::run::LOOK_EVERY;
 use super::tables::Table;
 use super::vacuum;
 use super::view::Lanes;
+use crate::Columns;
 use crate::Error;
-use crate::scan::Columns;
 
 /// A window with less than this is merged with its neighbours.
 const SMALL_BYTES: u64 = 16 << 20;

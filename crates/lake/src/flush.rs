@@ -18,8 +18,8 @@ use super::read::{Lane, Want};
 use super::rows::Rows;
 use super::view::{self, Lanes, places_of};
 use super::write::{FileWriter, Written};
+use crate::Columns;
 use crate::Error;
-use crate::scan::Columns;
 
 /// A file is closed at about this size, at the end of a signal.
 pub(crate) const FILE_BYTES_MAX: u64 = 128 << 20;

@@ -1,13 +1,17 @@
-//! The storage half: from the journal through the buffer to files, and consistent scans of all of it.
+//! The lake: samples and records in open files, from the journal through a buffer in memory, and consistent scans of all
+//! of it.
 //!
-//! What lives here: one file an idea, as listed below. What does not: answers to questions (`query`), names and rights
-//! (the bus).
+//! What lives here: Parquet files under a Delta log of our own writing, merging, corrections, the tables that other
+//! engines declare; one file an idea, as listed below. What does not: answers to questions (the historian, the only room
+//! that knows this one), names and rights (the bus), durability before the files (the journal), DataFusion.
 //!
 //! Invariants
+//! - Every commit of the table is exact by itself: another reader subtracts nothing.
 //! - The commit of a flush carries the place in the journal up to which it is complete: after a crash the rest is
 //!   applied again, and nothing twice.
 //! - A view is one version of the files and the buffers above it, taken in one moment.
 //! - Files are synced before the commit that names them, the commit before the journal lets go.
+//! - Damage is reported by file and range and never served as data; what does not need it is served.
 
 mod amend; //      deleting a stretch of time
 mod apply; //      what the journal brings
@@ -20,6 +24,7 @@ mod damage; //     files that cannot be read
 mod decimal; //    floats that are decimals
 mod delta; //      the table's log
 mod directory; //  where each signal is in a file
+mod error; //      what can go wrong
 mod files; //      files as one version
 mod flush; //      from the buffer to files
 mod frozen; //     what grows, and what is being flushed
@@ -33,6 +38,7 @@ mod read; //       files, checked and pruned
 mod rounds; //     when to flush, and one flush
 mod rows; //       rows of one signal
 mod run; //        the threads
+mod scan; //       where this room meets the historian
 mod schema; //     what stands in a file
 mod settings; //   what can be set
 mod sink; //       where bytes of a file go
@@ -59,19 +65,19 @@ use tidemill_core::{Bus, CursorId, Journal, Problem, Seq, SignalId, StreamId};
 use tidemill_ground::{Clock, Disk, Entropy};
 
 use buffer::Fill;
-pub(crate) use commit::CORRECTIONS;
+pub use commit::CORRECTIONS;
 use damage::DamagedFiles;
 use delta::{Add, Log};
+pub use error::Error;
 use files::{FileEntry, Version, Window};
 use frozen::{Active, Frozen};
 pub use inspect::inspect;
 use meters::Meters;
 use read::Files;
+pub use scan::*;
 pub use settings::Settings;
 use tables::{Table, TableVersion};
 use write::Place;
-
-use crate::Error;
 
 /// The historian's place in the journal.
 pub(crate) const CURSOR: CursorId = CursorId("historian");
@@ -118,7 +124,7 @@ impl State {
 }
 
 /// Samples and tables on disk and in memory.
-pub(crate) struct Store {
+pub struct Store {
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,

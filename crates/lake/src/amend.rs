@@ -9,7 +9,7 @@ use tidemill_core::{
 
 use super::Store;
 use crate::Error;
-use crate::scan::SampleSource;
+use crate::SampleSource;
 
 /// How long everything acknowledged before may take to be applied.
 const APPLY_WAIT: Duration = Duration::from_secs(60);
@@ -17,7 +17,10 @@ const APPLY_WAIT: Duration = Duration::from_secs(60);
 impl Store {
     /// Deletes the samples of signals from `from` to `last`, both included. Returns when files and views are without
     /// them. Blocks.
-    pub(crate) fn delete(
+    ///
+    /// # Errors
+    /// Flushes fail, or no record can be kept of it: nothing is deleted. It takes long: [`Error::Unfinished`], and it goes on.
+    pub fn delete(
         &self,
         who: &str,
         signals: &[SignalId],
@@ -36,7 +39,7 @@ impl Store {
     }
 
     /// Deletes a signal with all of its samples. Returns when files and views are without them. Blocks.
-    pub(crate) fn retire(&self, who: &Identity, grant: &Grant, reason: &str) -> Result<Seq, Error> {
+    pub fn retire(&self, who: &Identity, grant: &Grant, reason: &str) -> Result<Seq, Error> {
         self.may_delete()?;
         // The bus alone writes of names: the record of the deletion goes in the same parcel.
         let retire = MetaEdit { retire: Some(reason.into()), ..MetaEdit::default() };
