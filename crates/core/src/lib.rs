@@ -47,7 +47,7 @@ pub use names::{NEW_NAMES_MAX, NewName, NewNames, SIGNAL_NUMBER_MAX};
 pub use parcel::{Durability, Message, OriginId, Parcel, ProducerId, Record, Seq, StreamId};
 pub use path::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PathError, SignalPath};
 pub use pattern::{Pattern, PatternError};
-pub use problem::{Code, Problem, codes};
+pub use problem::{Code, Problem, codes, is_full};
 pub use quality::{Quality, QualityError};
 pub use signal::{Meta, NumberKind, Signal, SignalId, SourceId};
 pub use table::{ColumnKind, ColumnSpec, Facts, TableSpec};

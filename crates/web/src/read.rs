@@ -44,7 +44,6 @@ const KNOWN: &[&str] =
     ),
     responses(
         (status = 200, description = "An array of {signal, time, value, quality} objects, or the other format"),
-        (status = "default", description = "A problem document"),
     )
 )]
 pub(crate) async fn read(State(web): State<Web>, caller: Caller, request: Request) -> Answer {

@@ -37,7 +37,6 @@ const PIECE_SIGNALS: usize = 1_000;
     ),
     responses(
         (status = 200, description = "An array of {signal, unit, description, …, last: {time, value, quality, source}}"),
-        (status = "default", description = "A problem document"),
     )
 )]
 pub(crate) async fn list(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
@@ -198,7 +197,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<O
     patch, path = "/api/v1/signals", tag = "signals",
     params(("signal" = String, Query, description = "Its name")),
     request_body = SignalEdit,
-    responses((status = 204, description = "Durable"), (status = "default", description = "A problem document")),
+    responses((status = 204, description = "Durable")),
 )]
 pub(crate) async fn edit(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["signal"])?;
@@ -263,7 +262,7 @@ fn edit_of(wanted: SignalEdit) -> Result<MetaEdit, Problem> {
         ("unit" = Option<String>, Query, description = "What a number in from and to counts"),
         ("reason" = Option<String>, Query, description = "Why; audited. Needed when samples are deleted"),
     ),
-    responses((status = 204, description = "Durable"), (status = "default", description = "A problem document")),
+    responses((status = 204, description = "Durable")),
 )]
 pub(crate) async fn delete(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["signal", "from", "to", "unit", "reason"])?;

@@ -70,6 +70,30 @@ fn a_taken_name_is_not_told_to_who_may_not_read_it() {
 }
 
 #[test]
+fn a_further_name_of_a_hidden_signal_is_told_by_no_binding() {
+    let plant = Plant::new();
+    for old in ["open/old", "closed/old"] {
+        plant.write(old, 1, 1);
+        plant.wait(plant.edit(old, rename(&format!("secret/{old}"))).unwrap());
+    }
+    plant.authority.deny("token:a", Verb::Configure, "closed/#");
+    let verbs = [Verb::Read, Verb::Write, Verb::Command, Verb::Configure];
+    let told =
+        |path: &str| verbs.map(|verb| plant.try_bind(verb, path).map(drop).map_err(|problem| problem.detail));
+    assert!(told("open/old").iter().all(Result::is_ok), "who may do it there may use the further name");
+    verbs.iter().for_each(|verb| plant.authority.deny("token:a", *verb, "secret/#"));
+    for (taken, free) in [("open/old", "open/new"), ("closed/old", "closed/new")] {
+        let nothing = verbs.map(|verb| match verb {
+            Verb::Write => Err(format!("token:a may not write {taken}: the name is taken")),
+            verb => {
+                plant.try_bind(verb, free).map(drop).map_err(|problem| problem.detail.replace(free, taken))
+            }
+        });
+        assert_eq!(told(taken), nothing, "as if there were no such signal");
+    }
+}
+
+#[test]
 fn a_rename_keeps_history_and_the_old_name() {
     let plant = Plant::new();
     plant.write("old", 1, 1);
