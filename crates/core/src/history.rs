@@ -142,6 +142,8 @@ pub enum Amend {
         /// ns UTC.
         to: i64,
     },
+    /// Deletes the one granted signal: its name and all of its samples, in one parcel.
+    Retire,
 }
 
 /// The historian.

@@ -5,18 +5,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidemill_core::SignalId;
+use tidemill_core::{Deletion, SignalId};
 
 use super::Store;
 use super::buffer::Pieces;
 use super::chunk::Chunk;
 use super::commit::{Change, Correction};
 use super::files::{DAY_NS, FileEntry, Level, Version, WINDOW_DAYS_MAX, Window};
-use super::frozen::Frozen;
+use super::frozen::{Frozen, with_deletions};
 use super::merge_rows::{From, Killed, Merge, Place};
 use super::read::{Lane, Want};
 use super::rows::Rows;
-use super::view::{Deletion, Lanes, places_of};
+use super::view::{self, Lanes, places_of};
 use super::write::{FileWriter, Written};
 use crate::Columns;
 use crate::Error;
@@ -117,13 +117,14 @@ impl Store {
         sources.iter().for_each(|source| source.count_days(&mut days));
         let today = self.clock.wall().div_euclid(DAY_NS);
         let order = self.next_order(version);
+        let deletions = frozen.deletions();
         let mut gone = Gone::default();
         for window in plan(&days, today) {
             self.unless_damaged(change, |part| {
-                self.flush_window(&sources, window, version, order, &mut gone, part)
+                self.flush_window(&sources, window, version, order, (&deletions, &mut gone), part)
             })?;
         }
-        self.rewrite(&gone, &frozen.deletions, version, change)
+        self.rewrite(&gone, &deletions, version, change)
     }
 
     /// Does a part of a change. A file in which damage is found can neither be compared with nor rewritten: the part is
@@ -152,20 +153,22 @@ impl Store {
 
     /// The signals of a frozen buffer by path, deletions done.
     fn sources(&self, frozen: &Frozen, change: &mut Change) -> Result<Vec<Source>, Error> {
-        let watch = frozen.buffer.watch();
-        let signals: Vec<SignalId> =
-            watch.signals(i64::MIN, i64::MAX).into_iter().map(|(signal, _, _)| signal).collect();
-        let pieces = watch.pieces(&signals);
-        let mut sources = Vec::with_capacity(signals.len());
-        for (signal, mut pieces) in signals.into_iter().zip(pieces) {
-            let Some(path) = self.path_of(signal) else { continue };
-            pieces.open.sort();
-            let deletions = frozen.deletions.iter().filter(|deletion| deletion.concerns(signal));
-            for deletion in deletions {
-                pieces = self.delete_from(pieces, deletion, &path, change)?;
+        let mut sources: BTreeMap<SignalId, Source> = BTreeMap::new();
+        for (layer, deletions) in with_deletions(&frozen.layers) {
+            let watch = layer.buffer.watch();
+            let signals: Vec<SignalId> =
+                watch.signals(i64::MIN, i64::MAX).into_iter().map(|(signal, _, _)| signal).collect();
+            for (signal, mut pieces) in signals.iter().copied().zip(watch.pieces(&signals)) {
+                let path = self.path_of(signal);
+                pieces.open.sort();
+                for deletion in deletions.iter().filter(|deletion| deletion.concerns(signal)) {
+                    pieces = self.delete_from(pieces, deletion, &path, change)?;
+                }
+                let new = || Source { signal, path, pieces: Pieces::default() };
+                sources.entry(signal).or_insert_with(new).pieces.follow(pieces);
             }
-            sources.push(Source { signal, path, pieces });
         }
+        let mut sources: Vec<Source> = sources.into_values().collect();
         sources.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(sources)
     }
@@ -176,7 +179,7 @@ impl Store {
         window: Window,
         version: &Version,
         order: u64,
-        gone: &mut Gone,
+        (deletions, gone): (&[Arc<Deletion>], &mut Gone),
         change: &mut Change,
     ) -> Result<(), Error> {
         let of_window: Vec<(&Source, (i64, i64))> =
@@ -208,6 +211,8 @@ impl Store {
             places.extend(places_of(pieces, source.signal, &[], window.from(), window.last()));
             let mut merge = Merge::new(places, window.from(), window.last());
             merge.killed = Some(Vec::new());
+            // What a deletion takes from files says nothing about samples that came after it.
+            merge.gone = view::gone(deletions, source.signal);
             while let Some(rows) = merge.next(&mut lanes.lanes)? {
                 output.add(source.signal, &source.path, &rows)?;
             }
@@ -270,7 +275,7 @@ impl Store {
     fn rewrite(
         &self,
         gone: &Gone,
-        deletions: &[Deletion],
+        deletions: &[Arc<Deletion>],
         version: &Version,
         change: &mut Change,
     ) -> Result<(), Error> {
@@ -301,7 +306,7 @@ impl Store {
         &self,
         file: &Arc<FileEntry>,
         times: Option<&BTreeMap<SignalId, BTreeSet<i64>>>,
-        deletions: &[Deletion],
+        deletions: &[Arc<Deletion>],
         change: &mut Change,
     ) -> Result<(), Error> {
         if self.damaged.has(file) {
@@ -315,9 +320,8 @@ impl Store {
         let mut output = Output::new(self, file.window, file.level, file.order);
         for entry in &entries {
             let signal = entry.signal;
-            let path = self.path_of(signal);
+            let path = &self.path_of(signal);
             while let Some(rows) = lane.next()? {
-                let Some(path) = &path else { continue };
                 let replaced = times.and_then(|times| times.get(&signal));
                 let mut rows = match replaced {
                     Some(times) => drop_times(&rows, times),
