@@ -35,6 +35,7 @@ mod merge_rows; // rows of one signal from several places
 mod meters; //     what is counted
 mod open; //       from a folder to a store
 mod read; //       files, checked and pruned
+mod rewrite; //    files without what goes
 mod rounds; //     when to flush, and one flush
 mod rows; //       rows of one signal
 mod run; //        the threads

@@ -8,7 +8,7 @@ use tidemill_ground::{Disk, SimClock};
 
 use super::fakes::World;
 use super::model_tests::{DAY, EVENTS, PATHS, count, deletion, everything, float, parcel, table};
-use crate::SampleSource;
+use crate::{SampleSource, ScanSpec};
 
 fn corrected(world: &World) -> usize {
     let batches = world.store.view().scan_table(super::CORRECTIONS, i64::MIN, i64::MAX);
@@ -371,5 +371,45 @@ fn a_table_and_a_journal_that_do_not_know_each_other_are_not_opened() {
         assert!(error.to_string().contains(told), "{error}");
         assert_eq!(Problem::from(error).code.id, "damaged");
         assert_eq!(files(), before, "what the log does not name any more is what it is mended with");
+    }
+}
+
+/// Row groups without a deleted row are the same bytes in the new file, and everything about them is right: rows, times, names for
+/// other readers, checksums, the page index.
+#[test]
+fn row_groups_that_lose_nothing_are_copied() {
+    let mut world = World::new(5, &["b/1", "b/2", "b/3", "b/4"]);
+    let of_signal = |signal| (0..800).map(move |n| float(signal, n, f64::from(signal)));
+    world.write(parcel(&(1..=4).flat_map(of_signal).collect::<Vec<_>>(), false));
+    world.flush().unwrap();
+    let second = |n: i64| SimClock::START_NS + n * 1_000_000_000;
+    world.bus.set(3, "a/renamed", false);
+    // All of one group of thirteen, in the midst of its signal.
+    world.write(deletion(2, second(224), second(479)));
+    world.flush().unwrap();
+    let meters = &world.store.meters;
+    assert_eq!((meters.files_rewritten.get(), corrected(&world)), (1, 256));
+    assert_eq!(meters.groups_copied.get(), 12);
+    // From the first row on, so that what stays of the signal begins in a group that is copied; and to the last.
+    world.write(deletion(1, i64::MIN, second(255)));
+    world.write(deletion(4, second(720), i64::MAX));
+    world.flush().unwrap();
+    assert!(world.store.meters.groups_copied.get() > 12 + 8);
+    let expected = 3_200 - 256 - 256 - 80;
+    for seed in 6..8 {
+        assert_eq!(count(&world, &everything()).unwrap(), expected);
+        let cut = ScanSpec { from: second(300), last: second(301), ..everything() };
+        assert_eq!(count(&world, &cut).unwrap(), 3 * 2);
+        let version = world.store.lock().version.clone();
+        let [file] = &version.files[..] else { panic!("{} files", version.files.len()) };
+        assert_eq!((file.rows, file.from, file.last), (expected as u64, second(0), second(799)));
+        world.store.files.verify(file).unwrap();
+        let footer = world.store.files.footer(file).unwrap();
+        let entry = |id| *footer.directory.find(SignalId::new(id).unwrap()).unwrap();
+        assert_eq!((entry(1).from, entry(1).last, entry(1).rows), (second(256), second(799), 544));
+        assert_eq!((entry(4).from, entry(4).last, entry(4).rows), (second(0), second(719), 720));
+        let stats = file.add.stats.clone().unwrap();
+        assert!(stats.contains("\"signal\":\"b/1\"") && stats.contains("\"signal\":\"b/4\""), "{stats}");
+        world.reopen(seed).unwrap();
     }
 }
