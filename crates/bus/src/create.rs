@@ -62,6 +62,7 @@ impl Shared {
         let max = settings.signals_new_per_hour;
         writer.check_new_names(self.clock.monotonic(), max, new).map_err(|wait| {
             self.meters.refuse(Refusal::Rate);
+            self.meters.new_refused.add(1);
             let detail = format!("{path} is new, and {} brought {max} new names within an hour", writer.name);
             let wait_s = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
             Problem::new(&codes::SIGNALS_RATE, detail).retry_after(wait_s)

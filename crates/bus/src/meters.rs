@@ -26,6 +26,7 @@ pub(crate) struct Meters {
     pub(crate) future_samples: Counter,
     /// By the names of their limits in `sys.limits`.
     pub(crate) signals_refused: Counter,
+    pub(crate) new_refused: Counter,
     pub(crate) registry_refused: Counter,
     pub(crate) sources_refused: Counter,
     pub(crate) patterns_refused: Counter,
@@ -72,6 +73,7 @@ impl Meters {
             ),
             future_samples: count("future_samples", "Samples too far ahead of the clock to be a last value."),
             signals_refused: Limit::refusals(metrics, "signals"),
+            new_refused: Limit::refusals(metrics, "signals_new_per_hour"),
             registry_refused: Limit::refusals(metrics, "registry_bytes"),
             sources_refused: Limit::refusals(metrics, "sources"),
             patterns_refused: Limit::refusals(metrics, "patterns"),

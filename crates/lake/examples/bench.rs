@@ -252,11 +252,10 @@ fn measure(name: &str, parcels: Vec<Arc<Parcel>>) {
     store.start(&ground).unwrap();
     assert!(store.wait_applied(log.durable(), Duration::from_secs(600)));
     let applied = (ground.clock.monotonic() - wall, cpu() - before);
-    let buffer = ground
-        .metrics
-        .snapshot()
-        .into_iter()
-        .find(|reading| reading.name == "tidemill_historian_buffer_bytes");
+    let buffer = ground.metrics.snapshot().into_iter().find(|reading| {
+        reading.name == "tidemill_limit_used"
+            && reading.labels.iter().any(|(_, limit)| limit == "buffer_bytes")
+    });
     let buffer = buffer.map_or(0.0, |reading| reading.value);
 
     let (wall, before) = (ground.clock.monotonic(), cpu());

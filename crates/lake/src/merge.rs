@@ -209,7 +209,12 @@ impl Store {
         if removed.is_empty() {
             return Ok(false);
         }
+        let (files, samples) = (removed.len(), removed.iter().map(|file| file.rows).sum());
         self.commit_aside(Change::removing(removed), "DELETE")?;
+        self.meters.retired.add(samples);
+        let mut since = String::new();
+        tidemill_core::format_rfc3339(before, &mut since);
+        tracing::info!(event = "samples.retired", samples, files, before = since, "older than storage.keep");
         Ok(true)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tidemill_ground::{Counter, Histogram, Metrics};
+use tidemill_ground::{Counter, Histogram, Limit, Metrics};
 
 use super::Store;
 
@@ -24,6 +24,9 @@ pub(crate) struct Meters {
     pub(crate) merges: Counter,
     pub(crate) merge_failures: Counter,
     pub(crate) vacuumed: Counter,
+    pub(crate) retired: Counter,
+    /// How often the journal had to hold what came, because both halves of the buffer were full.
+    pub(crate) buffer_full: Counter,
     flush_seconds: Histogram,
 }
 
@@ -73,6 +76,11 @@ impl Meters {
                 "historian_files_removed",
                 "Files removed from disk after they left the table.",
             ),
+            buffer_full: Limit::refusals(metrics, "buffer_bytes"),
+            retired: counter(
+                "historian_samples_retired",
+                "Samples that left the table because they are older than storage.keep.",
+            ),
             flush_seconds: metrics.histogram(
                 "historian_flush_seconds",
                 "How long a flush took.",
@@ -91,11 +99,9 @@ impl Meters {
             let store: Weak<Store> = Arc::downgrade(store);
             metrics.watch(name, help, &[], move || store.upgrade().map_or(0.0, |store| ask(&store)));
         };
-        watch(
-            "historian_buffer_bytes",
-            "Bytes of samples that are in memory and not yet in files.",
-            |store| store.fill().bytes as f64,
-        );
+        let (held, bytes_max) = (Arc::downgrade(store), store.settings.buffer_bytes as f64);
+        let used = move || held.upgrade().map_or(0.0, |store| store.fill().bytes as f64);
+        Limit::show(metrics, "buffer_bytes", used, move || bytes_max);
         watch("historian_buffer_rows", "Samples that are in memory and not yet in files.", |store| {
             store.fill().rows as f64
         });

@@ -124,6 +124,7 @@ impl Store {
     fn make_room(&self, stop: &Stop) {
         let half = self.settings.buffer_bytes / 2;
         let mut state = self.lock();
+        let mut waited = false;
         loop {
             if (state.active.fill().bytes as u64) < half || stop.requested() {
                 return;
@@ -132,6 +133,10 @@ impl Store {
                 self.freeze(&mut state);
                 self.changed.notify_all();
                 return;
+            }
+            if !waited {
+                waited = true;
+                self.meters.buffer_full.add(1);
             }
             state = self.changed.wait_timeout(state, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
         }

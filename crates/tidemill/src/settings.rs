@@ -134,6 +134,7 @@ pub(crate) fn web(
         text_sample_bytes: usize::try_from(config.text_sample_bytes).unwrap_or(usize::MAX),
         ahead_max_ns: config.future.map(nanoseconds),
         behind_max_ns: config.past.map(nanoseconds),
+        keep_max_ns: config.keep.map(nanoseconds),
         query: Budget { time: config.query_time, memory_bytes: memory.queries, rows: config.query_rows },
         drain: Duration::from_secs(5),
         templates,

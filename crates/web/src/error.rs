@@ -64,7 +64,7 @@ pub enum Error {
     )]
     TextTooLong { bytes: usize, bytes_max: usize },
     #[error(
-        "{time} is further {direction} the clock than limits.{limit} allows: check the sender's clock and unit, or raise the limit"
+        "{time} is further {direction} the clock than {limit} allows: check the sender's clock and unit, or raise the limit"
     )]
     FarTime { time: String, direction: &'static str, limit: &'static str },
     #[error("'{0}' is no time: write RFC 3339 with an offset, now, -1h, or a number with unit=s|ms|us|ns")]

@@ -108,6 +108,29 @@ impl House {
     }
 }
 
+/// Shows the bounds on single samples and queries beside those on what is held: of them nothing is held. Times are in seconds; one
+/// that is off is as long as the span of all times.
+fn show_bounds(house: &Arc<House>) {
+    type Ask = fn(&Settings) -> f64;
+    let bounds: [(&'static str, Ask); 6] = [
+        ("future", |settings| span_s(settings.ahead_max_ns)),
+        ("past", |settings| span_s(settings.behind_max_ns)),
+        ("keep", |settings| span_s(settings.keep_max_ns)),
+        ("text_sample_bytes", |settings| settings.text_sample_bytes as f64),
+        ("query_time", |settings| settings.query.time.as_secs_f64()),
+        ("query_rows", |settings| settings.query.rows as f64),
+    ];
+    for (name, max) in bounds {
+        let of = Arc::downgrade(house);
+        let max = move || of.upgrade().map_or(0.0, |house| max(&house.settings()));
+        Limit::show(&house.doors.metrics, name, || 0.0, max);
+    }
+}
+
+fn span_s(ns: Option<i64>) -> f64 {
+    ns.unwrap_or(i64::MAX) as f64 / 1e9
+}
+
 impl Web {
     /// The face over these rooms.
     pub fn new(doors: Doors) -> Web {
@@ -141,7 +164,9 @@ impl Web {
             counters,
             doors,
         };
-        Web(Arc::new(house))
+        let house = Arc::new(house);
+        show_bounds(&house);
+        Web(house)
     }
 
     /// Takes other settings: for requests that come from now on.

@@ -35,6 +35,8 @@ pub struct Settings {
     pub ahead_max_ns: Option<i64>,
     /// Samples further behind the clock are refused (`[limits] past`).
     pub behind_max_ns: Option<i64>,
+    /// Samples older than what is kept are refused (`[storage] keep`): they would be gone again at once.
+    pub keep_max_ns: Option<i64>,
     /// What one query may cost.
     pub query: Budget,
     /// How long a new connection may take for the headers of its first request.
@@ -62,6 +64,7 @@ impl Default for Settings {
             text_sample_bytes: 1024,
             ahead_max_ns: None,
             behind_max_ns: None,
+            keep_max_ns: None,
             query: Budget { time: Duration::from_secs(60), memory_bytes: 256 << 20, rows: 50_000_000 },
             header_max: Duration::from_secs(10),
             idle_max: Duration::from_secs(30),

@@ -15,7 +15,7 @@ use tidemill_core::{
     Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Identity, Journal, Problem, Publish, ReadMode,
     ReadQuery, ReadScope, SampleBatch, SqlQuery, TableSpec, codes,
 };
-use tidemill_ground::{Clock, Metrics};
+use tidemill_ground::{Clock, Limit, Metrics};
 use tokio::runtime::{Handle, Runtime};
 
 use super::decode::decode;
@@ -115,8 +115,9 @@ impl Engine {
         let held = memory.clone();
         #[expect(clippy::cast_precision_loss, reason = "a gauge needs no last byte")]
         let watched = move || held.used() as f64;
-        let help = "How much memory all queries hold now.";
-        settings.metrics.watch("tidemill_queries_memory_bytes", help, &[], watched);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge needs no last byte")]
+        let bytes_max = settings.memory_bytes as f64;
+        Limit::show(&settings.metrics, "queries_bytes", watched, move || bytes_max);
         let admission = Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max);
         let inner = Inner {
             source,

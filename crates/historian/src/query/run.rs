@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidemill_core::{Batches, Boxed, Budget, Chunks, Problem, SampleBatch, codes};
+use tidemill_core::{Batches, Boxed, Budget, Chunks, Code, Problem, SampleBatch, codes};
 use tidemill_ground::{Counter, Gauge, Limit, Metrics};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -25,6 +25,8 @@ pub(crate) struct Admission {
     done: Counter,
     failed: Counter,
     cancelled: Counter,
+    /// Why queries were ended, by the codes of the bounds.
+    ended: Arc<[(&'static Code, Counter)]>,
 }
 
 impl Admission {
@@ -38,6 +40,22 @@ impl Admission {
             done: outcome("done"),
             failed: outcome("failed"),
             cancelled: outcome("cancelled"),
+            ended: [
+                (&codes::QUERY_TIME, "query_time"),
+                (&codes::QUERY_ROWS, "query_rows"),
+                (&codes::QUERY_MEMORY, "queries_bytes"),
+            ]
+            .map(|(code, name)| (code, Limit::refusals(metrics, name)))
+            .into(),
+        }
+    }
+
+    /// Counts a query that failed, also with the bound that ended it.
+    fn failed(&self, problem: &Problem) {
+        self.failed.add(1);
+        let bound = self.ended.iter().find(|(code, _)| code.id == problem.code.id);
+        if let Some((_, refused)) = bound {
+            refused.add(1);
         }
     }
 
@@ -50,6 +68,7 @@ impl Admission {
             done: self.done.clone(),
             failed: self.failed.clone(),
             cancelled: self.cancelled.clone(),
+            ended: self.ended.clone(),
         }
     }
 
@@ -232,7 +251,7 @@ async fn supervise<T: Send + 'static>(
     match outcome {
         Ok(()) => admission.done.add(1),
         Err(problem) => {
-            admission.failed.add(1);
+            admission.failed(&problem);
             // A reader that has gone away needs no problem.
             let _ = sender.send(Err(problem)).await;
         }

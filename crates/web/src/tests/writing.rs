@@ -110,6 +110,24 @@ async fn far_times_are_refused_where_the_plant_says_so() {
     assert!(behind.contains("bad-time") && behind.contains("limits.past"), "{behind}");
 }
 
+/// What retention would take away again at once is refused at the door, and counted.
+#[tokio::test]
+async fn what_is_older_than_what_is_kept_is_refused() {
+    let house = House::with(crate::Settings { keep_max_ns: Some(1_000), ..crate::Settings::default() });
+    let now = tidemill_ground::SimClock::START_NS;
+    assert_eq!(house.write("/api/v1/write", format!("a f=1 {}", now - 900)).await, "204 ");
+    let told = house.write("/api/v1/write", format!("a f=1 {now}\na f=2 {}", now - 2_000)).await;
+    assert!(told.starts_with("400 bad-time 2:1 ") && told.contains("storage.keep"), "{told}");
+    let told = house.write("/write", format!("a f=3 {now}\na f=2 {}", now - 2_000)).await;
+    assert!(told.starts_with("400 ") && told.contains("dropped=1"), "{told}");
+    let metrics = house.get("/metrics").await.text();
+    for line in
+        ["tidemill_limit_refused_total{limit=\"keep\"} 2", "tidemill_limit_max{limit=\"keep\"} 0.000001"]
+    {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
 #[tokio::test]
 async fn json_samples() {
     let house = House::new();

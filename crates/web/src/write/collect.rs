@@ -70,6 +70,15 @@ pub(crate) struct Desk {
     pub(crate) namer: Namer,
     /// Samples with times far in the past, far in the future.
     far_times: [Counter; 2],
+    refused: SamplesRefused,
+}
+
+/// What bounds on a sample refused, by the names of their keys.
+struct SamplesRefused {
+    future: Counter,
+    past: Counter,
+    keep: Counter,
+    text: Counter,
 }
 
 impl Desk {
@@ -79,7 +88,13 @@ impl Desk {
             metrics.counter_with("tidemill_http_far_times", help, &[("direction", direction)])
         };
         let far_times = [far("past"), far("future")];
-        Desk { bus, clock, bindings: Bindings::new(bindings), namer: Namer::new(metrics), far_times }
+        let refused = SamplesRefused {
+            future: Limit::refusals(metrics, "future"),
+            past: Limit::refusals(metrics, "past"),
+            keep: Limit::refusals(metrics, "keep"),
+            text: Limit::refusals(metrics, "text_sample_bytes"),
+        };
+        Desk { bus, clock, bindings: Bindings::new(bindings), namer: Namer::new(metrics), far_times, refused }
     }
 }
 
@@ -234,17 +249,28 @@ impl<'a> Collector<'a> {
     /// Far times are taken and counted, unless the plant has a limit.
     fn check_time(&self, time: i64) -> Result<(), Error> {
         let ahead = self.settings.ahead_max_ns.is_some_and(|max| time > self.now.saturating_add(max));
-        let behind = self.settings.behind_max_ns.is_some_and(|max| time < self.now.saturating_sub(max));
-        match (ahead, behind) {
-            (true, _) => Err(Error::FarTime { time: rfc3339(time), direction: "ahead of", limit: "future" }),
-            (_, true) => Err(Error::FarTime { time: rfc3339(time), direction: "behind", limit: "past" }),
-            _ => Ok(()),
-        }
+        let behind = |max: Option<i64>| max.is_some_and(|max| time < self.now.saturating_sub(max));
+        let counters = &self.desk.refused;
+        let (counter, direction, limit) = if ahead {
+            (&counters.future, "ahead of", "limits.future")
+        } else if behind(self.settings.behind_max_ns) {
+            (&counters.past, "behind", "limits.past")
+        } else if behind(self.settings.keep_max_ns) {
+            (&counters.keep, "behind", "storage.keep")
+        } else {
+            return Ok(());
+        };
+        counter.add(1);
+        Err(Error::FarTime { time: rfc3339(time), direction, limit })
     }
 
     fn check_text(&self, bytes: usize) -> Result<(), Error> {
         let bytes_max = self.settings.text_sample_bytes;
-        if bytes > bytes_max { Err(Error::TextTooLong { bytes, bytes_max }) } else { Ok(()) }
+        if bytes > bytes_max {
+            self.desk.refused.text.add(1);
+            return Err(Error::TextTooLong { bytes, bytes_max });
+        }
+        Ok(())
     }
 
     /// Binds all fields of a line into `line_bindings`, and gives the bytes of its texts.
