@@ -33,22 +33,8 @@ impl Store {
         bus: Arc<dyn Bus>,
         settings: Settings,
     ) -> Result<Arc<Store>, Error> {
-        let disk = ground.disk.clone();
-        let samples_dir = dir.join("samples");
-        let log = samples_log(ground, &samples_dir)?;
-        // Before anything is tidied: files that a damaged log does not name are what it is mended with.
-        check_journal(&*journal, Seq(log.state.applied))?;
-        let version = Version::of(&log.state).map_err(|file| Error::Log {
-            file: "samples".into(),
-            detail: format!("{file} was not added by Tidemill"),
-        })?;
-        let corrections = open_table(ground, dir, CORRECTIONS);
-        let unrecorded = finish_corrections(&*disk, &log, &corrections, ground.clock.wall())?;
-        vacuum::remove_orphans(&*disk, &samples_dir, &log)?;
-        if unrecorded.is_empty() {
-            tidy(&corrections);
-        }
-
+        let (disk, samples_dir) = (ground.disk.clone(), dir.join("samples"));
+        let Found { log, version, corrections, unrecorded } = recover(ground, dir, &samples_dir, &*journal)?;
         let names = bus.clone();
         let place = Place {
             disk: disk.clone(),
@@ -69,24 +55,7 @@ impl Store {
         // What is not in files is in the journal only: it may not go before, whatever is refused meanwhile.
         let bytes_max = settings.journal_bytes.saturating_mul(JOURNAL_HELD);
         journal.hold(CURSOR, Hold { bytes_max, age_max: Duration::MAX, beyond: HoldAction::Refuse });
-        let flushed = Seq(log.state.applied);
-        let state = State {
-            version: Arc::new(version),
-            active: Active::new(settings.open_bytes()),
-            frozen: None,
-            applied: flushed,
-            flushed,
-            tables: BTreeMap::from([(StreamId::CORRECTIONS, (corrections.clone(), corrections.version()))]),
-            leaving: Vec::new(),
-            active_since: None,
-            held_bytes: 0,
-            rewriting: false,
-            asked: 0,
-            done: 0,
-            failure: None,
-            failures: 0,
-            followed: false,
-        };
+        let state = State::begun(&settings, version, Seq(log.state.applied), &corrections);
         let store = Arc::new(Store {
             disk,
             clock: ground.clock.clone(),
@@ -121,6 +90,56 @@ impl Store {
         let version = table.version();
         self.lock().tables.entry(stream).or_insert((table, version));
     }
+}
+
+impl State {
+    /// What is known before anything is applied: the files hold all up to `flushed`.
+    fn begun(settings: &Settings, version: Version, flushed: Seq, corrections: &Arc<Table>) -> State {
+        State {
+            version: Arc::new(version),
+            active: Active::new(settings.open_bytes()),
+            frozen: None,
+            applied: flushed,
+            flushed,
+            tables: BTreeMap::from([(StreamId::CORRECTIONS, (corrections.clone(), corrections.version()))]),
+            leaving: Vec::new(),
+            active_since: None,
+            held_bytes: 0,
+            rewriting: false,
+            asked: 0,
+            done: 0,
+            failure: None,
+            failures: 0,
+            followed: false,
+        }
+    }
+}
+
+/// What a lake holds when it is opened.
+struct Found {
+    log: Log,
+    version: Version,
+    corrections: Arc<Table>,
+    /// Corrections that wait, because their table is closed.
+    unrecorded: Vec<Add>,
+}
+
+/// Reads the samples' table and its record of corrections, finishes what a crash left half done, and tidies.
+fn recover(ground: &Ground, dir: &Path, samples_dir: &Path, journal: &dyn Journal) -> Result<Found, Error> {
+    let log = samples_log(ground, samples_dir)?;
+    // Before anything is tidied: files that a damaged log does not name are what it is mended with.
+    check_journal(journal, Seq(log.state.applied))?;
+    let version = Version::of(&log.state).map_err(|file| Error::Log {
+        file: "samples".into(),
+        detail: format!("{file} was not added by Tidemill"),
+    })?;
+    let corrections = open_table(ground, dir, CORRECTIONS);
+    let unrecorded = finish_corrections(&*ground.disk, &log, &corrections, ground.clock.wall())?;
+    vacuum::remove_orphans(&*ground.disk, samples_dir, &log)?;
+    if unrecorded.is_empty() {
+        tidy(&corrections);
+    }
+    Ok(Found { log, version, corrections, unrecorded })
 }
 
 /// The log of the samples' table, which is begun where there is none.
