@@ -193,7 +193,9 @@ fn flush_or_merge(world: &World, merge: bool) -> Result<(), crate::Error> {
 }
 
 fn run(steps: &[Step], seed: u64) -> Result<(), TestCaseError> {
-    let mut world = World::new(seed, &PATHS);
+    // Every life draws its own numbers: two of one seed would give two files one name.
+    let life = |index: usize, part: u64| (seed << 8) + 3 * index as u64 + part;
+    let mut world = World::new(life(0, 0), &PATHS);
     let mut model = Model::default();
     for (index, step) in steps.iter().enumerate() {
         match step {
@@ -227,10 +229,10 @@ fn run(steps: &[Step], seed: u64) -> Result<(), TestCaseError> {
                 disk.crash();
                 if let Some(operations) = opening {
                     disk.cut_power_after(u64::from(*operations));
-                    let _ = world.reopen(seed + index as u64);
+                    let _ = world.reopen(life(index, 1));
                     disk.crash();
                 }
-                world.reopen(seed + index as u64 + 7).unwrap();
+                world.reopen(life(index, 2)).unwrap();
             }
             Step::Trouble { merge, percent } => {
                 world.simulation.disk.set_error_probability(f64::from(*percent) / 100.0);
@@ -242,7 +244,7 @@ fn run(steps: &[Step], seed: u64) -> Result<(), TestCaseError> {
             }
             Step::Crash => {
                 world.simulation.disk.crash();
-                world.reopen(seed + index as u64).unwrap();
+                world.reopen(life(index, 1)).unwrap();
             }
         }
         check(&world, &model)?;

@@ -16,16 +16,23 @@ use crate::Error;
 
 /// Records that wait for one table at most; beyond it the oldest are counted and given up.
 const WAITING_RECORDS_MAX: usize = 10_000;
+/// A flush need not wait for its hour where memory holds this share of the rows in files: the number of such flushes grows with
+/// the logarithm of the rows only.
+const YOUNG_SHARE: u64 = 4;
 /// How long a caller waits for a flush. One that rewrites much of a large table takes longer, and goes on without them.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(60);
 
 impl Store {
     /// Whether a flush is due: full, old, asked for, something is deleted, or much of the journal waits for it.
     pub(crate) fn flush_due(&self, state: &State) -> bool {
-        let full = state.active.fill().bytes as u64 >= self.settings.buffer_bytes / 2;
-        let old = state
-            .active_since
-            .is_some_and(|since| self.clock.monotonic().saturating_sub(since) >= self.settings.flush_after);
+        let fill = state.active.fill();
+        let in_files: u64 = state.version.files.iter().map(|file| file.rows).sum();
+        let young = fill.rows > 0 && fill.rows.saturating_mul(YOUNG_SHARE) >= in_files;
+        let after = self.settings.flush_after;
+        let after = if young { after.min(self.settings.flush_young_after) } else { after };
+        let full = fill.bytes as u64 >= self.settings.buffer_bytes / 2;
+        let old =
+            state.active_since.is_some_and(|since| self.clock.monotonic().saturating_sub(since) >= after);
         let deletes = !state.active.closed.is_empty();
         let much = state.active.journal_bytes >= self.settings.journal_bytes;
         full || old || deletes || much || state.asked > state.done

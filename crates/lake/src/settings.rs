@@ -15,6 +15,9 @@ pub struct Settings {
     pub footers_bytes: u64,
     /// A sample is in files at the latest so long after it came.
     pub flush_after: Duration,
+    /// Or so long after it came, where memory holds at least a quarter of what the files hold: readers of the files need not
+    /// wait for the first rows of a young table, nor for a large import.
+    pub flush_young_after: Duration,
     /// A flush is due when the journal holds so many bytes for it, so that a restart stays short.
     pub journal_bytes: u64,
     /// How long samples are kept; none for ever.
@@ -39,6 +42,7 @@ impl Default for Settings {
             queries_bytes: 384 << 20,
             footers_bytes: 48 << 20,
             flush_after: Duration::from_secs(3_600),
+            flush_young_after: Duration::from_secs(10),
             journal_bytes: 1 << 30,
             keep: None,
             values_open: false,

@@ -477,3 +477,44 @@ fn row_groups_that_lose_nothing_are_copied() {
         world.reopen(seed).unwrap();
     }
 }
+
+/// Readers of the files see the first rows of a table soon, and those of a large import; what is little waits its hour.
+#[test]
+fn a_young_table_is_in_files_soon_and_a_grown_one_in_its_hour() {
+    let world = World::new(1, &PATHS);
+    let advance = |seconds| world.simulation.clock.advance(Duration::from_secs(seconds));
+    let write = |from: i64, rows: i64| {
+        let rows: Vec<_> = (from..from + rows).map(|second| float(1, second, 1.0)).collect();
+        world.write(parcel(&rows, false));
+    };
+    let step = || world.store.flush_step().unwrap();
+    write(0, 1);
+    assert!(!step(), "not for every sample");
+    advance(11);
+    assert!(step(), "the first");
+    write(10, 99);
+    advance(11);
+    assert!(step(), "many more than there were");
+    write(200, 24);
+    advance(11);
+    assert!(!step(), "less than a quarter");
+    write(300, 1);
+    assert!(step(), "a quarter");
+    write(400, 1);
+    advance(3_500);
+    assert!(!step());
+    advance(101);
+    assert!(step(), "the hour is over");
+}
+
+#[test]
+fn what_retention_removes_is_counted() {
+    let mut world = World::new(1, &PATHS);
+    world.settings.keep = Some(Duration::from_secs(30 * 86_400));
+    world.reopen(2).unwrap();
+    world.write(parcel(&[float(1, -9_000_000, 1.0), float(2, -9_000_001, 1.0), float(1, 0, 1.0)], false));
+    world.flush().unwrap();
+    while world.store.merge_step(&|| false).unwrap() {}
+    assert_eq!(count(&world, &everything()).unwrap(), 1);
+    assert_eq!(world.store.meters.retired.get(), 2);
+}

@@ -156,7 +156,8 @@ pub(crate) fn running() -> Vec<Plant> {
     plants
 }
 
-/// The plant that a command means: named, else the current folder, else the only one that runs.
+/// The plant that a command means: named, else the current folder, else the `./plant` that `run` takes here, else the only
+/// one that runs.
 pub(crate) fn meant(named: Option<&Path>) -> Result<Plant, Problem> {
     if let Some(folder) = named {
         let plant = Plant::at(folder);
@@ -172,15 +173,13 @@ pub(crate) fn meant(named: Option<&Path>) -> Result<Plant, Problem> {
     if config::is_plant(Path::new(".")) {
         return Ok(Plant::at(Path::new(".")));
     }
+    let beside = Plant::at(Path::new("plant"));
+    if config::is_plant(&beside.folder) {
+        return Ok(beside);
+    }
     let mut plants = running();
     match plants.len() {
-        0 => {
-            let beside = Plant::at(Path::new("plant"));
-            if config::is_plant(&beside.folder) {
-                return Ok(beside);
-            }
-            Err(Problem::new(&codes::NO_PLANT, "no plant runs here, and this folder is none"))
-        }
+        0 => Err(Problem::new(&codes::NO_PLANT, "no plant runs here, and this folder is none")),
         1 => Ok(plants.remove(0)),
         _ => {
             let list: Vec<String> = plants.iter().map(|plant| plant.folder.display().to_string()).collect();

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::client::Request;
-use crate::plant::{Home, Plant, ran, skip};
+use crate::partners;
+use crate::plant::{Home, PATIENCE, Plant, ran, skip};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -112,17 +113,27 @@ fn the_probes_and_counters_answer() {
     let limits =
         plant.sql("SELECT name FROM sys.limits WHERE max > 0 AND used >= 0 AND refused = 0 ORDER BY name");
     let expected = [
+        "buffer_bytes",
+        "future",
         "http_bindings",
         "http_bodies_bytes",
         "http_connections",
         "http_control_connections",
         "http_live",
         "journal_unsynced_bytes",
+        "keep",
         "last_values_bytes",
+        "past",
         "patterns",
+        "queries_bytes",
+        "queries_waiting",
+        "query_rows",
+        "query_time",
         "registry_bytes",
         "signals",
+        "signals_new_per_hour",
         "sources",
+        "text_sample_bytes",
     ];
     for name in expected {
         assert!(limits.to_string().contains(&format!("[\"{name}\"]")), "{name}: {limits}");
@@ -131,56 +142,112 @@ fn the_probes_and_counters_answer() {
         plant.sql("SELECT used, max FROM sys.limits WHERE name = 'signals'"),
         serde_json::json!([[1.0, 100_000.0]])
     );
+    // What is refused is counted where the bound stands, in the table as in the metrics.
+    let token = plant.token("long", &["write:#"]);
+    let long = format!("a text=\"{}\"", "x".repeat(2_000));
+    plant.post("/api/v1/write").token(&token).body("text/plain", long).send().expect(400);
+    assert_eq!(
+        plant.sql("SELECT refused, max FROM sys.limits WHERE name = 'text_sample_bytes'"),
+        serde_json::json!([[1.0, 1024.0]])
+    );
+    let metrics = plant.get("/metrics").send().expect(200);
+    assert!(metrics.text().contains("tidemill_limit_refused_total{limit=\"text_sample_bytes\"} 1"));
 }
 
-/// The blocks of shell commands in a page.
-fn shell_blocks(text: &str) -> Vec<String> {
-    text.split("```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next()).map(str::to_owned).collect()
+/// The lines of a page's blocks in this language, in their order.
+fn block_lines<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    text.split(fence.as_str())
+        .skip(1)
+        .filter_map(|rest| rest.split("\n```").next())
+        .flat_map(str::lines)
+        .collect()
 }
 
+/// Asks DuckDB what the README asks, where its history is, until there are rows.
+const ASK: &str = r#"
+import os, sys, importlib.metadata as metadata
+import duckdb
+connection = duckdb.connect()
+files = metadata.files("duckdb-ext-delta")
+extension = next(file for file in files if str(file).endswith(".duckdb_extension"))
+connection.execute(f"load '{extension.locate()}'")
+rows = connection.sql(sys.argv[1]).fetchall()
+print(len(rows))
+sys.stdout.flush()
+os._exit(0)
+"#;
+
+/// Every command of the README, in its order and as printed, in one folder, beside a demo that runs. Three stand for what a test
+/// cannot do: the built binary is put where the first command builds it, the tests are not run within the tests, and the address
+/// is another one where this machine may have a plant on the usual.
 #[test]
-fn every_command_of_the_readme_runs() {
+fn every_command_of_the_readme_runs_as_printed_and_in_order() {
     let text = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
-    let blocks = shell_blocks(&text);
-    let commands: Vec<&str> = blocks.iter().flat_map(|block| block.lines()).collect();
-    assert!(commands.iter().filter(|line| line.starts_with("tidemill ")).count() >= 5, "{commands:?}");
-    let plant = Plant::start();
-    plant.home.file("machine.csv", "time,value\n2026-03-01 00:00:00,1.5\n2026-03-01 00:00:01,1.75\n");
+    let home = Home::new();
+    std::fs::create_dir_all(home.path("target/release")).expect("a folder");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tidemill"), home.path("target/release/tidemill"))
+        .expect("a link");
+    let (mut demo, mut plant, mut script) = (None, None, Vec::new());
+    for line in block_lines(&text, "sh") {
+        let command = line.split(" # ").next().unwrap_or_default().trim();
+        if let Some(words) = command.strip_prefix("cargo run --release -- ") {
+            let words: Vec<&str> = words.split_whitespace().chain(["--headless", "--days", "1"]).collect();
+            let mut command = home.command(&words);
+            command.env("TMPDIR", home.path(""));
+            let mut process = crate::plant::Process::spawn(command);
+            process.line("DEMO plant ready");
+            demo = Some(process);
+        } else if command == "cargo xtask test" {
+            assert!(root().join(".cargo/config.toml").is_file(), "there is no `cargo xtask`");
+        } else if let Some(words) = command.strip_prefix("./target/release/tidemill run") {
+            let words: Vec<&str> = std::iter::once("run").chain(words.split_whitespace()).collect();
+            plant = Some(crate::plant::Process::spawn(home.command(&words)));
+        } else {
+            script.push(line);
+        }
+    }
+    assert!(
+        demo.is_some() && script.iter().filter(|line| line.starts_with("tidemill ")).count() >= 5,
+        "{script:?}"
+    );
+    let plant = Plant::ready(home, plant.expect("the README starts a plant"));
     let mut look = Command::new("sh");
     look.args(["-c", "command -v curl"]);
     let has_curl = ran(look).code == Some(0);
     if !has_curl {
         skip("the README's curl", "curl is not installed");
+        script.retain(|line| !line.starts_with("curl "));
     }
-    let mut script = format!("set -eu\ntidemill() {{ '{}' \"$@\"; }}\n", env!("CARGO_BIN_EXE_tidemill"));
-    for line in commands {
-        if line.starts_with("cargo ")
-            || line.starts_with("alias ")
-            || (line.starts_with("curl ") && !has_curl)
-        {
-            // Building is what this test stands on; the function above is the alias.
-            continue;
-        }
-        let line = line.replace("127.0.0.1:8440", &plant.address.to_string());
-        if line.starts_with("tidemill token create") {
-            // Who reads the README copies the token.
-            script.push_str(&format!("TOKEN=$({line})\n"));
-        } else {
-            script.push_str(&format!("{line}\n"));
-        }
-    }
-    let file = plant.home.file("readme.sh", &script);
+    let script = script.join("\n").replace("127.0.0.1:8440", &plant.address.to_string());
+    let file = plant.home.file("readme.sh", format!("set -eu\n{script}\n"));
     let mut command = Command::new("sh");
-    command.arg(file).current_dir(plant.home.path("")).env_clear().env("TIDEMILL_PLANT", plant.home.plant());
+    command.arg(file).current_dir(plant.home.path("")).env_clear();
     let like = plant.home.command(&[]);
     command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let ran = ran(command).expect(0);
     assert!(!has_curl || ran.out.contains("204 No Content"), "{}\n{}", ran.out, ran.err);
     let signals = plant.ok(&["signals"]);
-    assert!(
-        signals.contains("acme/leeds/press/vibration") && signals.contains("acme/leeds/press/temperature"),
-        "{signals}"
-    );
+    for signal in ["vibration", "temperature"].into_iter().chain(has_curl.then_some("pressure")) {
+        assert!(signals.contains(&format!("acme/leeds/press/{signal}")), "{signal}: {signals}");
+    }
+    asked_in_duckdb(&plant, &block_lines(&text, "sql").join("\n"));
+}
+
+/// The files of a running plant have its first samples soon: long before `storage.flush_after`.
+fn asked_in_duckdb(plant: &Plant, query: &str) {
+    assert!(query.contains("delta_scan('plant/data/lake/samples')"), "{query}");
+    let Some(python) = partners::python("the README's DuckDB") else { return };
+    let until = std::time::Instant::now() + PATIENCE;
+    loop {
+        let mut command = Command::new(&python);
+        command.args(["-c", ASK, query]).current_dir(plant.home.path(""));
+        let rows = ran(command).expect(0).out;
+        if rows.trim() != "0" {
+            return;
+        }
+        assert!(std::time::Instant::now() < until, "the history stays empty for others");
+    }
 }
 
 #[test]

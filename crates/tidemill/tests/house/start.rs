@@ -169,6 +169,12 @@ fn without_a_plant_commands_say_so_and_with_several_they_list_them() {
     let ran = home.run(&["read"]).expect_problem("many-plants");
     assert!(ran.err.contains("/one") && ran.err.contains("/two"), "{}", ran.err);
     home.run(&["read", "--plant", "one"]).expect(0);
+    // Where `run` made `./plant`, that one is meant, whatever else runs.
+    let mut here = Process::spawn(home.command(&["run"]));
+    here.line("ready: ");
+    home.run(&["write", "of/here", "1"]).expect(0);
+    assert!(home.run(&["signals", "--plant", "plant"]).expect(0).out.contains("of/here"));
+    assert!(!home.run(&["signals", "--plant", "one"]).expect(0).out.contains("of/here"));
     drop(one);
     // One that does not run says how it is started.
     let ran = home.run(&["read", "--plant", "one"]).expect_problem("not-running");
