@@ -8,10 +8,10 @@ pub(crate) enum KeyKind {
     Text,
     /// A whole number from .. to.
     Integer(i64, i64),
-    /// `2ms`, `5s`, `1h`, `30d`.
-    Duration,
-    /// `5%`, or bytes.
-    Share,
+    /// `2ms`, `5s`, `1h`, `30d`: from .. to, as they are written.
+    Duration(&'static str, &'static str),
+    /// `5%`, or bytes: at most so many percent.
+    Share(&'static str),
     /// Addresses to listen on: `["127.0.0.1:8440"]`, or tables `{ address = "…", zone = "…" }`.
     Listeners,
     /// Networks: `["192.168.1.0/24"]`.
@@ -20,10 +20,10 @@ pub(crate) enum KeyKind {
     Rights,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// One of these words, or a duration.
-    WordOrDuration(&'static [&'static str]),
-    /// One of these words, or bytes.
-    WordOrBytes(&'static [&'static str]),
+    /// This word, or a duration from .. to.
+    WordOrDuration(&'static str, &'static str, &'static str),
+    /// This word, or bytes from .. to.
+    WordOrBytes(&'static str, &'static str, &'static str),
 }
 
 /// One key.
@@ -57,21 +57,21 @@ keys! {
         "Where HTTP listens. Loopback is plain. Beyond loopback a listener needs a zone that says plain = true.";
     http.trusted_proxies: KeyKind::Networks, "[]", true,
         "Addresses or networks of proxies whose forwarded requests may have a zone's rights.";
-    storage.commit_window: KeyKind::Duration, "\"2ms\"", false,
+    storage.commit_window: KeyKind::Duration("0s", "1s"), "\"2ms\"", false,
         "The longest that an acknowledgement waits for company; a lone one does not wait.";
     storage.durability: KeyKind::Word(&["disk", "relaxed"]), "\"disk\"", false,
         "\"disk\": acknowledged means on disk. \"relaxed\": acknowledged up to one second before it is on disk; a power cut can lose that second, and the next start says so.";
-    storage.keep: KeyKind::WordOrDuration(&["forever"]), "\"forever\"", false,
-        "How long samples are kept: \"forever\", or e.g. \"5y\".";
-    storage.free_min: KeyKind::Share, "\"5%\"", false,
+    storage.keep: KeyKind::WordOrDuration("forever", "1h", "200y"), "\"forever\"", false,
+        "How long samples are kept: \"forever\", or e.g. \"5y\". Older ones are refused, and those that have become older leave the history a file at a time, counted and logged.";
+    storage.free_min: KeyKind::Share("90%"), "\"5%\"", false,
         "Below this much free disk new values are refused with a code; reads go on.";
-    storage.flush_after: KeyKind::Duration, "\"1h\"", false,
-        "Samples older than this go from the log into history files, if memory does not ask for it sooner.";
+    storage.flush_after: KeyKind::Duration("100ms", "30d"), "\"1h\"", false,
+        "Samples older than this go from the log into history files, if memory does not ask for it sooner. Those of a young table, and a large import, go after some ten seconds.";
     storage.values: KeyKind::Word(&["compact", "open"]), "\"compact\"", false,
         "How history files keep numbers: \"compact\" writes decimals as scaled integers; \"open\" keeps every float as one, about a byte more per sample and nothing to compute for other readers.";
-    storage.merge_every: KeyKind::Duration, "\"20s\"", false,
+    storage.merge_every: KeyKind::Duration("100ms", "1d"), "\"20s\"", false,
         "How often it is looked whether small history files should become fewer and larger ones.";
-    limits.memory: KeyKind::WordOrBytes(&["auto"]), "\"auto\"", false,
+    limits.memory: KeyKind::WordOrBytes("auto", "128MiB", "1TiB"), "\"auto\"", false,
         "Memory for buffers, queries and caches. \"auto\": a quarter of the machine or the container, at most 1 GiB.";
     limits.signals: KeyKind::Integer(1, 100_000_000), "100000", true,
         "New names above this are refused (signals-limit) and counted.";
@@ -79,13 +79,13 @@ keys! {
         "New names per identity and hour: a flood of random names stays a flood of names.";
     limits.text_sample_bytes: KeyKind::Integer(1, 1_048_576), "1024", true,
         "Longer text is not kept as a sample.";
-    limits.query_time: KeyKind::Duration, "\"30s\"", true,
+    limits.query_time: KeyKind::Duration("100ms", "1d"), "\"30s\"", true,
         "The longest that one query may run; for samples as they are, that their answer may stand still.";
     limits.query_rows: KeyKind::Integer(1, 1_000_000_000), "10000000", true,
         "The most rows that an answer of SQL or with points may have; samples as they are have no limit.";
-    limits.future: KeyKind::WordOrDuration(&["off"]), "\"off\"", true,
+    limits.future: KeyKind::WordOrDuration("off", "1s", "200y"), "\"off\"", true,
         "Samples with a time further ahead of the clock than this are refused; \"off\" accepts, marks and counts them.";
-    limits.past: KeyKind::WordOrDuration(&["off"]), "\"off\"", true,
+    limits.past: KeyKind::WordOrDuration("off", "1s", "200y"), "\"off\"", true,
         "Samples with a time further behind the clock than this are refused; \"off\" accepts them.";
 }
 

@@ -385,14 +385,20 @@ fn reason(kind: KeyKind, item: &Item) -> String {
 fn plain_setting(kind: KeyKind, text: &str) -> Option<Setting> {
     let good = match kind {
         KeyKind::Text => !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control),
-        KeyKind::Duration => quantity::duration(text).is_some(),
-        KeyKind::Share => quantity::percent(text).is_some() || quantity::bytes(text).is_some(),
+        KeyKind::Duration(from, to) => within(quantity::duration, text, from, to),
+        KeyKind::Share(to) => within(quantity::percent, text, "0%", to) || quantity::bytes(text).is_some(),
         KeyKind::Word(words) => words.contains(&text),
-        KeyKind::WordOrDuration(words) => words.contains(&text) || quantity::duration(text).is_some(),
-        KeyKind::WordOrBytes(words) => words.contains(&text) || quantity::bytes(text).is_some(),
+        KeyKind::WordOrDuration(word, from, to) => text == word || within(quantity::duration, text, from, to),
+        KeyKind::WordOrBytes(word, from, to) => text == word || within(quantity::bytes, text, from, to),
         KeyKind::Integer(..) | KeyKind::Listeners | KeyKind::Networks | KeyKind::Rights => false,
     };
     good.then(|| Setting::Text(text.to_owned()))
+}
+
+/// Whether a quantity lies in the range of its key, whose ends are written as the quantity is.
+fn within<T: PartialOrd>(read: fn(&str) -> Option<T>, text: &str, from: &str, to: &str) -> bool {
+    let value = read(text);
+    value.is_some() && read(from) <= value && value <= read(to)
 }
 
 /// What was given, over the defaults of the table.

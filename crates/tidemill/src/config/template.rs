@@ -75,13 +75,17 @@ pub(crate) fn takes(kind: KeyKind) -> String {
     match kind {
         KeyKind::Text => "text".to_owned(),
         KeyKind::Integer(from, to) => format!("a whole number from {from} to {to}"),
-        KeyKind::Duration => "a duration such as `2ms`, `30s`, `1h`".to_owned(),
-        KeyKind::Share => "a share such as `5%`, or a size such as `10GiB`".to_owned(),
+        KeyKind::Duration(from, to) => format!("a duration such as `2ms`, `30s`, `1h`, from {from} to {to}"),
+        KeyKind::Share(to) => format!("a share such as `5%`, up to {to}, or a size such as `10GiB`"),
         KeyKind::Listeners => "an address such as `127.0.0.1:8440`, or a list of them".to_owned(),
         KeyKind::Networks => "a network such as `192.168.1.0/24`, or a list of them".to_owned(),
         KeyKind::Rights => "a right such as `write:farm/sensors/#`, or a list of them".to_owned(),
         KeyKind::Word(list) => format!("one of {}", words(list)),
-        KeyKind::WordOrDuration(list) => format!("{} or a duration such as `30d`", words(list)),
-        KeyKind::WordOrBytes(list) => format!("{} or a size such as `512MiB`", words(list)),
+        KeyKind::WordOrDuration(word, from, to) => {
+            format!("`{word}` or a duration such as `30d`, from {from} to {to}")
+        }
+        KeyKind::WordOrBytes(word, from, to) => {
+            format!("`{word}` or a size such as `512MiB`, from {from} to {to}")
+        }
     }
 }

@@ -52,7 +52,7 @@ fn problems_name_line_and_nearest() {
         "\n[limits]\nsignals = 0\nmemory = \"lots\"",
         expect![[r#"
         tidemill.toml:3: signals = 0 cannot be used. It takes a whole number from 1 to 100000000; the default is 100000
-        tidemill.toml:4: memory = "lots" cannot be used. It takes auto or a size such as 512MiB; the default is "auto""#]],
+        tidemill.toml:4: memory = "lots" cannot be used. It takes auto or a size such as 512MiB, from 128MiB to 1TiB; the default is "auto""#]],
     );
     check(
         "[plant\n",
@@ -201,4 +201,31 @@ fn zones_are_checked_where_they_stand() {
     ] {
         check(&format!("[plant]\n[zone.farm]\n{keys}\n"), expected);
     }
+}
+
+/// Values that can be read and cannot work: every query would fail, every write take for ever, samples go as they come.
+#[test]
+fn durations_and_sizes_have_ranges() {
+    check(
+        "[storage]\ncommit_window = \"20s\"\nkeep = \"1s\"\nfree_min = \"100%\"\nflush_after = \"0s\"\nmerge_every = \"99y\"\n\
+         [limits]\nmemory = \"999TiB\"\nquery_time = \"0s\"\nfuture = \"0s\"\npast = \"300y\"",
+        expect![[r#"
+            tidemill.toml:2: commit_window = "20s" cannot be used. It takes a duration such as 2ms, 30s, 1h, from 0s to 1s; the default is "2ms"
+            tidemill.toml:3: keep = "1s" cannot be used. It takes forever or a duration such as 30d, from 1h to 200y; the default is "forever"
+            tidemill.toml:4: free_min = "100%" cannot be used. It takes a share such as 5%, up to 90%, or a size such as 10GiB; the default is "5%"
+            tidemill.toml:5: flush_after = "0s" cannot be used. It takes a duration such as 2ms, 30s, 1h, from 100ms to 30d; the default is "1h"
+            tidemill.toml:6: merge_every = "99y" cannot be used. It takes a duration such as 2ms, 30s, 1h, from 100ms to 1d; the default is "20s"
+            tidemill.toml:8: memory = "999TiB" cannot be used. It takes auto or a size such as 512MiB, from 128MiB to 1TiB; the default is "auto"
+            tidemill.toml:9: query_time = "0s" cannot be used. It takes a duration such as 2ms, 30s, 1h, from 100ms to 1d; the default is "30s"
+            tidemill.toml:10: future = "0s" cannot be used. It takes off or a duration such as 30d, from 1s to 200y; the default is "off"
+            tidemill.toml:11: past = "300y" cannot be used. It takes off or a duration such as 30d, from 1s to 200y; the default is "off""#]],
+    );
+    check(
+        "[storage]\ncommit_window = \"0s\"\nkeep = \"1h\"\nfree_min = 0\nflush_after = \"300ms\"\nmerge_every = \"1d\"\n\
+         [limits]\nmemory = \"128MiB\"\nquery_time = \"1d\"\nfuture = \"1s\"\npast = \"200y\"",
+        expect!["fine"],
+    );
+    let given = environment(&[("TIDEMILL_LIMITS_QUERY_TIME", "0s")]);
+    let findings = check_text(Path::new("tidemill.toml"), "", &given).unwrap_err();
+    assert!(findings[0].to_string().contains("from 100ms to 1d"), "{}", findings[0]);
 }
