@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Method;
+use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 use tidemill_core::{Problem, Quality, codes, parse_rfc3339};
 use tidemill_ground::{Clock, RealClock, Stop};
@@ -45,6 +46,8 @@ pub(crate) struct Feed {
     machines: Client,
     owner: Client,
     clock: RealClock,
+    /// The plant's: its shifts change by it.
+    zone: TimeZone,
     works: Works,
     values: Values,
     /// What was last sent of each signal: states, flags and set-points are sent when they change.
@@ -96,11 +99,13 @@ impl Feed {
             Ok::<_, Problem>((answer["token"].as_str().unwrap_or_default().to_owned(), known))
         })?;
         let host = running.host.clone();
+        let zone = crate::time::zone(&crate::house::load(&running.plant)?.timezone)?;
         Ok(Feed {
             runtime,
             machines: Client::Remote { host, token: Some(token) },
             owner,
             clock: RealClock::new(),
+            zone,
             works: Works::new(1),
             values: Values::new(),
             sent: vec![None; SIGNALS.len()],
@@ -121,7 +126,7 @@ impl Feed {
         let mut under_way = VecDeque::new();
         let mut time = first;
         while time <= self.clock.wall() && !stop.requested() {
-            self.works.step(Step { time, seconds: FILL_STEP_S as f64 }, &mut self.values);
+            self.works.step(Step::at(time, FILL_STEP_S as f64, &self.zone), &mut self.values);
             if self.known.to.is_none_or(|known| time > known) {
                 self.add(time);
             }
@@ -211,7 +216,7 @@ impl Feed {
             }
             let seconds = (time - last) as f64 / SECOND as f64 * self.speed;
             last = time;
-            self.works.step(Step { time, seconds }, &mut self.values);
+            self.works.step(Step::at(time, seconds, &self.zone), &mut self.values);
             // A heartbeat a quarter of `stale_after` apart keeps what does not change from looking stale.
             if time / SECOND % 8 == 0 {
                 self.sent.fill(None);
