@@ -146,6 +146,8 @@ impl Mailbox {
 pub(crate) struct Subscription {
     shared: Arc<Shared>,
     subscriber: Arc<Subscriber>,
+    /// What is told before anything else.
+    first: Option<Delivery>,
     log: Option<Log>,
 }
 
@@ -157,8 +159,13 @@ pub(crate) struct Log {
 }
 
 impl Subscription {
-    pub(crate) fn new(shared: Arc<Shared>, subscriber: Arc<Subscriber>, log: Option<Log>) -> Subscription {
-        Subscription { shared, subscriber, log }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        subscriber: Arc<Subscriber>,
+        first: Option<Delivery>,
+        log: Option<Log>,
+    ) -> Subscription {
+        Subscription { shared, subscriber, first, log }
     }
 
     async fn read_log(&mut self) -> Option<Delivery> {
@@ -191,6 +198,9 @@ impl Feed for Subscription {
     fn next(&mut self) -> Boxed<'_, Delivery> {
         Box::pin(async move {
             let delivery = loop {
+                if let Some(first) = self.first.take() {
+                    break first;
+                }
                 if self.log.is_none() {
                     break self.read_mailbox().await;
                 }

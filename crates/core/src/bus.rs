@@ -81,7 +81,8 @@ pub enum LagPolicy {
 pub enum Start {
     /// With what comes after now.
     Now,
-    /// After this place.
+    /// After this place. One that the log does not reach (it was restored, or lost its tail) is now, and the first
+    /// delivery is [`Delivery::Lagged`] back to where it begins.
     After(Seq),
 }
 
@@ -108,7 +109,7 @@ pub enum Delivery {
     },
     /// So many parcels were missed; it goes on after `to`.
     Lagged {
-        /// How many.
+        /// How many; 0 where that cannot be known.
         missed: u64,
         /// Where it goes on.
         to: Seq,

@@ -29,6 +29,7 @@ use crate::answer::{Answer, document};
 use crate::caller::Caller;
 use crate::params::{Params, pattern};
 use crate::samples::encode;
+use crate::sql::object;
 use crate::times::TimeStyle;
 
 /// The largest message a client may send.
@@ -203,16 +204,14 @@ impl Session {
             }
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
         };
-        let read = serde_json::from_str::<Subscribe>(&text)
-            .map_err(|error| {
-                Problem::new(&codes::BAD_JSON, error.to_string()).hint("Send {\"subscribe\": [\"acme/**\"]}")
-            })
-            .and_then(|wanted| {
+        let read = object::<Subscribe>(text.as_bytes(), "Send {\"subscribe\": [\"acme/**\"]}").and_then(
+            |wanted| {
                 check_count(wanted.subscribe.len())?;
                 let patterns =
                     wanted.subscribe.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>()?;
                 Ok((patterns, wanted.since))
-            });
+            },
+        );
         match read {
             Ok((patterns, since)) => self.begin(patterns, since).await,
             Err(problem) => self.tell(&problem).await,
@@ -241,8 +240,9 @@ impl Session {
             Err(problem) => return self.tell(&problem).await,
         }
         self.patterns = patterns;
-        if since.is_none() {
-            self.send_last_values().await?;
+        match since {
+            Some(since) => self.seq = Seq(since),
+            None => self.send_last_values().await?,
         }
         Ok(())
     }
@@ -289,9 +289,14 @@ impl Session {
                     self.out
                         .send_rows(&*bus, self.seq, std::mem::replace(&mut gathered, Gathered::new(false)))
                         .await?;
-                    self.seq = to;
+                    // Back in the log: it does not reach where the client was, and nobody knows what that client missed.
+                    let begun_anew = to < std::mem::replace(&mut self.seq, to);
+                    let missed = (!begun_anew).then_some(missed);
                     let text = serde_json::json!({ "lagged": { "missed": missed, "seq": to.0 } }).to_string();
                     self.out.send(Message::text(text)).await?;
+                    if begun_anew {
+                        self.send_last_values().await?;
+                    }
                 }
                 Delivery::Closed => {
                     return Err(End::Closed(close_code::RESTART, "the plant is stopping"));

@@ -234,9 +234,13 @@ impl Bus for Plant {
         scope: &ReadScope,
         patterns: &[Pattern],
         _: LagPolicy,
-        _: Start,
+        from: Start,
     ) -> Result<Box<dyn Feed>, Problem> {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        let durable = Seq(self.state().published.len() as u64);
+        if matches!(from, Start::After(seq) if seq > durable) {
+            let _ = sender.send(Delivery::Lagged { missed: 0, to: durable });
+        }
         let allowed = patterns.iter().filter(|pattern| {
             scope.is_everything() || pattern.as_path().is_some_and(|path| scope.allows(&path))
         });
