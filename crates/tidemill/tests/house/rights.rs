@@ -103,6 +103,7 @@ fn the_house_alone_writes_its_branch() {
     std::fs::create_dir_all(home.plant().join("connections")).expect("a folder in the temporary folder");
     let template = "[[template]]\nmatch = { measurement = \"cpu\" }\npath = \"tidemill/{host}/{field}\"\n";
     home.file("plant/connections/line-protocol.toml", template);
+    home.file("plant/tidemill.toml", "");
     home.file("rows.csv", "time,x\n2026-03-01T00:00:00Z,1\n");
     let plant = home.start();
     plant.ok(&["write", "open/level", "1"]);
@@ -135,7 +136,7 @@ fn the_house_alone_writes_its_branch() {
     let named = "SELECT count(*) FROM signals WHERE signal LIKE 'tidemill%' OR aliases LIKE '%tidemill%'";
     assert_eq!(plant.sql(named), json!([[0]]));
     for right in ["write:tidemill/#", "configure:tidemill/x", "command:tidemill/#"] {
-        plant.run(&["token", "create", "no", "--allow", right]).expect_problem("bad-parameter");
+        plant.run(&["token", "create", "no", "--allow", right]).expect_usage("bad-parameter");
     }
 }
 
@@ -212,6 +213,9 @@ fn access_why_names_the_rule() {
     assert!(yes.out.contains("yes") && yes.out.contains("read:open/#"), "{}", yes.out);
     let no = plant.run(&["access", "why", "token:reader", "write", "secret/recipe"]).expect(3);
     assert!(no.out.contains("no"), "{}", no.out);
+    plant.ok(&["token", "create", "both", "--allow", "read:a/#", "write:a/#", "--allow", "read:b/#"]);
+    let rights = plant.ok(&["token", "list"]);
+    assert!(rights.contains("read:a/# write:a/# read:b/#"), "{rights}");
     plant.run(&["access", "why", "nobody", "read", "open/level"]).expect_problem("not-found");
     plant.run(&["access", "why", "reader", "raed", "open/level"]).expect(2);
     assert!(plant.ok(&["access", "list"]).contains("read:open/#"));

@@ -292,11 +292,14 @@ impl Bus for Plant {
         let mut state = self.state();
         let mut signal = Signal::clone(&state.signals[grant.id.index()]);
         signal.meta.unit = edit.unit.unwrap_or(signal.meta.unit);
+        signal.meta.unit_ucum = edit.unit_ucum.unwrap_or_default();
+        signal.meta.owner = edit.owner.unwrap_or(signal.meta.owner);
         signal.meta.description = edit.description.unwrap_or(signal.meta.description);
         signal.meta.stale_after_ns = edit.stale_after_ns.unwrap_or(signal.meta.stale_after_ns);
         signal.meta.number = edit.number.unwrap_or(signal.meta.number);
         signal.meta.stepped = edit.stepped.unwrap_or(signal.meta.stepped);
         signal.meta.tags.extend(edit.tags);
+        signal.meta.tags.retain(|_, value| !value.is_empty());
         if let Some(new) = edit.rename {
             signal.aliases.push(std::mem::replace(&mut signal.path, new));
         }
