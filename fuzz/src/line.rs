@@ -24,7 +24,7 @@ impl Sink for Names {
                 unescape_text(raw, &mut self.text);
                 assert!(self.text.len() <= raw.len());
             }
-            if let FieldValue::Float(value) = field.value {
+            if let FieldValue::Float { value, .. } = field.value {
                 assert!(value.is_finite(), "NaN and infinities are refused");
             }
         }

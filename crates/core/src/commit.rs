@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::parcel::Seq;
+use crate::problem;
 
 /// A boxed future, as the traits of the house give them.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -21,9 +22,22 @@ pub enum NotDurable {
         "the journal could not be written: {0}. The outcome is unknown; repeat the write once the disk is well"
     )]
     Disk(Arc<str>),
+    /// The disk had no room; nothing of the group counts as written.
+    #[error(
+        "the journal could not be written, for the disk is full: {0}. Free some space, then repeat the write"
+    )]
+    Full(Arc<str>),
     /// The plant is stopping.
     #[error("the plant is stopping. The outcome is unknown; repeat the write when it runs again")]
     Stopping,
+}
+
+impl NotDurable {
+    /// What a disk means that refused: no room is another matter than a broken disk.
+    pub fn of(refused: &std::io::Error) -> NotDurable {
+        let why = refused.to_string().into();
+        if problem::is_full(refused) { NotDurable::Full(why) } else { NotDurable::Disk(why) }
+    }
 }
 
 #[derive(Default)]

@@ -13,6 +13,7 @@ mod authority;
 mod batch;
 mod bus;
 mod commit;
+mod deletion;
 mod escape;
 mod history;
 mod journal;
@@ -38,6 +39,7 @@ pub use bus::{
     Bus, Command, Delivery, Feed, Grant, LagPolicy, LastValue, MetaEdit, Publish, ReadBack, Rows, Start,
 };
 pub use commit::{Boxed, Commit, CommitGroup, NotDurable};
+pub use deletion::Deletion;
 pub use escape::{Escape, EscapeRule, escape_rules};
 pub use history::{Amend, Batches, Budget, Chunks, Format, History, ReadMode, ReadQuery, SqlQuery};
 pub use journal::{Busy, CursorId, Damaged, Epoch, Hold, HoldAction, Journal};
@@ -45,7 +47,7 @@ pub use names::{NEW_NAMES_MAX, NewName, NewNames, SIGNAL_NUMBER_MAX};
 pub use parcel::{Durability, Message, OriginId, Parcel, ProducerId, Record, Seq, StreamId};
 pub use path::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PathError, SignalPath};
 pub use pattern::{Pattern, PatternError};
-pub use problem::{Code, Problem, codes};
+pub use problem::{Code, Problem, codes, is_full};
 pub use quality::{Quality, QualityError};
 pub use signal::{Meta, NumberKind, Signal, SignalId, SourceId};
 pub use table::{ColumnKind, ColumnSpec, Facts, TableSpec};

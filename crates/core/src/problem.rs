@@ -44,6 +44,7 @@ problem_codes! {
     BAD_PARAMETER "bad-parameter" 400 "a parameter is unknown or cannot be read" "See /api/v1/openapi.json for this call's parameters";
     BAD_SQL "bad-sql" 400 "the SQL query cannot be run" "See docs/reference/sql.md for tables and functions";
     BAD_ENCODING "bad-encoding" 400 "the request body is not what its headers say" "Check Content-Encoding (gzip, zstd) and that the text is UTF-8";
+    BAD_HOST "bad-host" 400 "the request does not say which host it asks, or says it twice" "Send one Host header, as HTTP/1.1 demands (RFC 9112, 3.2)";
     BAD_CONFIGURATION "bad-configuration" 400 "a configuration file has problems" "Mend what is listed; the old configuration stays in force";
     BAD_IMPORT "bad-import" 400 "the file cannot be imported as it is" "Name what cannot be recognised with --time, --value, --signal or --timezone";
     UNSUPPORTED_FORMAT "unsupported-format" 415 "this format is not spoken here" "See /api/v1/openapi.json for the formats of this call";
@@ -131,9 +132,13 @@ impl Problem {
 impl Code {
     /// What a disk that refused means: [`codes::DISK_FULL`] where there is no room, else this.
     pub fn or_full(&'static self, refused: &std::io::Error) -> &'static Code {
-        let full = matches!(refused.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-        if full { &codes::DISK_FULL } else { self }
+        if is_full(refused) { &codes::DISK_FULL } else { self }
     }
+}
+
+/// Whether a disk refused because it has no room, or its user has none left.
+pub fn is_full(refused: &std::io::Error) -> bool {
+    matches!(refused.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 impl fmt::Display for Problem {
@@ -170,6 +175,7 @@ impl From<crate::NotDurable> for Problem {
     fn from(error: crate::NotDurable) -> Problem {
         let code = match error {
             crate::NotDurable::Disk(_) => &codes::NOT_DURABLE,
+            crate::NotDurable::Full(_) => &codes::DISK_FULL,
             crate::NotDurable::Stopping => &codes::STOPPING,
         };
         Problem::new(code, error.to_string()).retry_after(1)
@@ -210,6 +216,8 @@ mod tests {
         let kinds = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::PermissionDenied];
         let told = kinds.map(|kind| codes::INTERNAL.or_full(&kind.into()).id);
         assert_eq!(told, ["disk-full", "disk-full", "internal"]);
+        let told = kinds.map(|kind| Problem::from(crate::NotDurable::of(&kind.into())).code.id);
+        assert_eq!(told, ["disk-full", "disk-full", "not-durable"]);
     }
 
     #[test]

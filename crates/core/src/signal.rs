@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::path::SignalPath;
+use crate::value::ValueRef;
 
 /// A plant-local number for a signal: durable, never used twice, never shown outside the plant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,8 +38,19 @@ pub enum NumberKind {
     /// A float, also for numbers written without a point. The default.
     #[default]
     Float,
-    /// An integer where the number is one, else a float.
+    /// An integer where the number is written as one and fits 64 bits, else a float.
     Integer,
+}
+
+impl NumberKind {
+    /// What a bare number becomes: how it was written, and the float that it is. Whoever writes a point or an exponent
+    /// means a float; digits that a float would round are read as they stand.
+    pub fn value(self, written: &str, float: f64) -> ValueRef<'static> {
+        match (self, written.parse()) {
+            (NumberKind::Integer, Ok(integer)) => ValueRef::Int(integer),
+            _ => ValueRef::Float(float),
+        }
+    }
 }
 
 /// What people and connectors say about a signal.

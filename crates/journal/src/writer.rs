@@ -2,13 +2,12 @@
 //! writes it as one group, syncs, and tells the waiters and followers. No thread is made here and nothing sleeps.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use tidemill_core::{NotDurable, Seq};
+use tidemill_core::{NotDurable, Seq, is_full};
 use tidemill_ground::{Clock, Entropy, File};
 
 use crate::cursor::CursorFile;
@@ -184,7 +183,7 @@ impl Writer {
                 followers
             }
             Err(why) => {
-                group.resolve(Err(NotDurable::Disk(why)));
+                group.resolve(Err(why));
                 self.publish(&entries, |entry| entry.payload.is_none())
             }
         };
@@ -206,7 +205,7 @@ impl Writer {
     }
 
     /// Writes a group and syncs it. After an error nothing of it counts, and the segment is never written again.
-    fn write(&mut self, entries: &[&Entry], now: Duration) -> Result<(), Arc<str>> {
+    fn write(&mut self, entries: &[&Entry], now: Duration) -> Result<(), NotDurable> {
         let bytes: u64 = entries.iter().map(|entry| frame_bytes(payload_bytes(entry))).sum();
         let full = |active: &Active| {
             active.offset > SEGMENT_HEAD_BYTES as u64 && active.offset + bytes > self.settings.segment_bytes
@@ -215,7 +214,8 @@ impl Writer {
             self.rotate(now, entries.first().map(|entry| entry.seq));
         }
         let Some(mut active) = self.active.take() else {
-            return Err(self.waits.trouble.clone().unwrap_or_else(|| "no segment is open".into()));
+            let why = self.waits.trouble.clone().unwrap_or_else(|| "no segment is open".into());
+            return Err(if self.waits.full { NotDurable::Full(why) } else { NotDurable::Disk(why) });
         };
         match self.write_group(&mut active, entries, now) {
             Ok(()) => {
@@ -223,9 +223,8 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
-                let why: Arc<str> = error.to_string().into();
-                self.abandon(now, &why);
-                Err(why)
+                self.abandon(now, &error.to_string().into());
+                Err(NotDurable::of(&error))
             }
         }
     }
@@ -365,7 +364,7 @@ impl Writer {
                 let longer = (self.waits.retry_after * 2).clamp(RETRY_FIRST, RETRY_LONGEST);
                 self.waits.retry_after = longer;
                 self.waits.retry_at = now + longer;
-                self.waits.full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+                self.waits.full = is_full(&error);
                 self.waits.trouble = Some(error.to_string().into());
                 self.reserves.measure();
                 let refusal = self.no_segment();
@@ -467,7 +466,7 @@ impl Writer {
             Err(error) => {
                 self.shared.cursors.not_written();
                 self.waits.cursors_retry = now + RETRY_FIRST;
-                group.resolve(Err(NotDurable::Disk(error.to_string().into())));
+                group.resolve(Err(NotDurable::of(&error)));
             }
         }
     }

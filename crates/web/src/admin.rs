@@ -199,7 +199,7 @@ fn administrator(web: &Web, caller: &Caller) -> Result<(), Problem> {
 
 /// Lists tokens.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "control",
-    responses((status = 200, body = Vec<TokenFacts>), (status = "default", description = "A problem document")))]
+    responses((status = 200, body = Vec<TokenFacts>)))]
 pub(crate) async fn tokens(State(web): State<Web>, caller: Caller) -> Answer {
     administrator(&web, &caller)?;
     Ok(json(&web.doors().admin.tokens(&caller.identity).await?))
@@ -207,7 +207,7 @@ pub(crate) async fn tokens(State(web): State<Web>, caller: Caller) -> Answer {
 
 /// Makes a token; it is shown in this answer and never again.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "control", request_body = TokenOrder,
-    responses((status = 201, body = TokenSecret), (status = "default", description = "A problem document")))]
+    responses((status = 201, body = TokenSecret)))]
 pub(crate) async fn token_create(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     administrator(&web, &caller)?;
     let order = read_json(&web, request).await?;
@@ -218,7 +218,7 @@ pub(crate) async fn token_create(State(web): State<Web>, caller: Caller, request
 /// Takes a token's rights away at once.
 #[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "control",
     params(("name" = String, Path, description = "The token's name")),
-    responses((status = 204, description = "Done"), (status = "default", description = "A problem document")))]
+    responses((status = 204, description = "Done")))]
 pub(crate) async fn token_revoke(State(web): State<Web>, caller: Caller, Path(name): Path<String>) -> Answer {
     administrator(&web, &caller)?;
     web.doors().admin.token_revoke(&caller.identity, &name).await?;
@@ -231,7 +231,7 @@ pub(crate) async fn token_revoke(State(web): State<Web>, caller: Caller, Path(na
         ("name" = String, Path, description = "The token's name"),
         ("overlap" = Option<String>, Query, description = "How long the first stays valid, such as 1h; default 24h"),
     ),
-    responses((status = 201, body = TokenSecret), (status = "default", description = "A problem document")))]
+    responses((status = 201, body = TokenSecret)))]
 pub(crate) async fn token_rotate(
     State(web): State<Web>,
     caller: Caller,
@@ -259,7 +259,7 @@ pub(crate) async fn token_rotate(
         ("verb" = Option<String>, Query, description = "read, write, command, configure, administer"),
         ("path" = Option<String>, Query, description = "The path"),
     ),
-    responses((status = 200, description = "Rules, or {allowed, rule}"), (status = "default", description = "A problem document")))]
+    responses((status = 200, description = "Rules, or {allowed, rule}")))]
 pub(crate) async fn access(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["who", "verb", "path"])?;
     administrator(&web, &caller)?;
@@ -284,7 +284,7 @@ pub(crate) async fn access(State(web): State<Web>, caller: Caller, request: Requ
         ("limit" = Option<usize>, Query, description = "At most so many; default 100"),
         ("format" = Option<String>, Query, description = "As for SQL"),
     ),
-    responses((status = 200, description = "As for SQL"), (status = "default", description = "A problem document")))]
+    responses((status = 200, description = "As for SQL")))]
 pub(crate) async fn audit(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["from", "to", "unit", "limit", "format"])?;
     administrator(&web, &caller)?;
@@ -307,7 +307,7 @@ pub(crate) async fn audit(State(web): State<Web>, caller: Caller, request: Reque
 
 /// Checks the audit chain.
 #[utoipa::path(post, path = "/api/v1/audit/verify", tag = "control",
-    responses((status = 200, body = AuditReport), (status = "default", description = "A problem document")))]
+    responses((status = 200, body = AuditReport)))]
 pub(crate) async fn audit_verify(State(web): State<Web>, caller: Caller) -> Answer {
     administrator(&web, &caller)?;
     Ok(json(&web.doors().admin.audit_verify(&caller.identity).await?))
@@ -315,7 +315,7 @@ pub(crate) async fn audit_verify(State(web): State<Web>, caller: Caller) -> Answ
 
 /// Rereads the configuration.
 #[utoipa::path(post, path = "/api/v1/reload", tag = "control",
-    responses((status = 200, body = Reloaded), (status = "default", description = "A problem document")))]
+    responses((status = 200, body = Reloaded)))]
 pub(crate) async fn reload(State(web): State<Web>, caller: Caller) -> Answer {
     administrator(&web, &caller)?;
     Ok(json(&web.doors().admin.reload(&caller.identity).await?))
@@ -323,7 +323,7 @@ pub(crate) async fn reload(State(web): State<Web>, caller: Caller) -> Answer {
 
 /// Checks every file and the environment.
 #[utoipa::path(get, path = "/api/v1/check", tag = "control",
-    responses((status = 200, body = Vec<CheckFinding>), (status = "default", description = "A problem document")))]
+    responses((status = 200, body = Vec<CheckFinding>)))]
 pub(crate) async fn check(State(web): State<Web>, caller: Caller) -> Answer {
     administrator(&web, &caller)?;
     Ok(json(&web.doors().admin.check(&caller.identity).await?))
@@ -336,7 +336,7 @@ pub(crate) async fn check(State(web): State<Web>, caller: Caller) -> Answer {
         ("at" = Option<String>, Query, description = "The value at this time; default now"),
         ("unit" = Option<String>, Query, description = "What a number in at counts"),
     ),
-    responses((status = 200, body = WhyAnswer), (status = "default", description = "A problem document")))]
+    responses((status = 200, body = WhyAnswer)))]
 pub(crate) async fn why(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["signal", "at", "unit"])?;
     let path = params.path("signal")?;

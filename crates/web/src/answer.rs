@@ -91,6 +91,7 @@ impl IntoResponse for Refusal {
         let problem = self.0;
         let status = StatusCode::from_u16(problem.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = with_json(status, &document(&problem));
+        response.extensions_mut().insert(problem.code);
         if status == StatusCode::FORBIDDEN {
             response.extensions_mut().insert(Why(problem.detail.as_str().into()));
         }

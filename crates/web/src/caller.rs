@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::FromRequestParts;
-use axum::http::{HeaderMap, Method, Uri, header, request::Parts};
+use axum::http::{HeaderMap, Method, Uri, Version, header, request::Parts};
 use tidemill_core::{Credential, Identity, Peer, Problem, codes};
 
 use crate::answer::Refusal;
@@ -208,11 +208,13 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 /// pages). There is no CORS: no other origin is ever allowed.
 pub(crate) fn check_host_and_origin(
     connection: &Connection,
+    version: Version,
     method: &Method,
     path: &str,
     headers: &HeaderMap,
     settings: &Settings,
 ) -> Result<(), Problem> {
+    check_one_host(version, headers)?;
     let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
     let host = text(header::HOST);
     if let (Connection::Network { local, .. }, Some(host)) = (connection, host)
@@ -234,6 +236,17 @@ pub(crate) fn check_host_and_origin(
     }
     Err(Problem::new(&codes::FORBIDDEN, "the request comes from a page of another origin")
         .hint("Browsers may only use pages that this plant serves itself"))
+}
+
+/// RFC 9112, 3.2: without a host, or with two, nobody can tell what is asked, a proxy in front least of all.
+fn check_one_host(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
+    let detail = match headers.get_all(header::HOST).iter().count() {
+        1 => return Ok(()),
+        0 if version < Version::HTTP_11 => return Ok(()),
+        0 => "the request has no Host header",
+        _ => "the request has more than one Host header",
+    };
+    Err(Problem::new(&codes::BAD_HOST, detail))
 }
 
 /// Without the port.

@@ -5,19 +5,19 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 
 use crate::Web;
-use crate::answer::{Answer, bytes_of, json, not_ready};
+use crate::answer::{Answer, ProblemDocument, bytes_of, json, not_ready};
 use crate::caller::{Caller, Connection};
 
 /// Whether the program runs.
-#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, description = "It runs")))]
+#[utoipa::path(get, path = "/health/live", tag = "health", operation_id = "health_live", responses((status = 200, description = "It runs")))]
 pub(crate) async fn live() -> Response<Body> {
     json(&serde_json::json!({ "status": "live" }))
 }
 
 /// Whether the plant takes work: values are accepted, and all of history can be read.
 #[utoipa::path(
-    get, path = "/health/ready", tag = "health",
-    responses((status = 200, description = "It does"), (status = 503, description = "A problem document says what it does not")),
+    get, path = "/health/ready", tag = "health", operation_id = "health_ready",
+    responses((status = 200, description = "It does"), (status = 503, description = "It does not; why not is told by the problem, such as disk-full or damaged", body = ProblemDocument, content_type = "application/problem+json")),
 )]
 pub(crate) async fn ready(State(web): State<Web>) -> Response<Body> {
     match (web.doors().ready)() {

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
 use serde_json::json as object;
 use tidemill_core::{Flags, Pattern, Problem, codes};
+use utoipa::ToSchema;
 
 use crate::Web;
 use crate::answer::{Refusal, json, nothing, with_json};
@@ -32,8 +34,8 @@ enum Version {
 
 /// Writes line protocol as InfluxDB 1 does.
 #[utoipa::path(post, path = "/write", tag = "influxdb", operation_id = "influx_write_1",
-    params(("db" = Option<String>, Query), ("rp" = Option<String>, Query), ("precision" = Option<String>, Query, description = "n, ns, u, us, ms, s, m, h; default ns")),
-    responses((status = 204, description = "Durable"), (status = 400, description = "partial write: … dropped=N")))]
+    params(("db" = Option<String>, Query), ("u" = Option<String>, Query, description = "Anything; with it the token may stand in p"), ("p" = Option<String>, Query, description = "The token"), ("rp" = Option<String>, Query), ("precision" = Option<String>, Query, description = "n, ns, u, us, ms, s, m, h; default ns")),
+    responses((status = 204, description = "Durable"), (status = 400, description = "partial write: … dropped=N: the other lines are durable", body = Complaint)))]
 pub(crate) async fn write_1(
     web: State<Web>,
     caller: Result<Caller, Refusal>,
@@ -45,7 +47,7 @@ pub(crate) async fn write_1(
 /// Writes line protocol as InfluxDB 2 does.
 #[utoipa::path(post, path = "/api/v2/write", tag = "influxdb", operation_id = "influx_write_2",
     params(("bucket" = Option<String>, Query), ("org" = Option<String>, Query), ("precision" = Option<String>, Query, description = "ns, us, ms, s; default ns")),
-    responses((status = 204, description = "Durable"), (status = 400, description = "partial write: … dropped=N")))]
+    responses((status = 204, description = "Durable"), (status = 400, description = "partial write: … dropped=N: the other lines are durable", body = ComplaintWithCode)))]
 pub(crate) async fn write_2(
     web: State<Web>,
     caller: Result<Caller, Refusal>,
@@ -57,7 +59,7 @@ pub(crate) async fn write_2(
 /// Writes line protocol as InfluxDB 3 does.
 #[utoipa::path(post, path = "/api/v3/write_lp", tag = "influxdb", operation_id = "influx_write_3",
     params(("db" = Option<String>, Query), ("precision" = Option<String>, Query, description = "nanosecond, microsecond, millisecond, second; default nanosecond; auto is refused"), ("accept_partial" = Option<bool>, Query)),
-    responses((status = 204, description = "Durable"), (status = 400, description = "partial write: … dropped=N")))]
+    responses((status = 204, description = "Durable"), (status = 400, description = "partial write: … dropped=N: the other lines are durable", body = Complaint)))]
 pub(crate) async fn write_3(
     web: State<Web>,
     caller: Result<Caller, Refusal>,
@@ -137,8 +139,8 @@ fn partial(version: Version, written: Written) -> Response<Body> {
     if version == Version::Three {
         let data = std::iter::once((line, first))
             .chain(lines)
-            .map(|(line, problem)| object!({ "line_number": line, "error_message": problem.detail }));
-        response = with_json(status, &object!({ "error": message, "data": data.collect::<Vec<_>>() }));
+            .map(|(line, problem)| ComplaintLine { line_number: line, error_message: problem.detail });
+        response = with_json(status, &Complaint { error: &message, data: data.collect() });
     }
     response
 }
@@ -157,22 +159,68 @@ fn error(version: Version, problem: &Problem) -> Response<Body> {
     };
     let message = format!("{}. {}", problem.detail, problem.mend());
     let mut response = shaped(version, status, code, &message);
+    response.extensions_mut().insert(problem.code);
     if let Some(seconds) = problem.retry_after_s {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
+/// What versions 1 and 3 are told.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Complaint<'a> {
+    /// What failed, on what, and what to do.
+    error: &'a str,
+    /// Version 3: each line that was refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    data: Vec<ComplaintLine>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ComplaintLine {
+    line_number: u64,
+    error_message: String,
+}
+
+/// What version 2 is told.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ComplaintWithCode<'a> {
+    /// InfluxDB's word for it.
+    code: &'a str,
+    /// What failed, on what, and what to do.
+    message: &'a str,
+}
+
 fn shaped(version: Version, status: StatusCode, code: &str, message: &str) -> Response<Body> {
     match version {
-        Version::Two => with_json(status, &object!({ "code": code, "message": message })),
-        Version::One | Version::Three => with_json(status, &object!({ "error": message })),
+        Version::Two => with_json(status, &ComplaintWithCode { code, message }),
+        Version::One | Version::Three => with_json(status, &Complaint { error: message, data: Vec::new() }),
     }
+}
+
+/// The statements of POST, in the address.
+#[utoipa::path(get, path = "/query", tag = "influxdb", operation_id = "influx_query_in_address",
+    params(
+        ("q" = Option<String>, Query, description = "The statement"),
+        ("u" = Option<String>, Query, description = "Anything; with it the token may stand in p"),
+        ("p" = Option<String>, Query, description = "The token"),
+    ),
+    responses((status = 200, description = "Results as InfluxDB 1 gives them")))]
+pub(crate) async fn query_in_address(
+    web: State<Web>,
+    caller: Result<Caller, Refusal>,
+    request: Request,
+) -> Response<Body> {
+    query(web, caller, request).await
 }
 
 /// Answers the statements that clients send before they write: CREATE DATABASE and SHOW DATABASES.
 #[utoipa::path(post, path = "/query", tag = "influxdb", operation_id = "influx_query",
-    params(("q" = Option<String>, Query, description = "The statement; also as a form in the body")),
+    params(
+        ("q" = Option<String>, Query, description = "The statement; also as a form in the body"),
+        ("u" = Option<String>, Query, description = "Anything; with it the token may stand in p"),
+        ("p" = Option<String>, Query, description = "The token"),
+    ),
     responses((status = 200, description = "Results as InfluxDB 1 gives them")))]
 pub(crate) async fn query(
     State(web): State<Web>,
@@ -223,7 +271,8 @@ fn databases(web: &Web, caller: &Caller) -> BTreeSet<String> {
 
 /// Whether it is there; 204, or with `verbose=true` the version.
 #[utoipa::path(get, path = "/ping", tag = "influxdb", operation_id = "influx_ping",
-    responses((status = 204, description = "It is there")))]
+    params(("verbose" = Option<bool>, Query, description = "true: 200 with the version")),
+    responses((status = 204, description = "It is there"), (status = 200, description = "verbose=true: the version")))]
 pub(crate) async fn ping(request: Request) -> Response<Body> {
     let verbose =
         request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "verbose=true"));

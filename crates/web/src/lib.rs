@@ -25,6 +25,7 @@ mod openapi;
 mod params;
 mod peers;
 mod read;
+mod refusals;
 pub mod samples;
 mod serve;
 mod settings;

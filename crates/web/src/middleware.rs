@@ -11,12 +11,13 @@ use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
-use tidemill_core::{AuditEntry, AuditResult, Problem, codes};
+use tidemill_core::{AuditEntry, AuditResult, Code, Problem, codes};
 
 use crate::Web;
 use crate::answer::{Refusal, Why};
 use crate::caller::{Connection, Seen, check_host_and_origin};
 use crate::compress::compressed;
+use crate::refusals;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -55,6 +56,7 @@ async fn around(State(web): State<Web>, mut request: Request, next: Next) -> Res
     if response.status() == StatusCode::FORBIDDEN {
         audit_refusal(&web, &seen, format!("{method} {route}"), &response);
     }
+    check_described(method.as_str(), &route, &response);
     secure(&mut response);
     response.headers_mut().insert(REQUEST_ID, HeaderValue::from(number));
     let took = web.doors().clock.monotonic().saturating_sub(started);
@@ -66,6 +68,14 @@ async fn around(State(web): State<Web>, mut request: Request, next: Next) -> Res
         tracing::debug!(event = "http.request", request = number, %method, route, status, who, took_us);
     }
     compressed(response, accepted.as_ref())
+}
+
+/// Nothing is answered that the description does not list: held against it while the program is built for tests.
+fn check_described(method: &str, route: &str, response: &Response<Body>) {
+    if let Some(code) = response.extensions().get::<&'static Code>() {
+        let (status, code) = (response.status(), *code);
+        debug_assert!(refusals::lists(method, route, code), "{method} {route} answered {status} {}", code.id);
+    }
 }
 
 /// Who asked for what they may not is kept; the guard sums up a flood. It is not waited for: nothing depends on it.
@@ -110,7 +120,8 @@ fn admitted(web: &Web, request: &Request) -> Result<(), Problem> {
     let unknown = Connection::Unknown;
     let connection = request.extensions().get::<Connection>().unwrap_or(&unknown);
     let path = request.uri().path();
-    check_host_and_origin(connection, request.method(), path, request.headers(), &web.settings())
+    let (version, method) = (request.version(), request.method());
+    check_host_and_origin(connection, version, method, path, request.headers(), &web.settings())
 }
 
 /// Headers for browsers: nothing here is framed, guessed, cached or sent elsewhere.

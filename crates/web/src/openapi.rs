@@ -6,11 +6,16 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use axum::routing::{delete, get, post};
+use tidemill_core::Code;
 use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Ref, Type};
+use utoipa::openapi::{Content, RefOr, Response as Described};
 
 use crate::answer::{ProblemDocument, json};
+use crate::influx::{Complaint, ComplaintWithCode};
 use crate::write::PartialWrite;
-use crate::{Web, admin, health, influx, live, read, signals, sql, write};
+use crate::{Web, admin, health, influx, live, read, refusals, signals, sql, write};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +35,7 @@ use crate::{Web, admin, health, influx, live, read, signals, sql, write};
         influx::write_1,
         influx::write_2,
         influx::write_3,
+        influx::query_in_address,
         influx::query,
         influx::ping,
         influx::health,
@@ -47,7 +53,7 @@ use crate::{Web, admin, health, influx, live, read, signals, sql, write};
         health::ready,
         health::metrics,
     ),
-    components(schemas(PartialWrite, ProblemDocument))
+    components(schemas(PartialWrite, ProblemDocument, Complaint, ComplaintWithCode))
 )]
 struct Api;
 
@@ -67,7 +73,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/write", post(influx::write_1))
         .route("/api/v2/write", post(influx::write_2))
         .route("/api/v3/write_lp", post(influx::write_3))
-        .route("/query", get(influx::query).post(influx::query))
+        .route("/query", get(influx::query_in_address).post(influx::query))
         .route("/ping", get(influx::ping))
         .route("/health", get(influx::health))
         .route("/api/v1/tokens", get(admin::tokens).post(admin::token_create))
@@ -83,7 +89,81 @@ pub(crate) fn routes() -> Router<Web> {
 
 /// The description, for this plant's version.
 async fn description(State(web): State<Web>) -> Response<Body> {
+    json(&described(&web.doors().plant.version))
+}
+
+pub(crate) fn described(version: &str) -> utoipa::openapi::OpenApi {
     let mut api = Api::openapi();
-    api.info.version = web.doors().plant.version.to_string();
-    json(&api)
+    version.clone_into(&mut api.info.version);
+    for (path, item) in &mut api.paths.paths {
+        for (method, operation) in operations(item) {
+            let codes = refusals::of(method, path).unwrap_or_default();
+            // Clients of InfluxDB are told in its form; what refuses before it is known who is asked has our own.
+            let influx = operation.tags.iter().flatten().any(|tag| tag == "influxdb");
+            let version_2 = path == "/api/v2/write";
+            match (influx, version_2) {
+                (false, _) => tell(operation, &codes, problem),
+                (true, false) => tell(operation, &codes, |_| complaint("Complaint")),
+                (true, true) => tell(operation, &codes, |_| complaint("ComplaintWithCode")),
+            }
+            tell(operation, refusals::EVERYWHERE, problem);
+            describe_bodies(operation);
+        }
+    }
+    api
+}
+
+/// An answer whose body says it all still needs a description.
+fn describe_bodies(operation: &mut Operation) {
+    for answer in operation.responses.responses.values_mut() {
+        if let RefOr::T(answer) = answer
+            && answer.description.is_empty()
+        {
+            "Done".clone_into(&mut answer.description);
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let PathItem { get, post, patch, delete, .. } = item;
+    let all = [("get", get), ("post", post), ("patch", patch), ("delete", delete)];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// Adds to each status which codes it comes with, and in which form.
+fn tell(
+    operation: &mut Operation,
+    codes: &[&'static Code],
+    form: impl Fn(&[&'static Code]) -> (&'static str, Content),
+) {
+    let mut codes: Vec<&'static Code> = codes.to_vec();
+    codes.sort_by_key(|code| code.status);
+    for same in codes.chunk_by(|one, other| one.status == other.status) {
+        let Some(first) = same.first() else { continue };
+        let entry = operation.responses.responses.entry(first.status.to_string());
+        let RefOr::T(answer) = entry.or_insert_with(|| RefOr::T(Described::new(""))) else { continue };
+        for code in same {
+            let known = format!("`{}`: ", code.id);
+            if !answer.description.contains(&known) {
+                let gap = if answer.description.is_empty() { "" } else { "; " };
+                answer.description += &format!("{gap}{known}{}", code.title);
+            }
+        }
+        let (media_type, content) = form(same);
+        answer.content.insert(media_type.to_owned(), content.into());
+    }
+}
+
+/// A problem document with one of these codes.
+fn problem(codes: &[&'static Code]) -> (&'static str, Content) {
+    let known = codes.iter().map(|code| code.id);
+    let code = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(known));
+    let document = AllOfBuilder::new()
+        .item(Ref::from_schema_name("ProblemDocument"))
+        .item(ObjectBuilder::new().property("code", code));
+    ("application/problem+json", Content::new(Some(document)))
+}
+
+fn complaint(schema: &str) -> (&'static str, Content) {
+    ("application/json", Content::new(Some(Ref::from_schema_name(schema))))
 }

@@ -37,7 +37,6 @@ const PIECE_SIGNALS: usize = 1_000;
     ),
     responses(
         (status = 200, description = "An array of {signal, unit, description, …, last: {time, value, quality, source}}"),
-        (status = "default", description = "A problem document"),
     )
 )]
 pub(crate) async fn list(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
@@ -198,7 +197,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<O
     patch, path = "/api/v1/signals", tag = "signals",
     params(("signal" = String, Query, description = "Its name")),
     request_body = SignalEdit,
-    responses((status = 204, description = "Durable"), (status = "default", description = "A problem document")),
+    responses((status = 204, description = "Durable")),
 )]
 pub(crate) async fn edit(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["signal"])?;
@@ -249,11 +248,11 @@ fn edit_of(wanted: SignalEdit) -> Result<MetaEdit, Problem> {
         tags: tags.map(|(key, value)| (key.into(), value.unwrap_or_default().into())).collect(),
         rename: path(wanted.rename)?,
         alias: path(wanted.alias)?,
-        retire: false,
+        retire: None,
     })
 }
 
-/// Deletes a signal, or with `from` and `to` its samples in between.
+/// Deletes a signal with all of its samples, or with `from` and `to` its samples in between.
 #[utoipa::path(
     delete, path = "/api/v1/signals", tag = "signals",
     params(
@@ -263,7 +262,7 @@ fn edit_of(wanted: SignalEdit) -> Result<MetaEdit, Problem> {
         ("unit" = Option<String>, Query, description = "What a number in from and to counts"),
         ("reason" = Option<String>, Query, description = "Why; audited. Needed when samples are deleted"),
     ),
-    responses((status = 204, description = "Durable"), (status = "default", description = "A problem document")),
+    responses((status = 204, description = "Durable")),
 )]
 pub(crate) async fn delete(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["signal", "from", "to", "unit", "reason"])?;
@@ -291,20 +290,12 @@ pub(crate) async fn delete(State(web): State<Web>, caller: Caller, request: Requ
     let change = Change { web: &web, caller: &caller, action, target: path.to_string(), detail };
     let grant = change.granted(&path)?;
     change.intend().await?;
-    let done = match range {
-        Some((from, to)) => {
-            let amend = Amend::Delete { from, to };
-            web.doors().history.amend(&caller.identity, &[grant], amend, reason).await.map(drop)
-        }
-        None => {
-            let retire = MetaEdit { retire: true, ..MetaEdit::default() };
-            match web.doors().bus.edit(&caller.identity, &grant, retire) {
-                Ok(commit) => commit.await.map(drop).map_err(Problem::from),
-                Err(problem) => Err(problem),
-            }
-        }
+    let amend = match range {
+        Some((from, to)) => Amend::Delete { from, to },
+        None => Amend::Retire,
     };
-    change.conclude(done).await?;
+    let done = web.doors().history.amend(&caller.identity, &[grant], amend, reason).await;
+    change.conclude(done.map(drop)).await?;
     Ok(nothing())
 }
 

@@ -36,7 +36,6 @@ pub(crate) struct SqlRequest {
     request_body = SqlRequest,
     responses(
         (status = 200, description = "The rows"),
-        (status = "default", description = "A problem document"),
     )
 )]
 pub(crate) async fn sql(State(web): State<Web>, caller: Caller, request: Request) -> Answer {

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// The filter of the log under which the events below are written.
-pub(super) const FILTER: (&str, &str) = ("TIDEMILL_LOG", "info,tidemill_historian=debug");
+pub(super) const FILTER: (&str, &str) = ("TIDEMILL_LOG", "info,tidemill_lake=debug");
 
 /// Work that leaves marks in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

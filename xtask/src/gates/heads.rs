@@ -14,9 +14,9 @@ fn is_test(file: &str) -> bool {
 const HEAD_CHARS_MIN: usize = 40;
 const FILE_LINES_MAX: usize = 700;
 const FILE_LINES_WARN: usize = 500;
-/// A room of more than 10,000 lines holds more than one idea; much more is refused. The historian holds two, the store and the
-/// queries, about 7,000 lines each: when they are two rooms, which meet in `scan` already, this goes back to 10,000.
-const CRATE_LINES_MAX: usize = 15_000;
+/// A room of more than 10,000 lines holds more than one idea; much more is refused. Nearest to it is the binary, half of which is
+/// `import`: the reading of foreign files moves to the connectors when they have their room.
+const CRATE_LINES_MAX: usize = 11_500;
 
 pub(super) fn check() -> Result<Verdict, String> {
     let mut findings = Vec::new();
@@ -100,8 +100,8 @@ mod tests {
 
     #[test]
     fn tests_do_not_weigh() {
-        assert!(is_test("store/model_tests.rs") && is_test("query/tests/sql.rs") && is_test("tests.rs"));
-        assert!(!is_test("store/mod.rs"));
+        assert!(is_test("model_tests.rs") && is_test("query/tests/sql.rs") && is_test("tests.rs"));
+        assert!(!is_test("merge/mod.rs"));
     }
 
     #[test]
@@ -110,6 +110,6 @@ mod tests {
             ("crates/bus".into(), CRATE_LINES_MAX),
             ("crates/web".into(), CRATE_LINES_MAX + 1),
         ]);
-        assert_eq!(too_large(&crates), ["crates/web: 15001 lines of source, 15000 at most"]);
+        assert_eq!(too_large(&crates), ["crates/web: 11501 lines of source, 11500 at most"]);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidemill_core::{
-    AuditEntry, Commit, CommitGroup, Durability, Journal, NotDurable, Parcel, Record, Seq, StreamId,
+    AuditEntry, Commit, CommitGroup, Durability, Journal, NotDurable, Parcel, Record, Seq, StreamId, is_full,
 };
 use tidemill_ground::{Clock, Counter, Disk, Gauge, Ground, Phase};
 
@@ -303,9 +303,9 @@ impl Shared {
                     queue.next_seq = writer.chain().seq + 1;
                     std::mem::take(&mut queue.group)
                 };
-                let why: Arc<str> = format!("audit: {error}").into();
-                commits.resolve(Err(NotDurable::Disk(why.clone())));
-                behind.resolve(Err(NotDurable::Disk(why)));
+                let why = not_durable(&error);
+                commits.resolve(Err(why.clone()));
+                behind.resolve(Err(why));
             }
         }
         self.counters.mark_failures.add(std::mem::take(&mut writer.mark_failures));
@@ -351,6 +351,15 @@ impl Shared {
             }
             Err(error) => tracing::warn!(%error, "old audit files were not looked through"),
         }
+    }
+}
+
+/// What who waits for an entry is told.
+fn not_durable(error: &Error) -> NotDurable {
+    let why = format!("audit: {error}").into();
+    match error {
+        Error::Disk { source, .. } if is_full(source) => NotDurable::Full(why),
+        _ => NotDurable::Disk(why),
     }
 }
 

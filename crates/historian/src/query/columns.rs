@@ -15,7 +15,7 @@ use hashbrown::HashMap;
 use tidemill_core::{Bus, Column, Kind, SampleBatch, SourceId, ValueRef};
 
 use super::names::Names;
-use crate::scan::{Columns, ScanBatch};
+use tidemill_lake::{Columns, ScanBatch};
 
 /// A column of `samples`, with what the reference page says of it.
 pub(crate) struct SampleColumn {

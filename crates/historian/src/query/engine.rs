@@ -31,7 +31,7 @@ use super::samples::Samples;
 use super::session::{Given, session};
 use super::signals::Signals;
 use super::{modes, planning, session as sessions, statement};
-use crate::scan::{SampleSource, View};
+use tidemill_lake::{SampleSource, View};
 
 /// The stack of a query's threads: plans are trees, and a tree that is dropped uses the stack for its depth. Only what is
 /// touched takes memory.

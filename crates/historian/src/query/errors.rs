@@ -5,7 +5,7 @@ use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
 use tidemill_core::{Problem, codes};
 
-use crate::Error;
+use tidemill_lake::Error;
 
 /// The longest detail of a problem; what is longer is cut.
 const DETAIL_BYTES_MAX: usize = 500;

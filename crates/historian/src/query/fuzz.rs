@@ -15,7 +15,7 @@ use tidemill_core::{
 use tidemill_ground::{Metrics, SimClock};
 
 use super::{Engine, Settings};
-use crate::scan::{FileFact, SampleSource, Scan, ScanSpec, TableScan, View};
+use tidemill_lake::{FileFact, SampleSource, Scan, ScanSpec, TableScan, View};
 
 /// What one input may cost.
 const BUDGET: Budget = Budget { time: Duration::from_secs(5), memory_bytes: 32 << 20, rows: 1_000 };

@@ -13,7 +13,7 @@ use super::names::Names;
 use super::plot::{Pixels, Plot};
 use super::push::Times;
 use super::samples::spec;
-use crate::scan::{Columns, Scan, ScanSpec, View};
+use tidemill_lake::{Columns, Scan, ScanSpec, View};
 
 /// The most pixels that one question may ask for.
 pub(crate) const POINTS_MAX: u32 = 100_000;

@@ -15,7 +15,7 @@ use super::modes;
 use super::names::Names;
 use super::relation::{BatchIterator, Open, Partitions, Relation, Request, Table};
 use super::samples::by_signal_and_time;
-use crate::scan::{ScanBatch, View};
+use tidemill_lake::{ScanBatch, View};
 
 /// Its name.
 pub(crate) const READ: &str = "read";

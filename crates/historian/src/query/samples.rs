@@ -16,7 +16,7 @@ use super::errors::from_store;
 use super::names::Names;
 use super::push::{self, Times};
 use super::relation::{BatchIterator, Open, Partitions, Relation, Request};
-use crate::scan::{Scan, ScanSpec, View};
+use tidemill_lake::{Scan, ScanSpec, View};
 
 /// About how many rows a batch of a scan has: large enough that a batch's own cost vanishes, small enough that its
 /// columns stay in the second-level cache.
@@ -77,7 +77,7 @@ impl Relation for Samples {
 }
 
 /// What to ask the store for.
-pub(crate) fn spec(names: &Names, times: Times, columns: crate::scan::Columns) -> ScanSpec {
+pub(crate) fn spec(names: &Names, times: Times, columns: tidemill_lake::Columns) -> ScanSpec {
     ScanSpec {
         signals: Some(names.ids()),
         from: times.from,

@@ -25,7 +25,7 @@ use super::push::{self, Times};
 use super::read_function::READ_IS;
 use super::relation::{BatchIterator, Open, Partitions, Relation, Request};
 use super::signals;
-use crate::scan::{FileFact, View};
+use tidemill_lake::{FileFact, View};
 
 /// What `samples` is.
 pub(crate) const SAMPLES_ARE: &str = "Every sample of every signal, with its value, quality and time";

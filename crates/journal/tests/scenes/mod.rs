@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tidemill_core::{
-    BatchBuilder, Busy, Commit, CursorId, Durability, Flags, Hold, HoldAction, Journal, Parcel, Quality, Seq,
-    SignalId, SourceId, Stamp, StreamId, ValueRef,
+    BatchBuilder, Busy, Commit, CursorId, Durability, Flags, Hold, HoldAction, Journal, Parcel, Problem,
+    Quality, Seq, SignalId, SourceId, Stamp, StreamId, ValueRef,
 };
 use tidemill_ground::sim::Operation;
 use tidemill_ground::{Disk, Ground, Open, Simulation};
@@ -179,6 +179,23 @@ fn a_disk_without_room_for_a_segment_refuses_before_it_accepts_and_heals() {
     scene.step_after(Duration::from_secs(5));
     assert_eq!(scene.sample(), "durable 1");
     assert_eq!(scene.commit("a record"), "durable 2");
+}
+
+/// Whose write met the end of the disk hears that, and not that something is broken.
+#[test]
+fn a_commit_that_finds_no_room_says_so() {
+    for (kind, code) in [(ErrorKind::StorageFull, "disk-full"), (ErrorKind::TimedOut, "not-durable")] {
+        for operation in [Operation::Write, Operation::Sync] {
+            let mut scene = Scene::new(settings());
+            assert_eq!(scene.sample(), "durable 1");
+            scene.simulation.disk.fail_next(operation, kind);
+            let commit = scene.log.append(sample(), Durability::Commit).unwrap();
+            scene.writer.step();
+            let refused = commit.wait(Duration::ZERO).unwrap().unwrap_err();
+            assert_eq!(Problem::from(refused).code.id, code, "{operation:?}");
+            assert!(scene.sample().starts_with("durable"), "and goes on");
+        }
+    }
 }
 
 #[test]

@@ -130,6 +130,37 @@ os._exit(0) # as above
     }
 }
 
+/// Whether a partner's module is there; if not, the test is skipped by name.
+fn has(python: &PathBuf, module: &str, test: &str) -> bool {
+    let mut look = Command::new(python);
+    look.args(["-c", &format!("import {module}")]);
+    let found = ran(look).code == Some(0);
+    if !found {
+        skip(test, &format!("{module} is not installed"));
+    }
+    found
+}
+
+#[test]
+fn the_description_of_the_api_is_one_to_others() {
+    let test = "the_description_of_the_api_is_one_to_others";
+    let Some(python) = python(test).filter(|python| has(python, "openapi_spec_validator", test)) else {
+        return;
+    };
+    let plant = Plant::start();
+    let described = plant.get("/api/v1/openapi.json").send().expect(200);
+    let read = "import json, sys; from openapi_spec_validator import validate; validate(json.load(open(sys.argv[1])))";
+    let validated = |file: PathBuf| {
+        let mut command = Command::new(&python);
+        command.args(["-c", read]).arg(file);
+        ran(command).code
+    };
+    assert_eq!(validated(plant.home.file("openapi.json", &described.body)), Some(0));
+    // What stands here can fail: a reference that leads nowhere is found.
+    let broken = described.text().replace("schemas/ProblemDocument", "schemas/Nobody");
+    assert_ne!(validated(plant.home.file("broken.json", broken.as_bytes())), Some(0));
+}
+
 /// Reads a file as OpenMetrics, strictly; prints how many families and samples there are, by kind.
 const SCRAPER: &str = r#"
 import collections, json, sys
@@ -147,12 +178,9 @@ print(json.dumps(kinds))
 
 #[test]
 fn a_scraper_of_prometheus_reads_the_metrics() {
-    let Some(python) = python("a_scraper_of_prometheus_reads_the_metrics") else { return };
-    let mut look = Command::new(&python);
-    look.args(["-c", "import prometheus_client.openmetrics.parser"]);
-    if ran(look).code != Some(0) {
-        return skip("a_scraper_of_prometheus_reads_the_metrics", "prometheus_client is not installed");
-    }
+    let test = "a_scraper_of_prometheus_reads_the_metrics";
+    let module = "prometheus_client.openmetrics.parser";
+    let Some(python) = python(test).filter(|python| has(python, module, test)) else { return };
     let plant = Plant::start();
     plant.ok(&["write", "a/b", "1"]);
     plant.ok(&["sql", "SELECT 1"]);

@@ -52,7 +52,11 @@ pub struct Field<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs, reason = "plain words")]
 pub enum FieldValue<'a> {
-    Float(f64),
+    /// A number without a suffix: what it becomes is the signal's to say, which may want it as it was written.
+    Float {
+        value: f64,
+        written: &'a str,
+    },
     Int(i64),
     UInt(u64),
     Bool(bool),

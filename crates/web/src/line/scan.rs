@@ -190,7 +190,10 @@ impl<'a> Scanner<'a> {
             Some((b'i', digits)) => self.integer(start, digits, FieldValue::Int),
             Some((b'u', digits)) => self.integer(start, digits, FieldValue::UInt),
             _ => match fast_float2::parse::<f64, _>(token) {
-                Ok(value) if value.is_finite() => Ok(FieldValue::Float(value)),
+                Ok(value) if value.is_finite() => {
+                    // What is a number is ASCII.
+                    Ok(FieldValue::Float { value, written: std::str::from_utf8(token).unwrap_or_default() })
+                }
                 // Words such as -inf are read as floats too; digits that are too many are another matter.
                 Ok(_) if !token.iter().any(|byte| matches!(byte, b'n' | b'N')) => {
                     Err(self.fault(start, Error::FloatRange(excerpt(token))))

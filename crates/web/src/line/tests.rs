@@ -25,7 +25,7 @@ impl Sink for Show {
         for field in line.fields {
             let path = series.path(&field_name(field.key).map_err(fault)?).map_err(fault)?;
             let value = match field.value {
-                FieldValue::Float(value) => format!("{value}"),
+                FieldValue::Float { value, .. } => format!("{value}"),
                 FieldValue::Int(value) => format!("{value} (integer)"),
                 FieldValue::UInt(value) => format!("{value} (unsigned)"),
                 FieldValue::Bool(value) => format!("{value}"),
@@ -281,7 +281,7 @@ impl Sink for Read {
     fn line(&mut self, line: &Line<'_, '_>) -> Result<(), Fault> {
         let series = Series::parse(line.series).unwrap();
         let value = |value: FieldValue<'_>| match value {
-            FieldValue::Float(value) => format!("{value:?}"),
+            FieldValue::Float { value, .. } => format!("{value:?}"),
             FieldValue::Int(value) => format!("{value}i"),
             FieldValue::UInt(value) => format!("{value}u"),
             FieldValue::Bool(value) => value.to_string(),

@@ -75,7 +75,6 @@ pub(crate) struct Subscribe {
     ),
     responses(
         (status = 101, description = "The socket; the first message is a Subscribe", body = Subscribe),
-        (status = "default", description = "A problem document"),
     )
 )]
 pub(crate) async fn live(

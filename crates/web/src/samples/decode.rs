@@ -253,7 +253,7 @@ impl Sample<'_> {
         let mismatch = |why| self.fault(Error::KindMismatch { kind: excerpt(name.as_bytes()), why });
         Ok(Held::Borrowed(match (kind, &self.value) {
             (_, Member::Null) => ValueRef::None,
-            (Kind::Float, Member::Number(text)) => self.float(text)?,
+            (Kind::Float, Member::Number(text)) => ValueRef::Float(self.finite(text)?),
             (Kind::Float, Member::Text(text)) => {
                 let found = NOT_FINITE.iter().find(|(name, _)| *name == text);
                 let wanted = "write a number, \"NaN\", \"Infinity\" or \"-Infinity\"";
@@ -291,16 +291,13 @@ impl Sample<'_> {
             Member::Bool(value) => ValueRef::Bool(*value),
             Member::Text(text) => ValueRef::Text(text),
             Member::Document(text) => ValueRef::Json(text),
-            Member::Number(text) => match (number, text.parse()) {
-                (NumberKind::Integer, Ok(integer)) => ValueRef::Int(integer),
-                _ => self.float(text)?,
-            },
+            Member::Number(text) => number.value(text, self.finite(text)?),
         }))
     }
 
-    fn float(&self, text: &str) -> Result<ValueRef<'static>, Fault> {
-        match fast_float2::parse::<f64, _>(text) {
-            Ok(value) if value.is_finite() => Ok(ValueRef::Float(value)),
+    fn finite(&self, text: &str) -> Result<f64, Fault> {
+        match fast_float2::parse(text) {
+            Ok(value) if f64::is_finite(value) => Ok(value),
             _ => Err(self.fault(Error::FloatRange(excerpt(text.as_bytes())))),
         }
     }

@@ -19,7 +19,13 @@ fn statuses(mut answers: &str) -> Vec<String> {
     let mut found = Vec::new();
     while !answers.is_empty() {
         let (head, rest) = answers.split_once("\r\n\r\n").unwrap_or((answers, ""));
-        let status = head.strip_prefix("HTTP/1.1 ").unwrap_or("none").get(..3).unwrap_or_default().to_owned();
+        let status = head
+            .strip_prefix("HTTP/1.1 ")
+            .or_else(|| head.strip_prefix("HTTP/1.0 "))
+            .unwrap_or("none")
+            .get(..3)
+            .unwrap_or_default()
+            .to_owned();
         let lower = head.to_ascii_lowercase();
         let len = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
         // Only the last answer of a connection comes in chunks here.
@@ -152,8 +158,14 @@ async fn odd_requests_get_plain_answers() {
         (
             "no host".into(),
             "GET /api/v1/signals HTTP/1.1\r\nConnection: close\r\n\r\n".into(),
-            "401 unauthenticated",
+            "400 bad-host",
         ),
+        (
+            "two hosts".into(),
+            get("/health/live").replace("Host:", "Host: localhost\r\nHost:"),
+            "400 bad-host",
+        ),
+        ("no host, as of old".into(), "GET /health/live HTTP/1.0\r\n\r\n".into(), "200"),
         (
             "a foreign host".into(),
             get("/api/v1/signals").replace("localhost", "evil.example"),
@@ -362,7 +374,7 @@ async fn a_flood_of_subscriptions_is_slowed_down() {
 #[tokio::test]
 async fn a_subscriber_that_never_reads_holds_nobody() {
     let plant = Plant::new();
-    let house = House { plant: plant.clone(), router: plant.web().router() };
+    let house = House::of(plant.clone(), plant.web().router());
     assert_eq!(house.write("/api/v1/write", "a f=1 1").await, "204 ");
     let (address, _ground) = serve(&plant.web()).await;
     let subscribe = frame(0x81, true, br##"{"subscribe":["#"]}"##);

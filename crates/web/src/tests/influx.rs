@@ -18,7 +18,7 @@ async fn good_lines_are_kept_and_bad_ones_counted() {
         ),
         (
             "/api/v3/write_lp?db=d",
-            r#"{"data":[{"error_message":"the line has no field: write measurement field=value","line_number":2},{"error_message":"'x' is no field value: write 1.5, 3i, 3u, true or \"text\"; NaN and infinities have no form here","line_number":3}],"error":"partial write: line 2: the line has no field: write measurement field=value dropped=2"}"#,
+            r#"{"error":"partial write: line 2: the line has no field: write measurement field=value dropped=2","data":[{"line_number":2,"error_message":"the line has no field: write measurement field=value"},{"line_number":3,"error_message":"'x' is no field value: write 1.5, 3i, 3u, true or \"text\"; NaN and infinities have no form here"}]}"#,
         ),
     ];
     for (uri, expected) in table {

@@ -66,7 +66,7 @@ fn batch(rows: &[(u32, i64, ValueRef<'_>)]) -> SampleBatch {
 
 /// Writes two signals, of which the token `press` may read one.
 async fn written(served: &Served) {
-    let client = super::House { plant: served.plant.clone(), router: served.plant.web().router() };
+    let client = super::House::of(served.plant.clone(), served.plant.web().router());
     assert_eq!(client.write("/api/v1/write", "acme/a f=1.5 1000\nother f=2 1000").await, "204 ");
 }
 

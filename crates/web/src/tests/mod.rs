@@ -25,6 +25,32 @@ use crate::Connection;
 struct House {
     plant: Arc<Plant>,
     router: Router,
+    described: Description,
+}
+
+/// The description of the API: every answer that a test gets is looked up in it.
+struct Description(serde_json::Value);
+
+impl Description {
+    fn check(&self, method: &str, uri: &str, answer: &axum::http::response::Parts) {
+        let path = uri.split('?').next().unwrap();
+        let named = path.strip_prefix("/api/v1/tokens/").map(|rest| match rest.ends_with("/rotate") {
+            true => "/api/v1/tokens/{name}/rotate",
+            false => "/api/v1/tokens/{name}",
+        });
+        let operation = &self.0["paths"][named.unwrap_or(path)][method.to_ascii_lowercase()];
+        let responses = &operation["responses"];
+        let status = answer.status.as_str();
+        assert!(
+            operation.is_null() || !responses[status].is_null(),
+            "{method} {uri} answered {status}, which its description does not list: {responses}"
+        );
+        let media_type = answer.headers.get("content-type").and_then(|value| value.to_str().ok());
+        if let Some(media_type @ "application/problem+json") = media_type {
+            let listed = &responses[status]["content"][media_type];
+            assert!(operation.is_null() || !listed.is_null(), "{method} {uri}: {status} has no {media_type}");
+        }
+    }
 }
 
 impl House {
@@ -35,7 +61,12 @@ impl House {
     fn with(settings: crate::Settings) -> House {
         let plant = Plant::new();
         let router = plant.web_with(settings).router();
-        House { plant, router }
+        House::of(plant, router)
+    }
+
+    fn of(plant: Arc<Plant>, router: Router) -> House {
+        let described = Description(serde_json::to_value(crate::openapi::described("0.0.0")).unwrap());
+        House { plant, router, described }
     }
 
     /// Sends a request: method and address, headers, body.
@@ -48,11 +79,15 @@ impl House {
     ) -> Answered {
         let (method, uri) = line.split_once(' ').unwrap();
         let mut request = Request::builder().method(method).uri(uri).extension(connection);
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            request = request.header("host", "127.0.0.1");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
+        self.described.check(method, uri, &parts);
         let collected = body.collect().await.map(|body| body.to_bytes().to_vec());
         Answered { status: parts.status, headers: parts.headers, body: collected.map_err(|_| ()) }
     }

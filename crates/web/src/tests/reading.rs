@@ -169,6 +169,8 @@ async fn signals_are_listed_edited_renamed_deleted() {
     let expected = tidemill_core::Amend::Delete { from: 1_000_000_000, to: 2_000_000_000 };
     assert_eq!(amended, [(expected, "wrong sensor".to_owned())]);
     assert_eq!(house.send("DELETE /api/v1/signals?signal=acme/oil", &[], "").await.status, 204);
+    let last = house.plant.state().amended.last().cloned();
+    assert_eq!(last, Some((tidemill_core::Amend::Retire, String::new())), "its samples go with it");
     assert_eq!(house.send("DELETE /api/v1/signals?signal=acme/oil", &[], "").await.status, 404);
     expect![[r#"
         token:root signal.rename acme/a/f intended
@@ -246,6 +248,39 @@ async fn description_and_addresses_agree() {
             described.contains_key(path) || path.ends_with("openapi.json"),
             "{path} is served and not described"
         );
+    }
+}
+
+/// What each call refuses is said once for each, and with the codes that clients rely on.
+#[tokio::test]
+async fn every_call_says_what_it_refuses() {
+    let house = House::new();
+    let api = house.get("/api/v1/openapi.json").await.json();
+    for (path, methods) in api["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            assert!(
+                crate::refusals::of(method, path).is_some(),
+                "{method} {path} does not say what it refuses"
+            );
+            assert!(operation["responses"]["500"].is_object() && operation["responses"]["default"].is_null());
+        }
+    }
+    let write = &api["paths"]["/api/v1/write"]["post"];
+    let statuses: Vec<&str> = write["responses"].as_object().unwrap().keys().map(String::as_str).collect();
+    let expected = "200 204 400 401 403 409 413 414 415 429 431 500 503 507";
+    assert_eq!(statuses.join(" "), expected);
+    let full = &write["responses"]["507"];
+    let codes =
+        &full["content"]["application/problem+json"]["schema"]["allOf"][1]["properties"]["code"]["enum"];
+    assert_eq!(codes, &serde_json::json!(["disk-full"]));
+    let query = &api["paths"]["/api/v1/sql"]["post"]["responses"]["422"];
+    let told = query["description"].as_str().unwrap();
+    assert!(told.contains("`query-rows`: ") && told.contains("`query-time`: "), "{told}");
+    for (path, method, name) in
+        [("/api/v1/write", "post", "format"), ("/write", "post", "p"), ("/query", "get", "u")]
+    {
+        let params = api["paths"][path][method]["parameters"].as_array().unwrap();
+        assert!(params.iter().any(|param| param["name"] == name), "{method} {path} has no {name}");
     }
 }
 

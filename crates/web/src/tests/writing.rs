@@ -466,3 +466,48 @@ async fn templates_name_and_never_merge() {
         "409 exists 1:4 the name e1/free was given by a template to the series mem/host=e1/free"
     );
 }
+
+/// A bare number on a signal of integers is one where it is written as one, at every door; elsewhere it is a float.
+#[tokio::test]
+async fn bare_numbers_become_what_their_signal_says() {
+    let house = House::new();
+    assert_eq!(house.write("/api/v1/write", "n/a f=1i,g=1 1").await, "204 ");
+    let edit = house.send(
+        "PATCH /api/v1/signals?signal=n/a/f",
+        &[("content-type", "application/json")],
+        r#"{"number":"integer"}"#,
+    );
+    assert_eq!(edit.await.status, 204);
+    house.plant.state().published.clear();
+    let numbers = ["3", "-3", "3.0", "3e0", "9007199254740993", "18446744073709551616"];
+    for (time, number) in numbers.iter().enumerate() {
+        let line = format!("n/a f={number},g={number} {time}");
+        assert_eq!(house.write("/api/v1/write", line).await, "204 ");
+        for name in ["f", "g"] {
+            let sample = format!(r#"{{"signal":"n/a/{name}","time":{time},"value":{number}}}"#);
+            let answer = house.write("/api/v1/write?format=ndjson", sample).await;
+            assert_eq!(answer, "204 ");
+        }
+    }
+    let shown = house.plant.shown();
+    let lines: Vec<&str> = shown.lines().collect();
+    let by_number: Vec<&[&str]> = lines.chunks(4).collect();
+    for all in &by_number {
+        assert_eq!(all[..2], all[2..], "every door says the same");
+    }
+    expect![[r#"
+        n/a/f = 3 (integer) at 0 Good
+        n/a/g = 3 (float) at 0 Good
+        n/a/f = -3 (integer) at 1 Good
+        n/a/g = -3 (float) at 1 Good
+        n/a/f = 3 (float) at 2 Good
+        n/a/g = 3 (float) at 2 Good
+        n/a/f = 3 (float) at 3 Good
+        n/a/g = 3 (float) at 3 Good
+        n/a/f = 9007199254740993 (integer) at 4 Good
+        n/a/g = 9007199254740992 (float) at 4 Good
+        n/a/f = 18446744073709552000 (float) at 5 Good
+        n/a/g = 18446744073709552000 (float) at 5 Good
+    "#]]
+    .assert_eq(&by_number.iter().map(|all| format!("{}\n{}\n", all[0], all[1])).collect::<String>());
+}

@@ -348,7 +348,7 @@ impl line::Sink for Collector<'_> {
         let bindings = std::mem::take(&mut self.line_bindings);
         for (field, binding) in line.fields.iter().zip(&bindings) {
             let value = match field.value {
-                FieldValue::Float(value) => ValueRef::Float(value),
+                FieldValue::Float { value, written } => binding.number.value(written, value),
                 FieldValue::Int(value) => ValueRef::Int(value),
                 FieldValue::UInt(value) => ValueRef::UInt(value),
                 FieldValue::Bool(value) => ValueRef::Bool(value),

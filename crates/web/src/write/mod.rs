@@ -64,6 +64,7 @@ pub(crate) struct RefusedLine {
     params(
         ("precision" = Option<String>, Query, description = "What a number of time counts: ns (default), us, ms, s"),
         ("partial" = Option<bool>, Query, description = "Keep the good lines and list the bad"),
+        ("format" = Option<String>, Query, description = "line, json, ndjson, arrow, parquet; wins over Content-Type"),
         ("mode" = Option<String>, Query, description = "replace: overwrite what stands at the same signal and time"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key and body is kept once"),
     ),
@@ -74,7 +75,6 @@ pub(crate) struct RefusedLine {
     responses(
         (status = 204, description = "Durable"),
         (status = 200, description = "partial=true, and some lines were refused", body = PartialWrite),
-        (status = "default", description = "A problem document"),
     )
 )]
 pub(crate) async fn write(State(web): State<Web>, caller: Caller, request: Request) -> Answer {

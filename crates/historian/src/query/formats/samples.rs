@@ -11,7 +11,7 @@ use super::{TableEncoder, of_table};
 use crate::query::cells::{CellKind, float, json_string};
 use crate::query::columns::{EXPORT, Shape};
 use crate::query::names::Names;
-use crate::scan::ScanBatch;
+use tidemill_lake::ScanBatch;
 
 /// Writes samples.
 pub(crate) trait SampleEncoder: Send {

@@ -12,7 +12,7 @@ use tidemill_core::*;
 use tidemill_ground::{Metrics, SimClock};
 
 use crate::query::{Engine, Settings};
-use crate::scan::{FileFact, SampleSource, Scan, ScanBatch, ScanSpec, TableScan, View};
+use tidemill_lake::{FileFact, SampleSource, Scan, ScanBatch, ScanSpec, TableScan, View};
 
 /// 2026-01-01T00:00:00Z.
 pub(crate) const T0: i64 = 1_767_225_600_000_000_000;
@@ -212,7 +212,7 @@ impl View for Snapshot {
 }
 
 /// Columns that were not asked for stay empty, as the store may leave them.
-fn batch(rows: &[Stored], columns: crate::scan::Columns) -> ScanBatch {
+fn batch(rows: &[Stored], columns: tidemill_lake::Columns) -> ScanBatch {
     let mut builder = BatchBuilder::new(SourceId::default(), Flags::default());
     for stored in rows {
         builder.push(stored.signal, Stamp::At(stored.time), stored.value.as_ref(), stored.quality).unwrap();

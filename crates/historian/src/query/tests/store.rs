@@ -15,7 +15,7 @@ use super::fake::*;
 use super::scope::{conditions, oracle, plain, random_plant, rows_of, samples, scope};
 use super::small::plant;
 use crate::query::Engine;
-use crate::store::{Settings as StoreSettings, Store};
+use tidemill_lake::{Settings as LakeSettings, Store};
 
 /// A store over the registry of a plant, driven step by step.
 struct Kept {
@@ -28,7 +28,7 @@ struct Kept {
 impl Kept {
     fn new(plant: &Arc<Plant>) -> Kept {
         let (ground, simulation) = Ground::simulated(7);
-        let settings = StoreSettings { write_bytes_per_s: 1 << 40, ..StoreSettings::default() };
+        let settings = LakeSettings { write_bytes_per_s: 1 << 40, ..LakeSettings::default() };
         let lake = Path::new("/plant/data/lake");
         let store = Store::open(&ground, lake, plant.clone(), plant.clone(), settings).unwrap();
         Kept { store, plant: plant.clone(), seq: AtomicU64::new(0), _simulation: simulation }

@@ -1,0 +1,272 @@
+//! A sealed piece of the buffer: at most [`CHUNK_ROWS_MAX`] rows of one signal, sorted and packed to about 3 bytes
+//! each, immutable and shared. What does not live here: the open piece that rows are added to (`buffer`).
+
+use tidemill_core::{Column, Kind, Quality, SourceId};
+
+use super::bits::{Changes, Deltas};
+use super::decimal;
+use super::rows::{Rows, at};
+
+/// How many rows are sealed together: enough to pack well, few enough to unpack for a short question.
+pub(crate) const CHUNK_ROWS_MAX: usize = 1_024;
+
+/// Sealed rows.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    rows: usize,
+    pub(crate) min: i64,
+    pub(crate) max: i64,
+    /// No time stands twice.
+    pub(crate) unique: bool,
+    time: Deltas,
+    values: Values,
+    kind: Runs<Kind>,
+    quality: Runs<Quality>,
+    received: Received,
+    source: Runs<SourceId>,
+    replace: Runs<bool>,
+    heap: Box<[u8]>,
+}
+
+#[derive(Debug)]
+enum Values {
+    /// Floats as integers at a scale. Rows without a value repeat the one before.
+    Decimal { scale: u8, integers: Deltas },
+    /// Integers, booleans, references into the heap.
+    Integer(Deltas),
+    /// Anything else, bit by bit.
+    Bits(Changes),
+}
+
+/// When rows came, where that says something.
+#[derive(Debug)]
+enum Received {
+    Runs(Runs<Option<i64>>),
+    /// All of them, in microseconds: rows of old times that came one by one.
+    Each(Deltas),
+}
+
+impl Received {
+    fn new(column: &Column<Option<i64>>, rows: usize) -> Received {
+        let runs = Runs::new(column, rows);
+        let whole = |(_, time): &(u32, Option<i64>)| time.filter(|time| time % 1_000 == 0);
+        if let Column::Each(values) = column
+            && runs.0.iter().all(|run| whole(run).is_some())
+        {
+            let micros: Vec<i64> = values.iter().map(|time| time.unwrap_or_default() / 1_000).collect();
+            let each = Deltas::new(&micros);
+            if each.bytes() < runs.bytes() {
+                return Received::Each(each);
+            }
+        }
+        Received::Runs(runs)
+    }
+
+    fn column(&self, rows: usize) -> Column<Option<i64>> {
+        match self {
+            Received::Runs(runs) => runs.column(),
+            Received::Each(micros) => {
+                Column::Each(micros.iter(rows).map(|micros| Some(micros.wrapping_mul(1_000))).collect())
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Received::Runs(runs) => runs.bytes(),
+            Received::Each(micros) => micros.bytes(),
+        }
+    }
+}
+
+/// A column as (row after the last one, value).
+#[derive(Debug)]
+struct Runs<T>(Box<[(u32, T)]>);
+
+impl<T: Copy + PartialEq + Default> Runs<T> {
+    fn new(column: &Column<T>, rows: usize) -> Runs<T> {
+        match column {
+            Column::Same(value) => Runs(Box::new([(rows as u32, *value)])),
+            Column::Each(values) => {
+                let mut runs: Vec<(u32, T)> = Vec::new();
+                for (row, value) in values.iter().enumerate() {
+                    match runs.last_mut() {
+                        Some((end, last)) if last == value => *end = row as u32 + 1,
+                        _ => runs.push((row as u32 + 1, *value)),
+                    }
+                }
+                Runs(runs.into())
+            }
+        }
+    }
+
+    fn column(&self) -> Column<T> {
+        match &*self.0 {
+            [] => Column::Same(T::default()),
+            [(_, value)] => Column::Same(*value),
+            runs => {
+                let mut values = Vec::with_capacity(runs.last().map_or(0, |(end, _)| *end as usize));
+                runs.iter().for_each(|(end, value)| values.resize(*end as usize, *value));
+                Column::Each(values)
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.len() * size_of::<(u32, T)>()
+    }
+}
+
+impl Chunk {
+    /// Sorts and packs rows; there must be one at least.
+    pub(crate) fn seal(mut rows: Rows) -> Chunk {
+        let unique = rows.sort();
+        let values = pack(&rows);
+        let len = rows.len();
+        Chunk {
+            rows: len,
+            min: rows.time.first().copied().unwrap_or(i64::MAX),
+            max: rows.time.last().copied().unwrap_or(i64::MIN),
+            unique,
+            time: Deltas::new(&rows.time),
+            values,
+            kind: Runs::new(&rows.kind, len),
+            quality: Runs::new(&rows.quality, len),
+            received: Received::new(&rows.received, len),
+            source: Runs::new(&rows.source, len),
+            replace: Runs::new(&rows.replace, len),
+            heap: rows.heap.into(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// The rows, by time and arrival.
+    pub(crate) fn open(&self) -> Rows {
+        let kind = self.kind.column();
+        let bits = match &self.values {
+            Values::Bits(bits) => bits.iter(self.rows).collect(),
+            Values::Integer(integers) => integers.iter(self.rows).map(i64::cast_unsigned).collect(),
+            Values::Decimal { scale, integers } => {
+                let mut bits: Vec<u64> =
+                    integers.iter(self.rows).map(|scaled| decimal::value(scaled, *scale).to_bits()).collect();
+                if let Column::Each(kinds) = &kind {
+                    bits.iter_mut()
+                        .zip(kinds)
+                        .filter(|(_, kind)| **kind == Kind::None)
+                        .for_each(|(bits, _)| *bits = 0);
+                }
+                bits
+            }
+        };
+        Rows {
+            time: self.time.iter(self.rows).collect(),
+            kind,
+            bits,
+            quality: self.quality.column(),
+            received: self.received.column(self.rows),
+            source: self.source.column(),
+            replace: self.replace.column(),
+            heap: self.heap.to_vec(),
+        }
+    }
+
+    /// How much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let values = match &self.values {
+            Values::Decimal { integers, .. } | Values::Integer(integers) => integers.bytes(),
+            Values::Bits(bits) => bits.bytes(),
+        };
+        let columns = self.kind.bytes()
+            + self.quality.bytes()
+            + self.received.bytes()
+            + self.source.bytes()
+            + self.replace.bytes();
+        // Each box costs the allocator about 16 bytes more.
+        size_of::<Chunk>() + 9 * 16 + self.time.bytes() + values + columns + self.heap.len()
+    }
+}
+
+fn pack(rows: &Rows) -> Values {
+    let float = |row: usize| matches!(at(&rows.kind, row), Kind::Float | Kind::None);
+    let floats = match &rows.kind {
+        Column::Same(kind) => *kind == Kind::Float,
+        Column::Each(_) => (0..rows.len()).all(float),
+    };
+    if floats {
+        return decimals(rows).unwrap_or_else(|| Values::Bits(Changes::new(&rows.bits)));
+    }
+    let integers: Vec<i64> = rows.bits.iter().map(|bits| bits.cast_signed()).collect();
+    match &rows.kind {
+        Column::Same(_) => Values::Integer(Deltas::new(&integers)),
+        Column::Each(_) => Values::Bits(Changes::new(&rows.bits)),
+    }
+}
+
+fn decimals(rows: &Rows) -> Option<Values> {
+    let none = |row: usize| matches!(&rows.kind, Column::Each(kinds) if kinds.get(row) == Some(&Kind::None));
+    let floats = || rows.bits.iter().enumerate().filter(|(row, _)| !none(*row));
+    let scale = decimal::common_scale(floats().map(|(_, bits)| f64::from_bits(*bits)))?;
+    let mut last = 0;
+    let integers: Option<Vec<i64>> = rows
+        .bits
+        .iter()
+        .enumerate()
+        .map(|(row, bits)| {
+            if !none(row) {
+                last = decimal::scaled(f64::from_bits(*bits), scale)?;
+            }
+            Some(last)
+        })
+        .collect();
+    Some(Values::Decimal { scale, integers: Deltas::new(&integers?) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{any_rows, same_rows};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_comes_back(mut rows in any_rows(), late in any::<bool>()) {
+            if late {
+                let arrived = (0..rows.len() as i64).map(|row| Some((row * row - 50) * 1_000));
+                rows.received = Column::Each(arrived.collect());
+            }
+            let mut expected = rows.clone();
+            let unique = expected.sort();
+            let chunk = Chunk::seal(rows);
+            prop_assert_eq!(chunk.unique, unique);
+            same_rows(&chunk.open(), &expected)?;
+        }
+    }
+
+    #[test]
+    fn rounded_values_take_little_room() {
+        let mut rows = Rows::default();
+        for second in 0..CHUNK_ROWS_MAX as i64 {
+            rows.time.push(second * 1_000_000_000);
+            rows.bits.push(((2000 + second % 37) as f64 / 100.0).to_bits());
+        }
+        let chunk = Chunk::seal(rows);
+        assert!(chunk.bytes() < 2 * CHUNK_ROWS_MAX, "{}", chunk.bytes());
+    }
+
+    #[test]
+    fn rows_of_old_times_that_came_one_by_one_take_little_room() {
+        let mut rows = Rows { received: Column::Each(Vec::new()), ..Rows::default() };
+        for second in 0..CHUNK_ROWS_MAX as i64 {
+            rows.time.push(second * 1_000_000_000);
+            rows.bits.push(7.0f64.to_bits());
+            if let Column::Each(received) = &mut rows.received {
+                received.push(Some(i64::MAX / 2_000 * 1_000 + (second * 300 + second % 7) * 1_000));
+            }
+        }
+        let chunk = Chunk::seal(rows);
+        assert!(chunk.bytes() < 2 * CHUNK_ROWS_MAX, "{}", chunk.bytes());
+    }
+}

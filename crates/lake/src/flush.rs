@@ -1,0 +1,388 @@
+//! From a frozen buffer to files: one file (or a few) per window of time, sorted by path and time, without what the
+//! table has already. What replaces or deletes rewrites the files it touches, in the same commit. What does not live
+//! here: that rewriting (`rewrite`), when to flush (`run`), the commit (`commit`), merging for its own sake (`merge`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidemill_core::{Deletion, SignalId};
+
+use super::Store;
+use super::buffer::Pieces;
+use super::chunk::Chunk;
+use super::commit::{Change, Correction};
+use super::directory::Entry;
+use super::files::{DAY_NS, FileEntry, Level, Version, WINDOW_DAYS_MAX, Window};
+use super::frozen::{Frozen, with_deletions};
+use super::merge_rows::{From, Killed, Merge, Place};
+use super::read::Footer;
+use super::rewrite::Gone;
+use super::rows::Rows;
+use super::view::{self, Lanes, places_of};
+use super::write::{FileWriter, Written};
+use crate::Columns;
+use crate::Error;
+
+/// A file is closed at about this size, at the end of a signal.
+pub(crate) const FILE_BYTES_MAX: u64 = 128 << 20;
+/// A flush writes into at most so many windows; if times are spread wider, the windows are longer.
+const WINDOWS_MAX: usize = 256;
+/// Bytes a row takes in a file, for planning.
+const ROW_BYTES: u64 = 4;
+
+/// The buffered rows of one signal.
+struct Source {
+    signal: SignalId,
+    path: Arc<str>,
+    pieces: Pieces,
+}
+
+impl Source {
+    /// The times of its first and last row within a window; wider where only chunks are known.
+    fn span(&self, window: Window) -> Option<(i64, i64)> {
+        let chunks = self.pieces.chunks.iter().map(|chunk| (chunk.min, chunk.max));
+        let open = self.pieces.open.time.first().copied().zip(self.pieces.open.time.last().copied());
+        let inside = chunks.chain(open).filter(|(min, max)| *min <= window.last() && *max >= window.from());
+        let clipped = inside.map(|(min, max)| (min.max(window.from()), max.min(window.last())));
+        clipped.reduce(|(min, max), (other_min, other_max)| (min.min(other_min), max.max(other_max)))
+    }
+
+    fn count_days(&self, days: &mut BTreeMap<i64, u64>) {
+        let count = |days: &mut BTreeMap<i64, u64>, times: &[i64]| {
+            for of_day in times.chunk_by(|one, next| one.div_euclid(DAY_NS) == next.div_euclid(DAY_NS)) {
+                let day = of_day.first().map_or(0, |time| time.div_euclid(DAY_NS));
+                *days.entry(day).or_default() += of_day.len() as u64;
+            }
+        };
+        count(days, &self.pieces.open.time);
+        for chunk in &self.pieces.chunks {
+            if chunk.min.div_euclid(DAY_NS) == chunk.max.div_euclid(DAY_NS) {
+                *days.entry(chunk.min.div_euclid(DAY_NS)).or_default() += chunk.len() as u64;
+            } else {
+                count(days, &chunk.open().time);
+            }
+        }
+    }
+}
+
+/// Divides days into windows: recent days stand alone; older ones share a window as long as its file stays small, so
+/// that years of slow data do not make thousands of files.
+fn plan(days: &BTreeMap<i64, u64>, today: i64) -> Vec<Window> {
+    let mut days_max = WINDOW_DAYS_MAX;
+    loop {
+        let mut windows: Vec<Window> = Vec::new();
+        for day in days.keys() {
+            if windows.last().is_some_and(|window| *day < window.first_day + window.days) {
+                continue;
+            }
+            let mut length = days_max;
+            let window = loop {
+                let window = Window::of(day.saturating_mul(DAY_NS), length);
+                let end = window.first_day + window.days;
+                let rows: u64 = days.range(window.first_day..end).map(|(_, rows)| rows).sum();
+                // Two windows of one flush never overlap: the days before this one are taken.
+                let free =
+                    windows.last().is_none_or(|before| before.first_day + before.days <= window.first_day);
+                let old = end < today || days_max > WINDOW_DAYS_MAX;
+                if length == 1 || (free && old && rows * ROW_BYTES <= FILE_BYTES_MAX) {
+                    break window;
+                }
+                length /= 2;
+            };
+            windows.push(window);
+        }
+        if windows.len() <= WINDOWS_MAX || days_max >= 1 << 20 {
+            return windows;
+        }
+        days_max *= 2;
+    }
+}
+
+impl Store {
+    /// Writes everything that a frozen buffer brings to files that are not yet part of the table.
+    /// On an error `change` says what was written.
+    pub(crate) fn write_flush(
+        &self,
+        frozen: &Frozen,
+        version: &Version,
+        change: &mut Change,
+    ) -> Result<(), Error> {
+        let sources = self.sources(frozen, change)?;
+        let mut days = BTreeMap::new();
+        sources.iter().for_each(|source| source.count_days(&mut days));
+        let today = self.clock.wall().div_euclid(DAY_NS);
+        let order = self.next_order(version);
+        let deletions = frozen.deletions();
+        let mut gone = Gone::default();
+        for window in plan(&days, today) {
+            self.unless_damaged(change, |part| {
+                self.flush_window(&sources, window, version, order, (&deletions, &mut gone), part)
+            })?;
+        }
+        self.rewrite(&gone, &deletions, version, change)
+    }
+
+    /// Does a part of a change. A file in which damage is found can neither be compared with nor rewritten: the part is
+    /// done again without it, so that new samples are kept whatever became of old ones.
+    pub(crate) fn unless_damaged(
+        &self,
+        change: &mut Change,
+        mut work: impl FnMut(&mut Change) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        loop {
+            let mut part = Change::default();
+            match work(&mut part) {
+                Ok(()) => {
+                    change.absorb(part);
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.discard(&part);
+                    if !self.damaged.note(&error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The signals of a frozen buffer by path, deletions done.
+    fn sources(&self, frozen: &Frozen, change: &mut Change) -> Result<Vec<Source>, Error> {
+        let mut sources: BTreeMap<SignalId, Source> = BTreeMap::new();
+        for (layer, deletions) in with_deletions(&frozen.layers) {
+            let watch = layer.buffer.watch();
+            let signals: Vec<SignalId> =
+                watch.signals(i64::MIN, i64::MAX).into_iter().map(|(signal, _, _)| signal).collect();
+            for (signal, mut pieces) in signals.iter().copied().zip(watch.pieces(&signals)) {
+                let path = self.path_of(signal);
+                pieces.open.sort();
+                for deletion in deletions.iter().filter(|deletion| deletion.concerns(signal)) {
+                    pieces = self.delete_from(pieces, deletion, &path, change)?;
+                }
+                let new = || Source { signal, path, pieces: Pieces::default() };
+                sources.entry(signal).or_insert_with(new).pieces.follow(pieces);
+            }
+        }
+        let mut sources: Vec<Source> = sources.into_values().collect();
+        sources.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(sources)
+    }
+
+    fn flush_window(
+        &self,
+        sources: &[Source],
+        window: Window,
+        version: &Version,
+        order: u64,
+        (deletions, gone): (&[Arc<Deletion>], &mut Gone),
+        change: &mut Change,
+    ) -> Result<(), Error> {
+        let of_window: Vec<(&Source, (i64, i64))> =
+            sources.iter().filter_map(|source| Some((source, source.span(window)?))).collect();
+        let (from, last) = of_window
+            .iter()
+            .fold((i64::MAX, i64::MIN), |(from, last), (_, (min, max))| (from.min(*min), last.max(*max)));
+        let older: Vec<_> = version
+            .files
+            .iter()
+            .filter(|file| file.overlaps(from, last) && !self.damaged.has(file))
+            .cloned()
+            .collect();
+        let signals: Vec<SignalId> = of_window.iter().map(|(source, _)| source.signal).collect();
+        let time_of = |position: usize| of_window.get(position).map(|(_, span)| *span);
+        let all = |_: &[Vec<(usize, i64, i64)>]| Columns::ALL;
+        let mut lanes = Lanes::open(&self.files, &older, &signals, (from, last), &time_of, &all, 4_096)?;
+        let mut output = Output::new(self, window, Level::Flush, order);
+        for (position, (source, _)) in of_window.iter().enumerate() {
+            let in_files = lanes.of(position).iter().map(|(lane, min, max)| Place {
+                min: *min,
+                max: *max,
+                from: From::Lane(*lane),
+                emit: false,
+                exact: true,
+            });
+            let mut places: Vec<Place> = in_files.collect();
+            let pieces = Pieces { chunks: source.pieces.chunks.clone(), open: source.pieces.open.clone() };
+            places.extend(places_of(pieces, source.signal, &[], window.from(), window.last()));
+            let mut merge = Merge::new(places, window.from(), window.last());
+            merge.killed = Some(Vec::new());
+            // What a deletion takes from files says nothing about samples that came after it.
+            merge.gone = view::gone(deletions, source.signal);
+            while let Some(rows) = merge.next(&mut lanes.lanes)? {
+                output.add(source.signal, &source.path, &rows)?;
+            }
+            for killed in merge.killed.into_iter().flatten() {
+                let file = killed.lane.and_then(|lane| lanes.lanes.get(lane)).map(|lane| &lane.file);
+                if let (Some(file), Some(time)) = (file, killed.old.time.first()) {
+                    gone.add(file, source.signal, *time);
+                }
+                self.correct(change, &self.replaced(&source.path, &killed))?;
+            }
+        }
+        change.added.extend(output.finish()?);
+        Ok(())
+    }
+
+    /// Takes what a deletion concerns out of buffered rows.
+    fn delete_from(
+        &self,
+        pieces: Pieces,
+        deletion: &Deletion,
+        path: &Arc<str>,
+        change: &mut Change,
+    ) -> Result<Pieces, Error> {
+        let mut split = |rows: Rows| -> Result<Rows, Error> {
+            let old = rows.clone().cut(deletion.from, deletion.last);
+            if !old.is_empty() {
+                self.correct(change, &deleted(path, old, deletion))?;
+            }
+            Ok(rows.without(deletion.from, deletion.last))
+        };
+        let mut chunks = Vec::with_capacity(pieces.chunks.len());
+        for chunk in pieces.chunks {
+            if chunk.min > deletion.last || chunk.max < deletion.from {
+                chunks.push(chunk);
+                continue;
+            }
+            let rest = split(chunk.open())?;
+            if !rest.is_empty() {
+                chunks.push(Arc::new(Chunk::seal(rest)));
+            }
+        }
+        Ok(Pieces { chunks, open: split(pieces.open)? })
+    }
+
+    fn replaced(&self, path: &Arc<str>, killed: &Killed) -> Correction {
+        let by = killed.by.row(0);
+        Correction {
+            when: by.received.unwrap_or(by.time),
+            path: path.clone(),
+            old: killed.old.clone(),
+            action: "replace",
+            by: Some(killed.by.clone()),
+            who: self.bus.source(by.source).to_string(),
+            reason: String::new(),
+        }
+    }
+}
+
+pub(crate) fn deleted(path: &Arc<str>, old: Rows, deletion: &Deletion) -> Correction {
+    Correction {
+        when: deletion.when,
+        path: path.clone(),
+        old,
+        action: "delete",
+        by: None,
+        who: deletion.who.clone(),
+        reason: deletion.reason.clone(),
+    }
+}
+
+/// Files of one window that are being written: the next one begins where one has become large.
+pub(crate) struct Output<'a> {
+    store: &'a Store,
+    window: Window,
+    level: Level,
+    order: u64,
+    writer: Option<FileWriter>,
+    signal: Option<SignalId>,
+    written: Vec<Written>,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(store: &'a Store, window: Window, level: Level, order: u64) -> Output<'a> {
+        Output { store, window, level, order, writer: None, signal: None, written: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, signal: SignalId, path: &Arc<str>, rows: &Rows) -> Result<(), Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if self.signal != Some(signal)
+            && self.writer.as_ref().is_some_and(|file| file.bytes() >= FILE_BYTES_MAX)
+        {
+            self.close()?;
+        }
+        let begins = self.signal.replace(signal) != Some(signal);
+        let writer = self.writer()?;
+        if begins {
+            writer.begin(signal, path);
+        }
+        writer.add(rows)
+    }
+
+    /// Adds a row group of another file as it stands; `parts` are the rows of signals in it.
+    pub(crate) fn copy(&mut self, footer: &Footer, group: usize, parts: &[Entry]) -> Result<(), Error> {
+        // Whatever comes next is begun again.
+        self.signal = None;
+        self.writer()?.copy(footer, group, parts)
+    }
+
+    fn writer(&mut self) -> Result<&mut FileWriter, Error> {
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => FileWriter::create(&self.store.place, self.store.file_name(self.window))?,
+        };
+        Ok(self.writer.insert(writer))
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        self.signal = None;
+        if let Some(writer) = self.writer.take() {
+            let (rows, name) = (writer.rows(), writer.name().to_owned());
+            let written = writer.finish().inspect_err(|_| {
+                let _ = self.store.disk.remove(&self.store.place.dir.join(name));
+            })?;
+            self.store.meters.rows_written.add(rows);
+            self.store.meters.bytes_written.add(written.bytes);
+            self.written.push(written);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Vec<FileEntry>, Error> {
+        self.close()?;
+        let wall = self.store.clock.wall();
+        let written = std::mem::take(&mut self.written);
+        let entry = |written: &Written| FileEntry::of(written, self.window, self.level, self.order, wall);
+        Ok(written.iter().map(entry).collect())
+    }
+}
+
+/// What was not finished is not wanted: a full disk must not be filled with leftovers.
+impl Drop for Output<'_> {
+    fn drop(&mut self) {
+        let unfinished = self.writer.take().map(|writer| writer.name().to_owned());
+        for name in self.written.iter().map(|file| file.name.clone()).chain(unfinished) {
+            let _ = self.store.disk.remove(&self.store.place.dir.join(name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_hold_all_days_and_never_overlap() {
+        let today = 20_000;
+        let years: BTreeMap<i64, u64> = (16_000..=today).map(|day| (day, 24 * 50)).collect();
+        let windows = plan(&years, today);
+        assert!(windows.len() < 140, "{} windows for eleven years of slow data", windows.len());
+        let fast: BTreeMap<i64, u64> = (19_900..today).map(|day| (day, 40_000_000)).collect();
+        assert_eq!(plan(&fast, today).len(), 100, "a day with much data stands alone");
+        let wide: BTreeMap<i64, u64> = (-50_000..50_000).step_by(7).map(|day| (day, 1)).collect();
+        assert!(plan(&wide, today).len() <= WINDOWS_MAX);
+        for days in [&years, &fast, &wide] {
+            let windows = plan(days, today);
+            for pair in windows.windows(2) {
+                assert!(pair[0].last() < pair[1].from(), "{pair:?}");
+            }
+            for day in days.keys() {
+                let time = day * DAY_NS;
+                assert!(windows.iter().any(|window| window.from() <= time && window.last() >= time));
+            }
+        }
+        assert_eq!(plan(&BTreeMap::from([(today, 5)]), today), [Window { first_day: today, days: 1 }]);
+    }
+}

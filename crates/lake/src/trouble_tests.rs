@@ -1,0 +1,415 @@
+//! The store when things go wrong or come at once: commits that fail, files and logs that are damaged, tables that cannot be
+//! opened, deletions beside flushes and merges. What holds in any order of events is the model's matter (`model_tests`).
+
+use std::time::Duration;
+
+use tidemill_core::*;
+use tidemill_ground::{Disk, SimClock};
+
+use super::fakes::World;
+use super::model_tests::{DAY, EVENTS, PATHS, count, deletion, everything, float, parcel, table};
+use crate::{SampleSource, ScanSpec};
+
+fn corrected(world: &World) -> usize {
+    let batches = world.store.view().scan_table(super::CORRECTIONS, i64::MIN, i64::MAX);
+    batches.map(|batch| batch.unwrap().num_rows()).sum()
+}
+
+/// The record of corrections commits after the samples; each of the two may fail by itself, and what the first one said of
+/// its corrections must not be lost by the second.
+#[test]
+fn corrections_outlive_commits_that_fail() {
+    use tidemill_ground::Operation;
+    for crash in [false, true] {
+        let mut world = World::new(2, &PATHS);
+        let disk = world.simulation.disk.clone();
+        let refused = std::io::ErrorKind::StorageFull;
+        world.write(parcel(&[float(1, 0, 20.5), float(1, 1, 21.5)], false));
+        world.flush().unwrap();
+        // Entries of a log come by a rename: the first is of the samples, the second of the corrections.
+        world.write(parcel(&[float(1, 0, 20.75)], true));
+        disk.fail_after(Operation::Rename, 1, refused);
+        world.flush().unwrap_err();
+        assert_eq!(corrected(&world), 0);
+        world.write(parcel(&[float(1, 1, 21.75)], true));
+        disk.fail_next(Operation::Rename, refused);
+        world.flush().unwrap_err();
+        if crash {
+            disk.crash();
+            world.reopen(3).unwrap();
+            assert_eq!(corrected(&world), 1, "the commit that named them was made");
+        }
+        world.flush().unwrap();
+        assert_eq!(corrected(&world), 2);
+        world.reopen(4).unwrap();
+        assert_eq!(corrected(&world), 2);
+        assert_eq!(count(&world, &everything()).unwrap(), 2);
+    }
+}
+
+/// Days of history of many signals, each day in two files: merges are due.
+fn many_signals(signals: u32, days: i64, rows: i64) -> World {
+    let paths: Vec<String> = (0..signals).map(|n| format!("plant/{n:04}")).collect();
+    let world = World::new(11, &paths.iter().map(String::as_str).collect::<Vec<_>>());
+    for day in 0..days {
+        for half in 0..2 {
+            let all = (1..=signals).flat_map(|signal| (0..rows).map(move |row| (signal, row)));
+            let at = |row| SimClock::START_NS + day * DAY + (row * 2 + half) * 1_000_000_000;
+            let samples: Vec<_> =
+                all.map(|(signal, row)| (signal, at(row), Value::Float(0.5), Quality::GOOD)).collect();
+            world.write(parcel(&samples, false));
+            world.flush().unwrap();
+        }
+        world.simulation.clock.advance(Duration::from_secs(86_400));
+    }
+    world.simulation.clock.advance(Duration::from_secs(86_400));
+    world
+}
+
+#[test]
+fn a_deletion_among_many_signals_writes_each_file_once_whatever_merges_do() {
+    for round in 0..6 {
+        let world = many_signals(100, 3, 10);
+        let files = world.store.view().files().len() as u64;
+        assert_eq!(files, 6);
+        std::thread::scope(|scope| {
+            let merging = scope.spawn(|| {
+                loop {
+                    match world.store.merge_step(&|| false) {
+                        Ok(true) | Err(crate::Error::Conflict) => {}
+                        other => break other.unwrap(),
+                    }
+                }
+            });
+            world.write(deletion(1 + round * 7, i64::MIN, i64::MAX));
+            // Load goes on.
+            world.write(parcel(&[float(2, 900_000, 1.0)], false));
+            world.flush().unwrap();
+            merging.join().unwrap();
+        });
+        assert!(world.store.meters.files_rewritten.get() <= files, "files were written again and again");
+        assert_eq!(count(&world, &everything()).unwrap(), 99 * 3 * 20 + 1);
+        assert_eq!(corrected(&world), 3 * 20);
+        let rows: u64 = world.store.view().files().iter().map(|file| file.rows).sum();
+        assert_eq!(rows, 99 * 3 * 20 + 1);
+    }
+}
+
+#[test]
+fn a_merge_whose_file_was_rewritten_ends_early_and_is_done_again() {
+    let world = many_signals(20, 2, 5);
+    let deleted = std::cell::Cell::new(false);
+    let merged = world.store.merge_step(&|| {
+        if !deleted.replace(true) {
+            world.write(deletion(3, i64::MIN, i64::MAX));
+            world.flush().unwrap();
+        }
+        false
+    });
+    assert!(matches!(merged, Err(crate::Error::Conflict)), "{merged:?}");
+    assert_eq!(world.store.meters.files_rewritten.get(), 4);
+    while world.store.merge_step(&|| false).unwrap() {}
+    assert_eq!(world.store.view().files().len(), 2);
+    assert_eq!(count(&world, &everything()).unwrap(), 19 * 2 * 10);
+}
+
+#[test]
+fn who_waits_for_a_flush_is_told_when_it_takes_long() {
+    let world = World::new(2, &PATHS);
+    world.write(parcel(&[float(1, 0, 20.5)], false));
+    let told = Problem::from(world.store.flush_within(Duration::ZERO).unwrap_err());
+    assert_eq!(told.code.id, "unfinished");
+    world.flush().unwrap();
+    world.store.flush_within(Duration::ZERO).unwrap_err();
+}
+
+#[test]
+fn a_full_disk_is_cleared_with_the_room_that_is_kept_for_it() {
+    let world = World::new(2, &PATHS);
+    let disk = world.simulation.disk.clone();
+    world.write(parcel(&[float(1, 0, 20.5)], false));
+    world.flush().unwrap();
+    let space = disk.space(std::path::Path::new(super::fakes::LAKE)).unwrap();
+    let used = space.total_bytes - space.free_bytes;
+    disk.set_capacity(used);
+    world.write(parcel(&[float(1, 1, 21.5)], false));
+    let refused = |error: crate::Error| Problem::from(error).code.id;
+    assert_eq!(refused(world.flush().unwrap_err()), "disk-full");
+    // A deletion would wait behind the flush, and every question behind the deletion.
+    let written = world.journal.parcels.lock().unwrap().len();
+    let signals = [SignalId::new(1).unwrap()];
+    assert_eq!(refused(world.store.delete("who", &signals, (0, i64::MAX), "why").unwrap_err()), "disk-full");
+    assert_eq!(world.journal.parcels.lock().unwrap().len(), written, "nothing was recorded");
+    assert_eq!(count(&world, &everything()).unwrap(), 2);
+    *world.journal.reserve.lock().unwrap() = Some((disk.clone(), [used + (1 << 20), used]));
+    world.flush().unwrap();
+    assert_eq!(
+        disk.space(std::path::Path::new(super::fakes::LAKE)).unwrap().total_bytes,
+        used,
+        "it was given back"
+    );
+    assert_eq!(count(&world, &everything()).unwrap(), 2);
+}
+
+/// Deletions are in the log and nothing can be written: questions see them at once, and what came behind them. Then all of
+/// them are one rewrite of each file.
+#[test]
+fn deletions_wait_for_a_full_disk_and_questions_do_not() {
+    let world = World::new(2, &PATHS);
+    let disk = world.simulation.disk.clone();
+    world.write(parcel(&[float(1, 0, 1.0), float(2, 0, 1.0), float(3, 0, 1.0), float(4, 0, 1.0)], false));
+    world.flush().unwrap();
+    let space = disk.space(std::path::Path::new(super::fakes::LAKE)).unwrap();
+    disk.set_capacity(space.total_bytes - space.free_bytes);
+    world.write(parcel(&[float(1, 1, 1.0)], false));
+    world.flush().unwrap_err();
+    for signal in 1..4 {
+        world.write(parcel(&[float(signal, 2, 1.0)], false));
+        world.write(deletion(signal, i64::MIN, i64::MAX));
+        // The same sample as one that is deleted came again: it is new.
+        world.write(parcel(&[float(signal, 0, 1.0)], false));
+        world.flush().unwrap_err();
+        assert_eq!(count(&world, &everything()).unwrap(), 4);
+    }
+    disk.set_capacity(u64::MAX);
+    world.flush().unwrap();
+    assert_eq!(world.store.meters.files_rewritten.get(), 2, "two files, each once");
+    assert_eq!(count(&world, &everything()).unwrap(), 4);
+    assert_eq!(world.store.view().files().iter().map(|file| file.rows).sum::<u64>(), 4);
+    assert_eq!(corrected(&world), 3 + 1 + 3);
+}
+
+/// Damages the newest entry of a table's log.
+fn damage_table(world: &World, table: &str) -> std::path::PathBuf {
+    let dir = std::path::PathBuf::from(super::fakes::LAKE).join("tables").join(table).join("_delta_log");
+    let entries = tidemill_ground::Disk::list(&world.simulation.disk, &dir).unwrap();
+    let newest = entries.into_iter().map(|entry| entry.name).max().unwrap();
+    let path = dir.join(newest);
+    world.simulation.disk.flip_bit(&path, 3, 1).unwrap();
+    path
+}
+
+fn event(n: u64) -> Parcel {
+    let json = format!("{{\"at\": {n}, \"what\": \"event {n}\", \"count\": {n}}}");
+    Parcel::of_record(StreamId(77), Vec::new(), json.into_bytes())
+}
+
+/// What SQL on a table is told.
+fn told(world: &World, spec: &'static TableSpec) -> Problem {
+    let mut scan = world.store.view().scan_table(spec, i64::MIN, i64::MAX);
+    Problem::from(scan.next().unwrap().unwrap_err())
+}
+
+#[test]
+fn a_damaged_table_is_closed_and_the_plant_goes_on() {
+    let mut world = World::new(2, &PATHS);
+    world.store.declare(&world.ground, &EVENTS);
+    world.write(event(0));
+    world.write(parcel(&[float(1, 0, 1.0)], false));
+    world.flush().unwrap();
+    let path = damage_table(&world, "events");
+    world.reopen(3).unwrap();
+    world.store.declare(&world.ground, &EVENTS);
+    let problem = told(&world, &EVENTS);
+    assert_eq!(problem.code.id, "damaged");
+    assert!(problem.detail.contains("restore data/lake/tables/events from a backup"), "{problem}");
+    assert_eq!(world.store.closed_tables().len(), 1);
+    assert_eq!(world.store.check_files().len(), 1);
+
+    // Samples come and go; records wait in the journal, over flushes, failures of the disk, and restarts.
+    for n in 1..4 {
+        world.write(event(n));
+        world.write(parcel(&[float(1, n as i64, 1.0)], false));
+        world.simulation.disk.fail_next(tidemill_ground::Operation::Rename, std::io::ErrorKind::StorageFull);
+        world.flush().unwrap_err();
+        world.flush().unwrap();
+        world.reopen(3 + n).unwrap();
+        world.store.declare(&world.ground, &EVENTS);
+    }
+    assert_eq!(count(&world, &everything()).unwrap(), 4);
+    assert!(world.store.merge_step(&|| false).is_ok());
+    assert!(world.store.clean().is_ok());
+    told(&world, &EVENTS);
+
+    // Mended, it has all of them, once.
+    world.simulation.disk.flip_bit(&path, 3, 1).unwrap();
+    world.reopen(9).unwrap();
+    world.store.declare(&world.ground, &EVENTS);
+    assert!(world.store.closed_tables().is_empty());
+    let rows = table(&world, &EVENTS).lines().filter(|line| line.contains("event")).count();
+    assert_eq!(rows, 4);
+    world.flush().unwrap();
+    world.reopen(10).unwrap();
+    assert!(world.journal.after_cursor().len() <= 3, "the journal is let go again");
+}
+
+#[test]
+fn what_waits_for_a_closed_table_does_not_hold_the_journal_for_ever() {
+    let mut world = World::new(2, &PATHS);
+    world.settings.journal_bytes = 1_000;
+    world.store.declare(&world.ground, &EVENTS);
+    world.write(event(0));
+    world.flush().unwrap();
+    damage_table(&world, "events");
+    world.reopen(3).unwrap();
+    world.store.declare(&world.ground, &EVENTS);
+    world.write(event(1));
+    let given_up = |world: &World| world.store.meters.undeclared.get();
+    let mut rounds = 0;
+    while given_up(&world) == 0 {
+        world.write(parcel(&[float(1, rounds, 1.0)], false));
+        world.flush().unwrap();
+        rounds += 1;
+        assert!(rounds < 100, "it is held for ever");
+    }
+    assert!(rounds > 2, "{rounds}");
+    for round in 100..103 {
+        world.write(parcel(&[float(1, round, 1.0)], false));
+        world.flush().unwrap();
+    }
+    assert_eq!(given_up(&world), 1);
+    assert!(world.journal.after_cursor().len() < 3);
+}
+
+#[test]
+fn without_its_record_of_corrections_a_plant_replaces_and_does_not_delete() {
+    let mut world = World::new(2, &PATHS);
+    world.write(parcel(&[float(1, 0, 20.5)], false));
+    world.flush().unwrap();
+    let path = damage_table(&world, "corrections");
+    world.reopen(3).unwrap();
+    let signal = SignalId::new(1).unwrap();
+    let refused = world.store.delete("ann", &[signal], (i64::MIN, i64::MAX), "test").unwrap_err();
+    assert_eq!(Problem::from(refused).code.id, "damaged");
+    for n in 0u8..3 {
+        world.write(parcel(&[float(1, 0, f64::from(n))], true));
+        world.flush().unwrap();
+        world.reopen(20 + u64::from(n)).unwrap();
+    }
+    told(&world, super::CORRECTIONS);
+    assert_eq!(count(&world, &everything()).unwrap(), 1);
+    world.simulation.disk.flip_bit(&path, 3, 1).unwrap();
+    world.reopen(5).unwrap();
+    assert_eq!(corrected(&world), 3, "what waited beside the table is in it");
+
+    // So many wait, and no more: seven, and the three that the damaged entry had taken in.
+    let path = damage_table(&world, "corrections");
+    world.reopen(6).unwrap();
+    for n in 10u8..17 {
+        world.write(parcel(&[float(1, 0, f64::from(n))], true));
+        world.flush().unwrap();
+    }
+    assert_eq!(world.store.meters.unrecorded.get(), 6);
+    world.simulation.disk.flip_bit(&path, 3, 1).unwrap();
+    world.reopen(7).unwrap();
+    assert_eq!(corrected(&world), 3 + 5, "what the last commit names");
+}
+
+#[test]
+fn records_that_nobody_declared_do_not_keep_a_stop_waiting() {
+    let world = World::new(2, &PATHS);
+    let (seq, _) = world.journal.put(event(0));
+    world.store.start(&world.ground).unwrap();
+    assert!(world.store.wait_applied(seq, Duration::from_secs(20)));
+    let report = world.ground.tasks.shutdown(Duration::from_secs(20));
+    assert!(report.late.is_empty(), "{:?}", report.late);
+}
+
+/// A deletion begins a buffer of its own, and waits for that until what is frozen is in files. Whoever else would freeze may not
+/// come between its looking and its freezing: here someone tries to whenever it holds the state.
+#[test]
+fn a_deletion_and_a_flush_do_not_take_each_others_place() {
+    for round in 0..50 {
+        let world = World::new(round, &PATHS);
+        world.write(parcel(&[float(1, 0, 1.0), float(2, 0, 1.0)], false));
+        world.store.freeze(&mut world.store.lock());
+        world.write(parcel(&[float(1, 1, 1.0)], false));
+        std::thread::scope(|scope| {
+            let deleting = scope.spawn(|| world.write(deletion(1, i64::MIN, i64::MAX)));
+            world.store.flush_step().unwrap();
+            while !deleting.is_finished() {
+                if world.store.state.try_lock().is_err() {
+                    let mut state = world.store.lock();
+                    if state.frozen.is_none() {
+                        world.store.freeze(&mut state);
+                    }
+                    break;
+                }
+                std::hint::spin_loop();
+            }
+            while !deleting.is_finished() {
+                world.store.flush_step().unwrap();
+            }
+            deleting.join().expect("the deletion has its buffer");
+        });
+        world.flush().unwrap();
+        assert_eq!(count(&world, &everything()).unwrap(), 1);
+        assert_eq!(corrected(&world), 2);
+    }
+}
+
+#[test]
+fn a_table_and_a_journal_that_do_not_know_each_other_are_not_opened() {
+    let samples = std::path::PathBuf::from(super::fakes::LAKE).join("samples");
+    for (lost_entry, told) in [(true, "entries at its end are missing"), (false, "data/journal is missing")] {
+        let mut world = World::new(2, &PATHS);
+        for second in 0..2 {
+            world.write(parcel(&[float(1, second, 1.0)], false));
+            world.flush().unwrap();
+        }
+        let disk = world.simulation.disk.clone();
+        let files = || tidemill_ground::Disk::list(&disk, &samples).unwrap().len();
+        let before = files();
+        if lost_entry {
+            let newest = samples.join(format!("_delta_log/{:020}.json", 2));
+            tidemill_ground::Disk::remove(&disk, &newest).unwrap();
+        } else {
+            world.journal.parcels.lock().unwrap().clear();
+            *world.journal.cursor.lock().unwrap() = None;
+        }
+        let error = world.reopen(3).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+        assert_eq!(Problem::from(error).code.id, "damaged");
+        assert_eq!(files(), before, "what the log does not name any more is what it is mended with");
+    }
+}
+
+/// Row groups without a deleted row are the same bytes in the new file, and everything about them is right: rows, times, names for
+/// other readers, checksums, the page index.
+#[test]
+fn row_groups_that_lose_nothing_are_copied() {
+    let mut world = World::new(5, &["b/1", "b/2", "b/3", "b/4"]);
+    let of_signal = |signal| (0..800).map(move |n| float(signal, n, f64::from(signal)));
+    world.write(parcel(&(1..=4).flat_map(of_signal).collect::<Vec<_>>(), false));
+    world.flush().unwrap();
+    let second = |n: i64| SimClock::START_NS + n * 1_000_000_000;
+    world.bus.set(3, "a/renamed", false);
+    // All of one group of thirteen, in the midst of its signal.
+    world.write(deletion(2, second(224), second(479)));
+    world.flush().unwrap();
+    let meters = &world.store.meters;
+    assert_eq!((meters.files_rewritten.get(), corrected(&world)), (1, 256));
+    assert_eq!(meters.groups_copied.get(), 12);
+    // From the first row on, so that what stays of the signal begins in a group that is copied; and to the last.
+    world.write(deletion(1, i64::MIN, second(255)));
+    world.write(deletion(4, second(720), i64::MAX));
+    world.flush().unwrap();
+    assert!(world.store.meters.groups_copied.get() > 12 + 8);
+    let expected = 3_200 - 256 - 256 - 80;
+    for seed in 6..8 {
+        assert_eq!(count(&world, &everything()).unwrap(), expected);
+        let cut = ScanSpec { from: second(300), last: second(301), ..everything() };
+        assert_eq!(count(&world, &cut).unwrap(), 3 * 2);
+        let version = world.store.lock().version.clone();
+        let [file] = &version.files[..] else { panic!("{} files", version.files.len()) };
+        assert_eq!((file.rows, file.from, file.last), (expected as u64, second(0), second(799)));
+        world.store.files.verify(file).unwrap();
+        let footer = world.store.files.footer(file).unwrap();
+        let entry = |id| *footer.directory.find(SignalId::new(id).unwrap()).unwrap();
+        assert_eq!((entry(1).from, entry(1).last, entry(1).rows), (second(256), second(799), 544));
+        assert_eq!((entry(4).from, entry(4).last, entry(4).rows), (second(0), second(719), 720));
+        let stats = file.add.stats.clone().unwrap();
+        assert!(stats.contains("\"signal\":\"b/1\"") && stats.contains("\"signal\":\"b/4\""), "{stats}");
+        world.reopen(seed).unwrap();
+    }
+}
