@@ -8,7 +8,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use tidemill_core::{SampleBatch, SignalId};
 
@@ -25,6 +27,9 @@ const ROW_BYTES: usize = 16;
 const WAITING_ROWS_MAX: usize = 65_536;
 const WAITING_BATCHES_MAX: usize = 4_096;
 const WAITING_BYTES_MAX: usize = 8 << 20;
+/// So many rows are worth a second thread, which takes so many signals at once.
+const TOGETHER_ROWS_MIN: usize = 16_384;
+const TOGETHER_SIGNALS: usize = 64;
 
 /// Samples in memory.
 pub(crate) struct Buffer {
@@ -179,36 +184,59 @@ impl Inner {
         self.waiting.clear();
         self.waiting_rows = 0;
         self.bytes = self.bytes.saturating_sub(std::mem::take(&mut self.waiting_bytes));
+        let mut shares = Vec::new();
         for (index, rows) in groups.iter() {
             if index >= self.signals.len() {
                 self.signals.resize_with((index + 1).next_power_of_two(), || None);
             }
             let Some(slot) = self.signals.get_mut(index) else { continue };
-            let of = slot.get_or_insert_with(|| {
+            let of = slot.take().unwrap_or_else(|| {
                 self.active += 1;
                 self.bytes += size_of::<SignalRows>();
                 Box::new(SignalRows::new(epoch))
             });
-            if of.touched < epoch {
-                of.note(epoch, oldest);
+            shares.push(Share { index, of, rows });
+        }
+        let give = |share: &mut Share| {
+            if share.of.touched < epoch {
+                share.of.note(epoch, oldest);
             }
-            let open_bytes = of.open.bytes();
-            let mut begin = rows.start;
-            while begin < rows.end {
-                let room = seal_rows.saturating_sub(of.open.len()).max(1);
-                let end = rows.end.min(begin + room);
-                of.add(&groups.rows, begin..end);
-                if of.open.len() >= seal_rows {
-                    self.bytes += of.seal();
-                }
-                begin = end;
+            share.of.add(&groups.rows, share.rows.clone(), seal_rows)
+        };
+        self.bytes = self.bytes.saturating_add_signed(for_all(&mut shares, groups.rows.len(), &give));
+        for share in shares {
+            if let Some(slot) = self.signals.get_mut(share.index) {
+                *slot = Some(share.of);
             }
-            self.bytes = (self.bytes + of.open.bytes()).saturating_sub(open_bytes);
         }
         self.groups = groups;
         let open_rows_max = open_bytes_max / ROW_BYTES;
         self.seal_rows = (open_rows_max / self.active.max(1)).clamp(CHUNK_ROWS_MIN, CHUNK_ROWS_MAX);
     }
+}
+
+/// A signal, and where its rows are among those that are divided.
+struct Share {
+    index: usize,
+    of: Box<SignalRows>,
+    rows: Range<usize>,
+}
+
+/// Does something with all shares and adds up what it says, on two threads where there are many rows: sealing takes half of
+/// the time, and after a restart everybody waits for it.
+fn for_all(shares: &mut [Share], rows: usize, give: &(dyn Fn(&mut Share) -> isize + Sync)) -> isize {
+    if rows < TOGETHER_ROWS_MIN {
+        return shares.iter_mut().map(give).sum();
+    }
+    let pieces = Mutex::new(shares.chunks_mut(TOGETHER_SIGNALS));
+    let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || std::iter::from_fn(next).flatten().map(give).sum::<isize>();
+    thread::scope(|scope| {
+        let helper = thread::Builder::new().name("historian-apply".into()).spawn_scoped(scope, work);
+        // Without a second thread this one does it all.
+        let mine = work();
+        mine + helper.map_or(0, |helper| helper.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
 }
 
 impl SignalRows {
@@ -226,13 +254,24 @@ impl SignalRows {
         }
     }
 
-    /// Adds these of the rows that were gathered.
-    fn add(&mut self, gathered: &Rows, range: Range<usize>) {
+    /// Adds these of the rows that were gathered. Says how much more memory it takes than before.
+    fn add(&mut self, gathered: &Rows, range: Range<usize>, seal_rows: usize) -> isize {
         for time in gathered.time.get(range.clone()).unwrap_or_default() {
             self.min = self.min.min(*time);
             self.max = self.max.max(*time);
         }
-        self.open.extend(gathered, range);
+        let before = self.open.bytes();
+        let (mut sealed, mut begin) = (0, range.start);
+        while begin < range.end {
+            let room = seal_rows.saturating_sub(self.open.len()).max(1);
+            let end = range.end.min(begin + room);
+            self.open.extend(gathered, begin..end);
+            if self.open.len() >= seal_rows {
+                sealed += self.seal();
+            }
+            begin = end;
+        }
+        (sealed + self.open.bytes()).cast_signed() - before.cast_signed()
     }
 
     /// Notes how long the signal is, for those who watch since before `epoch`.
@@ -249,14 +288,13 @@ impl SignalRows {
 
     /// Seals the open piece; says how many bytes the chunk takes.
     fn seal(&mut self) -> usize {
-        let rows = std::mem::take(&mut self.open);
         let index = self.sealed.len();
         if self.notes.iter().any(|note| note.sealed == index && note.open > 0) {
-            let raw = Arc::new(rows.clone());
+            let raw = Arc::new(self.open.clone());
             let open = self.notes.iter_mut().filter(|note| note.sealed == index);
             open.for_each(|note| note.raw = Some(raw.clone()));
         }
-        let chunk = Arc::new(Chunk::seal(rows));
+        let chunk = Arc::new(Chunk::take(&mut self.open));
         let bytes = chunk.bytes();
         self.sealed.push(chunk);
         bytes

@@ -114,11 +114,11 @@ pub(crate) fn extend<T: Copy + PartialEq>(
     }
 }
 
-fn permute<T: Copy>(values: &[T], order: &[u32]) -> Vec<T> {
-    order.iter().filter_map(|row| values.get(*row as usize).copied()).collect()
+fn permute<T: Copy + Default>(values: &[T], order: &[u32]) -> Vec<T> {
+    order.iter().map(|row| values.get(*row as usize).copied().unwrap_or_default()).collect()
 }
 
-fn permute_column<T: Copy>(column: &mut Column<T>, order: &[u32]) {
+fn permute_column<T: Copy + Default>(column: &mut Column<T>, order: &[u32]) {
     if let Column::Each(values) = column {
         *values = permute(values, order);
     }
@@ -131,6 +131,14 @@ impl Rows {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.time.is_empty()
+    }
+
+    /// Leaves none, and the room for times and values.
+    pub(crate) fn clear(&mut self) {
+        let (mut time, mut bits) = (std::mem::take(&mut self.time), std::mem::take(&mut self.bits));
+        time.clear();
+        bits.clear();
+        *self = Rows { time, bits, ..Rows::default() };
     }
 
     pub(crate) fn row(&self, row: usize) -> RowRef<'_> {

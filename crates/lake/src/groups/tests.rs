@@ -1,8 +1,8 @@
 //! Gathered rows are what a map would make of the same batches, row by row, and impossible ids cost nothing.
 
 use super::*;
-use crate::store::fakes::{any_value, same_rows};
-use crate::store::rows::RowRef;
+use crate::fakes::{any_value, same_rows};
+use crate::rows::RowRef;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tidemill_core::{BatchBuilder, Quality, SourceId, Stamp, Value};
