@@ -71,8 +71,10 @@ impl Groups {
         });
         self.rows.heap.clear();
         batches.iter().for_each(|batch| self.rows.heap.extend_from_slice(&batch.heap));
-        self.rows.quality = scatter
-            .column(|batch| same(&batch.quality), |batch| (0..batch.len()).map(|row| at(&batch.quality, row)));
+        self.rows.quality = scatter.column(
+            |batch| same(&batch.quality),
+            |batch| (0..batch.len()).map(|row| at(&batch.quality, row)),
+        );
         let told = |batch: &SampleBatch| {
             batch.time.iter().all(|time| received_of(batch, *time).is_none()).then_some(None)
         };
