@@ -294,7 +294,7 @@ impl SignalRows {
             let open = self.notes.iter_mut().filter(|note| note.sealed == index);
             open.for_each(|note| note.raw = Some(raw.clone()));
         }
-        let chunk = Arc::new(Chunk::take(&mut self.open));
+        let chunk = Arc::new(Chunk::seal(std::mem::take(&mut self.open)));
         let bytes = chunk.bytes();
         self.sealed.push(chunk);
         bytes

@@ -120,15 +120,10 @@ impl<T: Copy + PartialEq + Default> Runs<T> {
 impl Chunk {
     /// Sorts and packs rows; there must be one at least.
     pub(crate) fn seal(mut rows: Rows) -> Chunk {
-        Chunk::take(&mut rows)
-    }
-
-    /// The same for rows whose room goes on to be used: they are none afterwards.
-    pub(crate) fn take(rows: &mut Rows) -> Chunk {
         let unique = rows.sort();
-        let values = pack(rows);
+        let values = pack(&rows);
         let len = rows.len();
-        let chunk = Chunk {
+        Chunk {
             rows: len,
             min: rows.time.first().copied().unwrap_or(i64::MAX),
             max: rows.time.last().copied().unwrap_or(i64::MIN),
@@ -140,10 +135,8 @@ impl Chunk {
             received: Received::new(&rows.received, len),
             source: Runs::new(&rows.source, len),
             replace: Runs::new(&rows.replace, len),
-            heap: std::mem::take(&mut rows.heap).into(),
-        };
-        rows.clear();
-        chunk
+            heap: rows.heap.into(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

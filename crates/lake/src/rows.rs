@@ -133,14 +133,6 @@ impl Rows {
         self.time.is_empty()
     }
 
-    /// Leaves none, and the room for times and values.
-    pub(crate) fn clear(&mut self) {
-        let (mut time, mut bits) = (std::mem::take(&mut self.time), std::mem::take(&mut self.bits));
-        time.clear();
-        bits.clear();
-        *self = Rows { time, bits, ..Rows::default() };
-    }
-
     pub(crate) fn row(&self, row: usize) -> RowRef<'_> {
         let kind = at(&self.kind, row);
         let bits = self.bits.get(row).copied().unwrap_or_default();
