@@ -66,6 +66,7 @@ impl Store {
             upto: state.applied,
             journal_bytes: active.journal_bytes,
             covers: state.asked,
+            begun: false,
         }));
     }
 }

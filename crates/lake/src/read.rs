@@ -634,7 +634,7 @@ fn narrow(pages: &[TimePage], want: &mut Want, from: i64, last: i64) {
         want.rows = 0;
         return;
     };
-    let stop = wanted.last().unwrap_or(begin).rows.end.min(end);
+    let stop = wanted.next_back().unwrap_or(begin).rows.end.min(end);
     want.first_row = want.first_row.max(begin.rows.start);
     want.rows = stop - want.first_row;
 }
