@@ -43,4 +43,5 @@ mod system;
 pub(crate) mod tests;
 
 pub use decode::{ColumnFile, Naming, Part};
+pub(crate) use decode::{decode, measure};
 pub(crate) use engine::{Engine, Settings};
