@@ -1,6 +1,7 @@
 //! What stands on a disk that somebody else wrote to: payloads, heads, and whole folders of segments whose frames have
-//! right checksums over wrong contents. Opening never panics, what is damaged is told, and the log goes on. What must survive
-//! in a log that its own writer made is `survival`.
+//! right checksums over wrong contents. Every execution reads them as bytes, and some open the log over a simulated disk.
+//! Neither panics, what is damaged is told, and the log goes on. What must survive in a log that its own writer made is
+//! `survival`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +9,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidemill_core::{CursorId, Durability, Hold, HoldAction, Journal, Parcel, Record, Seq, StreamId};
-use tidemill_ground::{Ground, Open, create_dirs};
+use tidemill_core::{
+    CursorId, Damaged, Durability, Hold, HoldAction, Journal, Parcel, Record, Seq, StreamId,
+};
+use tidemill_ground::{File, Ground, Open, create_dirs};
 use tidemill_journal::frame::{FrameHead, FrameKind, SEGMENT_HEAD_BYTES, SegmentHead, encode};
-use tidemill_journal::{Log, Settings, decode};
+use tidemill_journal::{Examined, Log, Malformed, Memory, Settings, decode, examine};
 
 /// Parcels that are read back of one log.
 const READ_MAX: u64 = 64;
@@ -82,24 +85,57 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Builds a few segments as the input says, heads and frames with right checksums, then damages some bytes.
+/// Builds a few segments as the input says, heads and frames with right checksums, then damages some bytes. They are
+/// examined as bytes, and opened where that is due.
 fn segments(data: &[u8]) {
     let mut input = Input::new(data);
-    let (ground, simulation) = Ground::simulated(u64::from(input.byte()));
-    let folder = Path::new("/log");
-    create_dirs(ground.disk.as_ref(), folder).expect("the simulated disk is empty");
+    let seed = u64::from(input.byte());
     let count = input.byte() % 4;
     let mut seq = 1;
-    for place in 0..count {
-        let bytes = segment(&mut input, u32::from(place) + 1, &mut seq);
-        let name = folder.join(format!("{:010}.segment", u32::from(place) + 1));
+    let segments: Vec<(u32, Vec<u8>)> =
+        (1..=u32::from(count)).map(|id| (id, segment(&mut input, id, &mut seq))).collect();
+    examine_as_files(&segments, |examined, parcels| {
+        sound(&examined.damage);
+        let (served, above): (Vec<_>, Vec<_>) =
+            parcels.iter().map(|(seq, _)| *seq).partition(|seq| *seq <= examined.durable);
+        if !input.forged {
+            assert!(served.is_sorted_by(|one, other| one < other), "out of order: {served:?}");
+        }
+        assert!(above.is_sorted_by(|one, other| one.0 + 1 == other.0), "the tail has a hole: {above:?}");
+    });
+    if !crate::is_opened(data) {
+        return;
+    }
+    let (ground, simulation) = Ground::simulated(seed);
+    let folder = Path::new("/log");
+    create_dirs(ground.disk.as_ref(), folder).expect("the simulated disk is empty");
+    for (id, bytes) in &segments {
+        let name = folder.join(format!("{id:010}.segment"));
         let file = ground.disk.open(&name, Open::CreateNew).expect("a new file");
-        file.write_at(&bytes, 0).and_then(|()| file.sync_all()).expect("written");
+        file.write_at(bytes, 0).and_then(|()| file.sync_all()).expect("written");
     }
     ground.disk.sync_dir(folder).expect("synced");
     if let Some(place) = live(&ground, folder, None) {
         simulation.disk.crash();
         live(&simulation.ground(77), folder, (!input.forged).then_some(place));
+    }
+}
+
+type Read = (Seq, Result<Parcel, Malformed>);
+
+/// Examines segments in memory; one of a later format ends it.
+pub(crate) fn examine_as_files(segments: &[(u32, Vec<u8>)], look: impl FnOnce(&Examined, Vec<Read>)) {
+    let files: Vec<(u32, Memory<'_>)> = segments.iter().map(|(id, bytes)| (*id, Memory(bytes))).collect();
+    let files: Vec<(u32, &dyn File)> = files.iter().map(|(id, file)| (*id, file as &dyn File)).collect();
+    if let Ok(examined) = examine(&files) {
+        let parcels = examined.parcels(&files);
+        look(&examined, parcels);
+    }
+}
+
+fn sound(damage: &[Damaged]) {
+    for damage in damage {
+        assert!(damage.from <= damage.to && damage.first <= damage.last, "{damage}");
     }
 }
 
@@ -191,9 +227,7 @@ fn live(ground: &Ground, folder: &Path, before: Option<Seq>) -> Option<Seq> {
             return None;
         }
     };
-    for damage in log.damage() {
-        assert!(damage.from <= damage.to && damage.first <= damage.last, "{damage}");
-    }
+    sound(&log.damage());
     // Without a cursor nobody needs anything, and it may go.
     let all = Hold { bytes_max: u64::MAX, age_max: Duration::MAX, beyond: HoldAction::Refuse };
     log.hold(CursorId("fuzz"), all);

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tidemill_core::{
-    CursorId, Delivery, Durability, Hold, HoldAction, Journal, Parcel, Record, Seq, StreamId,
+    CursorId, Damaged, Delivery, Durability, Hold, HoldAction, Journal, Parcel, Record, Seq, StreamId,
 };
 use tidemill_ground::{Ground, Open, Simulation, create_dirs};
 use tidemill_journal::frame::{
@@ -18,7 +18,7 @@ use tidemill_journal::frame::{
 };
 use tidemill_journal::{Log, Writer};
 
-use crate::journal::{Input, settings};
+use crate::journal::{Input, examine_as_files, settings};
 
 const SEGMENTS_MAX: u8 = 3;
 const FRAMES_MAX: u8 = 8;
@@ -64,11 +64,15 @@ pub(crate) fn run(data: &[u8]) {
         model.change(&mut input);
     }
     let again = input.byte() % 4 == 1;
+    model.examine();
+    if !crate::is_opened(data) {
+        return;
+    }
     let (ground, simulation) = Ground::simulated(1);
     model.put(&ground);
     let (log, mut writer) = open(&ground);
     let served = served(&log);
-    model.check(&log, &served);
+    model.check(&log.damage(), &served);
     if again {
         go_on(&log, &mut writer, &simulation, &served);
     }
@@ -198,9 +202,27 @@ impl Model {
         marks.max().unwrap_or(0)
     }
 
-    fn check(&self, log: &Log, served: &BTreeMap<u64, Arc<Parcel>>) {
+    /// What the bytes alone give.
+    fn examine(&self) {
+        let files = self.files.iter().filter(|file| !file.gone);
+        let segments: Vec<(u32, Vec<u8>)> = files.map(|file| (file.id, file.now.clone())).collect();
+        examine_as_files(&segments, |examined, parcels| {
+            let mut served = BTreeMap::new();
+            let mut last = 0;
+            for (seq, parcel) in parcels {
+                assert!(seq.0 > last, "{} comes after {last}", seq.0);
+                last = seq.0;
+                // A payload that was exchanged need not be one.
+                if let Ok(parcel) = parcel {
+                    served.insert(last, Arc::new(parcel));
+                }
+            }
+            self.check(&examined.damage, &served);
+        });
+    }
+
+    fn check(&self, damage: &[Damaged], served: &BTreeMap<u64, Arc<Parcel>>) {
         let mark = self.mark();
-        let damage = log.damage();
         for (seq, parcel) in served {
             let written = self.parcels.get(seq).unwrap_or_else(|| panic!("{seq} was never written"));
             assert!(written.exchanged || **parcel == written.parcel, "{seq} is another one");

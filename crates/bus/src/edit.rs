@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidemill_core::{
-    Commit, Durability, Grant, Identity, Meta, MetaEdit, Parcel, Problem, Record, Signal, SignalPath, Verb,
+    Commit, Deletion, Durability, Grant, Identity, Meta, MetaEdit, Parcel, Problem, Signal, SignalPath, Verb,
     codes,
 };
 
@@ -30,15 +30,26 @@ impl Shared {
         let entry = registry.get(grant.id).filter(|entry| !entry.signal.retired).cloned();
         let entry = entry.ok_or_else(|| Problem::new(&codes::NOT_FOUND, "the signal was deleted"))?;
         let before = entry.whole();
+        let deleted = edit.retire.as_ref().map(|reason| Deletion {
+            signals: vec![before.id],
+            from: i64::MIN,
+            last: i64::MAX,
+            who: who.name.to_string(),
+            reason: reason.to_string(),
+            when: self.clock.wall(),
+        });
         let after = edited(&registry, &before, edit)?;
         if after == *before {
             return Ok(Commit::ready(self.journal.durable()));
         }
         let revision = entry.revision.saturating_add(1);
-        let Record { stream, key, value } = signal_record(revision, &after);
-        // Under the registry's lock, so that the order of edits in the log is their order here.
-        let commit =
-            self.journal.append(Arc::new(Parcel::of_record(stream, key, value)), Durability::Commit)?;
+        let mut records = vec![signal_record(revision, &after)];
+        records.extend(deleted.map(|deletion| deletion.record()));
+        let parcel = Arc::new(Parcel { records, ..Parcel::default() });
+        // Under the registry's lock, so that the order of edits in the log is their order here; and under that of publishes,
+        // so that none of what was bound before a change of names is behind it in the log.
+        let order = self.order();
+        let commit = self.journal.append(parcel, Durability::Commit)?;
         let renamed = after.path != before.path || after.aliases != before.aliases || after.retired;
         let regranted =
             renamed || after.meta.owner != before.meta.owner || after.meta.number != before.meta.number;
@@ -49,6 +60,7 @@ impl Shared {
         if regranted {
             self.edits.fetch_add(1, Ordering::AcqRel);
         }
+        drop(order);
         if renamed {
             self.router.changed();
         }
@@ -60,7 +72,7 @@ impl Shared {
 }
 
 fn edited(registry: &Registry, before: &Signal, edit: MetaEdit) -> Result<Signal, Problem> {
-    if edit.retire {
+    if edit.retire.is_some() {
         return Ok(retired(before));
     }
     let mut after = before.clone();

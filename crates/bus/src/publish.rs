@@ -56,14 +56,14 @@ impl Shared {
         let names = std::mem::take(&mut publish.names);
         if names.is_empty() {
             self.define(None, writer, &mut publish)?;
-            return self.append_defined(writer, publish, durability);
+            return self.append_defined(epoch, writer, publish, durability);
         }
         // The later parts of a request find what the first one created.
         let found = self.created_before(&self.registry(), who, &names)?;
         if let Some(ids) = found {
             settle(&mut publish, &ids)?;
             self.define(None, writer, &mut publish)?;
-            return self.append_defined(writer, publish, durability);
+            return self.append_defined(epoch, writer, publish, durability);
         }
         // Held from the first name to the append, so that both are done or neither; edits wait for the same lock.
         let mut registry = self.registry_mut();
@@ -71,7 +71,7 @@ impl Shared {
         let created = self.create(&mut registry, who, writer, &names)?;
         let taken = settle(&mut publish, &created.ids)
             .and_then(|()| self.define(Some(&registry), writer, &mut publish))
-            .and_then(|()| self.append_defined(writer, publish, durability));
+            .and_then(|()| self.append_defined(epoch, writer, publish, durability));
         match taken {
             Ok(_) => self.note_created(&registry, writer, &created),
             Err(_) => self.take_back(&mut registry, writer, &created),
@@ -92,6 +92,7 @@ impl Shared {
 
     fn append_defined(
         &self,
+        epoch: u64,
         writer: &Arc<Writer>,
         publish: Publish,
         durability: Durability,
@@ -100,6 +101,8 @@ impl Shared {
         let (now, monotonic) = (self.clock.wall(), self.clock.monotonic());
         // One lock from the stamp to the append, so that the order of stamps is the order of the log.
         let mut order = self.order();
+        // Names may have changed meanwhile: nothing may stand in the log behind the deletion of its signal.
+        self.check_epoch(epoch)?;
         self.check_share(writer, &mut order.unsynced, monotonic)?;
         let stamper = order.stamper;
         let samples = samples.filter(|samples| !samples.is_empty()).map(|samples| {

@@ -46,8 +46,9 @@ pub struct MetaEdit {
     pub rename: Option<SignalPath>,
     /// A further name.
     pub alias: Option<SignalPath>,
-    /// Deletes the signal: its samples can no longer be read and its id is never used again.
-    pub retire: bool,
+    /// Deletes the signal for this reason: its samples go with its name ([`Deletion`](crate::Deletion), in the same parcel), and its id is
+    /// never used again.
+    pub retire: Option<Arc<str>>,
 }
 
 /// The newest sample of a signal, as it reads now.

@@ -21,8 +21,8 @@ use crate::value::{Value, ValueRef};
 pub enum ReadMode {
     /// As they are.
     Raw,
-    /// At most four a pixel (first, minimum, maximum, last, in order of time), so that no extreme is lost; a sample
-    /// without a good value is kept where it begins and ends a gap.
+    /// At most six a pixel, in order of time: first, smallest, largest and last, so that no extreme is lost; and where
+    /// a gap begins and ends, samples without a good value.
     Points {
         /// How many pixels between `from` and `to`.
         points: u32,
@@ -143,6 +143,8 @@ pub enum Amend {
         /// ns UTC.
         to: i64,
     },
+    /// Deletes the one granted signal: its name and all of its samples, in one parcel.
+    Retire,
 }
 
 /// A sample of a body of columns.

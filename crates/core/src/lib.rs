@@ -13,6 +13,7 @@ mod authority;
 mod batch;
 mod bus;
 mod commit;
+mod deletion;
 mod escape;
 mod history;
 mod journal;
@@ -38,6 +39,7 @@ pub use bus::{
     Bus, Command, Delivery, Feed, Grant, LagPolicy, LastValue, MetaEdit, Publish, ReadBack, Rows, Start,
 };
 pub use commit::{Boxed, Commit, CommitGroup, NotDurable};
+pub use deletion::Deletion;
 pub use escape::{Escape, EscapeRule, escape_rules};
 pub use history::{
     Amend, Batches, Budget, Chunks, ColumnMeasure, ColumnSample, Format, History, ReadMode, ReadQuery,

@@ -98,6 +98,16 @@ impl Historian {
     }
 }
 
+/// The first and the last time of a stretch whose end is excluded.
+fn stretch(from: i64, to: i64) -> Result<(i64, i64), Problem> {
+    // As in a question: nothing lies behind the last time that there is.
+    let last = if to == i64::MAX { Some(to) } else { to.checked_sub(1) };
+    let last = last.filter(|last| *last >= from);
+    let last =
+        last.ok_or_else(|| Problem::new(&codes::BAD_TIME, "the time to delete ends before it begins"))?;
+    Ok((from, last))
+}
+
 impl History for Historian {
     fn applied(&self) -> Seq {
         self.store.applied()
@@ -148,10 +158,9 @@ impl History for Historian {
         reason: &str,
     ) -> Boxed<'a, Result<Seq, Problem>> {
         let store = self.store.clone();
-        let (who, reason) = (who.name.to_string(), reason.to_owned());
+        let reason = reason.to_owned();
         let refused = grants.iter().any(|grant| !matches!(grant.verb, Verb::Configure | Verb::Administer));
-        let signals: Vec<_> = grants.iter().map(|grant| grant.id).collect();
-        let Amend::Delete { from, to } = amend;
+        let (identity, grants) = (who.clone(), grants.to_vec());
         Box::pin(async move {
             if refused {
                 return Err(Problem::new(
@@ -159,15 +168,24 @@ impl History for Historian {
                     "deleting samples needs the right to configure the signal",
                 ));
             }
-            // As in a question: nothing lies behind the last time that there is.
-            let last = if to == i64::MAX { Some(to) } else { to.checked_sub(1) };
-            let Some(last) = last.filter(|last| *last >= from) else {
-                return Err(Problem::new(&codes::BAD_TIME, "the time to delete ends before it begins"));
+            let work: Box<dyn FnOnce() -> Result<Seq, Error> + Send> = match (amend, grants.as_slice()) {
+                (Amend::Retire, [grant]) => {
+                    let grant = *grant;
+                    Box::new(move || store.retire(&identity, &grant, &reason))
+                }
+                (Amend::Retire, _) => {
+                    return Err(Problem::new(&codes::BAD_PARAMETER, "signals are deleted one by one"));
+                }
+                (Amend::Delete { from, to }, _) => {
+                    let time = stretch(from, to)?;
+                    let signals: Vec<_> = grants.iter().map(|grant| grant.id).collect();
+                    Box::new(move || store.delete(&identity.name, &signals, time, &reason))
+                }
             };
             // It waits for files to be rewritten, which is no work for the thread of a door.
             let (done, outcome) = tokio::sync::oneshot::channel();
             let work = move || {
-                let _ = done.send(store.delete(&who, &signals, from, last, &reason));
+                let _ = done.send(work());
             };
             let thread = std::thread::Builder::new().name("historian-amend".into()).spawn(work);
             thread.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?;

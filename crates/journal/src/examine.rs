@@ -1,5 +1,5 @@
-//! Reads the bytes of one segment as recovery and a follower would, without a disk: for fuzzing, and for looking at a file
-//! that came from elsewhere. Changes nothing.
+//! Reads the segments of a log as recovery would, without opening it: for fuzzing, and for looking at a plant that does not
+//! run. Changes nothing.
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
@@ -13,59 +13,77 @@ use std::io;
 use tidemill_core::{Damaged, Parcel, Seq};
 use tidemill_ground::File;
 
-use crate::decode::decode;
+use crate::decode::{Malformed, decode};
 use crate::frame::{FRAME_HEAD_BYTES, FrameHead, FrameKind};
-use crate::recover::{believe, scan};
+use crate::recover::{Run, believe, scan};
+use crate::window::Window;
 
-/// What stands in a segment.
+/// What stands in the segments of a log.
 #[derive(Debug, Default)]
 pub struct Examined {
-    /// Whole parcels, in order.
-    pub parcels: Vec<(Seq, Parcel)>,
-    /// Whole frames whose parcel cannot be read all the same: written by a later program, or never by this one.
-    pub unknown: Vec<Seq>,
-    /// Parcels that the segment's own marks say should be there and are not.
+    /// Parcels that the segments' own marks say should be there and are not.
     pub damage: Vec<Damaged>,
-    /// Whether a later program wrote it; then nothing else is said.
-    pub newer: Option<u32>,
+    /// The highest mark seen: what is whole up to here is served.
+    pub durable: Seq,
+    /// Whole parcels above the mark, which an opening would write again: the segment's place, and the run.
+    tail: Option<(usize, Run)>,
+    served: Vec<Vec<Run>>,
 }
 
-/// Reads a segment with this number from memory.
-pub fn examine(id: u32, bytes: &[u8]) -> Examined {
-    let mut examined = Examined::default();
-    let scan = match scan(id, &Memory(bytes)) {
-        Ok(scan) => scan,
-        Err(newer) => {
-            examined.newer = Some(newer.0);
-            return examined;
-        }
-    };
-    for run in &scan.runs {
-        let mut left =
-            usize::try_from(run.bytes.start).ok().and_then(|start| bytes.get(start..)).unwrap_or_default();
-        let mut last = Seq(0);
-        while last < run.last
-            && let Some(head) = FrameHead::parse(left)
-        {
-            if head.kind == FrameKind::Parcel {
-                last = head.seq;
-                let payload =
-                    left.get(FRAME_HEAD_BYTES..).and_then(|rest| rest.get(..head.payload_bytes as usize));
-                match payload.map(decode) {
-                    Some(Ok(parcel)) => examined.parcels.push((head.seq, parcel)),
-                    _ => examined.unknown.push(head.seq),
-                }
-            }
-            left =
-                usize::try_from(head.frame_bytes()).ok().and_then(|len| left.get(len..)).unwrap_or_default();
-        }
+/// A later program wrote a segment; then nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newer {
+    /// The segment.
+    pub id: u32,
+    /// Its format.
+    pub format: u32,
+}
+
+/// Reads segments by their numbers, in order.
+///
+/// # Errors
+/// One is of a later format.
+pub fn examine(segments: &[(u32, &dyn File)]) -> Result<Examined, Newer> {
+    let mut scans = Vec::with_capacity(segments.len());
+    for (id, file) in segments {
+        scans.push(scan(*id, *file).map_err(|newer| Newer { id: *id, format: newer.0 })?);
     }
-    examined.damage = believe(&[scan], Seq(0)).damage;
-    examined
+    let belief = believe(&scans, Seq(0));
+    Ok(Examined { damage: belief.damage, durable: belief.durable, tail: belief.tail, served: belief.served })
+}
+
+impl Examined {
+    /// The parcels that are served, and behind them those above the mark, of the segments that were examined. Some may be
+    /// whole and cannot be read all the same: a later program wrote them, or none of ours.
+    pub fn parcels(&self, segments: &[(u32, &dyn File)]) -> Vec<(Seq, Result<Parcel, Malformed>)> {
+        let mut out = Vec::new();
+        let served =
+            self.served.iter().enumerate().flat_map(|(place, runs)| runs.iter().map(move |run| (place, run)));
+        for (place, run) in served.chain(self.tail.iter().map(|(place, run)| (*place, run))) {
+            if let Some((_, file)) = segments.get(place) {
+                // What a disk refuses to read is not there.
+                let _ = read(*file, run, &mut out);
+            }
+        }
+        out
+    }
+}
+
+fn read(file: &dyn File, run: &Run, out: &mut Vec<(Seq, Result<Parcel, Malformed>)>) -> io::Result<()> {
+    let mut window = Window::new(file, run.bytes.end);
+    let mut offset = run.bytes.start;
+    while let Some(head) = FrameHead::parse(window.get(offset, FRAME_HEAD_BYTES)?) {
+        if head.kind == FrameKind::Parcel && run.first <= head.seq && head.seq <= run.last {
+            let payload_at = offset.saturating_add(FRAME_HEAD_BYTES as u64);
+            out.push((head.seq, decode(window.get(payload_at, head.payload_bytes as usize)?)));
+        }
+        offset = offset.saturating_add(head.frame_bytes());
+    }
+    Ok(())
 }
 
 /// Bytes in memory as a file that can only be read.
-pub(crate) struct Memory<'a>(pub(crate) &'a [u8]);
+pub struct Memory<'a>(pub &'a [u8]);
 
 fn read_only<T>() -> io::Result<T> {
     Err(io::ErrorKind::ReadOnlyFilesystem.into())

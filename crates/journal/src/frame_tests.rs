@@ -6,13 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::prelude::*;
 use tidemill_core::{
-    BatchBuilder, Flags, Message, OriginId, Parcel, ProducerId, Quality, Record, SampleBatch, Seq, SignalId,
-    SourceId, Stamp, StreamId, Value,
+    BatchBuilder, Damaged, Flags, Message, OriginId, Parcel, ProducerId, Quality, Record, SampleBatch, Seq,
+    SignalId, SourceId, Stamp, StreamId, Value,
 };
+use tidemill_ground::File;
 
 use crate::encode;
 use crate::frame::{self, BadHead, FrameHead, FrameKind, SEQ_MAX, SegmentHead};
-use crate::{Malformed, decode, examine};
+use crate::{Malformed, Memory, decode};
 
 fn values() -> impl Strategy<Value = Value> {
     prop_oneof![
@@ -178,6 +179,32 @@ proptest! {
             prop_assert!(parcel == parcels[seq.0 as usize - 1]);
         }
     }
+}
+
+/// One segment, examined.
+#[derive(Default)]
+struct Found {
+    parcels: Vec<(Seq, Parcel)>,
+    unknown: Vec<Seq>,
+    damage: Vec<Damaged>,
+    newer: Option<u32>,
+}
+
+fn examine(id: u32, bytes: &[u8]) -> Found {
+    let file = Memory(bytes);
+    let segments: [(u32, &dyn File); 1] = [(id, &file)];
+    let examined = match crate::examine(&segments) {
+        Ok(examined) => examined,
+        Err(newer) => return Found { newer: Some(newer.format), ..Found::default() },
+    };
+    let mut found = Found { damage: examined.damage.clone(), ..Found::default() };
+    for (seq, read) in examined.parcels(&segments) {
+        match read {
+            Ok(parcel) => found.parcels.push((seq, parcel)),
+            Err(_) => found.unknown.push(seq),
+        }
+    }
+    found
 }
 
 #[test]

@@ -38,7 +38,7 @@ mod frame_tests;
 
 pub use decode::{Malformed, decode};
 pub use error::Error;
-pub use examine::{Examined, examine};
+pub use examine::{Examined, Memory, Newer, examine};
 pub use log::Log;
 pub use settings::Settings;
 pub use writer::{Next, Writer};

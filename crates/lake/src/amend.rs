@@ -1,46 +1,20 @@
-//! Deleting a stretch of time: a record in the journal, so that it has its place in the order of things and is done
-//! again after a crash. Everything that arrived before it goes, what comes later stays. What does not live here:
-//! taking rows out of files (`flush`).
+//! Deleting: a record in the journal, so that it has its place in the order of things and is done again after a crash.
+//! Everything that arrived before it goes, what comes later stays. What does not live here: taking rows out of files (`flush`).
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use tidemill_core::{Durability, Parcel, Problem, Seq, SignalId, StreamId};
+use tidemill_core::{
+    Commit, Deletion, Durability, Grant, Identity, MetaEdit, NotDurable, Parcel, Problem, Seq, SignalId,
+};
 
 use super::Store;
-use super::view::Deletion;
 use crate::Error;
 use crate::SampleSource;
 
-/// The key of a deletion's record.
-const DELETE: &[u8] = b"delete";
 /// How long everything acknowledged before may take to be applied.
 const APPLY_WAIT: Duration = Duration::from_secs(60);
 
 impl Store {
-    /// What a parcel deletes.
-    pub(crate) fn deletion_of(&self, parcel: &Parcel) -> Option<Deletion> {
-        let records = parcel.records.iter();
-        let mut deletes =
-            records.filter(|record| record.stream == StreamId::CORRECTIONS && record.key == DELETE);
-        let json: serde_json::Value = serde_json::from_slice(&deletes.next()?.value).ok()?;
-        let text =
-            |name: &str| json.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-        let number = |name: &str| json.get(name).and_then(serde_json::Value::as_i64);
-        let ids = json.get("signals")?.as_array()?.iter();
-        let mut signals: Vec<SignalId> =
-            ids.filter_map(|id| SignalId::new(u32::try_from(id.as_u64()?).ok()?)).collect();
-        signals.sort_unstable();
-        Some(Deletion {
-            signals,
-            from: number("from")?,
-            last: number("last")?,
-            who: text("who"),
-            reason: text("reason"),
-            when: number("when")?,
-        })
-    }
-
     /// Deletes the samples of signals from `from` to `last`, both included. Returns when files and views are without
     /// them. Blocks.
     ///
@@ -50,27 +24,43 @@ impl Store {
         &self,
         who: &str,
         signals: &[SignalId],
-        from: i64,
-        last: i64,
+        (from, last): (i64, i64),
         reason: &str,
     ) -> Result<Seq, Error> {
+        self.may_delete()?;
+        let mut signals = signals.to_vec();
+        signals.sort_unstable();
+        let (who, reason) = (who.to_owned(), reason.to_owned());
+        let deletion = Deletion { signals, from, last, who, reason, when: self.clock.wall() };
+        let parcel = Parcel { records: vec![deletion.record()], ..Parcel::default() };
+        let commit = self.journal.append(parcel.into(), Durability::Commit);
+        let seq = self.durable(commit.map_err(|busy| Error::Journal(Problem::from(busy)))?)?;
+        self.done(seq)
+    }
+
+    /// Deletes a signal with all of its samples. Returns when files and views are without them. Blocks.
+    pub fn retire(&self, who: &Identity, grant: &Grant, reason: &str) -> Result<Seq, Error> {
+        self.may_delete()?;
+        // The bus alone writes of names: the record of the deletion goes in the same parcel.
+        let retire = MetaEdit { retire: Some(reason.into()), ..MetaEdit::default() };
+        let commit = self.bus.edit(who, grant, retire).map_err(Error::Told)?;
+        let seq = self.durable(commit)?;
+        self.done(seq)
+    }
+
+    fn may_delete(&self) -> Result<(), Error> {
         // Nothing is deleted without a record of it.
         self.corrections.closed().map_or(Ok(()), Err)?;
-        // It would wait in the log behind a flush that fails, and every question behind it.
-        self.lock().failing()?;
-        let ids: Vec<u32> = signals.iter().map(|signal| signal.get()).collect();
-        let json = serde_json::json!({
-            "signals": ids, "from": from, "last": last, "who": who, "reason": reason, "when": self.clock.wall(),
-        });
-        let parcel = Parcel::of_record(StreamId::CORRECTIONS, DELETE, Bytes::from(json.to_string()));
-        let commit = self
-            .journal
-            .append(parcel.into(), Durability::Commit)
-            .map_err(|busy| Error::Journal(Problem::from(busy)))?;
-        let seq = commit
-            .wait(APPLY_WAIT)
-            .unwrap_or(Err(tidemill_core::NotDurable::Stopping))
-            .map_err(|error| Error::Journal(Problem::from(error)))?;
+        // It could not be done before flushes succeed again.
+        self.lock().failing()
+    }
+
+    fn durable(&self, commit: Commit) -> Result<Seq, Error> {
+        let outcome = commit.wait(APPLY_WAIT).unwrap_or(Err(NotDurable::Stopping));
+        outcome.map_err(|error| Error::Journal(Problem::from(error)))
+    }
+
+    fn done(&self, seq: Seq) -> Result<Seq, Error> {
         if !self.wait_applied(seq, APPLY_WAIT) {
             return Err(Error::Unfinished { what: "the deletion", waited: APPLY_WAIT });
         }

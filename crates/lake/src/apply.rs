@@ -1,23 +1,22 @@
 //! What the journal brings: a parcel's samples go to the buffer that grows, its records wait beside it, a deletion begins a
-//! new buffer. What does not live here: where parcels come from (`run`), and what becomes of a frozen buffer (`rounds`).
+//! new layer. What does not live here: where parcels come from (`run`), and what becomes of a frozen buffer (`rounds`).
 
 use std::sync::{Arc, PoisonError};
 
-use tidemill_core::{Parcel, Seq, StreamId};
+use tidemill_core::{Deletion, Parcel, Seq, StreamId};
 
-use super::frozen::{Active, Frozen};
-use super::view::Deletion;
+use super::frozen::{Active, Frozen, LAYERS_MAX};
 use super::{State, Store};
 
 impl Store {
     /// Adds a committed parcel; `seq` must be above all before it.
     pub fn apply(&self, seq: Seq, parcel: &Parcel) {
-        let deletion = self.deletion_of(parcel);
+        let deletion = parcel.records.iter().find_map(Deletion::of);
         let mut state = self.lock();
         if deletion.is_some() {
-            // Under one guard with the freeze below: a flush that froze in between would be overwritten.
-            let frozen = |state: &mut State| state.frozen.is_some();
-            state = self.changed.wait_while(state, frozen).unwrap_or_else(PoisonError::into_inner);
+            // Questions see it at once, also while no flush succeeds. So many wait for one, and are done in one.
+            let many = |state: &mut State| state.waiting_deletions() >= LAYERS_MAX;
+            state = self.changed.wait_while(state, many).unwrap_or_else(PoisonError::into_inner);
         }
         if seq > state.flushed {
             if let Some(batch) = parcel.samples.as_ref().filter(|batch| !batch.is_empty()) {
@@ -26,8 +25,7 @@ impl Store {
                 self.meters.impossible.add(dropped);
             }
             if let Some(deletion) = deletion {
-                state.applied = seq;
-                self.freeze(&mut state, vec![deletion]);
+                state.active.delete(seq, deletion);
             }
         }
         for record in parcel
@@ -50,14 +48,13 @@ impl Store {
     }
 
     /// Begins a new buffer; the old one is to be flushed.
-    pub(crate) fn freeze(&self, state: &mut State, deletions: Vec<Deletion>) {
+    pub(crate) fn freeze(&self, state: &mut State) {
         assert!(state.frozen.is_none(), "what is frozen is flushed before more is");
         let active = std::mem::replace(&mut state.active, Active::new(self.settings.open_bytes()));
         state.active_since = None;
         state.frozen = Some(Arc::new(Frozen {
-            buffer: active.buffer,
+            layers: active.layers(state.applied),
             records: active.records,
-            deletions: Arc::new(deletions),
             upto: state.applied,
             journal_bytes: active.journal_bytes,
             covers: state.asked,

@@ -73,11 +73,30 @@ pub(crate) struct Pieces {
     pub(crate) open: Rows,
 }
 
+impl Pieces {
+    /// Adds what arrived later.
+    pub(crate) fn follow(&mut self, later: Pieces) {
+        if !self.open.is_empty() {
+            self.chunks.push(Arc::new(Chunk::seal(std::mem::take(&mut self.open))));
+        }
+        self.chunks.extend(later.chunks);
+        self.open = later.open;
+    }
+}
+
 /// How much is in a buffer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fill {
     pub(crate) rows: u64,
     pub(crate) bytes: usize,
+}
+
+impl std::ops::Add for Fill {
+    type Output = Fill;
+
+    fn add(self, other: Fill) -> Fill {
+        Fill { rows: self.rows + other.rows, bytes: self.bytes + other.bytes }
+    }
 }
 
 impl Buffer {

@@ -302,9 +302,6 @@ impl World {
         self.ground = self.simulation.ground(seed);
         self.store = open(&self.ground, &self.journal, &self.bus, &self.settings)?;
         for (seq, parcel) in self.journal.after_cursor() {
-            if self.store.deletion_of(&parcel).is_some() {
-                while self.store.flush_step()? {}
-            }
             self.store.apply(seq, &parcel);
         }
         Ok(())

@@ -1,22 +1,24 @@
 //! From a frozen buffer to files: one file (or a few) per window of time, sorted by path and time, without what the
 //! table has already. What replaces or deletes rewrites the files it touches, in the same commit. What does not live
-//! here: when to flush (`run`), the commit (`commit`), merging for its own sake (`merge`).
+//! here: that rewriting (`rewrite`), when to flush (`run`), the commit (`commit`), merging for its own sake (`merge`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidemill_core::SignalId;
+use tidemill_core::{Deletion, SignalId};
 
 use super::Store;
 use super::buffer::Pieces;
 use super::chunk::Chunk;
 use super::commit::{Change, Correction};
+use super::directory::Entry;
 use super::files::{DAY_NS, FileEntry, Level, Version, WINDOW_DAYS_MAX, Window};
-use super::frozen::Frozen;
+use super::frozen::{Frozen, with_deletions};
 use super::merge_rows::{From, Killed, Merge, Place};
-use super::read::{Lane, Want};
+use super::read::Footer;
+use super::rewrite::Gone;
 use super::rows::Rows;
-use super::view::{Deletion, Lanes, places_of};
+use super::view::{self, Lanes, places_of};
 use super::write::{FileWriter, Written};
 use crate::Columns;
 use crate::Error;
@@ -61,13 +63,6 @@ impl Source {
             }
         }
     }
-}
-
-/// Rows of files that are to go.
-#[derive(Default)]
-struct Gone {
-    /// By file, then signal: single times.
-    times: BTreeMap<String, BTreeMap<SignalId, BTreeSet<i64>>>,
 }
 
 /// Divides days into windows: recent days stand alone; older ones share a window as long as its file stays small, so
@@ -117,18 +112,19 @@ impl Store {
         sources.iter().for_each(|source| source.count_days(&mut days));
         let today = self.clock.wall().div_euclid(DAY_NS);
         let order = self.next_order(version);
+        let deletions = frozen.deletions();
         let mut gone = Gone::default();
         for window in plan(&days, today) {
             self.unless_damaged(change, |part| {
-                self.flush_window(&sources, window, version, order, &mut gone, part)
+                self.flush_window(&sources, window, version, order, (&deletions, &mut gone), part)
             })?;
         }
-        self.rewrite(&gone, &frozen.deletions, version, change)
+        self.rewrite(&gone, &deletions, version, change)
     }
 
     /// Does a part of a change. A file in which damage is found can neither be compared with nor rewritten: the part is
     /// done again without it, so that new samples are kept whatever became of old ones.
-    fn unless_damaged(
+    pub(crate) fn unless_damaged(
         &self,
         change: &mut Change,
         mut work: impl FnMut(&mut Change) -> Result<(), Error>,
@@ -152,20 +148,22 @@ impl Store {
 
     /// The signals of a frozen buffer by path, deletions done.
     fn sources(&self, frozen: &Frozen, change: &mut Change) -> Result<Vec<Source>, Error> {
-        let watch = frozen.buffer.watch();
-        let signals: Vec<SignalId> =
-            watch.signals(i64::MIN, i64::MAX).into_iter().map(|(signal, _, _)| signal).collect();
-        let pieces = watch.pieces(&signals);
-        let mut sources = Vec::with_capacity(signals.len());
-        for (signal, mut pieces) in signals.into_iter().zip(pieces) {
-            let Some(path) = self.path_of(signal) else { continue };
-            pieces.open.sort();
-            let deletions = frozen.deletions.iter().filter(|deletion| deletion.concerns(signal));
-            for deletion in deletions {
-                pieces = self.delete_from(pieces, deletion, &path, change)?;
+        let mut sources: BTreeMap<SignalId, Source> = BTreeMap::new();
+        for (layer, deletions) in with_deletions(&frozen.layers) {
+            let watch = layer.buffer.watch();
+            let signals: Vec<SignalId> =
+                watch.signals(i64::MIN, i64::MAX).into_iter().map(|(signal, _, _)| signal).collect();
+            for (signal, mut pieces) in signals.iter().copied().zip(watch.pieces(&signals)) {
+                let path = self.path_of(signal);
+                pieces.open.sort();
+                for deletion in deletions.iter().filter(|deletion| deletion.concerns(signal)) {
+                    pieces = self.delete_from(pieces, deletion, &path, change)?;
+                }
+                let new = || Source { signal, path, pieces: Pieces::default() };
+                sources.entry(signal).or_insert_with(new).pieces.follow(pieces);
             }
-            sources.push(Source { signal, path, pieces });
         }
+        let mut sources: Vec<Source> = sources.into_values().collect();
         sources.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(sources)
     }
@@ -176,7 +174,7 @@ impl Store {
         window: Window,
         version: &Version,
         order: u64,
-        gone: &mut Gone,
+        (deletions, gone): (&[Arc<Deletion>], &mut Gone),
         change: &mut Change,
     ) -> Result<(), Error> {
         let of_window: Vec<(&Source, (i64, i64))> =
@@ -208,14 +206,15 @@ impl Store {
             places.extend(places_of(pieces, source.signal, &[], window.from(), window.last()));
             let mut merge = Merge::new(places, window.from(), window.last());
             merge.killed = Some(Vec::new());
+            // What a deletion takes from files says nothing about samples that came after it.
+            merge.gone = view::gone(deletions, source.signal);
             while let Some(rows) = merge.next(&mut lanes.lanes)? {
                 output.add(source.signal, &source.path, &rows)?;
             }
             for killed in merge.killed.into_iter().flatten() {
                 let file = killed.lane.and_then(|lane| lanes.lanes.get(lane)).map(|lane| &lane.file);
                 if let (Some(file), Some(time)) = (file, killed.old.time.first()) {
-                    let of_file = gone.times.entry(file.name().to_owned()).or_default();
-                    of_file.entry(source.signal).or_default().insert(*time);
+                    gone.add(file, source.signal, *time);
                 }
                 self.correct(change, &self.replaced(&source.path, &killed))?;
             }
@@ -265,82 +264,9 @@ impl Store {
             reason: String::new(),
         }
     }
-
-    /// Writes the files from which rows go anew.
-    fn rewrite(
-        &self,
-        gone: &Gone,
-        deletions: &[Deletion],
-        version: &Version,
-        change: &mut Change,
-    ) -> Result<(), Error> {
-        for file in &version.files {
-            let times = gone.times.get(file.name());
-            let deleting = deletions.iter().any(|deletion| file.overlaps(deletion.from, deletion.last));
-            if times.is_none() && !deleting {
-                continue;
-            }
-            let footer = match self.files.footer(file) {
-                Err(error) if self.damaged.note(&error) || self.damaged.has(file) => continue,
-                other => other?,
-            };
-            let concerned = deletions.iter().any(|deletion| {
-                let entries = deletion.signals.iter().filter_map(|signal| footer.directory.find(*signal));
-                entries.into_iter().any(|entry| entry.from <= deletion.last && entry.last >= deletion.from)
-            });
-            if times.is_none() && !concerned {
-                continue;
-            }
-            self.lock().rewriting = true;
-            self.unless_damaged(change, |part| self.rewrite_file(file, times, deletions, part))?;
-        }
-        Ok(())
-    }
-
-    fn rewrite_file(
-        &self,
-        file: &Arc<FileEntry>,
-        times: Option<&BTreeMap<SignalId, BTreeSet<i64>>>,
-        deletions: &[Deletion],
-        change: &mut Change,
-    ) -> Result<(), Error> {
-        if self.damaged.has(file) {
-            return Ok(());
-        }
-        let footer = self.files.footer(file)?;
-        let mut entries = footer.directory.entries.clone();
-        entries.sort_by_key(|entry| entry.first_row);
-        let wants = entries.iter().enumerate().map(|(position, entry)| Want::of(position, entry)).collect();
-        let mut lane = Lane::new(file.clone(), footer, wants, (i64::MIN, i64::MAX), Columns::ALL, 4_096);
-        let mut output = Output::new(self, file.window, file.level, file.order);
-        for entry in &entries {
-            let signal = entry.signal;
-            let path = self.path_of(signal);
-            while let Some(rows) = lane.next()? {
-                let Some(path) = &path else { continue };
-                let replaced = times.and_then(|times| times.get(&signal));
-                let mut rows = match replaced {
-                    Some(times) => drop_times(&rows, times),
-                    None => rows,
-                };
-                for deletion in deletions.iter().filter(|deletion| deletion.concerns(signal)) {
-                    let old = rows.clone().cut(deletion.from, deletion.last);
-                    if !old.is_empty() {
-                        self.correct(change, &deleted(path, old, deletion))?;
-                        rows = rows.without(deletion.from, deletion.last);
-                    }
-                }
-                output.add(signal, path, &rows)?;
-            }
-        }
-        change.added.extend(output.finish()?);
-        change.removed.push(file.clone());
-        self.meters.files_rewritten.add(1);
-        Ok(())
-    }
 }
 
-fn deleted(path: &Arc<str>, old: Rows, deletion: &Deletion) -> Correction {
+pub(crate) fn deleted(path: &Arc<str>, old: Rows, deletion: &Deletion) -> Correction {
     Correction {
         when: deletion.when,
         path: path.clone(),
@@ -350,13 +276,6 @@ fn deleted(path: &Arc<str>, old: Rows, deletion: &Deletion) -> Correction {
         who: deletion.who.clone(),
         reason: deletion.reason.clone(),
     }
-}
-
-fn drop_times(rows: &Rows, times: &BTreeSet<i64>) -> Rows {
-    let mut kept = Rows::default();
-    let stays = |row: &usize| rows.time.get(*row).is_some_and(|time| !times.contains(time));
-    (0..rows.len()).filter(stays).for_each(|row| kept.push(&rows.row(row)));
-    kept
 }
 
 /// Files of one window that are being written: the next one begins where one has become large.
@@ -384,22 +303,31 @@ impl<'a> Output<'a> {
         {
             self.close()?;
         }
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            None => {
-                self.signal = None;
-                let name = self.store.file_name(self.window);
-                self.writer.insert(FileWriter::create(&self.store.place, name)?)
-            }
-        };
-        if self.signal != Some(signal) {
+        let begins = self.signal.replace(signal) != Some(signal);
+        let writer = self.writer()?;
+        if begins {
             writer.begin(signal, path);
-            self.signal = Some(signal);
         }
         writer.add(rows)
     }
 
+    /// Adds a row group of another file as it stands; `parts` are the rows of signals in it.
+    pub(crate) fn copy(&mut self, footer: &Footer, group: usize, parts: &[Entry]) -> Result<(), Error> {
+        // Whatever comes next is begun again.
+        self.signal = None;
+        self.writer()?.copy(footer, group, parts)
+    }
+
+    fn writer(&mut self) -> Result<&mut FileWriter, Error> {
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => FileWriter::create(&self.store.place, self.store.file_name(self.window))?,
+        };
+        Ok(self.writer.insert(writer))
+    }
+
     fn close(&mut self) -> Result<(), Error> {
+        self.signal = None;
         if let Some(writer) = self.writer.take() {
             let (rows, name) = (writer.rows(), writer.name().to_owned());
             let written = writer.finish().inspect_err(|_| {

@@ -147,7 +147,7 @@ fn strangers_find_what_we_find() {
     store.flush_now().unwrap();
     assert_eq!(told(&store), before, "a flush changes no answer");
     let now = ground.clock.wall();
-    store.delete("ann", &[SignalId::new(2).unwrap()], now - 30 * HOUR, now - 29 * HOUR, "a test").unwrap();
+    store.delete("ann", &[SignalId::new(2).unwrap()], (now - 30 * HOUR, now - 29 * HOUR), "a test").unwrap();
     let deleted = told(&store);
     assert_ne!(deleted, before);
     while store.merge_step(&|| false).unwrap() {}

@@ -1,15 +1,18 @@
-//! Looks whether the files of the samples are what the table's log says, byte by byte, with or without a plant that runs.
+//! Looks whether the files of the samples and of declared tables are what their logs say, byte by byte, with or without a
+//! plant that runs.
 //! Changes nothing. What does not live here: how a damaged file is left out (`damage`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidemill_ground::Ground;
 
 use super::Store;
+use super::delta::Add;
 use super::files::{FileEntry, Version};
-use super::open::samples_log;
+use super::open::{samples_log, table_log};
 use super::read::Files;
+use super::tables::{self, Table};
 use crate::Error;
 
 /// So many bytes are read, the newest files first; of older ones names and sizes are looked at. At 500 MB/s that is 8 s.
@@ -17,11 +20,35 @@ const READ_BYTES_MAX: u64 = 4 << 30;
 
 /// What is wrong with the history in `dir` of a plant that does not run. None there is nothing wrong.
 pub fn inspect(ground: &Ground, dir: &Path) -> Vec<Error> {
-    let dir = dir.join("samples");
-    // Opening a log that is not there would begin one.
-    match ground.disk.list(&dir.join("_delta_log")) {
-        Ok(entries) if !entries.is_empty() => {}
-        _ => return Vec::new(),
+    let mut found = samples(ground, dir.join("samples"));
+    let tables = dir.join("tables");
+    for entry in ground.disk.list(&tables).unwrap_or_default().iter().filter(|entry| entry.is_dir) {
+        found.extend(table(ground, &tables.join(&entry.name), &format!("tables/{}", entry.name)));
+    }
+    found
+}
+
+/// Whether a table was begun: opening a log that is not there would begin one.
+fn is_begun(ground: &Ground, dir: &Path) -> bool {
+    ground.disk.list(&dir.join("_delta_log")).is_ok_and(|entries| !entries.is_empty())
+}
+
+fn table(ground: &Ground, dir: &Path, name: &str) -> Vec<Error> {
+    if !is_begun(ground, dir) {
+        return Vec::new();
+    }
+    match table_log(ground, dir, name) {
+        Ok(log) => {
+            let files: Vec<Add> = log.state.files.values().cloned().collect();
+            tables::check(&*ground.disk, dir, name, &files)
+        }
+        Err(error) => vec![error],
+    }
+}
+
+fn samples(ground: &Ground, dir: PathBuf) -> Vec<Error> {
+    if !is_begun(ground, &dir) {
+        return Vec::new();
     }
     let log = match samples_log(ground, &dir) {
         Ok(log) => log,
@@ -42,7 +69,8 @@ impl Store {
     /// What is wrong with the files of the samples, and with declared tables.
     pub fn check_files(&self) -> Vec<Error> {
         let mut found = check(&self.files, self.lock().version.files.clone());
-        found.extend(self.closed_tables());
+        let tables: Vec<Arc<Table>> = self.lock().tables.values().map(|(table, _)| table.clone()).collect();
+        found.extend(tables.iter().flat_map(|table| table.check()));
         found
     }
 

@@ -35,6 +35,7 @@ mod merge_rows; // rows of one signal from several places
 mod meters; //     what is counted
 mod open; //       from a folder to a store
 mod read; //       files, checked and pruned
+mod rewrite; //    files without what goes
 mod rounds; //     when to flush, and one flush
 mod rows; //       rows of one signal
 mod run; //        the threads
@@ -112,6 +113,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Layers that wait for a flush behind the one that is frozen.
+    fn waiting_deletions(&self) -> usize {
+        if self.frozen.is_some() { self.active.closed.len() } else { 0 }
+    }
+
     /// Why nothing comes into files at the moment.
     fn failing(&self) -> Result<(), Error> {
         self.failure.clone().map_or(Ok(()), |failure| Err(Error::Told(failure)))
@@ -151,19 +157,16 @@ impl Store {
     /// How full the buffers are, for back pressure and metrics.
     pub(crate) fn fill(&self) -> Fill {
         let state = self.lock();
-        let (active, frozen) =
-            (state.active.buffer.fill(), state.frozen.as_ref().map(|frozen| frozen.buffer.fill()));
-        let frozen = frozen.unwrap_or_default();
-        Fill { rows: active.rows + frozen.rows, bytes: active.bytes + frozen.bytes }
+        state.active.fill() + state.frozen.as_ref().map(|frozen| frozen.fill()).unwrap_or_default()
     }
 
-    /// The path under which a signal's rows are written; none where the signal is retired, and its rows go.
-    fn path_of(&self, signal: SignalId) -> Option<Arc<str>> {
+    /// The path under which a signal's rows are written, also of one that is retired: its rows go by the deletion that stands
+    /// in the log beside that, and not before it is durable.
+    fn path_of(&self, signal: SignalId) -> Arc<str> {
         match self.bus.signal(signal) {
-            Some(signal) if signal.retired => None,
-            Some(signal) => Some(signal.path.shared().clone()),
+            Some(signal) => signal.path.shared().clone(),
             // Acknowledged is acknowledged, whatever became of the name.
-            None => Some(format!("tidemill/unknown/{}", signal.get()).into()),
+            None => format!("tidemill/unknown/{}", signal.get()).into(),
         }
     }
 

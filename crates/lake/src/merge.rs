@@ -170,7 +170,7 @@ impl Store {
         for file in &plan.files {
             ids.extend(self.files.footer(file)?.directory.entries.iter().map(|entry| entry.signal));
         }
-        let mut signals: Vec<_> = ids.into_iter().filter_map(|id| Some((self.path_of(id)?, id))).collect();
+        let mut signals: Vec<_> = ids.into_iter().map(|id| (self.path_of(id), id)).collect();
         signals.sort();
         let ids: Vec<_> = signals.iter().map(|(_, id)| *id).collect();
         let everything = (i64::MIN, i64::MAX);

@@ -16,6 +16,7 @@ pub(crate) struct Meters {
     pub(crate) rows_written: Counter,
     pub(crate) bytes_written: Counter,
     pub(crate) files_rewritten: Counter,
+    pub(crate) groups_copied: Counter,
     pub(crate) corrected: Counter,
     pub(crate) unrecorded: Counter,
     pub(crate) flush_failures: Counter,
@@ -50,6 +51,10 @@ impl Meters {
             files_rewritten: counter(
                 "historian_files_rewritten",
                 "Files written anew because samples in them were replaced or deleted.",
+            ),
+            groups_copied: counter(
+                "historian_groups_copied",
+                "Row groups of such files that were copied as they stand.",
             ),
             corrected: counter(
                 "historian_corrections",

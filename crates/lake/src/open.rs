@@ -131,6 +131,14 @@ pub(super) fn samples_log(ground: &Ground, dir: &Path) -> Result<Log, Error> {
     Ok(log)
 }
 
+/// The log of a declared table, of which nothing but its name is known, as it stands.
+pub(super) fn table_log(ground: &Ground, dir: &Path, name: &str) -> Result<Log, Error> {
+    let meta = || meta_data(name, String::new(), BTreeMap::new(), ground);
+    let log = Log::open(ground.disk.clone(), dir, name, meta)?;
+    check_format(&log, name)?;
+    Ok(log)
+}
+
 fn meta_data(
     name: &str,
     schema_string: String,

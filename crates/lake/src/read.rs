@@ -14,9 +14,11 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
     RowSelection,
 };
+use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::writer::SerializedRowGroupWriter;
 use tidemill_core::SourceId;
 use tidemill_ground::{Counter, Disk, File, Metrics, Open, read_exact_at};
 
@@ -25,7 +27,7 @@ use super::directory::{Directory, Entry};
 use super::files::FileEntry;
 use super::rows::Rows;
 use super::schema::{FORMAT, FORMAT_KEY, column};
-use super::sink::BLOCK_BYTES;
+use super::sink::{BLOCK_BYTES, Sink};
 use super::write::DIRECTORY_KEY;
 use crate::Columns;
 use crate::Error;
@@ -43,7 +45,7 @@ pub(crate) struct Footer {
 
 impl Footer {
     /// What an error of Parquet's stands for: only the bytes below know the range.
-    fn failed(&self, source: ParquetError) -> Error {
+    pub(crate) fn failed(&self, source: ParquetError) -> Error {
         let bytes = &self.source.0;
         let trouble = bytes.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
         let file = bytes.name.clone();
@@ -54,6 +56,87 @@ impl Footer {
             }
             None => Error::Format { what: "decoded", file, source },
         }
+    }
+}
+
+/// Row groups as they stand, for those who copy them.
+impl Footer {
+    /// The rows of each row group.
+    pub(crate) fn groups(&self) -> Vec<Range<u64>> {
+        let mut end = 0;
+        let groups = self.parquet.metadata().row_groups().iter();
+        groups
+            .map(|group| {
+                let start = end;
+                end += group.num_rows().unsigned_abs();
+                start..end
+            })
+            .collect()
+    }
+
+    /// The first and the last path by name in a row group; long ones are cut, outwards.
+    pub(crate) fn paths_of_group(&self, index: usize) -> Option<(String, String)> {
+        let group = self.parquet.metadata().row_groups().get(index)?;
+        let statistics = group.columns().get(column::SIGNAL)?.statistics()?;
+        let text = |bytes: Option<&[u8]>| Some(std::str::from_utf8(bytes?).ok()?.to_owned());
+        Some((text(statistics.min_bytes_opt())?, text(statistics.max_bytes_opt())?))
+    }
+
+    /// See [`narrow`].
+    pub(crate) fn narrow(&self, want: &mut Want, from: i64, last: i64) {
+        narrow(&time_pages(&self.parquet), want, from, last);
+    }
+
+    /// Writes a row group as it stands: the same pages, statistics and page index at their new place.
+    pub(crate) fn copy_group(
+        &self,
+        index: usize,
+        into: &mut SerializedRowGroupWriter<'_, Sink>,
+    ) -> Result<(), ParquetError> {
+        let metadata = self.parquet.metadata();
+        let group = metadata.row_group(index);
+        for (at, column) in group.columns().iter().enumerate() {
+            let (start, length) = column.byte_range();
+            let bytes = self.source.get_bytes(start, length as usize)?;
+            let close = ColumnCloseResult {
+                bytes_written: length,
+                rows_written: group.num_rows().unsigned_abs(),
+                metadata: column.clone(),
+                bloom_filter: None,
+                column_index: metadata.column_index().and_then(|all| all.get(index)?.get(at)).cloned(),
+                offset_index: metadata.offset_index().and_then(|all| all.get(index)?.get(at)).cloned(),
+            };
+            into.append_column(&Piece { start, bytes }, close)?;
+        }
+        Ok(())
+    }
+}
+
+/// Some bytes of a file, from `start` on.
+struct Piece {
+    start: u64,
+    bytes: Bytes,
+}
+
+impl Length for Piece {
+    fn len(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for Piece {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(self.get_bytes(start, (self.len().saturating_sub(start)) as usize)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let from = start.checked_sub(self.start).map(|from| from as usize);
+        let range = from.and_then(|from| Some(from..from.checked_add(length)?));
+        let range = range.filter(|range| range.end <= self.bytes.len());
+        let outside = || ParquetError::EOF("a column begins where its file does not say".into());
+        Ok(self.bytes.slice(range.ok_or_else(outside)?))
     }
 }
 
@@ -407,29 +490,8 @@ impl Lane {
             return;
         }
         let pages = time_pages(&self.footer.parquet);
-        if pages.is_empty() {
-            return;
-        }
         for want in &mut self.wants {
-            if want.from >= from && want.last <= last {
-                continue;
-            }
-            let end = want.first_row + want.rows;
-            let first = pages.partition_point(|page| page.rows.end <= want.first_row);
-            let of_want =
-                pages.get(first..).unwrap_or_default().iter().take_while(|page| page.rows.start < end);
-            let mut wanted = of_want.filter(|page| {
-                // A page that other signals share says nothing about this one's times.
-                let own = page.rows.start >= want.first_row && page.rows.end <= end;
-                !own || (page.min_us <= last.div_euclid(1_000) && page.max_us >= from.div_euclid(1_000))
-            });
-            let Some(begin) = wanted.next() else {
-                want.rows = 0;
-                continue;
-            };
-            let stop = wanted.last().unwrap_or(begin).rows.end.min(end);
-            want.first_row = want.first_row.max(begin.rows.start);
-            want.rows = stop - want.first_row;
+            narrow(&pages, want, from, last);
         }
     }
 
@@ -544,6 +606,37 @@ fn projection(columns: Columns) -> Vec<usize> {
     wanted.extend(columns.received.then_some(column::RECEIVED));
     wanted.extend(columns.source.then_some(column::SOURCE));
     wanted
+}
+
+/// Narrows a want of which only a part may lie in time.
+fn narrow(pages: &[TimePage], want: &mut Want, from: i64, last: i64) {
+    if pages.is_empty() || (want.from >= from && want.last <= last) {
+        return;
+    }
+    let end = want.first_row + want.rows;
+    let first = pages.partition_point(|page| page.rows.end <= want.first_row);
+    let of_want = pages.get(first..).unwrap_or_default();
+    let of_want = of_want.get(..of_want.partition_point(|page| page.rows.start < end)).unwrap_or_default();
+    let (from_us, last_us) = (from.div_euclid(1_000), last.div_euclid(1_000));
+    let own = |page: &&TimePage| page.rows.start >= want.first_row && page.rows.end <= end;
+    let may_have = |(at, page): (usize, &TimePage)| {
+        if own(&page) {
+            return page.min_us <= last_us && page.max_us >= from_us;
+        }
+        // A page that other signals share says nothing about this one's times, but its neighbours do: rows are sorted.
+        let before = at.checked_sub(1).and_then(|at| of_want.get(at)).filter(own);
+        let after = of_want.get(at + 1).filter(own);
+        before.is_none_or(|page| page.max_us <= last_us) && after.is_none_or(|page| page.min_us >= from_us)
+    };
+    let mut wanted =
+        of_want.iter().enumerate().filter(|(at, page)| may_have((*at, page))).map(|(_, page)| page);
+    let Some(begin) = wanted.next() else {
+        want.rows = 0;
+        return;
+    };
+    let stop = wanted.next_back().unwrap_or(begin).rows.end.min(end);
+    want.first_row = want.first_row.max(begin.rows.start);
+    want.rows = stop - want.first_row;
 }
 
 struct TimePage {

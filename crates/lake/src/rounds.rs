@@ -20,13 +20,15 @@ const WAITING_RECORDS_MAX: usize = 10_000;
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(60);
 
 impl Store {
-    /// Whether a flush is due: full, old, asked for, or much of the journal waits for it.
+    /// Whether a flush is due: full, old, asked for, something is deleted, or much of the journal waits for it.
     pub(crate) fn flush_due(&self, state: &State) -> bool {
-        let full = state.active.buffer.fill().bytes as u64 >= self.settings.buffer_bytes / 2;
+        let full = state.active.fill().bytes as u64 >= self.settings.buffer_bytes / 2;
         let old = state
             .active_since
             .is_some_and(|since| self.clock.monotonic().saturating_sub(since) >= self.settings.flush_after);
-        full || old || state.asked > state.done || state.active.journal_bytes >= self.settings.journal_bytes
+        let deletes = !state.active.closed.is_empty();
+        let much = state.active.journal_bytes >= self.settings.journal_bytes;
+        full || old || deletes || much || state.asked > state.done
     }
 
     /// Flushes what is frozen, or what is due. Says whether there was anything to do.
@@ -38,12 +40,12 @@ impl Store {
         let frozen = {
             let mut state = self.lock();
             if state.frozen.is_none() && self.flush_due(&state) {
-                self.freeze(&mut state, Vec::new());
+                self.freeze(&mut state);
             }
             state.frozen.clone()
         };
         let Some(frozen) = frozen else { return Ok(false) };
-        self.lock().rewriting = !frozen.deletions.is_empty();
+        self.lock().rewriting = !frozen.deletions().is_empty();
         // Who kills a plant from outside sees by these events what it hit.
         tracing::debug!(event = "flush.began");
         let outcome = self.flush_frozen(&frozen).or_else(|error| self.flush_into_reserve(&frozen, error));
@@ -98,7 +100,7 @@ impl Store {
             self.discard(&change);
             return Err(error);
         }
-        let operation = if frozen.deletions.is_empty() { "WRITE" } else { "DELETE" };
+        let operation = if frozen.deletions().is_empty() { "WRITE" } else { "DELETE" };
         let mut held = None;
         self.commit(change, Some(frozen.upto), operation, |state| {
             state.frozen = None;

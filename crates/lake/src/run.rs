@@ -125,11 +125,11 @@ impl Store {
         let half = self.settings.buffer_bytes / 2;
         let mut state = self.lock();
         loop {
-            if (state.active.buffer.fill().bytes as u64) < half || stop.requested() {
+            if (state.active.fill().bytes as u64) < half || stop.requested() {
                 return;
             }
             if state.frozen.is_none() {
-                self.freeze(&mut state, Vec::new());
+                self.freeze(&mut state);
                 self.changed.notify_all();
                 return;
             }

@@ -14,10 +14,10 @@ pub(crate) const FORMAT: u64 = 1;
 /// In every footer and in the table's configuration.
 pub(crate) const FORMAT_KEY: &str = "tidemill.format";
 
-/// Rows of a row group.
-pub(crate) const GROUP_ROWS: usize = 262_144;
+/// Rows of a row group. Tests have few rows, and want several groups of them.
+pub(crate) const GROUP_ROWS: usize = if cfg!(test) { 256 } else { 262_144 };
 /// Rows of a page at most: what a short question must decode.
-const PAGE_ROWS: usize = 16_384;
+const PAGE_ROWS: usize = if cfg!(test) { 64 } else { 16_384 };
 const PAGE_BYTES: usize = 128 << 10;
 
 /// Columns by number, in the order of the file.
@@ -90,7 +90,7 @@ fn base() -> WriterPropertiesBuilder {
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_data_page_size_limit(PAGE_BYTES)
-        .set_write_batch_size(4_096)
+        .set_write_batch_size(PAGE_ROWS.min(4_096))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tidemill_core::{Seq, StreamId, TableSpec};
 
 use super::Store;
-use super::frozen::Records;
+use super::frozen::{Deletions, Layer, Records, with_deletions};
 use super::tables::{Table, TableVersion, row_of};
 use super::view::{BufferView, Samples};
 use crate::{FileFact, SampleSource, Scan, ScanSpec, TableScan, View};
@@ -49,13 +49,13 @@ impl View for StoreView {
 impl Store {
     fn samples_view(&self) -> (Arc<Samples>, BTreeMap<StreamId, TableView>) {
         let state = self.lock();
-        let mut buffers = Vec::new();
-        let mut deletions = Arc::default();
-        if let Some(frozen) = &state.frozen {
-            buffers.push(BufferView { watch: frozen.buffer.watch(), deletions: true });
-            deletions = frozen.deletions.clone();
-        }
-        buffers.push(BufferView { watch: state.active.buffer.watch(), deletions: false });
+        let mut layers = state.frozen.as_ref().map(|frozen| frozen.layers.clone()).unwrap_or_default();
+        layers.extend(state.active.layers(state.applied));
+        let layers = with_deletions(&layers);
+        let deletions = layers.first().map(|(_, all)| all.clone()).unwrap_or_default();
+        let view =
+            |(layer, deletions): (&Layer, Deletions)| BufferView { watch: layer.buffer.watch(), deletions };
+        let buffers = layers.into_iter().map(view).collect();
         let records = |records: &Records, stream| records.get(stream).cloned();
         let tables = state.tables.iter().map(|(stream, (table, version))| {
             let frozen = state.frozen.as_ref().and_then(|frozen| records(&frozen.records, stream));

@@ -2,7 +2,8 @@
 //! own place in the journal. Small, so a file is written and read as a whole. What does not live here: what the rows
 //! mean, and samples.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{
@@ -105,6 +106,16 @@ impl Table {
         match &self.log {
             Ok(log) => Ok(log.lock().unwrap_or_else(PoisonError::into_inner)),
             Err(why) => Err(Error::Closed { table: self.spec.name, why: why.clone() }),
+        }
+    }
+
+    /// What is wrong with the table's files, or why it is closed.
+    pub(crate) fn check(&self) -> Vec<Error> {
+        match self.lock().map(|log| TableVersion::of(&log.state)) {
+            Ok(version) => {
+                check(&*self.disk, &self.dir, &format!("tables/{}", self.spec.name), &version.files)
+            }
+            Err(closed) => vec![closed],
         }
     }
 
@@ -254,17 +265,7 @@ impl Table {
     }
 
     fn read(&self, file: &Add) -> Result<Vec<RecordBatch>, Error> {
-        let path = self.dir.join(&file.path);
-        let bytes = read(&*self.disk, &path).map_err(|source| Error::Disk { what: "read", path, source })?;
-        let sum = file.tags.as_ref().and_then(|tags| tags.get("tidemill.crc32c"));
-        if sum.is_some_and(|sum| *sum != crc32c::crc32c(&bytes).to_string()) {
-            return Err(Error::Damaged {
-                file: format!("tables/{}/{}", self.spec.name, file.path),
-                from: 0,
-                to: bytes.len() as u64,
-                detail: "the checksum differs".into(),
-            });
-        }
+        let bytes = sound_bytes(&*self.disk, &self.dir, &format!("tables/{}", self.spec.name), file)?;
         let failed = |source| self.failed(&file.path, source, "decoded");
         let reader =
             ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).and_then(|builder| builder.build());
@@ -312,6 +313,30 @@ impl Table {
         });
         Box::new(in_files.chain(in_memory))
     }
+}
+
+/// What is wrong with files, of which each is read as a whole.
+pub(crate) fn check(disk: &dyn Disk, dir: &Path, table: &str, files: &[Add]) -> Vec<Error> {
+    files.iter().filter_map(|file| sound_bytes(disk, dir, table, file).err()).collect()
+}
+
+/// A file's bytes, if they are what was written.
+pub(crate) fn sound_bytes(disk: &dyn Disk, dir: &Path, table: &str, file: &Add) -> Result<Vec<u8>, Error> {
+    let damaged = |detail: &str| {
+        let (file, to) = (format!("{table}/{}", file.path), file.size);
+        Err(Error::Damaged { file, from: 0, to, detail: detail.into() })
+    };
+    let path = dir.join(&file.path);
+    let bytes = match read(disk, &path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return damaged("it is missing"),
+        Err(source) => return Err(Error::Disk { what: "read", path, source }),
+    };
+    let sum = file.tags.as_ref().and_then(|tags| tags.get("tidemill.crc32c"));
+    if sum.is_some_and(|sum| *sum != crc32c::crc32c(&bytes).to_string()) {
+        return damaged("the checksum differs");
+    }
+    Ok(bytes)
 }
 
 fn time_span(spec: &TableSpec, batch: &RecordBatch) -> Option<(i64, i64)> {

@@ -8,7 +8,7 @@ use tidemill_ground::{Disk, SimClock};
 
 use super::fakes::World;
 use super::model_tests::{DAY, EVENTS, PATHS, count, deletion, everything, float, parcel, table};
-use crate::SampleSource;
+use crate::{SampleSource, ScanSpec};
 
 fn corrected(world: &World) -> usize {
     let batches = world.store.view().scan_table(super::CORRECTIONS, i64::MIN, i64::MAX);
@@ -138,7 +138,7 @@ fn a_full_disk_is_cleared_with_the_room_that_is_kept_for_it() {
     // A deletion would wait behind the flush, and every question behind the deletion.
     let written = world.journal.parcels.lock().unwrap().len();
     let signals = [SignalId::new(1).unwrap()];
-    assert_eq!(refused(world.store.delete("who", &signals, 0, i64::MAX, "why").unwrap_err()), "disk-full");
+    assert_eq!(refused(world.store.delete("who", &signals, (0, i64::MAX), "why").unwrap_err()), "disk-full");
     assert_eq!(world.journal.parcels.lock().unwrap().len(), written, "nothing was recorded");
     assert_eq!(count(&world, &everything()).unwrap(), 2);
     *world.journal.reserve.lock().unwrap() = Some((disk.clone(), [used + (1 << 20), used]));
@@ -149,6 +149,34 @@ fn a_full_disk_is_cleared_with_the_room_that_is_kept_for_it() {
         "it was given back"
     );
     assert_eq!(count(&world, &everything()).unwrap(), 2);
+}
+
+/// Deletions are in the log and nothing can be written: questions see them at once, and what came behind them. Then all of
+/// them are one rewrite of each file.
+#[test]
+fn deletions_wait_for_a_full_disk_and_questions_do_not() {
+    let world = World::new(2, &PATHS);
+    let disk = world.simulation.disk.clone();
+    world.write(parcel(&[float(1, 0, 1.0), float(2, 0, 1.0), float(3, 0, 1.0), float(4, 0, 1.0)], false));
+    world.flush().unwrap();
+    let space = disk.space(std::path::Path::new(super::fakes::LAKE)).unwrap();
+    disk.set_capacity(space.total_bytes - space.free_bytes);
+    world.write(parcel(&[float(1, 1, 1.0)], false));
+    world.flush().unwrap_err();
+    for signal in 1..4 {
+        world.write(parcel(&[float(signal, 2, 1.0)], false));
+        world.write(deletion(signal, i64::MIN, i64::MAX));
+        // The same sample as one that is deleted came again: it is new.
+        world.write(parcel(&[float(signal, 0, 1.0)], false));
+        world.flush().unwrap_err();
+        assert_eq!(count(&world, &everything()).unwrap(), 4);
+    }
+    disk.set_capacity(u64::MAX);
+    world.flush().unwrap();
+    assert_eq!(world.store.meters.files_rewritten.get(), 2, "two files, each once");
+    assert_eq!(count(&world, &everything()).unwrap(), 4);
+    assert_eq!(world.store.view().files().iter().map(|file| file.rows).sum::<u64>(), 4);
+    assert_eq!(corrected(&world), 3 + 1 + 3);
 }
 
 /// Damages the newest entry of a table's log.
@@ -251,7 +279,7 @@ fn without_its_record_of_corrections_a_plant_replaces_and_does_not_delete() {
     let path = damage_table(&world, "corrections");
     world.reopen(3).unwrap();
     let signal = SignalId::new(1).unwrap();
-    let refused = world.store.delete("ann", &[signal], i64::MIN, i64::MAX, "test").unwrap_err();
+    let refused = world.store.delete("ann", &[signal], (i64::MIN, i64::MAX), "test").unwrap_err();
     assert_eq!(Problem::from(refused).code.id, "damaged");
     for n in 0u8..3 {
         world.write(parcel(&[float(1, 0, f64::from(n))], true));
@@ -294,7 +322,7 @@ fn a_deletion_and_a_flush_do_not_take_each_others_place() {
     for round in 0..50 {
         let world = World::new(round, &PATHS);
         world.write(parcel(&[float(1, 0, 1.0), float(2, 0, 1.0)], false));
-        world.store.freeze(&mut world.store.lock(), Vec::new());
+        world.store.freeze(&mut world.store.lock());
         world.write(parcel(&[float(1, 1, 1.0)], false));
         std::thread::scope(|scope| {
             let deleting = scope.spawn(|| world.write(deletion(1, i64::MIN, i64::MAX)));
@@ -303,7 +331,7 @@ fn a_deletion_and_a_flush_do_not_take_each_others_place() {
                 if world.store.state.try_lock().is_err() {
                     let mut state = world.store.lock();
                     if state.frozen.is_none() {
-                        world.store.freeze(&mut state, Vec::new());
+                        world.store.freeze(&mut state);
                     }
                     break;
                 }
@@ -343,5 +371,45 @@ fn a_table_and_a_journal_that_do_not_know_each_other_are_not_opened() {
         assert!(error.to_string().contains(told), "{error}");
         assert_eq!(Problem::from(error).code.id, "damaged");
         assert_eq!(files(), before, "what the log does not name any more is what it is mended with");
+    }
+}
+
+/// Row groups without a deleted row are the same bytes in the new file, and everything about them is right: rows, times, names for
+/// other readers, checksums, the page index.
+#[test]
+fn row_groups_that_lose_nothing_are_copied() {
+    let mut world = World::new(5, &["b/1", "b/2", "b/3", "b/4"]);
+    let of_signal = |signal| (0..800).map(move |n| float(signal, n, f64::from(signal)));
+    world.write(parcel(&(1..=4).flat_map(of_signal).collect::<Vec<_>>(), false));
+    world.flush().unwrap();
+    let second = |n: i64| SimClock::START_NS + n * 1_000_000_000;
+    world.bus.set(3, "a/renamed", false);
+    // All of one group of thirteen, in the midst of its signal.
+    world.write(deletion(2, second(224), second(479)));
+    world.flush().unwrap();
+    let meters = &world.store.meters;
+    assert_eq!((meters.files_rewritten.get(), corrected(&world)), (1, 256));
+    assert_eq!(meters.groups_copied.get(), 12);
+    // From the first row on, so that what stays of the signal begins in a group that is copied; and to the last.
+    world.write(deletion(1, i64::MIN, second(255)));
+    world.write(deletion(4, second(720), i64::MAX));
+    world.flush().unwrap();
+    assert!(world.store.meters.groups_copied.get() > 12 + 8);
+    let expected = 3_200 - 256 - 256 - 80;
+    for seed in 6..8 {
+        assert_eq!(count(&world, &everything()).unwrap(), expected);
+        let cut = ScanSpec { from: second(300), last: second(301), ..everything() };
+        assert_eq!(count(&world, &cut).unwrap(), 3 * 2);
+        let version = world.store.lock().version.clone();
+        let [file] = &version.files[..] else { panic!("{} files", version.files.len()) };
+        assert_eq!((file.rows, file.from, file.last), (expected as u64, second(0), second(799)));
+        world.store.files.verify(file).unwrap();
+        let footer = world.store.files.footer(file).unwrap();
+        let entry = |id| *footer.directory.find(SignalId::new(id).unwrap()).unwrap();
+        assert_eq!((entry(1).from, entry(1).last, entry(1).rows), (second(256), second(799), 544));
+        assert_eq!((entry(4).from, entry(4).last, entry(4).rows), (second(0), second(719), 720));
+        let stats = file.add.stats.clone().unwrap();
+        assert!(stats.contains("\"signal\":\"b/1\"") && stats.contains("\"signal\":\"b/4\""), "{stats}");
+        world.reopen(seed).unwrap();
     }
 }

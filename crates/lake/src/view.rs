@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tidemill_core::{Bus, Column, Flags, Quality, SampleBatch, SignalId, SourceId};
+use tidemill_core::{Bus, Column, Deletion, Flags, Quality, SampleBatch, SignalId, SourceId};
 
 use super::buffer::Watch;
 use super::files::{FileEntry, Version};
+use super::frozen::Deletions;
 use super::merge_rows::{From, Merge, Place};
 use super::read::{Files, Lane, Want};
 use super::rows::{self, Rows};
@@ -17,29 +18,16 @@ use crate::{Columns, Scan, ScanBatch, ScanSpec};
 /// Signals whose buffered rows are fetched at once.
 const FETCH_SIGNALS: usize = 64;
 
-/// Takes the samples of some signals in a stretch of time away. It counts for files and buffers that were there when
-/// it came, not for what arrived later.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Deletion {
-    /// Sorted.
-    pub(crate) signals: Vec<SignalId>,
-    pub(crate) from: i64,
-    pub(crate) last: i64,
-    pub(crate) who: String,
-    pub(crate) reason: String,
-    pub(crate) when: i64,
-}
-
-impl Deletion {
-    pub(crate) fn concerns(&self, signal: SignalId) -> bool {
-        self.signals.binary_search(&signal).is_ok()
-    }
-}
-
 /// Takes deleted rows out of rows in order of time.
-pub(crate) fn without(deletions: &[Deletion], signal: SignalId, rows: Rows) -> Rows {
+pub(crate) fn without(deletions: &[Arc<Deletion>], signal: SignalId, rows: Rows) -> Rows {
     let concerned = deletions.iter().filter(|deletion| deletion.concerns(signal));
     concerned.fold(rows, |rows, deletion| rows.without(deletion.from, deletion.last))
+}
+
+/// The times whose rows in files are gone for a signal.
+pub(crate) fn gone(deletions: &[Arc<Deletion>], signal: SignalId) -> Vec<(i64, i64)> {
+    let concerned = deletions.iter().filter(|deletion| deletion.concerns(signal));
+    concerned.map(|deletion| (deletion.from, deletion.last)).collect()
 }
 
 /// Everything that a scan reads from.
@@ -47,15 +35,16 @@ pub(crate) struct Samples {
     pub(crate) version: Arc<Version>,
     /// In order of arrival.
     pub(crate) buffers: Vec<BufferView>,
-    pub(crate) deletions: Arc<Vec<Deletion>>,
+    /// Those that the files do not show yet.
+    pub(crate) deletions: Deletions,
     pub(crate) files: Arc<Files>,
     pub(crate) bus: Arc<dyn Bus>,
 }
 
-/// A buffer, and whether the deletions concern it.
+/// A buffer, and the deletions that concern it.
 pub(crate) struct BufferView {
     pub(crate) watch: Watch,
-    pub(crate) deletions: bool,
+    pub(crate) deletions: Deletions,
 }
 
 impl Samples {
@@ -235,11 +224,10 @@ impl SamplesScan {
         let signals = signals.get(..FETCH_SIGNALS.min(signals.len())).unwrap_or_default();
         let mut fetched: Vec<Vec<Place>> = signals.iter().map(|_| Vec::new()).collect();
         for buffer in &self.view.buffers {
-            let deletions: &[Deletion] = if buffer.deletions { &self.view.deletions } else { &[] };
             for ((signal, pieces), places) in
                 signals.iter().zip(buffer.watch.pieces(signals)).zip(&mut fetched)
             {
-                places.extend(places_of(pieces, *signal, deletions, self.spec.from, self.spec.last));
+                places.extend(places_of(pieces, *signal, &buffer.deletions, self.spec.from, self.spec.last));
             }
         }
         fetched.reverse();
@@ -266,8 +254,7 @@ impl SamplesScan {
         places.extend(self.fetched.pop().unwrap_or_default());
         let mut merge = Merge::new(places, self.spec.from, self.spec.last);
         let signal = self.signals.get(self.position).copied();
-        let of = self.view.deletions.iter().filter(|deletion| signal.is_some_and(|id| deletion.concerns(id)));
-        merge.gone = of.map(|deletion| (deletion.from, deletion.last)).collect();
+        merge.gone = signal.map(|signal| gone(&self.view.deletions, signal)).unwrap_or_default();
         self.merge = Some(merge);
         self.position += 1;
         true
@@ -300,7 +287,7 @@ impl SamplesScan {
 pub(crate) fn places_of(
     pieces: super::buffer::Pieces,
     signal: SignalId,
-    deletions: &[Deletion],
+    deletions: &[Arc<Deletion>],
     from: i64,
     last: i64,
 ) -> Vec<Place> {

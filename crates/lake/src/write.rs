@@ -4,14 +4,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
+use parquet::file::writer::SerializedFileWriter;
 use tidemill_core::{SignalId, SourceId};
 use tidemill_ground::Disk;
 
 use super::columns::Columns;
 use super::directory::{Directory, Entry};
+use super::read::Footer;
 use super::rows::Rows;
 use super::schema::{self, FORMAT, FORMAT_KEY};
 use super::sink::Sink;
@@ -58,13 +63,18 @@ pub(crate) struct FileWriter {
     place: Place,
     name: String,
     schema: SchemaRef,
-    arrow: ArrowWriter<Sink>,
+    parquet: SerializedFileWriter<Sink>,
+    groups: ArrowRowGroupWriterFactory,
+    /// The columns of the row group that is being written; empty between two.
+    group: Vec<ArrowColumnWriter>,
+    group_rows: usize,
     columns: Columns,
     directory: Directory,
     rows: u64,
     from: i64,
     last: i64,
-    first_path: Option<Arc<str>>,
+    /// The first and the last path by name.
+    paths: Option<(Arc<str>, Arc<str>)>,
     path: Arc<str>,
 }
 
@@ -73,37 +83,64 @@ impl FileWriter {
         let sink = Sink::create(&*place.disk, &place.dir.join(&name), place.pace.clone())?;
         let schema = schema::samples();
         let arrow = ArrowWriter::try_new(sink, schema.clone(), Some(schema::samples_properties()))
-            .map_err(|source| Error::Format { what: "encoded", file: name.clone(), source })?;
+            .and_then(ArrowWriter::into_serialized_writer);
+        let (parquet, groups) =
+            arrow.map_err(|source| Error::Format { what: "encoded", file: name.clone(), source })?;
         Ok(FileWriter {
             place: place.clone(),
             name,
             schema,
-            arrow,
+            parquet,
+            groups,
+            group: Vec::new(),
+            group_rows: 0,
             columns: Columns::default(),
             directory: Directory::default(),
             rows: 0,
             from: i64::MAX,
             last: i64::MIN,
-            first_path: None,
+            paths: None,
             path: "".into(),
         })
     }
 
-    fn failed(&self, source: parquet::errors::ParquetError) -> Error {
+    fn failed(&self, source: ParquetError) -> Error {
         Error::Format { what: "encoded", file: format!("{}/{}", self.place.name, self.name), source }
     }
 
-    /// Begins the rows of a signal; paths must come in order.
+    /// Begins the rows of a signal, or goes on with them behind some that were copied. Paths come in order, but for names
+    /// that changed since the file was written of which this one is made.
     pub(crate) fn begin(&mut self, signal: SignalId, path: &Arc<str>) {
-        self.first_path.get_or_insert_with(|| path.clone());
         self.path = path.clone();
-        self.directory.entries.push(Entry {
-            signal,
-            first_row: self.rows,
-            rows: 0,
-            from: i64::MAX,
-            last: i64::MIN,
+        self.span_paths(path.clone(), path.clone());
+        self.enter(signal);
+    }
+
+    fn span_paths(&mut self, first: Arc<str>, last: Arc<str>) {
+        self.paths = Some(match self.paths.take() {
+            None => (first, last),
+            Some((lowest, highest)) => (lowest.min(first), highest.max(last)),
         });
+    }
+
+    /// Sees to it that the last entry of the directory is that of a signal.
+    fn enter(&mut self, signal: SignalId) {
+        if self.directory.entries.last().is_none_or(|entry| entry.signal != signal) {
+            let (from, last) = (i64::MAX, i64::MIN);
+            self.directory.entries.push(Entry { signal, first_row: self.rows, rows: 0, from, last });
+        }
+    }
+
+    /// Counts rows to the last entry.
+    fn count(&mut self, rows: u64, from: i64, last: i64) {
+        if let Some(entry) = self.directory.entries.last_mut() {
+            entry.rows += rows;
+            entry.from = entry.from.min(from);
+            entry.last = entry.last.max(last);
+        }
+        self.rows += rows;
+        self.from = self.from.min(from);
+        self.last = self.last.max(last);
     }
 
     /// Adds rows of the signal that was begun, in order of time.
@@ -111,14 +148,7 @@ impl FileWriter {
         let (Some(from), Some(last)) = (rows.time.first().copied(), rows.time.last().copied()) else {
             return Ok(());
         };
-        if let Some(entry) = self.directory.entries.last_mut() {
-            entry.rows += rows.len() as u64;
-            entry.from = entry.from.min(from);
-            entry.last = entry.last.max(last);
-        }
-        self.rows += rows.len() as u64;
-        self.from = self.from.min(from);
-        self.last = self.last.max(last);
+        self.count(rows.len() as u64, from, last);
         self.columns.add(&self.path, rows, self.place.open_values);
         if self.columns.len() >= ENCODE_ROWS || self.columns.heap_bytes() >= ENCODE_HEAP_BYTES {
             self.encode()?;
@@ -134,12 +164,75 @@ impl FileWriter {
         }
         let name_of = self.place.source.clone();
         let batch = self.columns.take(&self.schema, &*name_of).map_err(|error| self.failed(error.into()))?;
-        self.arrow.write(&batch).map_err(|source| self.failed(source))
+        self.add_batch(&batch).map_err(|source| self.failed(source))
+    }
+
+    fn add_batch(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        let mut done = 0;
+        while done < batch.num_rows() {
+            if self.group.is_empty() {
+                self.group = self.groups.create_column_writers(self.parquet.flushed_row_groups().len())?;
+            }
+            let rows = (schema::GROUP_ROWS - self.group_rows).min(batch.num_rows() - done);
+            let part = batch.slice(done, rows);
+            let columns = self.schema.fields().iter().zip(part.columns());
+            for ((field, column), writer) in columns.zip(&mut self.group) {
+                // No column of ours is nested: each has one leaf.
+                for leaf in compute_leaves(field, column)? {
+                    writer.write(&leaf)?;
+                }
+            }
+            (done, self.group_rows) = (done + rows, self.group_rows + rows);
+            if self.group_rows >= schema::GROUP_ROWS {
+                self.end_group()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_group(&mut self) -> Result<(), ParquetError> {
+        if self.group_rows == 0 {
+            return Ok(());
+        }
+        let mut group = self.parquet.next_row_group()?;
+        for column in self.group.drain(..) {
+            column.close()?.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
+        self.group_rows = 0;
+        Ok(())
+    }
+
+    /// Adds a row group of another file as it stands there, checked as it is read; `parts` are the rows of signals in it.
+    pub(crate) fn copy(&mut self, footer: &Footer, index: usize, parts: &[Entry]) -> Result<(), Error> {
+        if self.columns.len() > 0 {
+            self.encode()?;
+        }
+        self.end_group().map_err(|source| self.failed(source))?;
+        let copied = self.parquet.next_row_group().and_then(|mut group| {
+            footer.copy_group(index, &mut group)?;
+            group.close().map(drop)
+        });
+        copied.map_err(|source| footer.failed(source))?;
+        if let Some((first, last)) = footer.paths_of_group(index) {
+            self.span_paths(first.into(), last.into());
+        }
+        for source in &footer.directory.sources {
+            if !self.directory.sources.iter().any(|(number, _)| *number == source.0) {
+                self.directory.sources.push(source.clone());
+            }
+        }
+        for part in parts {
+            self.enter(part.signal);
+            self.count(part.rows, part.from, part.last);
+        }
+        Ok(())
     }
 
     /// About how many bytes the file has so far.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.arrow.bytes_written() + self.arrow.in_progress_size()) as u64
+        let group: usize = self.group.iter().map(|column| column.get_estimated_total_bytes()).sum();
+        (self.parquet.bytes_written() + group) as u64
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -161,27 +254,29 @@ impl FileWriter {
         let failed = |source| Error::Format { what: "encoded", file: format!("{place}/{name}"), source };
         let failed_io = |error: std::io::Error| failed(error.into());
 
-        self.arrow.flush().map_err(failed)?;
-        self.arrow.sync().map_err(failed_io)?;
-        let blocks = self.arrow.inner_mut().end_data();
-        let offset = self.arrow.bytes_written();
+        self.end_group().map_err(failed)?;
+        // What the writer of Parquet still holds belongs to the data.
+        self.parquet.flush().map_err(failed_io)?;
+        let blocks = self.parquet.inner_mut().end_data();
+        let offset = self.parquet.bytes_written();
         let directory = zstd::bulk::compress(&self.directory.encode(), 3).map_err(failed_io)?;
-        self.arrow.write_all(&directory).map_err(failed_io)?;
+        self.parquet.write_all(&directory).map_err(failed_io)?;
         let sums: Vec<u8> = blocks.iter().flat_map(|sum| sum.to_le_bytes()).collect();
-        self.arrow.write_all(&sums).map_err(failed_io)?;
+        self.parquet.write_all(&sums).map_err(failed_io)?;
         let place_of = format!("{offset},{},{}", directory.len(), sums.len());
-        self.arrow.append_key_value_metadata(KeyValue::new(FORMAT_KEY.into(), FORMAT.to_string()));
-        self.arrow.append_key_value_metadata(KeyValue::new(DIRECTORY_KEY.into(), place_of));
-        let sink = self.arrow.into_inner().map_err(failed)?;
+        self.parquet.append_key_value_metadata(KeyValue::new(FORMAT_KEY.into(), FORMAT.to_string()));
+        self.parquet.append_key_value_metadata(KeyValue::new(DIRECTORY_KEY.into(), place_of));
+        let sink = self.parquet.into_inner().map_err(failed)?;
         let (bytes, tail_at, tail_sum) = sink.finish()?;
+        let (first_path, last_path) = self.paths.unwrap_or_default();
         Ok(Written {
             name: self.name,
             bytes,
             rows: self.rows,
             from: self.from,
             last: self.last,
-            first_path: self.first_path.as_deref().unwrap_or_default().into(),
-            last_path: self.path.to_string(),
+            first_path: first_path.to_string(),
+            last_path: last_path.to_string(),
             tail: (tail_at, tail_sum),
         })
     }

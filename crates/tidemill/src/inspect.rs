@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use tidemill_core::Problem;
-use tidemill_ground::{Disk, Ground, RealDisk};
+use tidemill_ground::{Disk, File, Ground, Open, RealDisk};
 
 use crate::config::{Finding, sentence};
 use crate::plant::Plant;
@@ -40,22 +40,33 @@ pub(crate) fn data(plant: &Plant) -> Vec<Finding> {
 
 fn journal(disk: &dyn Disk, folder: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut segments = Vec::new();
     for entry in disk.list(folder).unwrap_or_default() {
         let Some(number) = entry.name.strip_suffix(".segment").and_then(|name| name.parse().ok()) else {
             continue;
         };
         let path = folder.join(&entry.name);
-        match tidemill_ground::read(disk, &path) {
+        match disk.open(&path, Open::Read) {
             Err(error) => findings.push(found(&path, &format!("it cannot be read: {error}"))),
-            Ok(bytes) => {
-                let examined = tidemill_journal::examine(number, &bytes);
-                let damage = examined.damage.iter().map(|damage| found(&path, &damage.to_string()));
-                findings.extend(damage);
-                if let Some(version) = examined.newer {
-                    let what = format!("a newer version wrote it (format {version}). Install that version");
-                    findings.push(found(&path, &what));
-                }
-            }
+            Ok(file) => segments.push((number, path, file)),
+        }
+    }
+    segments.sort_by_key(|(number, ..)| *number);
+    let files: Vec<(u32, &dyn File)> =
+        segments.iter().map(|(number, _, file)| (*number, file.as_ref())).collect();
+    match tidemill_journal::examine(&files) {
+        Ok(examined) => {
+            findings.extend(
+                examined
+                    .damage
+                    .iter()
+                    .map(|damage| found(&folder.join(&damage.segment), &damage.to_string())),
+            );
+        }
+        Err(newer) => {
+            let named = segments.iter().find(|(number, ..)| *number == newer.id);
+            let what = format!("a newer version wrote it (format {}). Install that version", newer.format);
+            findings.push(found(named.map_or(folder, |(_, path, _)| path), &what));
         }
     }
     findings

@@ -140,3 +140,79 @@ pub(crate) fn web(
         ..tidemill_web::Settings::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::path::Path;
+    use std::sync::{Mutex, PoisonError};
+
+    use tidemill_ground::{Open, create_dirs};
+
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn config() -> Config {
+        let read = config::read::check_text(Path::new("tidemill.toml"), "", &HashMap::new());
+        read.expect("the defaults are good")
+    }
+
+    /// What a log line is written to.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_disk_is_tight_below_what_stays_free_and_what_the_journal_still_wants() {
+        // 5 % stay free; two segments and the reserve are 160 MiB, on 1 GiB three times 32 MiB.
+        for (total, held, enough) in [
+            (100 << 30, 0, (5 << 30) + 160 * MIB),
+            (100 << 30, 100 * MIB, (5 << 30) + 60 * MIB),
+            (100 << 30, 500 * MIB, 5 << 30),
+            (1 << 30, 0, (1_u64 << 30) / 20 + 96 * MIB),
+        ] {
+            let (ground, _) = Ground::simulated(1);
+            let plant = Plant::at(Path::new("/plant"));
+            let journal = plant.data().join("journal");
+            create_dirs(ground.disk.as_ref(), &journal).expect("an empty disk");
+            let file = ground.disk.open(&journal.join("0000000001.segment"), Open::CreateNew);
+            file.and_then(|file| file.set_len(held)).expect("a hole takes no room");
+            let told = |free_bytes| {
+                let space = Space { total_bytes: total, free_bytes };
+                tight(ground.disk.as_ref(), &plant, &space, &config())
+            };
+            assert_eq!(told(enough), None, "{total} {held}");
+            let what = told(enough - 1).unwrap_or_else(|| panic!("{total} {held}: nothing is said"));
+            assert!(what.contains("the journal with its reserve wants"), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_small_disk_is_told_in_the_log_at_the_start() {
+        let (config, plant) = (config(), Plant::at(Path::new("/plant")));
+        let memory = MemoryPlan::divide(1 << 30).expect("enough");
+        for (capacity, warned) in [(10 << 20, true), (100 << 30, false)] {
+            let (ground, simulation) = Ground::simulated(1);
+            simulation.disk.set_capacity(capacity);
+            create_dirs(ground.disk.as_ref(), &plant.folder).expect("an empty disk");
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+            tracing::subscriber::with_default(subscriber, || journal(&ground, &plant, &config, &memory));
+            let told = lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let told = String::from_utf8_lossy(&told);
+            assert_eq!(told.contains("plant.disk_small"), warned, "{capacity}: {told}");
+            assert_eq!(told.contains(TIGHT_MEND), warned, "{capacity}: {told}");
+        }
+    }
+}

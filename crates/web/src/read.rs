@@ -37,7 +37,7 @@ const KNOWN: &[&str] =
         ("to" = Option<String>, Query, description = "The same; excluded. Default now"),
         ("unit" = Option<String>, Query, description = "What a number in from and to counts: ns, us, ms, s"),
         ("mode" = Option<String>, Query, description = "raw (default); last: the last sample before `to`, whatever its age"),
-        ("points" = Option<u32>, Query, description = "Decimate to so many pixels: at most four samples each, no extreme is lost"),
+        ("points" = Option<u32>, Query, description = "Decimate to so many pixels: at most six samples each (first, smallest, largest, last, where a gap begins and ends), no extreme is lost"),
         ("limit" = Option<u64>, Query, description = "At most so many rows of each signal, the oldest first"),
         ("format" = Option<String>, Query, description = "json (default), ndjson, csv, arrow, parquet; wins over Accept"),
         ("time" = Option<String>, Query, description = "How times are written in json, ndjson, csv: rfc3339 (default), ns, us, ms, s"),

@@ -248,11 +248,11 @@ fn edit_of(wanted: SignalEdit) -> Result<MetaEdit, Problem> {
         tags: tags.map(|(key, value)| (key.into(), value.unwrap_or_default().into())).collect(),
         rename: path(wanted.rename)?,
         alias: path(wanted.alias)?,
-        retire: false,
+        retire: None,
     })
 }
 
-/// Deletes a signal, or with `from` and `to` its samples in between.
+/// Deletes a signal with all of its samples, or with `from` and `to` its samples in between.
 #[utoipa::path(
     delete, path = "/api/v1/signals", tag = "signals",
     params(
@@ -290,20 +290,12 @@ pub(crate) async fn delete(State(web): State<Web>, caller: Caller, request: Requ
     let change = Change { web: &web, caller: &caller, action, target: path.to_string(), detail };
     let grant = change.granted(&path)?;
     change.intend().await?;
-    let done = match range {
-        Some((from, to)) => {
-            let amend = Amend::Delete { from, to };
-            web.doors().history.amend(&caller.identity, &[grant], amend, reason).await.map(drop)
-        }
-        None => {
-            let retire = MetaEdit { retire: true, ..MetaEdit::default() };
-            match web.doors().bus.edit(&caller.identity, &grant, retire) {
-                Ok(commit) => commit.await.map(drop).map_err(Problem::from),
-                Err(problem) => Err(problem),
-            }
-        }
+    let amend = match range {
+        Some((from, to)) => Amend::Delete { from, to },
+        None => Amend::Retire,
     };
-    change.conclude(done).await?;
+    let done = web.doors().history.amend(&caller.identity, &[grant], amend, reason).await;
+    change.conclude(done.map(drop)).await?;
     Ok(nothing())
 }
 

@@ -121,7 +121,7 @@ fn a_name_whose_first_holder_was_deleted_in_vain() {
     let plant = Plant::new();
     plant.write("a", 1, 1);
     plant.journal.hold_commits();
-    drop(plant.edit("a", MetaEdit { retire: true, ..MetaEdit::default() }).unwrap());
+    drop(plant.edit("a", MetaEdit { retire: Some("old".into()), ..MetaEdit::default() }).unwrap());
     plant.journal.fail();
     plant.write("a", 2, 2);
     let id = plant.bind("a").id;
@@ -286,7 +286,7 @@ proptest! {
                 }
                 Step::Retire { name } => {
                     let name = format!("n{name}");
-                    let outcome = plant.edit(&name, MetaEdit { retire: true, ..MetaEdit::default() });
+                    let outcome = plant.edit(&name, MetaEdit { retire: Some("old".into()), ..MetaEdit::default() });
                     prop_assert_eq!(outcome.is_ok(), names.contains_key(&name));
                     if let Some(id) = names.get(&name).copied() {
                         plant.wait(outcome.unwrap());

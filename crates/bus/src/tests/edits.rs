@@ -133,7 +133,7 @@ fn a_deleted_name_may_be_given_again() {
     let plant = Plant::new();
     plant.write("a", 1, 1);
     let first = plant.bind("a").id;
-    plant.wait(plant.edit("a", MetaEdit { retire: true, ..MetaEdit::default() }).unwrap());
+    plant.wait(plant.edit("a", MetaEdit { retire: Some("old".into()), ..MetaEdit::default() }).unwrap());
     assert!(plant.bus.find(&path("a")).is_none() && plant.paths("#").is_empty());
     let mut out = Vec::new();
     plant.bus.last(&ReadScope::everything(), &[first], &mut out);
@@ -147,6 +147,45 @@ fn a_deleted_name_may_be_given_again() {
     assert_eq!(plant.bind("a").id, second);
     assert!(signal(&plant.bus, first).retired);
     assert_eq!(plant.last_int("a"), Some(2));
+}
+
+#[test]
+fn a_deleted_signal_and_the_deletion_of_its_samples_are_one_parcel() {
+    let plant = Plant::new();
+    plant.write("a", 1, 1);
+    let id = plant.bind("a").id;
+    let seq = plant
+        .wait(plant.edit("a", MetaEdit { retire: Some("wrong".into()), ..MetaEdit::default() }).unwrap());
+    let (_, parcel) = plant.journal.parcels().into_iter().find(|(at, _)| *at == seq).unwrap();
+    assert!(parcel.records.iter().any(|record| record.stream == tidemill_core::StreamId::REGISTRY));
+    let deletion = parcel.records.iter().find_map(tidemill_core::Deletion::of).unwrap();
+    assert_eq!((deletion.signals, deletion.from, deletion.last), (vec![id], i64::MIN, i64::MAX));
+    assert_eq!((&*deletion.who, &*deletion.reason), ("token:a", "wrong"));
+}
+
+/// Whatever publishes do meanwhile: what was bound before is in the log before the deletion, or refused.
+#[test]
+fn nothing_of_a_deleted_signal_stands_behind_its_deletion() {
+    for _ in 0..100 {
+        let plant = Plant::new();
+        plant.write("a", 1, 1);
+        let grant = plant.bind("a");
+        let begin = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                begin.wait();
+                (2..200).all(|time| plant.publish(&[(grant, Stamp::At(time), Value::Int(1))]).is_ok())
+            });
+            begin.wait();
+            plant.wait(plant.edit("a", MetaEdit { retire: Some("".into()), ..MetaEdit::default() }).unwrap());
+        });
+        let parcels = plant.journal.parcels();
+        let deleted = parcels.iter().position(|(_, parcel)| {
+            parcel.records.iter().any(|record| tidemill_core::Deletion::of(record).is_some())
+        });
+        let behind = parcels.get(deleted.unwrap()..).unwrap();
+        assert!(behind.iter().all(|(_, parcel)| parcel.samples.is_none()));
+    }
 }
 
 #[test]

@@ -16,8 +16,8 @@ use tidemill_historian::{ColumnFile, Naming, Part as Rows};
 use super::{CommandResult, Global, Outcome};
 use crate::client::{Body, Client, query};
 use crate::import::{
-    CONTENT_TYPE, Decimal, Options, Part, Piece, QUERY, Reader, Reject, Summary, TimeFormat, encode, open,
-    rejected_name,
+    CONTENT_TYPE, Decimal, Options, Originals, Part, Piece, QUERY, Reader, Reject, Summary, TimeFormat,
+    encode, open, rejected_name,
 };
 use crate::{output, progress, time};
 
@@ -276,75 +276,64 @@ impl<'a> Sender<'a> {
     async fn part(&mut self, reader: &Reader, part: Part) -> Result<(), Problem> {
         match part {
             Part::Samples(batch) => {
-                self.reject(reader.rejected_head(), &batch.rejects)?;
                 let mut body = Vec::new();
                 encode(&batch, reader.signals(), &mut body);
-                let numbers: Vec<u64> = batch.samples.iter().map(|sample| sample.line).collect();
-                self.lines(reader, &body, &numbers, CONTENT_TYPE, QUERY).await
+                let rows: Vec<u32> = batch.samples.iter().map(|sample| sample.row).collect();
+                let sent = self.lines(&body, &rows, CONTENT_TYPE, QUERY).await;
+                self.set_aside(reader, batch.rejects, &batch.originals, sent)
             }
-            Part::Piece(piece) => {
-                self.reject(reader.rejected_head(), &piece.rejects)?;
-                let Piece { body, content_type, query, lines: numbers, .. } = piece;
-                self.lines(reader, &body, &numbers, content_type, &query).await
+            Part::Piece(Piece { body, content_type, query, rows, rejects, originals }) => {
+                let sent = self.lines(&body, &rows, content_type, &query).await;
+                self.set_aside(reader, rejects, &originals, sent)
             }
         }
+    }
+
+    /// Writes down which rows could not be read or were refused, also where the plant then ceased to answer.
+    fn set_aside(
+        &mut self,
+        reader: &Reader,
+        rejects: Vec<Reject>,
+        originals: &Originals,
+        sent: Result<Vec<Refused>, Problem>,
+    ) -> Result<(), Problem> {
+        let (refused, outcome) = sent.map_or_else(|error| (Vec::new(), Err(error)), |all| (all, Ok(())));
+        self.tally.samples = self.tally.samples.saturating_sub(refused.len() as u64);
+        self.reject(reader.rejected_head(), &originals.rejects(rejects, &refused))?;
+        outcome
     }
 
     /// Sends lines. The plant names the first hundred that it refuses: where there are more, the lines are sent again in
     /// hundreds, so that each refused one is told. What is sent twice is kept once.
     async fn lines(
         &mut self,
-        reader: &Reader,
         body: &[u8],
-        numbers: &[u64],
+        rows: &[u32],
         content_type: &str,
         terms: &str,
-    ) -> Result<(), Problem> {
+    ) -> Result<Vec<Refused>, Problem> {
         if body.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        self.tally.samples += numbers.len() as u64;
+        self.tally.samples += rows.len() as u64;
         let answer = self.send(body, content_type, terms).await?;
         let listed = |answer: &Json| answer["problems"].as_array().cloned().unwrap_or_default();
         let refused = listed(&answer);
-        let lines: Vec<&[u8]> = body.split_inclusive(|byte| *byte == b'\n').collect();
         if answer["refused"].as_u64().unwrap_or(0) <= refused.len() as u64 {
-            return self.refused(reader, &refused, numbers, &lines);
+            return Ok(rows_of(&refused, rows));
         }
-        for (lines, numbers) in lines.chunks(REFUSED_LISTED).zip(numbers.chunks(REFUSED_LISTED)) {
+        let lines: Vec<&[u8]> = body.split_inclusive(|byte| *byte == b'\n').collect();
+        let mut all = Vec::new();
+        for (lines, rows) in lines.chunks(REFUSED_LISTED).zip(rows.chunks(REFUSED_LISTED)) {
             let answer = self.send(&lines.concat(), content_type, terms).await?;
-            self.refused(reader, &listed(&answer), numbers, lines)?;
+            all.extend(rows_of(&listed(&answer), rows));
         }
-        Ok(())
+        Ok(all)
     }
 
     fn reject(&mut self, head: Option<&str>, rejects: &[Reject]) -> Result<(), Problem> {
         self.tally.rejected += rejects.len() as u64;
         if self.client.is_some() { self.rejects.write(head, rejects) } else { Ok(()) }
-    }
-
-    /// What the plant refused, by the lines of the body that it names.
-    fn refused(
-        &mut self,
-        reader: &Reader,
-        refused: &[Json],
-        numbers: &[u64],
-        lines: &[&[u8]],
-    ) -> Result<(), Problem> {
-        let rejects: Vec<Reject> = refused
-            .iter()
-            .map(|problem| {
-                let index = problem["line"].as_u64().unwrap_or(1).saturating_sub(1) as usize;
-                let raw = lines
-                    .get(index)
-                    .map(|line| String::from_utf8_lossy(line).trim_end().to_owned())
-                    .unwrap_or_default();
-                let line = numbers.get(index).copied().unwrap_or_default();
-                Reject { line, column: None, raw, reason: output::cell(&problem["detail"]) }
-            })
-            .collect();
-        self.tally.samples = self.tally.samples.saturating_sub(rejects.len() as u64);
-        self.reject(reader.rejected_head(), &rejects)
     }
 
     /// Sends; waits and sends again while the plant is busy. Gives its answer.
@@ -374,6 +363,18 @@ impl<'a> Sender<'a> {
             }
         }
     }
+}
+
+/// A row of the part that was sent, and why a sample of it was refused.
+type Refused = (u32, String);
+
+/// What the plant refused, by the lines of the body that it names, as rows of the file.
+fn rows_of(refused: &[Json], rows: &[u32]) -> Vec<Refused> {
+    let row = |problem: &Json| {
+        let line = problem["line"].as_u64()?.checked_sub(1)?;
+        Some((*rows.get(usize::try_from(line).ok()?)?, output::cell(&problem["detail"])))
+    };
+    refused.iter().filter_map(row).collect()
 }
 
 /// FILE.rejected, made when the first row is rejected.

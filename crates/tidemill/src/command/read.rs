@@ -9,6 +9,7 @@ use hyper::Method;
 use serde_json::Value as Json;
 use tidemill_core::{Format, Pattern, Problem, codes, parse_rfc3339};
 use tidemill_ground::Disk;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CommandResult, Global, Outcome};
 use crate::client::{self, Body, Client, Reply};
@@ -29,12 +30,12 @@ pub(crate) struct Read {
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     to: String,
     /// The last value at or before this time, whatever its age
-    #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["from", "to"])]
+    #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["from", "to", "points"])]
     at: Option<String>,
-    /// raw, or last
+    /// raw, or last; with --at last alone
     #[arg(long)]
     mode: Option<String>,
-    /// At most four samples a pixel: first, minimum, maximum, last
+    /// So many pixels, at most six samples each: first, smallest, largest, last, and where a gap begins and ends
     #[arg(long)]
     points: Option<u32>,
     /// At most so many samples
@@ -118,6 +119,11 @@ impl Read {
             pairs.push(("signal", "#".to_owned()));
         }
         if let Some(at) = &self.at {
+            if let Some(mode) = self.mode.as_deref().filter(|mode| *mode != "last") {
+                let detail = format!("--at asks for the last value, and --mode {mode} for others");
+                return Err(Problem::new(&codes::BAD_PARAMETER, detail)
+                    .hint("Leave --mode away, or say --from and --to instead of --at"));
+            }
             // `to` is excluded: the instant after it includes it.
             pairs.push(("to", stamp(parse(at)?.saturating_add(1))));
             pairs.push(("mode", "last".to_owned()));
@@ -194,10 +200,12 @@ pub(crate) async fn save(reply: Reply, file: &std::path::Path) -> Result<(), Pro
     let folder =
         file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let partial = folder.join(format!(".{}.part", file.file_name().unwrap_or_default().to_string_lossy()));
+    // Heard from before the first byte is there.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let progress = crate::progress::bytes("exported");
     let written = tokio::select! {
         written = fill(reply, &partial, &progress) => written,
-        _ = tokio::signal::ctrl_c() => {
+        _ = interrupt.recv() => {
             let _ = tidemill_ground::RealDisk.remove(&partial);
             // 128 + SIGINT, as shells say it.
             std::process::exit(130);

@@ -39,7 +39,7 @@ pub(crate) use encode::{CONTENT_TYPE, QUERY, encode};
 pub(crate) use plan::Options;
 pub(crate) use reader::{Part, Piece, Reader, Summary};
 pub(crate) use recognise::open;
-pub(crate) use rejected::{Reject, rejected_name};
+pub(crate) use rejected::{Originals, Reject, rejected_name};
 pub(crate) use time::TimeFormat;
 
 /// Recognises and reads any bytes as a file, for the fuzz targets: gives how many samples and rejects there were.

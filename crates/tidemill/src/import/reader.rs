@@ -19,7 +19,7 @@ use super::lines::Lines;
 use super::names;
 use super::plan::{Content, Plan};
 use super::records::{Record, Records, Step};
-use super::rejected::Reject;
+use super::rejected::{Originals, Reject};
 use super::time::{Clock, Run};
 use super::words;
 
@@ -49,8 +49,8 @@ pub(crate) struct Sample {
     pub(crate) time: i64,
     pub(crate) value: Value,
     pub(crate) quality: Quality,
-    /// The line of the file, from 1.
-    pub(crate) line: u64,
+    /// The row among the part's [`Originals`].
+    pub(crate) row: u32,
 }
 
 /// What was read at one go: at most 10,000 samples, or one row more.
@@ -58,6 +58,8 @@ pub(crate) struct Sample {
 pub(crate) struct Batch {
     pub(crate) samples: Vec<Sample>,
     pub(crate) rejects: Vec<Reject>,
+    /// The rows that gave samples.
+    pub(crate) originals: Originals,
     pub(super) bytes: usize,
 }
 
@@ -68,9 +70,10 @@ pub(crate) struct Piece {
     pub(crate) content_type: &'static str,
     /// The query that goes with it, such as `precision=ms`; may be empty.
     pub(crate) query: String,
-    /// The file's line for each line of the body.
-    pub(crate) lines: Vec<u64>,
+    /// The row of the file for each line of the body, among the originals.
+    pub(crate) rows: Vec<u32>,
     pub(crate) rejects: Vec<Reject>,
+    pub(crate) originals: Originals,
 }
 
 /// What the reader gives.
@@ -250,6 +253,7 @@ impl Reader {
                     }
                     self.summary.rows += 1;
                     let faults = self.row(layout, &record, &mut batch);
+                    batch.keep_original(record.line, &record.raw);
                     if let Some(fault) = one(faults) {
                         self.reject(&mut batch.rejects, record.line, &record.raw, fault);
                     }
@@ -327,7 +331,10 @@ impl Reader {
                 Ok((value, quality)) => {
                     self.summary.whole_numbers += u64::from(matches!(value, Value::Int(_) | Value::UInt(_)));
                     let signal = u32::try_from(wide.signal).unwrap_or(u32::MAX);
-                    self.push(batch, Sample { signal, time, value, quality, line: record.line });
+                    self.push(
+                        batch,
+                        Sample { signal, time, value, quality, row: batch.originals.next_row() },
+                    );
                 }
                 Err(reason) => faults.push((Some(layout.column(wide.index)), reason)),
             }
@@ -379,7 +386,7 @@ impl Reader {
                 with_quality(read, stated)
             }
         };
-        self.push(batch, Sample { signal, time, value, quality, line: record.line });
+        self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
         Ok(())
     }
 
@@ -436,7 +443,14 @@ impl Batch {
     fn is_full(&self) -> bool {
         self.samples.len() >= BATCH_ROWS_MAX
             || self.rejects.len() >= BATCH_ROWS_MAX
-            || self.bytes >= BATCH_BYTES_MAX
+            || self.bytes + self.originals.bytes() >= BATCH_BYTES_MAX
+    }
+
+    /// Keeps a row as it stands in the file, if it gave a sample.
+    fn keep_original(&mut self, line: u64, raw: &str) {
+        if self.samples.last().is_some_and(|sample| sample.row == self.originals.next_row()) {
+            self.originals.add(line, raw);
+        }
     }
 
     fn some(self) -> Option<Batch> {

@@ -19,6 +19,7 @@ use super::names;
 use super::plan::{Content, Format, Options, Plan};
 use super::reader::Reader;
 use super::records::{Record, Records, Step};
+use super::rejected;
 use super::sheet;
 use super::source::{self, Encoding, Open};
 use super::time::{TimeFormat, Unit};
@@ -96,7 +97,7 @@ fn plan(head: &[u8], name: &str, options: &Options) -> Result<Plan, Error> {
     }
     let (encoding, text) = text(head, name)?;
     let line_end = if !text.contains('\n') && text.contains('\r') { b'\r' } else { b'\n' };
-    let begin = text.trim_start();
+    let begin = rejected::first_row(&text);
     let (format, content) = if begin.strip_prefix('[').is_some_and(|rest| rest.trim() == "]") {
         (Format::JsonArray, Content::Nothing)
     } else if begin.starts_with('{') || is_array(begin) {
@@ -144,10 +145,8 @@ fn is_array(text: &str) -> bool {
 
 fn json_plan(text: &str, name: &str, options: &Options) -> Result<(Format, Content), Error> {
     let input = || Box::new(Cursor::new(text.as_bytes().to_vec()));
-    let one_a_line = text
-        .lines()
-        .find(|line| !line.trim().is_empty())
-        .is_some_and(|line| json::members(line, None).is_ok());
+    let one_a_line =
+        rejected::first_row(text).lines().next().is_some_and(|line| json::members(line, None).is_ok());
     let (format, mut objects) = if one_a_line {
         (Format::JsonLines, Objects::Lines(Lines::new(input(), Otherwise::Fault, b'\n')))
     } else {

@@ -50,7 +50,8 @@ fn damage_to_a_stopped_plant_is_found_and_named() {
     let data = home.plant().join("data");
     let samples = data.join("lake/samples");
     type Harm<'a> = &'a dyn Fn();
-    let harms: [(Harm<'_>, PathBuf, &[&str]); 8] = [
+    let audit = data.join("lake/tables/audit");
+    let harms: [(Harm<'_>, PathBuf, &[&str]); 10] = [
         (
             &|| flip(&file(&samples, "parquet"), 0.3),
             file(&samples, "parquet"),
@@ -61,6 +62,17 @@ fn damage_to_a_stopped_plant_is_found_and_named() {
             &|| std::fs::remove_file(file(&samples, "parquet")).expect("it is ours"),
             file(&samples, "parquet"),
             &["is missing"],
+        ),
+        // A table that an engine declared, as that of the samples.
+        (
+            &|| flip(&file(&audit, "parquet"), 0.3),
+            file(&audit, "parquet"),
+            &["tables/audit", ".parquet is damaged", "checksum", "backup"],
+        ),
+        (
+            &|| std::fs::remove_file(file(&audit, "parquet")).expect("it is ours"),
+            file(&audit, "parquet"),
+            &["tables/audit", "is missing"],
         ),
         (
             &|| flip(&file(&data.join("journal"), "segment"), 0.01),
@@ -101,6 +113,35 @@ fn damage_to_a_stopped_plant_is_found_and_named() {
         std::fs::write(&touched, whole).expect("it is ours");
         home.run(&["check", "--plant", "plant"]).expect(0);
     }
+}
+
+/// A relaxed log that lost its end, as a power cut leaves it: a segment with its head, whose parcels the files of the history
+/// know.
+#[test]
+fn a_relaxed_log_that_lost_parcels_says_so_in_the_log_and_in_check() {
+    let settings = "[plant]\nname = \"p\"\n[storage]\ndurability = \"relaxed\"\n";
+    let plant = Plant::start_with(settings);
+    plant.ok(&["write", "a", "1"]);
+    let mut plant = plant.stop().start();
+    plant.ok(&["write", "b", "2"]);
+    plant.run(&["check"]).expect(0);
+    assert!(!plant.process.log_so_far().iter().any(|line| line.contains("journal.lost")));
+    let home = plant.stop();
+    const SEGMENT_HEAD_BYTES: usize = 64;
+    cut(&file(&home.plant().join("data/journal"), "segment"), SEGMENT_HEAD_BYTES);
+    let mut plant = home.start();
+    let line = plant.process.log_line("journal.lost");
+    for part in ["first=", "last=", "relaxed"] {
+        assert!(line.contains(part), "no {part}: {line}");
+    }
+    let told = plant.run(&["check"]).expect(3).out;
+    for part in ["warning: data/journal: it lost its end at a power cut", "durability = \"disk\""] {
+        assert!(told.contains(part), "no '{part}': {told}");
+    }
+    // What the history files hold is there, and the log goes on.
+    plant.ok(&["write", "c", "3"]);
+    let rows = plant.sql("SELECT signal, value FROM samples ORDER BY signal");
+    assert_eq!(rows, serde_json::json!([["a", 1.0], ["b", 2.0], ["c", 3.0]]));
 }
 
 #[test]

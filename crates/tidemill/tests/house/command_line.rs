@@ -1,8 +1,11 @@
 //! What everyone meets first: help with examples, JSON for machines, errors with a code and a way on, the next step.
 
+use std::io::{Read, Write};
+use std::time::Instant;
+
 use serde_json::Value as Json;
 
-use crate::plant::{Home, Plant};
+use crate::plant::{Home, PATIENCE, Plant, Process};
 
 const COMMANDS: &[&str] = &[
     "run", "demo", "check", "write", "read", "watch", "sql", "signals", "why", "import", "token", "access",
@@ -136,6 +139,7 @@ fn errors_have_a_code_and_a_way_on() {
         (&["read", "--from", "now", "--to", "-1h"], "bad-parameter"),
         (&["read", "--mode", "fast"], "bad-parameter"),
         (&["read", "--points", "0"], "bad-parameter"),
+        (&["read", "--at", "now", "--mode", "raw"], "bad-parameter"),
         (&["write", "a/b", "1", "--time", "noon"], "bad-time"),
         (&["write", "a/b", "1", "--quality", "nice"], "bad-quality"),
         (&["write", "a/b", "x", "--kind", "integer"], "bad-value"),
@@ -159,6 +163,7 @@ fn errors_have_a_code_and_a_way_on() {
         &["read", "--format", "xml"],
         &["read", "--points", "many"],
         &["read", "--at", "now", "--from", "-1h"],
+        &["read", "--at", "now", "--points", "9"],
         &["write", "a/b"],
         &["write", "a//b", "1"],
         &["read", "a/#/b"],
@@ -181,6 +186,32 @@ fn errors_have_a_code_and_a_way_on() {
     }
     // A near miss is named.
     assert!(plant.run(&["raed"]).err.contains("'read'"));
+}
+
+/// A plant that begins its answer and does not end it: Ctrl-C then leaves no half file.
+#[test]
+fn an_export_that_is_interrupted_leaves_no_file() {
+    let home = Home::new();
+    for words in [&["read", "#"][..], &["sql", "SELECT 1"]] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it listens"));
+        let words = [words, &["--output", "x.csv", "--url", &url]].concat();
+        let mut process = Process::spawn(home.command(&words));
+        let (mut wire, _) = listener.accept().expect("it connects");
+        assert!(wire.read(&mut [0; 4096]).expect("a request") > 0);
+        let begin = "HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: 1000\r\n\r\nsignal,time";
+        wire.write_all(begin.as_bytes()).expect("it reads");
+        let until = Instant::now() + PATIENCE;
+        while !home.path(".x.csv.part").exists() {
+            assert!(Instant::now() < until, "the export does not begin");
+            std::thread::yield_now();
+        }
+        process.signal(rustix::process::Signal::INT);
+        assert_eq!(process.end().code(), Some(130), "{words:?}");
+        for name in [".x.csv.part", "x.csv"] {
+            assert!(!home.path(name).exists(), "{words:?} left {name}");
+        }
+    }
 }
 
 #[test]
@@ -215,6 +246,7 @@ fn values_that_begin_with_a_minus_and_odd_times_are_understood() {
         );
         let at = plant.ok(&["read", &name, "--at", "now"]);
         assert!(at.contains(&name), "{at}");
+        assert_eq!(at, plant.ok(&["read", &name, "--at", "now", "--mode", "last"]));
         assert!(!plant.ok(&["read", &name, "--at", "-2h"]).contains(&name));
     }
     plant.ok(&["write", "k/state", "running"]);

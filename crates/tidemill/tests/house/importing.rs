@@ -249,6 +249,48 @@ fn rows_that_cannot_be_read_are_set_aside_and_go_in_once_mended() {
     assert_eq!(unit, "°C");
 }
 
+/// What the plant refuses is set aside as the file has it, once a row, so that it can be mended and imported as the first.
+#[test]
+fn rows_that_the_plant_refuses_are_set_aside_in_the_form_of_their_file() {
+    let plant = Plant::start_with("[plant]\nname = \"p\"\n[limits]\nfuture = \"1d\"\n");
+    let forms = [
+        (
+            "wide.csv",
+            "time;a;b\n2026-03-01T00:00:00Z;1,5;2,5\n2200-03-01T00:00:00Z;3,5;4,5\n",
+            "time;a;b\n#…\n2200-03-01T00:00:00Z;3,5;4,5\n",
+        ),
+        (
+            "lines.ndjson",
+            "{\"time\":\"2026-03-01T00:00:00Z\",\"a\":1.5,\"b\":2.5}\n{\"time\":\"2200-03-01T00:00:00Z\",\"a\":3.5,\"b\":4.5}\n",
+            "#…\n{\"time\":\"2200-03-01T00:00:00Z\",\"a\":3.5,\"b\":4.5}\n",
+        ),
+        (
+            "array.json",
+            "[{\"time\":\"2026-03-01T00:00:00Z\",\"a\":1.5,\"b\":2.5}, {\"time\": \"2200-03-01T00:00:00Z\",\n \"a\": 3.5, \"b\": 4.5}]",
+            "#…\n{\"time\": \"2200-03-01T00:00:00Z\",\n \"a\": 3.5, \"b\": 4.5}\n",
+        ),
+        (
+            "points.lp",
+            "m a=1.5 1772323200000000000\nm b=2.5 1772323200000000000\nm a=3.5,b=4.5 7263216000000000000\n",
+            "#…\nm a=3.5,b=4.5 7263216000000000000\n",
+        ),
+    ];
+    for (name, text, set_aside) in forms {
+        let (prefix, file) = (name.replace('.', "-"), plant.home.file(name, text).display().to_string());
+        let ran = plant.run(&["import", &file, "--prefix", &prefix, "--json"]).expect(3).json();
+        assert_eq!(ran["rejected"], 1, "{name}: {ran}");
+        let rejected = std::fs::read_to_string(format!("{file}.rejected")).expect("it is written");
+        let remark = rejected.lines().find(|line| line.starts_with('#')).expect("a remark");
+        assert!(remark.contains("2200-03-01"), "{name}: {remark}");
+        assert_eq!(rejected.replace(remark, "#…"), set_aside, "{name}");
+        let mended = rejected.replace("2200-03", "2026-04").replace("7263216000", "1775001600");
+        let mended = plant.home.file(&format!("{name}.rejected"), mended).display().to_string();
+        plant.run(&["import", &mended, "--prefix", &prefix]).expect(0);
+        let query = "SELECT count(*), sum(value) FROM samples WHERE matches(signal, '$')";
+        assert_eq!(plant.sql(&query.replace('$', &format!("{prefix}/#"))), json!([[4, 12.0]]), "{name}");
+    }
+}
+
 #[test]
 fn rows_of_columns_that_are_refused_are_set_aside_and_the_others_go_in() {
     let plant = Plant::start();

@@ -160,6 +160,31 @@ fn the_demo_fills_its_days_moves_and_goes_on_without_doubling() {
     assert!(before.elapsed() < 2 * PATIENCE);
 }
 
+#[test]
+fn the_demo_says_what_there_is_as_json() {
+    let home = Home::new();
+    let mut process = Process::spawn(home.command(&["demo", "--json", "--days", "1", "--dir", "works"]));
+    let hello: Json = serde_json::from_str(&process.line("\"ready\"")).expect("an object on one line");
+    assert_eq!(process.lines_so_far().len(), 1, "{:?}", process.lines_so_far());
+    assert_eq!(
+        (&hello["ready"], &hello["demo"], &hello["days"]),
+        (&json!(true), &json!(true), &json!(1)),
+        "{hello}"
+    );
+    let address =
+        hello["http"][0].as_str().and_then(|text| text.strip_prefix("http://")).expect("an address");
+    let address = address.parse().expect("host and port");
+    crate::client::Request::new(address, "GET", "/health/ready").send().expect(200);
+    let signals = home.run(&["signals", "works/#", "--json", "--plant", "works"]).expect(0).json();
+    assert_eq!(signals.as_array().map(Vec::len), hello["signals"].as_u64().map(|count| count as usize));
+    assert!(hello["samples"].as_u64() > Some(30_000) && hello["seconds"].as_f64() > Some(0.0), "{hello}");
+    // What it says to try can be tried.
+    let commands = hello["try"].as_array().expect("a list");
+    assert!(!commands.is_empty() && commands.iter().all(Json::is_string), "{hello}");
+    process.signal(Signal::TERM);
+    assert!(process.end().success());
+}
+
 /// Killed in the middle of its filling, each time further on, the demo goes on so that no minute is missing and none has
 /// two values.
 #[test]

@@ -296,7 +296,7 @@ impl Bus for Plant {
         if let Some(new) = edit.rename {
             signal.aliases.push(std::mem::replace(&mut signal.path, new));
         }
-        signal.retired |= edit.retire;
+        signal.retired |= edit.retire.is_some();
         state.signals[grant.id.index()] = Arc::new(signal);
         self.epoch.fetch_add(1, Ordering::SeqCst);
         Ok(Commit::ready(Seq(1)))
@@ -421,11 +421,14 @@ impl History for Plant {
 
     fn amend<'a>(
         &'a self,
-        _: &Identity,
-        _: &[Grant],
+        who: &Identity,
+        grants: &[Grant],
         amend: Amend,
         reason: &str,
     ) -> Boxed<'a, Result<Seq, Problem>> {
+        for grant in grants.iter().filter(|_| amend == Amend::Retire) {
+            let _ = self.edit(who, grant, MetaEdit { retire: Some(reason.into()), ..MetaEdit::default() });
+        }
         self.state().amended.push((amend, reason.to_owned()));
         ready(Ok(Seq(1)))
     }

@@ -169,6 +169,8 @@ async fn signals_are_listed_edited_renamed_deleted() {
     let expected = tidemill_core::Amend::Delete { from: 1_000_000_000, to: 2_000_000_000 };
     assert_eq!(amended, [(expected, "wrong sensor".to_owned())]);
     assert_eq!(house.send("DELETE /api/v1/signals?signal=acme/oil", &[], "").await.status, 204);
+    let last = house.plant.state().amended.last().cloned();
+    assert_eq!(last, Some((tidemill_core::Amend::Retire, String::new())), "its samples go with it");
     assert_eq!(house.send("DELETE /api/v1/signals?signal=acme/oil", &[], "").await.status, 404);
     expect![[r#"
         token:root signal.rename acme/a/f intended

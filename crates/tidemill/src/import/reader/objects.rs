@@ -31,10 +31,11 @@ impl Reader {
                 Some(fault) => Err((None, fault.to_string())),
                 None => json::members(&line.text, value).map_err(|reason| (None, reason)),
             };
-            let faults = match read.and_then(|members| self.object(plan, &members, line.number, &mut batch)) {
+            let faults = match read.and_then(|members| self.object(plan, &members, &mut batch)) {
                 Ok(faults) => faults,
                 Err(fault) => vec![fault],
             };
+            batch.keep_original(line.number, &line.text);
             if let Some(fault) = one(faults) {
                 self.reject(&mut batch.rejects, line.number, &line.text, fault);
             }
@@ -46,7 +47,6 @@ impl Reader {
         &mut self,
         plan: &JsonPlan,
         members: &[Member],
-        line: u64,
         batch: &mut Batch,
     ) -> Result<Vec<Fault>, Fault> {
         let outer = |name: &str| members.iter().find(|member| member.name == [name]);
@@ -93,7 +93,7 @@ impl Reader {
                     ((Value::None, _), Some(stated)) if !stated.is_good() => (Value::None, stated),
                     (read, stated) => with_quality(read, stated),
                 };
-                self.push(batch, Sample { signal, time, value, quality, line });
+                self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
                 Ok(Vec::new())
             }
             JsonShape::Wide { prefix, only, left_out } => {
@@ -104,7 +104,7 @@ impl Reader {
                     if aside || only.as_ref().is_some_and(|(wanted, _)| *wanted != name) {
                         continue;
                     }
-                    if let Err(reason) = self.member(prefix, only.as_ref(), member, (time, line), batch) {
+                    if let Err(reason) = self.member(prefix, only.as_ref(), member, time, batch) {
                         faults.push((Some(name), reason));
                     }
                 }
@@ -118,7 +118,7 @@ impl Reader {
         prefix: &SignalPath,
         only: Option<&(String, SignalPath)>,
         member: &Member,
-        (time, line): (i64, u64),
+        time: i64,
         batch: &mut Batch,
     ) -> Result<(), String> {
         let read = scalar(Some(&member.value), None)?;
@@ -132,7 +132,7 @@ impl Reader {
                 self.signal(Some(prefix), &name.join("/"), "")?
             }
         };
-        self.push(batch, Sample { signal, time, value, quality, line });
+        self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use tidemill_core::SignalPath;
 
 use super::super::lineprotocol::{self, Stamp};
 use super::super::lines::{Line, Lines, RECORD_BYTES_MAX};
+use super::super::rejected::Originals;
 use super::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, Input, Piece, Reader};
 
 impl Reader {
@@ -14,8 +15,14 @@ impl Reader {
         let prefix =
             prefix.map(|path| format!("{}/", lineprotocol::escaped(path.as_str()))).unwrap_or_default();
         let content_type = "text/plain; charset=utf-8";
-        let mut piece =
-            Piece { body: Vec::new(), content_type, query, lines: Vec::new(), rejects: Vec::new() };
+        let mut piece = Piece {
+            body: Vec::new(),
+            content_type,
+            query,
+            rows: Vec::new(),
+            rejects: Vec::new(),
+            originals: Originals::default(),
+        };
         while piece.body.len() < BATCH_BYTES_MAX && piece.rejects.len() < BATCH_ROWS_MAX {
             let Input::Lines(lines) = &mut self.input else { break };
             let Some(mut line) = lines.next_line()? else {
@@ -40,7 +47,8 @@ impl Reader {
                     piece.body.extend_from_slice(text.as_bytes());
                     piece.body.push(b'\n');
                     let rows = text.matches('\n').count() + 1;
-                    piece.lines.extend(std::iter::repeat_n(line.number, rows));
+                    piece.rows.extend(std::iter::repeat_n(piece.originals.next_row(), rows));
+                    piece.originals.add(line.number, &line.text);
                     continue;
                 }
             };

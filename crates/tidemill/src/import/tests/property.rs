@@ -130,7 +130,7 @@ proptest! {
         let path = tidemill_core::SignalPath::new("acme/\"x\"").unwrap();
         let signals = [Signal { path, unit: String::new() }];
         let quality = Quality(code);
-        let sample = |value| Sample { signal: 0, time, value, quality, line: 1 };
+        let sample = |value| Sample { signal: 0, time, value, quality, row: 0 };
         let batch = Batch { samples: vec![sample(Value::Float(float)), sample(Value::Text(text.as_str().into()))], ..Batch::default() };
         let mut body = Vec::new();
         encode(&batch, &signals, &mut body);
