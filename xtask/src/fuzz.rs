@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 
 pub(crate) const COMMAND: Command = Command {
     name: "fuzz",
-    arguments: "[TARGET…] [--seconds S | --runs N] [--replay FILE]",
+    arguments: "[TARGET…] [--seconds S | --runs N] [--seed N] [--replay FILE]",
     summary: "Feed every decoder of foreign bytes with libFuzzer",
     help: "Targets: journal, import, configuration, names, line, json, rights. Without one all run,\n\
            for 30 s each. 10,000,000 runs of every target take about half an hour on two quiet cores.\n\
+           sql and decode (Arrow, Parquet) run when they are named: as tests of the historian, by random changes\n\
+           without coverage, for under libFuzzer they would build DataFusion once more.\n\
            Inputs come from fuzz/seeds/ (tracked) and grow in fuzz/corpus/ (not tracked); what fails goes to\n\
            fuzz/artifacts/TARGET/ and is run again with --replay. Needs a C++ compiler, not nightly.\n\n\
            Example: cargo xtask fuzz line --runs 10000000",
@@ -24,6 +26,9 @@ pub(crate) const COMMAND: Command = Command {
 
 /// The names in `fuzz/src/main.rs`, those first that take longest, so that two at a time end at about the same time.
 const TARGETS: &[&str] = &["journal", "import", "configuration", "names", "line", "json", "rights"];
+
+/// Tests of the historian in `query/fuzz_tests.rs`, which take their length and seed from the environment.
+const TESTED: &[&str] = &["sql", "decode"];
 
 const SECONDS_DEFAULT: u64 = 30;
 /// One input may take so long before it counts as a hang; ten times what any may take on a quiet machine.
@@ -52,7 +57,10 @@ enum Length {
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     targets: Vec<&'static str>,
+    /// Of those in the historian.
+    tested: Vec<&'static str>,
     length: Length,
+    seed: Option<u64>,
     replay: Option<PathBuf>,
 }
 
@@ -67,6 +75,12 @@ struct Report {
 
 fn run(arguments: &[String]) -> Outcome {
     let options = understood(arguments)?;
+    for target in &options.tested {
+        tested(target, &options)?;
+    }
+    if options.targets.is_empty() {
+        return Ok(());
+    }
     let program = build()?;
     if let (Some(file), [target]) = (&options.replay, options.targets.as_slice()) {
         let mut replay = shell::program(&program.to_string_lossy());
@@ -142,30 +156,65 @@ fn judged(reports: &[Report], wanted: usize) -> Result<(), String> {
 }
 
 fn understood(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { targets: Vec::new(), length: Length::Seconds(SECONDS_DEFAULT), replay: None };
+    let mut options = Options {
+        targets: Vec::new(),
+        tested: Vec::new(),
+        length: Length::Seconds(SECONDS_DEFAULT),
+        seed: None,
+        replay: None,
+    };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--seconds" => options.length = Length::Seconds(shell::number(word, words.next())?),
             "--runs" => options.length = Length::Runs(shell::number(word, words.next())?),
+            "--seed" => options.seed = Some(shell::number(word, words.next())?),
             "--replay" => {
                 options.replay = Some(words.next().map(PathBuf::from).ok_or("`--replay` takes a file")?);
             }
-            other => match TARGETS.iter().find(|target| **target == other) {
-                Some(target) => options.targets.push(*target),
-                None => {
-                    return Err(format!("there is no target `{other}`; there are: {}", TARGETS.join(", ")));
+            other => {
+                let known = |list: &[&'static str]| list.iter().copied().find(|target| *target == other);
+                match (known(TARGETS), known(TESTED)) {
+                    (Some(target), _) => options.targets.push(target),
+                    (None, Some(target)) => options.tested.push(target),
+                    (None, None) => {
+                        let all = [TARGETS, TESTED].concat().join(", ");
+                        return Err(format!("there is no target `{other}`; there are: {all}"));
+                    }
                 }
-            },
+            }
         }
     }
-    if options.replay.is_some() && options.targets.len() != 1 {
+    if options.replay.is_some() && (options.targets.len() != 1 || !options.tested.is_empty()) {
         return Err("`--replay` takes one TARGET: `cargo xtask fuzz TARGET --replay FILE`".into());
     }
-    if options.targets.is_empty() {
+    if options.seed.is_some() && options.tested.is_empty() {
+        return Err(format!("`--seed` is for {}: the others grow a corpus", TESTED.join(" and ")));
+    }
+    if options.targets.is_empty() && options.tested.is_empty() {
         options.targets = TARGETS.to_vec();
     }
     Ok(options)
+}
+
+/// Runs a target that is a test. Its output is its own: progress, then how many inputs there were and at what rate.
+fn tested(target: &str, options: &Options) -> Result<(), String> {
+    let mut cargo = shell::cargo();
+    let test = format!("query::fuzz_tests::{target}");
+    cargo.args(["test", "--package", "tidemill-historian", "--lib", &test, "--", "--exact", "--nocapture"]);
+    let seed = options.seed.unwrap_or_else(|| {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |time| time.as_secs())
+    });
+    cargo.env("TIDEMILL_FUZZ_SEED", seed.to_string());
+    match options.length {
+        Length::Seconds(seconds) => cargo.env("TIDEMILL_FUZZ_SECONDS", seconds.to_string()),
+        Length::Runs(runs) => cargo.env("TIDEMILL_FUZZ_RUNS", runs.to_string()),
+    };
+    shell::pass(cargo).map_err(|error| {
+        format!(
+            "{error}\nThe message above names input and seed: `--seed {seed}` gives the same inputs again"
+        )
+    })
 }
 
 /// Builds all targets into one program.
@@ -287,7 +336,17 @@ mod tests {
         let options = understood(&words("line json --runs 10_000_000")).expect("good");
         assert_eq!((options.targets, options.length), (vec!["line", "json"], Length::Runs(10_000_000)));
         assert_eq!(understood(&[]).expect("good").targets, TARGETS);
-        for bad in ["lin", "--seconds", "--replay file", "line json --replay file", "--time 3"] {
+        let options = understood(&words("sql --runs 5 --seed 7")).expect("good");
+        assert_eq!((options.targets, options.tested, options.seed), (vec![], vec!["sql"], Some(7)));
+        for bad in [
+            "line --seed 7",
+            "sql --replay file",
+            "lin",
+            "--seconds",
+            "--replay file",
+            "line json --replay file",
+            "--time 3",
+        ] {
             assert!(understood(&words(bad)).is_err(), "{bad}");
         }
     }
@@ -298,7 +357,11 @@ mod tests {
         let table = source.split_once("= &[").and_then(|(_, rest)| rest.split_once("];")).expect("a table").0;
         let names: Vec<&str> = table.split('"').skip(1).step_by(2).collect();
         assert_eq!(names, TARGETS);
-        for target in TARGETS {
+        let tests = shell::text("crates/historian/src/query/fuzz_tests.rs").expect("readable").expect("text");
+        for target in TESTED {
+            assert!(tests.contains(&format!("#[test]\nfn {target}() {{")), "{target}");
+        }
+        for target in [TARGETS, TESTED].concat() {
             assert!(COMMAND.help.contains(target), "{target}");
         }
     }

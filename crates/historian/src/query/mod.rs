@@ -40,6 +40,8 @@ mod syntax;
 mod system;
 
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 pub use decode::{ColumnFile, Naming, Part};

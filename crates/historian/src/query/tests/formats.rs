@@ -258,8 +258,7 @@ fn limits_and_long_answers_come_in_pieces() {
     assert_eq!([lines(0), lines(1), lines(40_000)], [0, 1, 40_000]);
 }
 
-/// What a body holds, bit by bit.
-/// Keeps what comes as lines.
+/// Keeps what comes, bit by bit, as lines.
 #[derive(Default)]
 struct Lines(Vec<String>);
 
