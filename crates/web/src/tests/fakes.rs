@@ -234,14 +234,19 @@ impl Bus for Plant {
         scope: &ReadScope,
         patterns: &[Pattern],
         _: LagPolicy,
-        _: Start,
+        from: Start,
     ) -> Result<Box<dyn Feed>, Problem> {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
         let allowed = patterns.iter().filter(|pattern| {
             scope.is_everything() || pattern.as_path().is_some_and(|path| scope.allows(&path))
         });
-        self.state().feeds.push((allowed.cloned().collect(), sender));
-        Ok(Box::new(PaperFeed(receiver)))
+        let mut state = self.state();
+        state.feeds.push((allowed.cloned().collect(), sender));
+        let place = match from {
+            Start::Now => Seq(state.published.len() as u64),
+            Start::After(seq) => seq,
+        };
+        Ok(Box::new(PaperFeed(receiver, place)))
     }
 
     fn last(&self, scope: &ReadScope, ids: &[SignalId], out: &mut Vec<LastValue>) {
@@ -307,11 +312,15 @@ impl Bus for Plant {
     }
 }
 
-struct PaperFeed(tokio::sync::mpsc::UnboundedReceiver<Delivery>);
+struct PaperFeed(tokio::sync::mpsc::UnboundedReceiver<Delivery>, Seq);
 
 impl Feed for PaperFeed {
     fn next(&mut self) -> Boxed<'_, Delivery> {
         Box::pin(async { self.0.recv().await.unwrap_or(Delivery::Closed) })
+    }
+
+    fn place(&self) -> Seq {
+        self.1
     }
 }
 
