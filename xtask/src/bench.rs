@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 pub(crate) const COMMAND: Command = Command {
     name: "bench",
-    arguments: "[journal|bus|web|historian|house|bytes|restart]… [--samples N] [--import DIR]… [--log-mb N] [--lines N] [--binary FILE]",
+    arguments: "[journal|bus|web|lake|house|bytes|restart]… [--samples N] [--import DIR]… [--log-mb N] [--lines N] [--binary FILE]",
     summary: "Measure the rooms, and the whole house over HTTP",
     help: "A room's figures come from its example `bench`. The others build the release binary and measure it from\n\
            outside (--binary takes one that stands already); without a name all are measured but `restart`:\n\
@@ -32,7 +32,7 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 /// The rooms with an example `bench`.
-const ROOMS: &[&str] = &["journal", "bus", "web", "historian"];
+const ROOMS: &[&str] = &["journal", "bus", "web", "lake"];
 /// What is measured from outside.
 const OUTSIDE: &[&str] = &["house", "bytes", "restart"];
 /// Measured only when it is named.

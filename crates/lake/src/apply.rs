@@ -58,6 +58,7 @@ impl Store {
             upto: state.applied,
             journal_bytes: active.journal_bytes,
             covers: state.asked,
+            begun: false,
         }));
     }
 }

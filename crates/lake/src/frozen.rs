@@ -111,12 +111,22 @@ pub(crate) struct Frozen {
     pub(crate) journal_bytes: u64,
     /// Requests to flush up to this number are fulfilled by it.
     pub(crate) covers: u64,
+    /// Its beginning is in files already: the rest of it comes from the journal once more.
+    pub(crate) begun: bool,
 }
 
 impl Frozen {
     /// All its deletions: they concern the files.
     pub(crate) fn deletions(&self) -> Deletions {
         self.layers.iter().flat_map(|layer| layer.deletions.iter().cloned()).collect()
+    }
+
+    /// What is left of it when files hold everything up to a place. A layer stays until all of it is in files: its samples are then
+    /// in both, and told as one, as identical ones always are.
+    pub(crate) fn behind(&self, place: Seq) -> Option<Frozen> {
+        let mut rest = Frozen { begun: true, ..self.clone() };
+        rest.layers.retain(|layer| layer.upto > place);
+        (place < self.upto).then_some(rest)
     }
 
     pub(crate) fn fill(&self) -> Fill {

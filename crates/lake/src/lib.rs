@@ -34,6 +34,7 @@ mod merge; //      fewer and larger files
 mod merge_rows; // rows of one signal from several places
 mod meters; //     what is counted
 mod open; //       from a folder to a store
+mod pieces; //     a flush on a full disk
 mod read; //       files, checked and pruned
 mod rewrite; //    files without what goes
 mod rounds; //     when to flush, and one flush

@@ -17,6 +17,7 @@ pub(crate) struct Meters {
     pub(crate) bytes_written: Counter,
     pub(crate) files_rewritten: Counter,
     pub(crate) groups_copied: Counter,
+    pub(crate) pieces: Counter,
     pub(crate) corrected: Counter,
     pub(crate) unrecorded: Counter,
     pub(crate) flush_failures: Counter,
@@ -56,6 +57,7 @@ impl Meters {
                 "historian_groups_copied",
                 "Row groups of such files that were copied as they stand.",
             ),
+            pieces: counter("historian_pieces", "Pieces of flushes that a full disk made necessary."),
             corrected: counter(
                 "historian_corrections",
                 "Samples that were replaced or deleted and recorded so.",

@@ -69,19 +69,16 @@ impl Store {
         outcome.map(|()| true)
     }
 
-    /// A full disk is cleared by what lets the journal go: it keeps some room for that.
-    fn flush_into_reserve(&self, frozen: &Arc<Frozen>, error: Error) -> Result<(), Error> {
-        if !error.is_full() || !self.journal.lend_reserve() {
-            return Err(error);
+    fn flush_frozen(&self, frozen: &Arc<Frozen>) -> Result<(), Error> {
+        if frozen.begun {
+            return self.flush_in_pieces(frozen);
         }
-        tracing::warn!(event = "flush.reserve", "the disk is full: the room kept for this is used");
-        let outcome = self.flush_frozen(frozen);
-        self.journal.return_reserve();
-        outcome
+        let waiting = self.flush_tables(frozen)?;
+        self.flush_samples(frozen, frozen, waiting)
     }
 
-    fn flush_frozen(&self, frozen: &Arc<Frozen>) -> Result<(), Error> {
-        let started = self.clock.monotonic();
+    /// Writes the records of declared tables. Gives those that no open table takes.
+    pub(crate) fn flush_tables(&self, frozen: &Frozen) -> Result<Records, Error> {
         let mut waiting = Records::new();
         for (stream, records) in &frozen.records {
             let table = self.lock().tables.get(stream).cloned();
@@ -94,20 +91,33 @@ impl Store {
                 }
             }
         }
+        Ok(waiting)
+    }
+
+    /// Writes the samples of what is frozen, or of a part from its beginning, and lets the journal go.
+    pub(crate) fn flush_samples(
+        &self,
+        frozen: &Arc<Frozen>,
+        part: &Frozen,
+        waiting: Records,
+    ) -> Result<(), Error> {
+        let started = self.clock.monotonic();
         let version = self.lock().version.clone();
         let mut change = Change::default();
-        if let Err(error) = self.write_flush(frozen, &version, &mut change) {
+        if let Err(error) = self.write_flush(part, &version, &mut change) {
             self.discard(&change);
             return Err(error);
         }
-        let operation = if frozen.deletions().is_empty() { "WRITE" } else { "DELETE" };
-        let mut held = None;
-        self.commit(change, Some(frozen.upto), operation, |state| {
-            state.frozen = None;
-            state.flushed = state.flushed.max(frozen.upto);
-            held = self.carry(state, waiting, frozen.journal_bytes);
+        let operation = if part.deletions().is_empty() { "WRITE" } else { "DELETE" };
+        let mut held = waiting.values().filter_map(|records| records.first()).map(|(seq, _)| *seq).min();
+        self.commit(change, Some(part.upto), operation, |state| {
+            state.flushed = state.flushed.max(part.upto);
+            state.frozen = frozen.behind(part.upto).map(Arc::new);
+            if state.frozen.is_none() {
+                held = self.carry(state, waiting, frozen.journal_bytes);
+            }
         })?;
-        let upto = held.map_or(frozen.upto, |seq| Seq(seq.0.saturating_sub(1)).min(frozen.upto));
+        let upto = held.map_or(part.upto, |seq| Seq(seq.0.saturating_sub(1)).min(part.upto));
         // The journal lets go of what is in files. Its outcome is not awaited: if it is lost, more is applied again
         // after a restart, and skipped.
         drop(self.journal.advance(CURSOR, upto, Bytes::new()));

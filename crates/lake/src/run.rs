@@ -37,7 +37,7 @@ impl Wake for Unpark {
 }
 
 /// Waits for a future on this thread, or until `give_up` says so (asked when woken, and now and then).
-fn wait<T>(future: impl Future<Output = T>, give_up: &dyn Fn() -> bool) -> Option<T> {
+pub(crate) fn wait<T>(future: impl Future<Output = T>, give_up: &dyn Fn() -> bool) -> Option<T> {
     let mut future = pin!(future);
     let unpark = Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) });
     let waker = Waker::from(unpark.clone());

@@ -23,7 +23,7 @@ fn corrections_outlive_commits_that_fail() {
     for crash in [false, true] {
         let mut world = World::new(2, &PATHS);
         let disk = world.simulation.disk.clone();
-        let refused = std::io::ErrorKind::StorageFull;
+        let refused = std::io::ErrorKind::Other;
         world.write(parcel(&[float(1, 0, 20.5), float(1, 1, 21.5)], false));
         world.flush().unwrap();
         // Entries of a log come by a rename: the first is of the samples, the second of the corrections.
@@ -179,6 +179,70 @@ fn deletions_wait_for_a_full_disk_and_questions_do_not() {
     assert_eq!(corrected(&world), 3 + 1 + 3);
 }
 
+/// The room that is kept holds a piece of what waits, not all of it: each piece lets the journal give room for the next. Whatever
+/// happens between two of them, every question has the same answer, and everything is in files once.
+#[test]
+fn what_is_larger_than_the_reserve_is_flushed_in_pieces() {
+    for crash_after in [None, Some(2), Some(5)] {
+        let mut world = World::new(2, &PATHS);
+        let disk = world.simulation.disk.clone();
+        world.write(parcel(&[float(1, 0, 20.5)], false));
+        world.flush().unwrap();
+        let lake = std::path::Path::new(super::fakes::LAKE);
+        let text = |n: u64| {
+            // Nothing that compresses.
+            let word = |k: u64| {
+                format!("{:016x}", (n * 40 + k + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29))
+            };
+            Value::Text((0..40).map(word).collect::<String>().into())
+        };
+        let mut expected = 1;
+        for n in 0..60u64 {
+            let time = SimClock::START_NS + n as i64 * 1_000_000_000;
+            world.write(parcel(
+                &[(2 + n as u32 % 3, time, text(n), Quality::GOOD), float(1, n as i64, 1.0)],
+                n % 7 == 3,
+            ));
+            expected += 2;
+            if n == 20 || n == 40 {
+                let before = count(&world, &everything()).unwrap();
+                world.write(deletion(2, i64::MIN, i64::MAX));
+                expected -= before - count(&world, &everything()).unwrap();
+            }
+        }
+        assert_eq!(count(&world, &everything()).unwrap(), expected);
+        let space = disk.space(lake).unwrap();
+        let used = space.total_bytes - space.free_bytes;
+        disk.set_capacity(used);
+        let gives = |world: &World, pieces: u64| {
+            *world.journal.reserve.lock().unwrap() = Some((disk.clone(), [used + pieces * 20_000, used]));
+        };
+        gives(&world, 1);
+        if let Some(pieces) = crash_after {
+            gives(&world, pieces);
+            world.flush().unwrap_err();
+            assert!(world.store.meters.pieces.get() > 0, "some are in files");
+            assert_eq!(count(&world, &everything()).unwrap(), expected);
+            disk.crash();
+            world.reopen(9).unwrap();
+        }
+        let mut rounds = 0;
+        while world.flush().is_err() {
+            rounds += 1;
+            assert_eq!(count(&world, &everything()).unwrap(), expected, "round {rounds}");
+            assert!(rounds < 100);
+            // The journal gave a segment back.
+            gives(&world, 1 + rounds);
+        }
+        assert!(rounds > 2 && world.store.meters.pieces.get() > 2);
+        assert_eq!(count(&world, &everything()).unwrap(), expected);
+        let rows: u64 = world.store.view().files().iter().map(|file| file.rows).sum();
+        assert_eq!(rows, expected as u64, "all of it, once");
+        world.reopen(10).unwrap();
+        assert_eq!(count(&world, &everything()).unwrap(), expected);
+    }
+}
+
 /// Damages the newest entry of a table's log.
 fn damage_table(world: &World, table: &str) -> std::path::PathBuf {
     let dir = std::path::PathBuf::from(super::fakes::LAKE).join("tables").join(table).join("_delta_log");
@@ -220,7 +284,7 @@ fn a_damaged_table_is_closed_and_the_plant_goes_on() {
     for n in 1..4 {
         world.write(event(n));
         world.write(parcel(&[float(1, n as i64, 1.0)], false));
-        world.simulation.disk.fail_next(tidemill_ground::Operation::Rename, std::io::ErrorKind::StorageFull);
+        world.simulation.disk.fail_next(tidemill_ground::Operation::Rename, std::io::ErrorKind::Other);
         world.flush().unwrap_err();
         world.flush().unwrap();
         world.reopen(3 + n).unwrap();

@@ -1,58 +1,73 @@
 //! Measures the store: what a sample costs from the journal into the buffer and from there into files, how many bytes
-//! it takes, and how fast a restart applies what is not in files. Journal and registry are the least that does.
+//! it takes, how fast a restart applies what is not in files, and what deleting costs. Journal and registry are the least
+//! that does.
 //!
-//! `cargo run --release -p tidemill-historian --example bench [millions of samples]`; CSV files are looked for in
+//! `cargo run --release -p tidemill-lake --example bench [millions of samples]`; CSV files are looked for in
 //! `TIDEMILL_DATA`, else in `../shared/data`.
 #![allow(clippy::print_stdout, reason = "figures are what it is for")]
 #![allow(clippy::unwrap_used, reason = "a measurement that fails is to stop")]
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tidemill_core::*;
 use tidemill_ground::Ground;
-use tidemill_historian::{Historian, Settings};
+use tidemill_lake::{SampleSource, Settings, Store};
 
 const PARCEL_ROWS: usize = 5_000;
 const SECOND: i64 = 1_000_000_000;
 /// 2026-11-01 00:00 UTC.
 const START: i64 = 1_793_491_200 * SECOND;
 
-/// A log that is all there from the start.
-struct Log {
-    parcels: Vec<Arc<Parcel>>,
-    cursor: Mutex<Option<Seq>>,
+/// A log in memory: what is there from the start, and what deletions add.
+#[derive(Clone)]
+struct Log(Arc<Mutex<Parcels>>);
+
+struct Parcels {
+    all: Vec<Arc<Parcel>>,
+    cursor: Option<Seq>,
+    wakers: Vec<Waker>,
 }
 
-struct LogFeed(Vec<Arc<Parcel>>, usize);
+struct LogFeed(Log, usize);
 
 impl Feed for LogFeed {
     fn next(&mut self) -> Boxed<'_, Delivery> {
-        let Some(parcel) = self.0.get(self.1).cloned() else { return Box::pin(std::future::pending()) };
-        self.1 += 1;
-        let seq = Seq(self.1 as u64);
-        Box::pin(std::future::ready(Delivery::Data { seq, parcel, rows: Rows::All }))
+        Box::pin(std::future::poll_fn(|context| {
+            let mut parcels = self.0.0.lock().unwrap();
+            let Some(parcel) = parcels.all.get(self.1).cloned() else {
+                parcels.wakers.push(context.waker().clone());
+                return Poll::Pending;
+            };
+            self.1 += 1;
+            Poll::Ready(Delivery::Data { seq: Seq(self.1 as u64), parcel, rows: Rows::All })
+        }))
     }
 }
 
 impl Journal for Log {
-    fn append(&self, _: Arc<Parcel>, _: Durability) -> Result<Commit, Busy> {
-        Err(Busy::Stopping)
+    fn append(&self, parcel: Arc<Parcel>, _: Durability) -> Result<Commit, Busy> {
+        let mut parcels = self.0.lock().unwrap();
+        parcels.all.push(parcel);
+        let commit = Commit::ready(Seq(parcels.all.len() as u64));
+        parcels.wakers.drain(..).for_each(Waker::wake);
+        Ok(commit)
     }
     fn durable(&self) -> Seq {
-        Seq(self.parcels.len() as u64)
+        Seq(self.0.lock().unwrap().all.len() as u64)
     }
     fn follow(&self, _: CursorId, _: Option<Seq>) -> Box<dyn Feed> {
-        let from = self.cursor.lock().unwrap().unwrap_or_default();
-        Box::new(LogFeed(self.parcels.clone(), from.0 as usize))
+        let from = self.0.lock().unwrap().cursor.unwrap_or_default();
+        Box::new(LogFeed(self.clone(), from.0 as usize))
     }
     fn read<'a>(&'a self, _: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>> {
         Box::pin(std::future::ready(Ok(Arc::default())))
     }
     fn advance(&self, _: CursorId, upto: Seq, _: Bytes) -> Commit {
-        *self.cursor.lock().unwrap() = Some(upto);
+        self.0.lock().unwrap().cursor = Some(upto);
         Commit::ready(upto)
     }
     fn cursor(&self, _: CursorId) -> Option<(Seq, Bytes)> {
@@ -223,17 +238,19 @@ fn cpu() -> f64 {
 fn measure(name: &str, parcels: Vec<Arc<Parcel>>) {
     let samples: usize = parcels.iter().map(|parcel| parcel.samples.as_ref().unwrap().len()).sum();
     let dir = tempfile::tempdir().unwrap();
-    let log = Arc::new(Log { parcels, cursor: Mutex::default() });
+    let parcels = Parcels { all: parcels, cursor: None, wakers: Vec::new() };
+    let log = Arc::new(Log(Arc::new(Mutex::new(parcels))));
     let ground = Ground::real();
     let mut settings = Settings::default();
-    settings.store.buffer_bytes = 2 << 30;
-    settings.store.journal_bytes = u64::MAX;
-    settings.store.write_bytes_per_s = 1 << 40;
+    settings.buffer_bytes = 2 << 30;
+    settings.journal_bytes = u64::MAX;
+    settings.write_bytes_per_s = 1 << 40;
     let per = |seconds: f64| seconds * 1e9 / samples as f64;
 
     let (wall, before) = (ground.clock.monotonic(), cpu());
-    let historian = Historian::open(&ground, dir.path(), log.clone(), Arc::new(Names), settings).unwrap();
-    assert!(historian.wait_applied(log.durable(), Duration::from_secs(600)));
+    let store = Store::open(&ground, dir.path(), log.clone(), Arc::new(Names), settings).unwrap();
+    store.start(&ground).unwrap();
+    assert!(store.wait_applied(log.durable(), Duration::from_secs(600)));
     let applied = (ground.clock.monotonic() - wall, cpu() - before);
     let buffer = ground
         .metrics
@@ -243,7 +260,7 @@ fn measure(name: &str, parcels: Vec<Arc<Parcel>>) {
     let buffer = buffer.map_or(0.0, |reading| reading.value);
 
     let (wall, before) = (ground.clock.monotonic(), cpu());
-    historian.flush_now().unwrap();
+    store.flush_now().unwrap();
     let flushed = (ground.clock.monotonic() - wall, cpu() - before);
     let lake: PathBuf = dir.path().join("samples");
     let bytes: u64 =
@@ -261,7 +278,25 @@ fn measure(name: &str, parcels: Vec<Arc<Parcel>>) {
         samples as f64 / flushed.0.as_secs_f64() / 1e6
     );
     println!("  files  {:6.2} bytes a sample", bytes as f64 / samples as f64);
+    if samples > 1_000_000 {
+        measure_deletions(&ground, &store);
+    }
     ground.tasks.shutdown(Duration::from_secs(60));
+}
+
+/// A signal that stands in one row group or two, and in the same file an hour of one signal of ten, which stand in all of them: the
+/// second is what the first costs where nothing is copied.
+fn measure_deletions(ground: &Ground, store: &Store) {
+    let all: Vec<_> = (1..=200).filter_map(|n| SignalId::new(n * 10)).collect();
+    let one = [SignalId::new(77).unwrap()];
+    let delete = |what: &str, signals: &[SignalId], time: (i64, i64)| {
+        let (wall, before) = (ground.clock.monotonic(), cpu());
+        store.delete("bench", signals, time, "measured").unwrap();
+        let (wall, used) = (ground.clock.monotonic() - wall, cpu() - before);
+        println!("  delete {:6.2} s, {used:.2} s CPU: {what}", wall.as_secs_f64());
+    };
+    delete("one signal of 2,000", &one, (i64::MIN, i64::MAX));
+    delete("a second of every tenth signal", &all, (START + 9 * SECOND, START + 10 * SECOND - 1));
 }
 
 fn main() {
