@@ -121,6 +121,10 @@ pub enum Delivery {
 pub trait Feed: Send {
     /// The next delivery, when there is one. Cancel safe.
     fn next(&mut self) -> Boxed<'_, Delivery>;
+    /// Up to where it has come: what it gives next stands behind that. 0 where it does not say.
+    fn place(&self) -> Seq {
+        Seq(0)
+    }
 }
 
 /// An order to the machine behind a signal.
