@@ -79,16 +79,20 @@ fn run(arguments: &[String]) -> Outcome {
         None => Binary::build(options.release)?,
     };
     let folder = std::env::temp_dir().join(format!("tidemill-crash-{}", std::process::id()));
-    let mut failed = Vec::new();
+    let (mut failed, mut table) = (Vec::new(), vec![run::table_head()]);
     for variant in &options.variants {
         if let Err(why) = place::may_mount(variant.ground) {
             println!("{}: skipped, {why}", variant.name);
+            table.push(format!("{:<12} skipped, {why}", variant.name));
             continue;
         }
-        if !went_well(&binary, &options, *variant, &folder)? {
+        let (good, line) = went(&binary, &options, *variant, &folder)?;
+        table.push(line);
+        if !good {
             failed.push(variant.name);
         }
     }
+    println!("\n{}", table.join("\n"));
     if failed.is_empty() {
         if options.keep {
             println!("kept in {}", folder.display());
@@ -108,7 +112,13 @@ fn run(arguments: &[String]) -> Outcome {
     .into())
 }
 
-fn went_well(binary: &Binary, options: &Options, variant: Variant, folder: &Path) -> Result<bool, String> {
+/// Runs a variant; whether it went well, and its line of the last table.
+fn went(
+    binary: &Binary,
+    options: &Options,
+    variant: Variant,
+    folder: &Path,
+) -> Result<(bool, String), String> {
     let mut run = Run::new(binary, options, variant, folder)?;
     let ended = run.all();
     println!("{}", run.summary());
@@ -122,7 +132,7 @@ fn went_well(binary: &Binary, options: &Options, variant: Variant, folder: &Path
     if !good {
         run.keep_files()?;
     }
-    Ok(good)
+    Ok((good, run.line()))
 }
 
 fn understood(arguments: &[String]) -> Result<Options, String> {

@@ -146,8 +146,6 @@ impl Mailbox {
 pub(crate) struct Subscription {
     shared: Arc<Shared>,
     subscriber: Arc<Subscriber>,
-    /// What is told before anything else.
-    first: Option<Delivery>,
     log: Option<Log>,
 }
 
@@ -159,13 +157,8 @@ pub(crate) struct Log {
 }
 
 impl Subscription {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        subscriber: Arc<Subscriber>,
-        first: Option<Delivery>,
-        log: Option<Log>,
-    ) -> Subscription {
-        Subscription { shared, subscriber, first, log }
+    pub(crate) fn new(shared: Arc<Shared>, subscriber: Arc<Subscriber>, log: Option<Log>) -> Subscription {
+        Subscription { shared, subscriber, log }
     }
 
     async fn read_log(&mut self) -> Option<Delivery> {
@@ -198,9 +191,6 @@ impl Feed for Subscription {
     fn next(&mut self) -> Boxed<'_, Delivery> {
         Box::pin(async move {
             let delivery = loop {
-                if let Some(first) = self.first.take() {
-                    break first;
-                }
                 if self.log.is_none() {
                     break self.read_mailbox().await;
                 }
@@ -213,6 +203,10 @@ impl Feed for Subscription {
             }
             delivery
         })
+    }
+
+    fn place(&self) -> Seq {
+        self.subscriber.mailbox.delivered()
     }
 }
 

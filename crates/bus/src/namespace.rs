@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use tidemill_core::{
-    Authority, BatchBuilder, Boxed, Bus, Command, Commit, Delivery, Durability, Facts, Feed, Flags, Grant, Hold,
+    Authority, BatchBuilder, Boxed, Bus, Command, Commit, Durability, Facts, Feed, Flags, Grant, Hold,
     HoldAction, Identity, Journal, LagPolicy, LastValue, Meta, MetaEdit, Pattern, Problem, Publish, ReadBack,
     ReadScope, Seq, Signal, SignalId, SignalPath, SourceId, Start, TableSpec, Verb, codes,
 };
@@ -284,11 +284,10 @@ impl Bus for Namespace {
             LagPolicy::CatchUp => (1, false),
         };
         let durable = shared.journal.durable();
-        let (after, cut) = match from {
-            Start::After(seq) if seq <= durable => (seq, None),
-            // What was committed is durable: this place is of another life of the log, restored or cut since.
-            Start::After(_) => (durable, Some(Delivery::Lagged { missed: 0, to: durable })),
-            Start::Now => (durable, None),
+        let after = match from {
+            // Whatever was handed out is durable: a place beyond is of another life of the log, restored or cut since.
+            Start::After(seq) => seq.min(durable),
+            Start::Now => durable,
         };
         let mailbox = Mailbox::new(parcels_max, settings.subscriber_bytes, after);
         let added = shared.router.add(patterns, scope, mailbox, routed, settings.patterns_max);
@@ -311,7 +310,7 @@ impl Bus for Namespace {
             LagPolicy::CatchUp => Some(read(None)),
             LagPolicy::Latest { .. } => (after < told_after).then(|| read(Some(told_after))),
         };
-        Ok(Box::new(Subscription::new(shared.clone(), subscriber.clone(), cut, log)))
+        Ok(Box::new(Subscription::new(shared.clone(), subscriber.clone(), log)))
     }
 
     fn last(&self, scope: &ReadScope, ids: &[SignalId], out: &mut Vec<LastValue>) {

@@ -81,8 +81,8 @@ pub enum LagPolicy {
 pub enum Start {
     /// With what comes after now.
     Now,
-    /// After this place. One that the log does not reach (it was restored, or lost its tail) is now, and the first
-    /// delivery is [`Delivery::Lagged`] back to where it begins.
+    /// After this place. One that the log does not reach (it was restored, or lost its tail) is now, and the feed's
+    /// [`Feed::place`] lies before what was asked for.
     After(Seq),
 }
 
@@ -109,7 +109,7 @@ pub enum Delivery {
     },
     /// So many parcels were missed; it goes on after `to`.
     Lagged {
-        /// How many; 0 where that cannot be known.
+        /// How many.
         missed: u64,
         /// Where it goes on.
         to: Seq,
@@ -122,6 +122,10 @@ pub enum Delivery {
 pub trait Feed: Send {
     /// The next delivery, when there is one. Cancel safe.
     fn next(&mut self) -> Boxed<'_, Delivery>;
+    /// Up to where it has come: what it gives next stands behind that. 0 where it does not say.
+    fn place(&self) -> Seq {
+        Seq(0)
+    }
 }
 
 /// An order to the machine behind a signal.

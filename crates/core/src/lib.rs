@@ -43,7 +43,10 @@ pub use commit::{Boxed, Commit, CommitGroup, NotDurable};
 pub use deletion::Deletion;
 pub use duration::{decimal_units, format_duration, parse_duration};
 pub use escape::{Escape, EscapeRule, escape_rules};
-pub use history::{Amend, Batches, Budget, Chunks, Format, History, ReadMode, ReadQuery, SqlQuery};
+pub use history::{
+    Amend, Batches, Budget, Chunks, ColumnMeasure, ColumnSample, Format, History, ReadMode, ReadQuery,
+    SampleSink, SqlQuery,
+};
 pub use journal::{Busy, CursorId, Damaged, Epoch, Hold, HoldAction, Journal};
 pub use names::{NEW_NAMES_MAX, NewName, NewNames, SIGNAL_NUMBER_MAX};
 pub use parcel::{Durability, Message, OriginId, Parcel, ProducerId, Record, Seq, StreamId};

@@ -129,10 +129,17 @@ impl Quality {
         if text.eq_ignore_ascii_case("false") {
             return Ok(Quality::BAD);
         }
-        let plain = |name: &str| name.replace('_', "").to_ascii_lowercase();
-        let wanted = plain(text);
-        Self::NAMED.iter().find(|(_, name)| plain(name) == wanted).map(|(code, _)| *code).ok_or_else(unknown)
+        Self::NAMED
+            .iter()
+            .find(|(_, name)| plain(name).eq(plain(text)))
+            .map(|(code, _)| *code)
+            .ok_or_else(unknown)
     }
+}
+
+/// A name without what varies between writers.
+fn plain(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().filter(|byte| *byte != b'_').map(|byte| byte.to_ascii_lowercase())
 }
 
 /// The name; codes without one of their own are followed by their number: `Bad (0x80120000)`.

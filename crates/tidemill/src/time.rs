@@ -121,7 +121,9 @@ mod tests {
         for (text, time) in table {
             assert_eq!(parse(text, now, &berlin).unwrap(), time, "{text}");
         }
-        for text in ["", "yesterday", "-1", "2026-02-30", "12:00", "2026-03-01 06:00:60", "2026-03-01T06:00:60Z"] {
+        for text in
+            ["", "yesterday", "-1", "2026-02-30", "12:00", "2026-03-01 06:00:60", "2026-03-01T06:00:60Z"]
+        {
             // "-1" is an epoch number: one second before 1970.
             assert_eq!(parse(text, now, &berlin).is_ok(), text == "-1", "{text}");
         }

@@ -12,8 +12,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use tidemill_core::{
     Amend, AuditEntry, AuditResult, Grant, LastValue, Meta, MetaEdit, NumberKind, Pattern, Problem,
-    ReadScope, Row, Signal, SignalId, SignalPath, Verb, codes, format_duration,
-    parse_duration, rfc3339,
+    ReadScope, Row, Signal, SignalId, SignalPath, Verb, codes, format_duration, parse_duration, rfc3339,
 };
 use utoipa::ToSchema;
 

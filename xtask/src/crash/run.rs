@@ -61,6 +61,8 @@ pub(super) struct Run {
     killed_in_start: u64,
     /// Requests under way at each strike.
     in_flight: Vec<u64>,
+    /// What DuckDB and deltalake said at the end.
+    others: String,
 }
 
 impl Run {
@@ -95,6 +97,7 @@ impl Run {
             accepting: Vec::new(),
             killed_in_start: 0,
             in_flight: Vec::new(),
+            others: "not asked".into(),
         })
     }
 
@@ -344,6 +347,7 @@ impl Run {
             Err(missing) if shell::is_ci() => Err(format!("the audit by others is missing {missing}")),
             Err(missing) => {
                 println!("{}: audit by others skipped for want of {missing}", self.variant.name);
+                self.others = format!("skipped: no {missing}");
                 Ok(())
             }
         }
@@ -398,6 +402,7 @@ impl Run {
                 let words =
                     format!("DuckDB and deltalake count {counts:?} samples, SQL {}", self.book.rows());
                 self.findings.other(words);
+                self.others = "DISAGREE".into();
                 return Ok(());
             }
             let mut running = self.binary.start(start)?;
@@ -413,12 +418,29 @@ impl Run {
             }
         }
         println!("{}: everything audited by DuckDB, and counted by deltalake", self.variant.name);
+        self.others = if self.findings.total() == 0 { "agree" } else { "DISAGREE" }.into();
         Ok(())
     }
 
     /// Keeps what the plant left, also where its disk goes away with this run.
     pub(super) fn keep_files(&self) -> Result<(), String> {
         self.place.keep_files()
+    }
+
+    /// The line of the last table.
+    pub(super) fn line(&self) -> String {
+        let (found, counts) = (&self.findings, self.book.counts());
+        let figures = [
+            u64::from(self.book.cycles()),
+            self.plan.seed,
+            self.acknowledged_samples,
+            counts.acknowledged,
+            found.lost,
+            found.invented,
+            found.twice,
+            found.half + found.disorder + found.other,
+        ];
+        table_line(self.variant.name, &figures.map(|figure| figure.to_string()), &self.others)
     }
 
     /// The figures of the run.
@@ -464,6 +486,22 @@ impl Run {
             slowest.as_millis(),
         )
     }
+}
+
+/// What the columns of the last table are.
+pub(super) fn table_head() -> String {
+    let names = ["cycles", "seed", "samples", "requests", "lost", "invented", "twice", "other"];
+    table_line("acknowledged", &names.map(str::to_owned), "DuckDB, deltalake")
+}
+
+fn table_line(
+    name: &str,
+    [cycles, seed, samples, requests, lost, invented, twice, other]: &[String; 8],
+    others: &str,
+) -> String {
+    format!(
+        "{name:<12} {cycles:>6} {seed:>11} {samples:>11} {requests:>9} {lost:>5} {invented:>8} {twice:>5} {other:>5}  {others}"
+    )
 }
 
 fn wall() -> Result<i64, String> {

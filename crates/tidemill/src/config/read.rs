@@ -388,7 +388,9 @@ fn plain_setting(kind: KeyKind, text: &str) -> Option<Setting> {
         KeyKind::Duration => tidemill_core::parse_duration(text).is_some(),
         KeyKind::Share => quantity::percent(text).is_some() || quantity::bytes(text).is_some(),
         KeyKind::Word(words) => words.contains(&text),
-        KeyKind::WordOrDuration(words) => words.contains(&text) || tidemill_core::parse_duration(text).is_some(),
+        KeyKind::WordOrDuration(words) => {
+            words.contains(&text) || tidemill_core::parse_duration(text).is_some()
+        }
         KeyKind::WordOrBytes(words) => words.contains(&text) || quantity::bytes(text).is_some(),
         KeyKind::Integer(..) | KeyKind::Listeners | KeyKind::Networks | KeyKind::Rights => false,
     };

@@ -1,6 +1,9 @@
 //! The words that files use for time, names, values, quality and absence, in several languages, as tables. How they
 //! are weighed against what stands in a column is decided elsewhere.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use tidemill_core::Quality;
 
 /// Headers of a column with times, as [`plain`] leaves them.
@@ -221,17 +224,24 @@ pub(super) enum Meaning {
 
 /// What a header's word says, if it is a known one.
 pub(super) fn meaning(header: &str) -> Option<Meaning> {
-    let word = plain(header);
-    let table = [
-        (Meaning::Time, TIME),
-        (Meaning::Signal, SIGNAL),
-        (Meaning::Value, VALUE),
-        (Meaning::Quality, QUALITY),
-        (Meaning::Unit, UNIT),
-        (Meaning::Kind, KIND),
-        (Meaning::Aside, ASIDE),
-    ];
-    table.into_iter().find(|(_, words)| words.contains(&word.as_str())).map(|(meaning, _)| meaning)
+    // Every field of a file's first rows is asked.
+    static MEANINGS: LazyLock<HashMap<&str, Meaning>> = LazyLock::new(|| {
+        let table = [
+            (Meaning::Time, TIME),
+            (Meaning::Signal, SIGNAL),
+            (Meaning::Value, VALUE),
+            (Meaning::Quality, QUALITY),
+            (Meaning::Unit, UNIT),
+            (Meaning::Kind, KIND),
+            (Meaning::Aside, ASIDE),
+        ];
+        let words = |(meaning, words): (Meaning, &'static [&'static str])| {
+            words.iter().map(move |word| (*word, meaning))
+        };
+        // The first list that has a word says what it means.
+        table.into_iter().rev().flat_map(words).collect()
+    });
+    MEANINGS.get(plain(header).as_str()).copied()
 }
 
 /// The base of a header that ends in a word for quality: `Temp_status`, `Temp.Quality`, `Temp Status`.

@@ -44,7 +44,10 @@ fn a_renamed_signal_keeps_its_history_and_answers_to_its_old_name() {
     plant.ok(&["write", "others/first", "2"]);
     let other = plant.run(&["signals", "other", "--json"]).expect(0).json()[0].clone();
     assert_eq!(other["aliases"], json!(["others/first"]));
-    assert_eq!((&other["ucum"], &other["stale_after"], &other["unit"]), (&json!("bar"), &json!("1m30s"), &json!(null)));
+    assert_eq!(
+        (&other["ucum"], &other["stale_after"], &other["unit"]),
+        (&json!("bar"), &json!("1m30s"), &json!(null))
+    );
     plant.ok(&["signals", "set", "other", "stale_after=0", "ucum="]);
     let other = plant.run(&["signals", "other", "--json"]).expect(0).json()[0].clone();
     assert_eq!((&other["ucum"], &other["stale_after"]), (&json!(null), &json!(null)));

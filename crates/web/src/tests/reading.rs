@@ -203,7 +203,8 @@ async fn what_a_listing_gives_can_be_sent_back() {
     other["unit"] = "°C".into();
     assert_eq!(patch(&other.to_string()).await, "204 ");
     assert_ne!(listed().await["ucum"], "bar", "the code of a unit is not that of the unit before");
-    let null = r#"{"unit":null,"ucum":null,"description":null,"owner":null,"stale_after":null,"tags":{"k":null}}"#;
+    let null =
+        r#"{"unit":null,"ucum":null,"description":null,"owner":null,"stale_after":null,"tags":{"k":null}}"#;
     assert_eq!(patch(null).await, "204 ");
     let signal = listed().await;
     for member in ["unit", "ucum", "description", "owner", "stale_after"] {
@@ -222,7 +223,9 @@ async fn what_a_listing_gives_can_be_sent_back() {
         assert!(told.starts_with(code) && !told.contains("struct"), "{body}: {told}");
     }
     let json = [("content-type", "application/json")];
-    assert!(house.send("POST /api/v1/sql", &json, r#"["select 1",[]]"#).await.brief().starts_with("400 bad-json"));
+    assert!(
+        house.send("POST /api/v1/sql", &json, r#"["select 1",[]]"#).await.brief().starts_with("400 bad-json")
+    );
 }
 
 #[tokio::test]
