@@ -26,7 +26,7 @@ pub(crate) const COMMAND: Command = Command {
            bytes    bytes a sample of the generated plant, and of the CSV files below each --import DIR\n\
            restart  kill -9 with --log-mb (1,000) of log that is in no file, written with --lines (1,000) samples a\n\
            \x20        request: until a write is accepted, until everything is visible; from memory and from the disk.\n\
-           \x20        Takes 3 GiB of memory; root for the disk\n\n\
+           \x20        Takes 6 GiB of memory; root for the disk\n\n\
            Example: cargo xtask bench bytes --import ../data/nab",
     run,
 };

@@ -204,6 +204,10 @@ impl Feed for Subscription {
             delivery
         })
     }
+
+    fn place(&self) -> Seq {
+        self.subscriber.mailbox.delivered()
+    }
 }
 
 impl Drop for Subscription {

@@ -81,7 +81,8 @@ pub enum LagPolicy {
 pub enum Start {
     /// With what comes after now.
     Now,
-    /// After this place.
+    /// After this place. One that the log does not reach (it was restored, or lost its tail) is now, and the feed's
+    /// [`Feed::place`] lies before what was asked for.
     After(Seq),
 }
 
@@ -121,6 +122,10 @@ pub enum Delivery {
 pub trait Feed: Send {
     /// The next delivery, when there is one. Cancel safe.
     fn next(&mut self) -> Boxed<'_, Delivery>;
+    /// Up to where it has come: what it gives next stands behind that. 0 where it does not say.
+    fn place(&self) -> Seq {
+        Seq(0)
+    }
 }
 
 /// An order to the machine behind a signal.

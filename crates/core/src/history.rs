@@ -7,13 +7,14 @@ use bytes::Bytes;
 
 use crate::authority::{Identity, ReadScope};
 use crate::batch::SampleBatch;
-use crate::bus::{Bus, Grant, Publish};
+use crate::bus::Grant;
 use crate::commit::Boxed;
 use crate::parcel::Seq;
 use crate::pattern::Pattern;
 use crate::problem::Problem;
+use crate::quality::Quality;
 use crate::table::{Facts, TableSpec};
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 
 /// How samples are retrieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +147,37 @@ pub enum Amend {
     Retire,
 }
 
+/// A sample of a body of columns.
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnSample<'a> {
+    /// The name as it was written; not yet known to be one.
+    pub signal: &'a str,
+    /// In ns UTC; none where the server is to stamp.
+    pub time: Option<i64>,
+    /// The value, of the kind that its columns say.
+    pub value: ValueRef<'a>,
+    /// Never good without a value.
+    pub quality: Quality,
+}
+
+/// Who takes the samples of a body of columns.
+pub trait SampleSink {
+    /// The next sample.
+    ///
+    /// # Errors
+    /// The column it is about, and why nothing more is taken.
+    fn sample(&mut self, sample: &ColumnSample<'_>) -> Result<(), (&'static str, Problem)>;
+}
+
+/// What a body of columns takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ColumnMeasure {
+    /// How many samples it holds at most.
+    pub rows: u64,
+    /// So many bytes are held at once beside the body while it is decoded, at most.
+    pub unpacked_bytes: u64,
+}
+
 /// The historian.
 ///
 /// Contract: a query sees everything that was acknowledged before it began, and nothing outside its scope.
@@ -175,16 +207,12 @@ pub trait History: Send + Sync {
         format: Format,
         budget: Budget,
     ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>>;
-    /// Samples of an Arrow stream or a Parquet file, bound for `who`, ready to publish in order; validated whole. Creates
-    /// no names: each part brings them ([`Publish::names`]).
+    /// What an Arrow stream or a Parquet file will take when it is decoded, from its heads alone: nothing is unpacked.
+    fn measure(&self, format: Format, body: &Bytes) -> Result<ColumnMeasure, Problem>;
+    /// The samples of an Arrow stream or a Parquet file in their order, a few thousand rows at a time. Names are not asked
+    /// for, and limits of the doors are the sink's.
     /// Columns: signal, time, value, and optionally quality and kind.
-    fn decode(
-        &self,
-        format: Format,
-        body: Bytes,
-        who: &Identity,
-        bus: &dyn Bus,
-    ) -> Result<Vec<Publish>, Problem>;
+    fn decode(&self, format: Format, body: Bytes, sink: &mut dyn SampleSink) -> Result<(), Problem>;
     /// Corrects history; recorded with old values, who and why.
     fn amend<'a>(
         &'a self,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidemill_core::{
-    Amend, Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Grant, History, Identity, Journal, Problem,
-    Publish, ReadQuery, ReadScope, Seq, SqlQuery, TableSpec, Verb, codes,
+    Amend, Batches, Boxed, Budget, Bus, Chunks, ColumnMeasure, Facts, Format, Grant, History, Identity,
+    Journal, Problem, ReadQuery, ReadScope, SampleSink, Seq, SqlQuery, TableSpec, Verb, codes,
 };
 use tidemill_ground::Ground;
 use tidemill_lake::{CORRECTIONS, Error, SampleSource, Settings as LakeSettings, Store};
@@ -142,14 +142,12 @@ impl History for Historian {
         self.engine.sql(scope, query, format, budget)
     }
 
-    fn decode(
-        &self,
-        format: Format,
-        body: Bytes,
-        who: &Identity,
-        bus: &dyn Bus,
-    ) -> Result<Vec<Publish>, Problem> {
-        self.engine.decode(format, body, who, bus)
+    fn measure(&self, format: Format, body: &Bytes) -> Result<ColumnMeasure, Problem> {
+        query::measure(format, body)
+    }
+
+    fn decode(&self, format: Format, body: Bytes, sink: &mut dyn SampleSink) -> Result<(), Problem> {
+        query::decode(format, body, sink)
     }
 
     fn amend<'a>(

@@ -43,8 +43,16 @@ impl Store {
             state.active_since = Some(self.clock.monotonic());
         }
         state.applied = state.applied.max(seq);
+        // Whoever waits is not woken for each parcel: at a restart that would cost as much as the rows.
+        let reached = state.applied >= state.awaited;
+        if reached {
+            state.awaited = Seq(u64::MAX);
+        }
+        let call = reached || state.frozen.is_some() || self.flush_due(&state);
         drop(state);
-        self.changed.notify_all();
+        if call {
+            self.changed.notify_all();
+        }
     }
 
     /// Begins a new buffer; the old one is to be flushed.

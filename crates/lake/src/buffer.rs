@@ -1,23 +1,35 @@
 //! What is in memory and not yet in files: per signal an open piece that rows are added to and sealed chunks behind
-//! it. Indexed by signal id, for a hash a row would cost more than the row.
+//! it. Indexed by signal id, for a hash a row would cost more than the row. Batches are kept as they came until there
+//! are many rows, or someone looks: divided among their signals together, they cost a third of what each costs alone.
 //!
 //! A watch is a cheap consistent picture: it copies nothing when it begins. The first time a signal changes under a
 //! watch, the buffer notes how long the signal was; since rows are only ever added, that is enough to read the old
 //! state. What does not live here: files, order across signals, deleting (that begins a new buffer).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use tidemill_core::{SampleBatch, SignalId};
 
 use super::chunk::{CHUNK_ROWS_MAX, Chunk};
-use super::groups::Groups;
+use super::groups::{Groups, impossible};
 use super::rows::Rows;
 
 /// Chunks of fewer rows than this pack badly; open pieces are not sealed below it.
 const CHUNK_ROWS_MIN: usize = 64;
 /// What a row of an open piece takes: time and value; the other columns are mostly the same for all rows.
 const ROW_BYTES: usize = 16;
+/// Batches that wait are divided when they have so many rows (a column of them stays in the processor's cache), are so
+/// many, or take so many bytes.
+const WAITING_ROWS_MAX: usize = 65_536;
+const WAITING_BATCHES_MAX: usize = 4_096;
+const WAITING_BYTES_MAX: usize = 8 << 20;
+/// So many rows are worth a second thread, which takes so many signals at once.
+const TOGETHER_ROWS_MIN: usize = 16_384;
+const TOGETHER_SIGNALS: usize = 64;
 
 /// Samples in memory.
 pub(crate) struct Buffer {
@@ -34,14 +46,16 @@ struct Inner {
     epoch: u64,
     /// Epochs that are watched, and by how many.
     watched: BTreeMap<u64, usize>,
+    /// All, with what waits.
     rows: u64,
     bytes: usize,
-    min: i64,
-    max: i64,
     /// Rows at which an open piece is sealed.
     seal_rows: usize,
-    dropped: u64,
-    /// Kept between batches for its room.
+    /// What came and is not divided, in order of arrival.
+    waiting: Vec<Arc<SampleBatch>>,
+    waiting_rows: usize,
+    waiting_bytes: usize,
+    /// Kept for its room.
     groups: Groups,
 }
 
@@ -108,10 +122,10 @@ impl Buffer {
             watched: BTreeMap::new(),
             rows: 0,
             bytes: 0,
-            min: i64::MAX,
-            max: i64::MIN,
             seal_rows: CHUNK_ROWS_MAX,
-            dropped: 0,
+            waiting: Vec::new(),
+            waiting_rows: 0,
+            waiting_bytes: 0,
             groups: Groups::default(),
         };
         Buffer { inner: Mutex::new(inner), open_bytes_max }
@@ -123,17 +137,27 @@ impl Buffer {
     }
 
     /// Adds a batch, all rows at once for whoever watches. Says how many rows had an impossible id.
-    pub(crate) fn apply(&self, batch: &SampleBatch) -> u64 {
+    pub(crate) fn apply(&self, batch: &Arc<SampleBatch>) -> u64 {
         let mut inner = self.lock();
-        inner.apply(batch);
-        let open_rows_max = self.open_bytes_max / ROW_BYTES;
-        inner.seal_rows = (open_rows_max / inner.active.max(1)).clamp(CHUNK_ROWS_MIN, CHUNK_ROWS_MAX);
-        std::mem::take(&mut inner.dropped)
+        inner.rows += batch.len() as u64;
+        inner.bytes += batch.bytes();
+        inner.waiting_rows += batch.len();
+        inner.waiting_bytes += batch.bytes();
+        inner.waiting.push(batch.clone());
+        if inner.waiting_rows >= WAITING_ROWS_MAX
+            || inner.waiting_bytes >= WAITING_BYTES_MAX
+            || inner.waiting.len() >= WAITING_BATCHES_MAX
+        {
+            inner.divide(self.open_bytes_max);
+        }
+        impossible(&batch.signal)
     }
 
     /// A consistent picture from now on.
     pub(crate) fn watch(self: &Arc<Buffer>) -> Watch {
         let mut inner = self.lock();
+        // What came before belongs to the picture.
+        inner.divide(self.open_bytes_max);
         inner.epoch += 1;
         let epoch = inner.epoch;
         *inner.watched.entry(epoch).or_default() += 1;
@@ -148,43 +172,71 @@ impl Buffer {
 }
 
 impl Inner {
-    fn apply(&mut self, batch: &SampleBatch) {
+    /// Gives the rows that wait to their signals.
+    fn divide(&mut self, open_bytes_max: usize) {
+        if self.waiting.is_empty() {
+            return;
+        }
         let oldest = self.watched.keys().next().copied();
         let (epoch, seal_rows) = (self.epoch, self.seal_rows);
         let mut groups = std::mem::take(&mut self.groups);
-        self.dropped += groups.divide(&batch.signal);
+        groups.gather(&self.waiting);
+        self.waiting.clear();
+        self.waiting_rows = 0;
+        self.bytes = self.bytes.saturating_sub(std::mem::take(&mut self.waiting_bytes));
+        let mut shares = Vec::new();
         for (index, rows) in groups.iter() {
             if index >= self.signals.len() {
                 self.signals.resize_with((index + 1).next_power_of_two(), || None);
             }
             let Some(slot) = self.signals.get_mut(index) else { continue };
-            let of = slot.get_or_insert_with(|| {
+            let of = slot.take().unwrap_or_else(|| {
                 self.active += 1;
                 self.bytes += size_of::<SignalRows>();
                 Box::new(SignalRows::new(epoch))
             });
-            if of.touched < epoch {
-                of.note(epoch, oldest);
+            shares.push(Share { index, of, rows });
+        }
+        let give = |share: &mut Share| {
+            if share.of.touched < epoch {
+                share.of.note(epoch, oldest);
             }
-            let mut rest = rows;
-            while !rest.is_empty() {
-                let room = seal_rows.saturating_sub(of.open.len()).max(1);
-                let (now, later) = rest.split_at(room.min(rest.len()));
-                let heap_before = of.open.heap.len();
-                of.add(batch, now);
-                self.bytes += ROW_BYTES * now.len() + of.open.heap.len() - heap_before;
-                if of.open.len() >= seal_rows {
-                    let open_bytes = of.open.len() * ROW_BYTES + of.open.heap.len();
-                    self.bytes = (self.bytes + of.seal()).saturating_sub(open_bytes);
-                }
-                rest = later;
+            share.of.add(&groups.rows, share.rows.clone(), seal_rows)
+        };
+        self.bytes = self.bytes.saturating_add_signed(for_all(&mut shares, groups.rows.len(), &give));
+        for share in shares {
+            if let Some(slot) = self.signals.get_mut(share.index) {
+                *slot = Some(share.of);
             }
         }
         self.groups = groups;
-        self.rows += batch.len() as u64;
-        self.min = batch.time.iter().copied().fold(self.min, i64::min);
-        self.max = batch.time.iter().copied().fold(self.max, i64::max);
+        let open_rows_max = open_bytes_max / ROW_BYTES;
+        self.seal_rows = (open_rows_max / self.active.max(1)).clamp(CHUNK_ROWS_MIN, CHUNK_ROWS_MAX);
     }
+}
+
+/// A signal, and where its rows are among those that are divided.
+struct Share {
+    index: usize,
+    of: Box<SignalRows>,
+    rows: Range<usize>,
+}
+
+/// Does something with all shares and adds up what it says, on two threads where there are many rows: sealing takes half of
+/// the time, and after a restart everybody waits for it.
+fn for_all(shares: &mut [Share], rows: usize, give: &(dyn Fn(&mut Share) -> isize + Sync)) -> isize {
+    if rows < TOGETHER_ROWS_MIN {
+        return shares.iter_mut().map(give).sum();
+    }
+    let pieces = Mutex::new(shares.chunks_mut(TOGETHER_SIGNALS));
+    let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || std::iter::from_fn(next).flatten().map(give).sum::<isize>();
+    thread::scope(|scope| {
+        let helper = thread::Builder::new().name("historian-apply".into()).spawn_scoped(scope, work);
+        // Without a second thread this one does it all.
+        let mine = work();
+        mine + helper.map_or(0, |helper| helper.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
 }
 
 impl SignalRows {
@@ -202,14 +254,24 @@ impl SignalRows {
         }
     }
 
-    /// Adds these rows of a batch.
-    fn add(&mut self, batch: &SampleBatch, rows: &[u32]) {
-        let before = self.open.len();
-        self.open.extend_from_batch(batch, rows);
-        for time in self.open.time.get(before..).unwrap_or_default() {
+    /// Adds these of the rows that were gathered. Says how much more memory it takes than before.
+    fn add(&mut self, gathered: &Rows, range: Range<usize>, seal_rows: usize) -> isize {
+        for time in gathered.time.get(range.clone()).unwrap_or_default() {
             self.min = self.min.min(*time);
             self.max = self.max.max(*time);
         }
+        let before = self.open.bytes();
+        let (mut sealed, mut begin) = (0, range.start);
+        while begin < range.end {
+            let room = seal_rows.saturating_sub(self.open.len()).max(1);
+            let end = range.end.min(begin + room);
+            self.open.extend(gathered, begin..end);
+            if self.open.len() >= seal_rows {
+                sealed += self.seal();
+            }
+            begin = end;
+        }
+        (sealed + self.open.bytes()).cast_signed() - before.cast_signed()
     }
 
     /// Notes how long the signal is, for those who watch since before `epoch`.
@@ -226,14 +288,13 @@ impl SignalRows {
 
     /// Seals the open piece; says how many bytes the chunk takes.
     fn seal(&mut self) -> usize {
-        let rows = std::mem::take(&mut self.open);
         let index = self.sealed.len();
         if self.notes.iter().any(|note| note.sealed == index && note.open > 0) {
-            let raw = Arc::new(rows.clone());
+            let raw = Arc::new(self.open.clone());
             let open = self.notes.iter_mut().filter(|note| note.sealed == index);
             open.for_each(|note| note.raw = Some(raw.clone()));
         }
-        let chunk = Arc::new(Chunk::seal(rows));
+        let chunk = Arc::new(Chunk::seal(std::mem::take(&mut self.open)));
         let bytes = chunk.bytes();
         self.sealed.push(chunk);
         bytes
@@ -284,3 +345,6 @@ impl Drop for Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

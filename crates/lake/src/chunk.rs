@@ -22,7 +22,7 @@ pub(crate) struct Chunk {
     values: Values,
     kind: Runs<Kind>,
     quality: Runs<Quality>,
-    received: Runs<Option<i64>>,
+    received: Received,
     source: Runs<SourceId>,
     replace: Runs<bool>,
     heap: Box<[u8]>,
@@ -36,6 +36,47 @@ enum Values {
     Integer(Deltas),
     /// Anything else, bit by bit.
     Bits(Changes),
+}
+
+/// When rows came, where that says something.
+#[derive(Debug)]
+enum Received {
+    Runs(Runs<Option<i64>>),
+    /// All of them, in microseconds: rows of old times that came one by one.
+    Each(Deltas),
+}
+
+impl Received {
+    fn new(column: &Column<Option<i64>>, rows: usize) -> Received {
+        let runs = Runs::new(column, rows);
+        let whole = |(_, time): &(u32, Option<i64>)| time.filter(|time| time % 1_000 == 0);
+        if let Column::Each(values) = column
+            && runs.0.iter().all(|run| whole(run).is_some())
+        {
+            let micros: Vec<i64> = values.iter().map(|time| time.unwrap_or_default() / 1_000).collect();
+            let each = Deltas::new(&micros);
+            if each.bytes() < runs.bytes() {
+                return Received::Each(each);
+            }
+        }
+        Received::Runs(runs)
+    }
+
+    fn column(&self, rows: usize) -> Column<Option<i64>> {
+        match self {
+            Received::Runs(runs) => runs.column(),
+            Received::Each(micros) => {
+                Column::Each(micros.iter(rows).map(|micros| Some(micros.wrapping_mul(1_000))).collect())
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Received::Runs(runs) => runs.bytes(),
+            Received::Each(micros) => micros.bytes(),
+        }
+    }
 }
 
 /// A column as (row after the last one, value).
@@ -91,7 +132,7 @@ impl Chunk {
             values,
             kind: Runs::new(&rows.kind, len),
             quality: Runs::new(&rows.quality, len),
-            received: Runs::new(&rows.received, len),
+            received: Received::new(&rows.received, len),
             source: Runs::new(&rows.source, len),
             replace: Runs::new(&rows.replace, len),
             heap: rows.heap.into(),
@@ -125,7 +166,7 @@ impl Chunk {
             kind,
             bits,
             quality: self.quality.column(),
-            received: self.received.column(),
+            received: self.received.column(self.rows),
             source: self.source.column(),
             replace: self.replace.column(),
             heap: self.heap.to_vec(),
@@ -191,7 +232,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sealed_comes_back(rows in any_rows()) {
+        fn what_is_sealed_comes_back(mut rows in any_rows(), late in any::<bool>()) {
+            if late {
+                let arrived = (0..rows.len() as i64).map(|row| Some((row * row - 50) * 1_000));
+                rows.received = Column::Each(arrived.collect());
+            }
             let mut expected = rows.clone();
             let unique = expected.sort();
             let chunk = Chunk::seal(rows);
@@ -206,6 +251,20 @@ mod tests {
         for second in 0..CHUNK_ROWS_MAX as i64 {
             rows.time.push(second * 1_000_000_000);
             rows.bits.push(((2000 + second % 37) as f64 / 100.0).to_bits());
+        }
+        let chunk = Chunk::seal(rows);
+        assert!(chunk.bytes() < 2 * CHUNK_ROWS_MAX, "{}", chunk.bytes());
+    }
+
+    #[test]
+    fn rows_of_old_times_that_came_one_by_one_take_little_room() {
+        let mut rows = Rows { received: Column::Each(Vec::new()), ..Rows::default() };
+        for second in 0..CHUNK_ROWS_MAX as i64 {
+            rows.time.push(second * 1_000_000_000);
+            rows.bits.push(7.0f64.to_bits());
+            if let Column::Each(received) = &mut rows.received {
+                received.push(Some(i64::MAX / 2_000 * 1_000 + (second * 300 + second % 7) * 1_000));
+            }
         }
         let chunk = Chunk::seal(rows);
         assert!(chunk.bytes() < 2 * CHUNK_ROWS_MAX, "{}", chunk.bytes());

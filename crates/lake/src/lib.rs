@@ -92,6 +92,8 @@ pub(crate) struct State {
     active: Active,
     pub(crate) frozen: Option<Arc<Frozen>>,
     pub(crate) applied: Seq,
+    /// The least place that someone waits for.
+    awaited: Seq,
     /// Parcels up to here are in the files of samples.
     flushed: Seq,
     tables: BTreeMap<StreamId, (Arc<Table>, TableVersion)>,

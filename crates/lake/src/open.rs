@@ -100,6 +100,7 @@ impl State {
             active: Active::new(settings.open_bytes()),
             frozen: None,
             applied: flushed,
+            awaited: Seq(u64::MAX),
             flushed,
             tables: BTreeMap::from([(StreamId::CORRECTIONS, (corrections.clone(), corrections.version()))]),
             leaving: Vec::new(),

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use tidemill_core::{Column, Flags, Kind, Quality, SampleBatch, SourceId, ValueRef};
+use tidemill_core::{Column, Kind, Quality, SampleBatch, SourceId};
 
 /// Rows of one signal.
 #[derive(Clone, Debug)]
@@ -94,23 +94,31 @@ pub(crate) fn extend<T: Copy + PartialEq>(
         (Column::Each(values), Column::Each(more)) => {
             values.extend_from_slice(more.get(range).unwrap_or_default());
         }
-        (Column::Same(same), other) => {
+        (Column::Same(same), Column::Same(value)) => {
             let mut values = Vec::with_capacity(before + range.len());
             values.resize(before, *same);
-            match other {
-                Column::Same(value) => values.resize(before + range.len(), *value),
-                Column::Each(more) => values.extend_from_slice(more.get(range).unwrap_or_default()),
+            values.resize(before + range.len(), *value);
+            *column = Column::Each(values);
+        }
+        (Column::Same(same), Column::Each(more)) => {
+            let more = more.get(range.clone()).unwrap_or_default();
+            // Others may differ; what is added here is mostly one value again.
+            if let Some(first) = more.first().filter(|first| more.iter().all(|value| value == *first)) {
+                return extend(column, before, &Column::Same(*first), range);
             }
+            let mut values = Vec::with_capacity(before + range.len());
+            values.resize(before, *same);
+            values.extend_from_slice(more);
             *column = Column::Each(values);
         }
     }
 }
 
-fn permute<T: Copy>(values: &[T], order: &[u32]) -> Vec<T> {
-    order.iter().filter_map(|row| values.get(*row as usize).copied()).collect()
+fn permute<T: Copy + Default>(values: &[T], order: &[u32]) -> Vec<T> {
+    order.iter().map(|row| values.get(*row as usize).copied().unwrap_or_default()).collect()
 }
 
-fn permute_column<T: Copy>(column: &mut Column<T>, order: &[u32]) {
+fn permute_column<T: Copy + Default>(column: &mut Column<T>, order: &[u32]) {
     if let Column::Each(values) = column {
         *values = permute(values, order);
     }
@@ -170,7 +178,13 @@ impl Rows {
     /// Adds the rows `range` of others.
     pub(crate) fn extend(&mut self, other: &Rows, range: Range<usize>) {
         let (before, range) = (self.len(), range.start.min(other.len())..range.end.min(other.len()));
-        if !other.heap.is_empty() {
+        let heap = match &other.kind {
+            Column::Same(kind) => kind.is_heap(),
+            Column::Each(kinds) => {
+                kinds.get(range.clone()).unwrap_or_default().iter().any(|kind| kind.is_heap())
+            }
+        };
+        if heap {
             range.for_each(|row| self.push(&other.row(row)));
             return;
         }
@@ -183,34 +197,21 @@ impl Rows {
         extend(&mut self.replace, before, &other.replace, range);
     }
 
-    /// Adds these rows of a batch, which are of one signal.
-    pub(crate) fn extend_from_batch(&mut self, batch: &SampleBatch, rows: &[u32]) {
-        let same = match (&batch.kind, &batch.quality) {
-            (Column::Same(kind), Column::Same(quality)) if is_plain(*kind) => Some((*kind, *quality)),
-            _ => None,
-        };
-        let Some((kind, quality)) = same else {
-            return rows.iter().for_each(|row| self.push(&row_of(batch, *row as usize)));
-        };
-        let (before, count) = (self.len(), rows.len());
-        fn of<'a, T: Copy + Default>(column: &'a [T], rows: &'a [u32]) -> impl Iterator<Item = T> + 'a {
-            rows.iter().map(|row| column.get(*row as usize).copied().unwrap_or_default())
-        }
-        self.time.extend(of(&batch.time, rows));
-        self.bits.extend(of(&batch.bits, rows));
-        extend(&mut self.kind, before, &Column::Same(kind), 0..count);
-        extend(&mut self.quality, before, &Column::Same(quality), 0..count);
-        extend(&mut self.source, before, &Column::Same(batch.source), 0..count);
-        extend(&mut self.replace, before, &Column::Same(batch.flags.has(Flags::REPLACE)), 0..count);
-        let mut all = of(&batch.time, rows).map(|time| received_of(batch, time));
-        let first = all.next().flatten();
-        if all.all(|received| received == first) {
-            extend(&mut self.received, before, &Column::Same(first), 0..count);
-        } else {
-            for (row, time) in (before..).zip(of(&batch.time, rows)) {
-                push(&mut self.received, received_of(batch, time), row);
+    /// How much memory it takes, with the room that is kept for more.
+    pub(crate) fn bytes(&self) -> usize {
+        fn of<T>(column: &Column<T>) -> usize {
+            match column {
+                Column::Same(_) => 0,
+                Column::Each(values) => values.capacity() * size_of::<T>(),
             }
         }
+        (self.time.capacity() + self.bits.capacity()) * 8
+            + of(&self.kind)
+            + of(&self.quality)
+            + of(&self.received)
+            + of(&self.source)
+            + of(&self.replace)
+            + self.heap.capacity()
     }
 
     /// The rows of `range` alone.
@@ -242,8 +243,10 @@ impl Rows {
     /// Sorts by time; rows of one time stay in order of arrival. Says whether no time stands twice.
     pub(crate) fn sort(&mut self) -> bool {
         if !self.time.is_sorted() {
-            let mut order: Vec<u32> = (0..self.len() as u32).collect();
-            order.sort_by_key(|row| self.time.get(*row as usize).copied());
+            // With the row behind the time no two are equal, and equal times stay in order.
+            let mut places: Vec<(i64, u32)> = self.time.iter().copied().zip(0..).collect();
+            places.sort_unstable();
+            let order: Vec<u32> = places.iter().map(|(_, row)| *row).collect();
             self.time = permute(&self.time, &order);
             self.bits = permute(&self.bits, &order);
             permute_column(&mut self.kind, &order);
@@ -261,39 +264,6 @@ impl Rows {
         self.bits.iter().enumerate().map(move |(row, bits)| {
             if base > 0 && at(&self.kind, row).is_heap() { bits + shift } else { *bits }
         })
-    }
-}
-
-/// Whether a value of this kind is its bits and nothing else.
-fn is_plain(kind: Kind) -> bool {
-    !matches!(kind, Kind::None | Kind::Bool) && !kind.is_heap()
-}
-
-fn row_of(batch: &SampleBatch, row: usize) -> RowRef<'_> {
-    let kind = batch.kind.at(row).unwrap_or_default();
-    let (time, bits) = (batch.time.get(row).copied(), batch.bits.get(row).copied().unwrap_or_default());
-    let time = time.unwrap_or_default();
-    RowRef {
-        time,
-        kind,
-        bits: match kind {
-            Kind::None => 0,
-            Kind::Bool => u64::from(bits != 0),
-            _ => bits,
-        },
-        quality: batch.quality.at(row).unwrap_or_default(),
-        received: received_of(batch, time),
-        source: batch.source,
-        replace: batch.flags.has(Flags::REPLACE),
-        bytes: if kind.is_heap() { heap_of(batch, row) } else { &[] },
-    }
-}
-
-fn heap_of(batch: &SampleBatch, row: usize) -> &[u8] {
-    match batch.value(row) {
-        ValueRef::Text(text) | ValueRef::Json(text) => text.as_bytes(),
-        ValueRef::Bytes(bytes) => bytes,
-        _ => &[],
     }
 }
 

@@ -86,7 +86,11 @@ impl SampleSource for Store {
 
     fn wait_applied(&self, seq: Seq, deadline: Duration) -> bool {
         let state = self.lock();
-        let waited = self.changed.wait_timeout_while(state, deadline, |state| state.applied < seq);
+        let waited = self.changed.wait_timeout_while(state, deadline, |state| {
+            // One who is served takes the mark away; the others set it again.
+            state.awaited = state.awaited.min(seq);
+            state.applied < seq
+        });
         waited.unwrap_or_else(PoisonError::into_inner).0.applied >= seq
     }
 }

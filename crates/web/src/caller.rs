@@ -1,6 +1,7 @@
 //! Who calls: the connection a request came by, what it shows, and who that makes it. Rights are not decided here.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::{HeaderMap, Method, Uri, Version, header, request::Parts};
@@ -30,6 +31,16 @@ pub enum Connection {
         /// Its user's name.
         name: String,
     },
+}
+
+/// Whether the listener of a connection still serves its address: settings change while a connection lasts.
+#[derive(Clone)]
+pub(crate) struct Standing(pub(crate) Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Standing {
+    pub(crate) fn holds(&self) -> bool {
+        (self.0)()
+    }
 }
 
 /// Someone who was identified. A handler that takes one is never called for others.
@@ -66,7 +77,7 @@ impl FromRequestParts<Web> for Caller {
 
 /// Where the access log, and the audit of refusals, learn who it was.
 #[derive(Clone, Default)]
-pub(crate) struct Seen(std::sync::Arc<std::sync::OnceLock<Identity>>);
+pub(crate) struct Seen(Arc<std::sync::OnceLock<Identity>>);
 
 impl Seen {
     fn set(&self, identity: &Identity) {

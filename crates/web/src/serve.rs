@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::answer::Refusal;
-use crate::caller::Connection;
+use crate::caller::{Connection, Standing};
 use crate::peers::Share;
 use crate::{House, Web};
 
@@ -159,10 +159,15 @@ async fn serve_one<S>(
     let connection = Arc::new(connection);
     let begun = Arc::new(Notify::new());
     let first = begun.clone();
+    let standing = Standing(Arc::new({
+        let connection = connection.clone();
+        move || is_served(serves.as_ref(), &connection)
+    }));
     let service = service_fn(move |mut request: Request<Incoming>| {
         first.notify_one();
-        let is_served = is_served(serves.as_ref(), &connection);
+        let is_served = standing.holds();
         request.extensions_mut().insert(Connection::clone(&connection));
+        request.extensions_mut().insert(standing.clone());
         let router = router.clone();
         let call: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
             Box::pin(async move { if is_served { router.oneshot(request).await } else { Ok(not_served()) } });

@@ -69,6 +69,13 @@ impl Stand {
         size(&self.lake(), &|_| true)
     }
 
+    /// Entries of the table's log.
+    pub(super) fn commits(&self) -> usize {
+        let entries = std::fs::read_dir(self.lake().join("samples/_delta_log"));
+        let is_entry = |path: PathBuf| path.extension().is_some_and(|end| end == "json");
+        entries.map_or(0, |entries| entries.flatten().filter(|entry| is_entry(entry.path())).count())
+    }
+
     /// Bytes of the log.
     pub(super) fn journal_bytes(&self) -> u64 {
         let is_segment = |path: &Path| path.extension().is_some_and(|end| end == "segment");

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use proptest::prelude::*;
-use tidemill_core::{LagPolicy, Start};
+use tidemill_core::{Journal, LagPolicy, Start};
 
 use super::*;
 
@@ -46,11 +46,14 @@ fn rows_go_to_those_who_mean_them() {
         let mut none = subscribe(&plant, &["c"], lag, Start::Now);
         let scope = ReadScope::of(&patterns(&["b/#"]), 1, false);
         let mut scoped = plant.bus.subscribe(&scope, &patterns(&["+/x"]), lag, Start::Now).unwrap();
+        let begun = Journal::durable(&*plant.journal);
+        assert_eq!([all.place(), x.place()], [begun; 2], "where it begins is told before anything came");
         let rows = [0, 1, 0, 2].map(|at: usize| (grants[at], Stamp::At(1), Value::Int(at as i64)));
         let at = plant.wait(plant.publish(&rows).unwrap()).0;
         let heard = |feed: &mut Box<dyn Feed>| shown(&plant.bus, next(feed.as_mut()));
         assert_eq!(heard(&mut all), format!("{at}: a/x=0 a/y=1 a/x=0 b/x=2"));
         assert_eq!(heard(&mut a), format!("{at}: a/x=0 a/y=1 a/x=0"));
+        assert_eq!(all.place(), Seq(at));
         assert_eq!(heard(&mut x), format!("{at}: a/x=0 a/x=0 b/x=2"));
         assert_eq!(heard(&mut scoped), format!("{at}: b/x=2"));
         assert!(ready(none.as_mut()).is_none());
@@ -253,5 +256,24 @@ proptest! {
             prop_assert_eq!(&heard, expected);
         }
         prop_assert!(end > Seq(0));
+    }
+}
+
+/// A client that comes again after a restore, or after a log that lost its tail, is told so: else it would wait for places
+/// that others will be given.
+#[test]
+fn a_place_that_the_log_does_not_reach_is_told_and_is_now() {
+    let plant = Plant::new();
+    plant.write("a", 1, 1);
+    for lag in [NEWEST, LagPolicy::CatchUp] {
+        for beyond in [1, 99_999_999, u64::MAX] {
+            let durable = plant.journal.durable().0;
+            let start = Start::After(Seq(durable.saturating_add(beyond)));
+            let mut feed = subscribe(&plant, &["#"], lag, start);
+            assert_eq!(feed.place(), Seq(durable), "{lag:?} {beyond}");
+            assert!(ready(feed.as_mut()).is_none());
+            let at = plant.write("a", 2, 2).0;
+            assert_eq!(shown(&plant.bus, next(feed.as_mut())), format!("{at}: a=2"));
+        }
     }
 }

@@ -12,13 +12,12 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::execute_stream;
 use futures_util::StreamExt;
 use tidemill_core::{
-    Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Identity, Journal, Problem, Publish, ReadMode,
-    ReadQuery, ReadScope, SampleBatch, SqlQuery, TableSpec, codes,
+    Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Journal, Problem, ReadMode, ReadQuery, ReadScope,
+    SampleBatch, SqlQuery, TableSpec, codes,
 };
 use tidemill_ground::{Clock, Limit, Metrics};
 use tokio::runtime::{Handle, Runtime};
 
-use super::decode::decode;
 use super::errors::{internal, to_problem};
 use super::formats::{PIECE_BYTES, TableEncoder, of_samples, of_table, slices};
 use super::meter::{Meter, bytes_of};
@@ -204,20 +203,6 @@ impl Engine {
             .await?;
             Ok(Box::new(answer) as Box<dyn Chunks>)
         })
-    }
-
-    /// Samples of a body; see [`tidemill_core::History::decode`].
-    ///
-    /// # Errors
-    /// `bad-arrow`, `too-large`, what binding a name refuses, or what is wrong with a value, with its row and column.
-    pub(crate) fn decode(
-        &self,
-        format: Format,
-        body: Bytes,
-        who: &Identity,
-        bus: &dyn Bus,
-    ) -> Result<Vec<Publish>, Problem> {
-        decode(format, body, who, bus)
     }
 
     /// SQL as bytes; see [`tidemill_core::History::sql`].

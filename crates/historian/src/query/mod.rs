@@ -45,4 +45,5 @@ mod fuzz_tests;
 pub(crate) mod tests;
 
 pub use decode::{ColumnFile, Naming, Part};
+pub(crate) use decode::{decode, measure};
 pub(crate) use engine::{Engine, Settings};

@@ -385,10 +385,12 @@ fn reason(kind: KeyKind, item: &Item) -> String {
 fn plain_setting(kind: KeyKind, text: &str) -> Option<Setting> {
     let good = match kind {
         KeyKind::Text => !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control),
-        KeyKind::Duration(from, to) => within(quantity::duration, text, from, to),
+        KeyKind::Duration(from, to) => within(tidemill_core::parse_duration, text, from, to),
         KeyKind::Share(to) => within(quantity::percent, text, "0%", to) || quantity::bytes(text).is_some(),
         KeyKind::Word(words) => words.contains(&text),
-        KeyKind::WordOrDuration(word, from, to) => text == word || within(quantity::duration, text, from, to),
+        KeyKind::WordOrDuration(word, from, to) => {
+            text == word || within(tidemill_core::parse_duration, text, from, to)
+        }
         KeyKind::WordOrBytes(word, from, to) => text == word || within(quantity::bytes, text, from, to),
         KeyKind::Integer(..) | KeyKind::Listeners | KeyKind::Networks | KeyKind::Rights => false,
     };
@@ -444,7 +446,7 @@ impl Values<'_> {
     }
 
     fn duration(&self, section: &'static str, name: &'static str) -> Option<std::time::Duration> {
-        quantity::duration(&self.text(section, name))
+        tidemill_core::parse_duration(&self.text(section, name))
     }
 
     fn share(&self, section: &'static str, name: &'static str) -> Share {

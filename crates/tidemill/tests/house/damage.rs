@@ -47,16 +47,24 @@ fn a_plant_starts_without_a_table_whose_log_is_damaged() {
     }
     let told = plant.run(&["sql", "SELECT * FROM sys.audit"]).expect_problem("damaged");
     assert!(told.err.contains("data/lake/tables/audit"), "{}", told.err);
-    // The rest of the plant goes on, audited changes included.
+    // The rest of the plant goes on, audited changes included, and what was audited is told from the files beneath.
     plant.ok(&["write", "press/temperature", "21.5"]);
     plant.token("press2", &["write:press/#"]);
+    let audited = plant.run(&["audit", "--json"]).expect(0);
+    assert!(audited.err.contains("audit files") && audited.err.contains("tables/audit"), "{}", audited.err);
+    assert!(audited.out.contains("press2") && audited.out.contains("token.create"), "{}", audited.out);
+    plant
+        .get("/api/v1/audit")
+        .token(&plant.token("other", &["administer:#"]))
+        .send()
+        .expect_problem(500, "damaged");
     assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'press/%'")[0][0], 2);
     let home = plant.stop();
     std::fs::write(entry, whole).expect("it can be written");
     let plant = home.start();
     plant.ok(&["check"]);
     let tokens = plant.sql("SELECT count(*) FROM sys.audit WHERE action LIKE 'token%'");
-    assert_eq!(tokens[0][0], 4, "an intent and an outcome each, what happened meanwhile included");
+    assert_eq!(tokens[0][0], 6, "an intent and an outcome each, what happened meanwhile included");
 }
 
 #[test]

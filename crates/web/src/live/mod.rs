@@ -26,9 +26,10 @@ use utoipa::ToSchema;
 use self::frame::Frame;
 use crate::Web;
 use crate::answer::{Answer, document};
-use crate::caller::Caller;
+use crate::caller::{Caller, Standing};
 use crate::params::{Params, pattern};
 use crate::samples::encode;
+use crate::sql::object;
 use crate::times::TimeStyle;
 
 /// The largest message a client may send.
@@ -99,11 +100,12 @@ pub(crate) async fn live(
     let permit = web.0.limits.live.try_take(1).ok_or_else(|| {
         Problem::new(&codes::BUSY, "as many live subscribers as are allowed are connected").retry_after(10)
     })?;
+    let standing = request.extensions().get::<Standing>().cloned();
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let (sink, stream) = socket.split();
         let out = Out { sink, json, style, names: HashMap::new() };
-        let session = Session::new(web, caller, out);
+        let session = Session::new(web, caller, standing, out);
         session.run(stream, patterns).await;
         drop(permit);
     }))
@@ -129,6 +131,7 @@ enum End {
 struct Session {
     web: Web,
     caller: Caller,
+    standing: Option<Standing>,
     identity: Identity,
     scope: ReadScope,
     /// Under which policy the scope was made.
@@ -143,12 +146,24 @@ struct Session {
 }
 
 impl Session {
-    fn new(web: Web, caller: Caller, out: Out) -> Session {
+    fn new(web: Web, caller: Caller, standing: Option<Standing>, out: Out) -> Session {
         let authority = &web.doors().authority;
         let (policy, scope) = (authority.epoch(), authority.scope(&caller.identity));
         let identity = caller.identity.clone();
         let (patterns, next) = (Vec::new(), Instant::now());
-        Session { identity, scope, policy, patterns, next, feed: None, seq: Seq(0), out, web, caller }
+        Session {
+            identity,
+            scope,
+            policy,
+            patterns,
+            next,
+            feed: None,
+            seq: Seq(0),
+            out,
+            web,
+            caller,
+            standing,
+        }
     }
 
     async fn run(mut self, mut stream: SplitStream<WebSocket>, patterns: Vec<Pattern>) {
@@ -203,11 +218,8 @@ impl Session {
             }
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
         };
-        let read = serde_json::from_str::<Subscribe>(&text)
-            .map_err(|error| {
-                Problem::new(&codes::BAD_JSON, error.to_string()).hint("Send {\"subscribe\": [\"acme/**\"]}")
-            })
-            .and_then(|wanted| {
+        let read =
+            object::<Subscribe>(text.as_bytes(), "Send {\"subscribe\": [\"acme/**\"]}").and_then(|wanted| {
                 check_count(wanted.subscribe.len())?;
                 let patterns =
                     wanted.subscribe.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>()?;
@@ -237,14 +249,29 @@ impl Session {
             false => bus.subscribe(&self.scope, &patterns, lag, start).map(Some),
         };
         match subscribed {
-            Ok(feed) => self.feed = feed,
+            Ok(feed) => {
+                // Whoever goes on after the last values goes on from here.
+                self.seq = feed.as_ref().map_or(self.seq, |feed| feed.place());
+                self.feed = feed;
+            }
             Err(problem) => return self.tell(&problem).await,
         }
         self.patterns = patterns;
-        if since.is_none() {
+        // The log does not reach where the client was: nobody knows what it missed.
+        let begun_anew = self.feed.is_some() && since.is_some_and(|since| self.seq < Seq(since));
+        if begun_anew {
+            self.tell_lagged(None).await?;
+        }
+        if since.is_none() || begun_anew {
             self.send_last_values().await?;
         }
         Ok(())
+    }
+
+    /// So many parcels were missed, if that is known, and it goes on from here.
+    async fn tell_lagged(&mut self, missed: Option<u64>) -> Result<(), End> {
+        let text = serde_json::json!({ "lagged": { "missed": missed, "seq": self.seq.0 } }).to_string();
+        self.out.send(Message::text(text)).await
     }
 
     async fn send_last_values(&mut self) -> Result<(), End> {
@@ -290,8 +317,7 @@ impl Session {
                         .send_rows(&*bus, self.seq, std::mem::replace(&mut gathered, Gathered::new(false)))
                         .await?;
                     self.seq = to;
-                    let text = serde_json::json!({ "lagged": { "missed": missed, "seq": to.0 } }).to_string();
-                    self.out.send(Message::text(text)).await?;
+                    self.tell_lagged(Some(missed)).await?;
                 }
                 Delivery::Closed => {
                     return Err(End::Closed(close_code::RESTART, "the plant is stopping"));
@@ -311,8 +337,12 @@ impl Session {
         self.out.send_rows(&*bus, self.seq, gathered).await
     }
 
-    /// After a change of policy: who was let in is asked for again, and sees what may be seen now.
+    /// After a change of the listener's zone: whose address it no longer serves goes. After a change of policy: who was
+    /// let in is asked for again, and sees what may be seen now.
     async fn check_rights(&mut self) -> Result<(), End> {
+        if self.standing.as_ref().is_some_and(|standing| !standing.holds()) {
+            return Err(End::Closed(close_code::POLICY, "this listener no longer serves your address"));
+        }
         let authority = self.web.doors().authority.clone();
         let policy = authority.epoch();
         if policy == self.policy {

@@ -234,14 +234,20 @@ impl Bus for Plant {
         scope: &ReadScope,
         patterns: &[Pattern],
         _: LagPolicy,
-        _: Start,
+        from: Start,
     ) -> Result<Box<dyn Feed>, Problem> {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
         let allowed = patterns.iter().filter(|pattern| {
             scope.is_everything() || pattern.as_path().is_some_and(|path| scope.allows(&path))
         });
-        self.state().feeds.push((allowed.cloned().collect(), sender));
-        Ok(Box::new(PaperFeed(receiver)))
+        let mut state = self.state();
+        state.feeds.push((allowed.cloned().collect(), sender));
+        let durable = Seq(state.published.len() as u64);
+        let place = match from {
+            Start::Now => durable,
+            Start::After(seq) => seq.min(durable),
+        };
+        Ok(Box::new(PaperFeed(receiver, place)))
     }
 
     fn last(&self, scope: &ReadScope, ids: &[SignalId], out: &mut Vec<LastValue>) {
@@ -288,11 +294,14 @@ impl Bus for Plant {
         let mut state = self.state();
         let mut signal = Signal::clone(&state.signals[grant.id.index()]);
         signal.meta.unit = edit.unit.unwrap_or(signal.meta.unit);
+        signal.meta.unit_ucum = edit.unit_ucum.unwrap_or_default();
+        signal.meta.owner = edit.owner.unwrap_or(signal.meta.owner);
         signal.meta.description = edit.description.unwrap_or(signal.meta.description);
         signal.meta.stale_after_ns = edit.stale_after_ns.unwrap_or(signal.meta.stale_after_ns);
         signal.meta.number = edit.number.unwrap_or(signal.meta.number);
         signal.meta.stepped = edit.stepped.unwrap_or(signal.meta.stepped);
         signal.meta.tags.extend(edit.tags);
+        signal.meta.tags.retain(|_, value| !value.is_empty());
         if let Some(new) = edit.rename {
             signal.aliases.push(std::mem::replace(&mut signal.path, new));
         }
@@ -307,11 +316,15 @@ impl Bus for Plant {
     }
 }
 
-struct PaperFeed(tokio::sync::mpsc::UnboundedReceiver<Delivery>);
+struct PaperFeed(tokio::sync::mpsc::UnboundedReceiver<Delivery>, Seq);
 
 impl Feed for PaperFeed {
     fn next(&mut self) -> Boxed<'_, Delivery> {
         Box::pin(async { self.0.recv().await.unwrap_or(Delivery::Closed) })
+    }
+
+    fn place(&self) -> Seq {
+        self.1
     }
 }
 
@@ -393,23 +406,30 @@ impl History for Plant {
         ready(Ok(Box::new(PaperChunks(chunks)) as Box<dyn Chunks>))
     }
 
-    fn decode(
-        &self,
-        format: Format,
-        body: Bytes,
-        who: &Identity,
-        bus: &dyn Bus,
-    ) -> Result<Vec<Publish>, Problem> {
-        if !body.starts_with(b"columns") {
-            return Err(Problem::new(&codes::BAD_ARROW, format!("this is no {}", format.name())));
+    /// Columns on paper: after the word, a sample a line as `signal time text`; before it says what it takes.
+    fn measure(&self, format: Format, body: &Bytes) -> Result<ColumnMeasure, Problem> {
+        let text = std::str::from_utf8(body).ok().and_then(|text| text.strip_prefix("columns "));
+        let (unpacked, lines) = text
+            .and_then(|text| text.split_once('\n'))
+            .ok_or_else(|| Problem::new(&codes::BAD_ARROW, format!("this is no {}", format.name())))?;
+        let (rows, unpacked_bytes) = (lines.lines().count() as u64, unpacked.parse().unwrap());
+        Ok(ColumnMeasure { rows, unpacked_bytes })
+    }
+
+    fn decode(&self, format: Format, body: Bytes, sink: &mut dyn SampleSink) -> Result<(), Problem> {
+        self.measure(format, &body)?;
+        let text = std::str::from_utf8(&body).unwrap();
+        for (row, line) in text.lines().skip(1).enumerate() {
+            let [signal, time, text] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let (time, value) = (time.parse().ok(), ValueRef::Text(text));
+            let sample = ColumnSample { signal, time, value, quality: Quality::GOOD };
+            sink.sample(&sample).map_err(|(column, problem)| {
+                let names = ["signal", "time", "value"];
+                let place = names.iter().position(|name| *name == column).unwrap();
+                problem.at(row as u64 + 1, place as u64 + 1)
+            })?;
         }
-        let mut names = NewNames::default();
-        let mut batch = bus.batch(who, Flags::default())?;
-        for name in ["acme/columns", "other/columns"].into_iter().take(body.len() - "column".len()) {
-            let grant = names.bind(bus, who, &SignalPath::new(name).unwrap(), Arc::default)?;
-            batch.push(grant.id, Stamp::At(5), ValueRef::Float(1.0), Quality::GOOD).unwrap();
-        }
-        Ok(vec![Publish { samples: Some(batch), names: names.into_list(), ..Publish::default() }])
+        Ok(())
     }
 
     fn amend<'a>(

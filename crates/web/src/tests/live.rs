@@ -25,13 +25,17 @@ struct Served {
 
 impl Served {
     async fn new(settings: Settings) -> Served {
+        Served::for_some(settings, None).await
+    }
+
+    async fn for_some(settings: Settings, serves: Option<crate::Serves>) -> Served {
         let plant = Plant::new();
         let web = plant.web_with(settings);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (ground, _) = Ground::simulated(1);
         let stop = ground.tasks.stop(tidemill_ground::Phase::Doors);
-        tokio::spawn(async move { web.serve_tcp(listener, None, stop).await });
+        tokio::spawn(async move { web.serve_tcp(listener, serves, stop).await });
         Served { plant, address, ground }
     }
 
@@ -78,7 +82,7 @@ async fn json_frames_begin_with_last_values_and_stay_in_scope() {
     socket.send(Message::text(r#"{"subscribe":["acme/a/f","other/f"]}"#)).await.unwrap();
     expect![[r#"{"signals":[{"n":0,"signal":"acme/a/f","unit":""}]}"#]].assert_eq(&text(&mut socket).await);
     expect![[
-        r#"{"seq":0,"last":true,"samples":[{"signal":"acme/a/f","time":1000,"value":1.5,"quality":"Good"}]}"#
+        r#"{"seq":1,"last":true,"samples":[{"signal":"acme/a/f","time":1000,"value":1.5,"quality":"Good"}]}"#
     ]]
     .assert_eq(&text(&mut socket).await);
     served.plant.deliver(7, batch(&[(1, 2000, ValueRef::Float(2.5)), (2, 2000, ValueRef::Float(9.0))]));
@@ -86,12 +90,31 @@ async fn json_frames_begin_with_last_values_and_stay_in_scope() {
         r#"{"seq":7,"last":false,"samples":[{"signal":"acme/a/f","time":2000,"value":2.5,"quality":"Good"}]}"#
     ]]
     .assert_eq(&text(&mut socket).await);
-    for (message, code) in
-        [("{", "bad-json"), (r#"{"subscribe":["a//b"]}"#, "bad-pattern"), (r#"{"sub":[]}"#, "bad-json")]
-    {
+    for (message, code) in [
+        ("{", "bad-json"),
+        (r#"{"subscribe":["a//b"]}"#, "bad-pattern"),
+        (r#"{"sub":[]}"#, "bad-json"),
+        (r#"[["acme/a/f"],null]"#, "bad-json"),
+    ] {
         socket.send(Message::text(message)).await.unwrap();
         assert!(text(&mut socket).await.contains(&format!("\"code\":\"{code}\"")), "{message}");
     }
+}
+
+#[tokio::test]
+async fn who_was_beyond_the_log_is_told_and_begins_with_last_values() {
+    let served = Served::new(Settings::default()).await;
+    written(&served).await;
+    let mut socket = served.connect("?format=json&time=ns", &[PRESS]).await.unwrap();
+    socket.send(Message::text(r#"{"subscribe":["acme/a/f"],"since":99999999}"#)).await.unwrap();
+    expect![[r#"{"lagged":{"missed":null,"seq":1}}"#]].assert_eq(&text(&mut socket).await);
+    expect![[r#"{"signals":[{"n":0,"signal":"acme/a/f","unit":""}]}"#]].assert_eq(&text(&mut socket).await);
+    expect![[
+        r#"{"seq":1,"last":true,"samples":[{"signal":"acme/a/f","time":1000,"value":1.5,"quality":"Good"}]}"#
+    ]]
+    .assert_eq(&text(&mut socket).await);
+    served.plant.deliver(2, batch(&[(1, 2000, ValueRef::Float(2.5))]));
+    assert!(text(&mut socket).await.starts_with(r#"{"seq":2,"last":false"#));
 }
 
 #[tokio::test]
@@ -128,6 +151,30 @@ async fn a_revoked_token_ends_it() {
     match socket.next().await.unwrap().unwrap() {
         Message::Close(Some(close)) => assert_eq!(u16::from(close.code), 1008),
         other => panic!("{other:?}"),
+    }
+}
+
+/// A zone that was narrowed holds for sockets that stand, however valid the token is.
+#[tokio::test]
+async fn an_address_that_is_no_longer_served_ends_it() {
+    let zone = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let within = zone.clone();
+    let serves: crate::Serves = Arc::new(move |_| within.load(Ordering::SeqCst));
+    let served = Served::for_some(Settings::default(), Some(serves)).await;
+    written(&served).await;
+    for news in [true, false] {
+        zone.store(true, Ordering::SeqCst);
+        let mut socket = served.connect("?format=json&signal=acme/a/f", &[PRESS]).await.unwrap();
+        text(&mut socket).await;
+        text(&mut socket).await;
+        zone.store(false, Ordering::SeqCst);
+        if news {
+            served.plant.deliver(7, batch(&[(1, 2000, ValueRef::Float(2.5))]));
+        }
+        match socket.next().await.unwrap().unwrap() {
+            Message::Close(Some(close)) => assert_eq!(u16::from(close.code), 1008),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -53,8 +53,8 @@ async fn a_refused_request_creates_no_names() {
             "{\"signal\":\"a\",\"value\":1}\n{\"signal\":\"b\"}\n",
             "bad-json",
         ),
-        ("press", "/api/v1/write", ARROW, "columns", "204"),
-        ("press", "/api/v1/write", ARROW, "columns2", "forbidden"),
+        ("press", "/api/v1/write", ARROW, "columns 0\nacme/columns 5 x", "204"),
+        ("press", "/api/v1/write", ARROW, "columns 0\nacme/columns 5 x\nother/columns 5 x", "forbidden"),
         ("all", "/api/v1/write?precision=ms", LINES, "a f=1\nb f=1 99999999999999999\n", "bad-time"),
     ];
     for (token, uri, media, body, code) in table {

@@ -241,13 +241,86 @@ async fn json_lines_stand_alone() {
 async fn columns_go_to_the_historian() {
     let house = House::new();
     let arrow = [("content-type", "application/vnd.apache.arrow.stream")];
-    assert_eq!(house.send("POST /api/v1/write?mode=replace", &arrow, "columns").await.brief(), "204 ");
+    let body = "columns 0\nacme/a 5 x\nacme/b - y";
+    assert_eq!(house.send("POST /api/v1/write?mode=replace", &arrow, body).await.brief(), "204 ");
+    assert_eq!(house.plant.shown(), "acme/a = x (text) at 5 Good\nacme/b = y (text) at 1000000 Good\n");
     assert_eq!(house.send("POST /api/v1/write", &arrow, "x").await.brief(), "400 bad-arrow this is no arrow");
     assert!(house.plant.state().published[0].flags.has(tidemill_core::Flags::REPLACE));
     let protobuf = [("content-type", "application/x-protobuf")];
     assert!(
         house.send("POST /api/v1/write", &protobuf, "").await.brief().starts_with("415 unsupported-format")
     );
+}
+
+/// A sample has the same limits by whatever door it comes.
+#[tokio::test]
+async fn samples_in_columns_have_the_limits_of_all_samples() {
+    let settings = Settings {
+        text_sample_bytes: 4,
+        ahead_max_ns: Some(1_000),
+        behind_max_ns: Some(1_000),
+        ..Settings::default()
+    };
+    let house = House::with(settings);
+    house.plant.clock.set_wall(5_000);
+    let table = [
+        ("a 5000 four", "204 "),
+        (
+            "a 5000 fives",
+            "400 bad-value 2:3 the text has 5 bytes and limits.text_sample_bytes is 4: shorten it, or raise the limit",
+        ),
+        (
+            "a 6001 four",
+            "400 bad-time 2:2 1970-01-01T00:00:00.000006001Z is further ahead of the clock than limits.future allows: check the sender's clock and unit, or raise the limit",
+        ),
+        (
+            "a 3999 four",
+            "400 bad-time 2:2 1970-01-01T00:00:00.000003999Z is further behind the clock than limits.past allows: check the sender's clock and unit, or raise the limit",
+        ),
+        (
+            "a//b 5000 four",
+            "400 bad-path 2:1 'a//b' has an empty segment: remove the doubled, leading or trailing '/'",
+        ),
+    ];
+    for (line, expected) in table {
+        house.plant.state().published.clear();
+        let answer =
+            house.write("/api/v1/write?format=arrow", format!("columns 0\ngood 5000 x\n{line}")).await;
+        assert_eq!(answer, expected, "{line}");
+        assert_eq!(house.plant.state().published.is_empty(), expected != "204 ", "all or nothing: {line}");
+    }
+    let far = House::new();
+    let body = format!("columns 0\na {} x\na -1 x", i64::MAX);
+    assert_eq!(far.write("/api/v1/write?format=parquet", body).await, "204 ");
+    let counted = far.get("/metrics").await.text();
+    for direction in ["past", "future"] {
+        let line = format!("tidemill_http_far_times_total{{direction=\"{direction}\"}} 1\n");
+        assert!(counted.contains(&line), "{direction} is counted");
+    }
+}
+
+/// What columns become is counted before they are unpacked, and their samples are published in turns where they do not
+/// all have room.
+#[tokio::test]
+async fn columns_stay_within_the_memory_of_requests() {
+    let bodies_bytes_max = 16 << 20;
+    let house = House::with(Settings { bodies_bytes_max, ..Settings::default() });
+    let write = |body: String| async { house.write("/api/v1/write?format=parquet", body).await };
+    let told = write(format!("columns {}\na 1 x", 16 << 20)).await;
+    assert!(told.starts_with("413 too-large the request needs 17039360 bytes"), "{told}");
+    assert_eq!(write(format!("columns {}\na 1 x", 8 << 20)).await, "204 ");
+    house.plant.state().published.clear();
+    let rows = 300_000;
+    let lines: String = (0..rows).map(|row| format!("a {row} x\n")).collect();
+    assert_eq!(write(format!("columns 0\n{lines}")).await, "204 ");
+    let state = house.plant.state();
+    let times: Vec<i64> = state.published.iter().flat_map(|batch| batch.rows().map(|row| row.time)).collect();
+    assert!(
+        times == (0..rows).collect::<Vec<_>>(),
+        "each once, in order, in {} batches",
+        state.published.len()
+    );
+    assert_eq!(state.published.len(), 5);
 }
 
 #[tokio::test]

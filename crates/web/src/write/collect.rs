@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tidemill_core::{
-    BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, Bus, Flags, Identity, Meta, NANOS_PER_SECOND,
-    NewNames, Problem, Publish, SignalPath, SourceId, Stamp, ValueRef,
+    BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, Bus, ColumnSample, Flags, Identity, Meta,
+    NANOS_PER_SECOND, NewNames, Problem, Publish, Quality, SampleSink, SignalPath, SourceId, Stamp, ValueRef,
+    rfc3339,
 };
 use tidemill_ground::{Clock, Counter, Limit, Metrics};
 
@@ -18,7 +19,7 @@ use crate::error::{Error, Fault, Refused, excerpt};
 use crate::line::name::{Series, field_name};
 use crate::line::{self, Field, FieldValue, Line};
 use crate::samples::{Sample, Take};
-use crate::times::{TimeUnit, rfc3339};
+use crate::times::TimeUnit;
 
 /// How many refused lines of a partial write are listed; all are counted.
 pub(crate) const REFUSED_LISTED_MAX: usize = 100;
@@ -54,8 +55,8 @@ pub(crate) struct Collected {
     pub(crate) parts: Vec<Publish>,
     /// Whether these are the last.
     pub(crate) complete: bool,
-    /// About what the new names among them take in memory.
-    pub(crate) names_bytes: u64,
+    /// About what they take in memory, and the new names among them.
+    pub(crate) parts_bytes: u64,
     pub(crate) kept: u64,
     /// The first [`REFUSED_LISTED_MAX`].
     pub(crate) refused: Vec<Refused>,
@@ -185,12 +186,13 @@ impl<'a> Collector<'a> {
         self.set.forget_new();
         self.desk.bindings.give_back(&self.who.name, self.set);
         let (names_bytes, names) = (self.names.bytes(), self.names.into_list());
+        let parts_bytes = self.full_bytes.saturating_add(names_bytes);
         let publish = |batch| Publish { samples: Some(batch), names: names.clone(), ..Publish::default() };
         Collected {
             epoch: self.epoch,
             parts: self.full.into_iter().map(publish).collect(),
             complete: !self.left_out,
-            names_bytes,
+            parts_bytes,
             kept: self.kept,
             refused: self.refused,
             refused_count: self.refused_count,
@@ -326,7 +328,7 @@ impl<'a> Collector<'a> {
         binding: Binding,
         stamp: Stamp,
         value: ValueRef<'_>,
-        quality: tidemill_core::Quality,
+        quality: Quality,
     ) -> Result<(), Error> {
         // There is room: make_room saw to it; a refusal here would be one value larger than a whole batch.
         self.batch
@@ -347,18 +349,38 @@ impl<'a> Collector<'a> {
         if self.terms.partial { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
-    fn bind_path(&mut self, sample: &Sample<'_>) -> Result<Binding, Error> {
+    fn bind_path(&mut self, signal: &str, unit: &str) -> Result<Binding, Error> {
         // A series of line protocol always has fields with names, so an empty one marks a path.
-        let series = self.set.begin(sample.signal.as_bytes());
+        let series = self.set.begin(signal.as_bytes());
         if let Found::Binding(binding) = self.set.find(series, 0, b"") {
             return Ok(binding);
         }
-        let path = SignalPath::new(&sample.signal).map_err(Problem::from)?;
-        let unit = sample.unit.as_deref().unwrap_or_default();
+        let path = SignalPath::new(signal).map_err(Problem::from)?;
         let hint = || Arc::new(Meta { unit: unit.into(), ..Meta::default() });
         let grant = self.names.bind(&*self.desk.bus, self.who, &path, hint)?;
         self.set.learn(series, b"", grant.into());
         Ok(grant.into())
+    }
+
+    fn keep_sample(
+        &mut self,
+        binding: Binding,
+        time: Option<i64>,
+        value: ValueRef<'_>,
+        quality: Quality,
+    ) -> Result<(), Error> {
+        let heap_bytes = match value {
+            ValueRef::Text(text) | ValueRef::Json(text) => text.len(),
+            ValueRef::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        self.check_text(heap_bytes)?;
+        self.make_room(1, heap_bytes)?;
+        let stamp = self.stamp_of(time);
+        self.push(binding, stamp, value, quality)?;
+        self.kept += 1;
+        self.names_kept = self.names.len();
+        Ok(())
     }
 }
 
@@ -383,14 +405,13 @@ impl line::Sink for Collector<'_> {
                     let mut text = std::mem::take(&mut self.text);
                     text.clear();
                     line::unescape_text(raw, &mut text);
-                    let pushed =
-                        self.push(*binding, stamp, ValueRef::Text(&text), tidemill_core::Quality::GOOD);
+                    let pushed = self.push(*binding, stamp, ValueRef::Text(&text), Quality::GOOD);
                     self.text = text;
                     pushed.map_err(fault)?;
                     continue;
                 }
             };
-            self.push(*binding, stamp, value, tidemill_core::Quality::GOOD).map_err(fault)?;
+            self.push(*binding, stamp, value, Quality::GOOD).map_err(fault)?;
         }
         self.kept += bindings.len() as u64;
         self.names_kept = self.names.len();
@@ -411,23 +432,24 @@ impl Take for Collector<'_> {
         if let Some(time) = time {
             self.check_time(time).map_err(fault)?;
         }
-        let binding = self.bind_path(sample).map_err(fault)?;
+        let unit = sample.unit.as_deref().unwrap_or_default();
+        let binding = self.bind_path(&sample.signal, unit).map_err(fault)?;
         let value = sample.value(binding.number)?;
-        let heap_bytes = match value.as_ref() {
-            ValueRef::Text(text) | ValueRef::Json(text) => text.len(),
-            ValueRef::Bytes(bytes) => bytes.len(),
-            _ => 0,
-        };
-        self.check_text(heap_bytes).map_err(fault)?;
-        self.make_room(1, heap_bytes).map_err(fault)?;
-        let stamp = self.stamp_of(time);
-        self.push(binding, stamp, value.as_ref(), quality).map_err(fault)?;
-        self.kept += 1;
-        self.names_kept = self.names.len();
-        Ok(())
+        self.keep_sample(binding, time, value.as_ref(), quality).map_err(fault)
     }
 
     fn bad(&mut self, refused: Refused) -> ControlFlow<()> {
         self.note(refused)
+    }
+}
+
+impl SampleSink for Collector<'_> {
+    fn sample(&mut self, sample: &ColumnSample<'_>) -> Result<(), (&'static str, Problem)> {
+        let of = |column| move |error: Error| (column, error.into_problem());
+        if let Some(time) = sample.time {
+            self.check_time(time).map_err(of("time"))?;
+        }
+        let binding = self.bind_path(sample.signal, "").map_err(of("signal"))?;
+        self.keep_sample(binding, sample.time, sample.value, sample.quality).map_err(of("value"))
     }
 }

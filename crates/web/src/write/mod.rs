@@ -22,11 +22,11 @@ use crate::caller::Caller;
 use crate::params::Params;
 use crate::samples::{self, Layout};
 use crate::times::TimeUnit;
-use crate::{House, Web, line};
+use crate::{Web, line};
 
 /// Bodies up to this size are read where they arrive; larger ones on a thread of their own, so that other requests are
 /// not kept waiting. 64 KiB of line protocol take about 0.2 ms.
-const INLINE_BYTES_MAX: usize = 64 << 10;
+const INLINE_BYTES_MAX: u64 = 64 << 10;
 
 /// What a body holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,16 +179,25 @@ pub(crate) async fn write_whole(
     once: Option<Once>,
 ) -> Result<Written, Problem> {
     let Whole { bytes, mut permit } = whole;
-    let body_bytes = permit.amount();
     let body = Bytes::from(bytes);
+    let body_bytes = body.len() as u64;
+    // A short body of columns may hold many samples.
+    let (batches_bytes, long_bytes) = match spelling {
+        Spelling::Columns(format) => {
+            let all_bytes = unpacked(web, format, &body, &mut permit).await?;
+            (all_bytes, all_bytes.max(body_bytes))
+        }
+        _ => (body_bytes.saturating_mul(BATCH_BYTES_A_BODY_BYTE), body_bytes),
+    };
+    let held_bytes = permit.amount();
     let mut commits = Vec::new();
     let mut tried = 1;
     let mut refused_before = None;
     loop {
-        let room_bytes = room(&web.0.limits.bodies, &mut permit, spelling, body.len())?;
+        let room_bytes = room(&web.0.limits.bodies, &mut permit, batches_bytes)?;
         let window = Window { from: commits.len(), bytes_max: room_bytes };
-        let Collected { epoch, parts, names_bytes, kept, mut refused, refused_count, complete } =
-            collect(web, who, spelling, &terms, body.clone(), window).await?;
+        let Collected { epoch, parts, parts_bytes, kept, mut refused, refused_count, complete } =
+            read_aside(long_bytes, collecting(web, who, spelling, &terms, body.clone(), window)).await?;
         if refused_before.is_none() {
             web.0.counters.refused_lines.add(refused_count);
         }
@@ -200,18 +209,18 @@ pub(crate) async fn write_whole(
             return Err(Problem::new(&codes::NOT_DURABLE, detail));
         }
         refused_before = Some(refused_count);
-        hold(&web.0.limits.bodies, &mut permit, body_bytes, &parts, names_bytes)?;
+        hold(&web.0.limits.bodies, &mut permit, held_bytes.saturating_add(parts_bytes))?;
         match publish(&*web.0.doors.bus, who, epoch, parts, once, &mut commits).await {
             Ok(()) if complete => {}
             // The next parts are read from the body again: it is held, they would not all have room beside it.
             Ok(()) => {
-                permit.shrink(permit.amount().saturating_sub(body_bytes));
+                permit.shrink(permit.amount().saturating_sub(held_bytes));
                 continue;
             }
             Err(problem) if problem.code == &codes::CONFLICT && tried < EPOCHS_TRIED_MAX => {
                 tried += 1;
                 // The batches of this attempt are gone.
-                permit.shrink(permit.amount().saturating_sub(body_bytes));
+                permit.shrink(permit.amount().saturating_sub(held_bytes));
                 continue;
             }
             Err(problem) => return Err(problem),
@@ -233,13 +242,20 @@ const WINDOW_BYTES_MAX: u64 = 64 << 20;
 /// The shortest field (`,a=1`) makes so many times its bytes.
 const BATCH_BYTES_A_BODY_BYTE: u64 = 7;
 
-/// Takes room for batches beside the body: for all, if there is; for one part at least, where the body makes several.
-fn room(limit: &Limit, permit: &mut Permit, spelling: Spelling, body_bytes: usize) -> Result<u64, Problem> {
-    if matches!(spelling, Spelling::Columns(_)) {
-        // They are read in one go, and counted when they are there.
-        return Ok(u64::MAX);
+/// Takes room for what columns become while they are decoded. Gives how many bytes of samples they are at most, as far as
+/// their heads tell: texts that stand often are counted when they are there.
+async fn unpacked(web: &Web, format: Format, body: &Bytes, permit: &mut Permit) -> Result<u64, Problem> {
+    let (history, whole) = (web.doors().history.clone(), body.clone());
+    let measure = read_aside(body.len() as u64, move || history.measure(format, &whole)).await?;
+    if !permit.try_grow(measure.unpacked_bytes) {
+        return Err(no_room(&web.0.limits.bodies, permit.amount().saturating_add(measure.unpacked_bytes)));
     }
-    let all = (body_bytes as u64).saturating_mul(BATCH_BYTES_A_BODY_BYTE).min(WINDOW_BYTES_MAX);
+    Ok(measure.rows.saturating_mul(ROW_BYTES).saturating_add(measure.unpacked_bytes))
+}
+
+/// Takes room for batches beside the body: for all, if there is; for one part at least, where the body makes several.
+fn room(limit: &Limit, permit: &mut Permit, all_bytes: u64) -> Result<u64, Problem> {
+    let all = all_bytes.min(WINDOW_BYTES_MAX);
     let least = all.min(PART_BYTES_MAX);
     let mut wanted = all;
     loop {
@@ -263,75 +279,42 @@ fn no_room(limit: &Limit, whole: u64) -> Problem {
     Problem::new(&codes::BUSY, "other requests hold all the memory that requests may hold").retry_after(1)
 }
 
-/// Counts what the batches and new names of a request really take against the common bound.
-fn hold(
-    limit: &Limit,
-    permit: &mut Permit,
-    body_bytes: u64,
-    parts: &[tidemill_core::Publish],
-    names_bytes: u64,
-) -> Result<(), Problem> {
-    let rows: usize = parts.iter().filter_map(|part| part.samples.as_ref()).map(|batch| batch.len()).sum();
-    let bytes = (rows as u64).saturating_mul(ROW_BYTES).saturating_add(names_bytes);
-    let wanted = body_bytes.saturating_add(bytes);
+/// Counts what a request really takes against the common bound, its batches and new names among it.
+fn hold(limit: &Limit, permit: &mut Permit, wanted: u64) -> Result<(), Problem> {
     permit.shrink(permit.amount().saturating_sub(wanted));
     let missing = wanted.saturating_sub(permit.amount());
     if missing == 0 || permit.try_grow(missing) { Ok(()) } else { Err(no_room(limit, wanted)) }
 }
 
-async fn collect(
+/// Reads where it is called what is short, and on a thread of its own what is not.
+async fn read_aside<T: Send + 'static>(
+    bytes: u64,
+    read: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    if bytes <= INLINE_BYTES_MAX {
+        return read();
+    }
+    let lost = |_| Problem::new(&codes::INTERNAL, "reading the request failed; nothing of it was kept");
+    tokio::task::spawn_blocking(read).await.map_err(lost)?
+}
+
+fn collecting(
     web: &Web,
     who: &Identity,
     spelling: Spelling,
     terms: &Terms,
     body: Bytes,
     window: Window,
-) -> Result<Collected, Problem> {
-    if body.len() <= INLINE_BYTES_MAX {
-        return collect_now(&web.0, who, spelling, terms, body, window);
-    }
+) -> impl FnOnce() -> Result<Collected, Problem> + use<> {
     let (house, who, terms) = (web.0.clone(), who.clone(), terms.clone());
-    let thread =
-        tokio::task::spawn_blocking(move || collect_now(&house, &who, spelling, &terms, body, window));
-    thread
-        .await
-        .map_err(|_| Problem::new(&codes::INTERNAL, "reading the request failed; nothing of it was kept"))?
-}
-
-fn collect_now(
-    house: &House,
-    who: &Identity,
-    spelling: Spelling,
-    terms: &Terms,
-    body: Bytes,
-    window: Window,
-) -> Result<Collected, Problem> {
-    let settings = house.settings();
-    let mut collector = Collector::new(&house.desk, &settings, who, terms, body.len(), window)?;
-    match spelling {
-        Spelling::Lines => line::parse(&body, terms.unit, &mut collector),
-        Spelling::Samples(layout) => samples::decode(&body, layout, &mut collector),
-        Spelling::Columns(format) => {
-            let epoch = house.doors.bus.epoch();
-            let mut parts = house.doors.history.decode(format, body, who, &*house.doors.bus)?;
-            let batches = parts.iter_mut().filter_map(|part| part.samples.as_mut());
-            let kept = batches.map(|batch| {
-                batch.set_flags(terms.flags);
-                batch.len() as u64
-            });
-            let kept = kept.sum();
-            let refused = Vec::new();
-            parts.drain(..window.from.min(parts.len()));
-            return Ok(Collected {
-                epoch,
-                parts,
-                names_bytes: 0,
-                kept,
-                refused,
-                refused_count: 0,
-                complete: true,
-            });
+    move || {
+        let settings = house.settings();
+        let mut collector = Collector::new(&house.desk, &settings, &who, &terms, body.len(), window)?;
+        match spelling {
+            Spelling::Lines => line::parse(&body, terms.unit, &mut collector),
+            Spelling::Samples(layout) => samples::decode(&body, layout, &mut collector),
+            Spelling::Columns(format) => house.doors.history.decode(format, body, &mut collector)?,
         }
+        Ok(collector.finish())
     }
-    Ok(collector.finish())
 }

@@ -1,7 +1,9 @@
-//! Samples out of Arrow streams and Parquet files: checked whole before any name is asked for, bounded in rows and bytes,
-//! and never trusted. What is not here: publishing, and text formats (they are the doors').
+//! Samples out of Arrow streams and Parquet files: measured by their heads before anything is unpacked, then read a few
+//! thousand rows at a time, and never trusted. What is not here: names, rights and limits of samples (the sink's), and
+//! text formats (they are the doors').
 
 mod column;
+mod messages;
 mod pages;
 mod parts;
 
@@ -13,16 +15,14 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use bytes::Bytes;
-use hashbrown::HashMap;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use tidemill_core::{
-    BatchBuilder, Bus, Flags, Format, Grant, Identity, NewNames, Problem, Publish, Quality, SignalPath,
-    Stamp, ValueRef, codes,
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use tidemill_core::{ColumnMeasure, ColumnSample, Format, Problem, Quality, SampleSink, ValueRef, codes};
 
 pub use self::parts::{ColumnFile, Naming, Part};
 
@@ -32,55 +32,45 @@ use super::errors::nearest;
 /// The most bytes that a body may become, as columns and as samples (tests make do with less). A request is at most
 /// 64 MiB, packed.
 const DECODED_BYTES_MAX: usize = if cfg!(test) { 32 << 20 } else { 512 << 20 };
+/// The longest foot of a Parquet file that is read: a description of its row groups, a kilobyte or so each.
+const FOOT_BYTES_MAX: usize = 4 << 20;
 /// The most samples of one body.
 const ROWS_MAX: usize = 16 << 20;
-/// How many rows of a Parquet file are decoded at once.
+/// How many rows are looked at, and of a Parquet file decoded, at once.
 const STEP_ROWS: usize = 8_192;
+/// The same where each text may be as long as all texts of its page together: they are spelled as what they share with
+/// the one before (DELTA_BYTE_ARRAY).
+const STEP_ROWS_SHARED: usize = 64;
 
 /// What columns may stand in a body. Those after `kind` are of exports and carry nothing that is taken.
 const KNOWN: [&str; 9] =
     ["signal", "time", "value", "integer", "text", "quality", "kind", "received", "source"];
 const IGNORED_FROM: usize = 7;
 
-/// A body's samples, bound for `who`, in order.
-pub(crate) fn decode(
-    format: Format,
-    body: Bytes,
-    who: &Identity,
-    bus: &dyn Bus,
-) -> Result<Vec<Publish>, Problem> {
-    let batches = columns(format, body)?;
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    let mut checked = Vec::with_capacity(batches.len());
-    let mut paths = Paths::default();
-    let mut first_row = 0;
-    let mut measure = Measure::default();
-    for batch in &batches {
-        checked.push(Checked::of(batch, first_row, &mut paths, &mut measure)?);
-        first_row += batch.num_rows();
-    }
-    let mut names = NewNames::default();
-    let grants = paths
-        .list
-        .iter()
-        .map(|path| names.bind(bus, who, path, Arc::default))
-        .collect::<Result<Vec<Grant>, Problem>>()?;
-    let mut parts = publishes(&batches, &checked, &grants, rows, || bus.batch(who, Flags::default()))?;
-    let names = names.into_list();
-    parts.iter_mut().for_each(|part| part.names = names.clone());
-    Ok(parts)
+/// What a body will take; see [`tidemill_core::History::measure`].
+pub(crate) fn measure(format: Format, body: &Bytes) -> Result<ColumnMeasure, Problem> {
+    Ok(guarded(|| Plan::of(format, body))?.measure())
 }
 
-/// The columns of a body. What third-party code makes of hostile bytes is caught, should it panic.
-pub(crate) fn columns(format: Format, body: Bytes) -> Result<Vec<RecordBatch>, Problem> {
-    let read = || match format {
-        Format::Arrow => arrow_stream(body),
-        Format::Parquet => parquet_file(body),
-        other => {
-            let detail = format!("{} is not decoded here", other.media_type());
-            Err(Problem::new(&codes::UNSUPPORTED_FORMAT, detail))
+/// The samples of a body in order; see [`tidemill_core::History::decode`].
+pub(crate) fn decode(format: Format, body: Bytes, sink: &mut dyn SampleSink) -> Result<(), Problem> {
+    let mut batches = guarded(|| Plan::of(format, &body)?.batches(body))?;
+    let mut first_row = 0;
+    let mut measure = Measure::default();
+    while let Some(batch) = guarded(|| batches.next())? {
+        let rows = batch.num_rows();
+        // Also of no rows its columns are looked at.
+        for from in (0..rows.max(1)).step_by(STEP_ROWS) {
+            let step = batch.slice(from, STEP_ROWS.min(rows - from));
+            Step { rows: &step, first_row: first_row + from }.pour(&mut measure, sink)?;
         }
-    };
+        first_row += rows;
+    }
+    Ok(())
+}
+
+/// What third-party code makes of hostile bytes is caught, should it panic.
+fn guarded<T>(read: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
     catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(unreadable("its parts contradict each other")))
 }
@@ -123,31 +113,126 @@ impl Measure {
     }
 }
 
-/// The decoder takes slices of the body itself: a length that lies finds no bytes, and nothing is set aside for it.
-fn arrow_stream(body: Bytes) -> Result<Vec<RecordBatch>, Problem> {
-    let start = stream_in_file(&body);
-    let is_file = start.is_some();
-    let body = body.slice(start.unwrap_or_default()..);
-    let mut rest = Buffer::from(body);
-    let mut decoder = StreamDecoder::new().with_require_alignment(false);
-    let mut batches = Vec::new();
-    let mut measure = Measure::default();
-    while !rest.is_empty() {
-        let decoded = match decoder.decode(&mut rest) {
-            Err(_) if is_file && decoder.schema().is_some() && decoder.finish().is_ok() => break,
-            other => other.map_err(|error| wrong(&error))?,
+/// How a body is to be read: made from its heads, and within the bounds.
+enum Plan {
+    Arrow(messages::Messages),
+    Parquet { rows: usize, unpacked: pages::Unpacked },
+}
+
+impl Plan {
+    fn of(format: Format, body: &Bytes) -> Result<Plan, Problem> {
+        let plan = match format {
+            Format::Arrow => Plan::Arrow(messages::Messages::of(body)?),
+            Format::Parquet => {
+                check_foot(body)?;
+                let found = parquet_builder(body.clone(), None)?;
+                found.schema().fields().iter().try_for_each(|field| known(field.name()))?;
+                let rows = usize::try_from(found.metadata().file_metadata().num_rows()).unwrap_or(usize::MAX);
+                Plan::Parquet { rows, unpacked: pages::unpacked(found.metadata(), body)? }
+            }
+            other => {
+                let detail = format!("{} is not decoded here", other.media_type());
+                return Err(Problem::new(&codes::UNSUPPORTED_FORMAT, detail));
+            }
         };
-        if let Some(batch) = decoded {
-            // The columns lie in the body, so that its size bounds them.
-            measure.add(batch.num_rows(), 0)?;
-            batches.push(batch);
+        let (rows, total_bytes) = match &plan {
+            Plan::Arrow(messages) => (messages.rows, messages.unpacked_bytes),
+            Plan::Parquet { rows, unpacked } => (*rows, unpacked.total_bytes),
+        };
+        Measure::default().add(rows, total_bytes)?;
+        let at_once_bytes = plan.at_once_bytes();
+        Measure::default().add(0, at_once_bytes)?;
+        Ok(plan)
+    }
+
+    /// What is unpacked at one time: Arrow's dictionaries and a batch; of Parquet the pages of a row group.
+    fn at_once_bytes(&self) -> usize {
+        match self {
+            Plan::Arrow(messages) => messages.at_once_bytes,
+            Plan::Parquet { rows, unpacked } => {
+                let step_rows = STEP_ROWS_SHARED.min(*rows);
+                let shared_bytes = unpacked.shared_page_bytes.saturating_mul(step_rows);
+                unpacked.group_bytes.saturating_add(shared_bytes)
+            }
         }
     }
-    decoder.finish().map_err(|error| wrong(&error))?;
-    if decoder.schema().is_none() {
-        return Err(unreadable("it is empty"));
+
+    fn measure(&self) -> ColumnMeasure {
+        let (Plan::Arrow(messages::Messages { rows, .. }) | Plan::Parquet { rows, .. }) = self;
+        ColumnMeasure { rows: *rows as u64, unpacked_bytes: self.at_once_bytes() as u64 }
     }
-    Ok(batches)
+
+    fn batches(self, body: Bytes) -> Result<BodyBatches, Problem> {
+        match self {
+            // The decoder takes slices of the body itself: a length that lies finds no bytes.
+            Plan::Arrow(messages) => Ok(BodyBatches::Arrow {
+                decoder: Box::new(StreamDecoder::new().with_require_alignment(false)),
+                rest: Buffer::from(body.slice(messages.place)),
+            }),
+            Plan::Parquet { unpacked, .. } => {
+                let found = parquet_builder(body.clone(), None)?;
+                // As views a text that stands a million times is held once.
+                let fields =
+                    found.schema().fields().iter().map(|field| viewed(field)).collect::<Vec<Field>>();
+                let step_rows = if unpacked.shared_page_bytes > 0 { STEP_ROWS_SHARED } else { STEP_ROWS };
+                let reader = parquet_builder(body, Some(Arc::new(Schema::new(fields))))?
+                    .with_batch_size(step_rows)
+                    .build()
+                    .map_err(|error| unreadable(&error.to_string()))?;
+                Ok(BodyBatches::Parquet(Box::new(reader)))
+            }
+        }
+    }
+}
+
+/// A foot is read into structures of many times its length.
+fn check_foot(body: &[u8]) -> Result<(), Problem> {
+    let said = body.len().checked_sub(8).and_then(|at| body.get(at..)?.first_chunk());
+    let foot_bytes = said.map_or(0, |bytes| u32::from_le_bytes(*bytes)) as usize;
+    // One that is longer than the file says so by itself.
+    if foot_bytes > FOOT_BYTES_MAX && foot_bytes < body.len() {
+        return Err(too_large(&format!("a foot of more than {FOOT_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
+fn parquet_builder(
+    body: Bytes,
+    schema: Option<SchemaRef>,
+) -> Result<ParquetRecordBatchReaderBuilder<Bytes>, Problem> {
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let options = match schema {
+        Some(schema) => options.with_schema(schema),
+        None => options,
+    };
+    ParquetRecordBatchReaderBuilder::try_new_with_options(body, options)
+        .map_err(|error| unreadable(&error.to_string()))
+}
+
+/// A body, being read.
+enum BodyBatches {
+    Arrow { decoder: Box<StreamDecoder>, rest: Buffer },
+    Parquet(Box<ParquetRecordBatchReader>),
+}
+
+impl BodyBatches {
+    fn next(&mut self) -> Result<Option<RecordBatch>, Problem> {
+        match self {
+            BodyBatches::Parquet(reader) => reader.next().transpose().map_err(|error| wrong(&error)),
+            BodyBatches::Arrow { decoder, rest } => {
+                while !rest.is_empty() {
+                    if let Some(batch) = decoder.decode(rest).map_err(|error| wrong(&error))? {
+                        return Ok(Some(batch));
+                    }
+                }
+                decoder.finish().map_err(|error| wrong(&error))?;
+                match decoder.schema() {
+                    None => Err(unreadable("it is empty")),
+                    Some(_) => Ok(None),
+                }
+            }
+        }
+    }
 }
 
 /// Where the stream begins that an Arrow file holds behind its mark, and before a foot that only seeking needs.
@@ -155,36 +240,6 @@ fn stream_in_file(head: &[u8]) -> Option<usize> {
     let padded = head.strip_prefix(b"ARROW1")?;
     let padding = padded.iter().position(|byte| *byte != 0).unwrap_or(padded.len());
     Some(head.len() - padded.len() + padding)
-}
-
-fn parquet_file(body: Bytes) -> Result<Vec<RecordBatch>, Problem> {
-    let told = |error: parquet::errors::ParquetError| unreadable(&error.to_string());
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let found = ParquetRecordBatchReaderBuilder::try_new_with_options(body.clone(), options).map_err(told)?;
-    for field in found.schema().fields() {
-        known(field.name())?;
-    }
-    let rows = found.metadata().file_metadata().num_rows();
-    let mut measure = Measure::default();
-    measure.add(usize::try_from(rows).unwrap_or(usize::MAX), 0)?;
-    measure.add(0, pages::unpacked_bytes(found.metadata(), &body)?)?;
-    // As views a text that stands a million times is held once.
-    let schema = found.schema().fields().iter().map(|field| viewed(field)).collect::<Vec<Field>>();
-    let options =
-        ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(Arc::new(Schema::new(schema)));
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(body, options)
-        .map_err(told)?
-        .with_batch_size(STEP_ROWS)
-        .build()
-        .map_err(told)?;
-    let mut measure = Measure::default();
-    let mut batches = Vec::new();
-    for batch in reader {
-        let batch = batch.map_err(|error| wrong(&error))?;
-        measure.add(batch.num_rows(), 0)?;
-        batches.push(batch);
-    }
-    Ok(batches)
 }
 
 fn viewed(field: &Field) -> Field {
@@ -196,88 +251,56 @@ fn viewed(field: &Field) -> Field {
     Field::new(field.name(), kind, field.is_nullable())
 }
 
-/// Distinct paths in order of appearance.
-#[derive(Default)]
-struct Paths {
-    list: Vec<SignalPath>,
-    place: HashMap<String, u32>,
+/// Some rows of a body.
+struct Step<'a> {
+    rows: &'a RecordBatch,
+    /// Their place in it, from 0.
+    first_row: usize,
 }
 
-impl Paths {
-    fn place(&mut self, text: &str) -> Result<u32, Problem> {
-        if let Some(place) = self.place.get(text) {
-            return Ok(*place);
-        }
-        let path = SignalPath::new(text)?;
-        let place = u32::try_from(self.list.len()).map_err(|_| too_large("too many names"))?;
-        self.list.push(path);
-        self.place.insert(text.to_owned(), place);
-        Ok(place)
-    }
-}
-
-/// A batch whose every row was looked at.
-struct Checked<'a> {
-    sources: Sources<'a>,
-    paths: Vec<u32>,
-    times: Vec<Option<i64>>,
-    qualities: Vec<Quality>,
-}
-
-impl<'a> Checked<'a> {
-    fn of(
-        batch: &'a RecordBatch,
-        first_row: usize,
-        paths: &mut Paths,
-        measure: &mut Measure,
-    ) -> Result<Checked<'a>, Problem> {
-        let schema = batch.schema_ref();
-        let column = |name: &str| batch.column_by_name(name);
-        let needed = |name: &'static str| {
-            let missing = || {
-                let there =
-                    schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
-                Problem::new(&codes::BAD_ARROW, format!("there is no column '{name}' among: {there}"))
-            };
-            column(name).ok_or_else(missing)
-        };
-        for field in schema.fields() {
-            known(field.name())?;
-        }
-        let at = |row: usize, name: &str, problem: Problem| {
-            let place = schema.index_of(name).unwrap_or_default();
-            problem.at((first_row + row) as u64 + 1, place as u64 + 1)
-        };
-        let signals = Texts::of("signal", needed("signal")?)?;
-        let rows = batch.num_rows();
-        let mut places = Vec::with_capacity(rows);
-        let mut before: Option<(&str, u32)> = None;
-        for row in 0..rows {
-            let Some(text) = signals.at(row) else {
-                let problem = Problem::new(&codes::BAD_PATH, "the signal has no name");
-                return Err(at(row, "signal", problem));
-            };
-            let place = match before {
-                Some((known, place)) if known == text => place,
-                _ => paths.place(text).map_err(|problem| at(row, "signal", problem))?,
-            };
-            before = Some((text, place));
-            places.push(place);
-        }
-        let times = column::times(needed("time")?).map_err(|(row, problem)| at(row, "time", problem))?;
+impl Step<'_> {
+    /// Gives all rows to the sink.
+    fn pour(&self, measure: &mut Measure, sink: &mut dyn SampleSink) -> Result<(), Problem> {
+        let column = |name: &str| self.rows.column_by_name(name);
+        self.rows.schema_ref().fields().iter().try_for_each(|field| known(field.name()))?;
+        let signals = Texts::of("signal", self.needed("signal")?)?;
+        let times =
+            column::times(self.needed("time")?).map_err(|(row, problem)| self.at(row, "time", problem))?;
         let qualities = match column("quality") {
             Some(column) => {
-                column::qualities(column).map_err(|(row, problem)| at(row, "quality", problem))?
+                column::qualities(column).map_err(|(row, problem)| self.at(row, "quality", problem))?
             }
-            None => vec![Quality::GOOD; rows],
+            None => vec![Quality::GOOD; self.rows.num_rows()],
         };
-        let sources = Sources::of(needed("value")?, column("integer"), column("text"), column("kind"))?;
+        let sources = Sources::of(self.needed("value")?, column("integer"), column("text"), column("kind"))?;
         let mut bytes = Vec::new();
-        for row in 0..rows {
-            let value = sources.at(row, &mut bytes).map_err(|problem| at(row, "value", problem))?;
+        for (row, (time, quality)) in times.into_iter().zip(qualities).enumerate() {
+            let Some(signal) = signals.at(row) else {
+                let problem = Problem::new(&codes::BAD_PATH, "the signal has no name");
+                return Err(self.at(row, "signal", problem));
+            };
+            let value = sources.at(row, &mut bytes).map_err(|problem| self.at(row, "value", problem))?;
             measure.add(1, size_of_value(value))?;
+            // As at the other doors: no value is ever good.
+            let missing = value == ValueRef::None && quality.is_good();
+            let quality = if missing { Quality::BAD } else { quality };
+            sink.sample(&ColumnSample { signal, time, value, quality })
+                .map_err(|(name, problem)| self.at(row, name, problem))?;
         }
-        Ok(Checked { sources, paths: places, times, qualities })
+        Ok(())
+    }
+
+    fn needed(&self, name: &'static str) -> Result<&arrow::array::ArrayRef, Problem> {
+        self.rows.column_by_name(name).ok_or_else(|| {
+            let fields = self.rows.schema_ref().fields().iter();
+            let there = fields.map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
+            Problem::new(&codes::BAD_ARROW, format!("there is no column '{name}' among: {there}"))
+        })
+    }
+
+    fn at(&self, row: usize, name: &str, problem: Problem) -> Problem {
+        let place = self.rows.schema_ref().index_of(name).unwrap_or_default();
+        problem.at((self.first_row + row) as u64 + 1, place as u64 + 1)
     }
 }
 
@@ -292,52 +315,6 @@ fn known(name: &str) -> Result<(), Problem> {
         None => problem
             .hint(format!("There may be: {}. A wide table needs its columns as rows", names.join(", "))),
     })
-}
-
-fn publishes(
-    batches: &[RecordBatch],
-    checked: &[Checked<'_>],
-    grants: &[Grant],
-    rows: usize,
-    builder: impl Fn() -> Result<BatchBuilder, Problem>,
-) -> Result<Vec<Publish>, Problem> {
-    let mut done = Vec::new();
-    let mut filling = builder()?;
-    filling.reserve(rows);
-    let mut stamp = 0;
-    let mut bytes = Vec::new();
-    for (batch, checked) in batches.iter().zip(checked) {
-        for row in 0..batch.num_rows() {
-            let (Some(place), Some(time), Some(quality)) =
-                (checked.paths.get(row), checked.times.get(row), checked.qualities.get(row))
-            else {
-                continue;
-            };
-            let Some(grant) = grants.get(*place as usize) else { continue };
-            let value = checked.sources.at(row, &mut bytes)?;
-            // As at the other doors: no value is ever good.
-            let missing = value == ValueRef::None && quality.is_good();
-            let quality = if missing { &Quality::BAD } else { quality };
-            let time = match time {
-                Some(time) => Stamp::At(*time),
-                None => {
-                    stamp += 1;
-                    Stamp::Server(stamp)
-                }
-            };
-            if filling.push(grant.id, time, value, *quality).is_err() {
-                let full = std::mem::replace(&mut filling, builder()?);
-                done.push(Publish { samples: Some(full), ..Publish::default() });
-                filling
-                    .push(grant.id, time, value, *quality)
-                    .map_err(|_| too_large("a value of more than 4 GiB"))?;
-            }
-        }
-    }
-    if !filling.is_empty() {
-        done.push(Publish { samples: Some(filling), ..Publish::default() });
-    }
-    Ok(done)
 }
 
 fn size_of_value(value: ValueRef<'_>) -> usize {

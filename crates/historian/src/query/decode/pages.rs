@@ -1,6 +1,7 @@
 //! How much a Parquet file becomes when it is unpacked, from the headers of its pages, before a page is touched: a few
 //! kilobytes of zstd can say "two gigabytes". The headers are Thrift structs in the compact protocol
-//! (parquet-format, PageHeader: 1 type, 2 uncompressed size, 3 compressed size); all other fields are skipped.
+//! (parquet-format, PageHeader: 1 type, 2 uncompressed size, 3 compressed size, 5 and 8 the heads of data pages with
+//! their encoding); all other fields are skipped.
 
 use parquet::file::metadata::ParquetMetaData;
 use tidemill_core::Problem;
@@ -10,10 +11,24 @@ use super::unreadable;
 /// How deep structs in a page header nest at most (statistics in a data page header: 2).
 const DEPTH_MAX: usize = 8;
 
-/// The sum of what all pages become.
-pub(super) fn unpacked_bytes(metadata: &ParquetMetaData, body: &[u8]) -> Result<usize, Problem> {
-    let mut total = 0usize;
+/// DELTA_BYTE_ARRAY: a text is spelled as what it shares with the one before, and the rest.
+const SHARED: i64 = 7;
+
+/// What pages become.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Unpacked {
+    /// All of them.
+    pub(super) total_bytes: usize,
+    /// Those of the row group in which they are most.
+    pub(super) group_bytes: usize,
+    /// The largest whose texts share bytes: each of them may become as long as the page. 0 where there is none.
+    pub(super) shared_page_bytes: usize,
+}
+
+pub(super) fn unpacked(metadata: &ParquetMetaData, body: &[u8]) -> Result<Unpacked, Problem> {
+    let mut all = Unpacked::default();
     for group in metadata.row_groups() {
+        let before_bytes = all.total_bytes;
         for column in group.columns() {
             let (start, len) = column.byte_range();
             let chunk = usize::try_from(start)
@@ -21,24 +36,35 @@ pub(super) fn unpacked_bytes(metadata: &ParquetMetaData, body: &[u8]) -> Result<
                 .zip(usize::try_from(len).ok())
                 .and_then(|(start, len)| body.get(start..start.checked_add(len)?))
                 .ok_or_else(|| unreadable("a column lies outside the file"))?;
-            total =
-                total.saturating_add(of_chunk(chunk).ok_or_else(|| unreadable("a page header is broken"))?);
+            all.add_chunk(chunk).ok_or_else(|| unreadable("a page header is broken"))?;
         }
+        all.group_bytes = all.group_bytes.max(all.total_bytes.saturating_sub(before_bytes));
     }
-    Ok(total)
+    Ok(all)
 }
 
-/// None where a header cannot be read.
-fn of_chunk(chunk: &[u8]) -> Option<usize> {
-    let mut total = 0usize;
-    let mut rest = chunk;
-    while !rest.is_empty() {
-        let mut header = Compact { rest };
-        let (unpacked, packed) = header.page_sizes()?;
-        total = total.saturating_add(usize::try_from(unpacked).ok()?);
-        rest = header.rest.get(usize::try_from(packed).ok()?..)?;
+impl Unpacked {
+    /// None where a header cannot be read.
+    fn add_chunk(&mut self, chunk: &[u8]) -> Option<()> {
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let mut header = Compact { rest };
+            let page = header.page()?;
+            let page_bytes = usize::try_from(page.unpacked).ok()?;
+            self.total_bytes = self.total_bytes.saturating_add(page_bytes);
+            if page.encoding == Some(SHARED) {
+                self.shared_page_bytes = self.shared_page_bytes.max(page_bytes);
+            }
+            rest = header.rest.get(usize::try_from(page.packed).ok()?..)?;
+        }
+        Some(())
     }
-    Some(total)
+}
+
+struct Page {
+    unpacked: i64,
+    packed: i64,
+    encoding: Option<i64>,
 }
 
 /// Thrift's compact protocol, as much as skipping needs.
@@ -47,18 +73,34 @@ struct Compact<'a> {
 }
 
 impl Compact<'_> {
-    fn page_sizes(&mut self) -> Option<(i64, i64)> {
-        let (mut unpacked, mut packed) = (None, None);
+    fn page(&mut self) -> Option<Page> {
+        let (mut unpacked, mut packed, mut encoding) = (None, None, None);
         let mut field = 0i64;
         while let Some((id, kind)) = self.field(field)? {
             field = id;
             match (id, kind) {
                 (2, 5) => unpacked = Some(self.zigzag()?),
                 (3, 5) => packed = Some(self.zigzag()?),
+                (5, 12) => encoding = self.number_in(2)?,
+                (8, 12) => encoding = self.number_in(4)?,
                 (_, kind) => self.skip(kind, 0)?,
             }
         }
-        Some((unpacked?, packed?))
+        Some(Page { unpacked: unpacked?, packed: packed?, encoding })
+    }
+
+    /// A 32-bit number among the fields of a struct.
+    fn number_in(&mut self, wanted: i64) -> Option<Option<i64>> {
+        let mut found = None;
+        let mut field = 0;
+        while let Some((id, kind)) = self.field(field)? {
+            field = id;
+            match (id, kind) {
+                (id, 5) if id == wanted => found = Some(self.zigzag()?),
+                (_, kind) => self.skip(kind, 1)?,
+            }
+        }
+        Some(found)
     }
 
     /// The next field's id and type; an inner none at the struct's end.

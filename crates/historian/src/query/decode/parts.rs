@@ -5,7 +5,6 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringBuilder};
@@ -22,7 +21,7 @@ use parquet::arrow::arrow_reader::{
 use tidemill_core::{Format, Problem, codes};
 
 use super::column::Texts;
-use super::{IGNORED_FROM, KNOWN, STEP_ROWS, known, stream_in_file, unreadable, viewed, wrong};
+use super::{IGNORED_FROM, KNOWN, STEP_ROWS, guarded, known, stream_in_file, unreadable, viewed, wrong};
 use crate::query::formats::of_table;
 
 /// How many rows a part has at most.
@@ -331,10 +330,4 @@ fn named(rows: &RecordBatch, naming: &Naming) -> Result<RecordBatch, Problem> {
 
 fn broken(error: &std::io::Error) -> Problem {
     unreadable(&error.to_string())
-}
-
-/// What third-party code makes of damaged bytes is caught, should it panic.
-fn guarded<T>(read: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
-    catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(unreadable("its parts contradict each other")))
 }
