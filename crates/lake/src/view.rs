@@ -9,8 +9,9 @@ use tidemill_core::{Bus, Column, Deletion, Flags, Quality, SampleBatch, SignalId
 use super::buffer::Watch;
 use super::files::{FileEntry, Version};
 use super::frozen::Deletions;
+use super::lane::{Lane, Want};
 use super::merge_rows::{From, Merge, Place};
-use super::read::{Files, Lane, Want};
+use super::read::Files;
 use super::rows::{self, Rows};
 use crate::Error;
 use crate::{Columns, Scan, ScanBatch, ScanSpec};
