@@ -14,11 +14,14 @@ use super::columns::Decoded;
 use super::directory::Entry;
 use super::files::FileEntry;
 use super::pages::{narrow, time_pages};
-use super::read::Footer;
+use super::read::{Files, Footer};
 use super::rows::Rows;
 use super::schema::column;
-use crate::Columns;
 use crate::Error;
+use crate::{Account, Columns};
+
+/// Rows of a file that are decoded at once, where nobody says otherwise.
+pub(crate) const BATCH_ROWS: usize = 4_096;
 
 /// Rows of a file that are wanted, as the `position`-th signal of a scan.
 #[derive(Clone, Copy, Debug)]
@@ -36,61 +39,61 @@ impl Want {
     }
 }
 
-/// Streams wanted rows of one file, in the order of the file.
+/// Streams wanted rows of one file, in the order of the file. The file is opened when its first row is wanted, and let go
+/// with the last one: a scan over many files holds those that it is in the midst of.
 pub(crate) struct Lane {
+    files: Arc<Files>,
     pub(crate) file: Arc<FileEntry>,
-    footer: Arc<Footer>,
     wants: VecDeque<Want>,
     /// Only rows in this time are given.
     from: i64,
     last: i64,
-    columns: Columns,
-    batch_rows: usize,
-    reader: Option<ParquetRecordBatchReader>,
-    batch: Option<Decoded>,
-    /// Rows of `batch` that were given.
-    used: usize,
+    pub(crate) columns: Columns,
+    pub(crate) batch_rows: usize,
+    reading: Option<Reading>,
     /// Rows of the first want that were given.
     given: u64,
+    /// Rows of all wants that were not given yet.
+    left: u64,
+    pub(crate) held: Held,
+}
+
+/// What a lane holds while it is in the midst of its file.
+struct Reading {
+    footer: Arc<Footer>,
+    reader: ParquetRecordBatchReader,
+    batch: Decoded,
+    /// Rows of `batch` that were given.
+    used: usize,
 }
 
 impl Lane {
-    /// `wants` must be in the order of the file.
+    /// `wants` must be in the order of the file. Reads every column, unless told otherwise.
     pub(crate) fn new(
-        file: Arc<FileEntry>,
-        footer: Arc<Footer>,
-        wants: Vec<Want>,
+        files: &Arc<Files>,
+        file: &Arc<FileEntry>,
+        footer: &Footer,
+        mut wants: Vec<Want>,
         time: (i64, i64),
-        columns: Columns,
-        batch_rows: usize,
     ) -> Lane {
         let (from, last) = time;
-        let mut lane = Lane {
-            file,
-            footer,
+        if wants.iter().any(|want| want.from < from || want.last > last) {
+            // Wants of which only a part lies in time, by the pages of the time column.
+            let pages = time_pages(&footer.parquet);
+            wants.iter_mut().for_each(|want| narrow(&pages, want, from, last));
+        }
+        Lane {
+            files: files.clone(),
+            file: file.clone(),
+            left: wants.iter().map(|want| want.rows).sum(),
             wants: wants.into(),
             from,
             last,
-            columns,
-            batch_rows,
-            reader: None,
-            batch: None,
-            used: 0,
+            columns: Columns::ALL,
+            batch_rows: BATCH_ROWS,
+            reading: None,
             given: 0,
-        };
-        lane.prune();
-        lane
-    }
-
-    /// Narrows wants of which only a part lies in time, by the pages of the time column.
-    fn prune(&mut self) {
-        let (from, last) = (self.from, self.last);
-        if self.wants.iter().all(|want| want.from >= from && want.last <= last) {
-            return;
-        }
-        let pages = time_pages(&self.footer.parquet);
-        for want in &mut self.wants {
-            narrow(&pages, want, from, last);
+            held: Held::default(),
         }
     }
 
@@ -104,46 +107,59 @@ impl Lane {
                 return Ok(None);
             }
             let missing = (want.rows - self.given) as usize;
-            if self.batch.as_ref().is_none_or(|batch| self.used >= batch.rows) {
-                self.batch = Some(self.decode()?);
-                self.used = 0;
+            if self.reading.as_ref().is_none_or(|reading| reading.used >= reading.batch.rows) {
+                self.decode()?;
             }
-            let Some(batch) = &self.batch else { return Ok(None) };
-            let end = batch.rows.min(self.used + missing);
-            let rows = batch.rows(self.used, end).cut(self.from, self.last);
-            self.given += (end - self.used) as u64;
-            self.used = end;
+            let Some(reading) = &mut self.reading else { return Ok(None) };
+            let end = reading.batch.rows.min(reading.used + missing);
+            let rows = reading.batch.rows(reading.used, end).cut(self.from, self.last);
+            let given = (end - reading.used) as u64;
+            reading.used = end;
+            self.given += given;
+            self.left = self.left.saturating_sub(given);
+            if self.left == 0 {
+                self.reading = None;
+                self.held.set(0)?;
+            }
             if !rows.is_empty() {
                 return Ok(Some(rows));
             }
         }
     }
 
-    fn failed(&self, source: ParquetError) -> Error {
-        self.footer.failed(source)
-    }
-
-    fn decode(&mut self) -> Result<Decoded, Error> {
-        if self.reader.is_none() {
-            let reader = self.start().map_err(|source| self.failed(source))?;
-            self.reader = Some(reader);
-        }
-        let batch = self.reader.as_mut().and_then(Iterator::next);
+    /// Sees to the next batch.
+    fn decode(&mut self) -> Result<(), Error> {
+        let (footer, mut reader) = match self.reading.take() {
+            Some(reading) => (reading.footer, reading.reader),
+            None => {
+                let footer = self.files.footer(&self.file)?;
+                self.held.set(footer.bytes())?;
+                let reader = self.start(&footer).map_err(|source| footer.failed(source))?;
+                (footer, reader)
+            }
+        };
         let ends = || ParquetError::EOF("it has fewer rows than its directory says".into());
-        let batch = batch.ok_or_else(ends).and_then(|batch| batch.map_err(ParquetError::from));
-        let batch = batch.map_err(|source| self.failed(source))?;
-        let sources = &self.footer.directory.sources;
+        let batch = reader.next().ok_or_else(ends).and_then(|batch| batch.map_err(ParquetError::from));
+        let batch = batch.map_err(|source| footer.failed(source))?;
+        // The pages that the reader is in, the batch, and the rows that are made of it.
+        self.held.set(
+            footer.bytes() + footer.page_bytes(&projection(self.columns)) + 2 * batch.get_array_memory_size(),
+        )?;
+        let sources = &footer.directory.sources;
         let source_of = |name: &str| {
             let known = sources.iter().find(|(_, known)| known == name);
             known.map_or(SourceId(0), |(number, _)| SourceId(*number))
         };
-        Decoded::new(&batch, &source_of)
-            .ok_or_else(|| self.failed(ParquetError::General("its columns are not those of samples".into())))
+        let decoded = Decoded::new(&batch, &source_of);
+        let strange = || footer.failed(ParquetError::General("its columns are not those of samples".into()));
+        let batch = decoded.ok_or_else(strange)?;
+        self.reading = Some(Reading { footer, reader, batch, used: 0 });
+        Ok(())
     }
 
     /// A reader of the rows of all wants, in order.
-    fn start(&self) -> Result<ParquetRecordBatchReader, ParquetError> {
-        let metadata = self.footer.parquet.metadata();
+    fn start(&self, footer: &Footer) -> Result<ParquetRecordBatchReader, ParquetError> {
+        let metadata = footer.parquet.metadata();
         let (mut groups, mut ranges, mut chosen_rows) = (Vec::new(), Vec::<Range<usize>>::new(), 0usize);
         let mut wants = self.wants.iter().filter(|want| want.rows > 0).peekable();
         let mut group_start = 0u64;
@@ -174,18 +190,48 @@ impl Lane {
             }
             group_start = group_end;
         }
-        let schema = self.footer.parquet.parquet_schema();
+        let schema = footer.parquet.parquet_schema();
         let mask = ProjectionMask::roots(schema, projection(self.columns));
         let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), chosen_rows);
-        ParquetRecordBatchReaderBuilder::new_with_metadata(
-            self.footer.source.clone(),
-            self.footer.parquet.clone(),
-        )
-        .with_row_groups(groups)
-        .with_projection(mask)
-        .with_row_selection(selection)
-        .with_batch_size(self.batch_rows)
-        .build()
+        ParquetRecordBatchReaderBuilder::new_with_metadata(footer.source.clone(), footer.parquet.clone())
+            .with_row_groups(groups)
+            .with_projection(mask)
+            .with_row_selection(selection)
+            .with_batch_size(self.batch_rows)
+            .build()
+    }
+}
+
+/// Bytes that are held, as an account is told of them.
+#[derive(Default)]
+pub(crate) struct Held {
+    account: Option<Arc<dyn Account>>,
+    bytes: usize,
+}
+
+impl Held {
+    pub(crate) fn told_to(account: Option<&Arc<dyn Account>>) -> Held {
+        Held { account: account.cloned(), bytes: 0 }
+    }
+
+    /// So many are held from now on.
+    pub(crate) fn set(&mut self, bytes: usize) -> Result<(), Error> {
+        if let Some(account) = &self.account {
+            if bytes > self.bytes && !account.grow(bytes - self.bytes) {
+                return Err(Error::Memory);
+            }
+            account.shrink(self.bytes.saturating_sub(bytes));
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(account) = &self.account {
+            account.shrink(self.bytes);
+        }
     }
 }
 

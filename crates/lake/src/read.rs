@@ -52,6 +52,28 @@ impl Footer {
     }
 }
 
+impl Footer {
+    /// Bytes of memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes of the pages that a reader of these columns holds at once, unpacked: one of each, in the row group where
+    /// they are largest.
+    pub(crate) fn page_bytes(&self, columns: &[usize]) -> usize {
+        let metadata = self.parquet.metadata();
+        let groups = metadata.row_groups().iter().enumerate().map(|(index, group)| {
+            let page = |column: &usize| {
+                let bytes = group.columns().get(*column)?.uncompressed_size().unsigned_abs() as usize;
+                let pages = metadata.offset_index()?.get(index)?.get(*column)?.page_locations().len();
+                Some(bytes.div_ceil(pages.max(1)))
+            };
+            columns.iter().filter_map(page).sum()
+        });
+        groups.max().unwrap_or(0)
+    }
+}
+
 /// Row groups as they stand, for those who copy them.
 impl Footer {
     /// The rows of each row group.
