@@ -129,9 +129,15 @@ async fn import(
         return import_columns(&name, columns, client, json).await;
     }
     let path = file.to_owned();
-    let mut reader = open(Box::new(move || Ok(Box::new(File::open(&path)?))), &name, options)?;
+    let bytes = std::fs::metadata(file).map_or(0, |meta| meta.len());
+    let bar = progress::bar(bytes);
+    bar.set_message("looked through");
+    let looked = &mut |bytes| bar.set_position(bytes);
+    let opened = open(Box::new(move || Ok(Box::new(File::open(&path)?))), &name, options, looked);
+    bar.finish_and_clear();
+    let mut reader = opened?;
     output::note(&format!("{name}: {}", reader.plan().describe().trim_end().replace('\n', "\n  ")));
-    let bar = progress::bar(std::fs::metadata(file).map_or(0, |meta| meta.len()));
+    let bar = progress::bar(bytes);
     let mut sender = Sender::new(&name, client);
     while let Some(part) = reader.next_part()? {
         sender.part(&reader, part).await?;
