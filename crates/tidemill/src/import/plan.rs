@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use jiff::tz::TimeZone;
-use tidemill_core::SignalPath;
+use tidemill_core::{Kind, SignalPath};
 
 use super::cell::{CellKind, Decimal};
 use super::json::JsonPlan;
@@ -11,7 +11,7 @@ use super::layout::{Layout, Shape};
 use super::source::Encoding;
 use super::time::{TimeForm, TimeFormat, Unit};
 
-/// What the command line says.
+/// What the command line says, and what a file of columns says of itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// `--signal`: the path of a file's one column of values.
@@ -30,6 +30,17 @@ pub(crate) struct Options {
     pub(crate) time_format: Option<TimeFormat>,
     /// `--decimal`.
     pub(crate) decimal: Option<Decimal>,
+    /// Where the file has typed columns.
+    pub(crate) typed: Option<Typed>,
+}
+
+/// A table of typed columns, given as CSV with a header and commas.
+#[derive(Debug, Clone)]
+pub(crate) struct Typed {
+    /// What the file is, for people.
+    pub(crate) format: &'static str,
+    /// What the columns hold, where their types say so.
+    pub(crate) kinds: Vec<Option<Kind>>,
 }
 
 impl Options {
@@ -44,6 +55,7 @@ impl Options {
             plant_timezone,
             time_format: None,
             decimal: None,
+            typed: None,
         }
     }
 }
@@ -52,6 +64,8 @@ impl Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Csv,
+    /// As people call it.
+    Columns(&'static str),
     LineProtocol,
     JsonLines,
     JsonArray,
@@ -107,10 +121,15 @@ impl Plan {
             '\t' => "tabs".to_owned(),
             separator => format!("'{separator}'"),
         };
-        write!(out, "CSV, {}, separated by {separator}", self.encoding.name())?;
-        match &layout.header_line {
-            Some((line, _)) => writeln!(out, ", header in line {line}")?,
-            None => writeln!(out, ", no header")?,
+        match (self.format, &layout.header_line) {
+            (Format::Columns(what), _) => writeln!(out, "{what}, read as a table")?,
+            (_, header) => {
+                write!(out, "CSV, {}, separated by {separator}", self.encoding.name())?;
+                match header {
+                    Some((line, _)) => writeln!(out, ", header in line {line}")?,
+                    None => writeln!(out, ", no header")?,
+                }
+            }
         }
         let shown = |index: usize| layout.headers.get(index).filter(|name| !name.is_empty()).cloned();
         let column = |index: usize| shown(index).unwrap_or_else(|| format!("column {}", index + 1));
@@ -170,5 +189,6 @@ fn spoken_kind(kind: CellKind) -> &'static str {
         CellKind::Text => "text",
         CellKind::Any(Decimal::Point) => "values by their form, decimal point",
         CellKind::Any(Decimal::Comma) => "values by their form, decimal comma",
+        CellKind::Stated(kind) => kind.name(),
     }
 }

@@ -20,7 +20,7 @@ use super::plan::{Content, Format, Options, Plan};
 use super::reader::Reader;
 use super::records::{Record, Records, Step};
 use super::rejected;
-use super::sheet;
+use super::sheet::{self, Sheet};
 use super::source::{self, Encoding, Open};
 use super::time::{TimeFormat, Unit};
 
@@ -92,6 +92,9 @@ pub(crate) fn open(mut source: Open, name: &str, options: &Options) -> Result<Re
 }
 
 fn plan(head: &[u8], name: &str, options: &Options) -> Result<Plan, Error> {
+    if let Some(typed) = &options.typed {
+        return typed_plan(head, typed.format, name, options);
+    }
     if let Some((_, what, mend)) = FOREIGN.iter().find(|(magic, ..)| head.starts_with(magic)) {
         return Err(Error::Foreign(name.to_owned(), what, mend));
     }
@@ -112,6 +115,21 @@ fn plan(head: &[u8], name: &str, options: &Options) -> Result<Plan, Error> {
         (Format::Csv, table(&text, line_end, name, options)?)
     };
     Ok(Plan { format, encoding, line_end, content })
+}
+
+/// Of a table of typed columns: how it is written is known, what its columns are is not.
+fn typed_plan(head: &[u8], what: &'static str, name: &str, options: &Options) -> Result<Plan, Error> {
+    let (_, text) = text(head, name)?;
+    let sheet = Sheet::typed(&text).ok_or_else(|| Error::Unknown(name.to_owned()))?;
+    let content = match sheet.rows.is_empty() {
+        true if head.len() >= HEAD_BYTES => {
+            let hint = "Write its columns to several files";
+            return Err(Error::Foreign(name.to_owned(), "a table whose rows are longer than 1 MiB", hint));
+        }
+        true => Content::Nothing,
+        false => Content::Table(Box::new(Look::new(name, &sheet, options).layout()?)),
+    };
+    Ok(Plan { format: Format::Columns(what), encoding: Encoding::Utf8, line_end: b'\n', content })
 }
 
 /// The head as text, up to its last whole line if the file goes on.

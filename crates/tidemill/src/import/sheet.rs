@@ -165,6 +165,21 @@ impl Sheet {
         Ok(Sheet { separator, header, header_line, units, rows: records, skip_lines, preamble })
     }
 
+    /// A table whose first record is known to be its header, and whose columns commas separate. None: it has none.
+    pub(super) fn typed(text: &str) -> Option<Sheet> {
+        let mut records = sample(text, b'\n', ',', false).into_iter();
+        let first = records.next()?;
+        Some(Sheet {
+            separator: ',',
+            header: first.fields().map(str::to_owned).collect(),
+            skip_lines: first.line + first.raw.matches('\n').count() as u64,
+            header_line: Some((first.line, first.raw)),
+            units: None,
+            rows: records.collect(),
+            preamble: 0,
+        })
+    }
+
     /// A header with a word for time, and nothing below it.
     pub(super) fn is_header_alone(&self) -> bool {
         self.rows.is_empty()

@@ -317,9 +317,6 @@ fn surprises_are_told() {
     ] {
         assert_eq!(plant.run(words).expect(0).err, "", "{words:?}");
     }
-    let parquet = plant.home.file("t.parquet", "PAR1").display().to_string();
-    let ran = plant.run(&["import", &parquet, "--value", "a"]).expect_problem("bad-import");
-    assert!(ran.err.contains("--value cannot be used"), "{}", ran.err);
 }
 
 #[test]
