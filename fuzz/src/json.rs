@@ -15,7 +15,8 @@ impl Take for Values {
         for number in [NumberKind::Float, NumberKind::Integer] {
             let value = sample.value(number)?;
             match value.as_ref() {
-                ValueRef::Float(value) => assert!(value.is_finite()),
+                // NaN and the infinities are spelled as text, and only where the sample says that it is a float.
+                ValueRef::Float(value) => assert!(value.is_finite() || sample.kind.as_deref() == Some("float")),
                 ValueRef::None => assert!(quality != Quality::GOOD, "no value is never good"),
                 _ => {}
             }
@@ -24,9 +25,7 @@ impl Take for Values {
     }
 
     fn bad(&mut self, refused: Refused) -> ControlFlow<()> {
-        assert!(refused.line > 0 && refused.column > 0);
-        let _ = refused.error.to_string();
-        ControlFlow::Continue(())
+        crate::is_told(&refused)
     }
 }
 

@@ -32,9 +32,7 @@ impl Sink for Names {
     }
 
     fn bad(&mut self, refused: Refused) -> ControlFlow<()> {
-        assert!(refused.line > 0 && refused.column > 0);
-        let _ = refused.error.to_string();
-        ControlFlow::Continue(())
+        crate::is_told(&refused)
     }
 }
 

@@ -63,9 +63,17 @@ impl Shared {
         // Rights hold for the signal's present name: a rename moves it into other hands.
         let decided = known.as_ref().map_or(path, |signal| &signal.path);
         let may = |verb| self.authority.decide(who, verb, decided).allowed;
-        if decided != path && !may(verb) && !may(Verb::Read) {
-            self.refuse_hidden(who, verb, path)?;
-            return Ok(None);
+        if decided != path {
+            let hidden = !may(verb) && !may(Verb::Read);
+            // And for the name that is used: a further name is no way around what holds for itself. Reading is asked of
+            // the present name everywhere.
+            if hidden || verb != Verb::Read {
+                self.decide(who, verb, path, path)?;
+            }
+            if hidden {
+                self.refuse_hidden(who, verb, path)?;
+                return Ok(None);
+            }
         }
         self.decide(who, verb, decided, path)?;
         let Some(signal) = known else { return Ok(None) };
@@ -76,7 +84,6 @@ impl Shared {
     /// Who uses a further name of a signal that they may not see hears what a name hears that stands for nothing. Only
     /// to write it cannot be let through: then it is taken, by whatever.
     fn refuse_hidden(&self, who: &Identity, verb: Verb, path: &SignalPath) -> Result<(), Problem> {
-        self.decide(who, verb, path, path)?;
         if verb != Verb::Write {
             return Ok(());
         }

@@ -283,9 +283,11 @@ impl Bus for Namespace {
             LagPolicy::Latest { parcels_max } => (parcels_max, true),
             LagPolicy::CatchUp => (1, false),
         };
+        let durable = shared.journal.durable();
         let after = match from {
-            Start::After(seq) => seq,
-            Start::Now => shared.journal.durable(),
+            // Whatever was handed out is durable: a place beyond is of another life of the log, restored or cut since.
+            Start::After(seq) => seq.min(durable),
+            Start::Now => durable,
         };
         let mailbox = Mailbox::new(parcels_max, settings.subscriber_bytes, after);
         let added = shared.router.add(patterns, scope, mailbox, routed, settings.patterns_max);

@@ -81,7 +81,8 @@ pub enum LagPolicy {
 pub enum Start {
     /// With what comes after now.
     Now,
-    /// After this place.
+    /// After this place. One that the log does not reach (it was restored, or lost its tail) is now, and the feed's
+    /// [`Feed::place`] lies before what was asked for.
     After(Seq),
 }
 

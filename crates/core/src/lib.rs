@@ -14,6 +14,7 @@ mod batch;
 mod bus;
 mod commit;
 mod deletion;
+mod duration;
 mod escape;
 mod history;
 mod journal;
@@ -40,6 +41,7 @@ pub use bus::{
 };
 pub use commit::{Boxed, Commit, CommitGroup, NotDurable};
 pub use deletion::Deletion;
+pub use duration::{decimal_units, format_duration, parse_duration};
 pub use escape::{Escape, EscapeRule, escape_rules};
 pub use history::{
     Amend, Batches, Budget, Chunks, ColumnMeasure, ColumnSample, Format, History, ReadMode, ReadQuery,
@@ -54,6 +56,6 @@ pub use problem::{Code, Problem, codes, is_full};
 pub use quality::{Quality, QualityError};
 pub use signal::{Meta, NumberKind, Signal, SignalId, SourceId};
 pub use table::{ColumnKind, ColumnSpec, Facts, TableSpec};
-pub use time::{NANOS_PER_SECOND, TimeError, format_rfc3339, parse_rfc3339};
+pub use time::{NANOS_PER_SECOND, TimeError, format_rfc3339, parse_rfc3339, rfc3339};
 pub use trie::PatternTrie;
 pub use value::{Kind, Value, ValueRef};

@@ -13,13 +13,19 @@ pub enum TimeError {
     /// Of the form, without an offset.
     #[error("'{0}' has no offset: add Z, or an offset such as +01:00")]
     NoOffset(String),
+    /// A second 60 where there is none.
+    #[error(
+        "'{0}' has a second 60 where none can be: a leap second is 23:59:60 UTC on the last day of a month"
+    )]
+    LeapSecond(String),
     /// Outside what i64 nanoseconds can hold.
     #[error("'{0}' is outside the years 1677 to 2262 that nanoseconds in 64 bits can hold")]
     Range(String),
 }
 
-/// Reads an RFC 3339 time (section 5.6) with an offset; a space may stand for the `T`, a leap second (`:60`) is the
-/// first instant of the next minute, and digits beyond the nanosecond are cut.
+/// Reads an RFC 3339 time (section 5.6) with an offset; a space may stand for the `T`, and digits beyond the nanosecond
+/// are cut. A leap second (`:60`) is taken where one can be, which is at the end of a month in UTC (section 5.7), and is
+/// the first second of the next month, as POSIX time counts it.
 ///
 /// # Errors
 /// The text is not of the form, has no offset, or lies outside 1677 to 2262.
@@ -66,8 +72,16 @@ pub fn parse_rfc3339(text: &str) -> Result<i64, TimeError> {
     };
     let seconds =
         days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset_seconds;
+    if second == 60 && !begins_month(seconds) {
+        return Err(TimeError::LeapSecond(text.chars().take(64).collect()));
+    }
     let total = i128::from(seconds) * i128::from(NANOS_PER_SECOND) + i128::from(nanos);
     i64::try_from(total).map_err(|_| TimeError::Range(text.chars().take(64).collect()))
+}
+
+/// Whether a month begins with this second since 1970, in UTC.
+fn begins_month(seconds: i64) -> bool {
+    seconds.rem_euclid(86_400) == 0 && civil_from_days(seconds.div_euclid(86_400)).2 == 1
 }
 
 /// Reads `.digits`, if there, as nanoseconds and gives what follows.
@@ -99,6 +113,13 @@ pub fn format_rfc3339(time: i64, out: &mut String) {
         });
     debug_assert!(written.is_ok(), "writing to a String cannot fail");
     out.push('Z');
+}
+
+/// The same as a text of its own.
+pub fn rfc3339(time: i64) -> String {
+    let mut text = String::new();
+    format_rfc3339(time, &mut text);
+    text
 }
 
 /// Days since 1970-01-01 of a date in the proleptic Gregorian calendar
@@ -138,18 +159,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn show(time: i64) -> String {
-        let mut text = String::new();
-        format_rfc3339(time, &mut text);
-        text
-    }
-
     #[test]
     fn known_times() {
         let table = [
             ("1970-01-01T00:00:00Z", 0, "1970-01-01T00:00:00Z"),
             ("2026-03-01 06:00:00.25+01:00", 1_772_341_200_250_000_000, "2026-03-01T05:00:00.250Z"),
             ("2016-12-31T23:59:60Z", 1_483_228_800_000_000_000, "2017-01-01T00:00:00Z"),
+            ("2017-01-01T00:59:60.5+01:00", 1_483_228_800_500_000_000, "2017-01-01T00:00:00.500Z"),
             ("2000-02-29t12:00:00.123456789z", 951_825_600_123_456_789, "2000-02-29T12:00:00.123456789Z"),
             ("1969-12-31T23:59:59.999999999999Z", -1, "1969-12-31T23:59:59.999999999Z"),
             ("1677-09-21T00:12:43.145224192Z", i64::MIN, "1677-09-21T00:12:43.145224192Z"),
@@ -157,7 +173,7 @@ mod tests {
         ];
         for (text, time, shown) in table {
             assert_eq!(parse_rfc3339(text), Ok(time), "{text}");
-            assert_eq!(show(time), shown);
+            assert_eq!(rfc3339(time), shown);
         }
     }
 
@@ -177,6 +193,14 @@ mod tests {
         ] {
             assert!(parse_rfc3339(text).is_err(), "{text}");
         }
+        for text in [
+            "2026-01-01T00:00:60Z",
+            "2026-01-01T12:59:60Z",
+            "2026-01-02T23:59:60Z",
+            "2016-12-31T23:59:60+01:00",
+        ] {
+            assert!(matches!(parse_rfc3339(text), Err(TimeError::LeapSecond(_))), "{text}");
+        }
         assert!(matches!(parse_rfc3339("2026-01-01T00:00:00"), Err(TimeError::NoOffset(_))));
         assert!(matches!(parse_rfc3339("2263-01-01T00:00:00Z"), Err(TimeError::Range(_))));
     }
@@ -184,7 +208,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(time: i64) {
-            prop_assert_eq!(parse_rfc3339(&show(time)), Ok(time));
+            prop_assert_eq!(parse_rfc3339(&rfc3339(time)), Ok(time));
         }
 
         #[test]

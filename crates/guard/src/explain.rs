@@ -107,7 +107,12 @@ impl Guard {
             note,
         };
         let mut list = vec![
-            fixed("owner:*", IdentityKind::Owner, "everything but write:tidemill/#", owner),
+            fixed(
+                "owner:*",
+                IdentityKind::Owner,
+                "everything but write, command and configure on tidemill/#",
+                owner,
+            ),
             fixed(
                 "house:*",
                 IdentityKind::House,

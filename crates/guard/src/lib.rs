@@ -10,7 +10,8 @@
 //! - Deny is the default, and nothing is remembered of a decision: who holds an identity is decided anew, so a
 //!   revoked or expired token is worth nothing at once.
 //! - No secret is written anywhere: what is kept of a token is its SHA-256, what is logged is its name.
-//! - `tidemill/#` is written by the house alone, whatever a right says.
+//! - `tidemill/#` is written by the house alone, whatever a right says: nobody else writes there, commands there, or
+//!   gives, takes or changes names there.
 //! - A change of rights is on disk as intended before it is made; if that cannot be written, it is not made.
 //! - A changed, missing, doubled or moved audit entry is found and named by [`verify`] (docs/spec/audit.md says what
 //!   cannot be found).

@@ -10,7 +10,7 @@ use tidemill_core::{
     Decision, Identity, IdentityKind, PATH_SEGMENTS_MAX, Pattern, PatternTrie, ReadScope, SignalPath, Verb,
 };
 
-use crate::right::{HOUSE, Right};
+use crate::right::{HOUSE, Right, changes};
 use crate::settings::{Settings, Zone};
 use crate::store::{Token, Tokens};
 use crate::token::TokenHash;
@@ -223,9 +223,9 @@ impl Policy {
             (IdentityKind::House, _) => {
                 return no(format!("{name} reads everything and writes tidemill/#, no more"));
             }
-            (_, Verb::Write) if of_house => {
+            (_, verb) if of_house && changes(verb) => {
                 return no(format!(
-                    "tidemill/# is written by the house alone, and {name} asks to write {}",
+                    "tidemill/# is written by the house alone, and {name} asks to {verb} {}",
                     what()
                 ));
             }

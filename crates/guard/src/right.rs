@@ -65,9 +65,19 @@ impl Right {
         }
     }
 
-    /// Whether it would let someone write what only the house writes, and nothing else.
+    /// Whether it would let someone change what only the house changes, and nothing else.
     pub(crate) fn is_reserved(&self) -> bool {
-        self.verb == Verb::Write && self.pattern.levels().next() == Some(HOUSE)
+        changes(self.verb) && self.pattern.levels().next() == Some(HOUSE)
+    }
+}
+
+/// Whether a verb changes a signal: its samples, its names, what is known about it, the machine behind it. In the
+/// house's own branch that is the house's alone; a name there, or one taken away from there, would be a way in.
+pub(crate) fn changes(verb: Verb) -> bool {
+    match verb {
+        Verb::Write | Verb::Command | Verb::Configure => true,
+        // To administer is to give rights, and a right there changes nothing.
+        Verb::Read | Verb::Administer => false,
     }
 }
 
@@ -186,6 +196,9 @@ mod tests {
         for (text, reserved) in [
             ("write:tidemill/#", true),
             ("write:tidemill", true),
+            ("configure:tidemill/#", true),
+            ("command:tidemill/a", true),
+            ("administer:tidemill/#", false),
             ("read:tidemill/#", false),
             ("write:#", false),
         ] {

@@ -598,9 +598,9 @@ fn why_and_the_list() {
         token:press write acme/york/t: false because token:press has no right that allows write on acme/york/t; also [Read]
         zone:farm write farm/sensors/t: true because zone:farm: write:farm/sensors/# allows it; also []
         zone:office read farm: false because zone:office is not known, or has no rights any more; also []
-        owner:anna write tidemill/x: false because tidemill/# is written by the house alone, and owner:anna asks to write tidemill/x; also [Read, Command, Configure, Administer]
+        owner:anna write tidemill/x: false because tidemill/# is written by the house alone, and owner:anna asks to write tidemill/x; also [Read, Administer]
         house:bus read a: true because the house reads everything; also []
-        owner:* ["everything but write:tidemill/#"] system user 1000, who owns the folder, and the superuser, by the control socket
+        owner:* ["everything but write, command and configure on tidemill/#"] system user 1000, who owns the folder, and the superuser, by the control socket
         house:* ["read:# and write:tidemill/#"] the plant's own engines
         zone:farm ["write:farm/sensors/#"] from 192.168.0.0/16, from fd00::/8
         zone:barn ["write:barn/#", "read:barn/#"] from 192.168.7.0/24

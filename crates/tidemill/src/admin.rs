@@ -8,7 +8,7 @@ use serde_json::json;
 use tidemill_bus::Namespace;
 use tidemill_core::{
     AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, History, Identity, Journal, Pattern,
-    Problem, Quality, ReadMode, ReadQuery, ReadScope, Signal, SignalPath, Verb, codes, format_rfc3339,
+    Problem, Quality, ReadMode, ReadQuery, ReadScope, Signal, SignalPath, Verb, codes, rfc3339,
 };
 use tidemill_ground::MemoryPlan;
 use tidemill_guard::{Guard, Right, TokenInfo};
@@ -103,9 +103,9 @@ impl Keeper {
                 };
                 facts.add("value", format!("{}{unit}", sample.value));
                 facts.add("quality", sample.quality.to_string());
-                facts.add("time", shown(sample.time));
+                facts.add("time", rfc3339(sample.time));
                 if let Some(received) = sample.received {
-                    facts.add("received", shown(received));
+                    facts.add("received", rfc3339(received));
                 }
                 facts.add("source", sample.source.to_string());
                 if let Ok(rule) = self.guard.why(&sample.source, Verb::Write, &signal.path) {
@@ -115,7 +115,7 @@ impl Keeper {
             }
         }
         facts.add("first written by", signal.creator.to_string());
-        facts.add("known since", shown(signal.created));
+        facts.add("known since", rfc3339(signal.created));
         if !signal.meta.owner.is_empty() {
             facts.add("owner", signal.meta.owner.to_string());
         }
@@ -253,12 +253,6 @@ impl Facts {
     }
 }
 
-fn shown(time: i64) -> String {
-    let mut text = String::new();
-    format_rfc3339(time, &mut text);
-    text
-}
-
 /// Keys that were changed and hold from the next start only.
 fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let changes = [
@@ -306,7 +300,7 @@ impl Admin for Keeper {
             Ok(TokenSecret {
                 name: order.name,
                 token: secret.reveal().to_owned(),
-                expires: expires.map(shown),
+                expires: expires.map(rfc3339),
             })
         })
     }
@@ -415,9 +409,9 @@ fn facts_of(token: TokenInfo) -> TokenFacts {
     TokenFacts {
         name: token.name.to_string(),
         allow: token.allow.iter().map(ToString::to_string).collect(),
-        created: shown(token.created_ns),
-        expires: token.expires_ns.map(shown),
-        last_used: token.last_used_ns.map(shown),
+        created: rfc3339(token.created_ns),
+        expires: token.expires_ns.map(rfc3339),
+        last_used: token.last_used_ns.map(rfc3339),
         rotating: token.overlap_until_ns.is_some(),
     }
 }

@@ -3,9 +3,7 @@
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use tidemill_core::{Problem, TimeError, codes, parse_rfc3339};
-
-use crate::config::quantity;
+use tidemill_core::{Problem, TimeError, codes, parse_duration, parse_rfc3339};
 
 /// The time zone of that name; `system` is the machine's.
 pub(crate) fn zone(name: &str) -> Result<TimeZone, Problem> {
@@ -33,11 +31,11 @@ pub(crate) fn parse(text: &str, now: i64, zone: &TimeZone) -> Result<i64, Proble
     if trimmed == "now" {
         return Ok(now);
     }
-    if let Some(back) = trimmed.strip_prefix('-').and_then(quantity::duration) {
+    if let Some(back) = trimmed.strip_prefix('-').and_then(parse_duration) {
         let back = i64::try_from(back.as_nanos()).ok();
         return back.and_then(|back| now.checked_sub(back)).ok_or_else(beyond);
     }
-    if let Some(ahead) = trimmed.strip_prefix('+').and_then(quantity::duration) {
+    if let Some(ahead) = trimmed.strip_prefix('+').and_then(parse_duration) {
         let ahead = i64::try_from(ahead.as_nanos()).ok();
         return ahead.and_then(|ahead| now.checked_add(ahead)).ok_or_else(beyond);
     }
@@ -47,7 +45,12 @@ pub(crate) fn parse(text: &str, now: i64, zone: &TimeZone) -> Result<i64, Proble
     match parse_rfc3339(trimmed) {
         Ok(time) => return Ok(time),
         Err(TimeError::Range(_)) => return Err(beyond()),
+        Err(error @ TimeError::LeapSecond(_)) => return Err(error.into()),
         Err(_) => {}
+    }
+    if trimmed.contains(":60") {
+        // Where the clock stands at a leap second is known only with an offset; jiff would take it as second 59.
+        return Err(TimeError::LeapSecond(trimmed.to_owned()).into());
     }
     let local: DateTime = trimmed
         .parse::<DateTime>()
@@ -118,7 +121,9 @@ mod tests {
         for (text, time) in table {
             assert_eq!(parse(text, now, &berlin).unwrap(), time, "{text}");
         }
-        for text in ["", "yesterday", "-1", "2026-02-30", "12:00"] {
+        for text in
+            ["", "yesterday", "-1", "2026-02-30", "12:00", "2026-03-01 06:00:60", "2026-03-01T06:00:60Z"]
+        {
             // "-1" is an epoch number: one second before 1970.
             assert_eq!(parse(text, now, &berlin).is_ok(), text == "-1", "{text}");
         }

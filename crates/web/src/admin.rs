@@ -8,7 +8,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tidemill_core::{
-    Boxed, Format, Identity, NANOS_PER_SECOND, Pattern, Problem, SignalPath, SqlQuery, Verb, codes,
+    Boxed, Format, Identity, Pattern, Problem, SignalPath, SqlQuery, Verb, codes, parse_duration, rfc3339,
 };
 use utoipa::ToSchema;
 
@@ -18,7 +18,6 @@ use crate::caller::Caller;
 use crate::params::Params;
 use crate::read::{format_of, stream_chunks};
 use crate::sql::read_json;
-use crate::times::{parse_duration, rfc3339};
 
 /// A token to be made.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -186,7 +185,7 @@ pub trait Admin: Send + Sync {
 /// The most entries of the audit log in one answer.
 const AUDIT_ENTRIES_MAX: usize = 10_000;
 /// How long two tokens of a name overlap unless asked otherwise: time to change every device by hand.
-const OVERLAP_NS: i64 = 86_400 * NANOS_PER_SECOND;
+const OVERLAP: Duration = Duration::from_secs(86_400);
 
 fn administrator(web: &Web, caller: &Caller) -> Result<(), Problem> {
     let decision =
@@ -240,14 +239,13 @@ pub(crate) async fn token_rotate(
 ) -> Answer {
     let params = Params::of(request.uri(), &["overlap"])?;
     administrator(&web, &caller)?;
-    let overlap_ns = match params.one("overlap")? {
-        None => OVERLAP_NS,
-        Some(text) => parse_duration(text).filter(|overlap| *overlap >= 0).ok_or_else(|| {
+    let overlap = match params.one("overlap")? {
+        None => OVERLAP,
+        Some(text) => parse_duration(text).ok_or_else(|| {
             Problem::new(&codes::BAD_PARAMETER, format!("overlap={text} is no duration"))
                 .hint("Write it like 1h, 24h, 7d")
         })?,
     };
-    let overlap = Duration::from_nanos(overlap_ns.unsigned_abs());
     let secret = web.doors().admin.token_rotate(&caller.identity, &name, overlap).await?;
     Ok(with_json(StatusCode::CREATED, &secret))
 }

@@ -33,6 +33,8 @@ pub enum Error {
     FieldValue(String),
     #[error("'{0}' does not fit a 64-bit integer: leave the suffix away to write a float")]
     IntegerRange(String),
+    #[error("'{0}u' is negative, and the suffix u is for whole numbers from 0: write '{0}i'")]
+    Negative(String),
     #[error("'{0}' does not fit a 64-bit float")]
     FloatRange(String),
     #[error("the text has no closing quote")]
@@ -41,6 +43,8 @@ pub enum Error {
     Timestamp(String),
     #[error("the time {0} in the given unit is outside the years 1677 to 2262: is precision= right?")]
     TimeRange(String),
+    #[error("the time {0} has an exponent: write all its digits")]
+    TimeExponent(String),
     #[error("something follows the timestamp: '{0}'")]
     AfterTimestamp(String),
     #[error("the text is not UTF-8")]
@@ -78,11 +82,15 @@ impl Error {
     pub fn code(&self) -> &'static Code {
         match self {
             Error::NotUtf8 => &codes::BAD_ENCODING,
-            Error::Timestamp(_) | Error::TimeRange(_) | Error::AfterTimestamp(_) | Error::Time(_) => {
-                &codes::BAD_TIME
-            }
+            Error::Timestamp(_)
+            | Error::TimeRange(_)
+            | Error::TimeExponent(_)
+            | Error::AfterTimestamp(_)
+            | Error::FarTime { .. }
+            | Error::Time(_) => &codes::BAD_TIME,
             Error::FieldValue(_)
             | Error::IntegerRange(_)
+            | Error::Negative(_)
             | Error::FloatRange(_)
             | Error::KindMismatch { .. }
             | Error::TextTooLong { .. } => &codes::BAD_VALUE,
@@ -92,7 +100,6 @@ impl Error {
             | Error::JsonMember(_)
             | Error::JsonMissing(_)
             | Error::JsonType { .. } => &codes::BAD_JSON,
-            Error::FarTime { .. } => &codes::BAD_TIME,
             Error::Problem(problem) => problem.code,
             _ => &codes::BAD_LINE,
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -11,7 +12,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use tidemill_core::{
     Amend, AuditEntry, AuditResult, Grant, LastValue, Meta, MetaEdit, NumberKind, Pattern, Problem,
-    ReadScope, Row, Signal, SignalId, SignalPath, Verb, codes,
+    ReadScope, Row, Signal, SignalId, SignalPath, Verb, codes, format_duration, parse_duration, rfc3339,
 };
 use utoipa::ToSchema;
 
@@ -21,7 +22,7 @@ use crate::caller::Caller;
 use crate::params::{Params, pattern};
 use crate::samples::encode;
 use crate::sql::read_json;
-use crate::times::{TimeStyle, parse_duration, rfc3339};
+use crate::times::TimeStyle;
 
 /// Signals described at a time; an answer is made piece by piece.
 const PIECE_SIGNALS: usize = 1_000;
@@ -97,11 +98,12 @@ impl Listing {
 
     fn write(&self, signal: &Signal, last: Option<&LastValue>, out: &mut String) {
         let meta = &signal.meta;
+        // What is not known is null, as in SQL and as an edit takes it.
         let mut member = |name: &str, text: &str| {
             out.push_str(if name == "signal" { "{\"" } else { ",\"" });
             out.push_str(name);
             out.push_str("\":");
-            encode::write_text(text, out);
+            if text.is_empty() { out.push_str("null") } else { encode::write_text(text, out) }
         };
         member("signal", signal.path.as_str());
         member("unit", &meta.unit);
@@ -110,12 +112,11 @@ impl Listing {
         member("number", if meta.number == NumberKind::Integer { "integer" } else { "float" });
         member("owner", &meta.owner);
         member("creator", &signal.creator);
+        member("stale_after", &stale_after(meta.stale_after_ns));
         out.push_str(",\"created\":");
         self.style.write_json(signal.created, out);
         out.push_str(",\"stepped\":");
         out.push_str(meta.stepped.map_or("null", |stepped| if stepped { "true" } else { "false" }));
-        out.push_str(",\"stale_after_s\":");
-        encode::write_float(meta.stale_after_ns as f64 / 1e9, out);
         out.push_str(",\"aliases\":");
         list_into(signal.aliases.iter().map(SignalPath::as_str), out);
         out.push_str(",\"tags\":{");
@@ -141,6 +142,14 @@ impl Listing {
     }
 }
 
+/// As an edit takes it; empty for never.
+fn stale_after(nanos: i64) -> String {
+    match u64::try_from(nanos) {
+        Ok(nanos @ 1..) => format_duration(Duration::from_nanos(nanos)),
+        _ => String::new(),
+    }
+}
+
 fn list_into<'a>(texts: impl Iterator<Item = &'a str>, out: &mut String) {
     out.push('[');
     for (index, text) in texts.enumerate() {
@@ -150,19 +159,22 @@ fn list_into<'a>(texts: impl Iterator<Item = &'a str>, out: &mut String) {
     out.push(']');
 }
 
-/// What to change; what is absent stays.
+/// What to change; what is absent stays. What a listing gave can be sent back as it is.
 #[derive(Debug, Deserialize, serde::Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignalEdit {
-    /// As it is to be shown; empty for none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unit: Option<String>,
+    /// As it is to be shown; null or empty for none.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    unit: Option<Option<String>>,
     /// The same as a UCUM code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ucum: Option<String>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    ucum: Option<Option<String>>,
     /// A sentence for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    description: Option<Option<String>>,
     /// What a bare number becomes: `float` or `integer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<String>,
@@ -170,12 +182,14 @@ pub(crate) struct SignalEdit {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<bool>)]
     stepped: Option<Option<bool>>,
-    /// The only identity that may write; empty for anyone with the right.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    owner: Option<String>,
-    /// When a value grows stale, such as `5m`; `0s` for never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stale_after: Option<String>,
+    /// The only identity that may write; null or empty for anyone with the right.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    owner: Option<Option<String>>,
+    /// When a value grows stale, such as `5m`; null or `0s` for never.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    stale_after: Option<Option<String>>,
     /// Added or replaced; null or an empty value removes.
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<BTreeMap<String, Option<String>>>,
@@ -185,10 +199,61 @@ pub(crate) struct SignalEdit {
     /// A further name.
     #[serde(skip_serializing_if = "Option::is_none")]
     alias: Option<String>,
+    /// Only as a listing gave it: `rename` gives another name.
+    #[serde(skip_serializing)]
+    signal: Option<String>,
+    /// Only as a listing gave them: `alias` adds one.
+    #[serde(skip_serializing)]
+    aliases: Option<Vec<String>>,
+    /// Not looked at: it changes by itself.
+    #[serde(skip_serializing)]
+    #[allow(dead_code, reason = "taken, so that a listing can be sent back")]
+    #[schema(value_type = Option<Object>)]
+    last: Option<serde::de::IgnoredAny>,
+    /// Not looked at: it never changes.
+    #[serde(skip_serializing)]
+    #[allow(dead_code, reason = "taken, so that a listing can be sent back")]
+    creator: Option<String>,
+    /// Not looked at: it never changes.
+    #[serde(skip_serializing)]
+    #[allow(dead_code, reason = "taken, so that a listing can be sent back")]
+    #[schema(value_type = Option<Object>)]
+    created: Option<serde::de::IgnoredAny>,
+}
+
+impl SignalEdit {
+    /// Refuses what would change names in a way that an edit cannot.
+    fn check_names(&self, present: &Signal) -> Result<(), Problem> {
+        let read_only = |member: &str, instead: &str| {
+            let detail = format!("'{member}' is not what the signal has, and is not changed this way");
+            Problem::new(&codes::BAD_PARAMETER, detail).hint(instead)
+        };
+        if self.signal.as_ref().is_some_and(|name| name != present.path.as_str()) {
+            return Err(read_only("signal", "Give it another name with 'rename'"));
+        }
+        let same = |names: &Vec<String>| {
+            names.iter().map(String::as_str).eq(present.aliases.iter().map(SignalPath::as_str))
+        };
+        if self.aliases.as_ref().is_some_and(|names| !same(names)) {
+            return Err(read_only("aliases", "Add a further name with 'alias'"));
+        }
+        Ok(())
+    }
+
+    /// A listing that is sent back with another unit still has the code of the unit before: it follows the unit.
+    fn forget_old_code(&mut self, present: &Meta) {
+        let said = |member: &Option<Option<String>>| member.clone().map(Option::unwrap_or_default);
+        let other_unit = said(&self.unit).is_some_and(|unit| unit != *present.unit);
+        if other_unit && said(&self.ucum).is_some_and(|code| code == *present.unit_ucum) {
+            self.ucum = None;
+        }
+    }
 }
 
 /// A member that is there, also if it is null.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<bool>>, D::Error> {
+fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)
 }
 
@@ -202,12 +267,16 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<O
 pub(crate) async fn edit(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["signal"])?;
     let path = params.path("signal")?;
-    let wanted: SignalEdit = read_json(&web, request).await?;
+    let mut wanted: SignalEdit = read_json(&web, request).await?;
     let detail = serde_json::to_string(&wanted).unwrap_or_default();
     let action = if wanted.rename.is_some() { "signal.rename" } else { "signal.edit" };
-    let edit = edit_of(wanted)?;
     let change = Change { web: &web, caller: &caller, action, target: path.to_string(), detail };
     let grant = change.granted(&path)?;
+    if let Some(present) = web.doors().bus.signal(grant.id) {
+        wanted.check_names(&present)?;
+        wanted.forget_old_code(&present.meta);
+    }
+    let edit = edit_of(wanted)?;
     if let Some(new) = &edit.rename {
         // A rename makes a name in another branch: it needs the right there too.
         change.may_configure(new)?;
@@ -232,18 +301,22 @@ fn edit_of(wanted: SignalEdit) -> Result<MetaEdit, Problem> {
         _ => Err(Problem::new(&codes::BAD_PARAMETER, "'number' must be float or integer")),
     });
     let stale_after_ns = wanted.stale_after.map(|text| {
-        let unknown =
-            || Problem::new(&codes::BAD_TIME, "'stale_after' must be a duration such as 30s, 5m, 1h");
-        parse_duration(&text).ok_or_else(unknown)
+        let Some(text) = text else { return Ok(0) };
+        let nanos = parse_duration(&text).and_then(|duration| i64::try_from(duration.as_nanos()).ok());
+        nanos.ok_or_else(|| {
+            Problem::new(&codes::BAD_TIME, "'stale_after' must be a duration such as 30s, 5m, 1h")
+        })
     });
+    // Null clears, as an empty text does.
+    let text = |text: Option<Option<String>>| text.map(|text| Arc::from(text.unwrap_or_default()));
     let tags = wanted.tags.unwrap_or_default().into_iter();
     Ok(MetaEdit {
-        unit: wanted.unit.map(Into::into),
-        unit_ucum: wanted.ucum.map(Into::into),
-        description: wanted.description.map(Into::into),
+        unit: text(wanted.unit),
+        unit_ucum: text(wanted.ucum),
+        description: text(wanted.description),
         number: number.transpose()?,
         stepped: wanted.stepped,
-        owner: wanted.owner.map(Into::into),
+        owner: text(wanted.owner),
         stale_after_ns: stale_after_ns.transpose()?,
         tags: tags.map(|(key, value)| (key.into(), value.unwrap_or_default().into())).collect(),
         rename: path(wanted.rename)?,

@@ -84,10 +84,17 @@ pub(crate) async fn read_json<T: serde::de::DeserializeOwned>(
         time_max: settings.body_time_max,
     };
     let whole = body::read(&parts.headers, body, &web.0.limits.bodies, limits).await?;
-    serde_json::from_slice(&whole.bytes).map_err(|error| {
-        let place = (error.line() as u64, error.column() as u64);
-        Problem::new(&codes::BAD_JSON, error.to_string())
-            .hint("See /api/v1/openapi.json for this call's members")
-            .at(place.0.max(1), place.1.max(1))
-    })
+    object(&whole.bytes, "See /api/v1/openapi.json for this call's members")
+}
+
+/// A JSON object as one of our types. An array with the members in the order of our code would be read as well, and
+/// would mean something else as soon as that order changed: it is refused.
+pub(crate) fn object<T: serde::de::DeserializeOwned>(json: &[u8], hint: &str) -> Result<T, Problem> {
+    let bad = |why: String, line: usize, column: usize| {
+        Problem::new(&codes::BAD_JSON, why).hint(hint).at(line.max(1) as u64, column.max(1) as u64)
+    };
+    if json.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(bad("this takes a JSON object, which begins with '{'".to_owned(), 1, 1));
+    }
+    serde_json::from_slice(json).map_err(|error| bad(error.to_string(), error.line(), error.column()))
 }

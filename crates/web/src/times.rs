@@ -1,7 +1,7 @@
 //! Times as requests spell them: RFC 3339, numbers in a stated unit, and relative to now. Nothing is guessed: a number
 //! without a unit is refused. How the command line reads times (zones, magnitude) is its own business.
 
-use tidemill_core::{NANOS_PER_SECOND, format_rfc3339, parse_rfc3339};
+use tidemill_core::{NANOS_PER_SECOND, decimal_units, format_rfc3339, parse_duration, parse_rfc3339};
 
 use crate::error::{Error, excerpt};
 
@@ -59,21 +59,7 @@ impl TimeUnit {
 /// cut. `None`: not of the form, or out of range.
 pub fn parse_number(text: &str, unit: TimeUnit) -> Option<i64> {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || whole.len() > 20 || !all_digits(whole) || !all_digits(fraction) {
-        return None;
-    }
-    if digits.len() > whole.len() && fraction.is_empty() {
-        return None;
-    }
-    let per_unit = i128::from(unit.nanoseconds());
-    let mut total = whole.parse::<i128>().ok()?.checked_mul(per_unit)?;
-    let mut place = per_unit;
-    for digit in fraction.bytes() {
-        place = place.checked_div(10)?;
-        total = total.checked_add(i128::from(digit.saturating_sub(b'0')).checked_mul(place)?)?;
-    }
+    let total = decimal_units(digits, unit.nanoseconds().unsigned_abs())?;
     i64::try_from(if negative { total.checked_neg()? } else { total }).ok()
 }
 
@@ -119,40 +105,8 @@ fn relative(text: &str, now: i64) -> Option<i64> {
         b'+' => (1, text.get(1..)?),
         _ => return None,
     };
-    now.checked_add(parse_duration(rest)?.checked_mul(sign)?)
-}
-
-/// A duration of whole numbers with units, largest first or not: `1h`, `1h30m`, `250ms`. Nanoseconds.
-pub fn parse_duration(text: &str) -> Option<i64> {
-    let mut rest = text;
-    let mut total: i64 = 0;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number: i64 = rest.get(..digits)?.parse().ok()?;
-        rest = rest.get(digits..)?;
-        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let unit: i64 = match rest.get(..letters)? {
-            "ns" => 1,
-            "us" => 1_000,
-            "ms" => 1_000_000,
-            "s" => NANOS_PER_SECOND,
-            "m" => 60 * NANOS_PER_SECOND,
-            "h" => 3_600 * NANOS_PER_SECOND,
-            "d" => 86_400 * NANOS_PER_SECOND,
-            "w" => 7 * 86_400 * NANOS_PER_SECOND,
-            _ => return None,
-        };
-        rest = rest.get(letters..)?;
-        total = total.checked_add(number.checked_mul(unit)?)?;
-    }
-    (!text.is_empty()).then_some(total)
-}
-
-/// A time as RFC 3339.
-pub(crate) fn rfc3339(time: i64) -> String {
-    let mut text = String::new();
-    format_rfc3339(time, &mut text);
-    text
+    let distance = i64::try_from(parse_duration(rest)?.as_nanos()).ok()?;
+    now.checked_add(distance.checked_mul(sign)?)
 }
 
 /// How times are spelled in an answer.
@@ -235,7 +189,9 @@ mod tests {
             ("1767225600", None, None),
             ("2026-01-01T00:00:00", None, None),
             ("-1", None, None),
-            ("-1y", None, None),
+            ("-1y", None, Some(NOW - 365 * 24 * HOUR)),
+            ("now-1.5h", None, Some(NOW - HOUR - HOUR / 2)),
+            ("-400y", None, None),
             ("", None, None),
             ("-99999999999w", None, None),
         ];

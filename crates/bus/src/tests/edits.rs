@@ -129,6 +129,22 @@ fn a_new_name_needs_the_right_there_too() {
 }
 
 #[test]
+fn a_further_name_is_no_way_around_what_holds_for_itself() {
+    let plant = Plant::new();
+    plant.write("mine", 1, 1);
+    plant.wait(plant.edit("mine", alias("house/x")).unwrap());
+    let verbs = [Verb::Write, Verb::Command, Verb::Configure];
+    verbs.iter().for_each(|verb| plant.authority.deny("token:a", *verb, "house/#"));
+    for verb in verbs {
+        let refused = plant.try_bind(verb, "house/x").unwrap_err();
+        assert_eq!(refused.detail, format!("token:a may not {verb} house/x: token:a denies {verb}:house/#"));
+        assert_eq!(code(plant.try_bind(verb, "mine")), "ok", "under its own name it is theirs");
+    }
+    assert_eq!(code(plant.bus.resolve(&plant.who, &path("house/x"), 0)), "forbidden");
+    assert_eq!(code(plant.try_bind(Verb::Read, "house/x")), "ok", "reading is asked of the present name");
+}
+
+#[test]
 fn a_deleted_name_may_be_given_again() {
     let plant = Plant::new();
     plant.write("a", 1, 1);

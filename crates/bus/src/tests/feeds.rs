@@ -258,3 +258,22 @@ proptest! {
         prop_assert!(end > Seq(0));
     }
 }
+
+/// A client that comes again after a restore, or after a log that lost its tail, is told so: else it would wait for places
+/// that others will be given.
+#[test]
+fn a_place_that_the_log_does_not_reach_is_told_and_is_now() {
+    let plant = Plant::new();
+    plant.write("a", 1, 1);
+    for lag in [NEWEST, LagPolicy::CatchUp] {
+        for beyond in [1, 99_999_999, u64::MAX] {
+            let durable = plant.journal.durable().0;
+            let start = Start::After(Seq(durable.saturating_add(beyond)));
+            let mut feed = subscribe(&plant, &["#"], lag, start);
+            assert_eq!(feed.place(), Seq(durable), "{lag:?} {beyond}");
+            assert!(ready(feed.as_mut()).is_none());
+            let at = plant.write("a", 2, 2).0;
+            assert_eq!(shown(&plant.bus, next(feed.as_mut())), format!("{at}: a=2"));
+        }
+    }
+}

@@ -61,11 +61,9 @@ pub static AUDIT_TABLE: TableSpec = TableSpec {
 
 /// The row of an entry. Time is RFC 3339, as in the file.
 pub(crate) fn row(pending: &Pending, hash: &Hash) -> Vec<u8> {
-    let mut time = String::new();
-    tidemill_core::format_rfc3339(pending.time, &mut time);
     let entry = &pending.entry;
     let row = json!({
-        "time": time,
+        "time": tidemill_core::rfc3339(pending.time),
         "seq": pending.seq,
         "who": &*entry.who.name,
         "door": entry.who.peer.door,

@@ -95,13 +95,20 @@ pub(crate) fn measured_type(kind: &DataType) -> Result<()> {
     Ok(())
 }
 
+/// Whether a call works out a constant of the plan. Planning also asks a condition of the names of all signals: those are rows,
+/// which the plan does not keep.
+fn is_constant(meter: &Meter, rows: usize) -> bool {
+    meter.is_planning() && rows <= 1
+}
+
 /// Charges what a call made. A constant that is long becomes a column, which can be charged until nobody needs it.
 fn keep(made: ColumnarValue, rows: usize, meter: Option<&Arc<Meter>>, what: &str) -> Result<ColumnarValue> {
     let Some(meter) = meter else { return Ok(made) };
+    let constant = is_constant(meter, rows);
     match made {
         ColumnarValue::Array(array) => {
             let bytes = bytes_of(&array);
-            if meter.is_planning() && bytes > CONSTANT_BYTES_MAX {
+            if constant && bytes > CONSTANT_BYTES_MAX {
                 return Err(too_much(what));
             }
             meter.charge(&array, bytes, what)?;
@@ -111,7 +118,7 @@ fn keep(made: ColumnarValue, rows: usize, meter: Option<&Arc<Meter>>, what: &str
             if !is_of_any_length(&value.data_type()) || value.size() <= CONSTANT_BYTES_MAX {
                 return Ok(ColumnarValue::Scalar(value));
             }
-            if meter.is_planning() {
+            if constant {
                 return Err(too_much(what));
             }
             let needed = meter.borrow(value.size().saturating_mul(rows), what)?;
@@ -314,7 +321,7 @@ impl ScalarUDFImpl for Bounded {
             borrowed = Some(meter.borrow(needed(&call), self.inner.name())?);
         }
         if let Some(rule) = self.rule {
-            let bytes_max = match meter.is_some_and(|meter| meter.is_planning()) {
+            let bytes_max = match meter.is_some_and(|meter| is_constant(meter, rows)) {
                 true => CONSTANT_BYTES_MAX as u64,
                 false => CALL_BYTES_MAX,
             };

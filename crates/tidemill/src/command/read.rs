@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use futures_util::TryStreamExt;
 use hyper::Method;
 use serde_json::Value as Json;
-use tidemill_core::{Format, Pattern, Problem, codes, parse_rfc3339};
+use tidemill_core::{Format, Pattern, Problem, codes, parse_rfc3339, rfc3339};
 use tidemill_ground::Disk;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -108,11 +108,6 @@ impl Read {
         let zone = global.zone();
         let format = ReadFormat::chosen(self.format, global, self.output.as_ref());
         let parse = |text: &str| time::parse(text, super::now(), &zone);
-        let stamp = |time: i64| {
-            let mut text = String::new();
-            tidemill_core::format_rfc3339(time, &mut text);
-            text
-        };
         let mut pairs: Vec<(&str, String)> =
             self.patterns.iter().map(|pattern| ("signal", pattern.as_str().to_owned())).collect();
         if pairs.is_empty() {
@@ -125,11 +120,11 @@ impl Read {
                     .hint("Leave --mode away, or say --from and --to instead of --at"));
             }
             // `to` is excluded: the instant after it includes it.
-            pairs.push(("to", stamp(parse(at)?.saturating_add(1))));
+            pairs.push(("to", rfc3339(parse(at)?.saturating_add(1))));
             pairs.push(("mode", "last".to_owned()));
         } else {
-            pairs.push(("from", stamp(parse(&self.from)?)));
-            pairs.push(("to", stamp(parse(&self.to)?)));
+            pairs.push(("from", rfc3339(parse(&self.from)?)));
+            pairs.push(("to", rfc3339(parse(&self.to)?)));
             pairs.extend(self.mode.clone().map(|mode| ("mode", mode)));
         }
         pairs.extend(self.points.map(|points| ("points", points.to_string())));

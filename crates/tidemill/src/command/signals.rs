@@ -26,7 +26,7 @@ pub(crate) struct Signals {
 enum Edit {
     /// Set what is known about a signal
     #[command(
-        after_help = "Keys: unit, description, number (float or integer), stepped (true, false, auto), owner, stale_after (30s, 0 for never), tag.NAME\nExample:\n  tidemill signals set acme/leeds/press/temperature unit=°C stale_after=30s"
+        after_help = "Keys: unit, ucum, description, number (float or integer), stepped (true, false, auto), owner, stale_after (30s, 0 for never), alias (a further name), tag.NAME\nExample:\n  tidemill signals set acme/leeds/press/temperature unit=°C stale_after=30s"
     )]
     Set {
         path: SignalPath,
@@ -44,14 +44,14 @@ enum Edit {
     Delete {
         path: SignalPath,
         /// Only samples from this time, included
-        #[arg(long, allow_hyphen_values = true, requires = "to")]
+        #[arg(long, allow_hyphen_values = true, requires = "to", requires = "reason")]
         from: Option<String>,
         /// Only samples to this time, excluded
-        #[arg(long, allow_hyphen_values = true, requires = "from")]
+        #[arg(long, allow_hyphen_values = true, requires = "from", requires = "reason")]
         to: Option<String>,
-        /// Why; audited
+        /// Why; audited and kept with what was deleted. Needed with --from and --to
         #[arg(long)]
-        reason: String,
+        reason: Option<String>,
     },
 }
 
@@ -78,13 +78,12 @@ impl Signals {
                 client.call(Method::PATCH, &address(&path), &json!({ "rename": to.as_str() })).await?
             }
             Some(Edit::Delete { path, from, to, reason }) => {
-                let mut pairs = vec![("signal", path.to_string()), ("reason", reason)];
+                let mut pairs = vec![("signal", path.to_string())];
+                pairs.extend(reason.map(|reason| ("reason", reason)));
                 for (name, text) in [("from", from), ("to", to)] {
                     let Some(text) = text else { continue };
                     let at = time::parse(&text, super::now(), &global.zone())?;
-                    let mut stamp = String::new();
-                    tidemill_core::format_rfc3339(at, &mut stamp);
-                    pairs.push((name, stamp));
+                    pairs.push((name, tidemill_core::rfc3339(at)));
                 }
                 client.call(Method::DELETE, &format!("/api/v1/signals{}", query(&pairs)), &Json::Null).await?
             }
@@ -102,7 +101,8 @@ fn address(path: &SignalPath) -> String {
 }
 
 fn edit_of(facts: &[String]) -> Result<Json, Problem> {
-    const KEYS: [&str; 6] = ["unit", "description", "number", "stepped", "owner", "stale_after"];
+    const KEYS: [&str; 8] =
+        ["unit", "ucum", "description", "number", "stepped", "owner", "stale_after", "alias"];
     let mut body = json!({});
     let mut tags = Map::new();
     for fact in facts {

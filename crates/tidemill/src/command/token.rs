@@ -3,11 +3,10 @@
 use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Value as Json, json};
-use tidemill_core::{Problem, codes};
+use tidemill_core::{Problem, codes, parse_duration};
 
 use super::{CommandResult, Global, Outcome};
 use crate::client::query;
-use crate::config::quantity;
 use crate::{output, time};
 
 /// Makes, lists, ends and renews tokens.
@@ -26,8 +25,8 @@ enum Action {
     #[command(after_help = "Example:\n  tidemill token create press-line --allow 'write:acme/leeds/press/#'")]
     Create {
         name: String,
-        /// VERB:PATTERN, where the verb is read, write, command, configure or administer
-        #[arg(long = "allow", required = true, value_name = "VERB:PATTERN")]
+        /// One or more of VERB:PATTERN, where the verb is read, write, command, configure or administer
+        #[arg(long = "allow", required = true, num_args = 1.., value_name = "VERB:PATTERN")]
         allow: Vec<String>,
         /// When it ends, e.g. 90d [default: never; its age is shown]
         #[arg(long, allow_hyphen_values = true)]
@@ -89,10 +88,10 @@ impl Token {
 
 fn seconds(text: &str) -> Result<u64, Problem> {
     let bad = |what: String| Problem::new(&codes::BAD_PARAMETER, what).hint("Write it like 90d, 12h, 1y");
-    if text.strip_prefix('-').and_then(quantity::duration).is_some() {
+    if text.strip_prefix('-').and_then(parse_duration).is_some() {
         return Err(bad(format!("'{text}' is in the past")));
     }
-    let duration = quantity::duration(text).ok_or_else(|| bad(format!("'{text}' is no duration")))?;
+    let duration = parse_duration(text).ok_or_else(|| bad(format!("'{text}' is no duration")))?;
     match duration.as_secs() {
         0 => Err(bad(format!("'{text}' is over at once: it must be a second at least"))),
         seconds => Ok(seconds),

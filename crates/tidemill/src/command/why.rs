@@ -1,7 +1,7 @@
 //! `tidemill why`: where a value came from.
 
 use clap::Args;
-use tidemill_core::SignalPath;
+use tidemill_core::{SignalPath, rfc3339};
 
 use super::{CommandResult, Global, Outcome};
 use crate::client::query;
@@ -23,9 +23,7 @@ impl Why {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let mut pairs = vec![("signal", self.path.to_string())];
         if let Some(text) = &self.at {
-            let mut stamp = String::new();
-            tidemill_core::format_rfc3339(time::parse(text, super::now(), &global.zone())?, &mut stamp);
-            pairs.push(("at", stamp));
+            pairs.push(("at", rfc3339(time::parse(text, super::now(), &global.zone())?)));
         }
         let answer = global.client()?.get(&format!("/api/v1/why{}", query(&pairs))).await?;
         if global.json {

@@ -46,9 +46,7 @@ impl Write {
         }
         if let Some(text) = &self.time {
             let time = time::parse(text, super::now(), &global.zone())?;
-            let mut shown = String::new();
-            tidemill_core::format_rfc3339(time, &mut shown);
-            sample["time"] = shown.into();
+            sample["time"] = tidemill_core::rfc3339(time).into();
         }
         if let Some(text) = &self.quality {
             Quality::parse(text)?;

@@ -1,24 +1,4 @@
-//! How durations and sizes are written in configuration and on the command line.
-
-use std::time::Duration;
-
-/// Reads `2ms`, `90s`, `1.5h`, `30d`, `5y` (a year is 365 days).
-pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = split(text)?;
-    let seconds = match unit {
-        "ns" => 1e-9,
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3_600.0,
-        "d" => 86_400.0,
-        "w" => 604_800.0,
-        "y" => 31_536_000.0,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64(number * seconds).ok()
-}
+//! How sizes and shares are written in configuration and on the command line.
 
 /// Reads `64MiB`, `1GB`, `1024`.
 pub(crate) fn bytes(text: &str) -> Option<u64> {
@@ -76,15 +56,11 @@ mod tests {
 
     #[test]
     fn quantities() {
-        assert_eq!(duration("2ms"), Some(Duration::from_millis(2)));
-        assert_eq!(duration("1.5 h"), Some(Duration::from_secs(5_400)));
-        assert_eq!(duration("5y"), Some(Duration::from_secs(5 * 365 * 86_400)));
         assert_eq!(bytes("64MiB"), Some(64 << 20));
         assert_eq!(bytes("1.5 GB"), Some(1_500_000_000));
         assert_eq!(bytes("512"), Some(512));
         assert_eq!(percent("5%"), Some(0.05));
         for text in ["", "ms", "2 parsecs", "-1s", "1e9999d", "..s"] {
-            assert_eq!(duration(text), None, "{text}");
             assert_eq!(bytes(text), None, "{text}");
         }
         assert_eq!(percent("101%"), None);

@@ -385,10 +385,12 @@ fn reason(kind: KeyKind, item: &Item) -> String {
 fn plain_setting(kind: KeyKind, text: &str) -> Option<Setting> {
     let good = match kind {
         KeyKind::Text => !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control),
-        KeyKind::Duration => quantity::duration(text).is_some(),
+        KeyKind::Duration => tidemill_core::parse_duration(text).is_some(),
         KeyKind::Share => quantity::percent(text).is_some() || quantity::bytes(text).is_some(),
         KeyKind::Word(words) => words.contains(&text),
-        KeyKind::WordOrDuration(words) => words.contains(&text) || quantity::duration(text).is_some(),
+        KeyKind::WordOrDuration(words) => {
+            words.contains(&text) || tidemill_core::parse_duration(text).is_some()
+        }
         KeyKind::WordOrBytes(words) => words.contains(&text) || quantity::bytes(text).is_some(),
         KeyKind::Integer(..) | KeyKind::Listeners | KeyKind::Networks | KeyKind::Rights => false,
     };
@@ -438,7 +440,7 @@ impl Values<'_> {
     }
 
     fn duration(&self, section: &'static str, name: &'static str) -> Option<std::time::Duration> {
-        quantity::duration(&self.text(section, name))
+        tidemill_core::parse_duration(&self.text(section, name))
     }
 
     fn share(&self, section: &'static str, name: &'static str) -> Share {

@@ -265,8 +265,7 @@ impl Lines {
                 Reading::Flag(flag) => json!(flag),
                 Reading::State(state) => json!(state),
             };
-            let mut stamp = String::new();
-            tidemill_core::format_rfc3339(time, &mut stamp);
+            let stamp = tidemill_core::rfc3339(time);
             self.json.push(json!({ "signal": format!("{PREFIX}/{path}"), "time": stamp, "value": value, "quality": quality.name() }));
             return;
         }

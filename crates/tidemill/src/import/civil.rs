@@ -32,6 +32,8 @@ pub(super) struct Civil {
     pub(super) date: Option<(i16, i8, i8)>,
     /// Nanoseconds since midnight; up to and with 24:00:00 and a leap second.
     pub(super) nanos: Option<i64>,
+    /// The second was written as 60.
+    pub(super) leap: bool,
     pub(super) offset_seconds: Option<i32>,
     pub(super) evidence: Evidence,
 }
@@ -46,15 +48,15 @@ pub(super) fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
     let mut at = Cursor { text };
     let Some((date, evidence)) = date(&mut at, order) else {
         let mut at = Cursor { text };
-        let nanos = time_of_day(&mut at)?;
-        let offset_seconds = offset(&mut at)?;
-        return Some(Civil { date: None, nanos: Some(nanos), offset_seconds, evidence: Evidence::Clear });
+        let (nanos, leap) = time_of_day(&mut at)?;
+        let (nanos, offset_seconds) = (Some(nanos), offset(&mut at)?);
+        return Some(Civil { date: None, nanos, leap, offset_seconds, evidence: Evidence::Clear });
     };
     if !is_date(date) {
         return None;
     }
     if at.text.is_empty() {
-        return Some(Civil { date: Some(date), nanos: None, offset_seconds: None, evidence });
+        return Some(Civil { date: Some(date), nanos: None, leap: false, offset_seconds: None, evidence });
     }
     // 20240131120000 has no mark between the two.
     let packed = at.run_of_digits() == 6;
@@ -63,9 +65,9 @@ pub(super) fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
         return None;
     }
     at.skip_spaces();
-    let nanos = time_of_day(&mut at)?;
+    let (nanos, leap) = time_of_day(&mut at)?;
     let offset_seconds = offset(&mut at)?;
-    Some(Civil { date: Some(date), nanos: Some(nanos), offset_seconds, evidence })
+    Some(Civil { date: Some(date), nanos: Some(nanos), leap, offset_seconds, evidence })
 }
 
 struct Cursor<'a> {
@@ -202,8 +204,9 @@ fn is_date((year, month, day): Date) -> bool {
 
 const SECOND: i64 = 1_000_000_000;
 
-/// `6:05`, `06:05:09.25`, `06:05:09,25`, `060509`, `6:05 PM`, `6:05 Uhr`, `24:00`.
-fn time_of_day(at: &mut Cursor<'_>) -> Option<i64> {
+/// `6:05`, `06:05:09.25`, `06:05:09,25`, `060509`, `6:05 PM`, `6:05 Uhr`, `24:00`. With it,
+/// whether the second was written as 60.
+fn time_of_day(at: &mut Cursor<'_>) -> Option<(i64, bool)> {
     let packed = at.run_of_digits() >= 4;
     let hour: i64 = at.digits(2).parse().ok()?;
     if !packed {
@@ -233,7 +236,7 @@ fn time_of_day(at: &mut Cursor<'_>) -> Option<i64> {
     let hour = half_of_day(at, hour)?;
     let midnight = hour == 24 && minute == 0 && second == 0 && nanos == 0;
     let legal = (hour < 24 || midnight) && minute < 60 && second <= 60;
-    legal.then_some((hour * 3600 + minute * 60 + second) * SECOND + nanos)
+    legal.then_some(((hour * 3600 + minute * 60 + second) * SECOND + nanos, second == 60))
 }
 
 /// Takes `AM`, `PM` or `Uhr`, if there, and gives the hour from 0.

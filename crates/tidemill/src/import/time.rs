@@ -95,6 +95,10 @@ pub(super) enum TimeFault {
     Form(String),
     #[error("'{0}' is outside the years 1677 to 2262")]
     Range(String),
+    #[error(
+        "'{0}' has a second 60 where none can be: a leap second is 23:59:60 UTC on the last day of a month"
+    )]
+    LeapSecond(String),
     #[error("'{text}' does not exist in {zone}: the clocks went forward over it")]
     Gap { text: String, zone: String },
 }
@@ -165,14 +169,18 @@ impl Clock {
                 let mut spoken = std::borrow::Cow::Borrowed(text);
                 let mut nanos = nanos.unwrap_or_default();
                 if let Some(second) = time_of_day {
-                    (nanos, civil.offset_seconds) = day_time(second, &civil)?;
+                    (nanos, civil) = day_time(second, &civil)?;
                     spoken = format!("{text} {second}").into();
                 }
                 let (seconds, rest) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
                 let midnight = DateTime::new(date.0, date.1, date.2, 0, 0, 0, 0).map_err(|_| form(text))?;
                 let local = midnight
                     .checked_add(jiff::SignedDuration::new(seconds, i32::try_from(rest).unwrap_or(0)));
-                self.local(&spoken, local.map_err(|_| range(text))?, civil.offset_seconds, run)?
+                let time = self.local(&spoken, local.map_err(|_| range(text))?, civil.offset_seconds, run)?;
+                if civil.leap && !begins_month(time) {
+                    return Err(TimeFault::LeapSecond(spoken.chars().take(40).collect()));
+                }
+                time
             }
         };
         run.step(time);
@@ -210,14 +218,24 @@ impl Clock {
     }
 }
 
-fn day_time(text: &str, date: &Civil) -> Result<(i64, Option<i32>), TimeFault> {
+/// Whether a month begins with this second, in UTC.
+fn begins_month(time: i64) -> bool {
+    jiff::Timestamp::from_nanosecond(i128::from(time)).is_ok_and(|instant| {
+        let utc = Offset::UTC.to_datetime(instant);
+        (utc.day(), utc.hour(), utc.minute(), utc.second()) == (1, 0, 0, 0)
+    })
+}
+
+/// The time of day of a column of its own, and what both columns say together.
+fn day_time(text: &str, date: &Civil) -> Result<(i64, Civil), TimeFault> {
     if text.is_empty() {
         return Err(TimeFault::Missing);
     }
     let time = civil::parse(text, None).ok_or_else(|| form(text))?;
     // Excel writes a date before the time of day, midnight of 1899-12-30 or of the day itself: only the time counts.
     let nanos = time.nanos.ok_or_else(|| form(text))?;
-    Ok((nanos, time.offset_seconds.or(date.offset_seconds)))
+    let offset_seconds = time.offset_seconds.or(date.offset_seconds);
+    Ok((nanos, Civil { offset_seconds, leap: time.leap, ..*date }))
 }
 
 fn form(text: &str) -> TimeFault {

@@ -169,7 +169,7 @@ fn errors_have_a_code_and_a_way_on() {
         &["read", "a/#/b"],
         &["watch", "--count", "-1"],
         &["sql"],
-        &["signals", "delete", "a/b"],
+        &["signals", "delete", "a/b", "--from", "-1h", "--to", "now"],
         &["why"],
         &["import"],
         &["import", "t.csv", "--time-format", "ymd"],

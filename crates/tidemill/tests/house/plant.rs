@@ -272,10 +272,8 @@ impl Plant {
     /// A new token.
     #[track_caller]
     pub(crate) fn token(&self, name: &str, allow: &[&str]) -> String {
-        let mut words = vec!["token", "create", name];
-        for right in allow {
-            words.extend(["--allow", right]);
-        }
+        let mut words = vec!["token", "create", name, "--allow"];
+        words.extend(allow);
         self.ok(&words).trim().to_owned()
     }
 

@@ -6,7 +6,8 @@ use std::os::unix::process::CommandExt;
 
 use serde_json::json;
 
-use crate::plant::{Plant, Process, ran};
+use crate::client::Request;
+use crate::plant::{Home, Plant, Process, ran};
 
 /// A plant with one signal that the reader may see, and one that it may not.
 fn two_branches() -> (Plant, String) {
@@ -92,9 +93,51 @@ fn what_a_token_may_not_is_refused_with_a_code() {
     ] {
         plant.run_as(&reader, words).expect_problem("forbidden");
     }
-    // The house's own branch is written by the house alone: not even by the owner.
-    plant.run(&["write", "tidemill/x", "1"]).expect_problem("forbidden");
     assert_eq!(plant.sql("SELECT value FROM samples WHERE signal = 'secret/recipe'"), json!([[42.0]]));
+}
+
+/// Not even by the owner, whatever a token was given, and by no way around: a name there would be one to write to.
+#[test]
+fn the_house_alone_writes_its_branch() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.plant().join("connections")).expect("a folder in the temporary folder");
+    let template = "[[template]]\nmatch = { measurement = \"cpu\" }\npath = \"tidemill/{host}/{field}\"\n";
+    home.file("plant/connections/line-protocol.toml", template);
+    home.file("plant/tidemill.toml", "");
+    home.file("rows.csv", "time,x\n2026-03-01T00:00:00Z,1\n");
+    let plant = home.start();
+    plant.ok(&["write", "open/level", "1"]);
+    let token = plant.token("all", &["write:#", "configure:#", "command:#", "read:#", "administer:#"]);
+    let commands: [&[&str]; 6] = [
+        &["write", "tidemill/x", "1"],
+        &["write", "tidemill", "1"],
+        &["signals", "rename", "open/level", "tidemill/time"],
+        &["signals", "rename", "open/level", "tidemill"],
+        &["signals", "set", "tidemill/time", "unit=bar"],
+        &["signals", "delete", "tidemill/time", "--reason", "x"],
+    ];
+    for words in commands {
+        plant.run(words).expect_problem("forbidden");
+        plant.run_as(&token, words).expect_problem("forbidden");
+    }
+    assert_ne!(plant.run(&["import", "rows.csv", "--prefix", "tidemill"]).code, Some(0));
+    for edit in ["alias", "rename"] {
+        let patch = Request::new(plant.address, "PATCH", "/api/v1/signals?signal=open/level").token(&token);
+        let body = json!({ edit: "tidemill/x" }).to_string();
+        patch.body("application/json", body).send().expect_problem(403, "forbidden");
+    }
+    for door in ["/api/v1/write", "/write", "/api/v2/write", "/api/v3/write_lp"] {
+        // The last is named so by the template.
+        for line in ["tidemill/x value=5", "tidemill x=5", "cpu,host=a idle=5"] {
+            let answer = plant.post(door).token(&token).body("text/plain", line).send();
+            assert!((400..500).contains(&answer.status), "{door} {line}: {}", answer.text());
+        }
+    }
+    let named = "SELECT count(*) FROM signals WHERE signal LIKE 'tidemill%' OR aliases LIKE '%tidemill%'";
+    assert_eq!(plant.sql(named), json!([[0]]));
+    for right in ["write:tidemill/#", "configure:tidemill/x", "command:tidemill/#"] {
+        plant.run(&["token", "create", "no", "--allow", right]).expect_usage("bad-parameter");
+    }
 }
 
 /// An old name leads to the signal, and not past the rights on its new one.
@@ -170,6 +213,9 @@ fn access_why_names_the_rule() {
     assert!(yes.out.contains("yes") && yes.out.contains("read:open/#"), "{}", yes.out);
     let no = plant.run(&["access", "why", "token:reader", "write", "secret/recipe"]).expect(3);
     assert!(no.out.contains("no"), "{}", no.out);
+    plant.ok(&["token", "create", "both", "--allow", "read:a/#", "write:a/#", "--allow", "read:b/#"]);
+    let rights = plant.ok(&["token", "list"]);
+    assert!(rights.contains("read:a/# write:a/# read:b/#"), "{rights}");
     plant.run(&["access", "why", "nobody", "read", "open/level"]).expect_problem("not-found");
     plant.run(&["access", "why", "reader", "raed", "open/level"]).expect(2);
     assert!(plant.ok(&["access", "list"]).contains("read:open/#"));

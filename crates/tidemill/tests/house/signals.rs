@@ -40,6 +40,19 @@ fn a_renamed_signal_keeps_its_history_and_answers_to_its_old_name() {
     plant.run(&["signals", "rename", "other", "press/t1"]).expect_problem("exists");
     plant.run(&["signals", "rename", "nowhere", "x"]).expect_problem("not-found");
     plant.run(&["signals", "set", "other", "unti=bar"]).expect_usage("bad-parameter");
+    plant.ok(&["signals", "set", "other", "alias=others/first", "ucum=bar", "stale_after=90s"]);
+    plant.ok(&["write", "others/first", "2"]);
+    let other = plant.run(&["signals", "other", "--json"]).expect(0).json()[0].clone();
+    assert_eq!(other["aliases"], json!(["others/first"]));
+    assert_eq!(
+        (&other["ucum"], &other["stale_after"], &other["unit"]),
+        (&json!("bar"), &json!("1m30s"), &json!(null))
+    );
+    plant.ok(&["signals", "set", "other", "stale_after=0", "ucum="]);
+    let other = plant.run(&["signals", "other", "--json"]).expect(0).json()[0].clone();
+    assert_eq!((&other["ucum"], &other["stale_after"]), (&json!(null), &json!(null)));
+    // A reason is for what is kept of a range; a signal goes without one.
+    plant.ok(&["signals", "delete", "other"]);
 }
 
 #[test]

@@ -188,7 +188,10 @@ impl<'a> Scanner<'a> {
         let token = self.token();
         match token.split_last() {
             Some((b'i', digits)) => self.integer(start, digits, FieldValue::Int),
-            Some((b'u', digits)) => self.integer(start, digits, FieldValue::UInt),
+            Some((b'u', digits)) => self.integer(start, digits, FieldValue::UInt).map_err(|fault| {
+                let negative = digits.starts_with(b"-") && matches!(fault.error, Error::IntegerRange(_));
+                if negative { self.fault(start, Error::Negative(excerpt(digits))) } else { fault }
+            }),
             _ => match fast_float2::parse::<f64, _>(token) {
                 Ok(value) if value.is_finite() => {
                     // What is a number is ASCII.

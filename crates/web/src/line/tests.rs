@@ -138,7 +138,7 @@ fn values() {
             m/a = ""
             m/b = "t"
             5:5 '9223372036854775808' does not fit a 64-bit integer: leave the suffix away to write a float
-            6:5 '-1' does not fit a 64-bit integer: leave the suffix away to write a float
+            6:5 '-1u' is negative, and the suffix u is for whole numbers from 0: write '-1i'
             7:5 '1.5' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
             8:5 'i' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here
             9:5 'nan' is no field value: write 1.5, 3i, 3u, true or "text"; NaN and infinities have no form here

@@ -29,6 +29,7 @@ use crate::answer::{Answer, document};
 use crate::caller::{Caller, Standing};
 use crate::params::{Params, pattern};
 use crate::samples::encode;
+use crate::sql::object;
 use crate::times::TimeStyle;
 
 /// The largest message a client may send.
@@ -217,11 +218,8 @@ impl Session {
             }
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
         };
-        let read = serde_json::from_str::<Subscribe>(&text)
-            .map_err(|error| {
-                Problem::new(&codes::BAD_JSON, error.to_string()).hint("Send {\"subscribe\": [\"acme/**\"]}")
-            })
-            .and_then(|wanted| {
+        let read =
+            object::<Subscribe>(text.as_bytes(), "Send {\"subscribe\": [\"acme/**\"]}").and_then(|wanted| {
                 check_count(wanted.subscribe.len())?;
                 let patterns =
                     wanted.subscribe.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>()?;
@@ -259,10 +257,21 @@ impl Session {
             Err(problem) => return self.tell(&problem).await,
         }
         self.patterns = patterns;
-        if since.is_none() {
+        // The log does not reach where the client was: nobody knows what it missed.
+        let begun_anew = self.feed.is_some() && since.is_some_and(|since| self.seq < Seq(since));
+        if begun_anew {
+            self.tell_lagged(None).await?;
+        }
+        if since.is_none() || begun_anew {
             self.send_last_values().await?;
         }
         Ok(())
+    }
+
+    /// So many parcels were missed, if that is known, and it goes on from here.
+    async fn tell_lagged(&mut self, missed: Option<u64>) -> Result<(), End> {
+        let text = serde_json::json!({ "lagged": { "missed": missed, "seq": self.seq.0 } }).to_string();
+        self.out.send(Message::text(text)).await
     }
 
     async fn send_last_values(&mut self) -> Result<(), End> {
@@ -308,8 +317,7 @@ impl Session {
                         .send_rows(&*bus, self.seq, std::mem::replace(&mut gathered, Gathered::new(false)))
                         .await?;
                     self.seq = to;
-                    let text = serde_json::json!({ "lagged": { "missed": missed, "seq": to.0 } }).to_string();
-                    self.out.send(Message::text(text)).await?;
+                    self.tell_lagged(Some(missed)).await?;
                 }
                 Delivery::Closed => {
                     return Err(End::Closed(close_code::RESTART, "the plant is stopping"));

@@ -205,9 +205,11 @@ impl Sample<'_> {
                 let time = parse_rfc3339(text).map_err(tidemill_core::Problem::from);
                 time.map(Some).map_err(|problem| self.fault(problem.into()))
             }
-            Some(Member::Number(number)) => parse_number(number, unit)
-                .map(Some)
-                .ok_or_else(|| self.fault(Error::TimeRange(excerpt(number.as_bytes())))),
+            Some(Member::Number(number)) => parse_number(number, unit).map(Some).ok_or_else(|| {
+                let shown = excerpt(number.as_bytes());
+                let exponent = number.contains(['e', 'E']);
+                self.fault(if exponent { Error::TimeExponent(shown) } else { Error::TimeRange(shown) })
+            }),
             Some(_) => {
                 Err(self.fault(Error::JsonType { member: "time", wanted: "RFC 3339 text or a number" }))
             }

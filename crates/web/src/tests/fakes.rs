@@ -242,9 +242,10 @@ impl Bus for Plant {
         });
         let mut state = self.state();
         state.feeds.push((allowed.cloned().collect(), sender));
+        let durable = Seq(state.published.len() as u64);
         let place = match from {
-            Start::Now => Seq(state.published.len() as u64),
-            Start::After(seq) => seq,
+            Start::Now => durable,
+            Start::After(seq) => seq.min(durable),
         };
         Ok(Box::new(PaperFeed(receiver, place)))
     }
@@ -293,11 +294,14 @@ impl Bus for Plant {
         let mut state = self.state();
         let mut signal = Signal::clone(&state.signals[grant.id.index()]);
         signal.meta.unit = edit.unit.unwrap_or(signal.meta.unit);
+        signal.meta.unit_ucum = edit.unit_ucum.unwrap_or_default();
+        signal.meta.owner = edit.owner.unwrap_or(signal.meta.owner);
         signal.meta.description = edit.description.unwrap_or(signal.meta.description);
         signal.meta.stale_after_ns = edit.stale_after_ns.unwrap_or(signal.meta.stale_after_ns);
         signal.meta.number = edit.number.unwrap_or(signal.meta.number);
         signal.meta.stepped = edit.stepped.unwrap_or(signal.meta.stepped);
         signal.meta.tags.extend(edit.tags);
+        signal.meta.tags.retain(|_, value| !value.is_empty());
         if let Some(new) = edit.rename {
             signal.aliases.push(std::mem::replace(&mut signal.path, new));
         }

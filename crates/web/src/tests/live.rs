@@ -90,12 +90,31 @@ async fn json_frames_begin_with_last_values_and_stay_in_scope() {
         r#"{"seq":7,"last":false,"samples":[{"signal":"acme/a/f","time":2000,"value":2.5,"quality":"Good"}]}"#
     ]]
     .assert_eq(&text(&mut socket).await);
-    for (message, code) in
-        [("{", "bad-json"), (r#"{"subscribe":["a//b"]}"#, "bad-pattern"), (r#"{"sub":[]}"#, "bad-json")]
-    {
+    for (message, code) in [
+        ("{", "bad-json"),
+        (r#"{"subscribe":["a//b"]}"#, "bad-pattern"),
+        (r#"{"sub":[]}"#, "bad-json"),
+        (r#"[["acme/a/f"],null]"#, "bad-json"),
+    ] {
         socket.send(Message::text(message)).await.unwrap();
         assert!(text(&mut socket).await.contains(&format!("\"code\":\"{code}\"")), "{message}");
     }
+}
+
+#[tokio::test]
+async fn who_was_beyond_the_log_is_told_and_begins_with_last_values() {
+    let served = Served::new(Settings::default()).await;
+    written(&served).await;
+    let mut socket = served.connect("?format=json&time=ns", &[PRESS]).await.unwrap();
+    socket.send(Message::text(r#"{"subscribe":["acme/a/f"],"since":99999999}"#)).await.unwrap();
+    expect![[r#"{"lagged":{"missed":null,"seq":1}}"#]].assert_eq(&text(&mut socket).await);
+    expect![[r#"{"signals":[{"n":0,"signal":"acme/a/f","unit":""}]}"#]].assert_eq(&text(&mut socket).await);
+    expect![[
+        r#"{"seq":1,"last":true,"samples":[{"signal":"acme/a/f","time":1000,"value":1.5,"quality":"Good"}]}"#
+    ]]
+    .assert_eq(&text(&mut socket).await);
+    served.plant.deliver(2, batch(&[(1, 2000, ValueRef::Float(2.5))]));
+    assert!(text(&mut socket).await.starts_with(r#"{"seq":2,"last":false"#));
 }
 
 #[tokio::test]

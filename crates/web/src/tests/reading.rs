@@ -144,7 +144,7 @@ async fn answers_are_compressed_when_asked() {
 async fn signals_are_listed_edited_renamed_deleted() {
     let house = filled().await;
     expect![[r#"
-        [{"signal":"acme/b/n","unit":"","ucum":"","description":"","number":"float","owner":"","creator":"token:root","created":0,"stepped":null,"stale_after_s":0.0,"aliases":[],"tags":{},"last":{"source":"token:press","time":2000,"value":7,"quality":"Good","kind":"integer"}}]
+        [{"signal":"acme/b/n","unit":null,"ucum":null,"description":null,"number":"float","owner":null,"creator":"token:root","stale_after":null,"created":0,"stepped":null,"aliases":[],"tags":{},"last":{"source":"token:press","time":2000,"value":7,"quality":"Good","kind":"integer"}}]
     "#]]
     .assert_eq(&house.get("/api/v1/signals?match=acme/b/n&time=ms").await.text());
     assert_eq!(house.get("/api/v1/signals?after=acme/a/f&limit=1").await.json()[0]["signal"], "acme/b/n");
@@ -153,7 +153,7 @@ async fn signals_are_listed_edited_renamed_deleted() {
     let edit = r#"{"unit":"°C","description":"oil","stale_after":"5m","number":"integer","stepped":true,"tags":{"k":"v"},"rename":"acme/oil"}"#;
     assert_eq!(house.send("PATCH /api/v1/signals?signal=acme/a/f", &json, edit).await.brief(), "204 ");
     let signal = &house.get("/api/v1/signals?match=acme/oil").await.json()[0];
-    assert_eq!((signal["unit"].as_str(), signal["stale_after_s"].as_f64()), (Some("°C"), Some(300.0)));
+    assert_eq!((&signal["unit"], &signal["stale_after"]), (&"°C".into(), &"5m".into()));
     assert_eq!((&signal["aliases"][0], &signal["tags"]["k"]), (&"acme/a/f".into(), &"v".into()));
     assert_eq!(signal["stepped"], true);
     let by_kind = house.send("PATCH /api/v1/signals?signal=acme/oil", &json, r#"{"stepped":null}"#).await;
@@ -182,6 +182,50 @@ async fn signals_are_listed_edited_renamed_deleted() {
         token:root signal.delete acme/oil intended
         token:root signal.delete acme/oil done"#]]
     .assert_eq(&house.plant.state().audited.join("\n"));
+}
+
+#[tokio::test]
+async fn what_a_listing_gives_can_be_sent_back() {
+    let house = filled().await;
+    let listed = async || house.get("/api/v1/signals?match=acme/a/f").await.json()[0].clone();
+    let patch = async |body: &str| {
+        let json = [("content-type", "application/json")];
+        house.send("PATCH /api/v1/signals?signal=acme/a/f", &json, body.to_owned()).await.brief()
+    };
+    let facts = r#"{"unit":"bar","ucum":"bar","description":"oil","stale_after":"1h30m","owner":"token:press","stepped":true,"tags":{"k":"v"}}"#;
+    for facts in ["{}", facts] {
+        assert_eq!(patch(facts).await, "204 ");
+        let before = listed().await;
+        assert_eq!(patch(&before.to_string()).await, "204 ");
+        assert_eq!(listed().await, before);
+    }
+    let mut other = listed().await;
+    other["unit"] = "°C".into();
+    assert_eq!(patch(&other.to_string()).await, "204 ");
+    assert_ne!(listed().await["ucum"], "bar", "the code of a unit is not that of the unit before");
+    let null =
+        r#"{"unit":null,"ucum":null,"description":null,"owner":null,"stale_after":null,"tags":{"k":null}}"#;
+    assert_eq!(patch(null).await, "204 ");
+    let signal = listed().await;
+    for member in ["unit", "ucum", "description", "owner", "stale_after"] {
+        assert!(signal[member].is_null(), "{member}: {signal}");
+    }
+    for (body, code) in [
+        (r#"{"signal":"acme/other"}"#, "400 bad-parameter"),
+        (r#"{"aliases":["acme/other"]}"#, "400 bad-parameter"),
+        (r#"{"stale_after":300}"#, "400 bad-json"),
+        (r#"["bar",null,null,null,null,null,null,null,null,null]"#, "400 bad-json"),
+        (" [] ", "400 bad-json"),
+        ("7", "400 bad-json"),
+        ("", "400 bad-json"),
+    ] {
+        let told = patch(body).await;
+        assert!(told.starts_with(code) && !told.contains("struct"), "{body}: {told}");
+    }
+    let json = [("content-type", "application/json")];
+    assert!(
+        house.send("POST /api/v1/sql", &json, r#"["select 1",[]]"#).await.brief().starts_with("400 bad-json")
+    );
 }
 
 #[tokio::test]

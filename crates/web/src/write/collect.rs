@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tidemill_core::{
     BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, Bus, ColumnSample, Flags, Identity, Meta,
     NANOS_PER_SECOND, NewNames, Problem, Publish, Quality, SampleSink, SignalPath, SourceId, Stamp, ValueRef,
+    rfc3339,
 };
 use tidemill_ground::{Clock, Counter, Limit, Metrics};
 
@@ -18,7 +19,7 @@ use crate::error::{Error, Fault, Refused, excerpt};
 use crate::line::name::{Series, field_name};
 use crate::line::{self, Field, FieldValue, Line};
 use crate::samples::{Sample, Take};
-use crate::times::{TimeUnit, rfc3339};
+use crate::times::TimeUnit;
 
 /// How many refused lines of a partial write are listed; all are counted.
 pub(crate) const REFUSED_LISTED_MAX: usize = 100;

@@ -160,6 +160,21 @@ fn deep_and_long_queries_are_refused_or_answered_and_never_break_anything() {
     "#]].assert_eq(&shown);
 }
 
+/// Conditions on names are answered while planning, for all names at once: that is no constant of the plan.
+#[test]
+fn a_condition_on_many_names_is_no_constant() {
+    let plant = plant();
+    for number in 0..9_000 {
+        plant.put(&format!("many/s{number}"), T0, Value::Float(1.0));
+    }
+    let engine = engine_of(&plant);
+    for condition in ["matches(signal, 'many/#')", "lower(signal) LIKE 'many/%'", "left(signal, 5) = 'many/'"]
+    {
+        let text = format!("SELECT count(*) AS n FROM samples WHERE {condition}");
+        assert_eq!(ask(&engine, &ReadScope::everything(), &text), "n\n9000\n", "{condition}");
+    }
+}
+
 #[test]
 fn a_panic_inside_is_a_problem_and_the_next_query_is_answered() {
     let plant = plant();

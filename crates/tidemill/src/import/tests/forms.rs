@@ -55,6 +55,7 @@ fn times() {
             "1706702400123456",
             "1706702400123456789",
             "2016-12-31T23:59:60Z",
+            "2016-12-31T12:59:60Z",
             "1500-01-01 00:00:00",
             "2024-02-30 00:00:00",
             "12:00:00",
@@ -95,6 +96,7 @@ fn times() {
             1706702400123456 -> 2024-01-31T12:00:00.123456Z
             1706702400123456789 -> 2024-01-31T12:00:00.123456789Z
             2016-12-31T23:59:60Z -> 2017-01-01T00:00:00Z
+            2016-12-31T12:59:60Z -> rejected line 2, column 'time': '2016-12-31T12:59:60Z' has a second 60 where none can be: a leap second is 23:59:60 UTC on the last day of a month
             1500-01-01 00:00:00 -> rejected line 2, column 'time': '1500-01-01 00:00:00' is outside the years 1677 to 2262
             2024-02-30 00:00:00 -> bad-import: t.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN; a file without times cannot be imported
             12:00:00 -> bad-import: t.csv has no column with times. The column 'time' has times of day, and none a date. Name the column with --time COLUMN; a file without times cannot be imported

@@ -1,7 +1,7 @@
 //! What is written in any dialect is read as it was; what is sent reads back to the same bits; nothing panics.
 
 use proptest::prelude::*;
-use tidemill_core::Value;
+use tidemill_core::{Value, rfc3339};
 
 use super::*;
 
@@ -149,8 +149,7 @@ proptest! {
     fn our_own_exports_come_back(rows in prop::collection::vec((any::<i64>(), value(), any::<u32>()), 1..20)) {
         let mut csv = "signal,time,value,kind,quality\r\n".to_owned();
         for (time, value, quality) in &rows {
-            let mut stamp = String::new();
-            format_rfc3339(*time, &mut stamp);
+            let stamp = rfc3339(*time);
             let text = if *value == Value::None { String::new() } else { value.to_string() };
             let quoted = text.is_empty() && *value != Value::None || text.contains([',', '"', '\r', '\n']);
             let text = if quoted { format!("\"{}\"", text.replace('"', "\"\"")) } else { text };
