@@ -16,7 +16,7 @@ use tidemill_historian::{ColumnFile, ColumnText, Naming, Part as Rows};
 use super::{CommandResult, Global, Outcome};
 use crate::client::{Body, Client, query};
 use crate::import::{
-    CONTENT_TYPE, Decimal, Options, Originals, Part, Piece, QUERY, Reader, Reject, Summary, TimeFormat,
+    CONTENT_TYPE, Decimal, Open, Options, Originals, Part, Piece, QUERY, Reader, Reject, Summary, TimeFormat,
     Typed, encode, open, rejected_name,
 };
 use crate::{output, progress, time};
@@ -126,6 +126,7 @@ async fn import(
 ) -> Result<Tally, Problem> {
     let name = file.display().to_string();
     let path = file.to_owned();
+    let bytes = std::fs::metadata(file).map_or(0, |meta| meta.len());
     // Of columns the place in the file, which all that read it share; text is counted as it is read.
     let mut place = None;
     let mut reader = match columns(file, &name, options)? {
@@ -139,12 +140,12 @@ async fn import(
                 let text = ColumnText::open(again);
                 Ok(Box::new(text.map_err(|problem| std::io::Error::other(problem.detail))?))
             };
-            open(Box::new(text), &name, &options)?
+            opened(Box::new(text), &name, &options, bytes)?
         }
-        Columns::None => open(Box::new(move || Ok(Box::new(File::open(&path)?))), &name, options)?,
+        Columns::None => opened(Box::new(move || Ok(Box::new(File::open(&path)?))), &name, options, bytes)?,
     };
     output::note(&format!("{name}: {}", reader.plan().describe().trim_end().replace('\n', "\n  ")));
-    let bar = progress::bar(std::fs::metadata(file).map_or(0, |meta| meta.len()));
+    let bar = progress::bar(bytes);
     let mut sender = Sender::new(&name, client);
     while let Some(part) = reader.next_part()? {
         sender.part(&reader, part).await?;
@@ -158,6 +159,15 @@ async fn import(
     bar.finish_and_clear();
     report(&name, reader.signals().len(), reader.summary(), &sender, json);
     Ok(sender.tally)
+}
+
+/// Looks through a file, and begins to read it.
+fn opened(source: Open, name: &str, options: &Options, bytes: u64) -> Result<Reader, Problem> {
+    let bar = progress::bar(bytes);
+    bar.set_message("looked through");
+    let opened = open(source, name, options, &mut |bytes| bar.set_position(bytes));
+    bar.finish_and_clear();
+    opened
 }
 
 /// What a file is as one of columns.

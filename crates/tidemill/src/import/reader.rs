@@ -137,16 +137,18 @@ impl Reader {
     ) -> Result<Reader, Error> {
         let (input, signals, clock) = match &plan.content {
             Content::Table(layout) => (
-                Input::Table(plan.records(layout, input)),
+                Input::Table(plan.written.records(input, layout.separator)),
                 layout.signals.clone(),
                 Clock::new(layout.form, layout.zone.clone()),
             ),
-            Content::Json(json) => {
-                (Input::Objects(plan.objects(input)), Vec::new(), Clock::new(json.form, json.zone.clone()))
-            }
+            Content::Json(json) => (
+                Input::Objects(plan.written.objects(input)),
+                Vec::new(),
+                Clock::new(json.form, json.zone.clone()),
+            ),
             Content::LineProtocol { unit, .. } => {
                 let clock = Clock::new(super::time::TimeForm::Epoch(*unit), jiff::tz::TimeZone::UTC);
-                (Input::Lines(plan.text_lines(input)), Vec::new(), clock)
+                (Input::Lines(plan.written.lines(input)), Vec::new(), clock)
             }
             Content::Nothing => {
                 let clock = Clock::new(super::time::TimeForm::Text(None), jiff::tz::TimeZone::UTC);

@@ -23,17 +23,6 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// A record of fields that are known already.
-    pub(super) fn from_fields<'a>(line: u64, fields: impl Iterator<Item = &'a str>) -> Record {
-        let mut record = Record { line, ..Record::default() };
-        for field in fields {
-            record.text.push_str(field);
-            record.ends.push(record.text.len());
-            record.quoted.push(false);
-        }
-        record
-    }
-
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::cell;
 use super::civil;
+use super::columns::Column;
 use super::error::Error;
 use super::lines::{Lines, Otherwise};
 use super::records::{Record, Records, Step};
@@ -178,6 +179,33 @@ impl Sheet {
             rows: records.collect(),
             preamble: 0,
         })
+    }
+
+    /// The members of objects as a header.
+    pub(super) fn of_members(names: Vec<String>) -> Sheet {
+        Sheet {
+            separator: ',',
+            header: names,
+            header_line: Some((0, String::new())),
+            units: None,
+            rows: Vec::new(),
+            skip_lines: 0,
+            preamble: 0,
+        }
+    }
+
+    /// What the sampled rows hold.
+    pub(super) fn columns(&self) -> Vec<Column> {
+        let mut columns = vec![Column::default(); self.width()];
+        self.rows.iter().for_each(|row| Self::add(&mut columns, row));
+        columns
+    }
+
+    /// Adds a row to what its columns hold.
+    pub(super) fn add(columns: &mut [Column], row: &Record) {
+        for (column, field) in columns.iter_mut().zip(row.fields()) {
+            column.add(row.line, field);
+        }
     }
 
     /// A header with a word for time, and nothing below it.

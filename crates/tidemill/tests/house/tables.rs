@@ -76,7 +76,7 @@ fn a_column_a_signal_as_data_frames_are_saved() {
         let count = "SELECT time, integer FROM samples WHERE signal = 'count' ORDER BY time";
         let one = json!(["2026-03-01T06:00:00Z", 7]);
         assert_eq!(plant.sql(count)[0], one, "{file}");
-        let asked = plant.run(&["import", &path, "--time", "state"]).expect_problem("bad-import");
+        let asked = plant.run(&["import", &path, "--time", "run"]).expect_problem("bad-import");
         assert!(asked.err.contains("no times that can be read"), "{}", asked.err);
     }
 }
