@@ -477,3 +477,70 @@ fn row_groups_that_lose_nothing_are_copied() {
         world.reopen(seed).unwrap();
     }
 }
+
+/// Counts what a scan holds, as it says.
+#[derive(Debug, Default)]
+struct Counted {
+    now: std::sync::atomic::AtomicUsize,
+    most: std::sync::atomic::AtomicUsize,
+    bytes_max: usize,
+}
+
+impl crate::Account for Counted {
+    fn grow(&self, bytes: usize) -> bool {
+        use std::sync::atomic::Ordering::Relaxed;
+        let now = self.now.load(Relaxed) + bytes;
+        if now > self.bytes_max {
+            return false;
+        }
+        self.now.store(now, Relaxed);
+        self.most.fetch_max(now, Relaxed);
+        true
+    }
+    fn shrink(&self, bytes: usize) {
+        let before = self.now.fetch_sub(bytes, std::sync::atomic::Ordering::Relaxed);
+        assert!(before >= bytes, "more was given back than was held");
+    }
+}
+
+/// Scans everything with so much memory; gives the rows, or the code of what it was told, and the most that was held.
+fn scan_within(world: &World, bytes_max: usize) -> (Result<usize, &'static str>, usize) {
+    let counted = std::sync::Arc::new(Counted { bytes_max, ..Counted::default() });
+    let spec = ScanSpec { account: Some(counted.clone()), batch_rows: 16_384, ..everything() };
+    let rows = count(world, &spec).map_err(|error| Problem::from(error).code.id);
+    assert_eq!(counted.now.load(std::sync::atomic::Ordering::Relaxed), 0, "all of it was given back");
+    (rows, counted.most.load(std::sync::atomic::Ordering::Relaxed))
+}
+
+/// Many small files: a scan holds those that it is in the midst of, says so, and ends where that is too much.
+#[test]
+fn a_scan_holds_the_files_that_it_is_in_and_no_more_than_it_may() {
+    const FILES: u32 = 100;
+    let flushed = |signals_of: &dyn Fn(u32) -> Vec<u32>| {
+        let paths: Vec<String> = (0..FILES).map(|n| format!("plant/{n:04}")).collect();
+        let world = World::new(11, &paths.iter().map(String::as_str).collect::<Vec<_>>());
+        for file in 0..FILES {
+            let of = signals_of(file);
+            let samples: Vec<_> = of
+                .into_iter()
+                .flat_map(|id| (0..20).map(move |row| float(id, i64::from(file) * 20 + row, 0.5)))
+                .collect();
+            world.write(parcel(&samples, false));
+            world.flush().unwrap();
+        }
+        assert_eq!(world.store.view().files().len(), FILES as usize);
+        world
+    };
+    // A signal in each file: one file after the other.
+    let apart = flushed(&|file| vec![file + 1]);
+    let (rows, apart_bytes) = scan_within(&apart, usize::MAX);
+    assert_eq!(rows, Ok(FILES as usize * 20));
+    // Two signals in all files: the scan comes back to each of them.
+    let across = flushed(&|_| vec![1, 2]);
+    let (rows, across_bytes) = scan_within(&across, usize::MAX);
+    assert_eq!(rows, Ok(FILES as usize * 40));
+    let of_file = across_bytes / FILES as usize;
+    assert!(apart_bytes < of_file * 20, "{apart_bytes} bytes, where a file takes {of_file}");
+    assert_eq!(scan_within(&across, across_bytes).0, Ok(FILES as usize * 40));
+    assert_eq!(scan_within(&across, across_bytes / 2).0, Err("query-memory"));
+}
