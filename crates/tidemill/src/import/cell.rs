@@ -158,6 +158,15 @@ pub(super) enum CellKind {
     Text,
     /// By each cell: the narrow form, where rows belong to different signals.
     Any(Decimal),
+    /// As the column's type says, where the file has types.
+    Stated(Kind),
+}
+
+impl CellKind {
+    /// Whether the file says what its cells are.
+    pub(super) fn is_stated(self) -> bool {
+        matches!(self, CellKind::Stated(_))
+    }
 }
 
 /// A cell that is read: a value with the quality of its absence.
@@ -190,6 +199,7 @@ pub(super) fn read(text: &str, kind: CellKind) -> Result<Read, String> {
             }
             good(boolean(text).map_or_else(|| Value::Text(text.into()), Value::Bool))
         }
+        CellKind::Stated(kind) => read_stated(text, kind).map(|value| (value, Quality::GOOD)),
     }
 }
 

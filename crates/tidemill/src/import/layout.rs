@@ -387,7 +387,7 @@ impl<'a> Look<'a> {
         let mut notes = Vec::new();
         rest.retain(|&at| {
             let (column, header) = (self.column(at), self.sheet.header(at));
-            let counter = matches!(header, "" | "Unnamed: 0" | "index")
+            let counter = matches!(header, "" | "Unnamed: 0" | "index" | "__index_level_0__")
                 && self.sheet.header_line.is_some()
                 && column.counts_up();
             let nothing = column.filled == 0 && header.is_empty();
@@ -447,8 +447,12 @@ impl<'a> Look<'a> {
         }
         let prefix =
             self.options.prefix.as_deref().map(|prefix| names::stated("--prefix", prefix)).transpose()?;
-        let decimal = if kind.is_some() { Decimal::Point } else { self.decimal(value, &[value])? };
-        Ok(Some(Narrow { prefix, signal, value, quality, kind, unit, cell: CellKind::Any(decimal) }))
+        let cell = match (self.stated(value), kind) {
+            (Some(stated), _) => stated,
+            (None, Some(_)) => CellKind::Any(Decimal::Point),
+            (None, None) => CellKind::Any(self.decimal(value, &[value])?),
+        };
+        Ok(Some(Narrow { prefix, signal, value, quality, kind, unit, cell }))
     }
 
     /// The wide form: what is neither time nor quality is a signal.
@@ -544,7 +548,16 @@ impl<'a> Look<'a> {
         })
     }
 
+    /// What the type of a column says that it holds.
+    fn stated(&self, at: usize) -> Option<CellKind> {
+        let typed = self.options.typed.as_ref()?;
+        typed.kinds.get(at).copied().flatten().map(CellKind::Stated)
+    }
+
     fn kind(&self, at: usize, values: &[usize]) -> Result<CellKind, Error> {
+        if let Some(stated) = self.stated(at) {
+            return Ok(stated);
+        }
         let column = self.column(at);
         let infinite = if column.numbers > 0 { column.infinite } else { 0 };
         let present = column.filled.saturating_sub(column.absent + infinite);

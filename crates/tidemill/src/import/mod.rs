@@ -38,10 +38,11 @@ mod tests;
 
 pub(crate) use cell::Decimal;
 pub(crate) use encode::{CONTENT_TYPE, QUERY, encode};
-pub(crate) use plan::Options;
+pub(crate) use plan::{Options, Typed};
 pub(crate) use reader::{Part, Piece, Reader, Summary};
 pub(crate) use recognise::open;
 pub(crate) use rejected::{Originals, Reject, rejected_name};
+pub(crate) use source::Open;
 pub(crate) use time::TimeFormat;
 
 /// Recognises and reads any bytes as a file, for the fuzz targets: gives how many samples and rejects there were.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io::Read;
 
 use jiff::tz::TimeZone;
-use tidemill_core::SignalPath;
+use tidemill_core::{Kind, SignalPath};
 
 use super::cell::{CellKind, Decimal};
 use super::json::{Elements, JsonPlan, Objects};
@@ -14,7 +14,7 @@ use super::records::Records;
 use super::source::Encoding;
 use super::time::{TimeForm, TimeFormat, Unit};
 
-/// What the command line says.
+/// What the command line says, and what a file of columns says of itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// `--signal`: the path of a file's one column of values.
@@ -33,6 +33,17 @@ pub(crate) struct Options {
     pub(crate) time_format: Option<TimeFormat>,
     /// `--decimal`.
     pub(crate) decimal: Option<Decimal>,
+    /// Where the file has typed columns.
+    pub(crate) typed: Option<Typed>,
+}
+
+/// A table of typed columns, given as CSV with a header and commas.
+#[derive(Debug, Clone)]
+pub(crate) struct Typed {
+    /// What the file is, for people.
+    pub(crate) format: &'static str,
+    /// What the columns hold, where their types say so.
+    pub(crate) kinds: Vec<Option<Kind>>,
 }
 
 impl Options {
@@ -47,6 +58,7 @@ impl Options {
             plant_timezone,
             time_format: None,
             decimal: None,
+            typed: None,
         }
     }
 }
@@ -55,6 +67,8 @@ impl Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Csv,
+    /// As people call it.
+    Columns(&'static str),
     LineProtocol,
     JsonLines,
     JsonArray,
@@ -143,10 +157,15 @@ impl Plan {
             '\t' => "tabs".to_owned(),
             separator => format!("'{separator}'"),
         };
-        write!(out, "CSV, {}, separated by {separator}", self.encoding())?;
-        match &layout.header_line {
-            Some((line, _)) => writeln!(out, ", header in line {line}")?,
-            None => writeln!(out, ", no header")?,
+        match (self.written.format, &layout.header_line) {
+            (Format::Columns(what), _) => writeln!(out, "{what}, read as a table")?,
+            (_, header) => {
+                write!(out, "CSV, {}, separated by {separator}", self.encoding())?;
+                match header {
+                    Some((line, _)) => writeln!(out, ", header in line {line}")?,
+                    None => writeln!(out, ", no header")?,
+                }
+            }
         }
         let shown = |index: usize| layout.headers.get(index).filter(|name| !name.is_empty()).cloned();
         let column = |index: usize| shown(index).unwrap_or_else(|| format!("column {}", index + 1));
@@ -206,5 +225,6 @@ fn spoken_kind(kind: CellKind) -> &'static str {
         CellKind::Text => "text",
         CellKind::Any(Decimal::Point) => "values by their form, decimal point",
         CellKind::Any(Decimal::Comma) => "values by their form, decimal comma",
+        CellKind::Stated(kind) => kind.name(),
     }
 }

@@ -86,6 +86,9 @@ pub(crate) fn open(
 }
 
 fn draft(head: &[u8], name: &str, options: &Options) -> Result<Draft, Error> {
+    if let Some(typed) = &options.typed {
+        return typed_draft(head, typed.format, name, options);
+    }
     if let Some((_, what, mend)) = FOREIGN.iter().find(|(magic, ..)| head.starts_with(magic)) {
         return Err(Error::Foreign(name.to_owned(), what, mend));
     }
@@ -144,6 +147,25 @@ impl Draft {
         };
         Ok(Plan { written: self.written, content })
     }
+}
+
+/// Of a table of typed columns: how it is written is known, what its columns are is not.
+fn typed_draft(head: &[u8], what: &'static str, name: &str, options: &Options) -> Result<Draft, Error> {
+    let (_, text) = text(head, name)?;
+    let sheet = Sheet::typed(&text).ok_or_else(|| Error::Unknown(name.to_owned()))?;
+    let content = match sheet.rows.is_empty() {
+        true if head.len() >= HEAD_BYTES => {
+            let hint = "Write its columns to several files";
+            return Err(Error::Foreign(name.to_owned(), "a table whose rows are longer than 1 MiB", hint));
+        }
+        true => DraftContent::Nothing,
+        false => {
+            let times = Look::new(name, &sheet, options, sheet.columns()).times()?;
+            DraftContent::Table(Box::new(sheet), times)
+        }
+    };
+    let format = Format::Columns(what);
+    Ok(Draft { written: Written { format, encoding: Encoding::Utf8, line_end: b'\n' }, content })
 }
 
 /// The head as text, up to its last whole line if the file goes on.

@@ -166,6 +166,21 @@ impl Sheet {
         Ok(Sheet { separator, header, header_line, units, rows: records, skip_lines, preamble })
     }
 
+    /// A table whose first record is known to be its header, and whose columns commas separate. None: it has none.
+    pub(super) fn typed(text: &str) -> Option<Sheet> {
+        let mut records = sample(text, b'\n', ',', false).into_iter();
+        let first = records.next()?;
+        Some(Sheet {
+            separator: ',',
+            header: first.fields().map(str::to_owned).collect(),
+            skip_lines: first.line + first.raw.matches('\n').count() as u64,
+            header_line: Some((first.line, first.raw)),
+            units: None,
+            rows: records.collect(),
+            preamble: 0,
+        })
+    }
+
     /// The members of objects as a header.
     pub(super) fn of_members(names: Vec<String>) -> Sheet {
         Sheet {

@@ -320,9 +320,6 @@ fn surprises_are_told() {
     ] {
         assert_eq!(plant.run(words).expect(0).err, "", "{words:?}");
     }
-    let parquet = plant.home.file("t.parquet", "PAR1").display().to_string();
-    let ran = plant.run(&["import", &parquet, "--value", "a"]).expect_problem("bad-import");
-    assert!(ran.err.contains("--value cannot be used"), "{}", ran.err);
 }
 
 /// What is written is kept to its last digit, and what looks like a number and is none is told.

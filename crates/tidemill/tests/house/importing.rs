@@ -9,10 +9,10 @@ use serde_json::json;
 use crate::plant::{Plant, files_below, skip};
 
 /// What an independent reader finds: per column, the distinct (seconds since 1970, bits of the value).
-type Found = BTreeMap<String, BTreeSet<(i64, u64)>>;
+pub(crate) type Found = BTreeMap<String, BTreeSet<(i64, u64)>>;
 
 /// Where the files stand: `TIDEMILL_DATA`, else beside the checkout.
-fn data(test: &str, part: &str) -> Option<PathBuf> {
+pub(crate) fn data(test: &str, part: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let folder = std::env::var_os("TIDEMILL_DATA").map_or_else(beside, PathBuf::from).join(part);
     if folder.is_dir() {
@@ -32,7 +32,7 @@ fn seconds(text: &str) -> i64 {
     days * 86_400 + hour * 3_600 + minute * 60 + second
 }
 
-fn by_plain_splitting(file: &Path, separator: char) -> Found {
+pub(crate) fn by_plain_splitting(file: &Path, separator: char) -> Found {
     let text = std::fs::read_to_string(file).expect("the file is text");
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next().expect("a header").split(separator).skip(1).collect();
@@ -49,7 +49,7 @@ fn by_plain_splitting(file: &Path, separator: char) -> Found {
 }
 
 /// What the plant has below a name, from its own export.
-fn in_the_plant(plant: &Plant, pattern: &str, prefix: &str) -> Found {
+pub(crate) fn in_the_plant(plant: &Plant, pattern: &str, prefix: &str) -> Found {
     let text = plant.ok(&["read", pattern, "--from", "1970-01-01", "--format", "csv"]);
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("signal,time,value,kind,quality"));
