@@ -31,7 +31,7 @@ sys.stdout.flush()
 os._exit(0)
 "#;
 
-fn python(test: &str) -> Option<PathBuf> {
+pub(crate) fn python(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("TIDEMILL_PARTNERS").map(PathBuf::from);
     let python = folder.map(|folder| folder.join("python/bin/python")).filter(|python| python.is_file());
     if python.is_none() {
