@@ -16,7 +16,9 @@ impl Take for Values {
             let value = sample.value(number)?;
             match value.as_ref() {
                 // NaN and the infinities are spelled as text, and only where the sample says that it is a float.
-                ValueRef::Float(value) => assert!(value.is_finite() || sample.kind.as_deref() == Some("float")),
+                ValueRef::Float(value) => {
+                    assert!(value.is_finite() || sample.kind.as_deref() == Some("float"))
+                }
                 ValueRef::None => assert!(quality != Quality::GOOD, "no value is never good"),
                 _ => {}
             }

@@ -99,6 +99,12 @@ pub enum Error {
     /// A thread could not be started.
     #[error(transparent)]
     Ground(#[from] tidemill_ground::Error),
+    /// A scan holds more memory than its asker allows.
+    #[error(
+        "the rows come from more files at once than there is memory for: ask for less time or fewer signals, or wait \
+         until the files are merged"
+    )]
+    Memory,
     /// Something that is already in the words of a door: bad SQL, a limit of a query.
     #[error("{0}")]
     Told(Problem),
@@ -130,6 +136,7 @@ impl From<Error> for Problem {
             Error::NewerFormat { .. } => &codes::NEWER_FORMAT,
             Error::Stopping | Error::Ground(_) => &codes::STOPPING,
             Error::Conflict => &codes::CONFLICT,
+            Error::Memory => &codes::QUERY_MEMORY,
             Error::Unfinished { .. } => &codes::UNFINISHED,
             Error::Disk { .. } | Error::Format { .. } => {
                 error.refusal().map_or(&codes::INTERNAL, |refusal| codes::INTERNAL.or_full(refusal))

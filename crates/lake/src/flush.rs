@@ -14,11 +14,12 @@ use super::commit::{Change, Correction};
 use super::directory::Entry;
 use super::files::{DAY_NS, FileEntry, Level, Version, WINDOW_DAYS_MAX, Window};
 use super::frozen::{Frozen, with_deletions};
+use super::lane::BATCH_ROWS;
 use super::merge_rows::{From, Killed, Merge, Place};
 use super::read::Footer;
 use super::rewrite::Gone;
 use super::rows::Rows;
-use super::view::{self, Lanes, places_of};
+use super::view::{self, Lanes, Sought, places_of};
 use super::write::{FileWriter, Written};
 use crate::Columns;
 use crate::Error;
@@ -191,7 +192,15 @@ impl Store {
         let signals: Vec<SignalId> = of_window.iter().map(|(source, _)| source.signal).collect();
         let time_of = |position: usize| of_window.get(position).map(|(_, span)| *span);
         let all = |_: &[Vec<(usize, i64, i64)>]| Columns::ALL;
-        let mut lanes = Lanes::open(&self.files, &older, &signals, (from, last), &time_of, &all, 4_096)?;
+        let sought = Sought {
+            files: &self.files,
+            chosen: &older,
+            signals: &signals,
+            time: (from, last),
+            batch_rows: BATCH_ROWS,
+            account: None,
+        };
+        let mut lanes = Lanes::open(&sought, &time_of, &all)?;
         let mut output = Output::new(self, window, Level::Flush, order);
         for (position, (source, _)) in of_window.iter().enumerate() {
             let in_files = lanes.of(position).iter().map(|(lane, min, max)| Place {

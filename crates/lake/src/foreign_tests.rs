@@ -150,7 +150,13 @@ fn strangers_find_what_we_find() {
     store.delete("ann", &[SignalId::new(2).unwrap()], (now - 30 * HOUR, now - 29 * HOUR), "a test").unwrap();
     let deleted = told(&store);
     assert_ne!(deleted, before);
-    while store.merge_step(&|| false).unwrap() {}
+    // The store's own thread may merge the same files first.
+    loop {
+        match store.merge_step(&|| false) {
+            Ok(true) | Err(crate::Error::Conflict) => {}
+            other => break assert!(!other.unwrap()),
+        }
+    }
     assert_eq!(told(&store), deleted, "a merge changes no answer");
     store.clean().unwrap();
     let report = ground.tasks.shutdown(Duration::from_secs(60));

@@ -17,6 +17,7 @@ mod amend; //      deleting a stretch of time
 mod apply; //      what the journal brings
 mod bits; //       numbers packed to their spread
 mod buffer; //     what is in memory
+mod checked; //    bytes of a file and their sums
 mod chunk; //      sealed pieces of it
 mod columns; //    rows to columns of files and back
 mod commit; //     a change becomes part of the table
@@ -30,12 +31,14 @@ mod flush; //      from the buffer to files
 mod frozen; //     what grows, and what is being flushed
 mod groups; //     the rows of a batch by signal
 mod inspect; //    files looked at byte by byte
+mod lane; //       rows of one file, decoded as they are wanted
 mod merge; //      fewer and larger files
 mod merge_rows; // rows of one signal from several places
 mod meters; //     what is counted
 mod open; //       from a folder to a store
+mod pages; //      where a file has rows of a time
 mod pieces; //     a flush on a full disk
-mod read; //       files, checked and pruned
+mod read; //       files opened, and their footers
 mod rewrite; //    files without what goes
 mod rounds; //     when to flush, and one flush
 mod rows; //       rows of one signal

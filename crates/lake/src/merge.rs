@@ -14,7 +14,7 @@ use super::merge_rows::{From, Merge, Place};
 use super::run::LOOK_EVERY;
 use super::tables::Table;
 use super::vacuum;
-use super::view::Lanes;
+use super::view::{Lanes, Sought};
 use crate::Columns;
 use crate::Error;
 
@@ -178,8 +178,15 @@ impl Store {
         let share = self.settings.merge_bytes / (plan.files.len().max(1) as u64 * 200);
         let batch_rows = usize::try_from(share).unwrap_or(usize::MAX).clamp(256, 8_192);
         let all = |_: &[Vec<(usize, i64, i64)>]| Columns::ALL;
-        let mut lanes =
-            Lanes::open(&self.files, &plan.files, &ids, everything, &|_| Some(everything), &all, batch_rows)?;
+        let sought = Sought {
+            files: &self.files,
+            chosen: &plan.files,
+            signals: &ids,
+            time: everything,
+            batch_rows,
+            account: None,
+        };
+        let mut lanes = Lanes::open(&sought, &|_| Some(everything), &all)?;
         let order = plan.files.iter().map(|file| file.order).max().unwrap_or(0);
         let mut output = Output::new(self, plan.window, Level::Merged, order);
         for (position, (path, signal)) in signals.iter().enumerate() {

@@ -7,7 +7,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use super::chunk::Chunk;
-use super::read::Lane;
+use super::lane::Lane;
 use super::rows::Rows;
 use crate::Error;
 

@@ -137,7 +137,14 @@ pub(super) fn count(world: &World, spec: &ScanSpec) -> Result<usize, crate::Erro
 }
 
 pub(super) fn everything() -> ScanSpec {
-    ScanSpec { signals: None, from: i64::MIN, last: i64::MAX, columns: Columns::ALL, batch_rows: 7 }
+    ScanSpec {
+        signals: None,
+        from: i64::MIN,
+        last: i64::MAX,
+        columns: Columns::ALL,
+        batch_rows: 7,
+        account: None,
+    }
 }
 
 fn check(world: &World, model: &Model) -> Result<(), TestCaseError> {

@@ -14,6 +14,8 @@ use crate::Error;
 /// Bytes of the journal that make a piece: what does not compress takes as much room in files. A small disk keeps a few
 /// times as much.
 const PIECE_BYTES: u64 = if cfg!(test) { 4_000 } else { 2 << 20 };
+/// A piece that finds no room is tried again with half as much of the journal, and not below this: then room must come first.
+const PIECE_BYTES_MIN: u64 = PIECE_BYTES / 32;
 /// The journal has what it brought already: this is for one that cannot be read.
 const READ_WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -33,19 +35,29 @@ impl Store {
     /// Flushes what is frozen as the journal brought it, from the place up to which files hold everything.
     pub(crate) fn flush_in_pieces(&self, frozen: &Arc<Frozen>) -> Result<(), Error> {
         let waiting = self.flush_tables(frozen)?;
+        let mut piece_bytes = PIECE_BYTES;
         loop {
             let from = self.lock().flushed;
             if from >= frozen.upto {
                 return Ok(());
             }
-            let piece = self.piece(frozen, from)?;
-            self.flush_samples(frozen, &piece, waiting.clone())?;
-            self.meters.pieces.add(1);
+            let piece = self.piece(frozen, from, piece_bytes)?;
+            match self.flush_samples(frozen, &piece, waiting.clone()) {
+                Ok(()) => {
+                    self.meters.pieces.add(1);
+                    // The journal may have given room meanwhile.
+                    piece_bytes = (piece_bytes * 2).min(PIECE_BYTES);
+                }
+                Err(error) if error.is_full() && piece_bytes > PIECE_BYTES_MIN => {
+                    piece_bytes = (piece_bytes.min(piece.journal_bytes) / 2).max(PIECE_BYTES_MIN);
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 
     /// What the journal brought behind a place: so much, and no more than one layer.
-    fn piece(&self, frozen: &Frozen, from: Seq) -> Result<Frozen, Error> {
+    fn piece(&self, frozen: &Frozen, from: Seq, bytes: u64) -> Result<Frozen, Error> {
         let layer = frozen.layers.iter().find(|layer| layer.upto > from);
         let end = layer.map_or(frozen.upto, |layer| layer.upto);
         let active = Active::new(self.settings.open_bytes());
@@ -53,7 +65,7 @@ impl Store {
         let mut feed = self.journal.follow(CURSOR, Some(from));
         let deadline = self.clock.monotonic() + READ_WAIT_MAX;
         let give_up = || self.clock.monotonic() > deadline;
-        while upto < end && journal_bytes < PIECE_BYTES {
+        while upto < end && journal_bytes < bytes {
             match wait(feed.next(), &give_up) {
                 Some(Delivery::Data { seq, .. }) if seq > end => upto = end,
                 Some(Delivery::Data { seq, parcel, .. }) if seq > upto => {

@@ -12,7 +12,8 @@ use super::commit::Change;
 use super::directory::Entry;
 use super::files::{FileEntry, Version};
 use super::flush::{Output, deleted};
-use super::read::{Footer, Lane, Want};
+use super::lane::{Lane, Want};
+use super::read::{Files, Footer};
 use super::rows::Rows;
 use crate::Columns;
 use crate::Error;
@@ -136,7 +137,7 @@ impl Store {
         let again = layout.groups.iter().zip(&touched).filter(|(_, touched)| **touched);
         let parts: Vec<Entry> = again.flat_map(|(group, _)| layout.parts(group)).collect();
         let wants = parts.iter().enumerate().map(|(position, entry)| Want::of(position, entry)).collect();
-        let mut lane = Lane::new(file.clone(), footer.clone(), wants, EVERYTHING, Columns::ALL, 4_096);
+        let mut lane = Lane::new(&self.files, file, footer, wants, EVERYTHING);
         let mut output = Output::new(self, file.window, file.level, file.order);
         for (index, (group, touched)) in layout.groups.iter().zip(touched).enumerate() {
             let mut parts = layout.parts(group);
@@ -150,7 +151,7 @@ impl Store {
                 let entry = footer.directory.find(part.signal);
                 if let Some(entry) = entry.filter(|entry| !going.stretches(entry).is_empty()) {
                     // Other rows of it go: its first and last time become those of what stays.
-                    (part.from, part.last) = span(file, footer, entry, part)?;
+                    (part.from, part.last) = span(&self.files, (file, footer), entry, part)?;
                 }
             }
             output.copy(footer, index, &parts)?;
@@ -191,15 +192,16 @@ impl Store {
 
 /// The times of the first and the last row of a part of an entry.
 fn span(
-    file: &Arc<FileEntry>,
-    footer: &Arc<Footer>,
+    files: &Arc<Files>,
+    (file, footer): (&Arc<FileEntry>, &Footer),
     entry: &Entry,
     part: &Entry,
 ) -> Result<(i64, i64), Error> {
     let columns = Columns { time: true, value: false, quality: false, received: false, source: false };
     let time_at = |row: u64| {
         let want = Want::of(0, &Entry { first_row: row, rows: 1, ..*entry });
-        let mut lane = Lane::new(file.clone(), footer.clone(), vec![want], EVERYTHING, columns, 1);
+        let mut lane = Lane::new(files, file, footer, vec![want], EVERYTHING);
+        (lane.columns, lane.batch_rows) = (columns, 1);
         Ok::<_, Error>(lane.next()?.and_then(|rows| rows.time.first().copied()))
     };
     let (end, entry_end) = (part.first_row + part.rows, entry.first_row + entry.rows);

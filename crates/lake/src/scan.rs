@@ -48,6 +48,18 @@ pub struct ScanSpec {
     pub columns: Columns,
     /// About how many rows a batch should have.
     pub batch_rows: usize,
+    /// Where it is told how much memory the scan holds; none where nobody asks.
+    pub account: Option<Arc<dyn Account>>,
+}
+
+/// Where a scan says how much memory it holds: files that it is in the midst of, and the plan of which of them it needs.
+/// What it has given away is not its own any more.
+pub trait Account: std::fmt::Debug + Send + Sync {
+    /// So many bytes more; `false` where that is too much, and then the scan ends with [`Error::Memory`] and has taken
+    /// nothing.
+    fn grow(&self, bytes: usize) -> bool;
+    /// So many bytes less.
+    fn shrink(&self, bytes: usize);
 }
 
 /// Which columns a scan must fill. `signal` and the number of rows are always there.

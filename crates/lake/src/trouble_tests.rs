@@ -179,6 +179,13 @@ fn deletions_wait_for_a_full_disk_and_questions_do_not() {
     assert_eq!(corrected(&world), 3 + 1 + 3);
 }
 
+/// Text that does not compress.
+fn noise(n: u64) -> Value {
+    let word =
+        |k: u64| format!("{:016x}", (n * 40 + k + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29));
+    Value::Text((0..40).map(word).collect::<String>().into())
+}
+
 /// The room that is kept holds a piece of what waits, not all of it: each piece lets the journal give room for the next. Whatever
 /// happens between two of them, every question has the same answer, and everything is in files once.
 #[test]
@@ -189,18 +196,11 @@ fn what_is_larger_than_the_reserve_is_flushed_in_pieces() {
         world.write(parcel(&[float(1, 0, 20.5)], false));
         world.flush().unwrap();
         let lake = std::path::Path::new(super::fakes::LAKE);
-        let text = |n: u64| {
-            // Nothing that compresses.
-            let word = |k: u64| {
-                format!("{:016x}", (n * 40 + k + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29))
-            };
-            Value::Text((0..40).map(word).collect::<String>().into())
-        };
         let mut expected = 1;
         for n in 0..60u64 {
             let time = SimClock::START_NS + n as i64 * 1_000_000_000;
             world.write(parcel(
-                &[(2 + n as u32 % 3, time, text(n), Quality::GOOD), float(1, n as i64, 1.0)],
+                &[(2 + n as u32 % 3, time, noise(n), Quality::GOOD), float(1, n as i64, 1.0)],
                 n % 7 == 3,
             ));
             expected += 2;
@@ -517,4 +517,96 @@ fn what_retention_removes_is_counted() {
     while world.store.merge_step(&|| false).unwrap() {}
     assert_eq!(count(&world, &everything()).unwrap(), 1);
     assert_eq!(world.store.meters.retired.get(), 2);
+}
+
+/// Counts what a scan holds, as it says.
+#[derive(Debug, Default)]
+struct Counted {
+    now: std::sync::atomic::AtomicUsize,
+    most: std::sync::atomic::AtomicUsize,
+    bytes_max: usize,
+}
+
+impl crate::Account for Counted {
+    fn grow(&self, bytes: usize) -> bool {
+        use std::sync::atomic::Ordering::Relaxed;
+        let now = self.now.load(Relaxed) + bytes;
+        if now > self.bytes_max {
+            return false;
+        }
+        self.now.store(now, Relaxed);
+        self.most.fetch_max(now, Relaxed);
+        true
+    }
+    fn shrink(&self, bytes: usize) {
+        let before = self.now.fetch_sub(bytes, std::sync::atomic::Ordering::Relaxed);
+        assert!(before >= bytes, "more was given back than was held");
+    }
+}
+
+/// Scans everything with so much memory; gives the rows, or the code of what it was told, and the most that was held.
+fn scan_within(world: &World, bytes_max: usize) -> (Result<usize, &'static str>, usize) {
+    let counted = std::sync::Arc::new(Counted { bytes_max, ..Counted::default() });
+    let spec = ScanSpec { account: Some(counted.clone()), batch_rows: 16_384, ..everything() };
+    let rows = count(world, &spec).map_err(|error| Problem::from(error).code.id);
+    assert_eq!(counted.now.load(std::sync::atomic::Ordering::Relaxed), 0, "all of it was given back");
+    (rows, counted.most.load(std::sync::atomic::Ordering::Relaxed))
+}
+
+/// Many small files: a scan holds those that it is in the midst of, says so, and ends where that is too much.
+#[test]
+fn a_scan_holds_the_files_that_it_is_in_and_no_more_than_it_may() {
+    const FILES: u32 = 100;
+    let flushed = |signals_of: &dyn Fn(u32) -> Vec<u32>| {
+        let paths: Vec<String> = (0..FILES).map(|n| format!("plant/{n:04}")).collect();
+        let world = World::new(11, &paths.iter().map(String::as_str).collect::<Vec<_>>());
+        for file in 0..FILES {
+            let of = signals_of(file);
+            let samples: Vec<_> = of
+                .into_iter()
+                .flat_map(|id| (0..20).map(move |row| float(id, i64::from(file) * 20 + row, 0.5)))
+                .collect();
+            world.write(parcel(&samples, false));
+            world.flush().unwrap();
+        }
+        assert_eq!(world.store.view().files().len(), FILES as usize);
+        world
+    };
+    // A signal in each file: one file after the other.
+    let apart = flushed(&|file| vec![file + 1]);
+    let (rows, apart_bytes) = scan_within(&apart, usize::MAX);
+    assert_eq!(rows, Ok(FILES as usize * 20));
+    // Two signals in all files: the scan comes back to each of them.
+    let across = flushed(&|_| vec![1, 2]);
+    let (rows, across_bytes) = scan_within(&across, usize::MAX);
+    assert_eq!(rows, Ok(FILES as usize * 40));
+    let of_file = across_bytes / FILES as usize;
+    assert!(apart_bytes < of_file * 20, "{apart_bytes} bytes, where a file takes {of_file}");
+    assert_eq!(scan_within(&across, across_bytes).0, Ok(FILES as usize * 40));
+    assert_eq!(scan_within(&across, across_bytes / 2).0, Err("query-memory"));
+}
+
+/// There is room for less than a piece: it is made smaller until it fits.
+#[test]
+fn a_piece_that_finds_no_room_is_made_smaller() {
+    let world = World::new(2, &PATHS);
+    let disk = world.simulation.disk.clone();
+    world.write(parcel(&[float(1, 0, 20.5)], false));
+    world.flush().unwrap();
+    for n in 0..60u64 {
+        world.write(parcel(&[(2, SimClock::START_NS + n as i64, noise(n), Quality::GOOD)], false));
+    }
+    let space = disk.space(std::path::Path::new(super::fakes::LAKE)).unwrap();
+    let used = space.total_bytes - space.free_bytes;
+    disk.set_capacity(used);
+    for room in (1_000..).step_by(500) {
+        *world.journal.reserve.lock().unwrap() = Some((disk.clone(), [used + room, used]));
+        world.flush().unwrap_err();
+        assert_eq!(count(&world, &everything()).unwrap(), 61);
+        if world.store.meters.pieces.get() > 0 {
+            break;
+        }
+    }
+    let rows: u64 = world.store.view().files().iter().map(|file| file.rows).sum();
+    assert!((2..6).contains(&rows), "less than the six samples of a whole piece fit: {rows}");
 }

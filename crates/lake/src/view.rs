@@ -9,11 +9,12 @@ use tidemill_core::{Bus, Column, Deletion, Flags, Quality, SampleBatch, SignalId
 use super::buffer::Watch;
 use super::files::{FileEntry, Version};
 use super::frozen::Deletions;
+use super::lane::{Held, Lane, Want};
 use super::merge_rows::{From, Merge, Place};
-use super::read::{Files, Lane, Want};
+use super::read::{Files, Footer};
 use super::rows::{self, Rows};
 use crate::Error;
-use crate::{Columns, Scan, ScanBatch, ScanSpec};
+use crate::{Account, Columns, Scan, ScanBatch, ScanSpec};
 
 /// Signals whose buffered rows are fetched at once.
 const FETCH_SIGNALS: usize = 64;
@@ -94,67 +95,116 @@ impl Samples {
     }
 }
 
+/// Fewer rows at once would only cost.
+const BATCH_ROWS_MIN: usize = 256;
+/// Rows that the lanes of one scan hold decoded, all together.
+const LANES_ROWS: usize = 1 << 20;
+/// What it says about one signal in one file, in a plan.
+const PLANNED_BYTES: usize = size_of::<Want>() + size_of::<Reach>();
+
 /// The lanes of a scan, and which of them has rows of which signal.
 pub(crate) struct Lanes {
     pub(crate) lanes: Vec<Lane>,
     /// By signal: lanes in order of arrival, with the times of its first and last row there.
     by_position: Vec<Vec<Reach>>,
+    _held: Held,
 }
 
 /// Rows of a signal in a lane: which lane, from when, until when.
 pub(crate) type Reach = (usize, i64, i64);
 
+/// What lanes are made for.
+pub(crate) struct Sought<'a> {
+    pub(crate) files: &'a Arc<Files>,
+    pub(crate) chosen: &'a [Arc<FileEntry>],
+    pub(crate) signals: &'a [SignalId],
+    pub(crate) time: (i64, i64),
+    /// Rows that a lane decodes at once, at most.
+    pub(crate) batch_rows: usize,
+    pub(crate) account: Option<&'a Arc<dyn Account>>,
+}
+
 impl Lanes {
-    /// Lanes for these signals over these files, for rows in `time`; of a signal only where it may have rows in the
+    /// Lanes for these signals over these files, for rows in a time; of a signal only where it may have rows in the
     /// time that `time_of` gives for it. `columns` tells which are needed, by what overlaps.
     pub(crate) fn open(
-        files: &Files,
-        chosen: &[Arc<FileEntry>],
-        signals: &[SignalId],
-        time: (i64, i64),
+        sought: &Sought<'_>,
         time_of: &dyn Fn(usize) -> Option<(i64, i64)>,
         columns: &dyn Fn(&[Vec<Reach>]) -> Columns,
-        batch_rows: usize,
     ) -> Result<Lanes, Error> {
-        let mut planned = Vec::new();
+        let Sought { files, signals, time, .. } = *sought;
+        let mut held = Held::told_to(sought.account);
+        let mut planned = 0;
+        let mut lanes: Vec<Lane> = Vec::new();
         let mut by_position = vec![Vec::new(); signals.len()];
-        for file in chosen {
+        // Lanes that begin, less those that are done, by the signal at which they do.
+        let mut begin = vec![0isize; signals.len() + 1];
+        for file in sought.chosen {
             let footer = files.footer(file)?;
-            let mut runs: Vec<Vec<Want>> = Vec::new();
-            for (position, signal) in signals.iter().enumerate() {
-                let Some((from, last)) = time_of(position) else { continue };
-                let Some(entry) = footer.directory.find(*signal) else { continue };
-                if entry.from > last || entry.last < from {
-                    continue;
-                }
-                let want = Want::of(position, entry);
-                // A signal that was renamed stands where its old name was: it gets a lane of its own.
-                match runs.last_mut() {
-                    Some(run) if run.last().is_some_and(|before| before.first_row < want.first_row) => {
-                        run.push(want)
-                    }
-                    _ => runs.push(vec![want]),
-                }
-            }
-            for wants in runs {
-                let lane = planned.len();
+            for wants in runs(&footer, signals, time_of) {
                 for want in &wants {
-                    if let Some(lanes) = by_position.get_mut(want.position) {
-                        lanes.push((lane, want.from.max(time.0), want.last.min(time.1)));
+                    if let Some(reaches) = by_position.get_mut(want.position) {
+                        reaches.push((lanes.len(), want.from.max(time.0), want.last.min(time.1)));
                     }
                 }
-                planned.push((file.clone(), footer.clone(), wants));
+                planned += size_of::<Lane>() + wants.len() * PLANNED_BYTES;
+                for (want, by) in [
+                    (wants.first().map(|want| want.position), 1),
+                    (wants.last().map(|want| want.position + 1), -1),
+                ] {
+                    if let Some(count) = want.and_then(|position| begin.get_mut(position)) {
+                        *count += by;
+                    }
+                }
+                lanes.push(Lane::new(files, file, &footer, wants, time));
             }
+            held.set(planned)?;
         }
         let columns = columns(&by_position);
-        let lane = |(file, footer, wants)| Lane::new(file, footer, wants, time, columns, batch_rows);
-        Ok(Lanes { lanes: planned.into_iter().map(lane).collect(), by_position })
+        let mut open = 0;
+        let at_once = begin
+            .iter()
+            .map(|by| {
+                open += by;
+                open
+            })
+            .max()
+            .unwrap_or(0);
+        let share = (LANES_ROWS / at_once.max(1).unsigned_abs()).max(BATCH_ROWS_MIN);
+        for lane in &mut lanes {
+            (lane.columns, lane.batch_rows) = (columns, sought.batch_rows.min(share));
+            lane.held = Held::told_to(sought.account);
+        }
+        Ok(Lanes { lanes, by_position, _held: held })
     }
 
     /// The lanes that have rows of a signal.
     pub(crate) fn of(&self, position: usize) -> &[Reach] {
         self.by_position.get(position).map_or(&[], Vec::as_slice)
     }
+}
+
+/// What a file has of these signals, in the order of the file. A signal that was renamed stands where its old name was: it
+/// begins a run of its own.
+fn runs(
+    footer: &Footer,
+    signals: &[SignalId],
+    time_of: &dyn Fn(usize) -> Option<(i64, i64)>,
+) -> Vec<Vec<Want>> {
+    let mut runs: Vec<Vec<Want>> = Vec::new();
+    for (position, signal) in signals.iter().enumerate() {
+        let Some((from, last)) = time_of(position) else { continue };
+        let Some(entry) = footer.directory.find(*signal) else { continue };
+        if entry.from > last || entry.last < from {
+            continue;
+        }
+        let want = Want::of(position, entry);
+        match runs.last_mut() {
+            Some(run) if run.last().is_some_and(|before| before.first_row < want.first_row) => run.push(want),
+            _ => runs.push(vec![want]),
+        }
+    }
+    runs
 }
 
 /// A scan of some signals, one after the other.
@@ -210,11 +260,15 @@ impl SamplesScan {
             let all = overlap;
             Columns { value: wanted.value || all, quality: wanted.quality || all, ..wanted }
         };
-        let batch_rows = self.spec.batch_rows.clamp(256, 16_384);
-        let time_of = |_| Some((from, last));
-        let lanes =
-            Lanes::open(&self.view.files, &chosen, signals, (from, last), &time_of, &columns, batch_rows)?;
-        self.lanes = Some(lanes);
+        let sought = Sought {
+            files: &self.view.files,
+            chosen: &chosen,
+            signals,
+            time: (from, last),
+            batch_rows: self.spec.batch_rows.clamp(BATCH_ROWS_MIN, 16_384),
+            account: self.spec.account.as_ref(),
+        };
+        self.lanes = Some(Lanes::open(&sought, &|_| Some((from, last)), &columns)?);
         Ok(())
     }
 

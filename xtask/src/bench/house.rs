@@ -45,6 +45,8 @@ fn written(binary: &Binary, bodies: &[Vec<u8>], samples: u64) -> Result<Vec<Figu
     let mut client = Client::new(address, &token, ANSWER_MAX);
     let mut figures = Vec::new();
     lone(&stand, &mut client, &mut figures)?;
+    // A new plant fills its first segments with zeros, once in its life.
+    stand.settle(&running, &mut client)?;
     let cpu_before = process.cpu()?;
     let written_before = process.written_bytes()?;
 
@@ -70,6 +72,12 @@ fn written(binary: &Binary, bodies: &[Vec<u8>], samples: u64) -> Result<Vec<Figu
             each(process.written_bytes()? - written_before),
             "B",
             "goal 26",
+        ),
+        figure(
+            "written once by a new plant",
+            (written_before >> 20) as f64,
+            "MiB",
+            "zeros of its first segments",
         ),
     ]);
     questions(&stand, &mut client, samples, &mut figures)?;

@@ -82,11 +82,11 @@ impl Stand {
         size(&self.start.plant.join("data/journal"), &is_segment)
     }
 
-    /// Waits until nothing is left in memory that belongs into files, and the plant rests.
+    /// Waits until nothing is left in memory that belongs into files, and the plant rests: it neither computes nor writes.
     pub(super) fn settle(&self, running: &Running, client: &mut Client) -> Result<(), String> {
         let process = Process(running.id());
         let began = Instant::now();
-        let look = || Ok::<_, String>((process.cpu()?, self.lake_bytes()));
+        let look = || Ok::<_, String>((process.cpu()?, process.written_bytes()?));
         let mut before = look()?;
         while began.elapsed() < SETTLE_MAX {
             std::thread::sleep(QUIET);

@@ -44,6 +44,6 @@ mod fuzz_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use decode::{ColumnFile, Naming, Part};
+pub use decode::{ColumnFile, ColumnText, Naming, Part};
 pub(crate) use decode::{decode, measure};
 pub(crate) use engine::{Engine, Settings};

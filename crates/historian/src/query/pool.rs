@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+use tidemill_lake::Account;
 
 /// One query's pool.
 #[derive(Debug)]
@@ -84,5 +85,25 @@ impl MemoryPool for Pool {
 impl fmt::Display for Pool {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "query({} of {} bytes)", self.reserved(), self.bytes_max)
+    }
+}
+
+/// What the scans of one table hold in a query's pool. It is given back at the latest with the plan.
+#[derive(Debug)]
+pub(crate) struct ScanAccount(MemoryReservation);
+
+impl ScanAccount {
+    pub(crate) fn of(pool: &Arc<dyn MemoryPool>) -> Arc<dyn Account> {
+        Arc::new(ScanAccount(MemoryConsumer::new("scan").register(pool)))
+    }
+}
+
+impl Account for ScanAccount {
+    fn grow(&self, bytes: usize) -> bool {
+        self.0.try_grow(bytes).is_ok()
+    }
+
+    fn shrink(&self, bytes: usize) {
+        self.0.shrink(bytes);
     }
 }

@@ -14,6 +14,7 @@ use tidemill_core::{Bus, ReadScope};
 use super::columns::{SAMPLES, SIGNAL, Shape, TIME};
 use super::errors::from_store;
 use super::names::Names;
+use super::pool::ScanAccount;
 use super::push::{self, Times};
 use super::relation::{BatchIterator, Open, Partitions, Relation, Request};
 use tidemill_lake::{Scan, ScanSpec, View};
@@ -55,7 +56,8 @@ impl Relation for Samples {
             let nothing: Open = Box::new(|| Ok(Box::new(std::iter::empty())));
             return Ok(Partitions { open: vec![nothing], ordering });
         }
-        let spec = spec(&names, times, Shape::needs(&request.wanted));
+        let account = ScanAccount::of(&request.session.runtime_env().memory_pool);
+        let spec = ScanSpec { account: Some(account), ..spec(&names, times, Shape::needs(&request.wanted)) };
         let count = self.partitions.min(names.len());
         let scans = Arc::new(Scans::new(self.view.clone(), spec, count));
         let open = (0..count)
@@ -76,7 +78,7 @@ impl Relation for Samples {
     }
 }
 
-/// What to ask the store for.
+/// What to ask the store for; nobody is told what the scan holds.
 pub(crate) fn spec(names: &Names, times: Times, columns: tidemill_lake::Columns) -> ScanSpec {
     ScanSpec {
         signals: Some(names.ids()),
@@ -84,6 +86,7 @@ pub(crate) fn spec(names: &Names, times: Times, columns: tidemill_lake::Columns)
         last: times.last,
         columns,
         batch_rows: BATCH_ROWS,
+        account: None,
     }
 }
 

@@ -11,13 +11,13 @@ use clap::Args;
 use hyper::Method;
 use serde_json::Value as Json;
 use tidemill_core::{Problem, codes};
-use tidemill_historian::{ColumnFile, Naming, Part as Rows};
+use tidemill_historian::{ColumnFile, ColumnText, Naming, Part as Rows};
 
 use super::{CommandResult, Global, Outcome};
 use crate::client::{Body, Client, query};
 use crate::import::{
-    CONTENT_TYPE, Decimal, Options, Originals, Part, Piece, QUERY, Reader, Reject, Summary, TimeFormat,
-    encode, open, rejected_name,
+    CONTENT_TYPE, Decimal, Open, Options, Originals, Part, Piece, QUERY, Reader, Reject, Summary, TimeFormat,
+    Typed, encode, open, rejected_name,
 };
 use crate::{output, progress, time};
 
@@ -125,17 +125,35 @@ async fn import(
     json: bool,
 ) -> Result<Tally, Problem> {
     let name = file.display().to_string();
-    if let Some(columns) = columns(file, &name, options)? {
-        return import_columns(&name, columns, client, json).await;
-    }
     let path = file.to_owned();
-    let mut reader = open(Box::new(move || Ok(Box::new(File::open(&path)?))), &name, options)?;
+    let bytes = std::fs::metadata(file).map_or(0, |meta| meta.len());
+    // Of columns the place in the file, which all that read it share; text is counted as it is read.
+    let mut place = None;
+    let mut reader = match columns(file, &name, options)? {
+        Columns::Samples(columns) => return import_columns(&name, *columns, client, json).await,
+        Columns::Table(typed, file) => {
+            let options = Options { typed: Some(typed), ..options.clone() };
+            place = file.try_clone().ok();
+            let text = move || -> std::io::Result<Box<dyn std::io::Read + Send>> {
+                let mut again = file.try_clone()?;
+                again.rewind()?;
+                let text = ColumnText::open(again);
+                Ok(Box::new(text.map_err(|problem| std::io::Error::other(problem.detail))?))
+            };
+            opened(Box::new(text), &name, &options, bytes)?
+        }
+        Columns::None => opened(Box::new(move || Ok(Box::new(File::open(&path)?))), &name, options, bytes)?,
+    };
     output::note(&format!("{name}: {}", reader.plan().describe().trim_end().replace('\n', "\n  ")));
-    let bar = progress::bar(std::fs::metadata(file).map_or(0, |meta| meta.len()));
+    let bar = progress::bar(bytes);
     let mut sender = Sender::new(&name, client);
     while let Some(part) = reader.next_part()? {
         sender.part(&reader, part).await?;
-        bar.set_position(reader.bytes_read());
+        let read = match &mut place {
+            Some(file) => file.stream_position().unwrap_or_default().max(bar.position()),
+            None => reader.bytes_read(),
+        };
+        bar.set_position(read);
         bar.set_message(format!("{} samples", sender.tally.samples));
     }
     bar.finish_and_clear();
@@ -143,8 +161,26 @@ async fn import(
     Ok(sender.tally)
 }
 
-/// The file as one of columns, if it is one.
-fn columns(path: &Path, name: &str, options: &Options) -> Result<Option<ColumnFile>, Problem> {
+/// Looks through a file, and begins to read it.
+fn opened(source: Open, name: &str, options: &Options, bytes: u64) -> Result<Reader, Problem> {
+    let bar = progress::bar(bytes);
+    bar.set_message("looked through");
+    let opened = open(source, name, options, &mut |bytes| bar.set_position(bytes));
+    bar.finish_and_clear();
+    opened
+}
+
+/// What a file is as one of columns.
+enum Columns {
+    /// It holds samples, which the plant takes as they are.
+    Samples(Box<ColumnFile>),
+    /// It is a table like those in text, with types.
+    Table(Typed, File),
+    /// It is none.
+    None,
+}
+
+fn columns(path: &Path, name: &str, options: &Options) -> Result<Columns, Problem> {
     let unreadable = |error: std::io::Error| {
         let code =
             if error.kind() == std::io::ErrorKind::NotFound { &codes::NOT_FOUND } else { &codes::BAD_IMPORT };
@@ -155,16 +191,19 @@ fn columns(path: &Path, name: &str, options: &Options) -> Result<Option<ColumnFi
     let mut head = Vec::new();
     (&mut file).take(8).read_to_end(&mut head).map_err(unreadable)?;
     if !ColumnFile::is_one(&head) {
-        return Ok(None);
+        return Ok(Columns::None);
     }
-    let said = [("--time", options.time.is_some()), ("--value", options.value.is_some())];
-    if let Some((option, _)) = said.into_iter().find(|(_, said)| *said) {
-        return Err(Problem::new(&codes::BAD_IMPORT, format!("{option} cannot be used with {name}"))
-            .hint("Leave it away: times and values are the file's columns time and value"));
+    file.rewind().map_err(unreadable)?;
+    let table = file.try_clone().map_err(unreadable)?;
+    let table = ColumnText::open(table).map_err(|problem| of_file(name, problem))?;
+    let asked = options.time.is_some() || options.value.is_some();
+    if asked || !table.holds_samples(options.signal.is_some()) {
+        return Ok(Columns::Table(Typed { format: table.format(), kinds: table.kinds() }, file));
     }
     file.rewind().map_err(unreadable)?;
     let naming = Naming { prefix: options.prefix.clone(), signal: options.signal.clone() };
-    ColumnFile::open(file, naming).map(Some).map_err(|problem| of_file(name, problem))
+    let samples = ColumnFile::open(file, naming).map_err(|problem| of_file(name, problem))?;
+    Ok(Columns::Samples(Box::new(samples)))
 }
 
 /// A problem with the file's name before it.

@@ -33,13 +33,13 @@ pub(crate) struct Write {
 impl Write {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let mut sample = json!({ "signal": self.path.as_str() });
-        if self.kind.is_none() && looks_like_a_number(&self.value) {
-            output::note(&format!(
-                "'{}' is kept as text: a number is written like 20.5, without a unit; --kind text says that it is meant",
-                self.value
-            ));
+        let (value, kind, note) = match self.kind.as_deref() {
+            Some(kind) => stated(&self.value, kind).map(|(value, kind)| (value, Some(kind), None))?,
+            None => by_form(&self.value)?,
+        };
+        if let Some(note) = note {
+            output::note(&format!("'{}' {note}", self.value));
         }
-        let (value, kind) = typed(&self.value, self.kind.as_deref())?;
         sample["value"] = value;
         if let Some(kind) = kind {
             sample["kind"] = kind.name().into();
@@ -69,19 +69,50 @@ fn looks_like_a_number(text: &str) -> bool {
     begins && one_number && text.parse::<f64>().is_err()
 }
 
-/// The value as JSON, with a kind where JSON alone would not say it.
-fn typed(text: &str, kind: Option<&str>) -> Result<(Json, Option<Kind>), Problem> {
-    let bad = |what: &str| Problem::new(&codes::BAD_VALUE, format!("'{text}' is no {what}"));
-    let Some(kind) = kind else {
-        return Ok(match text {
-            "true" | "ON" => (true.into(), None),
-            "false" | "OFF" => (false.into(), None),
-            _ => match text.parse::<f64>() {
-                Ok(number) if number.is_finite() => (number.into(), None),
-                _ => (text.into(), None),
-            },
-        });
+/// A value as JSON, the kind that goes with it, and what the user should know of it.
+type Typed = (Json, Option<Kind>, Option<&'static str>);
+
+/// Without a kind the form decides, as at the door for JSON (docs/reference/values.md) and in files: what is beyond a
+/// float is refused, a whole number that no float holds stays whole.
+fn by_form(text: &str) -> Result<Typed, Problem> {
+    match text {
+        "true" | "ON" => return Ok((true.into(), None, None)),
+        "false" | "OFF" => return Ok((false.into(), None, None)),
+        _ => {}
+    }
+    let number: Option<f64> = text.parse().ok();
+    let digits = text.contains(|letter: char| letter.is_ascii_digit());
+    let Some(nearest) = number.filter(|_| digits) else {
+        let note = match number {
+            Some(_) => Some("is kept as text: NaN, Infinity and -Infinity are numbers with --kind float"),
+            None => looks_like_a_number(text).then_some(
+                "is kept as text: a number is written like 20.5, without a unit; --kind text says that it is meant",
+            ),
+        };
+        return Ok((text.into(), None, note));
     };
+    if !nearest.is_finite() {
+        let problem = Problem::new(&codes::BAD_VALUE, format!("'{text}' is beyond every float"));
+        return Err(problem.hint("Write a number up to 1.8e308, or say --kind text to keep it as it is"));
+    }
+    // Digits go as they are: the signal may be one of integers. But an integer cannot tell -0 from 0.
+    let whole = Some(text).filter(|_| nearest != 0.0 || nearest.is_sign_positive());
+    let signed = whole.and_then(|text| text.parse::<i64>().ok());
+    let unsigned = whole.and_then(|text| text.parse::<u64>().ok());
+    let (value, kind, exact) = match (signed, unsigned) {
+        (Some(int), _) => (int.into(), Kind::Int, i128::from(int)),
+        (None, Some(uint)) => (uint.into(), Kind::UInt, i128::from(uint)),
+        (None, None) => return Ok((nearest.into(), None, None)),
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "whole numbers of 64 bits fit into 128")]
+    let lost = nearest as i128 != exact;
+    let note = "is kept as an integer: no float holds it; --kind float takes the nearest one";
+    Ok((value, lost.then_some(kind), lost.then_some(note)))
+}
+
+/// A value of a stated kind as JSON.
+fn stated(text: &str, kind: &str) -> Result<(Json, Kind), Problem> {
+    let bad = |what: &str| Problem::new(&codes::BAD_VALUE, format!("'{text}' is no {what}"));
     let kind = Kind::from_name(kind).ok_or_else(|| {
         Problem::new(&codes::BAD_VALUE, format!("there is no kind '{kind}'"))
             .hint("Use float, integer, unsigned, boolean, text or json")
@@ -108,5 +139,5 @@ fn typed(text: &str, kind: Option<&str>) -> Result<(Json, Option<Kind>), Problem
         Kind::None => Json::Null,
         Kind::Text | Kind::Bytes => text.into(),
     };
-    Ok((value, Some(kind)))
+    Ok((value, kind))
 }

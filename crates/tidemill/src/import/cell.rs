@@ -37,22 +37,33 @@ pub(super) enum Spelling {
 
 /// How a number is spelled, if it is one.
 pub(super) fn spelling(text: &str) -> Option<Spelling> {
+    spelled(text).map(|(spelling, _)| spelling)
+}
+
+/// How a number is spelled, and the number: with a point where it may be either.
+pub(super) fn spelled(text: &str) -> Option<(Spelling, f64)> {
     let first = text.chars().next()?;
     if !(first.is_ascii_digit() || matches!(first, '-' | '+' | '.' | ',' | '\u{2212}')) {
         return None;
     }
-    if !text.contains([',', '.']) {
-        return number(text, Decimal::Point).map(|_| Spelling::Plain);
-    }
-    let point = number(text, Decimal::Point).is_some();
-    let comma = number(text, Decimal::Comma).is_some();
+    let point = number(text, Decimal::Point);
+    let Some(mark) = text.rfind([',', '.']) else { return point.map(|number| (Spelling::Plain, number)) };
+    // Only a group of three may stand behind the other mark.
+    let comma = match (point, text.contains(',')) {
+        (Some(_), false) if !ends_in_group(text.get(mark + 1..)?) => None,
+        _ => number(text, Decimal::Comma),
+    };
     match (point, comma) {
-        (false, false) => None,
-        (true, false) => Some(Spelling::Point),
-        (false, true) => Some(Spelling::Comma),
-        (true, true) if text.contains(',') => Some(Spelling::CommaOrGroup),
-        (true, true) => Some(Spelling::PointOrGroup),
+        (None, None) => None,
+        (Some(number), None) => Some((Spelling::Point, number)),
+        (None, Some(number)) => Some((Spelling::Comma, number)),
+        (Some(number), Some(_)) if text.contains(',') => Some((Spelling::CommaOrGroup, number)),
+        (Some(number), Some(_)) => Some((Spelling::PointOrGroup, number)),
     }
+}
+
+fn ends_in_group(behind: &str) -> bool {
+    behind.split(['e', 'E']).next().is_some_and(|digits| digits.len() == 3)
 }
 
 /// Reads a number, the nearest float to what is written. Groups of three digits may be set apart by the other mark, by
@@ -97,6 +108,17 @@ fn regular(text: &str, decimal: Decimal) -> Option<String> {
     Some(out)
 }
 
+/// Whether a text is infinite or, as a number, beyond every float: `inf`, `-Infinity`, `1e999`.
+pub(super) fn is_infinite(text: &str) -> bool {
+    let body = text.strip_prefix(['-', '+', '\u{2212}']).unwrap_or(text);
+    if !body.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '.' | ',')) {
+        return ["inf", "infinity", "\u{221e}"].iter().any(|word| body.eq_ignore_ascii_case(word));
+    }
+    let beyond =
+        |decimal| regular(text, decimal).and_then(|number| number.parse().ok()).is_some_and(f64::is_infinite);
+    beyond(Decimal::Point) || beyond(Decimal::Comma)
+}
+
 fn is_exponent(text: &str) -> bool {
     let Some(rest) = text.strip_prefix(['e', 'E']) else { return text.is_empty() };
     let rest = rest.strip_prefix(['-', '+']).unwrap_or(rest);
@@ -136,6 +158,15 @@ pub(super) enum CellKind {
     Text,
     /// By each cell: the narrow form, where rows belong to different signals.
     Any(Decimal),
+    /// As the column's type says, where the file has types.
+    Stated(Kind),
+}
+
+impl CellKind {
+    /// Whether the file says what its cells are.
+    pub(super) fn is_stated(self) -> bool {
+        matches!(self, CellKind::Stated(_))
+    }
 }
 
 /// A cell that is read: a value with the quality of its absence.
@@ -163,8 +194,12 @@ pub(super) fn read(text: &str, kind: CellKind) -> Result<Read, String> {
             if let Some(missing) = missing(false) {
                 return Ok(missing);
             }
+            if is_infinite(text) {
+                return Err(format!("'{}' is no finite number", shown()));
+            }
             good(boolean(text).map_or_else(|| Value::Text(text.into()), Value::Bool))
         }
+        CellKind::Stated(kind) => read_stated(text, kind).map(|value| (value, Quality::GOOD)),
     }
 }
 

@@ -1,10 +1,20 @@
-//! What the sampled cells of a column look like, as counts. What follows from them is decided in `layout`.
+//! What the cells of a column look like, as counts that take the same room for any number of rows. What follows from
+//! them is decided in `layout`.
+
+use std::collections::HashMap;
 
 use super::cell::{self, Decimal, Spelling};
 use super::civil::{self, Evidence};
+use super::time::Unit;
 use super::words;
 
-/// Counts over the sampled cells of one column.
+/// Distinct words of one column whose meanings are remembered; words behind them are no status unless they are codes.
+const WORDS_MAX: usize = 256;
+
+/// The longest such word, and how much of a cell is kept to be shown.
+const WORD_BYTES_MAX: usize = 64;
+
+/// Counts over the cells of one column.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Column {
     pub(super) filled: usize,
@@ -20,9 +30,12 @@ pub(super) struct Column {
     pub(super) offsets: usize,
     pub(super) numbers: usize,
     pub(super) largest: f64,
+    pub(super) epochs: Epochs,
     pub(super) booleans: usize,
     /// Words of absence; they say nothing of the kind.
     pub(super) absent: usize,
+    /// Infinities, and numbers that no float holds: among numbers they say nothing of the kind either.
+    pub(super) infinite: usize,
     pub(super) statuses: usize,
     /// Numbers from 64 to 255: only OPC DA's qualities have them.
     pub(super) da_numbers: usize,
@@ -31,10 +44,41 @@ pub(super) struct Column {
     /// Numbers from 0 or 1, each one more than the one before.
     in_step: bool,
     last: Option<f64>,
+    words: HashMap<String, Word>,
+}
+
+/// What a word may be.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    boolean: bool,
+    absent: bool,
+    infinite: bool,
+    status: bool,
+}
+
+impl Word {
+    fn of(text: &str, may_be_status: bool) -> Word {
+        Word {
+            boolean: cell::boolean(text).is_some(),
+            absent: words::absent(text, true).is_some(),
+            infinite: cell::is_infinite(text),
+            status: may_be_status && words::status(text).is_some(),
+        }
+    }
+}
+
+/// `0x80120000` and `Bad (0x80120000)`, of which a file may have any number.
+fn is_code(text: &str) -> bool {
+    text.starts_with("0x") || text.ends_with(')')
 }
 
 /// Where a question was first met: line and cell.
 pub(super) type Place = (u64, String);
+
+/// A cell as it is shown in a question.
+fn place(line: u64, text: &str) -> Place {
+    (line, text.chars().take(WORD_BYTES_MAX).collect())
+}
 
 /// What dates of three numbers say of their order.
 #[derive(Debug, Default, Clone)]
@@ -42,19 +86,17 @@ pub(super) struct Orders {
     pub(super) day_first: Option<Place>,
     pub(super) month_first: Option<Place>,
     pub(super) either: Option<Place>,
-    pub(super) same: Option<Place>,
 }
 
 impl Orders {
-    pub(super) fn add(&mut self, evidence: Evidence, line: u64, text: &str) {
-        let place = match evidence {
-            Evidence::Clear => return,
+    fn add(&mut self, evidence: Evidence, line: u64, text: &str) {
+        let at = match evidence {
+            Evidence::Clear | Evidence::Same => return,
             Evidence::DayFirst => &mut self.day_first,
             Evidence::MonthFirst => &mut self.month_first,
             Evidence::Either => &mut self.either,
-            Evidence::Same => &mut self.same,
         };
-        place.get_or_insert_with(|| (line, text.to_owned()));
+        at.get_or_insert_with(|| place(line, text));
     }
 }
 
@@ -67,13 +109,13 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    pub(super) fn add(&mut self, spelling: Spelling, line: u64, text: &str) {
+    fn add(&mut self, spelling: Spelling, line: u64, text: &str) {
         match spelling {
             Spelling::Plain | Spelling::PointOrGroup => {}
             Spelling::Point => self.points += 1,
             Spelling::Comma => self.commas += 1,
             Spelling::CommaOrGroup => {
-                self.open.get_or_insert_with(|| (line, text.to_owned()));
+                self.open.get_or_insert_with(|| place(line, text));
             }
         }
     }
@@ -88,23 +130,79 @@ impl Marks {
     }
 }
 
+/// How many numbers have the size of which unit of the time since 1970, and the first of each.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Epochs {
+    any: bool,
+    sizes: [(usize, Option<Place>); Unit::ALL.len()],
+}
+
+impl Epochs {
+    pub(super) fn add(&mut self, number: f64, line: u64, text: &str) {
+        self.any = true;
+        let unit = Unit::by_magnitude(number.abs());
+        let size = unit.and_then(|unit| Unit::ALL.iter().position(|other| *other == unit));
+        if let Some((count, first)) = size.and_then(|size| self.sizes.get_mut(size)) {
+            *count += 1;
+            first.get_or_insert_with(|| place(line, text));
+        }
+    }
+
+    /// Whether there is any number, of whatever size.
+    pub(super) fn any(&self) -> bool {
+        self.any
+    }
+
+    /// The unit of the largest numbers: a clock that is not set yet begins in 1970 and makes small ones.
+    pub(super) fn unit(&self) -> Option<Unit> {
+        let largest = self.sizes.iter().rposition(|(count, _)| *count > 0)?;
+        Unit::ALL.get(largest).copied()
+    }
+
+    /// One of most numbers, and one of the few that are larger by a unit: they may be faults.
+    pub(super) fn few_larger(&self) -> Option<(&Place, &Place)> {
+        let mut seen = self.sizes.iter().filter(|(count, _)| *count > 0);
+        let (larger, all) = (seen.next_back()?, self.sizes.iter().map(|(count, _)| count).sum());
+        let most = seen.max_by_key(|(count, _)| *count)?;
+        few(larger.0, all).then_some((most.1.as_ref()?, larger.1.as_ref()?))
+    }
+}
+
 impl Column {
     pub(super) fn add(&mut self, line: u64, text: &str) {
         let text = text.trim();
-        if text.is_empty() {
+        let Some(first) = text.chars().next() else { return };
+        self.filled += 1;
+        // The same words come again and again: to look one up for each row costs more than to read the row.
+        if let Some(word) = self.words.get(text) {
+            return self.add_word(*word);
+        }
+        let is_time = first.is_alphanumeric() && self.add_time(line, text);
+        // Only digits are a time and a number.
+        if is_time && text.contains([':', '-', '/', ' ']) {
             return;
         }
-        self.filled += 1;
-        self.add_time(line, text);
-        let number = self.add_number(line, text);
-        self.booleans += usize::from(cell::boolean(text).is_some());
-        self.absent += usize::from(words::absent(text, true).is_some());
-        self.statuses +=
-            usize::from(words::status(text).is_some() || number.is_some_and(|n| n.fract() == 0.0));
+        if let Some(number) = self.add_number(line, text) {
+            self.statuses += usize::from(number.fract() == 0.0);
+        } else if !is_time {
+            let keep = self.words.len() < WORDS_MAX && text.len() <= WORD_BYTES_MAX;
+            let word = Word::of(text, keep || is_code(text));
+            if keep {
+                self.words.insert(text.to_owned(), word);
+            }
+            self.add_word(word);
+        }
     }
 
-    fn add_time(&mut self, line: u64, text: &str) {
-        let Some(civil) = civil::parse(text, None) else { return };
+    fn add_word(&mut self, word: Word) {
+        self.booleans += usize::from(word.boolean);
+        self.absent += usize::from(word.absent);
+        self.infinite += usize::from(word.infinite);
+        self.statuses += usize::from(word.status);
+    }
+
+    fn add_time(&mut self, line: u64, text: &str) -> bool {
+        let Some(civil) = civil::parse(text, None) else { return false };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         self.offsets += usize::from(civil.offset_seconds.is_some());
         match (civil.date.is_some(), civil.nanos.is_some()) {
@@ -117,13 +215,13 @@ impl Column {
             }
         }
         self.orders.add(civil.evidence, line, text);
+        true
     }
 
     fn add_number(&mut self, line: u64, text: &str) -> Option<f64> {
-        let spelling = cell::spelling(text)?;
-        let decimal = if spelling == Spelling::Comma { Decimal::Comma } else { Decimal::Point };
-        let number = cell::number(text, decimal)?;
+        let (spelling, number) = cell::spelled(text)?;
         self.marks.add(spelling, line, text);
+        self.epochs.add(number, line, text);
         self.numbers += 1;
         self.largest = self.largest.max(number.abs());
         self.da_numbers += usize::from((64.0..256.0).contains(&number));

@@ -2,6 +2,8 @@
 
 use tidemill_core::{Problem, codes};
 
+use super::columns::Place;
+
 /// What stops an import before its first sample.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
@@ -12,7 +14,7 @@ pub(crate) enum Error {
     Empty(String),
     #[error("{0} is {1}, and cannot be read as it is")]
     Foreign(String, &'static str, &'static str),
-    #[error("{0} has a header and no rows")]
+    #[error("{0} has no rows with anything in them")]
     NoRows(String),
     #[error(
         "{0} is neither CSV, line protocol, JSON, Parquet nor Arrow: its rows have no common number of fields"
@@ -49,6 +51,15 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Times of the sizes of two units, where the larger ones are few: they may be faults.
+    pub(super) fn epoch_sizes(file: &str, column: &str, (line, most): &Place, (other, few): &Place) -> Error {
+        let what = format!(
+            "numbers of two sizes: most are like '{most}' (line {line}), and a few like '{few}' (line {other})"
+        );
+        let hint = "Say the unit of them all with --time-format s, ms, us or ns";
+        Error::TimeColumn { file: file.to_owned(), column: column.to_owned(), what, hint }
+    }
+
     /// Whether another reading of the same bytes may fare better.
     pub(super) fn is_unrecognised(&self) -> bool {
         matches!(
@@ -63,7 +74,7 @@ impl Error {
 
     /// Whether the rest of the file may hold the answer.
     pub(super) fn is_question(&self) -> bool {
-        matches!(self, Error::DayOrMonth { .. } | Error::DecimalMark { .. })
+        matches!(self, Error::DayOrMonth { .. } | Error::DecimalMark { .. } | Error::TimeColumn { .. })
     }
 
     fn hint(&self) -> &str {

@@ -1,6 +1,7 @@
 //! JSON lines and JSON arrays: cutting them into objects without holding the whole, and taking one object apart with
 //! its numbers as they are written.
 
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead};
 
 use jiff::tz::TimeZone;
@@ -8,12 +9,12 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use tidemill_core::SignalPath;
 
+use super::columns::Column;
 use super::error::Error;
 use super::layout::{Look, StatusNumbers};
 use super::lines::{Line, Lines, RECORD_BYTES_MAX};
 use super::names;
 use super::plan::Options;
-use super::records::Record;
 use super::sheet::Sheet;
 use super::time::TimeForm;
 use super::words::{self, Meaning};
@@ -24,8 +25,11 @@ const DEPTH_MAX: usize = 8;
 /// How many members an object may have in all.
 const MEMBERS_MAX: usize = 10_000;
 
-/// How many objects are looked at.
-const SAMPLE_MAX: usize = 2000;
+/// The longest name that is looked at: a longer one makes no path.
+const NAME_BYTES_MAX: usize = 512;
+
+/// How many members are looked at as columns, besides those whose names mean something.
+const COLUMNS_MAX: usize = 1000;
 
 /// How objects become samples.
 #[derive(Debug, Clone)]
@@ -34,7 +38,10 @@ pub(super) struct JsonPlan {
     pub(super) time_of_day: Option<String>,
     pub(super) form: TimeForm,
     pub(super) zone: TimeZone,
+    /// What numbers mean that are qualities.
+    pub(super) numbers: StatusNumbers,
     pub(super) shape: JsonShape,
+    pub(super) notes: Vec<String>,
 }
 
 /// One object a sample, or one member a signal.
@@ -47,14 +54,16 @@ pub(super) enum JsonShape {
         quality: Option<String>,
         kind: Option<String>,
         unit: Option<String>,
-        numbers: StatusNumbers,
     },
     Wide {
         prefix: SignalPath,
         /// The one member that is taken, and under which path.
         only: Option<(String, SignalPath)>,
-        /// Members that hold times too.
-        left_out: Vec<String>,
+        /// The members with the quality of others, by the name of those; and the one with that of all the rest.
+        qualities: HashMap<String, String>,
+        quality: Option<String>,
+        /// Members that are no values: times, qualities.
+        left_out: HashSet<String>,
     },
 }
 
@@ -164,45 +173,97 @@ impl<'de> serde::Deserialize<'de> for Object<'de> {
     }
 }
 
-/// Decides how the objects are read, from the first of them.
-pub(super) fn plan(file: &str, objects: &[Vec<Member>], options: &Options) -> Result<JsonPlan, Error> {
-    let sheet = sheet(objects);
-    let look = Look::new(file, &sheet, options).members()?;
-    let name = |at: usize| sheet.header(at).to_owned();
-    let opt = |at: Option<usize>| at.map(name);
-    let (time, time_of_day) = (name(look.time), opt(look.time_of_day));
-    let shape = match look.narrow {
-        Some(narrow) => JsonShape::Narrow {
-            prefix: narrow.prefix,
-            signal: name(narrow.signal),
-            value: name(narrow.value),
-            quality: opt(narrow.quality),
-            kind: opt(narrow.kind),
-            unit: opt(narrow.unit),
-            numbers: look.numbers,
-        },
-        None => {
-            let aside = look.left_out.into_iter().map(name).chain(time_of_day.clone()).collect();
-            wide(file, objects, &time, aside, options)?
-        }
-    };
-    Ok(JsonPlan { time, time_of_day, form: look.form, zone: look.zone, shape })
+/// What all objects of a file have, in room that does not grow with their number.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The outer members that are looked at.
+    names: Vec<String>,
+    columns: Vec<Column>,
+    /// The others: within a member, or too many.
+    others: Vec<String>,
+    /// Where each name stands: among the columns, or nowhere.
+    places: HashMap<String, Option<usize>>,
+    any: bool,
 }
 
-fn wide(
-    file: &str,
-    objects: &[Vec<Member>],
-    time: &str,
-    left_out: Vec<String>,
-    options: &Options,
-) -> Result<JsonShape, Error> {
-    let mut names: Vec<String> = Vec::new();
-    for member in objects.iter().flatten() {
-        let name = member.name.join("/");
-        if name != time && !left_out.contains(&name) && !names.contains(&name) && names.len() < MEMBERS_MAX {
-            names.push(name);
+impl Seen {
+    /// Adds an object.
+    pub(super) fn add(&mut self, line: u64, members: &[Member]) {
+        self.any = true;
+        for member in members {
+            let joined;
+            let name = match member.name.as_slice() {
+                [name] => name,
+                many => {
+                    joined = many.join("/");
+                    &joined
+                }
+            };
+            let place = match self.places.get(name) {
+                Some(place) => *place,
+                None => self.place(name, member.name.len() == 1),
+            };
+            if let Some(column) = place.and_then(|place| self.columns.get_mut(place)) {
+                column.add(line, member.value.text());
+            }
         }
     }
+
+    /// A place for a name that was not seen before.
+    fn place(&mut self, name: &str, outer: bool) -> Option<usize> {
+        if self.places.len() >= MEMBERS_MAX || name.len() > NAME_BYTES_MAX {
+            return None;
+        }
+        let known = words::meaning(name).is_some() || words::quality_of(name).is_some();
+        let place = (outer && (known || self.names.len() < COLUMNS_MAX)).then_some(self.names.len());
+        if place.is_some() {
+            self.names.push(name.to_owned());
+            self.columns.push(Column::default());
+        } else {
+            self.others.push(name.to_owned());
+        }
+        self.places.insert(name.to_owned(), place);
+        place
+    }
+
+    /// Decides how the objects are read.
+    pub(super) fn plan(self, file: &str, options: &Options) -> Result<JsonPlan, Error> {
+        if !self.any {
+            return Err(Error::Unknown(file.to_owned()));
+        }
+        let sheet = Sheet::of_members(self.names);
+        let look = Look::new(file, &sheet, options, self.columns).members()?;
+        let name = |at: usize| sheet.header(at).to_owned();
+        let opt = |at: Option<usize>| at.map(name);
+        let (time, time_of_day) = (name(look.time), opt(look.time_of_day));
+        let shape = match look.narrow {
+            Some(narrow) => JsonShape::Narrow {
+                prefix: narrow.prefix,
+                signal: name(narrow.signal),
+                value: name(narrow.value),
+                quality: opt(narrow.quality),
+                kind: opt(narrow.kind),
+                unit: opt(narrow.unit),
+            },
+            None => {
+                let aside = look.left_out.into_iter().map(name).chain(time_of_day.clone());
+                let left_out: HashSet<String> = aside.chain([time.clone()]).collect();
+                let all = sheet.header.iter().chain(&self.others);
+                let names = all.filter(|name| !left_out.contains(*name)).cloned().collect();
+                let (prefix, only) = wide(file, names, options)?;
+                let qualities = look.qualities.iter().map(|(of, at)| (name(*of), name(*at))).collect();
+                JsonShape::Wide { prefix, only, qualities, quality: opt(look.quality), left_out }
+            }
+        };
+        let (form, zone, numbers, notes) = (look.form, look.zone, look.numbers, look.notes);
+        Ok(JsonPlan { time, time_of_day, form, zone, numbers, shape, notes })
+    }
+}
+
+/// What stands before the names of the members; or the one that is taken, and its path.
+type Wide = (SignalPath, Option<(String, SignalPath)>);
+
+fn wide(file: &str, mut names: Vec<String>, options: &Options) -> Result<Wide, Error> {
     if let Some(wanted) = &options.value {
         if !names.contains(wanted) {
             let columns = names.join(", ");
@@ -232,52 +293,7 @@ fn wide(
         }
         _ => None,
     };
-    Ok(JsonShape::Wide { prefix, only, left_out })
-}
-
-/// The outer scalars of the objects as a table, to be looked at like one.
-fn sheet(objects: &[Vec<Member>]) -> Sheet {
-    const COLUMNS_MAX: usize = 1000;
-    let mut header: Vec<String> = Vec::new();
-    for member in objects.iter().flatten() {
-        if let [name] = member.name.as_slice()
-            && !header.contains(name)
-            && header.len() < COLUMNS_MAX
-        {
-            header.push(name.clone());
-        }
-    }
-    let row = |(index, object): (usize, &Vec<Member>)| {
-        let field = |name: &String| object.iter().find(|member| member.name == [name.as_str()]);
-        let fields = header.iter().map(|name| field(name).map_or("", |member| member.value.text()));
-        Record::from_fields(index as u64 + 1, fields)
-    };
-    let rows = objects.iter().enumerate().map(row).collect();
-    Sheet {
-        separator: ',',
-        header_line: Some((0, String::new())),
-        units: None,
-        rows,
-        skip_lines: 0,
-        preamble: 0,
-        header,
-    }
-}
-
-/// The objects of the head, as many as are looked at. The last one may be cut.
-pub(super) fn sample(objects: &mut Objects) -> Vec<Vec<Member>> {
-    let mut out = Vec::new();
-    while let Ok(Some(line)) = objects.next_object() {
-        if line.fault.is_none()
-            && let Ok(members) = members(&line.text, None)
-        {
-            out.push(members);
-        }
-        if out.len() >= SAMPLE_MAX {
-            break;
-        }
-    }
-    out
+    Ok((prefix, only))
 }
 
 /// The objects of a file.

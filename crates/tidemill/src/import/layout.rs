@@ -1,4 +1,4 @@
-//! From a sampled table to what each column is: times, values, names, quality, units. Where two readings are possible
+//! From what the columns hold to what each is: times, values, names, quality, units. Where two readings are possible
 //! the user is asked; where a column is left out, a note says so.
 
 use jiff::tz::TimeZone;
@@ -6,7 +6,7 @@ use tidemill_core::SignalPath;
 
 use super::cell::{self, CellKind, Decimal};
 use super::civil::{self, DayOrder};
-use super::columns::{Column, Orders, few};
+use super::columns::{Column, Marks, Orders, few};
 use super::error::Error;
 use super::names;
 use super::plan::Options;
@@ -83,40 +83,74 @@ pub(super) struct Members {
     pub(super) form: TimeForm,
     pub(super) zone: TimeZone,
     pub(super) narrow: Option<Narrow>,
+    /// Of the wide form: members and those with their quality, and the one that holds that of all others.
+    pub(super) qualities: Vec<(usize, usize)>,
+    pub(super) quality: Option<usize>,
     pub(super) left_out: Vec<usize>,
     pub(super) numbers: StatusNumbers,
+    pub(super) notes: Vec<String>,
 }
 
-/// Looks at a sampled table.
+/// The columns with times.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// The time, or its date.
+    at: usize,
+    of_day: Option<usize>,
+    /// Dates, not numbers.
+    textual: bool,
+}
+
+/// Looks at what the columns of a table, or the members of objects, hold.
 pub(super) struct Look<'a> {
     file: &'a str,
     sheet: &'a Sheet,
     options: &'a Options,
     columns: Vec<Column>,
     meanings: Vec<Option<Meaning>>,
+    /// Where the times are, if it is known.
+    times: Option<Times>,
+    /// Whether the columns are members of objects.
+    objects: bool,
     notes: Vec<String>,
 }
 
 impl<'a> Look<'a> {
-    pub(super) fn new(file: &'a str, sheet: &'a Sheet, options: &'a Options) -> Look<'a> {
-        let mut columns = vec![Column::default(); sheet.width()];
-        for row in &sheet.rows {
-            for (column, field) in columns.iter_mut().zip(row.fields()) {
-                column.add(row.line, field);
-            }
-        }
+    pub(super) fn new(
+        file: &'a str,
+        sheet: &'a Sheet,
+        options: &'a Options,
+        columns: Vec<Column>,
+    ) -> Look<'a> {
         let meanings = sheet.header.iter().map(|name| words::meaning(name)).collect();
         let mut notes = Vec::new();
         if sheet.preamble > 0 {
             notes.push(format!("{} lines above the table are left out", sheet.preamble));
         }
-        Look { file, sheet, options, columns, meanings, notes }
+        Look { file, sheet, options, columns, meanings, times: None, objects: false, notes }
+    }
+
+    /// Where the times are was decided before: rows behind that are written otherwise are faults.
+    pub(super) fn with_times(self, times: Times) -> Look<'a> {
+        Look { times: Some(times), ..self }
+    }
+
+    /// Where the times are.
+    pub(super) fn times(&self) -> Result<Times, Error> {
+        if let Some(times) = self.times {
+            return Ok(times);
+        }
+        let (at, of_day) = self.time_columns()?;
+        let column = self.column(at);
+        let textual = column.is_date_time() || column.is_date() || column.is_digit_date();
+        Ok(Times { at, of_day, textual })
     }
 
     /// Decides.
     pub(super) fn layout(mut self) -> Result<Layout, Error> {
-        let (time, time_of_day) = self.time_columns()?;
-        let form = self.time_form(time)?;
+        let times = self.times()?;
+        let (time, time_of_day) = (times.at, times.of_day);
+        let form = self.time_form(times)?;
         let zone = self.zone(time, time_of_day);
         let mut rest: Vec<usize> =
             (0..self.sheet.width()).filter(|at| *at != time && Some(*at) != time_of_day).collect();
@@ -130,7 +164,10 @@ impl<'a> Look<'a> {
             Shape::Narrow(narrow) => vec![narrow.signal, narrow.value],
         };
         let most = used.into_iter().chain([time]).chain(time_of_day).max().unwrap_or_default();
-        let numbers = self.numbers(&shape);
+        let numbers = self.numbers(&match &shape {
+            Shape::Wide { columns } => columns.iter().filter_map(|wide| wide.quality).collect(),
+            Shape::Narrow(narrow) => Vec::from_iter(narrow.quality),
+        });
         Ok(Layout {
             separator: self.sheet.separator,
             headers: self.sheet.header.clone(),
@@ -150,18 +187,35 @@ impl<'a> Look<'a> {
 
     /// Decides for objects, whose members are looked at as columns.
     pub(super) fn members(mut self) -> Result<Members, Error> {
-        let (time, time_of_day) = self.time_columns()?;
-        let form = self.time_form(time)?;
+        self.objects = true;
+        // JSON says itself what is a number: a comma in a text is no decimal mark.
+        self.columns.iter_mut().for_each(|column| column.marks = Marks::default());
+        let times = self.times()?;
+        let (time, time_of_day) = (times.at, times.of_day);
+        let form = self.time_form(times)?;
         let zone = self.zone(time, time_of_day);
         let is_value = |at: &usize| *at != time && Some(*at) != time_of_day;
         let mut rest: Vec<usize> = (0..self.sheet.width()).filter(is_value).collect();
         let all = rest.clone();
         self.leave_out(&mut rest);
-        let left_out = all.into_iter().filter(|at| !rest.contains(at)).collect();
+        let mut left_out: Vec<usize> = all.into_iter().filter(|at| !rest.contains(at)).collect();
         let narrow = self.narrow(&rest)?;
-        let shape = narrow.clone().map_or(Shape::Wide { columns: Vec::new() }, Shape::Narrow);
-        let numbers = self.numbers(&shape);
-        Ok(Members { time, time_of_day, form, zone, narrow, left_out, numbers })
+        let (mut qualities, mut quality) = (Vec::new(), None);
+        let mut used: Vec<usize> = narrow.iter().filter_map(|narrow| narrow.quality).collect();
+        if narrow.is_none() {
+            let (status, values) = self.split(rest);
+            let of = |at: &usize| Some((*at, self.quality_for(*at, &values, &status)?));
+            qualities = values.iter().filter_map(of).collect();
+            used = qualities.iter().map(|(_, status)| *status).collect();
+            let bare = |at: &&usize| words::quality_of(self.sheet.header(**at)).is_none();
+            let mut all_bare = status.iter().filter(bare);
+            quality = all_bare.next().copied().filter(|_| all_bare.next().is_none());
+            used.extend(quality);
+            left_out.extend(&used);
+        }
+        let numbers = self.numbers(&used);
+        let notes = self.notes;
+        Ok(Members { time, time_of_day, form, zone, narrow, qualities, quality, left_out, numbers, notes })
     }
 
     fn column(&self, index: usize) -> &Column {
@@ -208,7 +262,7 @@ impl<'a> Look<'a> {
             return Ok((pair.0, Some(pair.1)));
         }
         let number = |at: &usize| self.means(*at, Meaning::Time) && self.column(*at).is_number();
-        let epoch = |at: &usize| number(at) && Unit::by_magnitude(self.column(*at).largest).is_some();
+        let epoch = |at: &usize| number(at) && self.column(*at).epochs.unit().is_some();
         if let Some(at) = all().find(epoch).or(dates.first().copied()) {
             return Ok((at, None));
         }
@@ -222,7 +276,7 @@ impl<'a> Look<'a> {
     }
 
     fn no_time(&self) -> Error {
-        if self.sheet.rows.is_empty() {
+        if self.columns.iter().all(|column| column.filled == 0) {
             return Error::NoRows(self.file.to_owned());
         }
         let day_time = (0..self.sheet.width()).find(|at| self.column(*at).is_day_time());
@@ -234,7 +288,7 @@ impl<'a> Look<'a> {
     }
 
     /// How the times of a column are written.
-    fn time_form(&self, at: usize) -> Result<TimeForm, Error> {
+    fn time_form(&self, Times { at, textual, .. }: Times) -> Result<TimeForm, Error> {
         let column = self.column(at);
         let told = match self.options.time_format {
             Some(TimeFormat::Epoch(unit)) => return Ok(TimeForm::Epoch(unit)),
@@ -242,10 +296,11 @@ impl<'a> Look<'a> {
             Some(TimeFormat::Order(order)) => Some(order),
             None => None,
         };
-        let textual = column.is_date_time() || column.is_date() || column.is_digit_date();
-        if !textual && column.is_number() {
-            let epoch = Unit::by_magnitude(column.largest).map(TimeForm::Epoch);
-            return epoch.ok_or_else(|| self.no_epoch(at));
+        if !textual && (column.is_number() || (self.times.is_some() && column.numbers > 0)) {
+            if let Some((most, few)) = column.epochs.few_larger() {
+                return Err(Error::epoch_sizes(self.file, &self.sheet.shown(at), most, few));
+            }
+            return column.epochs.unit().map(TimeForm::Epoch).ok_or_else(|| self.no_epoch(at));
         }
         if !textual {
             let what = "no times that can be read".to_owned();
@@ -294,11 +349,8 @@ impl<'a> Look<'a> {
             (Some(_), None, _) => Ok(Some(DayOrder::DayFirst)),
             (None, Some(_), _) => Ok(Some(DayOrder::MonthFirst)),
             (None, None, Some((line, text))) => Err(self.day_or_month(at, *line, text)),
-            // The same date in both readings so far; the rest of the file may ask.
-            (None, None, None) => match &orders.same {
-                Some((line, text)) => Err(self.day_or_month(at, *line, text)),
-                None => Ok(None),
-            },
+            // No date needs an order, or each is the same in both readings.
+            (None, None, None) => Ok(None),
         }
     }
 
@@ -335,7 +387,7 @@ impl<'a> Look<'a> {
         let mut notes = Vec::new();
         rest.retain(|&at| {
             let (column, header) = (self.column(at), self.sheet.header(at));
-            let counter = matches!(header, "" | "Unnamed: 0" | "index")
+            let counter = matches!(header, "" | "Unnamed: 0" | "index" | "__index_level_0__")
                 && self.sheet.header_line.is_some()
                 && column.counts_up();
             let nothing = column.filled == 0 && header.is_empty();
@@ -360,8 +412,10 @@ impl<'a> Look<'a> {
         let text = |at: &usize| self.column(*at).filled > 0 && !self.column(*at).is_number();
         let first = |meaning| rest.iter().copied().find(|at| self.means(*at, meaning));
         let (signal, value, quality) = if self.sheet.header_line.is_some() {
-            let Some(signal) = rest.iter().copied().find(|at| self.means(*at, Meaning::Signal) && text(at))
-            else {
+            // Of objects only some may be called so: then the others are wide.
+            let names = |at: &usize| !self.objects || self.column(*at).filled * 2 >= self.most_filled();
+            let is_signal = |at: &usize| self.means(*at, Meaning::Signal) && text(at) && names(at);
+            let Some(signal) = rest.iter().copied().find(is_signal) else {
                 return Ok(None);
             };
             let value = match &self.options.value {
@@ -393,14 +447,17 @@ impl<'a> Look<'a> {
         }
         let prefix =
             self.options.prefix.as_deref().map(|prefix| names::stated("--prefix", prefix)).transpose()?;
-        let decimal = if kind.is_some() { Decimal::Point } else { self.decimal(value, &[value])? };
-        Ok(Some(Narrow { prefix, signal, value, quality, kind, unit, cell: CellKind::Any(decimal) }))
+        let cell = match (self.stated(value), kind) {
+            (Some(stated), _) => stated,
+            (None, Some(_)) => CellKind::Any(Decimal::Point),
+            (None, None) => CellKind::Any(self.decimal(value, &[value])?),
+        };
+        Ok(Some(Narrow { prefix, signal, value, quality, kind, unit, cell }))
     }
 
     /// The wide form: what is neither time nor quality is a signal.
     fn wide(&mut self, rest: Vec<usize>) -> Result<(Shape, Vec<Signal>), Error> {
-        let (status, mut values): (Vec<usize>, Vec<usize>) =
-            rest.into_iter().partition(|at| self.is_quality(*at));
+        let (status, mut values) = self.split(rest);
         if let Some(wanted) = &self.options.value {
             let at = self.wanted(wanted)?;
             values = vec![at];
@@ -412,7 +469,7 @@ impl<'a> Look<'a> {
             values.iter().map(|at| (*at, self.sheet.header(*at).to_owned())).collect();
         let distinct = names::distinct(&named);
         let paths = self.paths(&named, &distinct)?;
-        let mut columns = Vec::new();
+        let mut columns: Vec<Wide> = Vec::new();
         let mut signals = Vec::new();
         for (number, ((at, path), (_, unit))) in values.iter().zip(paths).zip(&distinct).enumerate() {
             let below = self.sheet.units.as_ref().and_then(|units| units.get(*at)).cloned();
@@ -421,7 +478,20 @@ impl<'a> Look<'a> {
             let quality = self.quality_for(*at, &values, &status);
             columns.push(Wide { index: *at, signal: number, kind: self.kind(*at, &values)?, quality });
         }
+        for at in status.iter().filter(|at| columns.iter().all(|wide| wide.quality != Some(**at))) {
+            self.notes.push(format!("{} belongs to no value, and is left out", self.sheet.shown(*at)));
+        }
         Ok((Shape::Wide { columns }, signals))
+    }
+
+    /// Columns with qualities, and those with values.
+    fn split(&self, rest: Vec<usize>) -> (Vec<usize>, Vec<usize>) {
+        rest.into_iter().partition(|at| self.is_quality(*at))
+    }
+
+    /// How many rows have something in the column where most have.
+    fn most_filled(&self) -> usize {
+        self.columns.iter().map(|column| column.filled).max().unwrap_or_default()
     }
 
     fn paths(
@@ -478,9 +548,19 @@ impl<'a> Look<'a> {
         })
     }
 
+    /// What the type of a column says that it holds.
+    fn stated(&self, at: usize) -> Option<CellKind> {
+        let typed = self.options.typed.as_ref()?;
+        typed.kinds.get(at).copied().flatten().map(CellKind::Stated)
+    }
+
     fn kind(&self, at: usize, values: &[usize]) -> Result<CellKind, Error> {
+        if let Some(stated) = self.stated(at) {
+            return Ok(stated);
+        }
         let column = self.column(at);
-        let present = column.filled.saturating_sub(column.absent);
+        let infinite = if column.numbers > 0 { column.infinite } else { 0 };
+        let present = column.filled.saturating_sub(column.absent + infinite);
         if column.numbers > 0 && few(present.saturating_sub(column.numbers), present) {
             return Ok(CellKind::Float(self.decimal(at, values)?));
         }
@@ -522,11 +602,7 @@ impl<'a> Look<'a> {
 
     /// What the numbers of the quality columns mean. A column called quality has OPC DA's; in one called status a 0 is
     /// good, unless it also has numbers that only OPC DA knows.
-    fn numbers(&self, shape: &Shape) -> StatusNumbers {
-        let columns: Vec<usize> = match shape {
-            Shape::Wide { columns } => columns.iter().filter_map(|wide| wide.quality).collect(),
-            Shape::Narrow(narrow) => narrow.quality.into_iter().collect(),
-        };
+    fn numbers(&self, columns: &[usize]) -> StatusNumbers {
         let header = |at: &usize| self.sheet.header(*at).to_lowercase();
         let opc_da = |at: &usize| {
             self.column(*at).da_numbers > 0 || ["quali", "opc"].iter().any(|word| header(at).contains(word))

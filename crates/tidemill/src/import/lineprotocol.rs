@@ -1,6 +1,10 @@
 //! InfluxDB line protocol, only as far as passing its lines on needs: is it one, and where is its time. The plant's
 //! own parser judges the rest.
 
+use std::io;
+
+use super::lines::{Line, Lines, RECORD_BYTES_MAX};
+
 /// A line that is line protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stamp {
@@ -72,7 +76,7 @@ fn is_field(text: &str) -> bool {
 }
 
 /// Whether a text field's quote is open at the end, so that the line goes on behind the line feed.
-pub(super) fn is_open(line: &str) -> bool {
+fn is_open(line: &str) -> bool {
     let Some(series) = end_of(line, false) else { return false };
     let (mut quoted, mut escaped) = (false, false);
     for character in line.get(series..).unwrap_or_default().chars() {
@@ -84,6 +88,40 @@ pub(super) fn is_open(line: &str) -> bool {
         }
     }
     quoted
+}
+
+/// The next line, with those behind it that belong to its text.
+pub(super) fn next_line(lines: &mut Lines) -> io::Result<Option<Line>> {
+    let Some(line) = lines.next_line()? else { return Ok(None) };
+    if line.fault.is_none() && is_open(&line.text) {
+        return joined(lines, line).map(Some);
+    }
+    Ok(Some(line))
+}
+
+/// A line of line protocol that goes on behind its line feed.
+fn joined(lines: &mut Lines, first: Line) -> io::Result<Line> {
+    const LINES_MAX: usize = 200;
+    let mut more = Vec::new();
+    let mut text = first.text.clone();
+    while more.len() < LINES_MAX {
+        let Some(next) = lines.next_line()? else { break };
+        let usable = next.fault.is_none() && text.len() + next.text.len() < RECORD_BYTES_MAX;
+        let closing = next.text.contains('"');
+        if usable {
+            text.push('\n');
+            text.push_str(&next.text);
+        }
+        more.push(next);
+        if usable && closing && !is_open(&text) {
+            return Ok(Line { number: first.number, text, ..Default::default() });
+        }
+        if !usable {
+            break;
+        }
+    }
+    lines.give_back(more.into_iter());
+    Ok(first)
 }
 
 /// A path as the beginning of a measurement.

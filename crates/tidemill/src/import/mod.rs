@@ -3,6 +3,7 @@
 //!
 //! Invariants
 //! - Nothing that can be read in two ways is guessed: day and month, decimal comma and thousands are asked for.
+//! - What a row means does not depend on how far behind the beginning it stands: all rows are looked through first.
 //! - A file of any size is read in bounded memory; a bad row never stops the others and is never lost.
 //! - The same file gives the same samples every time, so that importing twice changes nothing.
 //! - Only paths of this module and of `core` are used: the fuzz targets include this folder as it is.
@@ -24,22 +25,24 @@ mod records;
 mod rejected;
 mod sheet;
 mod source;
+mod survey;
 mod time;
 mod words;
 
 #[cfg(test)]
 use reader::{Batch, Sample, Signal};
 #[cfg(test)]
-use recognise::{HEAD_BYTES, recognise};
+use recognise::HEAD_BYTES;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cell::Decimal;
 pub(crate) use encode::{CONTENT_TYPE, QUERY, encode};
-pub(crate) use plan::Options;
+pub(crate) use plan::{Options, Typed};
 pub(crate) use reader::{Part, Piece, Reader, Summary};
 pub(crate) use recognise::open;
 pub(crate) use rejected::{Originals, Reject, rejected_name};
+pub(crate) use source::Open;
 pub(crate) use time::TimeFormat;
 
 /// Recognises and reads any bytes as a file, for the fuzz targets: gives how many samples and rejects there were.
@@ -47,8 +50,12 @@ pub(crate) use time::TimeFormat;
 pub(crate) fn exercise(bytes: &[u8]) -> (usize, usize) {
     let options = Options { prefix: Some("fuzz".to_owned()), ..Options::new(jiff::tz::TimeZone::UTC) };
     let owned = bytes.to_vec();
-    let opened =
-        open(Box::new(move || Ok(Box::new(std::io::Cursor::new(owned.clone())))), "fuzz.csv", &options);
+    let opened = open(
+        Box::new(move || Ok(Box::new(std::io::Cursor::new(owned.clone())))),
+        "fuzz.csv",
+        &options,
+        &mut |_| {},
+    );
     let Ok(mut reader) = opened else { return (0, 0) };
     let (mut samples, mut rejects) = (0, 0);
     let mut body = Vec::new();

@@ -1,17 +1,20 @@
 //! What was asked for, and what was recognised: enough to read the file, and to tell a user before anything is sent.
 
 use std::fmt::Write;
+use std::io::Read;
 
 use jiff::tz::TimeZone;
-use tidemill_core::SignalPath;
+use tidemill_core::{Kind, SignalPath};
 
 use super::cell::{CellKind, Decimal};
-use super::json::JsonPlan;
+use super::json::{Elements, JsonPlan, Objects};
 use super::layout::{Layout, Shape};
+use super::lines::{Lines, Otherwise};
+use super::records::Records;
 use super::source::Encoding;
 use super::time::{TimeForm, TimeFormat, Unit};
 
-/// What the command line says.
+/// What the command line says, and what a file of columns says of itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// `--signal`: the path of a file's one column of values.
@@ -30,6 +33,17 @@ pub(crate) struct Options {
     pub(crate) time_format: Option<TimeFormat>,
     /// `--decimal`.
     pub(crate) decimal: Option<Decimal>,
+    /// Where the file has typed columns.
+    pub(crate) typed: Option<Typed>,
+}
+
+/// A table of typed columns, given as CSV with a header and commas.
+#[derive(Debug, Clone)]
+pub(crate) struct Typed {
+    /// What the file is, for people.
+    pub(crate) format: &'static str,
+    /// What the columns hold, where their types say so.
+    pub(crate) kinds: Vec<Option<Kind>>,
 }
 
 impl Options {
@@ -44,26 +58,57 @@ impl Options {
             plant_timezone,
             time_format: None,
             decimal: None,
+            typed: None,
         }
     }
 }
 
 /// What kind of file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(super) enum Format {
     Csv,
+    /// As people call it.
+    Columns(&'static str),
     LineProtocol,
     JsonLines,
     JsonArray,
 }
 
-/// Everything that is needed to read a file.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) format: Format,
+/// How a file is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    pub(super) format: Format,
     pub(super) encoding: Encoding,
     /// What ends a line: a line feed, or a carriage return alone.
     pub(super) line_end: u8,
+}
+
+impl Written {
+    pub(super) fn lines(self, input: Box<dyn Read + Send>) -> Lines {
+        let otherwise = match self.encoding {
+            Encoding::Utf8 => Otherwise::Fault,
+            Encoding::Ascii => Otherwise::Windows1252,
+            _ => Otherwise::Decoded,
+        };
+        Lines::new(self.encoding.decode(input), otherwise, self.line_end)
+    }
+
+    pub(super) fn records(self, input: Box<dyn Read + Send>, separator: char) -> Records {
+        Records::new(self.lines(input), separator)
+    }
+
+    pub(super) fn objects(self, input: Box<dyn Read + Send>) -> Objects {
+        match self.format {
+            Format::JsonArray => Objects::Elements(Elements::new(self.encoding.decode(input))),
+            _ => Objects::Lines(self.lines(input)),
+        }
+    }
+}
+
+/// Everything that is needed to read a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(super) written: Written,
     pub(super) content: Content,
 }
 
@@ -86,15 +131,9 @@ impl Plan {
         let mut out = String::new();
         let written = match &self.content {
             Content::Table(layout) => self.describe_table(layout, &mut out),
-            Content::Json(json) => writeln!(
-                out,
-                "{}, {}; times {}",
-                if self.format == Format::JsonArray { "a JSON array" } else { "JSON lines" },
-                self.encoding.name(),
-                spoken_form(json.form, &json.zone)
-            ),
+            Content::Json(json) => self.describe_objects(json, &mut out),
             Content::LineProtocol { unit, .. } => {
-                writeln!(out, "InfluxDB line protocol, {}; times in {}", self.encoding.name(), unit.name())
+                writeln!(out, "InfluxDB line protocol, {}; times in {}", self.encoding(), unit.name())
             }
             Content::Nothing => writeln!(out, "no rows"),
         };
@@ -102,15 +141,31 @@ impl Plan {
         out
     }
 
+    fn encoding(&self) -> &'static str {
+        self.written.encoding.name()
+    }
+
+    fn describe_objects(&self, json: &JsonPlan, out: &mut String) -> std::fmt::Result {
+        let array = self.written.format == Format::JsonArray;
+        let form = if array { "a JSON array" } else { "JSON lines" };
+        writeln!(out, "{form}, {}; times {}", self.encoding(), spoken_form(json.form, &json.zone))?;
+        json.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
+    }
+
     fn describe_table(&self, layout: &Layout, out: &mut String) -> std::fmt::Result {
         let separator = match layout.separator {
             '\t' => "tabs".to_owned(),
             separator => format!("'{separator}'"),
         };
-        write!(out, "CSV, {}, separated by {separator}", self.encoding.name())?;
-        match &layout.header_line {
-            Some((line, _)) => writeln!(out, ", header in line {line}")?,
-            None => writeln!(out, ", no header")?,
+        match (self.written.format, &layout.header_line) {
+            (Format::Columns(what), _) => writeln!(out, "{what}, read as a table")?,
+            (_, header) => {
+                write!(out, "CSV, {}, separated by {separator}", self.encoding())?;
+                match header {
+                    Some((line, _)) => writeln!(out, ", header in line {line}")?,
+                    None => writeln!(out, ", no header")?,
+                }
+            }
         }
         let shown = |index: usize| layout.headers.get(index).filter(|name| !name.is_empty()).cloned();
         let column = |index: usize| shown(index).unwrap_or_else(|| format!("column {}", index + 1));
@@ -170,5 +225,6 @@ fn spoken_kind(kind: CellKind) -> &'static str {
         CellKind::Text => "text",
         CellKind::Any(Decimal::Point) => "values by their form, decimal point",
         CellKind::Any(Decimal::Comma) => "values by their form, decimal comma",
+        CellKind::Stated(kind) => kind.name(),
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidemill_core::{Kind, Problem, Quality, SignalPath, Value};
 
-use super::cell;
+use super::cell::{self, CellKind};
 use super::error::Error;
 use super::json::Objects;
 use super::layout::{Layout, Narrow, Shape, StatusNumbers, Wide};
@@ -137,16 +137,18 @@ impl Reader {
     ) -> Result<Reader, Error> {
         let (input, signals, clock) = match &plan.content {
             Content::Table(layout) => (
-                Input::Table(plan.records(layout, input)),
+                Input::Table(plan.written.records(input, layout.separator)),
                 layout.signals.clone(),
                 Clock::new(layout.form, layout.zone.clone()),
             ),
-            Content::Json(json) => {
-                (Input::Objects(plan.objects(input)), Vec::new(), Clock::new(json.form, json.zone.clone()))
-            }
+            Content::Json(json) => (
+                Input::Objects(plan.written.objects(input)),
+                Vec::new(),
+                Clock::new(json.form, json.zone.clone()),
+            ),
             Content::LineProtocol { unit, .. } => {
                 let clock = Clock::new(super::time::TimeForm::Epoch(*unit), jiff::tz::TimeZone::UTC);
-                (Input::Lines(plan.text_lines(input)), Vec::new(), clock)
+                (Input::Lines(plan.written.lines(input)), Vec::new(), clock)
             }
             Content::Nothing => {
                 let clock = Clock::new(super::time::TimeForm::Text(None), jiff::tz::TimeZone::UTC);
@@ -319,7 +321,7 @@ impl Reader {
                         }
                     },
                 };
-            let read = match (text.trim().is_empty(), stated) {
+            let read = match (is_missing(record, wide.index, wide.kind), stated) {
                 (true, Some(quality)) if quality.is_bad() => Ok((Value::None, quality)),
                 (true, _) => {
                     self.summary.empty_cells += 1;
@@ -329,7 +331,8 @@ impl Reader {
             };
             match read {
                 Ok((value, quality)) => {
-                    self.summary.whole_numbers += u64::from(matches!(value, Value::Int(_) | Value::UInt(_)));
+                    let whole = matches!(value, Value::Int(_) | Value::UInt(_)) && !wide.kind.is_stated();
+                    self.summary.whole_numbers += u64::from(whole);
                     let signal = u32::try_from(wide.signal).unwrap_or(u32::MAX);
                     self.push(
                         batch,
@@ -373,16 +376,18 @@ impl Reader {
                 let without = if kind == Kind::None { Quality::BAD } else { Quality::GOOD };
                 (value, stated.unwrap_or(without))
             }
-            None if text.trim().is_empty() => match stated.filter(|quality| quality.is_bad()) {
-                Some(quality) => (Value::None, quality),
-                None => {
-                    self.summary.empty_cells += 1;
-                    return Ok(());
+            None if is_missing(record, narrow.value, narrow.cell) => {
+                match stated.filter(|quality| quality.is_bad()) {
+                    Some(quality) => (Value::None, quality),
+                    None => {
+                        self.summary.empty_cells += 1;
+                        return Ok(());
+                    }
                 }
-            },
+            }
             None => {
                 let read = cell::read(text, narrow.cell).map_err(|reason| blame(narrow.value, reason))?;
-                self.count_whole(Some(&read));
+                self.count_whole(Some(&read).filter(|_| !narrow.cell.is_stated()));
                 with_quality(read, stated)
             }
         };
@@ -465,6 +470,12 @@ impl Layout {
             Some(name) => name.to_owned(),
         }
     }
+}
+
+/// Whether a cell holds nothing. Where there are types, a text that is there and empty stands in quotes.
+fn is_missing(record: &Record, index: usize, kind: CellKind) -> bool {
+    let there = kind == CellKind::Stated(Kind::Text) && record.is_quoted(index);
+    !there && record.field(index).trim().is_empty()
 }
 
 /// The faults of a row as one: the row is listed once.

@@ -1,31 +1,27 @@
-//! What kind of file it is, from its first bytes; and where those leave a question open, the rest of the file is
-//! looked through before the user is asked.
+//! What kind of file it is, from its first bytes; and how its rows are read, from all of them (`survey`).
 
 use std::io::Cursor;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use tidemill_core::Problem;
+use tidemill_core::{Problem, SignalPath};
 
-use super::cell::{self, Decimal};
-use super::civil::{self, DayOrder};
-use super::columns::{Marks, Orders};
+use super::columns::Epochs;
 use super::error::Error;
-use super::json::{self, Elements, Objects};
-use super::layout::{Layout, Look, Shape};
-use super::lineprotocol::{self, Stamp};
-use super::lines::{Lines, Otherwise};
+use super::json;
+use super::layout::{Look, Times};
+use super::lineprotocol;
 use super::names;
-use super::plan::{Content, Format, Options, Plan};
+use super::plan::{Content, Format, Options, Plan, Written};
 use super::reader::Reader;
-use super::records::{Record, Records, Step};
 use super::rejected;
-use super::sheet;
+use super::sheet::{self, Sheet};
 use super::source::{self, Encoding, Open};
+use super::survey;
 use super::time::{TimeFormat, Unit};
 
 /// How much of a file is looked at before it is read.
-pub(crate) const HEAD_BYTES: usize = 1 << 20;
+pub(super) const HEAD_BYTES: usize = 1 << 20;
 
 /// What is known by its first bytes, and what to do about it.
 const FOREIGN: &[(&[u8], &str, &str)] = &[
@@ -50,48 +46,49 @@ const FOREIGN: &[(&[u8], &str, &str)] = &[
     (b"<html", "a web page", "Download the file itself"),
 ];
 
-/// Recognises a file by its first bytes, at most [`HEAD_BYTES`]; if there are fewer they are the whole file.
-///
-/// # Errors
-/// It is no file that can be read, or something must be asked; the hint names the option that answers.
-#[cfg(test)]
-pub(crate) fn recognise(head: &[u8], name: &str, options: &Options) -> Result<Plan, Problem> {
-    plan(head, name, options).map_err(Problem::from)
+/// What the first bytes show: how the file is written. What its rows hold is said by all of them.
+struct Draft {
+    written: Written,
+    content: DraftContent,
 }
 
-/// Recognises a file and begins to read it. A question that its first bytes leave open (day or month, decimal comma
-/// or thousands) is put to all its rows before it is put to the user.
+enum DraftContent {
+    Table(Box<Sheet>, Times),
+    Objects,
+    Points(Option<SignalPath>),
+    Nothing,
+}
+
+/// Recognises a file and begins to read it. How it is written is seen in its first bytes; then all its rows are looked
+/// through before one is read: a row of the end may say what those of the beginning mean. `looked` is told how many
+/// bytes were looked through so far.
 ///
 /// # Errors
-/// As `recognise`; or the file cannot be read.
-pub(crate) fn open(mut source: Open, name: &str, options: &Options) -> Result<Reader, Problem> {
+/// It is no file that can be read, or something must be asked; the hint names the option that answers. Or the file cannot
+/// be read.
+pub(crate) fn open(
+    mut source: Open,
+    name: &str,
+    options: &Options,
+    looked: &mut dyn FnMut(u64),
+) -> Result<Reader, Problem> {
     let bytes = Arc::new(AtomicU64::new(0));
-    let io = |error| Problem::from(Error::Io(name.to_owned(), error));
+    let io = |error| Error::Io(name.to_owned(), error);
     let mut first = source::unpacked(&mut source, &bytes).map_err(io)?;
     let head = source::head(&mut *first, HEAD_BYTES).map_err(io)?;
     drop(first);
-    let mut options = options.clone();
-    // Each answer settles one question; there are two that can be open.
-    for _ in 0..3 {
-        match plan(&head, name, &options) {
-            Ok(plan) => {
-                let input = source::unpacked(&mut source, &bytes).map_err(io)?;
-                return Reader::new(plan, name, input, bytes).map_err(Problem::from);
-            }
-            Err(error) if error.is_question() => {
-                let input = source::unpacked(&mut source, &bytes).map_err(io)?;
-                if !answer(&error, &head, name, input, &mut options).map_err(Problem::from)? {
-                    return Err(error.into());
-                }
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    plan(&head, name, &options)?;
-    Err(Error::Unknown(name.to_owned()).into())
+    let draft = draft(&head, name, options)?;
+    let input = source::unpacked(&mut source, &bytes).map_err(io)?;
+    let mut step = || looked(bytes.load(Ordering::Relaxed));
+    let plan = draft.plan(input, name, options, &mut step)?;
+    let input = source::unpacked(&mut source, &bytes).map_err(io)?;
+    Reader::new(plan, name, input, bytes).map_err(Problem::from)
 }
 
-fn plan(head: &[u8], name: &str, options: &Options) -> Result<Plan, Error> {
+fn draft(head: &[u8], name: &str, options: &Options) -> Result<Draft, Error> {
+    if let Some(typed) = &options.typed {
+        return typed_draft(head, typed.format, name, options);
+    }
     if let Some((_, what, mend)) = FOREIGN.iter().find(|(magic, ..)| head.starts_with(magic)) {
         return Err(Error::Foreign(name.to_owned(), what, mend));
     }
@@ -99,19 +96,76 @@ fn plan(head: &[u8], name: &str, options: &Options) -> Result<Plan, Error> {
     let line_end = if !text.contains('\n') && text.contains('\r') { b'\r' } else { b'\n' };
     let begin = rejected::first_row(&text);
     let (format, content) = if begin.strip_prefix('[').is_some_and(|rest| rest.trim() == "]") {
-        (Format::JsonArray, Content::Nothing)
+        (Format::JsonArray, DraftContent::Nothing)
     } else if begin.starts_with('{') || is_array(begin) {
-        json_plan(&text, name, options)?
-    } else if let Some(unit) = line_protocol_unit(&text, name, options)? {
+        let one_a_line = begin.lines().next().is_some_and(|line| json::members(line, None).is_ok());
+        (if one_a_line { Format::JsonLines } else { Format::JsonArray }, DraftContent::Objects)
+    } else if is_line_protocol(&text) {
         if options.signal.is_some() {
             return Err(Error::Named(name.to_owned()));
         }
         let prefix = options.prefix.as_deref().map(|prefix| names::stated("--prefix", prefix)).transpose()?;
-        (Format::LineProtocol, Content::LineProtocol { unit, prefix })
+        (Format::LineProtocol, DraftContent::Points(prefix))
     } else {
         (Format::Csv, table(&text, line_end, name, options)?)
     };
-    Ok(Plan { format, encoding, line_end, content })
+    Ok(Draft { written: Written { format, encoding, line_end }, content })
+}
+
+impl Draft {
+    /// Looks through the whole file and decides.
+    fn plan(
+        self,
+        input: Box<dyn std::io::Read + Send>,
+        name: &str,
+        options: &Options,
+        step: &mut dyn FnMut(),
+    ) -> Result<Plan, Error> {
+        let io = |error| Error::Io(name.to_owned(), error);
+        let content = match self.content {
+            DraftContent::Table(sheet, times) => {
+                let mut records = self.written.records(input, sheet.separator);
+                let columns = survey::table(&mut records, &sheet, step).map_err(io)?;
+                let look = Look::new(name, &sheet, options, columns).with_times(times);
+                Content::Table(Box::new(look.layout()?))
+            }
+            DraftContent::Objects => {
+                let seen = survey::objects(&mut self.written.objects(input), step).map_err(io)?;
+                Content::Json(Box::new(seen.plan(name, options)?))
+            }
+            DraftContent::Points(prefix) => {
+                let unit = match options.time_format {
+                    Some(TimeFormat::Epoch(unit)) => unit,
+                    _ => {
+                        let times = survey::points(&mut self.written.lines(input), step).map_err(io)?;
+                        points_unit(name, &times)?
+                    }
+                };
+                Content::LineProtocol { unit, prefix }
+            }
+            DraftContent::Nothing => Content::Nothing,
+        };
+        Ok(Plan { written: self.written, content })
+    }
+}
+
+/// Of a table of typed columns: how it is written is known, what its columns are is not.
+fn typed_draft(head: &[u8], what: &'static str, name: &str, options: &Options) -> Result<Draft, Error> {
+    let (_, text) = text(head, name)?;
+    let sheet = Sheet::typed(&text).ok_or_else(|| Error::Unknown(name.to_owned()))?;
+    let content = match sheet.rows.is_empty() {
+        true if head.len() >= HEAD_BYTES => {
+            let hint = "Write its columns to several files";
+            return Err(Error::Foreign(name.to_owned(), "a table whose rows are longer than 1 MiB", hint));
+        }
+        true => DraftContent::Nothing,
+        false => {
+            let times = Look::new(name, &sheet, options, sheet.columns()).times()?;
+            DraftContent::Table(Box::new(sheet), times)
+        }
+    };
+    let format = Format::Columns(what);
+    Ok(Draft { written: Written { format, encoding: Encoding::Utf8, line_end: b'\n' }, content })
 }
 
 /// The head as text, up to its last whole line if the file goes on.
@@ -143,45 +197,26 @@ fn is_array(text: &str) -> bool {
     text.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with(['{', ']']))
 }
 
-fn json_plan(text: &str, name: &str, options: &Options) -> Result<(Format, Content), Error> {
-    let input = || Box::new(Cursor::new(text.as_bytes().to_vec()));
-    let one_a_line =
-        rejected::first_row(text).lines().next().is_some_and(|line| json::members(line, None).is_ok());
-    let (format, mut objects) = if one_a_line {
-        (Format::JsonLines, Objects::Lines(Lines::new(input(), Otherwise::Fault, b'\n')))
-    } else {
-        (Format::JsonArray, Objects::Elements(Elements::new(input())))
-    };
-    let sample = json::sample(&mut objects);
-    if sample.is_empty() {
-        return Err(Error::Unknown(name.to_owned()));
-    }
-    Ok((format, Content::Json(Box::new(json::plan(name, &sample, options)?))))
-}
-
-/// The unit of the times, if the text is line protocol.
-fn line_protocol_unit(text: &str, name: &str, options: &Options) -> Result<Option<Unit>, Error> {
+/// Whether most of the first lines are line protocol.
+fn is_line_protocol(text: &str) -> bool {
     const LINES: usize = 200;
     let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).take(LINES);
-    let (mut all, mut good, mut largest) = (0, 0, None);
+    let (mut all, mut good) = (0, 0);
     for line in lines {
         all += 1;
-        if let Some(stamp) = lineprotocol::look(line) {
-            good += 1;
-            if let Stamp::Time(time) = stamp {
-                largest = largest.max(Some(time.unsigned_abs()));
-            }
-        }
+        good += usize::from(lineprotocol::look(line).is_some());
     }
-    if good == 0 || good * 10 < all * 6 {
-        return Ok(None);
+    good > 0 && good * 10 >= all * 6
+}
+
+/// The unit of the times of line protocol.
+fn points_unit(name: &str, times: &Epochs) -> Result<Unit, Error> {
+    if let Some((most, few)) = times.few_larger() {
+        return Err(Error::epoch_sizes(name, "time", most, few));
     }
-    if let Some(TimeFormat::Epoch(unit)) = options.time_format {
-        return Ok(Some(unit));
-    }
-    #[allow(clippy::cast_precision_loss, reason = "only its size matters")]
-    let unit = largest.map_or(Some(Unit::Nanos), |largest| Unit::by_magnitude(largest as f64));
-    unit.map(Some).ok_or_else(|| Error::TimeColumn {
+    // Without any time each line is rejected.
+    let unit = if times.any() { times.unit() } else { Some(Unit::Nanos) };
+    unit.ok_or_else(|| Error::TimeColumn {
         file: name.to_owned(),
         column: "time".to_owned(),
         what: "numbers too small for times since 1970".to_owned(),
@@ -189,8 +224,8 @@ fn line_protocol_unit(text: &str, name: &str, options: &Options) -> Result<Optio
     })
 }
 
-/// The layout of the first reading as a table in which times are found.
-fn table(text: &str, line_end: u8, name: &str, options: &Options) -> Result<Content, Error> {
+/// The first reading as a table in which times are found.
+fn table(text: &str, line_end: u8, name: &str, options: &Options) -> Result<DraftContent, Error> {
     if text.lines().take(10).any(|line| line.contains(",_field") && line.contains("_measurement")) {
         let hint = "Export line protocol instead: influxd inspect export-lp";
         return Err(Error::Foreign(name.to_owned(), "an annotated CSV of InfluxDB", hint));
@@ -198,128 +233,18 @@ fn table(text: &str, line_end: u8, name: &str, options: &Options) -> Result<Cont
     let mut first = None;
     for sheet in sheet::sheets(name, text, line_end)? {
         if sheet.is_header_alone() {
-            return Ok(Content::Nothing);
+            return Ok(DraftContent::Nothing);
         }
-        match Look::new(name, &sheet, options).layout() {
-            Ok(layout) => return Ok(Content::Table(Box::new(layout))),
-            // A question about a reading that fits is better than another reading.
-            Err(error) if !error.is_unrecognised() => return Err(error),
-            Err(error) => first = first.or(Some(error)),
+        let look = || Look::new(name, &sheet, options, sheet.columns());
+        match (look().layout(), look().times()) {
+            // A question about a reading that fits is better than another reading; all rows may answer it.
+            (Err(error), Ok(times)) if error.is_question() => {
+                return Ok(DraftContent::Table(Box::new(sheet), times));
+            }
+            (Ok(_), Ok(times)) => return Ok(DraftContent::Table(Box::new(sheet), times)),
+            (Err(error), _) | (Ok(_), Err(error)) if !error.is_unrecognised() => return Err(error),
+            (Err(error), _) | (Ok(_), Err(error)) => first = first.or(Some(error)),
         }
     }
     Err(first.unwrap_or_else(|| Error::Unknown(name.to_owned())))
-}
-
-/// Looks through the whole file for a row that answers a question, and sets the option. False: there is none.
-fn answer(
-    question: &Error,
-    head: &[u8],
-    name: &str,
-    input: Box<dyn std::io::Read + Send>,
-    options: &mut Options,
-) -> Result<bool, Error> {
-    // With any answer the head is recognised; then its columns are known.
-    let mut guess = options.clone();
-    guess.time_format = guess.time_format.or(Some(TimeFormat::Order(DayOrder::DayFirst)));
-    guess.decimal = guess.decimal.or(Some(Decimal::Point));
-    let plan = plan(head, name, &guess)?;
-    let (mut orders, mut marks) = (Orders::default(), Marks::default());
-    match &plan.content {
-        Content::Table(layout) => {
-            let mut records = plan.records(layout, input);
-            let mut record = Record::default();
-            loop {
-                match records.read(&mut record).map_err(|error| Error::Io(name.to_owned(), error))? {
-                    Step::Record if record.line > layout.skip_lines => {
-                        gather(&record, layout, &mut orders, &mut marks)
-                    }
-                    Step::End => break,
-                    _ => {}
-                }
-            }
-        }
-        Content::Json(json) => {
-            let mut objects = plan.objects(input);
-            while let Some(line) = objects.next_object().map_err(|error| Error::Io(name.to_owned(), error))? {
-                let members = json::members(&line.text, None).unwrap_or_default();
-                let time = members.iter().find(|member| member.name == [json.time.as_str()]);
-                if let Some(text) = time.map(|member| member.value.text())
-                    && let Some(civil) = civil::parse(text, None)
-                {
-                    orders.add(civil.evidence, line.number, text);
-                }
-            }
-        }
-        Content::LineProtocol { .. } | Content::Nothing => {}
-    }
-    settle(question, name, &orders, &marks, options)
-}
-
-/// What one row says of the open questions.
-fn gather(record: &Record, layout: &Layout, orders: &mut Orders, marks: &mut Marks) {
-    let time = record.field(layout.time);
-    if let Some(civil) = civil::parse(time, None) {
-        orders.add(civil.evidence, record.line, time);
-    }
-    let mut number = |index: usize| {
-        let text = record.field(index).trim();
-        if let Some(spelling) = cell::spelling(text) {
-            marks.add(spelling, record.line, text);
-        }
-    };
-    match &layout.shape {
-        Shape::Wide { columns } => columns.iter().for_each(|wide| number(wide.index)),
-        Shape::Narrow(narrow) => number(narrow.value),
-    }
-}
-
-fn settle(
-    question: &Error,
-    name: &str,
-    orders: &Orders,
-    marks: &Marks,
-    options: &mut Options,
-) -> Result<bool, Error> {
-    if matches!(question, Error::DecimalMark { .. }) {
-        options.decimal = marks.shown();
-        return Ok(options.decimal.is_some());
-    }
-    let order = match (&orders.day_first, &orders.month_first, &orders.either) {
-        (Some((_, day_first)), Some((_, month_first)), _) => {
-            let (day_first, month_first) = (day_first.clone(), month_first.clone());
-            return Err(Error::BothOrders { file: name.to_owned(), day_first, month_first });
-        }
-        (None, Some(_), _) => DayOrder::MonthFirst,
-        // Where every date is the same in both readings, either will do.
-        (Some(_), None, _) | (None, None, None) => DayOrder::DayFirst,
-        (None, None, Some(_)) => return Ok(false),
-    };
-    options.time_format = Some(TimeFormat::Order(order));
-    Ok(true)
-}
-
-impl Plan {
-    fn lines(&self, input: Box<dyn std::io::Read + Send>) -> Lines {
-        let otherwise = match self.encoding {
-            Encoding::Utf8 => Otherwise::Fault,
-            Encoding::Ascii => Otherwise::Windows1252,
-            _ => Otherwise::Decoded,
-        };
-        Lines::new(self.encoding.decode(input), otherwise, self.line_end)
-    }
-
-    pub(super) fn records(&self, layout: &Layout, input: Box<dyn std::io::Read + Send>) -> Records {
-        Records::new(self.lines(input), layout.separator)
-    }
-
-    pub(super) fn text_lines(&self, input: Box<dyn std::io::Read + Send>) -> Lines {
-        self.lines(input)
-    }
-
-    pub(super) fn objects(&self, input: Box<dyn std::io::Read + Send>) -> Objects {
-        match self.format {
-            Format::JsonArray => Objects::Elements(Elements::new(self.encoding.decode(input))),
-            _ => Objects::Lines(self.lines(input)),
-        }
-    }
 }

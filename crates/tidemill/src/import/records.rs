@@ -23,25 +23,13 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// A record of fields that are known already.
-    pub(super) fn from_fields<'a>(line: u64, fields: impl Iterator<Item = &'a str>) -> Record {
-        let mut record = Record { line, ..Record::default() };
-        for field in fields {
-            record.text.push_str(field);
-            record.ends.push(record.text.len());
-            record.quoted.push(false);
-        }
-        record
-    }
-
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
 
     /// A field, without blanks around it unless they stand in quotes; empty beyond the last.
     pub(super) fn field(&self, index: usize) -> &str {
-        let quoted = self.quoted.get(index).copied().unwrap_or_default();
-        if quoted { self.exact(index) } else { self.exact(index).trim() }
+        if self.is_quoted(index) { self.exact(index) } else { self.exact(index).trim() }
     }
 
     /// A field with all its blanks.
@@ -49,6 +37,11 @@ impl Record {
         let start = if index == 0 { Some(0) } else { self.ends.get(index - 1).copied() };
         let end = self.ends.get(index).copied();
         start.zip(end).and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
+    }
+
+    /// Whether a field stands in quotes.
+    pub(super) fn is_quoted(&self, index: usize) -> bool {
+        self.quoted.get(index).copied().unwrap_or_default()
     }
 
     pub(super) fn fields(&self) -> impl Iterator<Item = &str> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::cell;
 use super::civil;
+use super::columns::Column;
 use super::error::Error;
 use super::lines::{Lines, Otherwise};
 use super::records::{Record, Records, Step};
@@ -163,6 +164,48 @@ impl Sheet {
             );
         }
         Ok(Sheet { separator, header, header_line, units, rows: records, skip_lines, preamble })
+    }
+
+    /// A table whose first record is known to be its header, and whose columns commas separate. None: it has none.
+    pub(super) fn typed(text: &str) -> Option<Sheet> {
+        let mut records = sample(text, b'\n', ',', false).into_iter();
+        let first = records.next()?;
+        Some(Sheet {
+            separator: ',',
+            header: first.fields().map(str::to_owned).collect(),
+            skip_lines: first.line + first.raw.matches('\n').count() as u64,
+            header_line: Some((first.line, first.raw)),
+            units: None,
+            rows: records.collect(),
+            preamble: 0,
+        })
+    }
+
+    /// The members of objects as a header.
+    pub(super) fn of_members(names: Vec<String>) -> Sheet {
+        Sheet {
+            separator: ',',
+            header: names,
+            header_line: Some((0, String::new())),
+            units: None,
+            rows: Vec::new(),
+            skip_lines: 0,
+            preamble: 0,
+        }
+    }
+
+    /// What the sampled rows hold.
+    pub(super) fn columns(&self) -> Vec<Column> {
+        let mut columns = vec![Column::default(); self.width()];
+        self.rows.iter().for_each(|row| Self::add(&mut columns, row));
+        columns
+    }
+
+    /// Adds a row to what its columns hold.
+    pub(super) fn add(columns: &mut [Column], row: &Record) {
+        for (column, field) in columns.iter_mut().zip(row.fields()) {
+            column.add(row.line, field);
+        }
     }
 
     /// A header with a word for time, and nothing below it.

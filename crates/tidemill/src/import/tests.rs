@@ -5,6 +5,7 @@ mod dialects;
 mod forms;
 mod property;
 mod questions;
+mod survey;
 
 use std::fmt::Write;
 use std::io::Cursor;
@@ -37,7 +38,7 @@ fn signal(signal: &str) -> Options {
 /// Opens bytes as a file of that name.
 fn open_bytes(name: &str, bytes: &[u8], options: &Options) -> Result<Reader, tidemill_core::Problem> {
     let bytes = bytes.to_vec();
-    open(Box::new(move || Ok(Box::new(Cursor::new(bytes.clone())))), name, options)
+    open(Box::new(move || Ok(Box::new(Cursor::new(bytes.clone())))), name, options, &mut |_| {})
 }
 
 /// Everything that a reader gives, as a user would want to see it.
@@ -91,8 +92,8 @@ fn check(text: &str, expected: Expect) {
 
 /// What was recognised, before anything is read.
 fn check_plan(text: &str, expected: Expect) {
-    let described = match recognise(text.as_bytes(), "t.csv", &prefix("p")) {
-        Ok(plan) => plan.describe(),
+    let described = match open_bytes("t.csv", text.as_bytes(), &prefix("p")) {
+        Ok(reader) => reader.plan().describe(),
         Err(problem) => problem.to_string(),
     };
     expected.assert_eq(&described);

@@ -45,6 +45,9 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
+    /// From the longest to the shortest.
+    pub(super) const ALL: [Unit; 4] = [Unit::Seconds, Unit::Millis, Unit::Micros, Unit::Nanos];
+
     /// The unit that makes a count of this size a time between 1973 and 5138. Smaller counts are none: 8 digits are a
     /// date, and fewer are elapsed seconds.
     pub(super) fn by_magnitude(most: f64) -> Option<Unit> {

@@ -7,208 +7,36 @@ use std::sync::LazyLock;
 use tidemill_core::Quality;
 
 /// Headers of a column with times, as [`plain`] leaves them.
-const TIME: &[&str] = &[
-    "time",
-    "timestamp",
-    "datetime",
-    "date",
-    "ts",
-    "t",
-    "epoch",
-    "unixtime",
-    "eventtime",
-    "sourcetimestamp",
-    "sourcetime",
-    "recordtime",
-    "lastseen",
-    "timems",
-    "timestampms",
-    "timeutc",
-    "timestamputc",
-    "utctime",
-    "utc",
-    "datetimeutc",
-    "localtime",
-    "timelocal",
-    "dateandtime",
-    "timestring",
-    "isotime",
-    "timens",
-    "timeofday",
-    "zeit",
-    "zeitstempel",
-    "datum",
-    "datumzeit",
-    "datumuhrzeit",
-    "datumundzeit",
-    "uhrzeit",
-    "zeitpunkt",
-    "messzeit",
-    "messzeitpunkt",
-    "horodatage",
-    "horodate",
-    "dateheure",
-    "dateetheure",
-    "heure",
-    "fecha",
-    "fechahora",
-    "fechayhora",
-    "hora",
-    "tiempo",
-    "data",
-    "dataora",
-    "dataeora",
-    "ora",
-    "datahora",
-    "tijd",
-    "tijdstip",
-    "datumtijd",
-    "dato",
-    "tid",
-    "tidspunkt",
-    "datumtid",
-    "czas",
-    "dataczas",
-    "dataiczas",
-    "datagodzina",
-    "čas",
-    "datumčas",
-    "aika",
-    "päivämäärä",
-    "zaman",
-    "tarih",
-    "время",
-    "дата",
-    "датавремя",
-    "датаивремя",
-    "时间",
-    "日期",
-    "日期时间",
-    "時間",
-    "時刻",
-    "日時",
-    "日付",
-    "시간",
-    "일시",
-];
+const TIME: &str = "time timestamp datetime date ts t epoch unixtime eventtime sourcetimestamp sourcetime recordtime \
+    lastseen timems timestampms timeutc timestamputc utctime utc datetimeutc localtime timelocal \
+    dateandtime timestring isotime timens timeofday zeit zeitstempel datum datumzeit datumuhrzeit \
+    datumundzeit uhrzeit zeitpunkt messzeit messzeitpunkt horodatage horodate dateheure dateetheure \
+    heure fecha fechahora fechayhora hora tiempo data dataora dataeora ora datahora tijd tijdstip \
+    datumtijd dato tid tidspunkt datumtid czas dataczas dataiczas datagodzina čas datumčas aika \
+    päivämäärä zaman tarih время дата датавремя датаивремя 时间 日期 日期时间 時間 時刻 日時 日付 시간 일시";
 
 /// Headers of a column with the signal's name.
-const SIGNAL: &[&str] = &[
-    "signal",
-    "tag",
-    "tagname",
-    "tagid",
-    "signalname",
-    "path",
-    "point",
-    "pointname",
-    "pointid",
-    "variable",
-    "varname",
-    "variablename",
-    "metric",
-    "sensor",
-    "sensorid",
-    "sensorname",
-    "channel",
-    "item",
-    "itemid",
-    "nodeid",
-    "name",
-    "id",
-    "topic",
-    "series",
-    "measurement",
-    "entityid",
-    "messstelle",
-    "messpunkt",
-    "kanal",
-    "variablenname",
-    "bezeichnung",
-    "datenpunkt",
-    "nom",
-    "nombre",
-    "nome",
-    "naam",
-    "etiqueta",
-    "balise",
-];
+const SIGNAL: &str = "signal tag tagname tagid signalname path point pointname pointid variable varname variablename \
+    metric sensor sensorid sensorname channel item itemid nodeid name id topic series measurement \
+    entityid messstelle messpunkt kanal variablenname bezeichnung datenpunkt nom nombre nome naam \
+    etiqueta balise";
 
 /// Headers of a column with the value.
-const VALUE: &[&str] = &[
-    "value",
-    "val",
-    "v",
-    "values",
-    "varvalue",
-    "reading",
-    "state",
-    "numericvalue",
-    "wert",
-    "messwert",
-    "valeur",
-    "valor",
-    "valore",
-    "waarde",
-    "værdi",
-    "värde",
-    "verdi",
-    "wartość",
-    "hodnota",
-    "arvo",
-    "değer",
-    "значение",
-    "数值",
-    "值",
-    "値",
-];
+const VALUE: &str = "value val v values varvalue reading state numericvalue wert messwert valeur valor valore waarde \
+    værdi värde verdi wartość hodnota arvo değer значение 数值 值 値";
 
 /// Headers of a column with the quality or status of a value.
-const QUALITY: &[&str] = &[
-    "quality",
-    "q",
-    "status",
-    "statuscode",
-    "opcquality",
-    "validity",
-    "valid",
-    "qualität",
-    "qualitaet",
-    "güte",
-    "gültigkeit",
-    "gueltigkeit",
-    "qualité",
-    "qualite",
-    "calidad",
-    "estado",
-    "qualità",
-    "qualidade",
-    "kwaliteit",
-    "kwalität",
-    "kvalitet",
-    "jakość",
-    "качество",
-];
+const QUALITY: &str = "quality q status statuscode opcquality validity valid qualität qualitaet güte gültigkeit gueltigkeit \
+    qualité qualite calidad estado qualità qualidade kwaliteit kwalität kvalitet jakość качество";
 
 /// Headers of a column with the unit.
-const UNIT: &[&str] = &[
-    "unit",
-    "units",
-    "uom",
-    "engunits",
-    "engineeringunits",
-    "einheit",
-    "unité",
-    "unidad",
-    "unità",
-    "eenheid",
-];
+const UNIT: &str = "unit units uom engunits engineeringunits einheit unité unidad unità eenheid";
 
 /// Headers of a column that says what kind a value is, as our own exports have it.
-const KIND: &[&str] = &["kind"];
+const KIND: &str = "kind";
 
 /// Headers of columns that tell about a sample and are no values: our own exports and InfluxDB's have them.
-const ASIDE: &[&str] = &["received", "source"];
+const ASIDE: &str = "received source";
 
 /// What a column is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,9 +63,8 @@ pub(super) fn meaning(header: &str) -> Option<Meaning> {
             (Meaning::Kind, KIND),
             (Meaning::Aside, ASIDE),
         ];
-        let words = |(meaning, words): (Meaning, &'static [&'static str])| {
-            words.iter().map(move |word| (*word, meaning))
-        };
+        let words =
+            |(meaning, words): (Meaning, &'static str)| words.split(' ').map(move |word| (word, meaning));
         // The first list that has a word says what it means.
         table.into_iter().rev().flat_map(words).collect()
     });
@@ -416,107 +243,28 @@ pub(super) fn is_unit(text: &str) -> bool {
 }
 
 /// English, German, French, Spanish, Italian, Dutch and Portuguese months, by their first letters, lower case.
-const MONTHS: &[(&str, u8)] = &[
-    ("january", 1),
-    ("januar", 1),
-    ("janvier", 1),
-    ("enero", 1),
-    ("ene", 1),
-    ("gennaio", 1),
-    ("gen", 1),
-    ("januari", 1),
-    ("janeiro", 1),
-    ("february", 2),
-    ("februar", 2),
-    ("février", 2),
-    ("févr", 2),
-    ("fév", 2),
-    ("febrero", 2),
-    ("febbraio", 2),
-    ("februari", 2),
-    ("fevereiro", 2),
-    ("fev", 2),
-    ("march", 3),
-    ("märz", 3),
-    ("mär", 3),
-    ("mrz", 3),
-    ("mars", 3),
-    ("marzo", 3),
-    ("maart", 3),
-    ("mrt", 3),
-    ("março", 3),
-    ("april", 4),
-    ("avril", 4),
-    ("avr", 4),
-    ("abril", 4),
-    ("abr", 4),
-    ("aprile", 4),
-    ("may", 5),
-    ("mai", 5),
-    ("mayo", 5),
-    ("maggio", 5),
-    ("mag", 5),
-    ("mei", 5),
-    ("maio", 5),
-    ("june", 6),
-    ("juni", 6),
-    ("juin", 6),
-    ("junio", 6),
-    ("giugno", 6),
-    ("giu", 6),
-    ("junho", 6),
-    ("july", 7),
-    ("juli", 7),
-    ("juillet", 7),
-    ("juil", 7),
-    ("julio", 7),
-    ("luglio", 7),
-    ("lug", 7),
-    ("julho", 7),
-    ("august", 8),
-    ("août", 8),
-    ("agosto", 8),
-    ("ago", 8),
-    ("augustus", 8),
-    ("september", 9),
-    ("sept", 9),
-    ("septembre", 9),
-    ("septiembre", 9),
-    ("settembre", 9),
-    ("set", 9),
-    ("setembro", 9),
-    ("october", 10),
-    ("oktober", 10),
-    ("okt", 10),
-    ("octobre", 10),
-    ("octubre", 10),
-    ("ottobre", 10),
-    ("ott", 10),
-    ("outubro", 10),
-    ("out", 10),
-    ("november", 11),
-    ("novembre", 11),
-    ("noviembre", 11),
-    ("novembro", 11),
-    ("december", 12),
-    ("dezember", 12),
-    ("dez", 12),
-    ("décembre", 12),
-    ("déc", 12),
-    ("diciembre", 12),
-    ("dic", 12),
-    ("dicembre", 12),
-    ("dezembro", 12),
+const MONTHS: [&str; 12] = [
+    "january januar janvier enero ene gennaio gen januari janeiro",
+    "february februar février févr fév febrero febbraio februari fevereiro fev",
+    "march märz mär mrz mars marzo maart mrt março",
+    "april avril avr abril abr aprile",
+    "may mai mayo maggio mag mei maio",
+    "june juni juin junio giugno giu junho",
+    "july juli juillet juil julio luglio lug julho",
+    "august août agosto ago augustus",
+    "september sept septembre septiembre settembre set setembro",
+    "october oktober okt octobre octubre ottobre ott outubro out",
+    "november novembre noviembre novembro",
+    "december dezember dez décembre déc diciembre dic dicembre dezembro",
 ];
 
 /// The month of a name or of its usual short form.
 pub(super) fn month(name: &str) -> Option<u8> {
     let lower = name.to_lowercase();
-    let whole = MONTHS.iter().find(|(month, _)| *month == lower);
-    let english = || {
-        // Three letters of the English or German name, as `%b` and Excel write them.
-        let three = |month: &str| lower.chars().count() == 3 && month.starts_with(lower.as_str());
-        MONTHS.iter().find(|(month, _)| month.len() > 3 && three(month))
-    };
-    whole.or_else(english).map(|(_, number)| *number)
+    // Three letters of the English or German name, as `%b` and Excel write them.
+    let three = lower.chars().count() == 3;
+    let month = |is: &dyn Fn(&str) -> bool| MONTHS.iter().position(|names| names.split(' ').any(is));
+    let whole = month(&|name| name == lower);
+    let number = whole.or_else(|| month(&|name| three && name.len() > 3 && name.starts_with(&lower)))?;
+    u8::try_from(number + 1).ok()
 }

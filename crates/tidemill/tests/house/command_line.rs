@@ -143,6 +143,9 @@ fn errors_have_a_code_and_a_way_on() {
         (&["write", "a/b", "1", "--time", "noon"], "bad-time"),
         (&["write", "a/b", "1", "--quality", "nice"], "bad-quality"),
         (&["write", "a/b", "x", "--kind", "integer"], "bad-value"),
+        (&["write", "a/b", "1e400"], "bad-value"),
+        (&["write", "a/b", "-1e400"], "bad-value"),
+        (&["write", "a/b", "1e400", "--kind", "float"], "bad-value"),
         (&["write", "a/b", "x", "--kind", "number"], "bad-value"),
         (&["why", "a/b", "--at", "noon"], "bad-time"),
         (&["signals", "set", "a/b", "stale_after=soon"], "bad-time"),
@@ -317,9 +320,32 @@ fn surprises_are_told() {
     ] {
         assert_eq!(plant.run(words).expect(0).err, "", "{words:?}");
     }
-    let parquet = plant.home.file("t.parquet", "PAR1").display().to_string();
-    let ran = plant.run(&["import", &parquet, "--value", "a"]).expect_problem("bad-import");
-    assert!(ran.err.contains("--value cannot be used"), "{}", ran.err);
+}
+
+/// What is written is kept to its last digit, and what looks like a number and is none is told.
+#[test]
+fn a_number_is_kept_as_it_is_written() {
+    let plant = Plant::start();
+    plant.ok(&["write", "n/counter", "1"]);
+    plant.ok(&["signals", "set", "n/counter", "number=integer"]);
+    for (signal, value, kept, told) in [
+        ("n/whole", "9007199254740992", "9007199254740992.0,float", ""),
+        ("n/larger", "9007199254740993", "9007199254740993,integer", "kept as an integer"),
+        ("n/largest", "18446744073709551615", "18446744073709551615,unsigned", "kept as an integer"),
+        ("n/beyond", "99999999999999999999", "1e20,float", ""),
+        ("n/zero", "-0", "-0.0,float", ""),
+        ("n/counter", "3", "3,integer", ""),
+        ("n/counter", "3.5", "3.5,float", ""),
+        ("n/nan", "NaN", "NaN,text", "--kind float"),
+        ("n/infinite", "-inf", "-inf,text", "--kind float"),
+        ("n/hex", "0x10", "0x10,text", "kept as text"),
+    ] {
+        let ran = plant.run(&["write", signal, value]).expect(0);
+        assert!(ran.err.contains(told) && ran.err.is_empty() == told.is_empty(), "{value}: {}", ran.err);
+        let read = plant.ok(&["read", signal, "--from", "-1h", "--format", "csv"]);
+        let last = read.lines().last().unwrap_or_default();
+        assert!(last.contains(&format!(",{kept},")), "{value}: {last}");
+    }
 }
 
 #[test]

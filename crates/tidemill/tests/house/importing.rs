@@ -9,10 +9,10 @@ use serde_json::json;
 use crate::plant::{Plant, files_below, skip};
 
 /// What an independent reader finds: per column, the distinct (seconds since 1970, bits of the value).
-type Found = BTreeMap<String, BTreeSet<(i64, u64)>>;
+pub(crate) type Found = BTreeMap<String, BTreeSet<(i64, u64)>>;
 
 /// Where the files stand: `TIDEMILL_DATA`, else beside the checkout.
-fn data(test: &str, part: &str) -> Option<PathBuf> {
+pub(crate) fn data(test: &str, part: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     let folder = std::env::var_os("TIDEMILL_DATA").map_or_else(beside, PathBuf::from).join(part);
     if folder.is_dir() {
@@ -32,7 +32,7 @@ fn seconds(text: &str) -> i64 {
     days * 86_400 + hour * 3_600 + minute * 60 + second
 }
 
-fn by_plain_splitting(file: &Path, separator: char) -> Found {
+pub(crate) fn by_plain_splitting(file: &Path, separator: char) -> Found {
     let text = std::fs::read_to_string(file).expect("the file is text");
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next().expect("a header").split(separator).skip(1).collect();
@@ -49,7 +49,7 @@ fn by_plain_splitting(file: &Path, separator: char) -> Found {
 }
 
 /// What the plant has below a name, from its own export.
-fn in_the_plant(plant: &Plant, pattern: &str, prefix: &str) -> Found {
+pub(crate) fn in_the_plant(plant: &Plant, pattern: &str, prefix: &str) -> Found {
     let text = plant.ok(&["read", pattern, "--from", "1970-01-01", "--format", "csv"]);
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("signal,time,value,kind,quality"));
@@ -132,8 +132,11 @@ fn the_skoltech_benchmark_goes_in_with_no_option_but_a_name() {
     }
 }
 
-/// One of everything that a value can be.
-fn everything() -> String {
+/// How many floats stand before or behind all else: what a file holds may not be told by its first rows.
+const LONG: usize = 2_500;
+
+/// One of everything that a value can be, and a long signal of floats.
+fn everything(long: &str) -> String {
     let mut samples = Vec::new();
     let mut add = |signal: &str, time: &str, rest: serde_json::Value| {
         let mut sample = json!({ "signal": signal, "time": time });
@@ -142,6 +145,10 @@ fn everything() -> String {
         }
         samples.push(sample);
     };
+    for second in 0..LONG {
+        let time = format!("2026-03-01T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60);
+        add(long, &time, json!({ "value": second }));
+    }
     let floats = [0.1, -0.0, 0.0, 5e-324, f64::MAX, f64::MIN, 1.0 / 3.0, 1e21, 10844.0];
     for (index, value) in floats.into_iter().enumerate() {
         add("all/float", &format!("2026-03-01T00:00:{index:02}.000000001Z"), json!({ "value": value }));
@@ -188,9 +195,19 @@ fn everything() -> String {
 
 #[test]
 fn what_is_exported_imports_to_the_same_bit_for_bit() {
+    what_is_exported_comes_back("zz/long");
+}
+
+/// Each kind but floats, and each quality but Good, is first met behind thousands of rows.
+#[test]
+fn what_is_rare_in_a_long_export_comes_back_too() {
+    what_is_exported_comes_back("0/long");
+}
+
+fn what_is_exported_comes_back(long: &str) {
     let plant = Plant::start();
     let token = plant.token("all", &["write:#"]);
-    plant.post("/api/v1/write").token(&token).body("application/json", everything()).send().expect(204);
+    plant.post("/api/v1/write").token(&token).body("application/json", everything(long)).send().expect(204);
     let words = |file: &str| ["read", "#", "--from", "1960-01-01", "--output", file].map(str::to_owned);
     let export = |plant: &Plant, file: &str| {
         let path = plant.home.path(file);
@@ -199,7 +216,7 @@ fn what_is_exported_imports_to_the_same_bit_for_bit() {
         path
     };
     let same = std::fs::read_to_string(export(&plant, "same.ndjson")).expect("it is written");
-    assert_eq!(same.lines().count(), 39, "{same}");
+    assert_eq!(same.lines().count(), LONG + 39);
     for file in ["x.csv", "x.parquet", "x.arrow", "x.ndjson", "x.json"] {
         let path = export(&plant, file);
         let other = Plant::start();

@@ -19,5 +19,6 @@ mod rights;
 mod signals;
 mod spellings;
 mod start;
+mod tables;
 mod writing;
 mod zones;

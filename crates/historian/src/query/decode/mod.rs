@@ -6,6 +6,7 @@ mod column;
 mod messages;
 mod pages;
 mod parts;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use parquet::arrow::arrow_reader::{
 use tidemill_core::{ColumnMeasure, ColumnSample, Format, Problem, Quality, SampleSink, ValueRef, codes};
 
 pub use self::parts::{ColumnFile, Naming, Part};
+pub use self::table::ColumnText;
 
 use self::column::{Sources, Texts};
 use super::errors::nearest;

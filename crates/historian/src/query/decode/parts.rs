@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringBuilder};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchReader, StringBuilder};
 use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -32,6 +32,8 @@ const PART_BYTES: usize = 8 << 20;
 const HEAD_BYTES: u64 = 256;
 /// How much of an Arrow file is read at once.
 const READ_BYTES: usize = 1 << 20;
+/// How many cells of a Parquet file are decoded at once.
+const STEP_CELLS: usize = 16 * STEP_ROWS;
 /// How many distinct names are counted; the plant has a limit of its own.
 const NAMES_MAX: usize = 100_000;
 
@@ -51,7 +53,8 @@ pub struct ColumnFile {
     file: File,
     rows: Option<u64>,
     source: Source,
-    naming: Naming,
+    /// None: all columns are read as they are.
+    naming: Option<Naming>,
     ready: VecDeque<RecordBatch>,
     names: HashSet<String>,
 }
@@ -87,7 +90,16 @@ impl ColumnFile {
     ///
     /// # Errors
     /// `bad-arrow`: it is damaged, compressed in a way that is not known, or its columns are no samples.
-    pub fn open(mut file: File, naming: Naming) -> Result<ColumnFile, Problem> {
+    pub fn open(file: File, naming: Naming) -> Result<ColumnFile, Problem> {
+        ColumnFile::begin(file, Some(naming))
+    }
+
+    /// Begins to read all columns of a file, whatever they are.
+    pub(super) fn of_all(file: File) -> Result<ColumnFile, Problem> {
+        ColumnFile::begin(file, None)
+    }
+
+    fn begin(mut file: File, naming: Option<Naming>) -> Result<ColumnFile, Problem> {
         let shared = file.try_clone().map_err(|error| broken(&error))?;
         let mut head = Vec::new();
         (&mut file).take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| broken(&error))?;
@@ -97,7 +109,7 @@ impl ColumnFile {
             ColumnFile { format, file: shared, rows, source, naming: naming.clone(), ready, names }
         };
         if head.starts_with(b"PAR1") {
-            let (reader, rows) = guarded(|| parquet(file, &naming))?;
+            let (reader, rows) = guarded(|| parquet(file, naming.as_ref()))?;
             return Ok(new("a Parquet file", Some(rows), Source::Parquet(Box::new(reader))));
         }
         let start = stream_in_file(&head);
@@ -148,7 +160,10 @@ impl ColumnFile {
         }
         let Some(first) = batches.first() else { return Ok(None) };
         let rows = concat_batches(first.schema_ref(), &batches).map_err(|error| wrong(&error))?;
-        let rows = named(&rows, &self.naming)?;
+        let rows = match &self.naming {
+            Some(naming) => named(&rows, naming)?,
+            None => rows,
+        };
         if let Some(signals) = rows.column_by_name("signal") {
             let texts = Texts::of("signal", signals)?;
             for name in (0..rows.num_rows()).filter_map(|row| texts.at(row)) {
@@ -160,13 +175,28 @@ impl ColumnFile {
         Ok(Some(Part { rows }))
     }
 
+    /// The columns that are read. What is decoded for that is kept.
+    pub(super) fn schema(&mut self) -> Result<SchemaRef, Problem> {
+        if self.ready.is_empty()
+            && let Some(batch) = self.batch()?
+        {
+            self.ready.push_front(batch);
+        }
+        let of_empty = match &self.source {
+            Source::Parquet(reader) => Some(reader.schema()),
+            Source::Arrow { decoder, .. } => decoder.schema(),
+        };
+        let of_rows = self.ready.front().map(RecordBatch::schema);
+        of_rows.or(of_empty).ok_or_else(|| unreadable("it is empty"))
+    }
+
     /// A few thousand rows.
-    fn batch(&mut self) -> Result<Option<RecordBatch>, Problem> {
+    pub(super) fn batch(&mut self) -> Result<Option<RecordBatch>, Problem> {
         loop {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some(batch));
             }
-            let (source, naming) = (&mut self.source, &self.naming);
+            let (source, naming) = (&mut self.source, self.naming.as_ref());
             let Some(batch) = guarded(|| source.next(naming))? else { return Ok(None) };
             let rows = batch.num_rows();
             let steps = (0..rows).step_by(STEP_ROWS);
@@ -219,7 +249,7 @@ impl Part {
 }
 
 impl Source {
-    fn next(&mut self, naming: &Naming) -> Result<Option<RecordBatch>, Problem> {
+    fn next(&mut self, naming: Option<&Naming>) -> Result<Option<RecordBatch>, Problem> {
         let (file, foot, decoder, rest, columns) = match self {
             Source::Parquet(reader) => {
                 return reader.next().transpose().map_err(|error| wrong(&error));
@@ -257,7 +287,7 @@ impl Source {
     }
 }
 
-fn parquet(file: File, naming: &Naming) -> Result<(ParquetRecordBatchReader, u64), Problem> {
+fn parquet(file: File, naming: Option<&Naming>) -> Result<(ParquetRecordBatchReader, u64), Problem> {
     let told = |error: parquet::errors::ParquetError| {
         let problem = unreadable(&error.to_string());
         match error.to_string().contains("Disabled feature") {
@@ -270,17 +300,19 @@ fn parquet(file: File, naming: &Naming) -> Result<(ParquetRecordBatchReader, u64
     let found = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options()).map_err(told)?;
     let rows = u64::try_from(found.metadata().file_metadata().num_rows()).unwrap_or_default();
     let columns = wanted(found.schema(), naming)?;
+    let step_rows = (STEP_CELLS / columns.len().max(1)).clamp(1, STEP_ROWS);
     // As views a text that stands a million times is held once.
     let schema = found.schema().fields().iter().map(|field| viewed(field)).collect::<Vec<Field>>();
     let options = options().with_schema(Arc::new(Schema::new(schema)));
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(again, options).map_err(told)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
-    let reader = builder.with_batch_size(STEP_ROWS).with_projection(mask).build().map_err(told)?;
+    let reader = builder.with_batch_size(step_rows).with_projection(mask).build().map_err(told)?;
     Ok((reader, rows))
 }
 
 /// The columns that say something, by their numbers.
-fn wanted(schema: &SchemaRef, naming: &Naming) -> Result<Vec<usize>, Problem> {
+fn wanted(schema: &SchemaRef, naming: Option<&Naming>) -> Result<Vec<usize>, Problem> {
+    let Some(naming) = naming else { return Ok((0..schema.fields().len()).collect()) };
     let mut columns = Vec::new();
     for (number, field) in schema.fields().iter().enumerate() {
         known(field.name())?;

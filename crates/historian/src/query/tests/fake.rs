@@ -148,6 +148,9 @@ struct Snapshot {
     scanning: Arc<AtomicU64>,
 }
 
+/// What a scan says that it holds.
+pub(crate) const SCAN_BYTES: usize = 1 << 16;
+
 /// Counts scans that are open.
 struct Open(Arc<AtomicU64>);
 
@@ -160,6 +163,9 @@ impl Drop for Open {
 impl View for Snapshot {
     fn scan(&self, spec: &ScanSpec, partitions: usize) -> Vec<Scan> {
         assert!(!self.panics, "the store was told to panic");
+        if spec.account.as_ref().is_some_and(|account| !account.grow(SCAN_BYTES)) {
+            return vec![Box::new(std::iter::once(Err(tidemill_lake::Error::Memory)))];
+        }
         let wanted: Vec<SignalId> =
             spec.signals.as_ref().map_or_else(|| self.order.clone(), |ids| ids.to_vec());
         let batch_rows = if self.batch_rows == 0 { spec.batch_rows } else { self.batch_rows };

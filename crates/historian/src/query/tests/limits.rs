@@ -52,6 +52,17 @@ fn time_memory_and_rows_are_limited() {
 }
 
 #[test]
+fn what_a_scan_holds_is_the_querys() {
+    let engine = engine_of(&plant());
+    let with =
+        |memory_bytes| within(&engine, "SELECT count(*) FROM samples", Budget { memory_bytes, ..BUDGET });
+    let refused = with(SCAN_BYTES as u64 - 1).unwrap_err();
+    assert_eq!(refused.code.id, "query-memory");
+    assert!(refused.detail.contains("more files at once"), "{refused}");
+    assert_eq!(code(with(16 * SCAN_BYTES as u64)), "answered");
+}
+
+#[test]
 fn no_short_query_makes_an_endless_value() {
     let engine = engine_of(&plant());
     let doubled = |step: &str| {

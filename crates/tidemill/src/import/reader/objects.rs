@@ -6,6 +6,7 @@ use tidemill_core::{Escape, Kind, Quality, SignalPath, Value};
 
 use super::super::cell;
 use super::super::json::{self, JsonPlan, JsonShape, Member, Scalar};
+use super::super::layout::StatusNumbers;
 use super::super::rejected;
 use super::super::time::Run;
 use super::{Batch, Fault, Input, Reader, Sample, one, short, with_quality};
@@ -72,94 +73,109 @@ impl Reader {
             self.clock.read(text(&plan.time).trim(), day, self.runs.get_mut(run).unwrap_or(&mut spare));
         let time = time.map_err(|fault| (Some(plan.time.clone()), fault.to_string()))?;
         match &plan.shape {
-            JsonShape::Narrow { value, quality: at, kind, numbers, .. } => {
-                let stated = match at.as_deref().and_then(outer).map(|member| &member.value) {
-                    None | Some(Scalar::Null) => None,
-                    Some(scalar) => {
-                        let unknown = || (at.clone(), format!("'{}' is no quality", short(scalar.text())));
-                        Some(self.quality(scalar.text(), *numbers).ok_or_else(unknown)?)
-                    }
-                };
+            JsonShape::Narrow { value, quality: at, kind, .. } => {
+                let stated = self.stated(at.as_deref(), plan.numbers, members)?;
                 let kind = kind.as_deref().map(text).filter(|kind| !kind.is_empty());
-                let read = scalar(outer(value).map(|member| &member.value), kind);
-                let read = read.map_err(|reason| (Some(value.clone()), reason))?;
-                self.count_whole(read.as_ref().filter(|_| kind.is_none()));
-                let Some(read) = read else {
-                    self.summary.empty_cells += 1;
-                    return Ok(Vec::new());
-                };
-                let (value, quality) = match (read, stated) {
-                    // `null` is no word that could say more than the quality beside it.
-                    ((Value::None, _), Some(stated)) if !stated.is_good() => (Value::None, stated),
-                    (read, stated) => with_quality(read, stated),
-                };
+                let blame = |reason: String| (Some(value.clone()), reason);
+                let member = outer(value).ok_or_else(|| blame("there is no value".to_owned()))?;
+                let read = scalar(&member.value, kind).map_err(blame)?;
+                self.count_whole(Some(&read).filter(|_| kind.is_none()));
+                let (value, quality) = judged(read, stated);
                 self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
                 Ok(Vec::new())
             }
-            JsonShape::Wide { prefix, only, left_out } => {
+            JsonShape::Wide { prefix, only, qualities, quality, left_out } => {
                 let mut faults = Vec::new();
                 for member in members {
                     let name = member.name.join("/");
-                    let aside = name == plan.time || left_out.contains(&name);
-                    if aside || only.as_ref().is_some_and(|(wanted, _)| *wanted != name) {
+                    if left_out.contains(&name) || only.as_ref().is_some_and(|(wanted, _)| *wanted != name) {
                         continue;
                     }
-                    if let Err(reason) = self.member(prefix, only.as_ref(), member, time, batch) {
-                        faults.push((Some(name), reason));
-                    }
+                    let own = qualities.get(&name).filter(|at| outer(at).is_some());
+                    let at = own.or(quality.as_ref());
+                    let path = only.as_ref().map(|(_, path)| path);
+                    let added = self
+                        .stated(at.map(String::as_str), plan.numbers, members)
+                        .and_then(|stated| self.member(prefix, path, member, time, stated, batch));
+                    faults.extend(added.err().map(|(column, reason)| (column.or(Some(name)), reason)));
                 }
                 Ok(faults)
             }
         }
     }
 
+    /// The quality that a member of the object states.
+    fn stated(
+        &mut self,
+        at: Option<&str>,
+        numbers: StatusNumbers,
+        members: &[Member],
+    ) -> Result<Option<Quality>, Fault> {
+        let member = at.and_then(|at| members.iter().find(|member| member.name == [at]));
+        let Some(value) = member.map(|member| &member.value).filter(|value| **value != Scalar::Null) else {
+            return Ok(None);
+        };
+        let text = value.text();
+        let unknown = || (at.map(str::to_owned), format!("'{}' is no quality", short(text)));
+        self.quality(text, numbers).map(Some).ok_or_else(unknown)
+    }
+
     fn member(
         &mut self,
         prefix: &SignalPath,
-        only: Option<&(String, SignalPath)>,
+        only: Option<&SignalPath>,
         member: &Member,
         time: i64,
+        stated: Option<Quality>,
         batch: &mut Batch,
-    ) -> Result<(), String> {
-        let read = scalar(Some(&member.value), None)?;
-        self.count_whole(read.as_ref());
-        let Some((value, quality)) = read else { return Ok(()) };
+    ) -> Result<(), Fault> {
+        let read = scalar(&member.value, None).map_err(|reason| (None, reason))?;
+        self.count_whole(Some(&read));
+        let (value, quality) = judged(read, stated);
         let signal = match only {
-            Some((_, path)) => self.signal(None, path.as_str(), "")?,
+            Some(path) => self.signal(None, path.as_str(), ""),
             None => {
                 // A member's own slash is no separator.
                 let name: Vec<_> = member.name.iter().map(|part| Escape::segment(part)).collect();
-                self.signal(Some(prefix), &name.join("/"), "")?
+                self.signal(Some(prefix), &name.join("/"), "")
             }
         };
+        let signal = signal.map_err(|reason| (None, reason))?;
         self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
         Ok(())
     }
 }
 
-fn scalar(scalar: Option<&Scalar>, kind: Option<&str>) -> Result<Option<cell::Read>, String> {
+/// What was read, with the quality that stands beside it. `null` is no word that could say more than that.
+fn judged(read: cell::Read, stated: Option<Quality>) -> cell::Read {
+    match (read, stated) {
+        ((Value::None, _), Some(stated)) if !stated.is_good() => (Value::None, stated),
+        (read, stated) => with_quality(read, stated),
+    }
+}
+
+fn scalar(scalar: &Scalar, kind: Option<&str>) -> Result<cell::Read, String> {
     if let Some(name) = kind {
         let kind = Kind::from_name(name).ok_or_else(|| format!("'{}' is no kind", short(name)))?;
         let text = match scalar {
-            None | Some(Scalar::Null) => "",
-            Some(Scalar::Document(json)) => json,
-            Some(other) => other.text(),
+            Scalar::Null => "",
+            Scalar::Document(json) => json,
+            other => other.text(),
         };
         let without = if kind == Kind::None { Quality::BAD } else { Quality::GOOD };
-        return cell::read_stated(text, kind).map(|value| Some((value, without)));
+        return cell::read_stated(text, kind).map(|value| (value, without));
     }
-    let good = |value| Ok(Some((value, Quality::GOOD)));
+    let good = |value| Ok((value, Quality::GOOD));
     match scalar {
-        None => Ok(None),
         // As at the door for JSON.
-        Some(Scalar::Null) => Ok(Some((Value::None, Quality::BAD))),
-        Some(Scalar::Bool(value)) => good(Value::Bool(*value)),
-        Some(Scalar::Number(text)) => match text.parse::<f64>() {
+        Scalar::Null => Ok((Value::None, Quality::BAD)),
+        Scalar::Bool(value) => good(Value::Bool(*value)),
+        Scalar::Number(text) => match text.parse::<f64>() {
             Ok(number) if number.is_finite() => good(cell::float_or_whole(text, number)),
             _ => Err(format!("'{}' is no finite number", short(text))),
         },
         // JSON says what is text and what is not: no word stands for absence here.
-        Some(Scalar::Text(text)) => good(Value::Text(text.as_str().into())),
-        Some(Scalar::Document(json)) => good(Value::Json(json.as_str().into())),
+        Scalar::Text(text) => good(Value::Text(text.as_str().into())),
+        Scalar::Document(json) => good(Value::Json(json.as_str().into())),
     }
 }

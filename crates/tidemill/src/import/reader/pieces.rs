@@ -5,7 +5,6 @@ use std::io;
 use tidemill_core::SignalPath;
 
 use super::super::lineprotocol::{self, Stamp};
-use super::super::lines::{Line, Lines, RECORD_BYTES_MAX};
 use super::super::rejected::Originals;
 use super::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, Input, Piece, Reader};
 
@@ -25,13 +24,10 @@ impl Reader {
         };
         while piece.body.len() < BATCH_BYTES_MAX && piece.rejects.len() < BATCH_ROWS_MAX {
             let Input::Lines(lines) = &mut self.input else { break };
-            let Some(mut line) = lines.next_line()? else {
+            let Some(line) = lineprotocol::next_line(lines)? else {
                 self.ended = true;
                 break;
             };
-            if line.fault.is_none() && lineprotocol::is_open(&line.text) {
-                line = joined(lines, line)?;
-            }
             let text = line.text.trim();
             if line.fault.is_none() && (text.is_empty() || text.starts_with('#')) {
                 continue;
@@ -56,29 +52,4 @@ impl Reader {
         }
         Ok((!piece.body.is_empty() || !piece.rejects.is_empty()).then_some(piece))
     }
-}
-
-/// A line of line protocol that goes on behind its line feed.
-fn joined(lines: &mut Lines, first: Line) -> io::Result<Line> {
-    const LINES_MAX: usize = 200;
-    let mut more = Vec::new();
-    let mut text = first.text.clone();
-    while more.len() < LINES_MAX {
-        let Some(next) = lines.next_line()? else { break };
-        let usable = next.fault.is_none() && text.len() + next.text.len() < RECORD_BYTES_MAX;
-        let closing = next.text.contains('"');
-        if usable {
-            text.push('\n');
-            text.push_str(&next.text);
-        }
-        more.push(next);
-        if usable && closing && !lineprotocol::is_open(&text) {
-            return Ok(Line { number: first.number, text, ..Default::default() });
-        }
-        if !usable {
-            break;
-        }
-    }
-    lines.give_back(more.into_iter());
-    Ok(first)
 }

@@ -47,7 +47,8 @@ fn read(path: &Path, set: impl FnOnce(&mut Options)) -> (Vec<Sample>, usize, Vec
     set(&mut options);
     let owned = path.to_owned();
     let source = Box::new(move || Ok(Box::new(File::open(&owned)?) as Box<dyn std::io::Read + Send>));
-    let mut reader = open(source, path.file_name().unwrap().to_str().unwrap(), &options).unwrap();
+    let mut reader =
+        open(source, path.file_name().unwrap().to_str().unwrap(), &options, &mut |_| {}).unwrap();
     let (mut samples, mut rejects) = (Vec::new(), Vec::new());
     while let Some(part) = reader.next_part().unwrap() {
         let Part::Samples(batch) = part else { panic!("{} is a table", path.display()) };

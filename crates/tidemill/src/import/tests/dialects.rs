@@ -364,7 +364,7 @@ fn kinds() {
         2024-01-02T00:00:00Z p/a float 1
         2024-01-02T00:00:01Z p/a float 2
         2024-01-02T00:00:02Z p/a text x2
-        2024-01-02T00:00:03Z p/a text inf
+        rejected line 5, column 'a': 'inf' is no finite number
     "#]],
     );
     check(

@@ -1,0 +1,163 @@
+//! Tables of typed columns (Parquet, Arrow) that other programs write: a column a signal, as data frames are saved. What
+//! our own exports look like when they come back is tested in `importing`.
+
+use std::process::Command;
+
+use serde_json::{Value as Json, json};
+
+use crate::importing::{by_plain_splitting, data, in_the_plant};
+use crate::partners::python;
+use crate::plant::{Plant, files_below, ran};
+
+/// A frame as pandas saves it: the index is a column of its own, and its times have no zone.
+const FRAME: &str = r#"
+SELECT CAST(t AS TIMESTAMP) AS "__index_level_0__", CAST(a AS DOUBLE) AS "Temp (°C)", CAST(s AS BIGINT) AS "Temp_status",
+       CAST(n AS INTEGER) AS parts, b AS run, arrow_cast(w, 'Dictionary(Int32, Utf8)') AS state,
+       CAST(d AS DECIMAL(10, 2)) AS dose, arrow_cast(f, 'Float32') AS flow
+FROM (VALUES ('2026-03-01T06:00:00', 1.5, 192, 7, true, 'up', 1.25, 0.1),
+             ('2026-03-01T06:00:01', NULL, 0, NULL, NULL, NULL, NULL, NULL),
+             ('2026-03-01T06:00:02.000000001', 2.5, 64, -3, false, '12', 0.5, 'NaN'),
+             ('2026-03-01T06:00:03', 3.5, NULL, NULL, NULL, '', NULL, NULL)) AS v(t, a, s, n, b, w, d, f)
+"#;
+
+fn told(plant: &Plant) -> String {
+    let rows = plant.sql(
+        "SELECT signal, time, kind, coalesce(text, CAST(value AS TEXT)), quality FROM samples ORDER BY signal, time",
+    );
+    let line = |row: &Json| {
+        let cells = row.as_array().into_iter().flatten();
+        cells.map(|cell| cell.as_str().map_or(cell.to_string(), str::to_owned)).collect::<Vec<_>>().join(" ")
+    };
+    rows.as_array().expect("rows").iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_column_a_signal_as_data_frames_are_saved() {
+    let maker = Plant::start();
+    for file in ["frame.parquet", "frame.arrow"] {
+        let path = maker.home.path(file).display().to_string();
+        maker.run(&["sql", FRAME, "--output", &path]).expect(0);
+        let plant = Plant::start_with("[plant]\nname = \"p\"\ntimezone = \"Asia/Tokyo\"\n");
+        let dry = plant.run(&["import", &path, "--dry-run"]).expect(0);
+        for part in
+            ["time: __index_level_0__", "frame/Temp: Temp (°C), float, in °C, quality from Temp_status"]
+        {
+            assert!(dry.err.contains(part), "no '{part}': {}", dry.err);
+        }
+        let ran = plant.run(&["import", &path, "--json"]).expect(0).json();
+        assert_eq!(
+            [&ran["rows"], &ran["samples"], &ran["signals"], &ran["rejected"], &ran["whole_numbers"]],
+            [&json!(4), &json!(15), &json!(6), &json!(0), &json!(0)],
+            "{ran}"
+        );
+        let found = told(&plant);
+        expect_test::expect![[r#"
+            frame/Temp 2026-02-28T21:00:00Z float 1.5 0
+            frame/Temp 2026-02-28T21:00:01Z none null 2147483648
+            frame/Temp 2026-02-28T21:00:02.000000001Z float 2.5 1073741824
+            frame/Temp 2026-02-28T21:00:03Z float 3.5 0
+            frame/dose 2026-02-28T21:00:00Z float 1.25 0
+            frame/dose 2026-02-28T21:00:02.000000001Z float 0.5 0
+            frame/flow 2026-02-28T21:00:00Z float 0.10000000149011612 0
+            frame/flow 2026-02-28T21:00:02.000000001Z float NaN 0
+            frame/parts 2026-02-28T21:00:00Z integer 7.0 0
+            frame/parts 2026-02-28T21:00:02.000000001Z integer -3.0 0
+            frame/run 2026-02-28T21:00:00Z boolean 1.0 0
+            frame/run 2026-02-28T21:00:02.000000001Z boolean 0.0 0
+            frame/state 2026-02-28T21:00:00Z text up 0
+            frame/state 2026-02-28T21:00:02.000000001Z text 12 0
+            frame/state 2026-02-28T21:00:03Z text  0"#]]
+        .assert_eq(&found);
+        plant.run(&["import", &path]).expect(0);
+        assert_eq!(told(&plant), found, "{file}: importing twice changed something");
+        // What is said on the command line is obeyed as with text.
+        let only = ["import", &path, "--value", "parts", "--signal", "count", "--timezone", "UTC"];
+        plant.run(&only).expect(0);
+        let count = "SELECT time, integer FROM samples WHERE signal = 'count' ORDER BY time";
+        let one = json!(["2026-03-01T06:00:00Z", 7]);
+        assert_eq!(plant.sql(count)[0], one, "{file}");
+        let asked = plant.run(&["import", &path, "--time", "run"]).expect_problem("bad-import");
+        assert!(asked.err.contains("no times that can be read"), "{}", asked.err);
+    }
+}
+
+#[test]
+fn bad_rows_of_such_a_table_are_set_aside_and_go_in_once_mended() {
+    let plant = Plant::start_with("[plant]\nname = \"p\"\n[limits]\nfuture = \"1d\"\n");
+    let query = "SELECT * FROM (VALUES ('2026-03-01 06:00:00', 1.5, 'a,b'), ('gestern', 2.5, 'c'), \
+                 ('2200-03-01 06:00:00', 3.5, 'd'), ('2026-03-01 06:00:03', 4.5, NULL)) AS v(time, a, b)";
+    for file in ["x.parquet", "x.arrow"] {
+        let path = plant.home.path(file).display().to_string();
+        plant.run(&["sql", query, "--output", &path]).expect(0);
+        let prefix = file.replace('.', "-");
+        let ran = plant.run(&["import", &path, "--prefix", &prefix, "--json"]).expect(3).json();
+        assert_eq!([&ran["rows"], &ran["rejected"]], [&json!(4), &json!(2)], "{ran}");
+        let rejected = std::fs::read_to_string(format!("{path}.rejected")).expect("it is written");
+        for part in ["time,a,b\n", "line 3, column 'time'", "\ngestern,2.5,c\n", "line 4", "2200-03-01"] {
+            assert!(rejected.contains(part), "no {part}: {rejected}");
+        }
+        let mended = rejected.replace("gestern", "2026-03-01 06:00:01").replace("2200-", "2026-");
+        let mended = plant.home.file(&format!("{file}.rejected"), mended).display().to_string();
+        plant.run(&["import", &mended, "--prefix", &prefix]).expect(0);
+        let sums = format!(
+            "SELECT count(*), sum(value), count(text) FROM samples WHERE matches(signal, '{prefix}/#')"
+        );
+        assert_eq!(plant.sql(&sums), json!([[7, 12.0, 3]]), "{file}");
+    }
+}
+
+/// Rows that name their signal under other names than ours, and a file of one signal that has none.
+#[test]
+fn one_row_a_sample_under_the_names_of_others() {
+    let plant = Plant::start();
+    let narrow = "SELECT * FROM (VALUES ('FT1/PV', CAST('2026-03-01T06:00:00' AS TIMESTAMP), CAST(7 AS BIGINT)), \
+                  ('FT2', CAST('2026-03-01T06:00:00' AS TIMESTAMP), CAST(8 AS BIGINT))) AS v(tag, timestamp, value)";
+    let single = "SELECT CAST('2026-03-01T06:00:00' AS TIMESTAMP) AS time, 2.5 AS value";
+    for (file, query, prefix) in [("pi.parquet", narrow, Some("pi")), ("oven.arrow", single, None)] {
+        let path = plant.home.path(file).display().to_string();
+        plant.run(&["sql", query, "--output", &path]).expect(0);
+        let mut words = vec!["import", &path, "--timezone", "UTC"];
+        words.extend(prefix.iter().flat_map(|prefix| ["--prefix", prefix]));
+        plant.run(&words).expect(0);
+    }
+    expect_test::expect![[r#"
+        oven 2026-03-01T06:00:00Z float 2.5 0
+        pi/FT1/PV 2026-03-01T06:00:00Z integer 7.0 0
+        pi/FT2 2026-03-01T06:00:00Z integer 8.0 0"#]]
+    .assert_eq(&told(&plant));
+}
+
+/// The same measurements as text and as others write them in columns: with the times first and named, and as a nameless
+/// index at the end.
+#[test]
+fn the_skoltech_benchmark_comes_out_of_columns_as_out_of_text() {
+    const WRITER: &str = r#"
+import sys, pyarrow, pyarrow.csv, pyarrow.feather, pyarrow.parquet
+text, columns, frame = sys.argv[1:]
+table = pyarrow.csv.read_csv(text, parse_options=pyarrow.csv.ParseOptions(delimiter=";"))
+assert pyarrow.types.is_timestamp(table.schema.field("datetime").type) and table.schema.field("datetime").type.tz is None
+pyarrow.parquet.write_table(table, columns, row_group_size=300)
+names = table.column_names
+names = names[1:] + names[:1]
+table = table.select(names).rename_columns(names[:-1] + ["__index_level_0__"])
+pyarrow.feather.write_feather(table, frame)
+"#;
+    let test = "the_skoltech_benchmark_comes_out_of_columns";
+    let (Some(folder), Some(python)) = (data(test, "skab/data"), python(test)) else { return };
+    let plant = Plant::start_with("[plant]\nname = \"p\"\ntimezone = \"UTC\"\n");
+    for text in files_below(&folder, "csv").iter().step_by(9) {
+        let files = ["x.parquet", "x.feather"].map(|name| plant.home.path(name).display().to_string());
+        let mut writer = Command::new(&python);
+        writer.args(["-c", WRITER]).arg(text).args(&files);
+        ran(writer).expect(0);
+        let expected = by_plain_splitting(text, ';');
+        for (number, file) in files.iter().enumerate() {
+            let stem = text.file_stem().expect("a name").to_string_lossy();
+            let parent = text.parent().and_then(|folder| folder.file_name()).expect("a folder");
+            let prefix = format!("{number}/{}/{stem}", parent.to_string_lossy());
+            plant.run(&["import", file, "--prefix", &prefix]).expect(0);
+            let found = in_the_plant(&plant, &format!("{prefix}/#"), &prefix);
+            assert!(found == expected, "{} came out otherwise than it stands there: {file}", text.display());
+        }
+    }
+}
