@@ -241,10 +241,12 @@ fn measure(name: &str, parcels: Vec<Arc<Parcel>>) {
     let parcels = Parcels { all: parcels, cursor: None, wakers: Vec::new() };
     let log = Arc::new(Log(Arc::new(Mutex::new(parcels))));
     let ground = Ground::real();
-    let mut settings = Settings::default();
-    settings.buffer_bytes = 2 << 30;
-    settings.journal_bytes = u64::MAX;
-    settings.write_bytes_per_s = 1 << 40;
+    let settings = Settings {
+        buffer_bytes: 2 << 30,
+        journal_bytes: u64::MAX,
+        write_bytes_per_s: 1 << 40,
+        ..Settings::default()
+    };
     let per = |seconds: f64| seconds * 1e9 / samples as f64;
 
     let (wall, before) = (ground.clock.monotonic(), cpu());

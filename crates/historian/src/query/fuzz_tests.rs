@@ -170,6 +170,7 @@ fn now() -> Instant {
 }
 
 /// Feeds as many inputs, or for as many seconds, as the environment says. The same seed gives the same inputs.
+#[allow(clippy::print_stdout, reason = "what a long run found is what it is for")]
 fn feed(name: &str, good: Vec<Vec<u8>>, words: &[&[u8]], run: fn(&[u8]) -> bool) {
     let refused: Vec<_> =
         good.iter().filter(|input| !run(input)).map(|input| input.escape_ascii().to_string()).collect();

@@ -191,7 +191,8 @@ mod tests {
             1970-01-01T00:00:01.500,,,,,,1970-01-02
             1970-01-01T00:00:02,Infinity,-3,"x ""y""
             z",12,0x,1970-01-03
-            [None, Some(Float), Some(Int), Some(Text), Some(Text), Some(Bytes), None]"#]].assert_eq(&shown[0]);
+            [None, Some(Float), Some(Int), Some(Text), Some(Text), Some(Bytes), None]"#]]
+        .assert_eq(&shown[0]);
     }
 
     #[test]
