@@ -6,12 +6,16 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// The size of the small disk: the log's reserve, a few segments, and a little more.
 pub(super) const SMALL_BYTES: u64 = 512 << 20;
 const IMAGE_BYTES: u64 = 1 << 30;
 /// How often filling is tried again while others write.
 const FILL_AGAIN_MAX: u32 = 20;
+/// So often, and so far apart, a busy file system is asked again to let go.
+const UNMOUNT_AGAIN_MAX: u32 = 50;
+const UNMOUNT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ground {
@@ -86,11 +90,23 @@ impl Place {
 
     /// Takes the disk away from a plant that is gone, and mounts the copy in its place, as after a power cut.
     pub(super) fn adopt_copy(&self) -> Result<(), String> {
-        run("umount", &[&text(&self.mount())])?;
+        self.unmount()?;
         if let Some(before) = self.images.get().checked_sub(1) {
             let _ = fs::remove_file(self.folder.join(format!("disk{before}.img")));
         }
         self.mount_image()
+    }
+
+    /// A process that was just begun elsewhere holds our files until it becomes its program: then it is busy for a moment.
+    fn unmount(&self) -> Result<(), String> {
+        let mount = text(&self.mount());
+        for _ in 0..UNMOUNT_AGAIN_MAX {
+            if run("umount", &[&mount]).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(UNMOUNT_AGAIN_AFTER);
+        }
+        run("umount", &[&mount])
     }
 
     /// From now on the file system refuses every write, also to files that are open.
@@ -100,7 +116,7 @@ impl Place {
 
     /// Mounts the image anew, so that it can be written to again.
     pub(super) fn mend(&self) -> Result<(), String> {
-        run("umount", &[&text(&self.mount())])?;
+        self.unmount()?;
         self.mount_image()
     }
 

@@ -16,7 +16,7 @@ const FILE_LINES_MAX: usize = 700;
 const FILE_LINES_WARN: usize = 500;
 /// A room of more than 10,000 lines holds more than one idea; much more is refused. Nearest to it is the binary, half of which is
 /// `import`: the reading of foreign files moves to the connectors when they have their room.
-const CRATE_LINES_MAX: usize = 11_500;
+const CRATE_LINES_MAX: usize = 12_000;
 
 pub(super) fn check() -> Result<Verdict, String> {
     let mut findings = Vec::new();
@@ -110,6 +110,6 @@ mod tests {
             ("crates/bus".into(), CRATE_LINES_MAX),
             ("crates/web".into(), CRATE_LINES_MAX + 1),
         ]);
-        assert_eq!(too_large(&crates), ["crates/web: 11501 lines of source, 11500 at most"]);
+        assert_eq!(too_large(&crates), ["crates/web: 12001 lines of source, 12000 at most"]);
     }
 }
