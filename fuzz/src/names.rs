@@ -1,6 +1,8 @@
 //! Paths, patterns, their spellings in other protocols, times and qualities: what is accepted comes back as it went in.
 
-use tidemill_core::{Pattern, Quality, SignalPath, escape_rules, format_rfc3339, parse_duration, parse_rfc3339};
+use tidemill_core::{
+    Pattern, Quality, SignalPath, escape_rules, format_rfc3339, parse_duration, parse_rfc3339,
+};
 use tidemill_web::times::{TimeUnit, parse_number, parse_query_time};
 
 pub(crate) fn run(data: &[u8]) {

@@ -1,5 +1,5 @@
 //! The query half of the historian: SQL, retrieval modes, formats out and in. It sees the store only through
-//! [`crate::scan`], and everyone else through the traits of core.
+//! [`tidemill_lake`], and everyone else through the traits of core.
 //!
 //! Invariants
 //! - Every scan is cut to the caller's scope before it starts; nothing outside it reaches a plan, a list of names or a

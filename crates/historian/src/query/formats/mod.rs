@@ -1,5 +1,5 @@
 //! How answers are spelled: tables (SQL) and samples (read, export) in each format. Everything is written piece by piece
-//! in bounded memory. What is not here: what the rows are, and how bytes are read back ([`super::decode`]).
+//! in bounded memory. What is not here: what the rows are, and how bytes are read back (`decode`).
 
 mod binary;
 mod csv;
