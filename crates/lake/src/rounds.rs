@@ -194,7 +194,7 @@ impl Store {
     /// Asks for a flush of everything applied so far and waits until it is done.
     ///
     /// # Errors
-    /// Why it failed, or [`Error::Unfinished`] after [`FLUSH_WAIT_MAX`]: it goes on.
+    /// Why it failed, or [`Error::Unfinished`] after a minute: it goes on.
     pub fn flush_now(&self) -> Result<(), Error> {
         self.flush_within(FLUSH_WAIT_MAX)
     }
