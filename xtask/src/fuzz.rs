@@ -15,7 +15,7 @@ pub(crate) const COMMAND: Command = Command {
     arguments: "[TARGET…] [--seconds S | --runs N] [--seed N] [--replay FILE]",
     summary: "Feed every decoder of foreign bytes with libFuzzer",
     help: "Targets: journal, import, configuration, names, line, json, rights. Without one all run,\n\
-           for 30 s each. 10,000,000 runs of every target take about half an hour on two quiet cores.\n\
+           for 30 s each. 10,000,000 runs of every target take an hour or more on two cores.\n\
            sql and decode (Arrow, Parquet) run when they are named: as tests of the historian, by random changes\n\
            without coverage, for under libFuzzer they would build DataFusion once more.\n\
            Inputs come from fuzz/seeds/ (tracked) and grow in fuzz/corpus/ (not tracked); what fails goes to\n\

@@ -46,9 +46,9 @@ impl NumberKind {
     /// What a bare number becomes: how it was written, and the float that it is. Whoever writes a point or an exponent
     /// means a float; digits that a float would round are read as they stand.
     pub fn value(self, written: &str, float: f64) -> ValueRef<'static> {
-        match (self, written.parse()) {
-            (NumberKind::Integer, Ok(integer)) => ValueRef::Int(integer),
-            _ => ValueRef::Float(float),
+        match self {
+            NumberKind::Float => ValueRef::Float(float),
+            NumberKind::Integer => written.parse().map_or(ValueRef::Float(float), ValueRef::Int),
         }
     }
 }

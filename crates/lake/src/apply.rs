@@ -48,7 +48,7 @@ impl Store {
         if reached {
             state.awaited = Seq(u64::MAX);
         }
-        let call = reached || state.frozen.is_some() || self.flush_due(&state);
+        let call = reached || state.frozen.is_some() || self.flush_presses(&state);
         drop(state);
         if call {
             self.changed.notify_all();

@@ -15,8 +15,7 @@ pub(crate) const WINDOW_DAYS_MAX: i64 = 32;
 
 /// A day as it stands in file names: `20261122`.
 pub(crate) fn day_name(day: i64) -> String {
-    let mut text = String::new();
-    tidemill_core::format_rfc3339(day.saturating_mul(DAY_NS), &mut text);
+    let text = tidemill_core::rfc3339(day.saturating_mul(DAY_NS));
     text.split('T').next().unwrap_or_default().replace('-', "")
 }
 
@@ -156,11 +155,7 @@ impl FileEntry {
 /// What other readers skip files by (protocol, "Per-file Statistics"). Times are cut to milliseconds there, so the
 /// last one is rounded up.
 fn stats(written: &Written) -> String {
-    let time = |ms: i64| {
-        let mut text = String::new();
-        tidemill_core::format_rfc3339(ms.saturating_mul(1_000_000), &mut text);
-        text
-    };
+    let time = |ms: i64| tidemill_core::rfc3339(ms.saturating_mul(1_000_000));
     let last_ms = written.last.div_euclid(1_000_000).saturating_add(1);
     serde_json::json!({
         "numRecords": written.rows,

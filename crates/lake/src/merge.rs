@@ -219,8 +219,7 @@ impl Store {
         let (files, samples) = (removed.len(), removed.iter().map(|file| file.rows).sum());
         self.commit_aside(Change::removing(removed), "DELETE")?;
         self.meters.retired.add(samples);
-        let mut since = String::new();
-        tidemill_core::format_rfc3339(before, &mut since);
+        let since = tidemill_core::rfc3339(before);
         tracing::info!(event = "samples.retired", samples, files, before = since, "older than storage.keep");
         Ok(true)
     }

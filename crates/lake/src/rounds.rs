@@ -23,19 +23,30 @@ const YOUNG_SHARE: u64 = 4;
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(60);
 
 impl Store {
-    /// Whether a flush is due: full, old, asked for, something is deleted, or much of the journal waits for it.
+    /// Whether a flush is due.
     pub(crate) fn flush_due(&self, state: &State) -> bool {
-        let fill = state.active.fill();
-        let in_files: u64 = state.version.files.iter().map(|file| file.rows).sum();
-        let young = fill.rows > 0 && fill.rows.saturating_mul(YOUNG_SHARE) >= in_files;
-        let after = self.settings.flush_after;
-        let after = if young { after.min(self.settings.flush_young_after) } else { after };
-        let full = fill.bytes as u64 >= self.settings.buffer_bytes / 2;
-        let old =
-            state.active_since.is_some_and(|since| self.clock.monotonic().saturating_sub(since) >= after);
+        self.flush_presses(state) || self.flush_has_waited(state)
+    }
+
+    /// Whether a parcel may have made a flush due: full, asked for, something is deleted, or much of the journal waits for it.
+    /// Asked for each parcel.
+    pub(crate) fn flush_presses(&self, state: &State) -> bool {
+        let full = state.active.fill().bytes as u64 >= self.settings.buffer_bytes / 2;
         let deletes = !state.active.closed.is_empty();
         let much = state.active.journal_bytes >= self.settings.journal_bytes;
-        full || old || deletes || much || state.asked > state.done
+        full || deletes || much || state.asked > state.done
+    }
+
+    /// Whether time has made it due. Asked now and then: it looks at every file.
+    fn flush_has_waited(&self, state: &State) -> bool {
+        let Some(since) = state.active_since else { return false };
+        let waited = self.clock.monotonic().saturating_sub(since);
+        let young = || {
+            let rows = state.active.fill().rows;
+            let in_files: u64 = state.version.files.iter().map(|file| file.rows).sum();
+            rows > 0 && rows.saturating_mul(YOUNG_SHARE) >= in_files
+        };
+        waited >= self.settings.flush_after || (waited >= self.settings.flush_young_after && young())
     }
 
     /// Flushes what is frozen, or what is due. Says whether there was anything to do.

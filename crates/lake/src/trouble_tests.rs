@@ -608,5 +608,5 @@ fn a_piece_that_finds_no_room_is_made_smaller() {
         }
     }
     let rows: u64 = world.store.view().files().iter().map(|file| file.rows).sum();
-    assert!((2..6).contains(&rows), "less than the six samples of a whole piece fit: {rows}");
+    assert!((2..6).contains(&rows), "no whole piece fits, a smaller one does: {rows}");
 }

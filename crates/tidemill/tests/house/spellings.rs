@@ -74,8 +74,7 @@ fn lines() -> Vec<String> {
             "" | "none" => String::new(),
             kind => format!(",\"kind\":\"{kind}\""),
         };
-        let mut spelled = String::new();
-        tidemill_core::format_rfc3339(time, &mut spelled);
+        let spelled = tidemill_core::rfc3339(time);
         let signal = serde_json::Value::from(NAMES[name]);
         let line = format!(
             "{{\"signal\":{signal},\"time\":\"{spelled}\",\"value\":{value},\"quality\":\"{quality}\"{kind}}}"

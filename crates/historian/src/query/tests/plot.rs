@@ -77,8 +77,7 @@ fn oracle(points: &[(i64, Point)], seconds: i64, count: i64) -> Vec<String> {
     }
     let line = |at: usize| {
         let (second, point) = &sorted[at];
-        let mut time = String::new();
-        tidemill_core::format_rfc3339(T0 + second * SECOND, &mut time);
+        let time = tidemill_core::rfc3339(T0 + second * SECOND);
         match point {
             Point::Number(value) => format!("a,{time},{value:?},float,Good"),
             Point::Word => format!("a,{time},word,text,Good"),

@@ -403,9 +403,7 @@ fn condition(sql: String, keep: impl Fn(&str, i64, Option<f64>) -> bool + 'stati
 }
 
 fn time_text(second: i64) -> String {
-    let mut text = String::new();
-    tidemill_core::format_rfc3339(T0 + second * SECOND, &mut text);
-    text
+    tidemill_core::rfc3339(T0 + second * SECOND)
 }
 
 pub(crate) fn conditions() -> impl Strategy<Value = Condition> {
