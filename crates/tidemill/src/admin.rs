@@ -264,6 +264,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("storage.free_min", old.free_min != new.free_min),
         ("storage.keep", old.keep != new.keep),
         ("storage.flush_after", old.flush_after != new.flush_after),
+        ("storage.flush_young_after", old.flush_young_after != new.flush_young_after),
         ("storage.values", old.values_open != new.values_open),
         ("storage.merge_every", old.merge_every != new.merge_every),
         ("limits.memory", old.memory_bytes != new.memory_bytes),

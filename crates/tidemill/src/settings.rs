@@ -112,6 +112,7 @@ pub(crate) fn historian(config: &Config, memory: &MemoryPlan) -> tidemill_histor
     store.queries_bytes = memory.queries;
     store.footers_bytes = memory.footers;
     store.flush_after = config.flush_after;
+    store.flush_young_after = config.flush_young_after;
     store.merge_every = config.merge_every;
     store.keep = config.keep;
     store.values_open = config.values_open;

@@ -25,6 +25,7 @@ const ACCEPT_MAX: Duration = Duration::from_secs(60);
 /// No flush by time; and room in memory for all of it, or the buffer asks for a flush.
 const SETTINGS: &[(&str, &str)] = &[
     ("TIDEMILL_STORAGE_FLUSH_AFTER", "240h"),
+    ("TIDEMILL_STORAGE_FLUSH_YOUNG_AFTER", "240h"),
     ("TIDEMILL_LIMITS_MEMORY", "12GiB"),
     ("TIDEMILL_LIMITS_QUERY_TIME", "100s"),
 ];
@@ -44,10 +45,6 @@ pub(super) fn run(binary: &Binary, log_bytes: u64, lines: u64) -> Result<(), Str
     println!("writing {} MB of log, {lines} samples a request", log_bytes / 1_000_000);
     fill(&mut rounds, &running, log_bytes, lines)?;
     running.kill();
-    // The first entry begins the table, each further one is a flush that the log has let go of.
-    if stand.commits() > 1 {
-        return Err("a flush ended before the log was that large: take a smaller --log-mb".into());
-    }
     let mut warm = Vec::new();
     for _ in 0..ROUNDS {
         warm.push(rounds.start()?);
@@ -84,6 +81,10 @@ fn fill(rounds: &mut Rounds<'_>, running: &Running, log_bytes: u64, lines: u64) 
     let address = running.address;
     loop {
         let written = rounds.stand.journal_bytes();
+        // The first entry begins the table, each further one is a flush that the log has let go of.
+        if rounds.stand.commits() > 1 {
+            return Err("a flush ended before the log was that large: take a smaller --log-mb".into());
+        }
         if written >= log_bytes {
             return Ok(());
         }

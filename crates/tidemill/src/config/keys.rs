@@ -66,7 +66,9 @@ keys! {
     storage.free_min: KeyKind::Share("90%"), "\"5%\"", false,
         "Below this much free disk new values are refused with a code; reads go on.";
     storage.flush_after: KeyKind::Duration("100ms", "30d"), "\"1h\"", false,
-        "Samples older than this go from the log into history files, if memory does not ask for it sooner. Those of a young table, and a large import, go after some ten seconds.";
+        "Samples older than this go from the log into history files, if memory does not ask for it sooner.";
+    storage.flush_young_after: KeyKind::Duration("100ms", "30d"), "\"10s\"", false,
+        "The same where memory holds at least a quarter of what the files hold: other readers of the files need not wait for a young table, nor for a large import.";
     storage.values: KeyKind::Word(&["compact", "open"]), "\"compact\"", false,
         "How history files keep numbers: \"compact\" writes decimals as scaled integers; \"open\" keeps every float as one, about a byte more per sample and nothing to compute for other readers.";
     storage.merge_every: KeyKind::Duration("100ms", "1d"), "\"20s\"", false,

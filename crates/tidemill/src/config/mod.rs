@@ -75,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) keep: Option<Duration>,
     pub(crate) free_min: Share,
     pub(crate) flush_after: Duration,
+    /// The same while memory holds much beside the files.
+    pub(crate) flush_young_after: Duration,
     /// Floats stay floats in history files, also where they are decimals.
     pub(crate) values_open: bool,
     pub(crate) merge_every: Duration,

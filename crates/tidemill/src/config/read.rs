@@ -301,6 +301,7 @@ impl<'a> Reader<'a> {
             keep: values.duration("storage", "keep"),
             free_min: values.share("storage", "free_min"),
             flush_after: values.duration("storage", "flush_after").unwrap_or_default(),
+            flush_young_after: values.duration("storage", "flush_young_after").unwrap_or_default(),
             values_open: values.text("storage", "values") == "open",
             merge_every: values.duration("storage", "merge_every").unwrap_or_default(),
             memory_bytes: quantity::bytes(&values.text("limits", "memory")),
