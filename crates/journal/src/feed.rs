@@ -7,8 +7,9 @@ use std::task::{Poll, Waker};
 
 use tidemill_core::{Boxed, Delivery, Feed, Rows, Seq};
 
+use crate::ahead::{Ahead, Told};
 use crate::log::Shared;
-use crate::reader::{Reader, Step};
+use crate::reader::{Reader, Refused, Step};
 use crate::ring::{Found, Place};
 
 /// Parcels taken from the ring under one lock.
@@ -20,18 +21,23 @@ pub(crate) struct Follower {
     place: Place,
     ready: VecDeque<Delivery>,
     reader: Reader,
+    /// Whether a thread may read ahead.
+    threaded: bool,
+    /// What came last was read from the disk, not taken from the ring.
+    behind: bool,
+    ahead: Option<Ahead>,
 }
 
 impl Follower {
-    pub(crate) fn new(shared: Arc<Shared>, after: Seq) -> Follower {
+    pub(crate) fn new(shared: Arc<Shared>, after: Seq, threaded: bool) -> Follower {
         let reader = Reader::new(shared.disk.clone(), shared.gauges.clone());
         let (number, place) = shared.ring.enter(after);
-        Follower { shared, number, place, ready: VecDeque::new(), reader }
+        let ready = VecDeque::new();
+        Follower { shared, number, place, ready, reader, threaded, behind: false, ahead: None }
     }
 
     fn poll(&mut self, waker: Option<&Waker>) -> Option<Delivery> {
         let mut hot = VecDeque::new();
-        let mut steps = VecDeque::new();
         loop {
             if let Some(delivery) = self.ready.pop_front() {
                 return Some(delivery);
@@ -41,8 +47,7 @@ impl Follower {
                 Found::Nothing => return None,
                 Found::Closed => return Some(Delivery::Closed),
                 Found::Behind(gone) => {
-                    let read = self.reader.read(&self.shared.segments, self.place.seq, &mut steps);
-                    let Ok(mut seq) = read else {
+                    let Ok(Told { steps, upto: mut seq }) = self.read() else {
                         self.shared.ring.wait(self.number, waker);
                         return None;
                     };
@@ -52,14 +57,31 @@ impl Follower {
                         let missed = self.shared.segments.committed(Seq(self.place.seq.0 + 1), gone);
                         self.ready.extend((missed > 0).then_some(Delivery::Lagged { missed, to: gone }));
                     }
-                    self.ready.extend(steps.drain(..).map(delivery));
+                    self.ready.extend(steps.into_iter().map(delivery));
                     self.place = Place { seq, position: None, ..self.place };
                 }
             }
         }
     }
 
+    /// The next parcels from the disk. Who asks for the second time without having caught up is read ahead for.
+    fn read(&mut self) -> Result<Told, Refused> {
+        let after = self.place.seq;
+        if self.ahead.is_none() && self.behind && self.threaded {
+            self.ahead = Ahead::begin(&self.shared, after);
+        }
+        if let Some(told) = self.ahead.as_ref().and_then(Ahead::next) {
+            return Ok(told);
+        }
+        (self.ahead, self.behind) = (None, false);
+        let mut steps = VecDeque::new();
+        let upto = self.reader.read(&self.shared.segments, after, &mut steps)?;
+        self.behind = upto > after;
+        Ok(Told { steps, upto })
+    }
+
     fn take_hot(&mut self, place: Place, hot: &mut VecDeque<crate::ring::Hot>) {
+        (self.ahead, self.behind) = (None, false);
         let mut last = self.place.seq;
         for hot in hot.drain(..) {
             if hot.logged {

@@ -14,6 +14,7 @@
 //! - Nothing here blocks a caller: one who comes too fast is told `Busy`. Only [`Log::stop`] waits.
 //! - The writer is a state machine without threads or sleeps ([`Writer::step`]), so that a simulation can drive it.
 
+mod ahead; //    reading before it is asked for
 mod cursor; //   how far each engine is done, and what it may hold back
 mod decode; //   bytes to parcel
 mod encode; //   parcel to bytes

@@ -99,7 +99,7 @@ impl Shared {
 /// Whoever must not lose anything says so before it follows: [`Journal::hold`] makes its cursor, durably, and from then on
 /// nothing after the cursor's place is trimmed within the hold's limits. A cursor that only followed or advanced holds
 /// back at most [`crate::settings::HOLD_BYTES_MAX`] and is then moved forward. Reading from disk happens on the thread
-/// that polls.
+/// that polls, and on one that reads ahead for a follower that stays behind.
 pub struct Log {
     shared: Arc<Shared>,
     /// Whether a committing thread will say when it is done.
@@ -199,7 +199,7 @@ impl Journal for Log {
         if self.shared.cursors.register(cursor.0, after, None) {
             self.shared.front.call();
         }
-        Box::new(Follower::new(self.shared.clone(), after))
+        Box::new(Follower::new(self.shared.clone(), after, self.threaded))
     }
 
     fn read<'a>(&'a self, seq: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>> {

@@ -41,6 +41,13 @@ fn same<T: Copy>(column: &Column<T>) -> Option<T> {
     }
 }
 
+fn room<T>(column: Column<T>) -> Vec<T> {
+    match column {
+        Column::Same(_) => Vec::new(),
+        Column::Each(values) => values,
+    }
+}
+
 /// How many rows are left out because their signal is impossible.
 pub(crate) fn impossible(signals: &[SignalId]) -> u64 {
     signals.iter().filter(|signal| signal.get() > ID_MAX).count() as u64
@@ -53,13 +60,16 @@ impl Groups {
         self.count(signals());
         let rows = self.divide(signals());
         let scatter = Scatter { batches, to: &self.to, rows };
-        let times = std::mem::take(&mut self.rows.time);
-        self.rows.time = scatter.each(times, |batch| batch.time.iter().copied());
-        self.rows.kind = scatter
-            .column(|batch| same(&batch.kind), |batch| (0..batch.len()).map(|row| at(&batch.kind, row)));
+        // What was gathered before leaves its room.
+        let old = std::mem::take(&mut self.rows);
+        self.rows.time = scatter.each(old.time, |batch| batch.time.iter().copied());
+        self.rows.kind = scatter.column(
+            old.kind,
+            |batch| same(&batch.kind),
+            |batch| (0..batch.len()).map(|row| at(&batch.kind, row)),
+        );
         let mut begin = 0;
-        let bits = std::mem::take(&mut self.rows.bits);
-        self.rows.bits = scatter.each(bits, |batch| {
+        self.rows.bits = scatter.each(old.bits, |batch| {
             let base = begin << 32;
             begin += batch.heap.len() as u64;
             batch.bits.iter().enumerate().map(move |(row, bits)| match at(&batch.kind, row) {
@@ -69,22 +79,30 @@ impl Groups {
                 _ => *bits,
             })
         });
+        self.rows.heap = old.heap;
         self.rows.heap.clear();
         batches.iter().for_each(|batch| self.rows.heap.extend_from_slice(&batch.heap));
         self.rows.quality = scatter.column(
+            old.quality,
             |batch| same(&batch.quality),
             |batch| (0..batch.len()).map(|row| at(&batch.quality, row)),
         );
         let told = |batch: &SampleBatch| {
             batch.time.iter().all(|time| received_of(batch, *time).is_none()).then_some(None)
         };
-        self.rows.received =
-            scatter.column(told, |batch| batch.time.iter().map(|time| received_of(batch, *time)));
-        self.rows.source = scatter
-            .column(|batch| Some(batch.source), |batch| std::iter::repeat_n(batch.source, batch.len()));
+        self.rows.received = scatter
+            .column(old.received, told, |batch| batch.time.iter().map(|time| received_of(batch, *time)));
+        self.rows.source = scatter.column(
+            old.source,
+            |batch| Some(batch.source),
+            |batch| std::iter::repeat_n(batch.source, batch.len()),
+        );
         let replace = |batch: &SampleBatch| batch.flags.has(Flags::REPLACE);
-        self.rows.replace = scatter
-            .column(|batch| Some(replace(batch)), |batch| std::iter::repeat_n(replace(batch), batch.len()));
+        self.rows.replace = scatter.column(
+            old.replace,
+            |batch| Some(replace(batch)),
+            |batch| std::iter::repeat_n(replace(batch), batch.len()),
+        );
     }
 
     /// Counts the rows of each signal.
@@ -167,16 +185,18 @@ impl<'a> Scatter<'a> {
         out
     }
 
-    /// A column that is one value for all where `same` says of all batches that they have the same one.
+    /// A column that is one value for all where `same` says of all batches that they have the same one, otherwise in the
+    /// room of `out`.
     fn column<T: Copy + Default + PartialEq, I: Iterator<Item = T>>(
         &self,
+        out: Column<T>,
         same: impl Fn(&SampleBatch) -> Option<T>,
         of: impl FnMut(&'a SampleBatch) -> I,
     ) -> Column<T> {
         let first = self.batches.first().and_then(|batch| same(batch));
         match first {
             Some(value) if self.batches.iter().all(|batch| same(batch) == first) => Column::Same(value),
-            _ => Column::Each(self.each(Vec::new(), of)),
+            _ => Column::Each(self.each(room(out), of)),
         }
     }
 }
