@@ -12,6 +12,9 @@ use crate::value::ValueRef;
 pub struct SignalId(pub NonZeroU32);
 
 impl SignalId {
+    /// The id that is given first.
+    pub const FIRST: SignalId = SignalId(NonZeroU32::MIN);
+
     /// The id with this number; none for 0.
     pub fn new(number: u32) -> Option<SignalId> {
         NonZeroU32::new(number).map(SignalId)

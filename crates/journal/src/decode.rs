@@ -79,12 +79,12 @@ fn samples(input: &mut Input<'_>) -> Result<SampleBatch, Malformed> {
         return Err(Malformed::Impossible("columns"));
     }
     let mut id = 0_i64;
-    let signal = input.unpack(rows, "signals", |step| {
+    let signal = input.unpack(rows, "signals", SignalId::FIRST, |step| {
         id = id.wrapping_add(unzigzag(step));
         u32::try_from(id).ok().and_then(SignalId::new)
     })?;
     let mut at = received;
-    let time = input.unpack(rows, "times", |step| {
+    let time = input.unpack(rows, "times", 0, |step| {
         at = at.wrapping_add(unzigzag(step));
         Some(at)
     })?;
@@ -97,9 +97,11 @@ fn samples(input: &mut Input<'_>) -> Result<SampleBatch, Malformed> {
     let quality = if columns & each::QUALITY == 0 {
         Column::Same(Quality(input.number_u32("quality")?))
     } else {
-        Column::Each(input.unpack(rows, "qualities", |code| u32::try_from(code).ok().map(Quality))?)
+        Column::Each(
+            input.unpack(rows, "qualities", Quality::GOOD, |code| u32::try_from(code).ok().map(Quality))?,
+        )
     };
-    let bits = input.unpack(rows, "values", Some)?;
+    let bits = input.unpack(rows, "values", 0, Some)?;
     let heap = input.bytes("texts")?;
     let has_text = match &kind {
         Column::Same(kind) => kind.is_heap(),
@@ -205,13 +207,21 @@ impl<'a> Input<'a> {
         self.take(len, what).map(Bytes::copy_from_slice)
     }
 
-    /// Reads a column of blocks, as `encode::pack` wrote it.
-    fn unpack<T>(
+    /// Reads a column of blocks, as `encode::pack` wrote it. `blank` stands where there is no value until all is refused.
+    fn unpack<T: Copy>(
         &mut self,
         rows: usize,
         what: &'static str,
+        blank: T,
         mut value: impl FnMut(u64) -> Option<T>,
     ) -> Result<Vec<T>, Malformed> {
+        let mut sound = true;
+        let mut value = |bits| {
+            value(bits).unwrap_or_else(|| {
+                sound = false;
+                blank
+            })
+        };
         let mut column = Vec::with_capacity(rows);
         let mut left = rows;
         while left > 0 {
@@ -224,38 +234,28 @@ impl<'a> Input<'a> {
             }
             let shift = u32::from(skip).saturating_mul(8);
             let bytes = self.take(count.saturating_mul(usize::from(width)), what)?;
-            let known = match width {
-                0 => (0..count).try_for_each(|_| push(&mut column, value(0))),
-                1 => read::<1, T>(bytes, shift, &mut column, &mut value),
-                2 => read::<2, T>(bytes, shift, &mut column, &mut value),
-                3 => read::<3, T>(bytes, shift, &mut column, &mut value),
-                4 => read::<4, T>(bytes, shift, &mut column, &mut value),
-                5 => read::<5, T>(bytes, shift, &mut column, &mut value),
-                6 => read::<6, T>(bytes, shift, &mut column, &mut value),
-                7 => read::<7, T>(bytes, shift, &mut column, &mut value),
-                _ => read::<8, T>(bytes, shift, &mut column, &mut value),
-            };
-            known.ok_or(Malformed::Impossible(what))?;
+            match width {
+                0 => column.extend((0..count).map(|_| value(0))),
+                1 => column.extend(read::<1>(bytes, shift).map(&mut value)),
+                2 => column.extend(read::<2>(bytes, shift).map(&mut value)),
+                3 => column.extend(read::<3>(bytes, shift).map(&mut value)),
+                4 => column.extend(read::<4>(bytes, shift).map(&mut value)),
+                5 => column.extend(read::<5>(bytes, shift).map(&mut value)),
+                6 => column.extend(read::<6>(bytes, shift).map(&mut value)),
+                7 => column.extend(read::<7>(bytes, shift).map(&mut value)),
+                _ => column.extend(read::<8>(bytes, shift).map(&mut value)),
+            }
         }
-        Ok(column)
+        if sound { Ok(column) } else { Err(Malformed::Impossible(what)) }
     }
 }
 
-fn push<T>(column: &mut Vec<T>, value: Option<T>) -> Option<()> {
-    column.push(value?);
-    Some(())
-}
-
-fn read<const WIDTH: usize, T>(
-    bytes: &[u8],
-    shift: u32,
-    column: &mut Vec<T>,
-    value: &mut impl FnMut(u64) -> Option<T>,
-) -> Option<()> {
+/// Numbers of so many bytes each, moved up by `shift` bits. The length of what comes is known, so that a column grows once.
+fn read<const WIDTH: usize>(bytes: &[u8], shift: u32) -> impl Iterator<Item = u64> {
     let (values, _) = bytes.as_chunks::<WIDTH>();
-    values.iter().try_for_each(|bytes| {
+    values.iter().map(move |bytes| {
         let mut whole = [0; 8];
         whole.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        push(column, value(u64::from_le_bytes(whole).wrapping_shl(shift)))
+        u64::from_le_bytes(whole).wrapping_shl(shift)
     })
 }

@@ -91,7 +91,7 @@ impl Pieces {
     /// Adds what arrived later.
     pub(crate) fn follow(&mut self, later: Pieces) {
         if !self.open.is_empty() {
-            self.chunks.push(Arc::new(Chunk::seal(std::mem::take(&mut self.open))));
+            self.chunks.push(Arc::new(Chunk::seal(&mut self.open)));
         }
         self.chunks.extend(later.chunks);
         self.open = later.open;
@@ -294,7 +294,7 @@ impl SignalRows {
             let open = self.notes.iter_mut().filter(|note| note.sealed == index);
             open.for_each(|note| note.raw = Some(raw.clone()));
         }
-        let chunk = Arc::new(Chunk::seal(std::mem::take(&mut self.open)));
+        let chunk = Arc::new(Chunk::seal(&mut self.open));
         let bytes = chunk.bytes();
         self.sealed.push(chunk);
         bytes

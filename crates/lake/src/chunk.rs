@@ -118,12 +118,12 @@ impl<T: Copy + PartialEq + Default> Runs<T> {
 }
 
 impl Chunk {
-    /// Sorts and packs rows; there must be one at least.
-    pub(crate) fn seal(mut rows: Rows) -> Chunk {
+    /// Sorts and packs rows, one at least, and leaves their room.
+    pub(crate) fn seal(rows: &mut Rows) -> Chunk {
         let unique = rows.sort();
-        let values = pack(&rows);
+        let values = pack(rows);
         let len = rows.len();
-        Chunk {
+        let chunk = Chunk {
             rows: len,
             min: rows.time.first().copied().unwrap_or(i64::MAX),
             max: rows.time.last().copied().unwrap_or(i64::MIN),
@@ -135,8 +135,10 @@ impl Chunk {
             received: Received::new(&rows.received, len),
             source: Runs::new(&rows.source, len),
             replace: Runs::new(&rows.replace, len),
-            heap: rows.heap.into(),
-        }
+            heap: rows.heap.as_slice().into(),
+        };
+        rows.clear();
+        chunk
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -239,7 +241,7 @@ mod tests {
             }
             let mut expected = rows.clone();
             let unique = expected.sort();
-            let chunk = Chunk::seal(rows);
+            let chunk = Chunk::seal(&mut rows);
             prop_assert_eq!(chunk.unique, unique);
             same_rows(&chunk.open(), &expected)?;
         }
@@ -252,7 +254,7 @@ mod tests {
             rows.time.push(second * 1_000_000_000);
             rows.bits.push(((2000 + second % 37) as f64 / 100.0).to_bits());
         }
-        let chunk = Chunk::seal(rows);
+        let chunk = Chunk::seal(&mut rows);
         assert!(chunk.bytes() < 2 * CHUNK_ROWS_MAX, "{}", chunk.bytes());
     }
 
@@ -266,7 +268,7 @@ mod tests {
                 received.push(Some(i64::MAX / 2_000 * 1_000 + (second * 300 + second % 7) * 1_000));
             }
         }
-        let chunk = Chunk::seal(rows);
+        let chunk = Chunk::seal(&mut rows);
         assert!(chunk.bytes() < 2 * CHUNK_ROWS_MAX, "{}", chunk.bytes());
     }
 }

@@ -253,9 +253,9 @@ impl Store {
                 chunks.push(chunk);
                 continue;
             }
-            let rest = split(chunk.open())?;
+            let mut rest = split(chunk.open())?;
             if !rest.is_empty() {
-                chunks.push(Arc::new(Chunk::seal(rest)));
+                chunks.push(Arc::new(Chunk::seal(&mut rest)));
             }
         }
         Ok(Pieces { chunks, open: split(pieces.open)? })

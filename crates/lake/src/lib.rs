@@ -87,7 +87,7 @@ use write::Place;
 /// The historian's place in the journal.
 pub(crate) const CURSOR: CursorId = CursorId("historian");
 /// The journal may hold so many times what makes a flush due, before it refuses more.
-const JOURNAL_HELD: u64 = 4;
+const JOURNAL_HELD: u64 = 3;
 
 /// What has been applied, and where it is.
 pub(crate) struct State {
@@ -97,6 +97,9 @@ pub(crate) struct State {
     pub(crate) applied: Seq,
     /// The least place that someone waits for.
     awaited: Seq,
+    /// What the log had when its following began. Up to there all time goes into making it visible: nothing is flushed that
+    /// memory does not ask for.
+    replay_end: Seq,
     /// Parcels up to here are in the files of samples.
     flushed: Seq,
     tables: BTreeMap<StreamId, (Arc<Table>, TableVersion)>,
@@ -122,6 +125,10 @@ impl State {
     /// Layers that wait for a flush behind the one that is frozen.
     fn waiting_deletions(&self) -> usize {
         if self.frozen.is_some() { self.active.closed.len() } else { 0 }
+    }
+
+    fn is_replayed(&self) -> bool {
+        self.applied >= self.replay_end
     }
 
     /// Why nothing comes into files at the moment.

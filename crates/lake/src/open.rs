@@ -101,6 +101,7 @@ impl State {
             frozen: None,
             applied: flushed,
             awaited: Seq(u64::MAX),
+            replay_end: Seq(0),
             flushed,
             tables: BTreeMap::from([(StreamId::CORRECTIONS, (corrections.clone(), corrections.version()))]),
             leaving: Vec::new(),

@@ -33,13 +33,13 @@ impl Store {
     pub(crate) fn flush_presses(&self, state: &State) -> bool {
         let full = state.active.fill().bytes as u64 >= self.settings.buffer_bytes / 2;
         let deletes = !state.active.closed.is_empty();
-        let much = state.active.journal_bytes >= self.settings.journal_bytes;
+        let much = state.is_replayed() && state.active.journal_bytes >= self.settings.journal_bytes;
         full || deletes || much || state.asked > state.done
     }
 
     /// Whether time has made it due. Asked now and then: it looks at every file.
     fn flush_has_waited(&self, state: &State) -> bool {
-        let Some(since) = state.active_since else { return false };
+        let Some(since) = state.active_since.filter(|_| state.is_replayed()) else { return false };
         let waited = self.clock.monotonic().saturating_sub(since);
         let young = || {
             let rows = state.active.fill().rows;

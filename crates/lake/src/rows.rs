@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use tidemill_core::{Column, Kind, Quality, SampleBatch, SourceId};
 
+/// By how many places a row may be late on average to be moved there one by one.
+const MOVES_MAX: usize = 8;
+
 /// Rows of one signal.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
@@ -118,6 +121,25 @@ fn permute<T: Copy + Default>(values: &[T], order: &[u32]) -> Vec<T> {
     order.iter().map(|row| values.get(*row as usize).copied().unwrap_or_default()).collect()
 }
 
+/// Sorts what is nearly in order, as rows are that came over several connections: each is moved back to its place. Ends
+/// early, and says so, where that takes more than sorting would.
+fn settle(places: &mut [(i64, u32)]) -> bool {
+    let mut moves = places.len() * MOVES_MAX;
+    for sorted in 1..places.len() {
+        for row in (1..=sorted).rev() {
+            if places[row - 1] <= places[row] {
+                break;
+            }
+            places.swap(row - 1, row);
+            moves -= 1;
+            if moves == 0 {
+                return false;
+            }
+        }
+    }
+    true
+}
+
 fn permute_column<T: Copy + Default>(column: &mut Column<T>, order: &[u32]) {
     if let Column::Each(values) = column {
         *values = permute(values, order);
@@ -151,6 +173,15 @@ impl Rows {
     fn heap_of(&self, bits: u64) -> &[u8] {
         let (offset, len) = ((bits >> 32) as usize, (bits & 0xFFFF_FFFF) as usize);
         self.heap.get(offset..offset + len).unwrap_or_default()
+    }
+
+    /// Removes all; the room of what every row has is kept.
+    pub(crate) fn clear(&mut self) {
+        let old = std::mem::take(self);
+        (self.time, self.bits, self.heap) = (old.time, old.bits, old.heap);
+        self.time.clear();
+        self.bits.clear();
+        self.heap.clear();
     }
 
     /// Adds one row, its bytes copied. Text that repeats the row before shares its bytes, as states do.
@@ -245,7 +276,9 @@ impl Rows {
         if !self.time.is_sorted() {
             // With the row behind the time no two are equal, and equal times stay in order.
             let mut places: Vec<(i64, u32)> = self.time.iter().copied().zip(0..).collect();
-            places.sort_unstable();
+            if !settle(&mut places) {
+                places.sort_unstable();
+            }
             let order: Vec<u32> = places.iter().map(|(_, row)| *row).collect();
             self.time = permute(&self.time, &order);
             self.bits = permute(&self.bits, &order);

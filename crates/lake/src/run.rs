@@ -72,6 +72,7 @@ impl Store {
 
     /// Applies the journal until told to stop, and then what was durable at that moment.
     fn follow(&self, stop: &Stop) {
+        self.lock().replay_end = self.journal.durable();
         let mut feed = self.journal.follow(CURSOR, None);
         let me = thread::current();
         stop.on_stop(move || me.unpark());

@@ -18,7 +18,8 @@ pub struct Settings {
     /// Or so long after it came, where memory holds at least a quarter of what the files hold: readers of the files need not
     /// wait for the first rows of a young table, nor for a large import.
     pub flush_young_after: Duration,
-    /// A flush is due when the journal holds so many bytes for it, so that a restart stays short.
+    /// A flush is due when the journal holds so many bytes for it, so that a restart stays short. Counted as parcels take
+    /// in memory: packed in the log, samples take some two thirds of that.
     pub journal_bytes: u64,
     /// How long samples are kept; none for ever.
     pub keep: Option<Duration>,
@@ -43,7 +44,7 @@ impl Default for Settings {
             footers_bytes: 48 << 20,
             flush_after: Duration::from_secs(3_600),
             flush_young_after: Duration::from_secs(10),
-            journal_bytes: 1 << 30,
+            journal_bytes: 1_600 << 20,
             keep: None,
             values_open: false,
             vacuum_after: Duration::from_secs(86_400),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// Samples that are made at once.
 const STEP_SAMPLES: u64 = 1_000_000;
-/// From this share of the log on, what is left is made before any of it is written: a flush begins by itself at about 0.7 GB,
+/// From this share of the log on, what is left is made before any of it is written: a flush begins by itself at about 1 GB,
 /// and the rest has to come before it ends.
 const RUSH_PERCENT: u64 = 60;
 /// How often each kind of start is measured.
