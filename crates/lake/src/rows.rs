@@ -175,13 +175,16 @@ impl Rows {
         self.heap.get(offset..offset + len).unwrap_or_default()
     }
 
-    /// Removes all; the room of what every row has is kept.
+    /// Removes all; the room of what each row mostly has of its own is kept.
     pub(crate) fn clear(&mut self) {
         let old = std::mem::take(self);
-        (self.time, self.bits, self.heap) = (old.time, old.bits, old.heap);
+        (self.time, self.bits, self.received, self.heap) = (old.time, old.bits, old.received, old.heap);
         self.time.clear();
         self.bits.clear();
         self.heap.clear();
+        if let Column::Each(received) = &mut self.received {
+            received.clear();
+        }
     }
 
     /// Adds one row, its bytes copied. Text that repeats the row before shares its bytes, as states do.
