@@ -8,14 +8,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use tidemill_core::{SampleBatch, SignalId};
 
 use super::chunk::{CHUNK_ROWS_MAX, Chunk};
 use super::groups::{Groups, impossible};
+use super::pair::Pair;
 use super::rows::Rows;
 
 /// Chunks of fewer rows than this pack badly; open pieces are not sealed below it.
@@ -27,9 +26,8 @@ const ROW_BYTES: usize = 16;
 const WAITING_ROWS_MAX: usize = 65_536;
 const WAITING_BATCHES_MAX: usize = 4_096;
 const WAITING_BYTES_MAX: usize = 8 << 20;
-/// So many rows are worth a second thread, which takes so many signals at once.
+/// So many rows are worth a second thread.
 const TOGETHER_ROWS_MIN: usize = 16_384;
-const TOGETHER_SIGNALS: usize = 64;
 
 /// Samples in memory.
 pub(crate) struct Buffer {
@@ -57,6 +55,7 @@ struct Inner {
     waiting_bytes: usize,
     /// Kept for its room.
     groups: Groups,
+    together: Pair<Known, Share>,
 }
 
 struct SignalRows {
@@ -127,6 +126,7 @@ impl Buffer {
             waiting_rows: 0,
             waiting_bytes: 0,
             groups: Groups::default(),
+            together: Pair::new(give),
         };
         Buffer { inner: Mutex::new(inner), open_bytes_max }
     }
@@ -177,8 +177,6 @@ impl Inner {
         if self.waiting.is_empty() {
             return;
         }
-        let oldest = self.watched.keys().next().copied();
-        let (epoch, seal_rows) = (self.epoch, self.seal_rows);
         let mut groups = std::mem::take(&mut self.groups);
         groups.gather(&self.waiting);
         self.waiting.clear();
@@ -193,23 +191,26 @@ impl Inner {
             let of = slot.take().unwrap_or_else(|| {
                 self.active += 1;
                 self.bytes += size_of::<SignalRows>();
-                Box::new(SignalRows::new(epoch))
+                Box::new(SignalRows::new(self.epoch))
             });
             shares.push(Share { index, of, rows });
         }
-        let give = |share: &mut Share| {
-            if share.of.touched < epoch {
-                share.of.note(epoch, oldest);
-            }
-            share.of.add(&groups.rows, share.rows.clone(), seal_rows)
-        };
-        self.bytes = self.bytes.saturating_add_signed(for_all(&mut shares, groups.rows.len(), &give));
+        let oldest = self.watched.keys().next().copied();
+        let mut known = Known { groups, epoch: self.epoch, oldest, seal_rows: self.seal_rows };
+        let grown;
+        if known.groups.rows.len() < TOGETHER_ROWS_MIN {
+            grown = shares.iter_mut().map(|share| give(&known, share)).sum();
+        } else {
+            // Sealing takes half of the time, and after a restart everybody waits for it.
+            (known, shares, grown) = self.together.for_all(known, shares);
+        }
+        self.bytes = self.bytes.saturating_add_signed(grown);
         for share in shares {
             if let Some(slot) = self.signals.get_mut(share.index) {
                 *slot = Some(share.of);
             }
         }
-        self.groups = groups;
+        self.groups = known.groups;
         let open_rows_max = open_bytes_max / ROW_BYTES;
         self.seal_rows = (open_rows_max / self.active.max(1)).clamp(CHUNK_ROWS_MIN, CHUNK_ROWS_MAX);
     }
@@ -222,21 +223,20 @@ struct Share {
     rows: Range<usize>,
 }
 
-/// Does something with all shares and adds up what it says, on two threads where there are many rows: sealing takes half of
-/// the time, and after a restart everybody waits for it.
-fn for_all(shares: &mut [Share], rows: usize, give: &(dyn Fn(&mut Share) -> isize + Sync)) -> isize {
-    if rows < TOGETHER_ROWS_MIN {
-        return shares.iter_mut().map(give).sum();
+/// What those who divide rows know.
+struct Known {
+    groups: Groups,
+    epoch: u64,
+    oldest: Option<u64>,
+    seal_rows: usize,
+}
+
+/// Gives a signal its rows. Says how much more memory it takes than before.
+fn give(known: &Known, share: &mut Share) -> isize {
+    if share.of.touched < known.epoch {
+        share.of.note(known.epoch, known.oldest);
     }
-    let pieces = Mutex::new(shares.chunks_mut(TOGETHER_SIGNALS));
-    let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let work = || std::iter::from_fn(next).flatten().map(give).sum::<isize>();
-    thread::scope(|scope| {
-        let helper = thread::Builder::new().name("historian-apply".into()).spawn_scoped(scope, work);
-        // Without a second thread this one does it all.
-        let mine = work();
-        mine + helper.map_or(0, |helper| helper.join().unwrap_or_else(|panic| resume_unwind(panic)))
-    })
+    share.of.add(&known.groups.rows, share.rows.clone(), known.seal_rows)
 }
 
 impl SignalRows {

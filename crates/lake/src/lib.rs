@@ -37,6 +37,7 @@ mod merge_rows; // rows of one signal from several places
 mod meters; //     what is counted
 mod open; //       from a folder to a store
 mod pages; //      where a file has rows of a time
+mod pair; //       work that two threads share
 mod pieces; //     a flush on a full disk
 mod read; //       files opened, and their footers
 mod rewrite; //    files without what goes
