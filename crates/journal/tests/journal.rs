@@ -119,6 +119,52 @@ fn many_threads_append_and_a_follower_is_woken_for_each_once_and_in_order() {
     log.stop();
 }
 
+/// Whether a thread of this process reads ahead.
+fn reads_ahead() -> bool {
+    let name =
+        |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+    std::fs::read_dir("/proc/self/task").unwrap().flatten().any(|task| name(task).trim() == "journal-ahead")
+}
+
+#[test]
+fn who_is_far_behind_is_read_ahead_for_and_gets_everything_once() {
+    const BEHIND: u64 = 2_000;
+    const MEANWHILE: u64 = 500;
+    let dir = tempfile::tempdir().unwrap();
+    let settings =
+        Settings { free_min_bytes: 0, segment_bytes: 1 << 20, ring_bytes_max: 4_000, ..Settings::default() };
+    let log = Log::open(&Ground::real(), dir.path(), settings).unwrap();
+    let mut feed = log.follow(CursorId("engine"), None);
+    let long = "x".repeat(5_000);
+    let append = |number| log.append(record(&format!("{number} {long}")), Durability::Commit).unwrap();
+    for commit in (1..=BEHIND).map(append).collect::<Vec<_>>() {
+        block(Box::pin(commit)).unwrap();
+    }
+    let mut seen_ahead = false;
+    for expected in 1..=BEHIND + MEANWHILE {
+        if expected <= MEANWHILE {
+            drop(append(BEHIND + expected));
+        }
+        let Delivery::Data { seq, parcel, .. } = block(feed.next()) else { panic!("missed something") };
+        assert_eq!(seq, Seq(expected));
+        assert!(parcel.records[0].value.starts_with(format!("{expected} x").as_bytes()));
+        seen_ahead |= reads_ahead();
+    }
+    assert!(seen_ahead, "nobody read ahead");
+    // Who goes away half way leaves no thread behind.
+    let mut feed = log.follow(CursorId("engine"), Some(Seq(0)));
+    while !reads_ahead() {
+        assert!(matches!(block(feed.next()), Delivery::Data { .. }));
+    }
+    drop(feed);
+    let gone = (0..1_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        !reads_ahead()
+    });
+    assert!(gone, "it reads on for nobody");
+    log.stop();
+}
+
 mod scenes;
 mod simulation;
 
