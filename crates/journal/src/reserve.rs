@@ -120,7 +120,8 @@ impl Reserves {
         if self.reserve.is_none() && (room || self.emergency) {
             self.reserve = self.make(RESERVE).ok();
         }
-        if !self.has_spare() && room {
+        // What was lent is a flush's to write into.
+        if !self.has_spare() && room && !shared.is_reserve_lent() {
             self.spares[0] = self.make(SPARES[0]).ok();
             self.fill_at = Some(Duration::ZERO);
         }
@@ -153,8 +154,13 @@ impl Reserves {
     }
 
     /// Where a segment that nobody needs goes: it becomes a spare if one is wanted, or is removed.
-    fn retire(&mut self, segment: &Segment, settings: &Settings) -> io::Result<()> {
-        let slots = if self.has_plenty(settings) { SPARES.len() } else { 1 };
+    /// While a flush has the reserve the disk is full, and what it let go of is the room for what it writes next.
+    fn retire(&mut self, segment: &Segment, shared: &Shared, settings: &Settings) -> io::Result<()> {
+        let slots = match (shared.is_reserve_lent(), self.has_plenty(settings)) {
+            (true, _) => 0,
+            (false, true) => SPARES.len(),
+            (false, false) => 1,
+        };
         let free = |(slot, name): &(&Option<Blank>, &str)| {
             slot.is_none() && matches!(self.disk.exists(&self.dir.join(name)), Ok(false))
         };
@@ -316,7 +322,7 @@ impl Writer {
             else {
                 break;
             };
-            match self.reserves.retire(&oldest, &self.settings) {
+            match self.reserves.retire(&oldest, &self.shared, &self.settings) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => break,
                 _ => {}
             }

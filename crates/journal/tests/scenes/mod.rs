@@ -245,6 +245,32 @@ fn the_flush_reserve_gives_its_room_back_and_is_taken_again() {
 }
 
 #[test]
+fn while_a_flush_has_the_reserve_a_segment_that_is_let_go_gives_its_room() {
+    for lent in [false, true] {
+        let mut scene = Scene::new(settings());
+        let text = "x".repeat(9_000);
+        (0..7).for_each(|_| assert!(scene.commit(&text).starts_with("durable")));
+        let space = |scene: &Scene| scene.simulation.disk.space(Path::new(DIR)).unwrap();
+        let free = |scene: &Scene| space(scene).free_bytes;
+        // The file of cursors has its room from the first of them on.
+        drop(scene.log.advance(ENGINE, Seq(1), "".into()));
+        scene.step_after(Duration::from_millis(100));
+        let used = space(&scene).total_bytes - free(&scene);
+        scene.simulation.disk.set_capacity(used);
+        assert!(!lent || scene.log.lend_reserve());
+        // The next segment is begun: the one that was ready is used up.
+        assert!(scene.commit(&text).starts_with("durable"));
+        let before = free(&scene);
+        drop(scene.log.advance(ENGINE, scene.log.durable(), "".into()));
+        scene.step_after(Duration::from_millis(100));
+        scene.step_after(Duration::from_secs(1));
+        let names: Vec<String> = scene.files().into_iter().map(|(name, _)| name).collect();
+        let spares = names.iter().filter(|name| name.starts_with("spare")).count();
+        assert_eq!((spares, free(&scene) > before), if lent { (0, true) } else { (1, false) }, "{names:?}");
+    }
+}
+
+#[test]
 fn a_failed_sync_fails_its_group_and_never_touches_that_file_again() {
     let mut scene = Scene::new(settings());
     assert_eq!(scene.commit("one"), "durable 1");
