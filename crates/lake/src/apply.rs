@@ -42,17 +42,27 @@ impl Store {
         if state.active_since.is_none() && !state.active.is_empty() {
             state.active_since = Some(self.clock.monotonic());
         }
+        if self.reach(&mut state, seq) || state.frozen.is_some() || self.flush_presses(&state) {
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Nothing comes any more of what has this place or an earlier one: whoever waits for it waits no longer.
+    pub(crate) fn applied_upto(&self, seq: Seq) {
+        if self.reach(&mut self.lock(), seq) {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Whoever waits is not woken for each parcel: at a restart that would cost as much as the rows.
+    fn reach(&self, state: &mut State, seq: Seq) -> bool {
         state.applied = state.applied.max(seq);
-        // Whoever waits is not woken for each parcel: at a restart that would cost as much as the rows.
         let reached = state.applied >= state.awaited;
         if reached {
             state.awaited = Seq(u64::MAX);
         }
-        let call = reached || state.frozen.is_some() || self.flush_presses(&state);
-        drop(state);
-        if call {
-            self.changed.notify_all();
-        }
+        reached
     }
 
     /// Begins a new buffer; the old one is to be flushed.

@@ -1,6 +1,6 @@
 //! What tests of this room share: a journal that survives crashes, a registry, and rows by chance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -82,6 +82,8 @@ pub(crate) struct TestJournal {
     pub(crate) cursor: Mutex<Option<Seq>>,
     /// No number before this one is given again.
     pub(crate) begins: Mutex<Seq>,
+    /// These cannot be read any more.
+    pub(crate) lost: Mutex<BTreeSet<Seq>>,
     /// The disk, and how large it is with and without the room that is kept for a flush.
     pub(crate) reserve: Mutex<Option<(SimDisk, [u64; 2])>>,
     wakers: Mutex<Vec<std::task::Waker>>,
@@ -117,6 +119,9 @@ impl Feed for TestFeed {
             match found {
                 Some((seq, parcel)) => {
                     self.1 = seq;
+                    if self.0.lost.lock().unwrap().contains(&seq) {
+                        return Poll::Ready(Delivery::Lagged { missed: 1, to: seq });
+                    }
                     Poll::Ready(Delivery::Data { seq, parcel, rows: tidemill_core::Rows::All })
                 }
                 None => {

@@ -106,6 +106,7 @@ impl Store {
                     );
                     self.meters.missed.add(missed);
                     last = last.max(to);
+                    self.applied_upto(to);
                 }
                 Some(Delivery::Closed) => break,
                 None => {}

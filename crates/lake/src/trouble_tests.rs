@@ -1,14 +1,15 @@
 //! The store when things go wrong or come at once: commits that fail, files and logs that are damaged, tables that cannot be
 //! opened, deletions beside flushes and merges. What holds in any order of events is the model's matter (`model_tests`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_core::*;
-use tidemill_ground::{Disk, SimClock};
+use tidemill_ground::{Disk, Ground, SimClock};
 
-use super::fakes::World;
+use super::fakes::{JournalDoor, TestBus, TestJournal, World};
 use super::model_tests::{DAY, EVENTS, PATHS, count, deletion, everything, float, parcel, table};
-use crate::{SampleSource, ScanSpec};
+use crate::{SampleSource, ScanSpec, Settings, Store};
 
 fn corrected(world: &World) -> usize {
     let batches = world.store.view().scan_table(super::CORRECTIONS, i64::MIN, i64::MAX);
@@ -505,6 +506,29 @@ fn a_young_table_is_in_files_soon_and_a_grown_one_in_its_hour() {
     assert!(!step());
     advance(101);
     assert!(step(), "the hour is over");
+}
+
+#[test]
+fn what_cannot_be_read_at_the_end_of_the_log_keeps_nobody_waiting() {
+    let (ground, dir) = (Ground::real(), tempfile::tempdir().unwrap());
+    let journal = Arc::new(TestJournal::default());
+    for second in 0..3 {
+        journal.put(parcel(&[float(1, second, 1.0)], false));
+    }
+    journal.lost.lock().unwrap().insert(Seq(3));
+    let door = Arc::new(JournalDoor(journal));
+    let settings = Settings { flush_young_after: Duration::from_millis(100), ..Settings::default() };
+    let store = Store::open(&ground, dir.path(), door, TestBus::with(&PATHS), settings).unwrap();
+    store.start(&ground).unwrap();
+    assert!(store.wait_applied(Seq(3), Duration::from_secs(20)), "a question would wait for ever");
+    // The log is replayed, so that what it had goes into files in its time.
+    let in_files = (0..2_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        store.view().files().iter().map(|file| file.rows).sum::<u64>() == 2
+    });
+    assert!(in_files);
+    assert_eq!(store.meters.missed.get(), 1);
+    assert!(ground.tasks.shutdown(Duration::from_secs(20)).is_clean());
 }
 
 #[test]
