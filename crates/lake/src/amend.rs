@@ -64,7 +64,8 @@ impl Store {
         if !self.wait_applied(seq, APPLY_WAIT) {
             return Err(Error::Unfinished { what: "the deletion", waited: APPLY_WAIT });
         }
-        self.flush_now()?;
+        // Questions are without it from now on, whatever becomes of the flush.
+        self.flush_now().map_err(|why| Error::Recorded { what: "the deletion", why: why.into() })?;
         Ok(seq)
     }
 }

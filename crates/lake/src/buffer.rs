@@ -132,8 +132,11 @@ impl Buffer {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Rows are added whole or not at all; a panic elsewhere has broken nothing here.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        // A panic while rows were divided may have left some of them nowhere: nothing is read or flushed from here any
+        // more, and a restart takes them from the log again.
+        self.inner
+            .lock()
+            .unwrap_or_else(|_| panic!("samples in memory are not whole after a panic: restart the plant"))
     }
 
     /// Adds a batch, all rows at once for whoever watches. Says how many rows had an impossible id.
@@ -336,7 +339,8 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut inner = self.buffer.lock();
+        // Also after a panic, for this may be its unwinding.
+        let mut inner = self.buffer.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = inner.watched.get_mut(&self.epoch) {
             *count -= 1;
             if *count == 0 {

@@ -96,6 +96,14 @@ pub enum Error {
         /// How long was waited.
         waited: std::time::Duration,
     },
+    /// It stands in the log, and could not be brought into files.
+    #[error("{what} is recorded and goes on by itself; it is not in files yet: {why}")]
+    Recorded {
+        /// What goes on.
+        what: &'static str,
+        /// Why not yet.
+        why: Box<Error>,
+    },
     /// A thread could not be started.
     #[error(transparent)]
     Ground(#[from] tidemill_ground::Error),
@@ -137,7 +145,7 @@ impl From<Error> for Problem {
             Error::Stopping | Error::Ground(_) => &codes::STOPPING,
             Error::Conflict => &codes::CONFLICT,
             Error::Memory => &codes::QUERY_MEMORY,
-            Error::Unfinished { .. } => &codes::UNFINISHED,
+            Error::Unfinished { .. } | Error::Recorded { .. } => &codes::UNFINISHED,
             Error::Disk { .. } | Error::Format { .. } => {
                 error.refusal().map_or(&codes::INTERNAL, |refusal| codes::INTERNAL.or_full(refusal))
             }

@@ -180,6 +180,39 @@ fn deletions_wait_for_a_full_disk_and_questions_do_not() {
     assert_eq!(corrected(&world), 3 + 1 + 3);
 }
 
+/// It is in the log: whoever asked is told that it goes on, not that it failed, and a restart does not undo it.
+#[test]
+fn a_deletion_that_finds_no_room_is_recorded_and_goes_on() {
+    let mut world = World::new(2, &PATHS);
+    let disk = world.simulation.disk.clone();
+    world.write(parcel(&[float(1, 0, 1.0), float(2, 0, 1.0)], false));
+    world.flush().unwrap();
+    let space = disk.space(std::path::Path::new(super::fakes::LAKE)).unwrap();
+    disk.set_capacity(space.total_bytes - space.free_bytes);
+    let signal = SignalId::new(1).unwrap();
+    let told = std::thread::scope(|scope| {
+        let asks = scope.spawn(|| world.store.delete("ann", &[signal], (i64::MIN, i64::MAX), "a test"));
+        while !asks.is_finished() {
+            for (seq, parcel) in world.journal.after_cursor() {
+                if seq > world.store.applied() {
+                    world.store.apply(seq, &parcel);
+                }
+            }
+            let _ = world.store.flush_step();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        asks.join().unwrap()
+    });
+    let told = Problem::from(told.unwrap_err());
+    assert_eq!(told.code.id, "unfinished", "{}", told.detail);
+    assert!(told.detail.contains("could not be written"), "{}", told.detail);
+    assert_eq!(count(&world, &everything()).unwrap(), 1, "questions are without it");
+    disk.set_capacity(u64::MAX);
+    world.reopen(3).unwrap();
+    world.flush().unwrap();
+    assert_eq!((count(&world, &everything()).unwrap(), corrected(&world)), (1, 1));
+}
+
 /// Text that does not compress.
 fn noise(n: u64) -> Value {
     let word =
