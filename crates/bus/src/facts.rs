@@ -22,7 +22,7 @@ static SUBSCRIPTIONS: TableSpec = TableSpec {
         column("dropped", ColumnKind::Int, "Parcels it lost because it was too slow"),
         column("lag", ColumnKind::Int, "Durable parcels after the last one it took, matching or not"),
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 static NEAR_TWINS: TableSpec = TableSpec {
@@ -34,7 +34,7 @@ static NEAR_TWINS: TableSpec = TableSpec {
         column("similar", ColumnKind::Text, "The older name"),
         column("source", ColumnKind::Text, "Who brought the later name"),
     ],
-    path_column: Some("signal"),
+    path_columns: &["signal", "similar"],
 };
 
 struct Of(Arc<Shared>, fn(&Shared) -> Vec<Vec<Value>>);

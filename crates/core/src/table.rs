@@ -39,9 +39,9 @@ pub struct TableSpec {
     pub stream: Option<StreamId>,
     /// The columns; the first of kind Time is what it is sorted and cut by.
     pub columns: &'static [ColumnSpec],
-    /// The column that holds a signal's path, by which rows are cut to the reader's scope. None: only those who may
-    /// administer see the table.
-    pub path_column: Option<&'static str>,
+    /// The columns that hold a signal's path: of a row the reader may know all of them, or does not see it. Without one, only
+    /// those who may administer see the table.
+    pub path_columns: &'static [&'static str],
 }
 
 /// What an engine can say of itself right now.

@@ -169,7 +169,7 @@ pub static TOKENS_TABLE: TableSpec = TableSpec {
         column("last_address", ColumnKind::Text, "From where it was last shown."),
         column("overlap_until", ColumnKind::Time, "Until when the secret before is taken as well."),
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 /// `sys.access`: one row a right.
@@ -183,7 +183,7 @@ pub static ACCESS_TABLE: TableSpec = TableSpec {
         column("expires", ColumnKind::Time, "When it ends; null: never."),
         column("note", ColumnKind::Text, "From where, until when."),
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 struct TokenFacts(Weak<Guard>);

@@ -67,7 +67,7 @@ pub static CORRECTIONS: &TableSpec = &TableSpec {
         column("who", ColumnKind::Text, "Who did it"),
         column("reason", ColumnKind::Text, "Why, as they said"),
     ],
-    path_column: Some("signal"),
+    path_columns: &["signal"],
 };
 
 impl Change {

@@ -409,7 +409,7 @@ pub(super) static EVENTS: TableSpec = TableSpec {
         ColumnSpec { name: "what", kind: ColumnKind::Text, description: "" },
         ColumnSpec { name: "count", kind: ColumnKind::Int, description: "" },
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 pub(super) fn table(world: &World, spec: &'static TableSpec) -> String {

@@ -15,7 +15,7 @@ static METRICS: TableSpec = TableSpec {
         ColumnSpec { name: "value", kind: ColumnKind::Float, description: "Its value now" },
         ColumnSpec { name: "help", kind: ColumnKind::Text, description: "What it counts" },
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 static TASKS: TableSpec = TableSpec {
@@ -26,7 +26,7 @@ static TASKS: TableSpec = TableSpec {
         ColumnSpec { name: "phase", kind: ColumnKind::Text, description: "doors, engines or log" },
         ColumnSpec { name: "task", kind: ColumnKind::Text, description: "Its name" },
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 /// The tables, with who fills them.

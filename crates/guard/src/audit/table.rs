@@ -56,7 +56,7 @@ pub static AUDIT_TABLE: TableSpec = TableSpec {
             description: "The hash of the entry's line in the chain.",
         },
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 /// The row of an entry. Time is RFC 3339, as in the file.

@@ -11,7 +11,7 @@ use arrow::array::{
 };
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use tidemill_core::{ColumnKind, ColumnSpec, ReadScope, SignalPath, TableSpec, Value, ValueRef};
 use tidemill_ground::Reading;
@@ -48,7 +48,7 @@ pub(crate) static TABLES: TableSpec = TableSpec {
         column("name", ColumnKind::Text, "The table's name in SQL"),
         column("description", ColumnKind::Text, "What it is"),
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 /// What columns they have.
@@ -62,7 +62,7 @@ pub(crate) static COLUMNS: TableSpec = TableSpec {
         column("type", ColumnKind::Text, "Its type in SQL"),
         column("description", ColumnKind::Text, "What it holds"),
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 /// The files of history.
@@ -78,7 +78,7 @@ pub(crate) static FILES: TableSpec = TableSpec {
         column("last_time", ColumnKind::Time, "The time of its last sample"),
         column("level", ColumnKind::Text, "flush, day or window: how often it was merged"),
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 /// The limits of the house.
@@ -93,7 +93,7 @@ pub(crate) static LIMITS: TableSpec = TableSpec {
         column("high_water", ColumnKind::Float, "The most that was ever held"),
         column("refused", ColumnKind::Float, "How often more was asked for"),
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 /// What can be called.
@@ -105,7 +105,7 @@ pub(crate) static FUNCTIONS: TableSpec = TableSpec {
         column("call", ColumnKind::Text, "How it is called"),
         column("description", ColumnKind::Text, "What it gives"),
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 /// The historian's own tables that everyone may read, and those for who may read tables.
@@ -253,18 +253,21 @@ fn conform(spec: &TableSpec, batch: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(wanted, columns)?)
 }
 
-/// Leaves the rows whose path may be read.
-fn cut(spec: &TableSpec, scope: &ReadScope, batch: RecordBatch) -> Result<RecordBatch> {
-    let Some(name) = spec.path_column.filter(|_| !scope.is_everything()) else { return Ok(batch) };
-    let paths = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>().cloned());
-    let Some(paths) = paths else {
-        return Ok(batch.slice(0, 0));
-    };
+/// Leaves the rows whose paths may be read.
+fn cut(spec: &TableSpec, scope: &ReadScope, mut batch: RecordBatch) -> Result<RecordBatch> {
+    if scope.is_everything() {
+        return Ok(batch);
+    }
     let may = |path: Option<&str>| {
         path.is_some_and(|path| SignalPath::new(path).is_ok_and(|path| scope.allows(&path)))
     };
-    let seen: BooleanArray = paths.iter().map(|path| Some(may(path))).collect();
-    filter_record_batch(&batch, &seen).map_err(DataFusionError::from)
+    for name in spec.path_columns {
+        let paths = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        let Some(paths) = paths else { return Ok(batch.slice(0, 0)) };
+        let seen: BooleanArray = paths.iter().map(|path| Some(may(path))).collect();
+        batch = filter_record_batch(&batch, &seen)?;
+    }
+    Ok(batch)
 }
 
 impl Inner {
@@ -273,7 +276,7 @@ impl Inner {
         let declared = self.declared.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut seen: Vec<Declared> = declared
             .into_iter()
-            .filter(|table| table.spec.path_column.is_some() || scope.allows_tables())
+            .filter(|table| !table.spec.path_columns.is_empty() || scope.allows_tables())
             .collect();
         if scope.allows_tables() {
             seen.push(Declared { spec: &FILES, facts: None });

@@ -84,21 +84,33 @@ impl ReadFormat {
     }
 
     /// As asked, as `--json` says, or by the ending of the file.
-    pub(crate) fn chosen(asked: Option<ReadFormat>, global: &Global, file: Option<&PathBuf>) -> ReadFormat {
+    ///
+    /// # Errors
+    /// The ending is not one of a format.
+    pub(crate) fn chosen(
+        asked: Option<ReadFormat>,
+        global: &Global,
+        file: Option<&PathBuf>,
+    ) -> Result<ReadFormat, Problem> {
         if let Some(format) = asked {
-            return format;
+            return Ok(format);
         }
         let ending =
             file.and_then(|file| file.extension()).map(|ending| ending.to_string_lossy().to_lowercase());
         match ending.as_deref() {
-            Some("parquet") => ReadFormat::Parquet,
-            Some("arrow" | "arrows") => ReadFormat::Arrow,
-            Some("json") => ReadFormat::Json,
-            Some("ndjson" | "jsonl") => ReadFormat::Ndjson,
-            Some(_) => ReadFormat::Csv,
-            None if file.is_some() => ReadFormat::Csv,
-            None if global.json => ReadFormat::Json,
-            None => ReadFormat::Table,
+            Some("parquet") => Ok(ReadFormat::Parquet),
+            Some("arrow" | "arrows") => Ok(ReadFormat::Arrow),
+            Some("json") => Ok(ReadFormat::Json),
+            Some("ndjson" | "jsonl") => Ok(ReadFormat::Ndjson),
+            Some("csv" | "txt") => Ok(ReadFormat::Csv),
+            Some(other) => {
+                let detail = format!("'.{other}' is the ending of no format that is written here");
+                Err(Problem::new(&codes::BAD_PARAMETER, detail)
+                    .hint("Say --format, or end the name in .csv, .json, .ndjson, .parquet or .arrow"))
+            }
+            None if file.is_some() => Ok(ReadFormat::Csv),
+            None if global.json => Ok(ReadFormat::Json),
+            None => Ok(ReadFormat::Table),
         }
     }
 }
@@ -106,7 +118,7 @@ impl ReadFormat {
 impl Read {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let zone = global.zone();
-        let format = ReadFormat::chosen(self.format, global, self.output.as_ref());
+        let format = ReadFormat::chosen(self.format, global, self.output.as_ref())?;
         let parse = |text: &str| time::parse(text, super::now(), &zone);
         let mut pairs: Vec<(&str, String)> =
             self.patterns.iter().map(|pattern| ("signal", pattern.as_str().to_owned())).collect();
@@ -186,35 +198,53 @@ pub(crate) async fn print(reply: Reply) -> Result<(), Problem> {
         .await
 }
 
-/// Saves the answer to a file: beside it first, so that a broken or interrupted export leaves no half file.
+/// Saves the answer to a file: beside it first, so that a broken or interrupted export leaves no half file. A pipe or a
+/// device is written to as it stands.
 pub(crate) async fn save(reply: Reply, file: &std::path::Path) -> Result<(), Problem> {
     let failed = |error: std::io::Error| {
         Problem::new(&codes::FILE_UNWRITABLE, format!("{} cannot be written: {error}", file.display()))
             .hint("Choose another --output")
     };
+    let broken = |broken| match broken {
+        Broken::Disk(error) => failed(error),
+        Broken::Answer(problem) => problem,
+    };
+    let progress = crate::progress::bytes("exported");
+    let old = std::fs::metadata(file).ok();
+    if old.as_ref().is_some_and(|old| !old.is_file()) {
+        let out = std::fs::File::options().write(true).open(file).map_err(failed)?;
+        fill(reply, &out, &progress).await.map_err(broken)?;
+        progress.finish_and_clear();
+        return Ok(());
+    }
+    // A link stays one, and what it leads to is replaced.
+    let file = &std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let folder =
         file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
     let partial = folder.join(format!(".{}.part", file.file_name().unwrap_or_default().to_string_lossy()));
     // Heard from before the first byte is there.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let progress = crate::progress::bytes("exported");
+    let whole = async {
+        let out = std::fs::File::create(&partial).map_err(Broken::Disk)?;
+        if let Some(old) = old {
+            out.set_permissions(old.permissions()).map_err(Broken::Disk)?;
+        }
+        fill(reply, &out, &progress).await?;
+        out.sync_all().map_err(Broken::Disk)?;
+        tidemill_ground::RealDisk.rename(&partial, file).map_err(Broken::Disk)
+    };
     let written = tokio::select! {
-        written = fill(reply, &partial, &progress) => written,
+        written = whole => written,
         _ = interrupt.recv() => {
             let _ = tidemill_ground::RealDisk.remove(&partial);
             // 128 + SIGINT, as shells say it.
             std::process::exit(130);
         }
     };
-    let written =
-        written.and_then(|()| tidemill_ground::RealDisk.rename(&partial, file).map_err(Broken::Disk));
     progress.finish_and_clear();
-    if let Err(broken) = written {
+    if let Err(why) = written {
         let _ = tidemill_ground::RealDisk.remove(&partial);
-        return Err(match broken {
-            Broken::Disk(error) => failed(error),
-            Broken::Answer(problem) => problem,
-        });
+        return Err(broken(why));
     }
     output::note(&format!("{} written", file.display()));
     Ok(())
@@ -226,15 +256,14 @@ enum Broken {
     Answer(Problem),
 }
 
-async fn fill(reply: Reply, file: &std::path::Path, progress: &indicatif::ProgressBar) -> Result<(), Broken> {
-    let mut out = std::io::BufWriter::new(std::fs::File::create(file).map_err(Broken::Disk)?);
+async fn fill(reply: Reply, file: &std::fs::File, progress: &indicatif::ProgressBar) -> Result<(), Broken> {
+    let mut out = std::io::BufWriter::new(file);
     let mut pieces = reply.pieces();
     while let Some(piece) = pieces.try_next().await.map_err(Broken::Answer)? {
         progress.inc(piece.len() as u64);
         out.write_all(&piece).map_err(Broken::Disk)?;
     }
-    let done = out.into_inner().map_err(|error| Broken::Disk(error.into_error()))?;
-    done.sync_all().map_err(Broken::Disk)
+    out.flush().map_err(Broken::Disk)
 }
 
 /// Prints the samples; gives how many.

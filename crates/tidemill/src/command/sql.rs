@@ -31,7 +31,7 @@ pub(crate) struct Sql {
 
 impl Sql {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
-        let format = ReadFormat::chosen(self.format, global, self.output.as_ref());
+        let format = ReadFormat::chosen(self.format, global, self.output.as_ref())?;
         format.fits(self.output.as_ref())?;
         let text = if self.query == "-" {
             std::io::read_to_string(std::io::stdin())

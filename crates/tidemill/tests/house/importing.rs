@@ -342,6 +342,42 @@ fn rows_of_columns_that_are_refused_are_set_aside_and_the_others_go_in() {
     }
 }
 
+/// What stands where the answer is to go is somebody's: a link stays a link, a pipe gets the bytes, rights are not widened.
+#[test]
+fn an_answer_goes_where_output_leads() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let plant = Plant::start();
+    let float = "0.9925434121760651";
+    plant.run(&["write", "a", float]).expect(0);
+    let path = |name: &str| plant.home.path(name).display().to_string();
+    let save = |name: &str| plant.run(&["read", "a", "--output", &path(name)]);
+    let target = plant.home.file("target.csv", "old");
+    std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o640)).expect("it is ours");
+    symlink(&target, path("link.csv")).expect("a link");
+    save("link.csv").expect(0);
+    assert!(std::fs::symlink_metadata(path("link.csv")).expect("it is there").is_symlink());
+    assert!(std::fs::read_to_string(&target).expect("a file").contains(float));
+    assert_eq!(std::fs::metadata(&target).expect("a file").permissions().mode() & 0o777, 0o640);
+    let made = std::process::Command::new("mkfifo").arg(path("pipe.csv")).status().expect("mkfifo");
+    assert!(made.success());
+    let pipe = path("pipe.csv");
+    let reads = std::thread::spawn(move || std::fs::read_to_string(pipe));
+    save("pipe.csv").expect(0);
+    assert!(reads.join().expect("no panic").expect("a pipe").contains(float));
+    let ran = plant.run(&["read", "a", "--output", &path("x.csv.gz")]).expect_problem("bad-parameter");
+    assert!(ran.err.contains(".gz") && !plant.home.path("x.csv.gz").exists(), "{}", ran.err);
+    // Wherever a float is shown or asked for, it is the one that was written.
+    for words in [&["read", "a"][..], &["signals", "a"], &["sql", "SELECT value FROM samples"]] {
+        let shown = plant.run(words).expect(0).out;
+        assert!(shown.contains(float), "{words:?}: {shown}");
+    }
+    let token = plant.token("all", &["read:#"]);
+    let query =
+        format!("{{\"query\":\"SELECT count(*) FROM samples WHERE value = $1\",\"parameters\":[{float}]}}");
+    let found = plant.post("/api/v1/sql").token(&token).body("application/json", query).send().expect(200);
+    assert!(found.text().contains("[1]"), "{}", found.text());
+}
+
 #[test]
 fn an_answer_that_breaks_in_its_middle_says_why() {
     let plant = Plant::start_with("[plant]\nname = \"p\"\n[limits]\nquery_rows = 100000\n");

@@ -246,6 +246,26 @@ async fn a_rename_needs_the_right_at_both_ends() {
     assert_eq!(audited.iter().filter(|line| *line == refused).count(), 2, "{audited:?}");
 }
 
+/// An earlier name may tell of a part of the plant that is none of the reader's; what was listed can be sent back.
+#[tokio::test]
+async fn further_names_outside_the_scope_are_not_listed() {
+    let house = filled().await;
+    let rights = super::fakes::rights(&["configure:#", "read:acme/a/#"]);
+    house.plant.state().tokens.insert("part".into(), ("part".into(), rights));
+    let json = [("content-type", "application/json"), ("authorization", "Bearer part")];
+    let far = || from("10.0.0.9:5", "10.0.0.1:8443");
+    for (name, new) in [("acme/a/f", "other/hidden"), ("other/hidden", "acme/a/now")] {
+        let (line, body) =
+            (format!("PATCH /api/v1/signals?signal={name}"), format!("{{\"rename\":\"{new}\"}}"));
+        assert_eq!(house.send_by(far(), &line, &json, body).await.brief(), "204 ");
+    }
+    let listed = house.send_by(far(), "GET /api/v1/signals?match=acme/a/now", &json, "").await.text();
+    assert!(listed.contains(r#""aliases":["acme/a/f"]"#), "{listed}");
+    let back = listed.trim().trim_start_matches('[').trim_end_matches(']').to_owned();
+    let line = "PATCH /api/v1/signals?signal=acme/a/now";
+    assert_eq!(house.send_by(far(), line, &json, back).await.brief(), "204 ");
+}
+
 #[tokio::test]
 async fn probes_page_and_description() {
     let house = House::new();

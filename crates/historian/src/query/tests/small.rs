@@ -54,7 +54,7 @@ pub(crate) static EVENTS: TableSpec = TableSpec {
         ColumnSpec { name: "what", kind: ColumnKind::Text, description: "What" },
         ColumnSpec { name: "count", kind: ColumnKind::Int, description: "How often" },
     ],
-    path_column: Some("signal"),
+    path_columns: &["signal"],
 };
 
 pub(crate) static DOORS: TableSpec = TableSpec {
@@ -67,7 +67,7 @@ pub(crate) static DOORS: TableSpec = TableSpec {
         ColumnSpec { name: "load", kind: ColumnKind::Float, description: "How busy it is" },
         ColumnSpec { name: "since", kind: ColumnKind::Time, description: "Since when" },
     ],
-    path_column: None,
+    path_columns: &[],
 };
 
 pub(crate) struct OpenDoors;
