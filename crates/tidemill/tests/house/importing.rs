@@ -364,7 +364,7 @@ fn an_answer_goes_where_output_leads() {
     let reads = std::thread::spawn(move || std::fs::read_to_string(pipe));
     save("pipe.csv").expect(0);
     assert!(reads.join().expect("no panic").expect("a pipe").contains(float));
-    let ran = plant.run(&["read", "a", "--output", &path("x.csv.gz")]).expect_problem("bad-parameter");
+    let ran = plant.run(&["read", "a", "--output", &path("x.csv.gz")]).expect(2);
     assert!(ran.err.contains(".gz") && !plant.home.path("x.csv.gz").exists(), "{}", ran.err);
     // Wherever a float is shown or asked for, it is the one that was written.
     for words in [&["read", "a"][..], &["signals", "a"], &["sql", "SELECT value FROM samples"]] {
