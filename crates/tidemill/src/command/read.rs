@@ -213,9 +213,9 @@ pub(crate) async fn save(reply: Reply, file: &std::path::Path) -> Result<(), Pro
     let old = std::fs::metadata(file).ok();
     if old.as_ref().is_some_and(|old| !old.is_file()) {
         let out = std::fs::File::options().write(true).open(file).map_err(failed)?;
-        fill(reply, &out, &progress).await.map_err(broken)?;
+        let written = fill(reply, &out, &progress).await;
         progress.finish_and_clear();
-        return Ok(());
+        return written.map_err(broken);
     }
     // A link stays one, and what it leads to is replaced.
     let file = &std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
