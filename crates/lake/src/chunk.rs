@@ -135,7 +135,7 @@ impl Chunk {
             received: Received::new(&rows.received, len),
             source: Runs::new(&rows.source, len),
             replace: Runs::new(&rows.replace, len),
-            heap: rows.heap.as_slice().into(),
+            heap: std::mem::take(&mut rows.heap).into(),
         };
         rows.clear();
         chunk

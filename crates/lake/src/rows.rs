@@ -175,13 +175,12 @@ impl Rows {
         self.heap.get(offset..offset + len).unwrap_or_default()
     }
 
-    /// Removes all; the room of what each row mostly has of its own is kept.
+    /// Removes all; the room of what each row mostly has of its own is kept, that of texts is not: it may be large.
     pub(crate) fn clear(&mut self) {
         let old = std::mem::take(self);
-        (self.time, self.bits, self.received, self.heap) = (old.time, old.bits, old.received, old.heap);
+        (self.time, self.bits, self.received) = (old.time, old.bits, old.received);
         self.time.clear();
         self.bits.clear();
-        self.heap.clear();
         if let Column::Each(received) = &mut self.received {
             received.clear();
         }
