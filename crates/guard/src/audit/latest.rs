@@ -7,6 +7,8 @@ use serde_json::Value;
 use tidemill_ground::Disk;
 
 use super::line::{seq_of, split};
+use super::mark::Marks;
+use super::members::{Members, members};
 use super::verify::{file_bytes, files};
 use super::{AUDIT_TABLE, FOLDER};
 use crate::error::Error;
@@ -18,9 +20,9 @@ use crate::error::Error;
 /// A file cannot be read at all, or was written by a newer version.
 pub fn latest(disk: &dyn Disk, data_dir: &Path, count: usize) -> Result<Vec<Vec<Value>>, Error> {
     let dir = data_dir.join(FOLDER);
-    let (all, _) = files(disk, &dir)?;
+    let Members { chain, .. } = members(disk, &dir, Marks::read(disk, &dir)?, files(disk, &dir)?.0)?;
     let (mut rows, mut before) = (Vec::new(), u64::MAX);
-    for first in all.into_iter().rev() {
+    for first in chain.into_iter().rev() {
         let bytes = file_bytes(disk, &dir, first)?;
         for line in bytes.rsplit(|byte| *byte == b'\n') {
             if rows.len() >= count {

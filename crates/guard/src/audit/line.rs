@@ -82,6 +82,13 @@ impl Header {
         serde_json::from_slice(&whole).ok()
     }
 
+    /// The header that a line, without its newline, is; none if it is another line or was altered.
+    pub(crate) fn of(line: &[u8]) -> Option<Header> {
+        let (body, hash) = split(line)?;
+        let header = Header::parse(body)?;
+        (Hash::after(&header.prev()?, body) == hash).then_some(header)
+    }
+
     /// Appends a first line to `out`, and gives its hash.
     pub(crate) fn write(out: &mut Vec<u8>, chain: Chain, reopened: bool) -> Hash {
         let first = chain.seq + 1;

@@ -13,7 +13,7 @@ use tidemill_core::{
 use tidemill_ground::{Clock, Counter, Disk, Gauge, Ground, Phase};
 
 use super::FOLDER;
-use super::verify::{Report, verify_until};
+use super::verify::{Durable, Report, verify_until};
 use super::writer::{Pending, Writer};
 use crate::error::Error;
 use crate::settings::Limits;
@@ -69,8 +69,8 @@ struct Queue {
     failed: Option<(Arc<str>, Duration)>,
     /// Whether the end of the chain is known. Until then nothing can be taken.
     ready: bool,
-    /// The open file and its durable bytes, for a check while entries are added.
-    durable_end: Option<(u64, u64)>,
+    /// How far the chain is durable, for a check while entries are added.
+    durable_end: Option<Durable>,
     stopping: bool,
 }
 
@@ -267,6 +267,9 @@ impl Shared {
                     return Some(Default::default());
                 }
             } else if !queue.waiting.is_empty() {
+                if let Some(end) = &mut queue.durable_end {
+                    end.writing = true;
+                }
                 return Some((std::mem::take(&mut queue.waiting), std::mem::take(&mut queue.group)));
             } else if queue.stopping {
                 return None;

@@ -1,5 +1,6 @@
-//! The mark: how far the chain has come, in a file of its own, so that entries cut off at the end are missed. Two slots
-//! of 4096 bytes are written in turn, so that a torn write leaves the other one.
+//! The mark: how far the chain has come, in a file of its own, so that entries cut off at the end are missed; and a second
+//! one beside the folder, so that the folder itself is. Two slots of 4096 bytes are written in turn, so that a torn write
+//! leaves the other one.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +11,8 @@ use sha2::{Digest, Sha256};
 use tidemill_ground::{Disk, File, Open};
 
 use super::line::{Chain, Hash, hex};
-use super::mark_path;
+use super::mark_paths;
+use crate::error::Error;
 
 /// One slot. Nothing smaller than a page is torn on any disk, so a slot is torn alone.
 const SLOT_BYTES: usize = 4096;
@@ -31,13 +33,12 @@ pub(crate) struct MarkFile {
 
 impl MarkFile {
     /// Opens the file, and makes it if there is none.
-    pub(crate) fn open(disk: &dyn Disk, dir: &Path) -> io::Result<MarkFile> {
-        let path = mark_path(dir);
-        let new = !disk.exists(&path)?;
-        let file = disk.open(&path, Open::CreateOrOpen)?;
+    pub(crate) fn open(disk: &dyn Disk, path: &Path) -> io::Result<MarkFile> {
+        let new = !disk.exists(path)?;
+        let file = disk.open(path, Open::CreateOrOpen)?;
         if new {
             file.sync_all()?;
-            disk.sync_dir(dir)?;
+            path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))?;
         }
         // The first write goes over the older slot: the newer one must stand until the next is whole.
         let newest = slots(&file_bytes(file.as_ref())?);
@@ -60,10 +61,10 @@ impl MarkFile {
     }
 }
 
-/// What the mark says.
+/// What one mark says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// There is no mark file.
+    /// There is no mark file, or an empty one.
     Absent,
     /// There is one, and neither slot can be read.
     Unreadable,
@@ -71,20 +72,55 @@ pub(crate) enum Mark {
     At(Chain),
 }
 
-impl Mark {
-    /// The last entry that it vouches for.
+/// What both marks say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// The one among the files of the chain.
+    pub(crate) inside: Mark,
+    /// The one beside their folder.
+    pub(crate) beside: Mark,
+}
+
+impl Marks {
+    /// What is known of a chain whose marks are not.
+    pub(crate) const NONE: Marks = Marks { inside: Mark::Absent, beside: Mark::Absent };
+
+    /// Reads both.
+    pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Marks, Error> {
+        let [inside, beside] = mark_paths(dir);
+        let read = |path: &Path| read(disk, path).map_err(Error::disk("reading", path));
+        Ok(Marks { inside: read(&inside)?, beside: read(&beside)? })
+    }
+
+    fn chains(self) -> impl Iterator<Item = Chain> {
+        // The last of equals wins in `newest`: the one inside.
+        [self.beside, self.inside].into_iter().filter_map(|mark| match mark {
+            Mark::At(chain) => Some(chain),
+            Mark::Absent | Mark::Unreadable => None,
+        })
+    }
+
+    /// So far the chain had come at least, if that is known.
+    pub(crate) fn newest(self) -> Option<Chain> {
+        self.chains().max_by_key(|chain| chain.seq)
+    }
+
+    /// The last entry that they vouch for.
     pub(crate) fn seq(self) -> u64 {
-        if let Mark::At(chain) = self { chain.seq } else { 0 }
+        self.newest().map_or(0, |chain| chain.seq)
+    }
+
+    /// Whether one of them remembers another entry of this number.
+    pub(crate) fn contradict(self, entry: Chain) -> bool {
+        self.chains().any(|chain| chain.seq == entry.seq && chain.hash != entry.hash)
     }
 }
 
-/// Reads the mark.
-pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> io::Result<Mark> {
-    let path = mark_path(dir);
-    if !disk.exists(&path)? {
+fn read(disk: &dyn Disk, path: &Path) -> io::Result<Mark> {
+    if !disk.exists(path)? {
         return Ok(Mark::Absent);
     }
-    let bytes = file_bytes(disk.open(&path, Open::Read)?.as_ref())?;
+    let bytes = file_bytes(disk.open(path, Open::Read)?.as_ref())?;
     if bytes.is_empty() {
         return Ok(Mark::Absent);
     }

@@ -8,6 +8,7 @@ mod latest; //    the newest entries, from the files alone
 mod line; //      one line and its place in the chain
 mod log; //       the queue, and the thread that writes and syncs
 mod mark; //      how far the chain has come, for a cut end to be noticed
+mod members; //   which files make up the chain, and which are foreign
 mod recover; //   where the chain goes on after a start
 mod scan; //      reads files line by line and judges each
 mod table; //     the rows for searching
@@ -48,8 +49,19 @@ fn first_of(name: &str) -> Option<u64> {
     (1..SEQ_MAX).contains(&first).then_some(first)
 }
 
-fn mark_path(dir: &Path) -> PathBuf {
-    dir.join("mark")
+/// The mark among the files.
+const MARK: &str = "mark";
+/// The mark beside their folder.
+const BESIDE: &str = "audit.mark";
+
+/// Both marks; the one beside the folder tells of it when it is gone.
+fn mark_paths(dir: &Path) -> [PathBuf; 2] {
+    [dir.join(MARK), dir.with_file_name(BESIDE)]
+}
+
+/// Where files that do not belong to the chain are put.
+fn foreign_dir(dir: &Path) -> PathBuf {
+    dir.with_file_name("audit.foreign")
 }
 
 #[cfg(test)]

@@ -5,12 +5,16 @@ use std::path::Path;
 
 use tidemill_ground::{Disk, Open};
 
-use super::file_name;
 use super::line::Chain;
-use super::mark::{self, Mark};
-use super::scan::{Ending, Scanner};
-use super::verify::{file_bytes, files};
+use super::mark::{Mark, Marks};
+use super::members::{Members, members};
+use super::scan::{Ending, Scanner, What};
+use super::verify::{file_bytes, files, has_tokens};
+use super::{file_name, foreign_dir, mark_paths};
 use crate::error::Error;
+
+/// How many foreign files an entry names; it tells how many there are.
+const FOREIGN_NAMED_MAX: usize = 16;
 
 /// Where the chain goes on.
 pub(crate) struct Recovered {
@@ -20,17 +24,26 @@ pub(crate) struct Recovered {
     pub(crate) file: Option<(u64, u64)>,
     /// What was mended or found, as action and detail of entries to write.
     pub(crate) notes: Vec<(&'static str, serde_json::Value)>,
+    /// Files that are no part of the chain, by the number that they bear: to be moved away once that is on record.
+    pub(crate) foreign: Vec<u64>,
 }
 
 /// Looks at the end of the chain, and mends a torn one. What the mark vouches for is never cut.
 pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, Error> {
     tidemill_ground::create_dirs(disk, dir).map_err(Error::disk("making", dir))?;
-    let mark = mark::read(disk, dir).map_err(Error::disk("reading", dir))?;
-    let (mut all, _) = files(disk, dir)?;
+    let marks = Marks::read(disk, dir)?;
+    let Members { mut chain, foreign } = members(disk, dir, marks, files(disk, dir)?.0)?;
     let mut notes = Vec::new();
-    while let Some(first) = all.pop() {
+    if !foreign.is_empty() {
+        let named: Vec<String> =
+            foreign.iter().take(FOREIGN_NAMED_MAX).map(|first| file_name(*first)).collect();
+        notes.push(damage(serde_json::json!({
+            "foreign": named, "files": foreign.len(), "moved_to": foreign_dir(dir).file_name().map(|name| name.to_string_lossy()),
+        })));
+    }
+    while let Some(first) = chain.pop() {
         let bytes = file_bytes(disk, dir, first)?;
-        let mut scanner = Scanner::new(mark);
+        let mut scanner = Scanner::new(marks);
         let end = scanner.file(first, &bytes, Ending::Last);
         if end.torn {
             let lost = bytes.len() as u64 - end.sound_bytes;
@@ -44,34 +57,52 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, Error> {
             }
             cut(disk, dir, first, end.sound_bytes)?;
         }
-        return Ok(go_on(mark, &scanner, first, &end, notes));
+        let [inside, _] = mark_paths(dir);
+        // A crash cannot take it: it is made before the one beside.
+        if marks.beside != Mark::Absent && !disk.exists(&inside).map_err(Error::disk("reading", &inside))? {
+            notes.push(damage(serde_json::json!({ "missing": "mark" })));
+        }
+        return Ok(Recovered { foreign, ..go_on(marks, &scanner, first, &end, notes) });
     }
-    let chain = if let Mark::At(chain) = mark { chain } else { Chain::EMPTY };
-    if chain.seq > 0 {
-        notes.push(("audit.damage", serde_json::json!({ "missing_from": 1, "missing_to": chain.seq })));
+    if let Some(mark) = marks.newest() {
+        notes.push(damage(serde_json::json!({ "missing_from": 1, "missing_to": mark.seq })));
+    } else if has_tokens(disk, dir)? {
+        notes.push(damage(
+            serde_json::json!({ "missing": "all", "why": "there are tokens, and no record of their making" }),
+        ));
     }
-    Ok(Recovered { chain, file: None, notes })
+    Ok(Recovered { chain: marks.newest().unwrap_or(Chain::EMPTY), file: None, notes, foreign })
+}
+
+fn damage(detail: serde_json::Value) -> (&'static str, serde_json::Value) {
+    ("audit.damage", detail)
 }
 
 fn go_on(
-    mark: Mark,
+    marks: Marks,
     scanner: &Scanner,
     first: u64,
     end: &super::scan::FileEnd,
     mut notes: Vec<(&'static str, serde_json::Value)>,
 ) -> Recovered {
     let file = end.header.as_ref().map(|_| (first, end.sound_bytes));
-    match mark {
+    let rewritten = scanner.findings.iter().find_map(|finding| match finding.what {
+        What::Rewritten(seq) => Some(seq),
+        _ => None,
+    });
+    if let Some(seq) = rewritten {
+        notes.push(damage(serde_json::json!({ "rewritten": seq })));
+    }
+    match marks.newest() {
         // Entries that were durable are gone: the chain goes on behind the last that is known of, in a new file, so
         // that the gap stays visible.
-        Mark::At(mark) if mark.seq > scanner.end.seq => {
-            notes.push((
-                "audit.damage",
+        Some(mark) if mark.seq > scanner.end.seq => {
+            notes.push(damage(
                 serde_json::json!({ "missing_from": scanner.end.seq + 1, "missing_to": mark.seq }),
             ));
-            Recovered { chain: mark, file: None, notes }
+            Recovered { chain: mark, file: None, notes, foreign: Vec::new() }
         }
-        _ => Recovered { chain: scanner.end, file, notes },
+        _ => Recovered { chain: scanner.end, file, notes, foreign: Vec::new() },
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::file_name;
 use super::line::{Chain, Hash, Header, seq_of, split};
-use super::mark::Mark;
+use super::mark::Marks;
 
 /// How many findings a report lists one by one; more are counted.
 pub(crate) const FINDINGS_MAX: usize = 1000;
@@ -46,6 +46,10 @@ pub enum What {
     MarkMissing,
     /// A file that does not belong here.
     Stray,
+    /// A file that bears a number of the chain and is no part of it.
+    Foreign,
+    /// There are tokens, whose making is always recorded, and neither entries nor a mark.
+    Gone,
 }
 
 impl fmt::Display for What {
@@ -72,11 +76,18 @@ impl fmt::Display for What {
             What::Rewritten(seq) => {
                 write!(out, "entry {seq} is not the one that the mark remembers: the chain was written anew")
             }
-            What::MarkUnreadable => {
-                out.write_str("the mark cannot be read, so a cut end would not be noticed")
+            What::MarkUnreadable => out.write_str("the mark cannot be read, so a cut end may go unnoticed"),
+            What::MarkMissing => out.write_str("the mark is missing, so a cut end may go unnoticed"),
+            What::Stray => {
+                out.write_str("the file does not belong here: find out who put it there, and move it elsewhere")
             }
-            What::MarkMissing => out.write_str("the mark is missing, so a cut end would not be noticed"),
-            What::Stray => out.write_str("the file does not belong here"),
+            What::Foreign => out.write_str(
+                "the file is no part of the chain: find out who put it there, and move it elsewhere (the next start \
+                 moves it to data/guard/audit.foreign)",
+            ),
+            What::Gone => out.write_str(
+                "there are tokens, whose making is always recorded, and no entries: put the folder back from a backup",
+            ),
         }
     }
 }
@@ -105,7 +116,7 @@ pub(crate) struct Scanner {
     before: Before,
     /// The next entry that should come.
     expected: u64,
-    mark: Mark,
+    marks: Marks,
     pub(crate) findings: Vec<Finding>,
     pub(crate) findings_more: u64,
     pub(crate) entries: u64,
@@ -139,11 +150,11 @@ pub(crate) enum Ending {
 }
 
 impl Scanner {
-    pub(crate) fn new(mark: Mark) -> Scanner {
+    pub(crate) fn new(marks: Marks) -> Scanner {
         Scanner {
             before: Before::Unknown,
             expected: 0,
-            mark,
+            marks,
             findings: Vec::new(),
             findings_more: 0,
             entries: 0,
@@ -170,7 +181,7 @@ impl Scanner {
             Some((line, _)) if self.header(&name, first, line, &mut end) => {}
             first_line
                 if ending == Ending::Last
-                    && first > self.mark.seq()
+                    && first > self.marks.seq()
                     && !first_line.is_some_and(|(line, _)| is_header(line)) =>
             {
                 end.torn = true;
@@ -193,7 +204,7 @@ impl Scanner {
             let sound = whole.is_some_and(|line| self.follows(line));
             if !sound
                 && ending == Ending::Last
-                && self.expected > self.mark.seq()
+                && self.expected > self.marks.seq()
                 && !whole.is_some_and(|line| self.stands_elsewhere(line))
             {
                 // All that the mark vouches for has been seen: this is the write that a crash cut off.
@@ -215,10 +226,10 @@ impl Scanner {
 
     /// Takes the first line; false if it is none.
     fn header(&mut self, name: &str, first: u64, line: &[u8], end: &mut FileEnd) -> bool {
-        let Some((body, hash)) = line.strip_suffix(b"\n").and_then(split) else { return false };
-        let Some(header) = Header::parse(body) else { return false };
+        let Some(line_body) = line.strip_suffix(b"\n") else { return false };
+        let Some((header, (_, hash))) = Header::of(line_body).zip(split(line_body)) else { return false };
         let Some(prev) = header.prev() else { return false };
-        if header.first != first || Hash::after(&prev, body) != hash {
+        if header.first != first {
             return false;
         }
         if self.beginning.is_none() {
@@ -226,14 +237,9 @@ impl Scanner {
             self.expected = first;
             self.end = Chain { seq: first.saturating_sub(1), hash: prev };
         } else {
-            let follows = match &self.before {
-                Before::Unknown => true,
-                Before::Known(before) => *before == prev,
-                Before::Either(one, other) => *one == prev || *other == prev,
-            };
             if first > self.expected {
                 self.find(name, 1, What::Missing(self.expected, first - 1));
-            } else if first < self.expected || !follows {
+            } else if !self.continues(&header) {
                 self.find(name, 1, What::OutOfPlace(first));
             }
             self.expected = first;
@@ -243,6 +249,17 @@ impl Scanner {
         end.sound_bytes = line.len() as u64;
         end.header = Some(header);
         true
+    }
+
+    /// Whether a file that begins so goes on where the lines so far end.
+    pub(crate) fn continues(&self, header: &Header) -> bool {
+        let prev = header.prev();
+        let follows = match self.before {
+            Before::Unknown => true,
+            Before::Known(before) => prev == Some(before),
+            Before::Either(one, other) => prev == Some(one) || prev == Some(other),
+        };
+        header.first == self.expected && follows
     }
 
     /// Whether a line is the next entry, and whole.
@@ -283,11 +300,7 @@ impl Scanner {
                 }
             };
         }
-        if let Mark::At(mark) = self.mark
-            && mark.seq == seq
-            && mark.hash != hash
-            && sound
-        {
+        if sound && self.marks.contradict(Chain { seq, hash }) {
             self.find(name, line, What::Rewritten(seq));
         }
         self.entries += 1;

@@ -10,9 +10,13 @@ use tidemill_ground::sim::Operation;
 use tidemill_ground::{Disk, Open, SimDisk};
 
 use super::line::Chain;
+use super::mark::{Mark, Marks};
+use super::verify::Durable;
 use super::writer::{Pending, Writer};
 use super::*;
 use crate::settings::Limits;
+
+mod foreign;
 
 const DATA: &str = "/plant/data";
 
@@ -263,28 +267,14 @@ fn files_that_are_gone_moved_or_strange_are_named() {
         last file removed:
         mark: entries 29 to 40 are missing at the end: the mark says that they were there
         mark removed:
-        mark: the mark is missing, so a cut end would not be noticed
+        mark: the mark is missing, so a cut end may go unnoticed
         mark overwritten:
-        mark: the mark cannot be read, so a cut end would not be noticed
+        mark: the mark cannot be read, so a cut end may go unnoticed
         a stranger:
-        notes.txt: the file does not belong here
+        notes.txt: the file does not belong here: find out who put it there, and move it elsewhere
         second file under another name, and a start:
+        00000000000001000000.tma: the file is no part of the chain: find out who put it there, and move it elsewhere (the next start moves it to data/guard/audit.foreign)
         00000000000000000029.tma line 1: entries 15 to 28 are missing before this line
-        00000000000001000000.tma line 1: the first line of the file was altered
-        00000000000001000000.tma line 2: entry 15 stands again, or not in its place
-        00000000000001000000.tma line 3: entry 16 stands again, or not in its place
-        00000000000001000000.tma line 4: entry 17 stands again, or not in its place
-        00000000000001000000.tma line 5: entry 18 stands again, or not in its place
-        00000000000001000000.tma line 6: entry 19 stands again, or not in its place
-        00000000000001000000.tma line 7: entry 20 stands again, or not in its place
-        00000000000001000000.tma line 8: entry 21 stands again, or not in its place
-        00000000000001000000.tma line 9: entry 22 stands again, or not in its place
-        00000000000001000000.tma line 10: entry 23 stands again, or not in its place
-        00000000000001000000.tma line 11: entry 24 stands again, or not in its place
-        00000000000001000000.tma line 12: entry 25 stands again, or not in its place
-        00000000000001000000.tma line 13: entry 26 stands again, or not in its place
-        00000000000001000000.tma line 14: entry 27 stands again, or not in its place
-        00000000000001000000.tma line 15: entry 28 stands again, or not in its place
     "#]].assert_eq(&text);
 }
 
@@ -351,7 +341,7 @@ fn ten_thousand_changes_are_all_found() {
     let all = contents(&disk);
     let files: Vec<&(String, Vec<u8>)> = all.iter().filter(|(name, _)| name != "mark").collect();
     assert!(files.len() >= 2);
-    let mark = mark::read(&disk, &dir()).unwrap();
+    let marks = Marks::read(&disk, &dir()).unwrap();
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let strategy = (0..files.len(), mutations());
     let (mut tried, mut found) = (0, 0);
@@ -365,14 +355,14 @@ fn ten_thousand_changes_are_all_found() {
         }
         bytes[which].1 = changed;
         tried += 1;
-        let report = verify::verify_bytes(mark, &bytes, &[]);
+        let report = verify::verify_bytes(marks, &bytes);
         assert!(!report.is_sound(), "{mutation:?} in file {which} was not found");
         found += 1;
     }
     assert_eq!(found, 10_000);
     let sound: Vec<(u64, Vec<u8>)> =
         files.iter().map(|(name, bytes)| (first_of(name).unwrap(), bytes.clone())).collect();
-    assert!(verify::verify_bytes(mark, &sound, &[]).is_sound(), "the control");
+    assert!(verify::verify_bytes(marks, &sound).is_sound(), "the control");
 }
 
 proptest! {
@@ -387,6 +377,7 @@ proptest! {
         for (operations, group) in lives {
             disk.cut_power_after(operations);
             if let Ok((mut writer, notes)) = Writer::open(Arc::new(disk.clone()), dir(), limits()) {
+                prop_assert!(notes.iter().all(|note| note.action == "audit.heal"), "{:?}", notes);
                 let noted = pending(&writer, notes);
                 if noted.is_empty() || writer.append(&noted).is_ok() {
                     while append(&mut writer, group).is_ok() {
@@ -397,6 +388,7 @@ proptest! {
             disk.crash();
         }
         let (mut writer, notes) = open(&disk, limits());
+        prop_assert!(notes.iter().all(|note| note.action == "audit.heal"), "{:?}", notes);
         let noted = pending(&writer, notes);
         if !noted.is_empty() {
             writer.append(&noted).unwrap();
@@ -431,7 +423,7 @@ fn a_failed_sync_is_not_tried_again_on_the_same_file() {
     assert!(append(&mut writer, 2).is_err());
     assert_eq!(writer.chain().seq, 3, "what was not acknowledged does not count");
     append(&mut writer, 2).unwrap();
-    assert_eq!((writer.chain().seq, writer.durable_end().unwrap().0), (5, 4), "a new file");
+    assert_eq!((writer.chain().seq, writer.durable_end().unwrap().first), (5, 4), "a new file");
     assert_eq!(show(&check(&disk)), "");
     // The bytes that failed may come back with the power.
     for salt in 0..50 {
@@ -461,7 +453,7 @@ fn a_full_disk_refuses_and_heals() {
 fn a_torn_tail_is_cut_and_recorded() {
     let disk = SimDisk::new(1);
     let writer = chain(&disk, 3);
-    let (first, bytes) = writer.durable_end().unwrap();
+    let Durable { first, bytes, .. } = writer.durable_end().unwrap();
     drop(writer);
     let file = disk.open(&dir().join(file_name(first)), Open::ReadWrite).unwrap();
     file.write_at(b"{\"seq\":4,\"time\":\"20", bytes).unwrap();
@@ -484,7 +476,7 @@ fn a_torn_tail_is_cut_and_recorded() {
 fn an_end_below_the_mark_is_missed_for_ever() {
     let disk = SimDisk::new(1);
     let writer = chain(&disk, 6);
-    let (first, bytes) = writer.durable_end().unwrap();
+    let Durable { first, bytes, .. } = writer.durable_end().unwrap();
     drop(writer);
     let file = disk.open(&dir().join(file_name(first)), Open::ReadWrite).unwrap();
     file.set_len(bytes - 10).unwrap();
@@ -582,8 +574,8 @@ fn the_newest_entries_are_read_from_the_files_alone() {
 
 #[test]
 fn a_chain_that_begins_during_its_check_is_no_damage() {
-    // The first entry becomes durable at one of the two places where the check asks how far the chain is, or after.
-    for begins_at in 0..3 {
+    // The first entry becomes durable at one of the places where the check asks how far the chain is, or after.
+    for begins_at in 0..4 {
         for asked_first in [false, true] {
             let disk = SimDisk::new(1);
             let writer = std::cell::RefCell::new(open(&disk, limits()).0);
@@ -603,7 +595,7 @@ fn a_chain_that_begins_during_its_check_is_no_damage() {
     // And a mark that somebody took away is still missed.
     let disk = SimDisk::new(1);
     let writer = chain(&disk, 3);
-    disk.remove(&mark_path(&dir())).unwrap();
+    disk.remove(&dir().join(MARK)).unwrap();
     let report = verify::verify_until(&disk, &dir(), || writer.durable_end()).unwrap();
     assert!(show(&report).contains("mark"), "{}", show(&report));
 }
@@ -612,8 +604,9 @@ proptest! {
     #[test]
     fn any_bytes_are_judged_without_a_panic(files in proptest::collection::vec((1..50u64, "(\\{\"seq\":[0-9]{1,20},)?\\PC{0,80}\n?"), 0..4), mark: u64) {
         let bytes: Vec<(u64, Vec<u8>)> = files.into_iter().map(|(first, text)| (first, text.into_bytes())).collect();
-        let mark = mark::Mark::At(Chain { seq: mark >> 2, hash: line::Hash::ZERO });
-        let _ = verify::verify_bytes(mark, &bytes, &[]);
+        let inside = Mark::At(Chain { seq: mark >> 2, hash: line::Hash::ZERO });
+        let marks = Marks { inside, ..Marks::NONE };
+        let _ = verify::verify_bytes(marks, &bytes);
     }
 
     #[test]

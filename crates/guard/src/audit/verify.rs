@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use tidemill_ground::{Disk, read};
 
 use super::line::{Hash, Header, split};
-use super::mark::{self, Mark};
+use super::mark::{Mark, Marks};
+use super::members::{Members, members};
 use super::scan::{Ending, Finding, Scanner, What};
-use super::{FOLDER, file_name, first_of};
+use super::{BESIDE, FOLDER, MARK, file_name, first_of};
 use crate::error::Error;
+use crate::store;
 
 /// What a check of the chain found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,54 +60,89 @@ pub fn verify(disk: &dyn Disk, data_dir: &Path) -> Result<Report, Error> {
     verify_until(disk, &data_dir.join(FOLDER), || None)
 }
 
+/// How far a chain that is being written is durable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Durable {
+    /// The file that is written; 0 before the first of all.
+    pub(crate) first: u64,
+    /// How many of its bytes are durable.
+    pub(crate) bytes: u64,
+    /// The last durable entry.
+    pub(crate) seq: u64,
+    /// Whether entries are on their way to the disk, or were and failed: they may have begun a file.
+    pub(crate) writing: bool,
+}
+
+impl Durable {
+    /// Whether this chain cannot have made the file.
+    fn is_foreign(&self, first: u64) -> bool {
+        first > self.first && !(self.writing && first == self.seq + 1)
+    }
+}
+
 /// Checks the chain up to a place that is known to be durable, while entries are added behind it.
 pub(crate) fn verify_until(
     disk: &dyn Disk,
     dir: &Path,
-    until: impl Fn() -> Option<(u64, u64)>,
+    until: impl Fn() -> Option<Durable>,
 ) -> Result<Report, Error> {
-    let read_mark = || mark::read(disk, dir).map_err(Error::disk("reading", dir));
+    // Looked for first: the entry of a token is durable before the token is.
+    let tokens = has_tokens(disk, dir)?;
     // Read before the files: entries that come in between are then beyond the mark, not missing.
-    let mut mark = read_mark()?;
+    let mut marks = Marks::read(disk, dir)?;
     let mut end = until();
-    if mark == Mark::Absent && end.is_some_and(|(first, _)| first > 0) {
+    if marks.inside == Mark::Absent && end.is_some_and(|end| end.first > 0) {
         // The chain may have begun in between. Its mark is written before `until` tells of its first entry: one that is
         // absent now as well is missing.
-        mark = read_mark()?;
+        marks = Marks::read(disk, dir)?;
         end = until();
     }
-    let until = end;
-    let (mut files, strays) = files(disk, dir)?;
-    if let Some((last, _)) = until {
-        files.retain(|first| *first <= last);
-    }
+    let (all, strays) = files(disk, dir)?;
+    let Members { chain, foreign } = match end {
+        None => members(disk, dir, marks, all)?,
+        Some(end) => {
+            // Asked again: a file may have been begun before they were listed.
+            let now = until().unwrap_or(end);
+            let foreign = all.iter().copied().filter(|first| now.is_foreign(*first)).collect();
+            Members { chain: all.into_iter().filter(|first| *first <= end.first).collect(), foreign }
+        }
+    };
     let mut bytes = Vec::with_capacity(2);
-    let mut check = Check::new(mark, &strays);
-    for (index, first) in files.iter().enumerate() {
+    let mut check = Check::new(marks, &strays, &foreign);
+    for (index, first) in chain.iter().enumerate() {
         if bytes.is_empty() {
             bytes.push(file_bytes(disk, dir, *first)?);
         }
-        if let Some(next) = files.get(index + 1) {
+        if let Some(next) = chain.get(index + 1) {
             bytes.push(file_bytes(disk, dir, *next)?);
-        } else if let (Some((_, len)), Some(last)) = (until, bytes.first_mut()) {
-            last.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        } else if let (Some(end), Some(last)) = (end, bytes.first_mut()) {
+            last.truncate(usize::try_from(end.bytes).unwrap_or(usize::MAX));
         }
-        let next = files.get(index + 1).copied().zip(bytes.get(1).map(Vec::as_slice));
+        let next = chain.get(index + 1).copied().zip(bytes.get(1).map(Vec::as_slice));
         check.file(*first, bytes.first().map_or(&[], Vec::as_slice), next);
         bytes.remove(0);
     }
-    Ok(report(check.scanner, mark, files.len(), check.torn))
+    if tokens && chain.is_empty() && marks.newest().is_none() {
+        check.scanner.find(FOLDER, 0, What::Gone);
+    }
+    Ok(report(check.scanner, marks, chain.len(), check.torn))
+}
+
+/// Whether there are tokens beside the folder of the audit: the making of each is recorded there first.
+pub(crate) fn has_tokens(disk: &dyn Disk, dir: &Path) -> Result<bool, Error> {
+    let path = dir.with_file_name(store::FILE);
+    disk.exists(&path).map_err(Error::disk("reading", &path))
 }
 
 /// Checks files that are in memory.
 #[cfg(test)]
-pub(crate) fn verify_bytes(mark: Mark, files: &[(u64, Vec<u8>)], strays: &[String]) -> Report {
-    let mut check = Check::new(mark, strays);
+pub(crate) fn verify_bytes(marks: Marks, files: &[(u64, Vec<u8>)]) -> Report {
+    let mut check = Check::new(marks, &[], &[]);
     for (index, (first, bytes)) in files.iter().enumerate() {
         let next = files.get(index + 1).map(|(first, bytes)| (*first, bytes.as_slice()));
         check.file(*first, bytes, next);
     }
-    report(check.scanner, mark, files.len(), check.torn)
+    report(check.scanner, marks, files.len(), check.torn)
 }
 
 /// A check on its way from file to file.
@@ -115,9 +152,10 @@ struct Check {
 }
 
 impl Check {
-    fn new(mark: Mark, strays: &[String]) -> Check {
-        let mut scanner = Scanner::new(mark);
+    fn new(marks: Marks, strays: &[String], foreign: &[u64]) -> Check {
+        let mut scanner = Scanner::new(marks);
         strays.iter().for_each(|name| scanner.find(name, 0, What::Stray));
+        foreign.iter().for_each(|first| scanner.find(&file_name(*first), 0, What::Foreign));
         Check { scanner, torn: None }
     }
 
@@ -132,7 +170,7 @@ impl Check {
     }
 }
 
-fn report(mut scanner: Scanner, mark: Mark, files: usize, torn: Option<Torn>) -> Report {
+fn report(mut scanner: Scanner, marks: Marks, files: usize, torn: Option<Torn>) -> Report {
     let first = scanner.beginning.map_or(0, |(first, _)| first);
     if let Some((first, prev)) = scanner.beginning {
         let removed =
@@ -142,13 +180,20 @@ fn report(mut scanner: Scanner, mark: Mark, files: usize, torn: Option<Torn>) ->
         }
     }
     let end = scanner.end;
-    match mark {
-        Mark::At(mark) if mark.seq > end.seq => {
-            scanner.find("mark", 0, What::EndMissing(end.seq + 1, mark.seq));
-        }
-        Mark::Unreadable => scanner.find("mark", 0, What::MarkUnreadable),
-        Mark::Absent if end.seq > 0 => scanner.find("mark", 0, What::MarkMissing),
-        _ => {}
+    if let Some(mark) = marks.newest()
+        && mark.seq > end.seq
+    {
+        let name = if marks.inside == Mark::At(mark) { MARK } else { BESIDE };
+        scanner.find(name, 0, What::EndMissing(end.seq + 1, mark.seq));
+    }
+    match marks.inside {
+        Mark::Unreadable => scanner.find(MARK, 0, What::MarkUnreadable),
+        Mark::Absent if end.seq > 0 => scanner.find(MARK, 0, What::MarkMissing),
+        Mark::Absent | Mark::At(_) => {}
+    }
+    // One that is absent comes with the next entry.
+    if marks.beside == Mark::Unreadable {
+        scanner.find(BESIDE, 0, What::MarkUnreadable);
     }
     Report {
         files,
@@ -168,7 +213,7 @@ pub(crate) fn files(disk: &dyn Disk, dir: &Path) -> Result<(Vec<u64>, Vec<String
         return Ok((Vec::new(), Vec::new()));
     }
     let entries = disk.list(dir).map_err(Error::disk("listing", dir))?;
-    let names = entries.into_iter().map(|entry| entry.name).filter(|name| name != "mark");
+    let names = entries.into_iter().map(|entry| entry.name).filter(|name| name != MARK);
     let (files, strays): (Vec<String>, Vec<String>) = names.partition(|name| first_of(name).is_some());
     let mut files: Vec<u64> = files.iter().filter_map(|name| first_of(name)).collect();
     files.sort_unstable();
@@ -211,11 +256,7 @@ fn header_is_whole(bytes: &[u8]) -> bool {
 /// What the file after it says about how a file may end.
 pub(crate) fn ending_before(next: &[u8], next_first: u64) -> Ending {
     let line = next.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let header = split(line).and_then(|(body, hash)| {
-        let header = Header::parse(body)?;
-        (Hash::after(&header.prev()?, body) == hash).then_some(header)
-    });
-    match header {
+    match Header::of(line) {
         Some(header) if header.reopened && header.first == next_first => Ending::VoidAfter(next_first - 1),
         _ => Ending::Followed,
     }

@@ -2,19 +2,19 @@
 //! a test can crash it at every step; the queue stands in `log`.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_core::{AuditEntry, AuditResult, Identity, IdentityKind, Peer, parse_rfc3339};
-use tidemill_ground::{Disk, File, Open};
+use tidemill_ground::{Disk, File, Open, create_dirs};
 
 use super::line::{Chain, Header, Time, entry_body, seal, split};
 use super::log::Row;
 use super::mark::MarkFile;
 use super::recover::recover;
-use super::verify::{file_bytes, files};
-use super::{file_name, table};
+use super::verify::{Durable, file_bytes, files};
+use super::{file_name, foreign_dir, mark_paths, table};
 use crate::error::Error;
 use crate::settings::Limits;
 
@@ -48,8 +48,12 @@ pub(crate) struct Writer {
     /// Whether there was no file at all at the start: until the first entry, nothing is durable.
     fresh: bool,
     rolled: bool,
-    mark: Option<MarkFile>,
-    /// How often the mark could not be written: a cut end is then noticed only up to the mark before.
+    /// The file that was last begun here, or tried to be.
+    attempted: Option<u64>,
+    /// Files that are no part of the chain, to be moved away once the entry that says so is durable.
+    foreign: Vec<u64>,
+    marks: [Option<MarkFile>; 2],
+    /// How often a mark could not be written: a cut end is then noticed only up to the mark before.
     pub(crate) mark_failures: u64,
 }
 
@@ -86,7 +90,7 @@ impl Writer {
             disk.sync_dir(&dir).map_err(Error::disk("syncing", &dir))?;
             current = Some(Current { file, first, bytes });
         }
-        let fresh = files(disk.as_ref(), &dir)?.0.is_empty();
+        let fresh = recovered.file.is_none() && recovered.chain.seq == 0;
         let notes =
             recovered.notes.into_iter().map(|(action, detail)| own_entry(action, String::new(), &detail));
         let writer = Writer {
@@ -98,7 +102,9 @@ impl Writer {
             void_tail: false,
             fresh,
             rolled: false,
-            mark: None,
+            attempted: None,
+            foreign: recovered.foreign,
+            marks: [None, None],
             mark_failures: 0,
         };
         Ok((writer, notes.collect()))
@@ -110,9 +116,11 @@ impl Writer {
     }
 
     /// The file that is written, and how much of it is durable; before the first entry of all, no file and nothing.
-    pub(crate) fn durable_end(&self) -> Option<(u64, u64)> {
+    pub(crate) fn durable_end(&self) -> Option<Durable> {
         let nothing = (self.fresh && self.chain.seq == 0).then_some((0, 0));
-        self.current.as_ref().map(|current| (current.first, current.bytes)).or(nothing)
+        let (first, bytes) =
+            self.current.as_ref().map(|current| (current.first, current.bytes)).or(nothing)?;
+        Some(Durable { first, bytes, seq: self.chain.seq, writing: false })
     }
 
     pub(crate) fn set_limits(&mut self, limits: Limits) {
@@ -142,6 +150,7 @@ impl Writer {
         }
         self.chain = chain;
         self.write_mark();
+        std::mem::take(&mut self.foreign).into_iter().for_each(|first| self.set_aside(first));
         group.iter().filter_map(|pending| pending.removes).for_each(|first| self.remove(first));
         Ok(rows)
     }
@@ -149,7 +158,8 @@ impl Writer {
     fn begin(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let first = self.chain.seq + 1;
         let path = self.dir.join(file_name(first));
-        let file = self.create(&path).map_err(Error::disk("making", &path))?;
+        let file = self.create(&path, first).map_err(Error::disk("making", &path))?;
+        self.attempted = Some(first);
         // Room for the whole file now, so that a disk that fills later can still be audited. Not every file system can.
         let _ = file.allocate(self.limits.audit_file_bytes_max);
         let written = file.write_at(bytes, 0).and_then(|()| file.sync_all());
@@ -160,11 +170,15 @@ impl Writer {
         Ok(())
     }
 
-    fn create(&self, path: &std::path::Path) -> io::Result<Arc<dyn File>> {
+    fn create(&self, path: &Path, first: u64) -> io::Result<Arc<dyn File>> {
         match self.disk.open(path, Open::CreateNew) {
-            // Left by an attempt that failed: nothing in it was acknowledged, for its first entry is the next one.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.disk.remove(path)?;
+                if self.attempted == Some(first) {
+                    // Left by an attempt that failed: nothing in it was acknowledged, for its first entry is the next.
+                    self.disk.remove(path)?;
+                } else {
+                    self.set_aside(first);
+                }
                 self.disk.open(path, Open::CreateNew)
             }
             other => other,
@@ -185,24 +199,55 @@ impl Writer {
             let _ = current.file.set_len(current.bytes);
             self.void_tail = true;
         }
+        // What was to be recorded of them is not: the next start tells of them again.
+        self.foreign.clear();
     }
 
-    /// Writes the mark behind the entries; it is synced by [`Writer::sync_mark`], after the entries were acknowledged.
+    /// Writes the marks behind the entries; they are synced by [`Writer::sync_mark`], after the entries were acknowledged.
     fn write_mark(&mut self) {
-        if self.mark.is_none() {
-            self.mark = MarkFile::open(self.disk.as_ref(), &self.dir).ok();
-        }
-        let written = self.mark.as_mut().map(|mark| mark.write(self.chain));
-        if !matches!(written, Some(Ok(()))) {
-            self.mark = None;
-            self.mark_failures += 1;
+        for (mark, path) in self.marks.iter_mut().zip(mark_paths(&self.dir)) {
+            if mark.is_none() {
+                *mark = MarkFile::open(self.disk.as_ref(), &path).ok();
+            }
+            if !matches!(mark.as_mut().map(|mark| mark.write(self.chain)), Some(Ok(()))) {
+                *mark = None;
+                self.mark_failures += 1;
+            }
         }
     }
 
     pub(crate) fn sync_mark(&mut self) {
-        if self.mark.as_ref().is_some_and(|mark| mark.sync().is_err()) {
-            self.mark = None;
-            self.mark_failures += 1;
+        for mark in &mut self.marks {
+            if mark.as_ref().is_some_and(|mark| mark.sync().is_err()) {
+                *mark = None;
+                self.mark_failures += 1;
+            }
+        }
+    }
+
+    /// Moves a file that is no part of the chain away, under a name that is free.
+    fn set_aside(&self, first: u64) {
+        let (name, to) = (file_name(first), foreign_dir(&self.dir));
+        let moved = create_dirs(self.disk.as_ref(), &to).and_then(|()| {
+            let mut path = to.join(&name);
+            for number in 2.. {
+                if !self.disk.exists(&path)? {
+                    break;
+                }
+                path = to.join(format!("{name}.{number}"));
+            }
+            self.disk.rename(&self.dir.join(&name), &path)?;
+            self.disk.sync_dir(&to)?;
+            self.disk.sync_dir(&self.dir)
+        });
+        match moved {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::warn!(file = name, %error, "a file that is no part of the audit could not be moved away; it is tried again at the next start");
+            }
+            Ok(()) => {
+                tracing::warn!(file = name, to = %to.display(), "a file that is no part of the audit was moved away: find out who put it there");
+            }
         }
     }
 
@@ -219,7 +264,9 @@ impl Writer {
         if !std::mem::take(&mut self.rolled) {
             return Ok(Vec::new());
         }
-        let (firsts, _) = files(self.disk.as_ref(), &self.dir)?;
+        let (mut firsts, _) = files(self.disk.as_ref(), &self.dir)?;
+        // A foreign file behind the one that is written would make it look like one that is closed.
+        firsts.retain(|first| self.current.as_ref().is_some_and(|current| *first <= current.first));
         let mut lens = Vec::with_capacity(firsts.len());
         for first in &firsts {
             let path = self.dir.join(file_name(*first));

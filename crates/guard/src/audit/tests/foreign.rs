@@ -1,0 +1,345 @@
+//! Files that somebody put among those of the chain, and files that somebody took away: told by every check, on record
+//! after one start, and never gone on from.
+
+use expect_test::{Expect, expect};
+use tidemill_ground::read;
+
+use super::*;
+
+/// The chain of 40 entries that every case begins with: files 1, 15 and 29.
+fn forty() -> SimDisk {
+    let disk = SimDisk::new(1);
+    drop(chain(&disk, 40));
+    disk
+}
+
+fn copy(disk: &SimDisk, from: u64, to: u64) {
+    let bytes = read(disk, &dir().join(file_name(from))).unwrap();
+    put(disk, &file_name(to), &bytes);
+}
+
+/// A file that is whole in itself and begins with this entry, as a chain of another plant does.
+fn other_chain(first: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let before = Chain { seq: first - 1, hash: line::Hash([7; 32]) };
+    let hash = line::Header::write(&mut bytes, before, false);
+    line::seal(&mut bytes, &hash, line::entry_body(first, 0, &entry(first)).as_bytes());
+    bytes
+}
+
+/// What somebody did to a chain while its plant stood still.
+type Change = fn(&SimDisk);
+
+/// Checks, starts, writes, starts and writes again, as a plant does, and shows what each told.
+fn told(change: Change) -> String {
+    let disk = forty();
+    change(&disk);
+    let mut text = format!("check:\n{}", show(&check(&disk)));
+    for start in 1..=2 {
+        let (mut writer, notes) = open(&disk, limits());
+        for note in &notes {
+            text += &format!("start {start}: {} {}\n", note.action, note.detail);
+        }
+        let group = pending(&writer, notes);
+        if !group.is_empty() {
+            writer.append(&group).unwrap();
+        }
+        append(&mut writer, 1).unwrap();
+        text += &format!("entry {}\n", writer.chain().seq);
+        let running = verify::verify_until(&disk, &dir(), || writer.durable_end()).unwrap();
+        assert_eq!(show(&running), show(&check(&disk)), "running and stopped tell the same");
+    }
+    text += &format!("check:\n{}", show(&check(&disk)));
+    if let Ok(entries) = disk.list(&foreign_dir(&dir())) {
+        entries.iter().for_each(|entry| text += &format!("aside: {}\n", entry.name));
+    }
+    text
+}
+
+#[track_caller]
+fn tells(change: Change, expected: Expect) {
+    expected.assert_eq(&told(change));
+}
+
+#[test]
+fn a_foreign_file_is_named_moved_away_once_and_never_gone_on_from() {
+    tells(
+        |_| (),
+        expect![[r#"
+        check:
+        entry 41
+        entry 42
+        check:
+    "#]],
+    );
+    tells(
+        |disk| copy(disk, 15, 1_000_000),
+        expect![[r#"
+        check:
+        00000000000001000000.tma: the file is no part of the chain: find out who put it there, and move it elsewhere (the next start moves it to data/guard/audit.foreign)
+        start 1: audit.damage {"files":1,"foreign":["00000000000001000000.tma"],"moved_to":"audit.foreign"}
+        entry 42
+        entry 43
+        check:
+        aside: 00000000000001000000.tma
+    "#]],
+    );
+    tells(
+        |disk| put(disk, &file_name(1_000_000), &other_chain(1_000_000)),
+        expect![[r#"
+        check:
+        00000000000001000000.tma: the file is no part of the chain: find out who put it there, and move it elsewhere (the next start moves it to data/guard/audit.foreign)
+        start 1: audit.damage {"files":1,"foreign":["00000000000001000000.tma"],"moved_to":"audit.foreign"}
+        entry 42
+        entry 43
+        check:
+        aside: 00000000000001000000.tma
+    "#]],
+    );
+    tells(
+        |disk| put(disk, &file_name(1_000_000), b"notes of mine\n"),
+        expect![[r#"
+        check:
+        00000000000001000000.tma: the file is no part of the chain: find out who put it there, and move it elsewhere (the next start moves it to data/guard/audit.foreign)
+        start 1: audit.damage {"files":1,"foreign":["00000000000001000000.tma"],"moved_to":"audit.foreign"}
+        entry 42
+        entry 43
+        check:
+        aside: 00000000000001000000.tma
+    "#]],
+    );
+    // Numbers that the open file holds already, and the one that comes next.
+    tells(
+        |disk| copy(disk, 1, 35),
+        expect![[r#"
+        check:
+        00000000000000000035.tma: the file is no part of the chain: find out who put it there, and move it elsewhere (the next start moves it to data/guard/audit.foreign)
+        start 1: audit.damage {"files":1,"foreign":["00000000000000000035.tma"],"moved_to":"audit.foreign"}
+        entry 42
+        entry 43
+        check:
+        aside: 00000000000000000035.tma
+    "#]],
+    );
+    tells(
+        |disk| put(disk, &file_name(35), &other_chain(35)),
+        expect![[r#"
+        check:
+        00000000000000000035.tma: the file is no part of the chain: find out who put it there, and move it elsewhere (the next start moves it to data/guard/audit.foreign)
+        start 1: audit.damage {"files":1,"foreign":["00000000000000000035.tma"],"moved_to":"audit.foreign"}
+        entry 42
+        entry 43
+        check:
+        aside: 00000000000000000035.tma
+    "#]],
+    );
+    tells(
+        |disk| put(disk, &file_name(41), &other_chain(41)),
+        expect![[r#"
+        check:
+        00000000000000000041.tma: the file is no part of the chain: find out who put it there, and move it elsewhere (the next start moves it to data/guard/audit.foreign)
+        start 1: audit.damage {"files":1,"foreign":["00000000000000000041.tma"],"moved_to":"audit.foreign"}
+        entry 42
+        entry 43
+        check:
+        aside: 00000000000000000041.tma
+    "#]],
+    );
+    // Without marks nothing vouches for an order; a number that is not the file's own tells nevertheless.
+    tells(
+        |disk| {
+            for mark in mark_paths(&dir()) {
+                disk.remove(&mark).unwrap();
+            }
+            copy(disk, 15, 1_000_000);
+        },
+        expect![[r#"
+            check:
+            00000000000001000000.tma: the file is no part of the chain: find out who put it there, and move it elsewhere (the next start moves it to data/guard/audit.foreign)
+            mark: the mark is missing, so a cut end may go unnoticed
+            start 1: audit.damage {"files":1,"foreign":["00000000000001000000.tma"],"moved_to":"audit.foreign"}
+            entry 42
+            entry 43
+            check:
+            aside: 00000000000001000000.tma
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_taken_away_is_told_once_and_its_numbers_are_not_given_again() {
+    // The whole folder, as it is and with tokens but without the mark beside it.
+    tells(
+        remove_all,
+        expect![[r#"
+        check:
+        audit.mark: entries 1 to 40 are missing at the end: the mark says that they were there
+        start 1: audit.damage {"missing_from":1,"missing_to":40}
+        entry 42
+        entry 43
+        check:
+        00000000000000000041.tma line 1: the chain begins with entry 41, and no entry records that earlier ones were removed
+    "#]],
+    );
+    tells(
+        |disk| {
+            remove_all(disk);
+            disk.remove(&mark_paths(&dir())[1]).unwrap();
+            tidemill_ground::replace(disk, &dir().with_file_name(crate::store::FILE), b"{}").unwrap();
+        },
+        expect![[r#"
+            check:
+            audit: there are tokens, whose making is always recorded, and no entries: put the folder back from a backup
+            start 1: audit.damage {"missing":"all","why":"there are tokens, and no record of their making"}
+            entry 2
+            entry 3
+            check:
+        "#]],
+    );
+    // The newest file, with the mark that would tell of it; then with a mark set back.
+    tells(
+        |disk| {
+            disk.remove(&dir().join(file_name(29))).unwrap();
+            disk.remove(&dir().join(MARK)).unwrap();
+        },
+        expect![[r#"
+            check:
+            audit.mark: entries 29 to 40 are missing at the end: the mark says that they were there
+            mark: the mark is missing, so a cut end may go unnoticed
+            start 1: audit.damage {"missing":"mark"}
+            start 1: audit.damage {"missing_from":29,"missing_to":40}
+            entry 43
+            entry 44
+            check:
+            00000000000000000041.tma line 1: entries 29 to 40 are missing before this line
+        "#]],
+    );
+    tells(
+        |disk| {
+            let before = SimDisk::new(2);
+            chain(&before, 28);
+            put(disk, MARK, &read(&before, &dir().join(MARK)).unwrap());
+            disk.remove(&dir().join(file_name(29))).unwrap();
+        },
+        expect![[r#"
+            check:
+            audit.mark: entries 29 to 40 are missing at the end: the mark says that they were there
+            start 1: audit.damage {"missing_from":29,"missing_to":40}
+            entry 42
+            entry 43
+            check:
+            00000000000000000041.tma line 1: entries 29 to 40 are missing before this line
+        "#]],
+    );
+    // The mark alone; that of the folder, and the one beside it, which older chains do not have.
+    tells(
+        |disk| disk.remove(&dir().join(MARK)).unwrap(),
+        expect![[r#"
+        check:
+        mark: the mark is missing, so a cut end may go unnoticed
+        start 1: audit.damage {"missing":"mark"}
+        entry 42
+        entry 43
+        check:
+    "#]],
+    );
+    tells(
+        |disk| disk.remove(&mark_paths(&dir())[1]).unwrap(),
+        expect![[r#"
+        check:
+        entry 41
+        entry 42
+        check:
+    "#]],
+    );
+}
+
+#[test]
+fn a_chain_written_anew_with_its_mark_does_not_meet_the_one_beside() {
+    tells(
+        |disk| {
+            let beside = read(disk, &mark_paths(&dir())[1]).unwrap();
+            remove_all(disk);
+            disk.remove(&mark_paths(&dir())[1]).unwrap();
+            let (mut writer, _) = open(disk, limits());
+            for number in 1..=40 {
+                let group = pending(&writer, [AuditEntry { target: "nothing".to_owned(), ..entry(number) }]);
+                writer.append(&group).unwrap();
+            }
+            tidemill_ground::replace(disk, &mark_paths(&dir())[1], &beside).unwrap();
+        },
+        expect![[r#"
+            check:
+            00000000000000000031.tma line 11: entry 40 is not the one that the mark remembers: the chain was written anew
+            start 1: audit.damage {"rewritten":40}
+            entry 42
+            entry 43
+            check:
+        "#]],
+    );
+}
+
+fn remove_all(disk: &SimDisk) {
+    for (name, _) in contents(disk) {
+        disk.remove(&dir().join(name)).unwrap();
+    }
+    disk.remove_dir(&dir()).unwrap();
+}
+
+#[test]
+fn a_file_put_there_while_entries_are_written_is_named_and_not_removed() {
+    let disk = forty();
+    let (mut writer, _) = open(&disk, limits());
+    let running = |writer: &Writer, writing: bool| {
+        let until = || writer.durable_end().map(|end| Durable { writing, ..end });
+        show(&verify::verify_until(&disk, &dir(), until).unwrap())
+    };
+    // The number of the next file, which a group on its way may be about to begin.
+    put(&disk, &file_name(41), b"notes of mine\n");
+    assert_eq!(running(&writer, true), "");
+    assert!(running(&writer, false).contains("00000000000000000041.tma: the file is no part of the chain"));
+    disk.remove(&dir().join(file_name(41))).unwrap();
+    // One whose number comes while it lies there is not overwritten. Another does not make the file that is written look
+    // like one that is closed and old.
+    put(&disk, &file_name(43), &other_chain(43));
+    put(&disk, &file_name(1_000_000), &other_chain(1_000_000));
+    writer.set_limits(Limits { audit_age_max: Some(std::time::Duration::from_secs(1)), ..limits() });
+    while writer.chain().seq < 43 {
+        assert!(writer.trims(i64::MAX).unwrap().is_empty());
+        append(&mut writer, 1).unwrap();
+    }
+    assert_eq!(writer.durable_end().unwrap().first, 43, "the case is the one that is meant");
+    let old: Vec<u64> = writer.trims(i64::MAX).unwrap().into_iter().map(|(first, _)| first).collect();
+    assert_eq!(old, [1, 15, 29]);
+    assert!(
+        running(&writer, false).starts_with("00000000000001000000.tma: the file is no part of the chain")
+    );
+    let aside = disk.list(&foreign_dir(&dir())).unwrap();
+    assert_eq!(aside.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>(), [file_name(43)]);
+}
+
+#[test]
+fn the_newest_entries_are_not_those_of_a_foreign_file() {
+    let disk = forty();
+    copy(&disk, 15, 1_000_000);
+    let rows = latest(&disk, Path::new(DATA), 2).unwrap();
+    assert_eq!(rows.iter().map(|row| row[1].as_u64().unwrap()).collect::<Vec<_>>(), [40, 39]);
+}
+
+#[test]
+fn files_beyond_a_mark_that_lags_are_of_the_chain() {
+    let disk = SimDisk::new(1);
+    let (mut writer, _) = open(&disk, limits());
+    append(&mut writer, 10).unwrap();
+    let marks = mark_paths(&dir()).map(|path| (read(&disk, &path).unwrap(), path));
+    for _ in 0..60 {
+        append(&mut writer, 1).unwrap();
+    }
+    for (bytes, path) in &marks {
+        tidemill_ground::replace(&disk, path, bytes).unwrap();
+    }
+    let report = check(&disk);
+    assert_eq!((show(&report), report.last), (String::new(), 70));
+    let (writer, notes) = open(&disk, limits());
+    assert_eq!((writer.chain().seq, notes.len()), (70, 0));
+}
