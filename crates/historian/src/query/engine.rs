@@ -22,7 +22,7 @@ use super::errors::{internal, to_problem};
 use super::formats::{PIECE_BYTES, TableEncoder, of_samples, of_table, slices};
 use super::meter::{Meter, bytes_of};
 use super::names::Names;
-use super::pool::{Pool, Shared};
+use super::pool::{Pool, ScanAccount, Shared};
 use super::read_function::{READ, Read};
 use super::relation::Relation;
 use super::run::{Admission, Sink, Threads, Within, panicked, run};
@@ -259,7 +259,8 @@ fn retrieve(
     mut each: impl FnMut(SampleBatch) -> Result<bool, Problem>,
 ) -> Result<bool, Problem> {
     let mut rows = 0u64;
-    for batch in modes::read(view, inner.bus.as_ref(), scope, names, query) {
+    let account = ScanAccount::of(&inner.pool(budget));
+    for batch in modes::read(view, inner.bus.as_ref(), scope, names, query, &account) {
         let mut batch = batch?;
         let left = query.limit.map(|limit| limit.saturating_sub(rows));
         if let Some(left) =
@@ -293,6 +294,12 @@ impl Inner {
             ReadMode::Raw => (self.streaming.clone(), Within::Steps),
             _ => (self.admission.clone(), Within::All),
         }
+    }
+
+    /// What one question may hold.
+    fn pool(&self, budget: Budget) -> Arc<dyn MemoryPool> {
+        let bytes_max = usize::try_from(budget.memory_bytes).unwrap_or(usize::MAX);
+        Arc::new(Pool::new(bytes_max, self.memory.clone()))
     }
 
     /// Samples as bytes. Blocking.
@@ -356,8 +363,7 @@ impl Inner {
             .chain(tables.iter().map(|(name, _)| format!("sys.{name}")))
             .collect();
         let told = |error: DataFusionError| to_problem(&error, &names);
-        let bytes_max = usize::try_from(budget.memory_bytes).unwrap_or(usize::MAX);
-        let pool: Arc<dyn MemoryPool> = Arc::new(Pool::new(bytes_max, self.memory.clone()));
+        let pool = self.pool(budget);
         let meter = Meter::new(&pool, sink.stopped());
         let state = self.session(&scope, &view, tables, pool, meter.clone()).map_err(told)?;
         let statement = statement::read(&query.text, &query.parameters).map_err(told)?;

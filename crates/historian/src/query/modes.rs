@@ -13,7 +13,7 @@ use super::names::Names;
 use super::plot::{Pixels, Plot};
 use super::push::Times;
 use super::samples::spec;
-use tidemill_lake::{Columns, Scan, ScanSpec, View};
+use tidemill_lake::{Account, Columns, Scan, ScanSpec, View};
 
 /// The most pixels that one question may ask for.
 pub(crate) const POINTS_MAX: u32 = 100_000;
@@ -111,27 +111,30 @@ pub(crate) fn check(query: &ReadQuery) -> Result<(), Problem> {
     }
 }
 
-/// What is asked for, of these signals, in their order. The question was checked.
+/// What is asked for, of these signals, in their order. The question was checked. What its scans hold is told to the
+/// account.
 pub(crate) fn read(
     view: &Arc<dyn View>,
     bus: &dyn Bus,
     scope: &ReadScope,
     names: &Names,
     query: &ReadQuery,
+    account: &Arc<dyn Account>,
 ) -> Samples {
     let times = Times { from: query.from, last: query.last() };
+    let spec = |times| ScanSpec { account: Some(account.clone()), ..spec(names, times, NEEDED) };
     match query.mode {
         _ if names.len() == 0 => Box::new(std::iter::empty()),
-        ReadMode::Raw => raw(view, &spec(names, times, NEEDED)),
+        ReadMode::Raw => raw(view, &spec(times)),
         ReadMode::Points { points } => {
             let pixels = Pixels::new(query.from, query.to, points);
             Box::new(Plotted {
-                scan: raw(view, &spec(names, times, NEEDED)),
+                scan: raw(view, &spec(times)),
                 plot: Some(Plot::new(pixels)),
                 ready: Vec::new(),
             })
         }
-        ReadMode::Last => match last(view, bus, scope, names, query.to) {
+        ReadMode::Last => match last(view, bus, scope, names, query.to, spec) {
             Ok(kept) => Box::new(batches(&kept).into_iter().map(Ok)),
             Err(problem) => Box::new(std::iter::once(Err(problem))),
         },
@@ -223,6 +226,7 @@ fn last(
     scope: &ReadScope,
     names: &Names,
     at: i64,
+    spec: impl Fn(Times) -> ScanSpec,
 ) -> Result<Vec<Kept>, Problem> {
     let mut known = Vec::with_capacity(names.len());
     bus.last(scope, &names.ids(), &mut known);
@@ -247,7 +251,7 @@ fn last(
             break;
         }
         let from = step.map_or(i64::MIN, |step| at.saturating_sub(step));
-        let spec = ScanSpec { signals: Some(wanted), ..spec(names, Times { from, last: before }, NEEDED) };
+        let spec = ScanSpec { signals: Some(wanted), ..spec(Times { from, last: before }) };
         seek(view.scan(&spec, 1), |kept| {
             if let Some(slot) = names.place(kept.signal).and_then(|place| found.get_mut(place as usize)) {
                 *slot = Some(kept);

@@ -13,6 +13,7 @@ use super::columns::{EXPORT, SAMPLES, Shape};
 use super::errors::{bad, from_problem};
 use super::modes;
 use super::names::Names;
+use super::pool::ScanAccount;
 use super::relation::{BatchIterator, Open, Partitions, Relation, Request, Table};
 use super::samples::by_signal_and_time;
 use tidemill_lake::{ScanBatch, View};
@@ -179,9 +180,10 @@ impl Relation for Retrieved {
         let ordering = by_signal_and_time(&wanted);
         let (view, bus, scope) = (self.view.clone(), self.bus.clone(), self.scope.clone());
         let (names, query) = (self.names.clone(), self.query.clone());
+        let account = ScanAccount::of(&request.session.runtime_env().memory_pool);
         let open: Open = Box::new(move || {
             let mut shape = Shape::new(wanted.clone(), names.clone(), bus.clone())?;
-            let samples = modes::read(&view, bus.as_ref(), &scope, &names, &query);
+            let samples = modes::read(&view, bus.as_ref(), &scope, &names, &query, &account);
             Ok(Box::new(samples.map(move |batch| {
                 let batch = ScanBatch {
                     samples: batch.map_err(from_problem)?,

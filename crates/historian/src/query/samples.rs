@@ -78,7 +78,7 @@ impl Relation for Samples {
     }
 }
 
-/// What to ask the store for; nobody is told what the scan holds.
+/// What to ask the store for; who asks says to whom it is told what the scan holds.
 pub(crate) fn spec(names: &Names, times: Times, columns: tidemill_lake::Columns) -> ScanSpec {
     ScanSpec {
         signals: Some(names.ids()),

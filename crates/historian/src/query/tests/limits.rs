@@ -53,13 +53,43 @@ fn time_memory_and_rows_are_limited() {
 
 #[test]
 fn what_a_scan_holds_is_the_querys() {
+    type Ask = Box<dyn Fn(&Engine, Budget) -> Result<Vec<u8>, Problem>>;
+    let sql = |text: &'static str| -> Ask { Box::new(move |engine, budget| within(engine, text, budget)) };
+    let read = |mode: ReadMode| -> Ask {
+        // Before the last samples of all signals, so that it is not the bus that knows them.
+        let query = ReadQuery {
+            patterns: vec![Pattern::everything()],
+            from: i64::MIN,
+            to: T0 + 1,
+            mode,
+            limit: None,
+        };
+        Box::new(move |engine, budget| {
+            let scope = ReadScope::everything();
+            wait(async { collect(engine.export(&scope, query.clone(), Format::Csv, budget).await?).await })
+        })
+    };
     let engine = engine_of(&plant());
-    let with =
-        |memory_bytes| within(&engine, "SELECT count(*) FROM samples", Budget { memory_bytes, ..BUDGET });
-    let refused = with(SCAN_BYTES as u64 - 1).unwrap_err();
-    assert_eq!(refused.code.id, "query-memory");
-    assert!(refused.detail.contains("more files at once"), "{refused}");
-    assert_eq!(code(with(16 * SCAN_BYTES as u64)), "answered");
+    for (name, ask) in [
+        ("SQL", sql("SELECT count(*) FROM samples")),
+        ("read as a table", sql("SELECT count(*) FROM read('#')")),
+        ("the last as a table", sql("SELECT count(*) FROM read('#', NULL, '2026-01-01T00:00:00Z', 'last')")),
+        ("raw", read(ReadMode::Raw)),
+        ("points", read(ReadMode::Points { points: 10 })),
+        ("last", read(ReadMode::Last)),
+    ] {
+        let with = |memory_bytes| ask(&engine, Budget { memory_bytes, ..BUDGET });
+        let refused = with(SCAN_BYTES as u64 - 1).map(|answer| answer.len());
+        let refused = refused.expect_err(name);
+        assert_eq!(refused.code.id, "query-memory", "{name}");
+        assert!(refused.detail.contains("more files at once"), "{name}: {refused}");
+        assert_eq!(code(with(16 * SCAN_BYTES as u64)), "answered", "{name}");
+        // What was held is given back.
+        until(|| engine.memory_used() == 0);
+    }
+    // What all questions have together bounds it as well.
+    let little = Settings { memory_bytes: SCAN_BYTES as u64 - 1, ..settings() };
+    assert_eq!(code(read(ReadMode::Raw)(&engine_with(&plant(), little), BUDGET)), "query-memory");
 }
 
 #[test]
