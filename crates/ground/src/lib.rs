@@ -19,6 +19,7 @@ mod error; //    refusals
 mod limit; //    bounds on what is held and what flows
 mod memory; //   who may hold how much
 mod metrics; //  counters, gauges, histograms
+mod quiet; //    panics that are caught and not reported
 mod real; //     the disk of this machine
 pub mod sim;
 mod tasks; //    threads and the order in which they stop
@@ -30,6 +31,7 @@ pub use error::Error;
 pub use limit::{Limit, Permit, TokenBucket};
 pub use memory::{AUTO_BYTES_MAX, MemoryPlan, available};
 pub use metrics::{Counter, Gauge, Histogram, Kind, Labels, Metrics, Reading, SECONDS, SERIES_MAX};
+pub use quiet::{Caught, quietly};
 pub use real::RealDisk;
 pub use sim::{Operation, SimDisk};
 pub use tasks::{PANICS_MAX, Panic, Phase, Report, Stop, Tasks};
@@ -76,6 +78,7 @@ impl Ground {
     fn over(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Ground {
         let metrics = Metrics::new();
         let tasks = Tasks::new(&metrics);
+        quiet::count_in(&metrics);
         Ground { disk, clock, entropy, metrics, tasks }
     }
 }

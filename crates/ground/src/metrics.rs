@@ -228,6 +228,11 @@ impl Metrics {
         }
     }
 
+    /// Shows a counter that is counted elsewhere. The first of a name stays.
+    pub fn show(&self, name: &str, help: &str, counter: &Counter) {
+        self.cell(name, help, &[], Cell::Counter(counter.clone()));
+    }
+
     /// The gauge of this name.
     pub fn gauge(&self, name: &str, help: &str) -> Gauge {
         self.gauge_with(name, help, &[])

@@ -11,7 +11,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -24,6 +23,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use tidemill_core::{ColumnMeasure, ColumnSample, Format, Problem, Quality, SampleSink, ValueRef, codes};
+use tidemill_ground::quietly;
 
 pub use self::parts::{ColumnFile, Naming, Part};
 pub use self::table::ColumnText;
@@ -73,8 +73,10 @@ pub(crate) fn decode(format: Format, body: Bytes, sink: &mut dyn SampleSink) -> 
 
 /// What third-party code makes of hostile bytes is caught, should it panic.
 fn guarded<T>(read: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
-    catch_unwind(AssertUnwindSafe(read))
-        .unwrap_or_else(|_| Err(unreadable("its parts contradict each other")))
+    quietly(read).unwrap_or_else(|caught| {
+        tracing::warn!(event = "decode.panic", place = caught.place, "a library could not stand a body");
+        Err(unreadable("its parts contradict each other"))
+    })
 }
 
 fn unreadable(why: &str) -> Problem {
