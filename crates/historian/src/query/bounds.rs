@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, StructFieldMapping, Volatility,
 };
 
+use super::earliest::{self, DATE_TRUNC};
 use super::meter::{CONSTANT_BYTES_MAX, Meter, bytes_of, is_of_any_length, too_much};
 use super::rules::{CALL_BYTES_MAX, Rule};
 
@@ -227,6 +228,10 @@ impl ScalarUDFImpl for Bounded {
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let field = self.inner.return_field_from_args(arguments)?;
         measured_type(field.data_type())?;
+        // Of the earliest times there is none.
+        if self.name() == DATE_TRUNC {
+            return Ok(Arc::new(field.as_ref().clone().with_nullable(true)));
+        }
         Ok(field)
     }
 
@@ -327,7 +332,10 @@ impl ScalarUDFImpl for Bounded {
             };
             rule.check(self.inner.name(), &call, bytes_max)?;
         }
-        let made = self.inner.invoke_with_args(call)?;
+        let made = match self.name() {
+            DATE_TRUNC => earliest::truncated(&self.inner, call)?,
+            _ => self.inner.invoke_with_args(call)?,
+        };
         drop(borrowed);
         keep(made, rows, meter, self.inner.name())
     }

@@ -14,6 +14,7 @@ mod bounds;
 mod cells;
 mod columns;
 mod decode;
+mod earliest;
 mod engine;
 mod errors;
 mod formats;

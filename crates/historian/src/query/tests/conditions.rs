@@ -1,8 +1,12 @@
 //! Conditions on signals and times: what they mean, and that they choose what is scanned.
 
-use expect_test::expect;
+use std::sync::Arc;
 
-use super::small::check;
+use expect_test::expect;
+use tidemill_core::{ReadScope, Value};
+
+use super::fake::{Plant, SECOND, T0, ask};
+use super::small::{check, engine_of};
 
 #[test]
 fn conditions_on_signals() {
@@ -286,6 +290,74 @@ fn conditions_on_times() {
 
         "#]],
     );
+}
+
+/// The period in which times begin has no beginning; the next one has.
+#[test]
+fn the_earliest_times_have_no_period_and_fail_no_question() {
+    let plant = Arc::new(Plant::default());
+    let minute = i64::MIN.div_euclid(60 * SECOND) + 1;
+    for (number, time) in
+        [i64::MIN, minute * 60 * SECOND - 1, minute * 60 * SECOND, -1_001, T0].into_iter().enumerate()
+    {
+        plant.put("a", time, Value::Int(number as i64));
+    }
+    let engine = engine_of(&plant);
+    let mut shown = String::new();
+    for period in
+        ["microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year"]
+    {
+        let query = format!("SELECT integer AS n, date_trunc('{period}', time) AS t FROM samples ORDER BY n");
+        let answer = ask(&engine, &ReadScope::everything(), &query);
+        shown += &format!("{period}: {}\n", answer.trim_end().replace('\n', " "));
+    }
+    for query in [
+        "SELECT date_trunc('year', time) AS t, count(*) AS n FROM samples GROUP BY t ORDER BY t",
+        "SELECT date_bin(INTERVAL '1 minute', time) AS t FROM samples ORDER BY integer",
+        "SELECT count(*) AS n FROM samples WHERE date_trunc('minute', time) < '1678-01-01T00:00:00Z'",
+        "SELECT date_trunc('year', time AT TIME ZONE 'Asia/Kolkata') AS t FROM samples WHERE integer = 1",
+        "SELECT date_trunc('day', TIMESTAMP '1677-09-21T00:12:44') AS t, date_trunc('minute', TIMESTAMP '1677-09-21T00:13:44') AS u",
+        "SELECT date_trunc('fortnight', TIMESTAMP '1677-09-21T00:12:44') AS t",
+        "SELECT date_trunc('fortnight', time) AS t FROM samples",
+    ] {
+        shown += &format!("{query}\n{}\n", ask(&engine, &ReadScope::everything(), query).trim_end());
+    }
+    expect![[r#"
+        microsecond: n,t 0, 1,1677-09-21T00:12:59.999999Z 2,1677-09-21T00:13:00Z 3,1969-12-31T23:59:59.999998Z 4,2026-01-01T00:00:00Z
+        millisecond: n,t 0, 1,1677-09-21T00:12:59.999Z 2,1677-09-21T00:13:00Z 3,1969-12-31T23:59:59.999Z 4,2026-01-01T00:00:00Z
+        second: n,t 0, 1,1677-09-21T00:12:59Z 2,1677-09-21T00:13:00Z 3,1969-12-31T23:59:59Z 4,2026-01-01T00:00:00Z
+        minute: n,t 0, 1, 2,1677-09-21T00:13:00Z 3,1969-12-31T23:59:00Z 4,2026-01-01T00:00:00Z
+        hour: n,t 0, 1, 2, 3,1969-12-31T23:00:00Z 4,2026-01-01T00:00:00Z
+        day: n,t 0, 1, 2, 3,1969-12-31T00:00:00Z 4,2026-01-01T00:00:00Z
+        week: n,t 0, 1, 2, 3,1969-12-29T00:00:00Z 4,2025-12-29T00:00:00Z
+        month: n,t 0, 1, 2, 3,1969-12-01T00:00:00Z 4,2026-01-01T00:00:00Z
+        quarter: n,t 0, 1, 2, 3,1969-10-01T00:00:00Z 4,2026-01-01T00:00:00Z
+        year: n,t 0, 1, 2, 3,1969-01-01T00:00:00Z 4,2026-01-01T00:00:00Z
+        SELECT date_trunc('year', time) AS t, count(*) AS n FROM samples GROUP BY t ORDER BY t
+        t,n
+        1969-01-01T00:00:00Z,1
+        2026-01-01T00:00:00Z,1
+        ,3
+        SELECT date_bin(INTERVAL '1 minute', time) AS t FROM samples ORDER BY integer
+        t
+
+
+        1677-09-21T00:13:00Z
+        1969-12-31T23:59:00Z
+        2026-01-01T00:00:00Z
+        SELECT count(*) AS n FROM samples WHERE date_trunc('minute', time) < '1678-01-01T00:00:00Z'
+        n
+        1
+        SELECT date_trunc('year', time AT TIME ZONE 'Asia/Kolkata') AS t FROM samples WHERE integer = 1
+        t
+        SELECT date_trunc('day', TIMESTAMP '1677-09-21T00:12:44') AS t, date_trunc('minute', TIMESTAMP '1677-09-21T00:13:44') AS u
+        t,u
+        ,1677-09-21T00:13:00
+        SELECT date_trunc('fortnight', TIMESTAMP '1677-09-21T00:12:44') AS t
+        bad-sql: Unsupported date_trunc granularity: 'fortnight'. Supported values are: microsecond, millisecond, second, minute, hour, day, week, month, quarter, year. See docs/reference/sql.md for tables and functions
+        SELECT date_trunc('fortnight', time) AS t FROM samples
+        bad-sql: Unsupported date_trunc granularity: 'fortnight'. Supported values are: microsecond, millisecond, second, minute, hour, day, week, month, quarter, year. See docs/reference/sql.md for tables and functions
+    "#]].assert_eq(&shown);
 }
 
 #[test]
