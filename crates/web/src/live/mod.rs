@@ -5,30 +5,30 @@
 //! as JSON with `?format=json`.
 
 mod frame;
+mod out;
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Request, State};
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
+use futures_util::stream::SplitStream;
 use serde::Deserialize;
 use tidemill_core::{
-    BatchBuilder, Delivery, Feed, Flags, Identity, LagPolicy, Parcel, Pattern, Problem, ReadScope, Row, Rows,
-    Seq, SignalId, SignalPath, SourceId, Stamp, Start, codes,
+    Delivery, Feed, Identity, LagPolicy, Parcel, Pattern, Problem, ReadScope, Row, Rows, Seq, SignalId,
+    Start, codes,
 };
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use utoipa::ToSchema;
 
-use self::frame::Frame;
+use self::out::{Gathered, Out};
 use crate::Web;
 use crate::answer::{Answer, document};
 use crate::caller::{Caller, Standing};
 use crate::params::{Params, pattern};
-use crate::samples::encode;
 use crate::sql::object;
 use crate::times::TimeStyle;
 
@@ -104,7 +104,7 @@ pub(crate) async fn live(
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let (sink, stream) = socket.split();
-        let out = Out { sink, json, style, names: HashMap::new() };
+        let out = Out::new(sink, json, style);
         let session = Session::new(web, caller, standing, out);
         session.run(stream, patterns).await;
         drop(permit);
@@ -170,7 +170,7 @@ impl Session {
         let ended = self.serve(&mut stream, patterns).await;
         if let Err(End::Closed(code, reason)) = ended {
             let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-            let _ = timeout(SEND_MAX, self.out.sink.send(close)).await;
+            let _ = self.out.send(close).await;
         }
     }
 
@@ -277,7 +277,10 @@ impl Session {
     async fn send_last_values(&mut self) -> Result<(), End> {
         let bus = self.web.doors().bus.clone();
         let described = self.patterns.iter().flat_map(|pattern| bus.describe(&self.scope, pattern));
-        let ids: std::collections::BTreeSet<SignalId> = described.map(|signal| signal.id).collect();
+        // By an earlier or a further name too, as what follows.
+        let named = self.patterns.iter().filter_map(|pattern| bus.find(&pattern.as_path()?));
+        let named = named.filter(|signal| !signal.retired && self.scope.allows(&signal.path));
+        let ids: BTreeSet<SignalId> = described.chain(named).map(|signal| signal.id).collect();
         let ids: Vec<SignalId> = ids.into_iter().collect();
         for some in ids.chunks(FRAME_ROWS_MAX) {
             let mut values = Vec::new();
@@ -287,14 +290,17 @@ impl Session {
                 let (last, quality) = (value.value.as_ref(), value.quality);
                 gathered.push(&Row { signal: value.id, time: value.time, value: last, quality });
             }
-            self.out.send_rows(&*bus, self.seq, gathered).await?;
+            self.send_rows(self.seq, gathered).await?;
         }
         Ok(())
     }
 
+    async fn send_rows(&mut self, seq: Seq, gathered: Gathered) -> Result<(), End> {
+        self.out.send_rows(&*self.web.doors().bus, &self.scope, seq, gathered).await
+    }
+
     /// Sends a delivery, and with it what else comes within [`GATHER`].
     async fn forward(&mut self, first: Delivery) -> Result<(), End> {
-        let bus = self.web.doors().bus.clone();
         let until = Instant::now() + GATHER;
         let mut gathered = Gathered::new(false);
         let mut delivery = first;
@@ -304,18 +310,14 @@ impl Session {
                     self.seq = seq;
                     for row in rows_of(&parcel, &rows) {
                         if !gathered.push(&row) {
-                            self.out
-                                .send_rows(&*bus, seq, std::mem::replace(&mut gathered, Gathered::new(false)))
-                                .await?;
+                            self.send_rows(seq, gathered.take()).await?;
                             gathered.push(&row);
                         }
                     }
                 }
                 Delivery::Lagged { missed, to } => {
                     self.web.0.counters.live_lagged.add(missed);
-                    self.out
-                        .send_rows(&*bus, self.seq, std::mem::replace(&mut gathered, Gathered::new(false)))
-                        .await?;
+                    self.send_rows(self.seq, gathered.take()).await?;
                     self.seq = to;
                     self.tell_lagged(Some(missed)).await?;
                 }
@@ -326,15 +328,13 @@ impl Session {
             match timeout_at(until, next_of(&mut self.feed)).await {
                 Ok(next) if gathered.len() < FRAME_ROWS_MAX => delivery = next,
                 Ok(next) => {
-                    self.out
-                        .send_rows(&*bus, self.seq, std::mem::replace(&mut gathered, Gathered::new(false)))
-                        .await?;
+                    self.send_rows(self.seq, gathered.take()).await?;
                     delivery = next;
                 }
                 Err(_) => break,
             }
         }
-        self.out.send_rows(&*bus, self.seq, gathered).await
+        self.send_rows(self.seq, gathered).await
     }
 
     /// After a change of the listener's zone: whose address it no longer serves goes. After a change of policy: who was
@@ -380,99 +380,4 @@ fn rows_of<'a>(parcel: &'a Arc<Parcel>, rows: &'a Rows) -> impl Iterator<Item = 
     };
     let numbers = all.chain(some.map(|row| *row as usize));
     numbers.filter_map(move |row| batch.and_then(|batch| batch.row(row)))
-}
-
-/// Rows for one frame.
-struct Gathered {
-    batch: BatchBuilder,
-    /// Whether these are last values rather than news.
-    last: bool,
-}
-
-impl Gathered {
-    fn new(last: bool) -> Gathered {
-        Gathered { batch: BatchBuilder::new(SourceId(0), Flags::default()), last }
-    }
-
-    fn len(&self) -> usize {
-        self.batch.len()
-    }
-
-    /// False when there is no room; a first row always has.
-    fn push(&mut self, row: &Row<'_>) -> bool {
-        self.len() < FRAME_ROWS_MAX
-            && self.batch.push(row.signal, Stamp::At(row.time), row.value, row.quality).is_ok()
-    }
-}
-
-/// The client's end.
-struct Out {
-    sink: SplitSink<WebSocket, Message>,
-    json: bool,
-    style: TimeStyle,
-    /// The numbers that this client knows signals by: ids never leave the plant.
-    names: HashMap<SignalId, (u32, Arc<str>)>,
-}
-
-impl Out {
-    async fn send(&mut self, message: Message) -> Result<(), End> {
-        match timeout(SEND_MAX, self.sink.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(End::Gone),
-        }
-    }
-
-    async fn send_rows(
-        &mut self,
-        bus: &dyn tidemill_core::Bus,
-        seq: Seq,
-        gathered: Gathered,
-    ) -> Result<(), End> {
-        if gathered.len() == 0 {
-            return Ok(());
-        }
-        let last = gathered.last;
-        let batch = gathered.batch.finish(0, Flags::default());
-        let mut defined = String::new();
-        for signal in &batch.signal {
-            if self.names.contains_key(signal) {
-                continue;
-            }
-            let Some(known) = bus.signal(*signal) else { continue };
-            let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-            define(number, &known.path, &known.meta.unit, &mut defined);
-            self.names.insert(*signal, (number, known.path.shared().clone()));
-        }
-        if !defined.is_empty() {
-            self.send(Message::text(format!("{{\"signals\":[{defined}]}}"))).await?;
-        }
-        if self.json {
-            let text = self.json_of(&batch, seq, last);
-            return self.send(Message::text(text)).await;
-        }
-        let number = |signal: SignalId| self.names.get(&signal).map(|(number, _)| *number);
-        let bytes = Frame { seq, last, batch: &batch }.bytes(number);
-        self.send(Message::binary(bytes)).await
-    }
-
-    fn json_of(&self, batch: &tidemill_core::SampleBatch, seq: Seq, last: bool) -> String {
-        let mut text = format!("{{\"seq\":{},\"last\":{last},\"samples\":[", seq.0);
-        let named = batch.rows().filter_map(|row| Some((self.names.get(&row.signal)?.1.clone(), row)));
-        for (index, (name, row)) in named.enumerate() {
-            text.push_str(if index > 0 { "," } else { "" });
-            encode::write_sample(&name, &row, self.style, &mut text);
-        }
-        text.push_str("]}");
-        text
-    }
-}
-
-fn define(number: u32, path: &SignalPath, unit: &str, out: &mut String) {
-    out.push_str(if out.is_empty() { "{\"n\":" } else { ",{\"n\":" });
-    out.push_str(itoa::Buffer::new().format(number));
-    out.push_str(",\"signal\":");
-    encode::write_text(path.as_str(), out);
-    out.push_str(",\"unit\":");
-    encode::write_text(unit, out);
-    out.push('}');
 }

@@ -147,7 +147,9 @@ impl Plant {
         for (patterns, feed) in &state.feeds {
             let meant = |row: &u32| {
                 let id = batch.signal[*row as usize];
-                patterns.iter().any(|pattern| pattern.matches(&state.signals[id.index()].path))
+                let signal = &state.signals[id.index()];
+                let mut names = std::iter::once(&signal.path).chain(&signal.aliases);
+                names.any(|name| patterns.iter().any(|pattern| pattern.matches(name)))
             };
             let rows = (0..batch.len() as u32).filter(meant).collect();
             let parcel = Arc::new(Parcel::of_samples(batch.clone()));
@@ -283,7 +285,8 @@ impl Bus for Plant {
     }
 
     fn find(&self, path: &SignalPath) -> Option<Arc<Signal>> {
-        self.state().signals.iter().find(|signal| signal.path == *path).cloned()
+        let named = |signal: &&Arc<Signal>| signal.path == *path || signal.aliases.contains(path);
+        self.state().signals.iter().find(named).cloned()
     }
 
     fn source(&self, _: SourceId) -> Arc<str> {

@@ -101,6 +101,49 @@ async fn json_frames_begin_with_last_values_and_stay_in_scope() {
     }
 }
 
+/// The number stays, so that a client goes on with what it knows of the signal.
+#[tokio::test]
+async fn a_rename_is_told_before_the_first_sample_under_the_new_name() {
+    let served = Served::new(Settings::default()).await;
+    written(&served).await;
+    let house = super::House::of(served.plant.clone(), served.plant.web().router());
+    let rename = async |from: &str, to: &str| {
+        let (line, body) =
+            (format!("PATCH /api/v1/signals?signal={from}"), format!(r#"{{"rename":"{to}","unit":"bar"}}"#));
+        let headers = [("content-type", "application/json")];
+        assert_eq!(house.send(&line, &headers, body).await.status, 204);
+    };
+    let mut socket = served.connect("?format=json&time=ns&signal=acme/a/f", &[PRESS]).await.unwrap();
+    let mut binary = served.connect("?signal=acme/a/f", &[PRESS]).await.unwrap();
+    let old = [text(&mut socket).await, text(&mut socket).await];
+    assert!(old.iter().all(|frame| frame.contains("acme/a/f")), "{old:?}");
+    assert_eq!(text(&mut binary).await, old[0]);
+    binary.next().await.unwrap().unwrap();
+    rename("acme/a/f", "acme/oil").await;
+    served.plant.deliver(7, batch(&[(1, 2000, ValueRef::Float(2.5))]));
+    let told = expect![[r#"{"signals":[{"n":0,"signal":"acme/oil","unit":"bar"}]}"#]];
+    told.assert_eq(&text(&mut socket).await);
+    told.assert_eq(&text(&mut binary).await);
+    assert_eq!(binary.next().await.unwrap().unwrap().into_data().len(), 24 + 25);
+    let sample = |seq: u64, time: i64| {
+        format!(
+            r#"{{"seq":{seq},"last":false,"samples":[{{"signal":"acme/oil","time":{time},"value":2.5,"quality":"Good"}}]}}"#
+        )
+    };
+    assert_eq!(text(&mut socket).await, sample(7, 2000));
+    // Who comes by the old name is told the same.
+    let mut late = served.connect("?format=json&time=ns&signal=acme/a/f", &[PRESS]).await.unwrap();
+    told.assert_eq(&text(&mut late).await);
+    expect![[
+        r#"{"seq":1,"last":true,"samples":[{"signal":"acme/oil","time":1000,"value":1.5,"quality":"Good"}]}"#
+    ]]
+    .assert_eq(&text(&mut late).await);
+    // What was still under way when the signal went out of the scope: its name of now is not for this reader.
+    rename("acme/oil", "other/oil").await;
+    served.plant.deliver(8, batch(&[(1, 3000, ValueRef::Float(2.5))]));
+    assert_eq!(text(&mut socket).await, sample(8, 3000));
+}
+
 #[tokio::test]
 async fn who_was_beyond_the_log_is_told_and_begins_with_last_values() {
     let served = Served::new(Settings::default()).await;
