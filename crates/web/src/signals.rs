@@ -2,6 +2,7 @@
 //! it is made.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use futures_util::stream;
 use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
 use tidemill_core::{
     Amend, AuditEntry, AuditResult, Grant, LastValue, Meta, MetaEdit, NumberKind, Pattern, Problem,
     ReadScope, Row, Signal, SignalId, SignalPath, Verb, codes, format_duration, parse_duration, rfc3339,
@@ -196,7 +198,7 @@ pub(crate) struct SignalEdit {
     #[schema(value_type = Option<String>)]
     stale_after: Option<Option<String>>,
     /// Added or replaced; null or an empty value removes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "each_once", skip_serializing_if = "Option::is_none")]
     tags: Option<BTreeMap<String, Option<String>>>,
     /// A new name; the old one stays as an alias.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -258,6 +260,38 @@ fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)
+}
+
+/// Tags, none of which stands twice: the map alone would keep the last and say nothing.
+fn each_once<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, Option<String>>>, D::Error> {
+    struct Tags(BTreeMap<String, Option<String>>);
+    struct Read;
+    impl<'de> Visitor<'de> for Read {
+        type Value = Tags;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("an object of tags")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Tags, M::Error> {
+            let mut tags = BTreeMap::new();
+            while let Some((key, value)) = map.next_entry::<String, _>()? {
+                if tags.contains_key(&key) {
+                    return Err(M::Error::custom(format_args!("the tag '{key:.40}' stands twice")));
+                }
+                tags.insert(key, value);
+            }
+            Ok(Tags(tags))
+        }
+    }
+    impl<'de> Deserialize<'de> for Tags {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Tags, D::Error> {
+            deserializer.deserialize_map(Read)
+        }
+    }
+    Ok(Option::<Tags>::deserialize(deserializer)?.map(|Tags(tags)| tags))
 }
 
 /// Changes what is known about a signal, or its name.

@@ -203,6 +203,8 @@ async fn what_a_listing_gives_can_be_sent_back() {
     other["unit"] = "°C".into();
     assert_eq!(patch(&other.to_string()).await, "204 ");
     assert_ne!(listed().await["ucum"], "bar", "the code of a unit is not that of the unit before");
+    assert_eq!(patch(r#"{"tags":null}"#).await, "204 ");
+    assert_eq!(listed().await["tags"]["k"], "v", "null changes nothing");
     let null =
         r#"{"unit":null,"ucum":null,"description":null,"owner":null,"stale_after":null,"tags":{"k":null}}"#;
     assert_eq!(patch(null).await, "204 ");
@@ -214,6 +216,9 @@ async fn what_a_listing_gives_can_be_sent_back() {
         (r#"{"signal":"acme/other"}"#, "400 bad-parameter"),
         (r#"{"aliases":["acme/other"]}"#, "400 bad-parameter"),
         (r#"{"stale_after":300}"#, "400 bad-json"),
+        (r#"{"tags":{"k":"v","a":null,"\u006b":"w"}}"#, "400 bad-json 1:39 the tag 'k' stands twice"),
+        (r#"{"unit":"bar","unit":"bar"}"#, "400 bad-json 1:20 duplicate field `unit`"),
+        (r#"{"tags":["k","v"]}"#, "400 bad-json"),
         (r#"["bar",null,null,null,null,null,null,null,null,null]"#, "400 bad-json"),
         (" [] ", "400 bad-json"),
         ("7", "400 bad-json"),
