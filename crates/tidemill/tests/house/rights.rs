@@ -151,6 +151,33 @@ fn an_old_name_does_not_lead_past_the_rights() {
     assert!(!told.err.contains("secret") && !told.err.contains("4711"), "{}", told.err);
 }
 
+/// The other way round: what counts is the present name. Whoever may read the signal by it may type any of its names, and
+/// every question finds it; none tells a name that was not typed.
+#[test]
+fn a_name_outside_the_scope_leads_to_a_signal_that_may_be_read() {
+    let (plant, reader) = two_branches();
+    plant.ok(&["write", "secret/level", "4711"]);
+    plant.ok(&["signals", "rename", "secret/level", "open/depth"]);
+    plant.ok(&["signals", "set", "open/depth", "alias=secret/third"]);
+    let questions: [&[&str]; 6] = [
+        &["why", "secret/level"],
+        &["why", "secret/level", "--at", "now"],
+        &["why", "open/depth"],
+        &["read", "secret/level"],
+        &["sql", "SELECT signal, value FROM samples WHERE signal = 'secret/level'"],
+        &["sql", "SELECT signal, value FROM read('secret/level')"],
+    ];
+    for words in questions {
+        let told = plant.run_as(&reader, words).expect(0).out;
+        assert!(told.contains("open/depth") && told.contains("4711"), "{words:?}: {told}");
+        assert!(!told.contains("third"), "{words:?}: {told}");
+    }
+    // A name that leads nowhere and one that leads past the rights are told alike.
+    let told =
+        |name| plant.run_as(&reader, &["why", name]).expect_problem("not-found").err.replace(name, "*");
+    assert_eq!(told("secret/recipe"), told("secret/nothing"));
+}
+
 #[test]
 fn without_a_token_nothing_is_told_and_a_revoked_one_is_none() {
     let (plant, reader) = two_branches();

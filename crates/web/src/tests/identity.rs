@@ -127,15 +127,3 @@ async fn control_calls_need_administer() {
         }
     }
 }
-
-#[tokio::test]
-async fn why_is_for_those_who_may_read() {
-    let house = House::new();
-    assert_eq!(house.get("/api/v1/why?signal=b/x").await.status, 200);
-    let press = [("authorization", "Bearer press")];
-    let network = || from("10.0.0.9:5", "10.0.0.1:8443");
-    let own = house.send_by(network(), "GET /api/v1/why?signal=acme/x", &press, "").await;
-    assert_eq!(own.status, 200);
-    let other = house.send_by(network(), "GET /api/v1/why?signal=b/x", &press, "").await;
-    assert_eq!(other.brief(), "404 not-found there is no signal b/x that you may read");
-}
