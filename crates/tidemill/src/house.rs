@@ -87,7 +87,7 @@ pub(crate) fn load(plant: &Plant) -> Result<Config, Problem> {
         .hint(format!(
             "Mend them; `{} check --plant {}` looks again",
             crate::program(),
-            plant.folder.display()
+            crate::quoted(&plant.folder.to_string_lossy())
         ))
     })
 }

@@ -45,7 +45,14 @@ fn main() -> ExitCode {
 
 /// The program as the user started it, for hints that can be copied.
 pub(crate) fn program() -> String {
-    std::env::args_os()
-        .next()
-        .map_or_else(|| "tidemill".to_owned(), |name| name.to_string_lossy().into_owned())
+    std::env::args_os().next().map_or_else(|| "tidemill".to_owned(), |name| quoted(&name.to_string_lossy()))
+}
+
+/// A word as a POSIX shell reads it, in quotes only where it needs them.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -36,35 +36,25 @@ impl Plant {
 
     /// Makes the folder with commented defaults, for its owner only. An existing plant is left as it is.
     pub(crate) fn make(&self) -> Result<(), Problem> {
-        let failed = |error: io::Error| {
-            Problem::new(
-                codes::NO_PLANT.or_full(&error),
-                format!("{} cannot be made: {error}", self.folder.display()),
-            )
-            .hint("Choose a folder that you may write to: --plant DIR")
-        };
         let disk = RealDisk;
-        tidemill_ground::create_dirs(&disk, &self.data()).map_err(failed)?;
-        if disk.exists(&self.file()).map_err(failed)? {
+        tidemill_ground::create_dirs(&disk, &self.data())
+            .map_err(|error| unwritable("the folder", &self.data(), "made", &error))?;
+        let file = self.file();
+        if disk.exists(&file).map_err(|error| unwritable("the file", &file, "looked for", &error))? {
             return Ok(());
         }
         let name = self
             .folder
             .file_name()
             .map_or_else(|| "plant".to_owned(), |name| name.to_string_lossy().into_owned());
-        tidemill_ground::replace(&disk, &self.file(), config::new_plant_file(&name).as_bytes())
-            .map_err(failed)
+        tidemill_ground::replace(&disk, &file, config::new_plant_file(&name).as_bytes())
+            .map_err(|error| unwritable("the file", &file, "written", &error))
     }
 
     /// Takes the plant for this process until the lock is dropped.
     pub(crate) fn lock(&self) -> Result<Lock, Problem> {
         let path = self.data().join("lock");
-        let failed = |error: io::Error| {
-            Problem::new(
-                codes::NO_PLANT.or_full(&error),
-                format!("{} cannot be locked: {error}", path.display()),
-            )
-        };
+        let failed = |error: io::Error| unwritable("the file", &path, "locked", &error);
         let file = RealDisk.open(&path, Open::CreateOrOpen).map_err(failed)?;
         match file.try_lock() {
             Ok(true) => Ok(Lock { _file: file, entry: announce(&self.folder) }),
@@ -85,6 +75,13 @@ impl Plant {
     pub(crate) fn owner(&self) -> u32 {
         std::fs::metadata(&self.folder).map_or_else(|_| rustix::process::getuid().as_raw(), |meta| meta.uid())
     }
+}
+
+/// A folder that is the wrong one, or belongs to another user: what failed, on what, and why.
+fn unwritable(what: &str, path: &Path, done: &str, error: &io::Error) -> Problem {
+    let detail = format!("{what} {} cannot be {done}: {error}", path.display());
+    Problem::new(codes::FILE_UNWRITABLE.or_full(error), detail)
+        .hint("Run as the user whose plant it is, or name a folder that you may write to: --plant DIR (--dir DIR for the demo)")
 }
 
 /// Held while the plant runs.

@@ -19,7 +19,8 @@ const USUAL: Size = Size { columns: 80, rows: 24 };
 
 /// Commands that show what the plant can do.
 pub(crate) fn commands(running: &Running) -> Vec<String> {
-    let program = format!("{} --plant {}", crate::program(), running.plant.folder.display());
+    let folder = crate::quoted(&running.plant.folder.to_string_lossy());
+    let program = format!("{} --plant {folder}", crate::program());
     vec![
         format!("{program} watch '{PREFIX}/press/#'"),
         format!("{program} read {PREFIX}/oven/zone2/temperature --from -30d --points 60"),
@@ -144,6 +145,30 @@ mod tests {
     /// As many columns as a terminal uses for a line: colours take none.
     fn columns_of(line: &str) -> usize {
         line.replace("\x1b[31m", "").replace("\x1b[0m", "").chars().count()
+    }
+
+    /// What is printed goes through a shell as it stands: each command is asked to show its words.
+    #[test]
+    fn commands_can_be_copied_into_a_shell() {
+        for folder in ["/tmp/works", "/tmp/my works", "/tmp/anna's $HOME `x` \"y\" *;\\", "/tmp/ä ~#"] {
+            let running = Running {
+                plant: crate::plant::Plant { folder: folder.into() },
+                addresses: Vec::new(),
+                host: String::new(),
+            };
+            for command in commands(&running) {
+                let shown = std::process::Command::new("sh")
+                    .args(["-c", &format!("printf '%s\\n' {command}")])
+                    .output()
+                    .expect("a POSIX shell");
+                let words = String::from_utf8(shown.stdout).expect("what went in");
+                let words: Vec<&str> = words.lines().collect();
+                assert_eq!(words[1..3], ["--plant", folder], "{command}");
+                assert!(words.len() > 4 && !words[4].is_empty(), "{command}: {words:?}");
+            }
+        }
+        assert_eq!(crate::quoted("/tmp/works"), "/tmp/works", "no quotes where none are needed");
+        assert_eq!(crate::quoted(""), "''");
     }
 
     #[test]

@@ -199,3 +199,22 @@ fn it_speaks_to_a_terminal() {
         }
     }
 }
+
+/// What failed, on what, and why; also for `root`, who may write everywhere.
+#[test]
+fn a_folder_that_cannot_be_made_or_written_is_named_with_the_reason() {
+    let home = Home::new();
+    home.file("file", "not a folder");
+    for words in [&["run", "--plant", "file/plant"][..], &["demo", "--headless", "--dir", "file/plant"]] {
+        let ran = home.run(words).expect_problem("file-unwritable");
+        for part in ["folder", "file/plant/data", "cannot be made", "Not a directory"] {
+            assert!(ran.err.contains(part), "no {part}: {}", ran.err);
+        }
+    }
+    std::fs::create_dir_all(home.path("plant/data/lock")).expect("a folder in the temporary folder");
+    home.file("plant/tidemill.toml", "");
+    let ran = home.run(&["run", "--plant", "plant"]).expect_problem("file-unwritable");
+    for part in ["plant/data/lock", "cannot be locked", "Is a directory"] {
+        assert!(ran.err.contains(part), "no {part}: {}", ran.err);
+    }
+}
