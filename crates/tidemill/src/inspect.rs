@@ -27,13 +27,11 @@ pub(crate) fn data(plant: &Plant) -> Vec<Finding> {
         findings.push(found(&guard, &Problem::from(error).to_string()));
     }
     let audit = guard.join(tidemill_guard::audit::FOLDER);
-    if audit.is_dir() {
-        match tidemill_guard::verify(&disk, &guard) {
-            Ok(report) => findings.extend(report.findings.iter().map(|finding| {
-                found(&audit, &format!("{finding}. Compare with a backup; `tidemill audit verify` says more"))
-            })),
-            Err(error) => findings.push(found(&audit, &error.to_string())),
-        }
+    match tidemill_guard::verify(&disk, &guard) {
+        Ok(report) => findings.extend(report.findings.iter().map(|finding| {
+            found(&audit, &format!("{finding}. Compare with a backup; `tidemill audit verify` says more"))
+        })),
+        Err(error) => findings.push(found(&audit, &error.to_string())),
     }
     findings
 }

@@ -1,5 +1,5 @@
-//! A lake that was damaged while the plant stood still: what is whole goes on, and `check`, the log and SQL name what is not and
-//! what to put back.
+//! What was damaged while the plant stood still, or put there and taken away: what is whole goes on, and `check`, the log,
+//! SQL and `audit verify` name what is not and what to do.
 
 use std::path::{Path, PathBuf};
 
@@ -122,4 +122,77 @@ fn a_plant_without_room_says_so_before_anybody_writes() {
     // Reads go on, and the probe of life.
     assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'press/%'")[0][0], 1);
     plant.get("/health/live").send().expect(200);
+}
+
+/// What `audit verify` tells: nothing, or each finding. Of a plant that runs and of one that does not.
+#[track_caller]
+fn audited(run: impl Fn(&[&str]) -> crate::plant::Ran) -> Vec<String> {
+    let answer = run(&["audit", "verify", "--json"]);
+    let problems = answer.json()["problems"].as_array().expect("a list").clone();
+    assert_eq!(answer.code, Some(if problems.is_empty() { 0 } else { 3 }), "{}", answer.err);
+    problems.iter().map(|problem| problem.as_str().unwrap_or_default().to_owned()).collect()
+}
+
+fn of_stopped(home: &Home) -> Vec<String> {
+    audited(|words| home.run(&[words, &["--plant", "plant"]].concat()))
+}
+
+fn recorded_damage(plant: &Plant) -> Json {
+    plant.sql("SELECT detail FROM sys.audit WHERE action = 'audit.damage' ORDER BY seq")
+}
+
+#[test]
+fn a_foreign_file_among_those_of_the_audit_is_named_and_moved_away_once() {
+    let home = stopped();
+    let audit = home.plant().join("data/guard/audit");
+    let (first, foreign) = (audit.join("00000000000000000001.tma"), "00000000000000000900.tma");
+    std::fs::copy(&first, audit.join(foreign)).expect("a file of the audit");
+    let named = |found: &[String]| {
+        assert!(found.len() == 1 && found[0].starts_with(foreign), "{found:?}");
+        assert!(found[0].contains("no part of the chain") && found[0].contains("move it"), "{found:?}");
+    };
+    named(&of_stopped(&home));
+    let checked = home.run(&["check", "--plant", "plant"]).expect(3).out;
+    assert!(checked.contains(foreign), "{checked}");
+    let plant = home.start();
+    plant.token("after", &["write:press/#"]);
+    assert_eq!(audited(|words| plant.run(words)), [""; 0], "it was moved away");
+    assert!(recorded_damage(&plant)[0][0].as_str().is_some_and(|detail| detail.contains(foreign)));
+    assert!(plant.home.plant().join("data/guard/audit.foreign").join(foreign).is_file());
+    // One that is put there while the plant runs.
+    std::fs::copy(&first, audit.join(foreign)).expect("a file of the audit");
+    named(&audited(|words| plant.run(words)));
+    std::fs::remove_file(audit.join(foreign)).expect("it is there");
+    let plant = plant.stop().start();
+    plant.token("again", &["write:press/#"]);
+    assert_eq!(audited(|words| plant.run(words)), [""; 0]);
+    assert_eq!(recorded_damage(&plant).as_array().map(Vec::len), Some(1), "told once");
+}
+
+#[test]
+fn an_audit_that_was_removed_is_missed_and_recorded_once() {
+    for beside_too in [false, true] {
+        let home = stopped();
+        let guard = home.plant().join("data/guard");
+        std::fs::remove_dir_all(guard.join("audit")).expect("it is there");
+        if beside_too {
+            std::fs::remove_file(guard.join("audit.mark")).expect("it is there");
+        }
+        let found = of_stopped(&home);
+        let part = if beside_too { "there are tokens" } else { "entries 1 to" };
+        assert!(found.len() == 1 && found[0].contains(part), "{found:?}");
+        assert!(home.run(&["check", "--plant", "plant"]).expect(3).out.contains(part));
+        let plant = home.start();
+        plant.token("after", &["write:press/#"]);
+        let plant = plant.stop().start();
+        plant.token("again", &["write:press/#"]);
+        let damage = recorded_damage(&plant);
+        assert_eq!(damage.as_array().map(Vec::len), Some(1), "{damage}");
+        let seqs = plant.sql("SELECT count(*), count(DISTINCT seq) FROM sys.audit");
+        if !beside_too {
+            assert_eq!(seqs[0][0], seqs[0][1], "no number is given twice");
+            let found = audited(|words| plant.run(words));
+            assert!(found.len() == 1 && found[0].contains("the chain begins with entry"), "{found:?}");
+        }
+    }
 }
