@@ -114,3 +114,32 @@ fn a_signal_with_an_owner_refuses_other_writers() {
         json!([["token:line"], ["token:line"]])
     );
 }
+
+/// A row holds two names: it is for those alone who may read both.
+#[test]
+fn near_twins_are_told_to_who_may_read_both_names() {
+    let plant = Plant::start();
+    for (older, later) in [
+        ("open/level", "open/Level"),
+        ("Open/flow", "open/flow"),
+        ("open/depth", "Open/depth"),
+        ("x/a", "X/a"),
+    ] {
+        plant.ok(&["write", older, "1"]);
+        plant.ok(&["write", later, "1"]);
+    }
+    let told = |answer: crate::plant::Ran| answer.expect(0).json()["rows"].clone();
+    let query = ["sql", "--json", "SELECT signal, similar FROM sys.near_twins ORDER BY signal"];
+    let as_reader = |allow: &[&str]| {
+        let name = format!("reader{}", allow.len());
+        told(plant.run_as(&plant.token(&name, allow), &query))
+    };
+    assert_eq!(as_reader(&["read:open/#"]), json!([["open/Level", "open/level"]]));
+    assert_eq!(
+        as_reader(&["read:open/#", "read:Open/flow"]),
+        json!([["open/Level", "open/level"], ["open/flow", "Open/flow"]])
+    );
+    assert_eq!(as_reader(&["read:open/flow", "read:Open/depth", "read:X/#"]), json!([]));
+    let all = told(plant.run(&query));
+    assert_eq!(all.as_array().map(Vec::len), Some(4), "{all}");
+}
