@@ -11,6 +11,7 @@ mod client;
 mod command_line;
 mod damage;
 mod documents;
+mod full_disk;
 mod importing;
 mod living;
 mod partners;
