@@ -127,6 +127,38 @@ fn one_row_a_sample_under_the_names_of_others() {
     .assert_eq(&told(&plant));
 }
 
+/// Two columns of one name: either could be meant.
+#[test]
+fn a_column_that_stands_twice_is_refused() {
+    const WRITER: &str = r#"
+import sys, pyarrow, pyarrow.feather, pyarrow.parquet
+for place, names in enumerate([["signal", "time", "value", "value"], ["time", "oven", "kiln", "oven"]]):
+    arrays = [pyarrow.array([0])] * 4 if place else [pyarrow.array(["a"])] + [pyarrow.array([0])] * 3
+    table = pyarrow.Table.from_arrays(arrays, names=names)
+    pyarrow.parquet.write_table(table, f"{sys.argv[1]}/{place}.parquet")
+    pyarrow.feather.write_feather(table, f"{sys.argv[1]}/{place}.arrow", compression="uncompressed")
+"#;
+    let Some(python) = python("a_column_that_stands_twice_is_refused") else { return };
+    let plant = Plant::start();
+    let mut writer = Command::new(&python);
+    writer.args(["-c", WRITER]).arg(plant.home.path(""));
+    ran(writer).expect(0);
+    let token = plant.token("all", &["write:#"]);
+    for (place, twice) in ["value", "oven"].iter().enumerate() {
+        for (ending, media_type) in
+            [("parquet", "application/vnd.apache.parquet"), ("arrow", "application/vnd.apache.arrow.stream")]
+        {
+            let path = plant.home.path(&format!("{place}.{ending}"));
+            let said = plant.run(&["import", &path.display().to_string()]).expect_problem("bad-arrow");
+            assert!(said.err.contains(&format!("the column '{twice}' stands twice")), "{}", said.err);
+            let body = std::fs::read(&path).expect("it was written");
+            let said = plant.post("/api/v1/write").token(&token).body(media_type, body).send().expect(400);
+            assert!(said.text().contains(&format!("the column '{twice}' stands twice")), "{}", said.text());
+        }
+    }
+    assert_eq!(plant.sql("SELECT count(*) FROM samples"), json!([[0]]));
+}
+
 /// The same measurements as text and as others write them in columns: with the times first and named, and as a nameless
 /// index at the end.
 #[test]

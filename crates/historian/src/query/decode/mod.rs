@@ -20,6 +20,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{
+use hashbrown::HashSet;
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use tidemill_core::{ColumnMeasure, ColumnSample, Format, Problem, Quality, SampleSink, ValueRef, codes};
@@ -130,7 +131,7 @@ impl Plan {
             Format::Parquet => {
                 check_foot(body)?;
                 let found = parquet_builder(body.clone(), None)?;
-                found.schema().fields().iter().try_for_each(|field| known(field.name()))?;
+                known(found.schema())?;
                 let rows = usize::try_from(found.metadata().file_metadata().num_rows()).unwrap_or(usize::MAX);
                 Plan::Parquet { rows, unpacked: pages::unpacked(found.metadata(), body)? }
             }
@@ -266,7 +267,7 @@ impl Step<'_> {
     /// Gives all rows to the sink.
     fn pour(&self, measure: &mut Measure, sink: &mut dyn SampleSink) -> Result<(), Problem> {
         let column = |name: &str| self.rows.column_by_name(name);
-        self.rows.schema_ref().fields().iter().try_for_each(|field| known(field.name()))?;
+        known(self.rows.schema_ref())?;
         let signals = Texts::of("signal", self.needed("signal")?)?;
         let times =
             column::times(self.needed("time")?).map_err(|(row, problem)| self.at(row, "time", problem))?;
@@ -308,10 +309,14 @@ impl Step<'_> {
     }
 }
 
-fn known(name: &str) -> Result<(), Problem> {
-    if KNOWN.contains(&name) {
+/// Columns of samples: each is known, and stands once.
+fn known(schema: &Schema) -> Result<(), Problem> {
+    once(schema)?;
+    let Some(name) =
+        schema.fields().iter().map(|field| field.name()).find(|name| !KNOWN.contains(&name.as_str()))
+    else {
         return Ok(());
-    }
+    };
     let problem = Problem::new(&codes::BAD_ARROW, format!("the column '{name}' is not known"));
     let names: Vec<String> = KNOWN.iter().take(IGNORED_FROM).map(|name| (*name).to_owned()).collect();
     Err(match nearest(name, &names) {
@@ -322,6 +327,15 @@ fn known(name: &str) -> Result<(), Problem> {
 }
 
 fn size_of_value(value: ValueRef<'_>) -> usize {
+/// Of two columns with one name either could be meant.
+fn once(schema: &Schema) -> Result<(), Problem> {
+    let mut names = HashSet::new();
+    let twice = schema.fields().iter().map(|field| field.name()).find(|name| !names.insert(*name));
+    let Some(name) = twice else { return Ok(()) };
+    Err(Problem::new(&codes::BAD_ARROW, format!("the column '{name:.80}' stands twice"))
+        .hint("Rename one of both, or leave it out"))
+}
+
     24 + match value {
         ValueRef::Text(text) | ValueRef::Json(text) => text.len(),
         ValueRef::Bytes(bytes) => bytes.len(),

@@ -21,7 +21,9 @@ use parquet::arrow::arrow_reader::{
 use tidemill_core::{Format, Problem, codes};
 
 use super::column::Texts;
-use super::{IGNORED_FROM, KNOWN, STEP_ROWS, guarded, known, stream_in_file, unreadable, viewed, wrong};
+use super::{
+    IGNORED_FROM, KNOWN, STEP_ROWS, guarded, known, once, stream_in_file, unreadable, viewed, wrong,
+};
 use crate::query::formats::of_table;
 
 /// How many rows a part has at most.
@@ -312,10 +314,12 @@ fn parquet(file: File, naming: Option<&Naming>) -> Result<(ParquetRecordBatchRea
 
 /// The columns that say something, by their numbers.
 fn wanted(schema: &SchemaRef, naming: Option<&Naming>) -> Result<Vec<usize>, Problem> {
-    let Some(naming) = naming else { return Ok((0..schema.fields().len()).collect()) };
+    let Some(naming) = naming else {
+        return once(schema).map(|()| (0..schema.fields().len()).collect());
+    };
+    known(schema)?;
     let mut columns = Vec::new();
     for (number, field) in schema.fields().iter().enumerate() {
-        known(field.name())?;
         if KNOWN.iter().take(IGNORED_FROM).any(|name| name == field.name()) {
             columns.push(number);
         }

@@ -221,6 +221,11 @@ fn what_is_wrong_is_said_with_its_place() {
         columns.retain(|(other, _)| *other != name);
         stream(&batch(columns))
     };
+    let twice = |name: &'static str| {
+        let mut columns = good();
+        columns.extend([(name, floats(&[3.0, 4.0])), (name, floats(&[5.0, 6.0]))]);
+        batch(columns)
+    };
     let empty_name: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
     let mut cut = stream(&batch(good())).to_vec();
     cut.truncate(cut.len() / 2);
@@ -248,6 +253,9 @@ fn what_is_wrong_is_said_with_its_place() {
         ("a kind that does not fit", Format::Arrow, with("kind", names(&["float", "text"]))),
         ("an integer with a fraction", Format::Arrow, with("kind", names(&["float", "integer"]))),
         ("an unknown column", Format::Arrow, with("vlaue", floats(&[1.0, 2.0]))),
+        ("two columns of one name", Format::Arrow, stream(&twice("value"))),
+        ("the same in Parquet", Format::Parquet, file(&twice("time"))),
+        ("the same among what is ignored", Format::Arrow, stream(&twice("source"))),
         (
             "a wide table",
             Format::Parquet,
@@ -283,6 +291,9 @@ fn what_is_wrong_is_said_with_its_place() {
         a kind that does not fit: bad-value: there is no value of kind text here (line 2, column 3). Leave out the column kind, or put integers into `integer` and text into `text`
         an integer with a fraction: bad-value: there is no value of kind integer here (line 2, column 3). Leave out the column kind, or put integers into `integer` and text into `text`
         an unknown column: bad-arrow: the column 'vlaue' is not known. Did you mean 'value'?
+        two columns of one name: bad-arrow: the column 'value' stands twice. Rename one of both, or leave it out
+        the same in Parquet: bad-arrow: the column 'time' stands twice. Rename one of both, or leave it out
+        the same among what is ignored: bad-arrow: the column 'source' stands twice. Rename one of both, or leave it out
         a wide table: bad-arrow: the column 'temperature' is not known. There may be: signal, time, value, integer, text, quality, kind. A wide table needs its columns as rows
         a type that has no place: bad-arrow: the column 'value' has the type Date32, which it cannot have. Send columns signal, time, value and optionally quality
         no right: forbidden: it is closed (line 2, column 3). `tidemill access why WHO VERB PATH` says which rule decides
