@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use hyper::Method;
+use indicatif::ProgressBar;
 use serde_json::Value as Json;
 use tidemill_core::{Problem, codes};
 use tidemill_historian::{ColumnFile, ColumnText, Naming, Part as Rows};
@@ -20,6 +21,9 @@ use crate::import::{
     Typed, encode, open, rejected_name,
 };
 use crate::{output, progress, time};
+
+#[cfg(test)]
+mod tests;
 
 /// Tries while the plant is busy: with the pause below, about a minute.
 const TRIES_MAX: u32 = 120;
@@ -140,20 +144,19 @@ async fn import(
                 let text = ColumnText::open(again);
                 Ok(Box::new(text.map_err(|problem| std::io::Error::other(problem.detail))?))
             };
-            opened(Box::new(text), &name, &options, bytes)?
+            looked_through(Box::new(text), &name, &options, place.as_ref(), &progress::bar(bytes))?
         }
-        Columns::None => opened(Box::new(move || Ok(Box::new(File::open(&path)?))), &name, options, bytes)?,
+        Columns::None => {
+            let text = Box::new(move || -> std::io::Result<_> { Ok(Box::new(File::open(&path)?) as _) });
+            looked_through(text, &name, options, None, &progress::bar(bytes))?
+        }
     };
     output::note(&format!("{name}: {}", reader.plan().describe().trim_end().replace('\n', "\n  ")));
     let bar = progress::bar(bytes);
     let mut sender = Sender::new(&name, client);
     while let Some(part) = reader.next_part()? {
         sender.part(&reader, part).await?;
-        let read = match &mut place {
-            Some(file) => file.stream_position().unwrap_or_default().max(bar.position()),
-            None => reader.bytes_read(),
-        };
-        bar.set_position(read);
+        bar.set_position(position(place.as_ref(), reader.bytes_read(), &bar));
         bar.set_message(format!("{} samples", sender.tally.samples));
     }
     bar.finish_and_clear();
@@ -161,13 +164,22 @@ async fn import(
     Ok(sender.tally)
 }
 
-/// Looks through a file, and begins to read it.
-fn opened(source: Open, name: &str, options: &Options, bytes: u64) -> Result<Reader, Problem> {
-    let bar = progress::bar(bytes);
+/// Looks through a file, and begins to read it. The bar goes with this.
+fn looked_through(
+    source: Open,
+    name: &str,
+    options: &Options,
+    place: Option<&File>,
+    bar: &ProgressBar,
+) -> Result<Reader, Problem> {
     bar.set_message("looked through");
-    let opened = open(source, name, options, &mut |bytes| bar.set_position(bytes));
-    bar.finish_and_clear();
-    opened
+    open(source, name, options, &mut |counted| bar.set_position(position(place, counted, bar)))
+}
+
+/// How far a file was read. Of columns more text comes than the file is long: what counts is the place in it, which goes
+/// back now and then.
+fn position(place: Option<&File>, counted: u64, bar: &ProgressBar) -> u64 {
+    place.map_or(counted, |mut file| file.stream_position().unwrap_or_default().max(bar.position()))
 }
 
 /// What a file is as one of columns.
