@@ -210,7 +210,8 @@ fn columns(path: &Path, name: &str, options: &Options) -> Result<Columns, Proble
     let table = ColumnText::open(table).map_err(|problem| of_file(name, problem))?;
     let asked = options.time.is_some() || options.value.is_some();
     if asked || !table.holds_samples(options.signal.is_some()) {
-        return Ok(Columns::Table(Typed { format: table.format(), kinds: table.kinds() }, file));
+        let typed = Typed { format: table.format(), kinds: table.kinds(), units: table.units() };
+        return Ok(Columns::Table(typed, file));
     }
     file.rewind().map_err(unreadable)?;
     let naming = Naming { prefix: options.prefix.clone(), signal: options.signal.clone() };

@@ -73,6 +73,8 @@ pub(super) struct Narrow {
     pub(super) quality: Option<usize>,
     pub(super) kind: Option<usize>,
     pub(super) unit: Option<usize>,
+    /// In what the values count, where their type says so.
+    pub(super) counts_in: Option<&'static str>,
     pub(super) cell: CellKind,
 }
 
@@ -261,7 +263,9 @@ impl<'a> Look<'a> {
         if let Some(pair) = dates.iter().find_map(|date| Some((*date, day_time(*date)?))) {
             return Ok((pair.0, Some(pair.1)));
         }
-        let number = |at: &usize| self.means(*at, Meaning::Time) && self.column(*at).is_number();
+        let number = |at: &usize| {
+            self.means(*at, Meaning::Time) && self.column(*at).is_number() && self.counts_in(*at).is_none()
+        };
         let epoch = |at: &usize| number(at) && self.column(*at).epochs.unit().is_some();
         if let Some(at) = all().find(epoch).or(dates.first().copied()) {
             return Ok((at, None));
@@ -296,6 +300,10 @@ impl<'a> Look<'a> {
             Some(TimeFormat::Order(order)) => Some(order),
             None => None,
         };
+        if self.counts_in(at).is_some() {
+            let what = "durations, which have no date".to_owned();
+            return Err(self.time_problem(at, what, "Name another column with --time COLUMN"));
+        }
         if !textual && (column.is_number() || (self.times.is_some() && column.numbers > 0)) {
             if let Some((most, few)) = column.epochs.few_larger() {
                 return Err(Error::epoch_sizes(self.file, &self.sheet.shown(at), most, few));
@@ -452,7 +460,8 @@ impl<'a> Look<'a> {
             (None, Some(_)) => CellKind::Any(Decimal::Point),
             (None, None) => CellKind::Any(self.decimal(value, &[value])?),
         };
-        Ok(Some(Narrow { prefix, signal, value, quality, kind, unit, cell }))
+        let counts_in = self.counts_in(value);
+        Ok(Some(Narrow { prefix, signal, value, quality, kind, unit, counts_in, cell }))
     }
 
     /// The wide form: what is neither time nor quality is a signal.
@@ -474,6 +483,7 @@ impl<'a> Look<'a> {
         for (number, ((at, path), (_, unit))) in values.iter().zip(paths).zip(&distinct).enumerate() {
             let below = self.sheet.units.as_ref().and_then(|units| units.get(*at)).cloned();
             let unit = below.filter(|_| unit.is_empty()).unwrap_or_else(|| unit.clone());
+            let unit = self.counts_in(*at).map_or(unit, str::to_owned);
             signals.push(Signal { path, unit });
             let quality = self.quality_for(*at, &values, &status);
             columns.push(Wide { index: *at, signal: number, kind: self.kind(*at, &values)?, quality });
@@ -552,6 +562,11 @@ impl<'a> Look<'a> {
     fn stated(&self, at: usize) -> Option<CellKind> {
         let typed = self.options.typed.as_ref()?;
         typed.kinds.get(at).copied().flatten().map(CellKind::Stated)
+    }
+
+    /// The unit of a column whose type is a duration. It is no time.
+    fn counts_in(&self, at: usize) -> Option<&'static str> {
+        self.options.typed.as_ref()?.units.get(at).copied().flatten()
     }
 
     fn kind(&self, at: usize, values: &[usize]) -> Result<CellKind, Error> {

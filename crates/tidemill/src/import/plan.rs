@@ -44,6 +44,8 @@ pub(crate) struct Typed {
     pub(crate) format: &'static str,
     /// What the columns hold, where their types say so.
     pub(crate) kinds: Vec<Option<Kind>>,
+    /// In what they count, where they are durations.
+    pub(crate) units: Vec<Option<&'static str>>,
 }
 
 impl Options {

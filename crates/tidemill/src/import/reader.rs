@@ -353,7 +353,7 @@ impl Reader {
         batch: &mut Batch,
     ) -> Result<(), Fault> {
         let blame = |at: usize, reason: String| (Some(layout.column(at)), reason);
-        let unit = narrow.unit.map_or("", |at| record.field(at));
+        let unit = narrow.counts_in.or(narrow.unit.map(|at| record.field(at))).unwrap_or_default();
         let signal = self.signal(narrow.prefix.as_ref(), record.field(narrow.signal), unit);
         let signal = signal.map_err(|reason| blame(narrow.signal, reason))?;
         let time = self.time(layout, record, signal as usize)?;

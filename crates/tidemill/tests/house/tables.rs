@@ -127,6 +127,40 @@ fn one_row_a_sample_under_the_names_of_others() {
     .assert_eq(&told(&plant));
 }
 
+/// A pandas Timedelta is a count of nanoseconds, and says so.
+#[test]
+fn durations_keep_their_unit() {
+    let plant = Plant::start();
+    let duration =
+        |value: &str, unit: &str| format!("arrow_cast(CAST({value} AS BIGINT), 'Duration({unit})')");
+    let wide = format!(
+        "SELECT CAST('2026-03-01T06:00:00Z' AS TIMESTAMP) AS stamp, {} AS \"uptime [h]\", {} AS took, 1.5 AS flow",
+        duration("9223372036854775807", "Nanosecond"),
+        duration("90", "Second"),
+    );
+    let narrow = format!(
+        "SELECT 'up' AS signal, CAST('2026-03-01T06:00:00Z' AS TIMESTAMP) AS time, {} AS value",
+        duration("-5", "Millisecond")
+    );
+    let elapsed = format!("SELECT {} AS time, 1.5 AS flow", duration("10800000000000", "Nanosecond"));
+    for ending in ["parquet", "arrow"] {
+        for (name, query) in [("wide", &wide), ("narrow", &narrow)] {
+            let path = plant.home.path(&format!("{name}.{ending}")).display().to_string();
+            plant.run(&["sql", query, "--output", &path]).expect(0);
+            plant.run(&["import", &path, "--prefix", &format!("{ending}/{name}")]).expect(0);
+        }
+        let path = plant.home.path(&format!("elapsed.{ending}")).display().to_string();
+        plant.run(&["sql", &elapsed, "--output", &path]).expect(0);
+        let asked = plant.run(&["import", &path]).expect_problem("bad-import");
+        assert!(asked.err.contains("no column"), "{}", asked.err);
+        let asked = plant.run(&["import", &path, "--time", "time"]).expect_problem("bad-import");
+        assert!(asked.err.contains("durations, which have no date"), "{}", asked.err);
+    }
+    let query = "SELECT s.signal, unit, s.kind, coalesce(CAST(integer AS TEXT), CAST(value AS TEXT)) \
+                 FROM samples s JOIN signals USING (signal) ORDER BY 1";
+    expect_test::expect![[r#"[["arrow/narrow/up","ms","integer","-5"],["arrow/wide/flow",null,"float","1.5"],["arrow/wide/took","s","integer","90"],["arrow/wide/uptime","ns","integer","9223372036854775807"],["parquet/narrow/up","ms","integer","-5"],["parquet/wide/flow",null,"float","1.5"],["parquet/wide/took","s","integer","90"],["parquet/wide/uptime","ns","integer","9223372036854775807"]]"#]].assert_eq(&plant.sql(query).to_string());
+}
+
 /// Two columns of one name: either could be meant.
 #[test]
 fn a_column_that_stands_twice_is_refused() {

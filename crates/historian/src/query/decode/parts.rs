@@ -14,10 +14,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::reader::StreamDecoder;
 use bytes::Bytes;
 use hashbrown::HashSet;
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_schema};
 use tidemill_core::{Format, Problem, codes};
 
 use super::column::Texts;
@@ -304,7 +304,15 @@ fn parquet(file: File, naming: Option<&Naming>) -> Result<(ParquetRecordBatchRea
     let columns = wanted(found.schema(), naming)?;
     let step_rows = (STEP_CELLS / columns.len().max(1)).clamp(1, STEP_ROWS);
     // As views a text that stands a million times is held once.
-    let schema = found.schema().fields().iter().map(|field| viewed(field)).collect::<Vec<Field>>();
+    let seen = |field: &Arc<Field>| match said(field.name()) {
+        Some(kind @ (DataType::Duration(_) | DataType::Timestamp(_, _)))
+            if *field.data_type() == DataType::Int64 =>
+        {
+            field.as_ref().clone().with_data_type(kind)
+        }
+        _ => viewed(field),
+    };
+    let schema = found.schema().fields().iter().map(seen).collect::<Vec<Field>>();
     let options = options().with_schema(Arc::new(Schema::new(schema)));
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(again, options).map_err(told)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
@@ -367,3 +375,8 @@ fn named(rows: &RecordBatch, naming: &Naming) -> Result<RecordBatch, Problem> {
 fn broken(error: &std::io::Error) -> Problem {
     unreadable(&error.to_string())
 }
+    // Parquet has no durations and no times in seconds: that an integer is one only the writer's own schema says, of
+    // which no more is taken.
+    let file_meta = found.metadata().file_metadata();
+    let said = parquet_to_arrow_schema(file_meta.schema_descr(), file_meta.key_value_metadata()).ok();
+    let said = |name: &str| Some(said.as_ref()?.field_with_name(name).ok()?.data_type().clone());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use tidemill_core::{Format, Kind, Problem};
 
 use super::parts::ColumnFile;
@@ -51,12 +51,20 @@ impl ColumnText {
     pub fn holds_samples(&self, named: bool) -> bool {
         let has = |name: &str| self.schema.index_of(name).is_ok();
         let known = self.schema.fields().iter().all(|field| KNOWN.contains(&field.name().as_str()));
-        known && has("time") && has("value") && (named || has("signal"))
+        // A body of samples has no place for the unit of durations.
+        let plain =
+            self.schema.field_with_name("value").is_ok_and(|value| unit_of(value.data_type()).is_none());
+        known && has("time") && plain && (named || has("signal"))
     }
 
     /// What each column holds, as far as its type says so; a time is not among it.
     pub fn kinds(&self) -> Vec<Option<Kind>> {
         self.schema.fields().iter().map(|field| kind_of(field.data_type())).collect()
+    }
+
+    /// In what each column counts, where its type is a duration.
+    pub fn units(&self) -> Vec<Option<&'static str>> {
+        self.schema.fields().iter().map(|field| unit_of(field.data_type())).collect()
     }
 
     /// More text; false at the end.
@@ -101,22 +109,39 @@ fn kind_of(found: &DataType) -> Option<Kind> {
         found if found.is_unsigned_integer() => Kind::UInt,
         found if found.is_floating() || found.is_decimal() => Kind::Float,
         found if found.is_nested() => Kind::Json,
+        DataType::Duration(_) => Kind::Int,
         _ => return None,
     })
 }
 
-/// Narrow floats as what a sample holds: their own shortest digits mean another number there.
+/// The unit of a duration, in UCUM.
+fn unit_of(found: &DataType) -> Option<&'static str> {
+    match found {
+        DataType::Duration(TimeUnit::Second) => Some("s"),
+        DataType::Duration(TimeUnit::Millisecond) => Some("ms"),
+        DataType::Duration(TimeUnit::Microsecond) => Some("us"),
+        DataType::Duration(TimeUnit::Nanosecond) => Some("ns"),
+        _ => None,
+    }
+}
+
+/// Narrow floats as what a sample holds, since their own shortest digits mean another number there; durations as the
+/// counts that they are.
 fn widened(rows: &RecordBatch) -> Result<RecordBatch, Problem> {
-    let narrow = |found: &DataType| matches!(found, DataType::Float16 | DataType::Float32);
+    let wide = |found: &DataType| match found {
+        DataType::Float16 | DataType::Float32 => Some(DataType::Float64),
+        DataType::Duration(_) => Some(DataType::Int64),
+        _ => None,
+    };
     let schema = rows.schema_ref();
-    if !schema.fields().iter().any(|field| narrow(field.data_type())) {
+    if !schema.fields().iter().any(|field| wide(field.data_type()).is_some()) {
         return Ok(rows.clone());
     }
     let (mut fields, mut columns): (Vec<Arc<Field>>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
     for (field, column) in schema.fields().iter().zip(rows.columns()) {
-        if narrow(field.data_type()) {
-            fields.push(Arc::new(field.as_ref().clone().with_data_type(DataType::Float64)));
-            columns.push(cast(column, &DataType::Float64).map_err(|error| wrong(&error))?);
+        if let Some(wide) = wide(field.data_type()) {
+            columns.push(cast(column, &wide).map_err(|error| wrong(&error))?);
+            fields.push(Arc::new(field.as_ref().clone().with_data_type(wide)));
         } else {
             fields.push(field.clone());
             columns.push(column.clone());
@@ -130,8 +155,8 @@ mod tests {
     use std::io::{Seek, Write};
 
     use arrow::array::{
-        BinaryArray, Date32Array, DictionaryArray, Float32Array, Int32Array, StringArray,
-        TimestampMillisecondArray,
+        BinaryArray, Date32Array, DictionaryArray, DurationNanosecondArray, DurationSecondArray,
+        Float32Array, Int32Array, StringArray, TimestampMillisecondArray,
     };
     use arrow::datatypes::Int8Type;
     use arrow::ipc::writer::FileWriter;
@@ -174,6 +199,8 @@ mod tests {
             ("d", Arc::new(DictionaryArray::<Int8Type>::from_iter([Some("up"), None, Some("12")]))),
             ("bytes", Arc::new(BinaryArray::from(vec![Some(&[0, 255][..]), None, Some(&[])]))),
             ("day", Arc::new(Date32Array::from(vec![0, 1, 2]))),
+            ("up", Arc::new(DurationNanosecondArray::from(vec![Some(i64::MAX), None, Some(-1)]))),
+            ("took", Arc::new(DurationSecondArray::from(vec![0, 90, 3]))),
         ];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let mut shown = Vec::new();
@@ -182,16 +209,17 @@ mod tests {
             assert!(!table.holds_samples(true));
             let mut text = String::new();
             table.read_to_string(&mut text).unwrap();
-            shown.push(format!("{text}{:?}", table.kinds()));
+            shown.push(format!("{text}{:?}\n{:?}", table.kinds(), table.units()));
         }
         assert_eq!(shown[0], shown[1]);
         expect![[r#"
-            __index_level_0__,"a, b",n,s,d,bytes,day
-            1970-01-01T00:00:00,0.10000000149011612,7,"",up,0x00ff,1970-01-01
-            1970-01-01T00:00:01.500,,,,,,1970-01-02
+            __index_level_0__,"a, b",n,s,d,bytes,day,up,took
+            1970-01-01T00:00:00,0.10000000149011612,7,"",up,0x00ff,1970-01-01,9223372036854775807,0
+            1970-01-01T00:00:01.500,,,,,,1970-01-02,,90
             1970-01-01T00:00:02,Infinity,-3,"x ""y""
-            z",12,0x,1970-01-03
-            [None, Some(Float), Some(Int), Some(Text), Some(Text), Some(Bytes), None]"#]]
+            z",12,0x,1970-01-03,-1,3
+            [None, Some(Float), Some(Int), Some(Text), Some(Text), Some(Bytes), None, Some(Int), Some(Int)]
+            [None, None, None, None, None, None, None, Some("ns"), Some("s")]"#]]
         .assert_eq(&shown[0]);
     }
 
