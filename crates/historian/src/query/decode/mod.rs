@@ -19,8 +19,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::{
 use hashbrown::HashSet;
+use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use tidemill_core::{ColumnMeasure, ColumnSample, Format, Problem, Quality, SampleSink, ValueRef, codes};
@@ -326,7 +326,6 @@ fn known(schema: &Schema) -> Result<(), Problem> {
     })
 }
 
-fn size_of_value(value: ValueRef<'_>) -> usize {
 /// Of two columns with one name either could be meant.
 fn once(schema: &Schema) -> Result<(), Problem> {
     let mut names = HashSet::new();
@@ -336,6 +335,7 @@ fn once(schema: &Schema) -> Result<(), Problem> {
         .hint("Rename one of both, or leave it out"))
 }
 
+fn size_of_value(value: ValueRef<'_>) -> usize {
     24 + match value {
         ValueRef::Text(text) | ValueRef::Json(text) => text.len(),
         ValueRef::Bytes(bytes) => bytes.len(),

@@ -303,6 +303,11 @@ fn parquet(file: File, naming: Option<&Naming>) -> Result<(ParquetRecordBatchRea
     let rows = u64::try_from(found.metadata().file_metadata().num_rows()).unwrap_or_default();
     let columns = wanted(found.schema(), naming)?;
     let step_rows = (STEP_CELLS / columns.len().max(1)).clamp(1, STEP_ROWS);
+    // Parquet has no durations and no times in seconds: that an integer is one only the writer's own schema says, of
+    // which no more is taken.
+    let file_meta = found.metadata().file_metadata();
+    let said = parquet_to_arrow_schema(file_meta.schema_descr(), file_meta.key_value_metadata()).ok();
+    let said = |name: &str| Some(said.as_ref()?.field_with_name(name).ok()?.data_type().clone());
     // As views a text that stands a million times is held once.
     let seen = |field: &Arc<Field>| match said(field.name()) {
         Some(kind @ (DataType::Duration(_) | DataType::Timestamp(_, _)))
@@ -375,8 +380,3 @@ fn named(rows: &RecordBatch, naming: &Naming) -> Result<RecordBatch, Problem> {
 fn broken(error: &std::io::Error) -> Problem {
     unreadable(&error.to_string())
 }
-    // Parquet has no durations and no times in seconds: that an integer is one only the writer's own schema says, of
-    // which no more is taken.
-    let file_meta = found.metadata().file_metadata();
-    let said = parquet_to_arrow_schema(file_meta.schema_descr(), file_meta.key_value_metadata()).ok();
-    let said = |name: &str| Some(said.as_ref()?.field_with_name(name).ok()?.data_type().clone());
