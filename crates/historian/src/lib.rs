@@ -12,5 +12,5 @@ mod historian; // the lake and the engine behind the trait of core
 mod query; // from scans to answers
 
 pub use historian::{Historian, Settings};
-pub use query::{ColumnFile, ColumnText, Naming, Part, fuzz};
+pub use query::{ColumnFile, ColumnText, Naming, Part, Untimed, fuzz};
 pub use tidemill_lake::{Error, Settings as LakeSettings, inspect};

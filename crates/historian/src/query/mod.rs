@@ -45,6 +45,6 @@ mod fuzz_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use decode::{ColumnFile, ColumnText, Naming, Part};
+pub use decode::{ColumnFile, ColumnText, Naming, Part, Untimed};
 pub(crate) use decode::{decode, measure};
 pub(crate) use engine::{Engine, Settings};

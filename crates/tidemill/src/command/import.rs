@@ -12,13 +12,13 @@ use hyper::Method;
 use indicatif::ProgressBar;
 use serde_json::Value as Json;
 use tidemill_core::{Problem, codes};
-use tidemill_historian::{ColumnFile, ColumnText, Naming, Part as Rows};
+use tidemill_historian::{ColumnFile, ColumnText, Naming, Part as Rows, Untimed};
 
 use super::{CommandResult, Global, Outcome};
 use crate::client::{Body, Client, query};
 use crate::import::{
-    CONTENT_TYPE, Decimal, Open, Options, Originals, Part, Piece, QUERY, Reader, Reject, Summary, TimeFormat,
-    Typed, encode, open, rejected_name,
+    CONTENT_TYPE, Decimal, LocalTimes, Open, Options, Originals, Part, Piece, QUERY, Reader, Reject, Summary,
+    TimeFormat, Typed, encode, open, rejected_name,
 };
 use crate::{output, progress, time};
 
@@ -53,7 +53,7 @@ pub(crate) struct Import {
     /// The only column to take, by name or number
     #[arg(long)]
     value: Option<String>,
-    /// The time zone of times without an offset [default: the plant's]
+    /// The time zone of times without an offset, in every format [default: the plant's]
     #[arg(long)]
     timezone: Option<String>,
     /// How times are written where it cannot be told
@@ -134,7 +134,7 @@ async fn import(
     // Of columns the place in the file, which all that read it share; text is counted as it is read.
     let mut place = None;
     let mut reader = match columns(file, &name, options)? {
-        Columns::Samples(columns) => return import_columns(&name, *columns, client, json).await,
+        Columns::Samples(columns) => return import_columns(&name, *columns, options, client, json).await,
         Columns::Table(typed, file) => {
             let options = Options { typed: Some(typed), ..options.clone() };
             place = file.try_clone().ok();
@@ -228,21 +228,29 @@ fn of_file(name: &str, mut problem: Problem) -> Problem {
 async fn import_columns(
     name: &str,
     mut columns: ColumnFile,
+    options: &Options,
     client: Option<&Client>,
     json: bool,
 ) -> Result<Tally, Problem> {
+    let mut times = LocalTimes::new(options.timezone.as_ref().unwrap_or(&options.plant_timezone).clone());
     let rows = columns.rows().map(|rows| format!(", {rows} rows")).unwrap_or_default();
-    output::note(&format!("{name}: {}{rows}", columns.format()));
+    let has_local_times = columns.has_local_times().map_err(|problem| of_file(name, problem))?;
+    let zone = if has_local_times { format!("; times in {}", times.zone()) } else { String::new() };
+    output::note(&format!("{name}: {}{rows}{zone}", columns.format()));
     let bar = progress::bar(columns.bytes());
     let mut sender = Sender::new(name, client);
     let mut summary = Summary::default();
-    while let Some(part) = columns.next_part().map_err(|problem| of_file(name, problem))? {
+    while let Some(mut part) = columns.next_part().map_err(|problem| of_file(name, problem))? {
+        let rows = part.len() as u64;
+        let untimed = part.localize(&mut |signal, shown| times.instant(signal, shown));
+        sender.untimed(untimed.map_err(|problem| of_file(name, problem))?, summary.rows)?;
         sender.rows(&part, summary.rows).await.map_err(|problem| of_file(name, problem))?;
-        summary.rows += part.len() as u64;
+        summary.rows += rows;
         bar.set_position(columns.position().max(bar.position()));
         bar.set_message(format!("{} samples", sender.tally.samples));
     }
     bar.finish_and_clear();
+    (summary.repeated_hour, summary.second_pass) = times.repeated();
     report(name, columns.signals(), summary, &sender, json);
     Ok(sender.tally)
 }
@@ -286,12 +294,23 @@ struct Sender<'a> {
     client: Option<&'a Client>,
     rejects: Rejects,
     tally: Tally,
+    /// Rows of columns that the plant refused.
+    refused_rows: u64,
 }
 
 impl<'a> Sender<'a> {
     fn new(name: &str, client: Option<&'a Client>) -> Sender<'a> {
         let rejects = Rejects { path: rejected_name(name).into(), file: None };
-        Sender { client, rejects, tally: Tally::default() }
+        Sender { client, rejects, tally: Tally::default(), refused_rows: 0 }
+    }
+
+    /// Sets aside rows of columns that have no time.
+    fn untimed(&mut self, rows: Vec<Untimed>, before: u64) -> Result<(), Problem> {
+        let reject = |Untimed { row, line, reason }| {
+            let column = Some("time".to_owned());
+            Reject { line: before + row as u64 + 1, column, raw: line, reason }
+        };
+        self.reject(None, &rows.into_iter().map(reject).collect::<Vec<_>>())
     }
 
     /// Sends rows of columns. The plant takes a body whole or names the first row that it refuses: that one is set
@@ -308,7 +327,7 @@ impl<'a> Sender<'a> {
             let Some(row) = place.map(|row| from + row - 1).filter(|row| *row < part.len()) else {
                 return Err(problem);
             };
-            if self.tally.rejected >= REFUSED_ROWS_MAX {
+            if self.refused_rows >= REFUSED_ROWS_MAX {
                 return Err(
                     problem.hint(format!("More than {REFUSED_ROWS_MAX} rows were refused; mend the file"))
                 );
@@ -317,9 +336,10 @@ impl<'a> Sender<'a> {
                 self.send(&part.body(from, row)?, Rows::MEDIA_TYPE, "").await?;
                 self.tally.samples += (row - from) as u64;
             }
-            let line = before + row as u64 + 1;
+            let line = before + part.place(row) as u64 + 1;
             let reject = Reject { line, column: None, raw: part.line(row)?, reason: problem.detail };
             self.reject(None, &[reject])?;
+            self.refused_rows += 1;
             from = row + 1;
         }
         Ok(())

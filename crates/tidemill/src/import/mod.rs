@@ -43,7 +43,10 @@ pub(crate) use reader::{Part, Piece, Reader, Summary};
 pub(crate) use recognise::open;
 pub(crate) use rejected::{Originals, Reject, rejected_name};
 pub(crate) use source::Open;
-pub(crate) use time::TimeFormat;
+pub(crate) use time::{LocalTimes, TimeFormat};
+
+/// Names that one file may bring; the plant has a limit of its own.
+const SIGNALS_MAX: usize = 100_000;
 
 /// Recognises and reads any bytes as a file, for the fuzz targets: gives how many samples and rejects there were.
 #[allow(dead_code, reason = "the fuzz targets and the tests call it, the command line does not")]

@@ -12,7 +12,7 @@ use super::layout::{Layout, Shape};
 use super::lines::{Lines, Otherwise};
 use super::records::Records;
 use super::source::Encoding;
-use super::time::{TimeForm, TimeFormat, Unit};
+use super::time::{TimeForm, TimeFormat, Unit, zone_name};
 
 /// What the command line says, and what a file of columns says of itself.
 #[derive(Debug, Clone)]
@@ -211,7 +211,7 @@ impl Plan {
 }
 
 fn spoken_form(form: TimeForm, zone: &TimeZone) -> String {
-    let zone = zone.iana_name().unwrap_or("the system's time zone");
+    let zone = zone_name(zone);
     match form {
         TimeForm::Epoch(unit) => format!("{} since 1970 UTC", unit.name()),
         TimeForm::Excel => format!("Excel's serial numbers in {zone}"),

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidemill_core::{Kind, Problem, Quality, SignalPath, Value};
 
+use super::SIGNALS_MAX;
 use super::cell::{self, CellKind};
 use super::error::Error;
 use super::json::Objects;
@@ -28,9 +29,6 @@ const BATCH_ROWS_MAX: usize = 10_000;
 
 /// Bytes of text in one batch, and of one piece of line protocol.
 const BATCH_BYTES_MAX: usize = 4 << 20;
-
-/// Names that one file may bring; the plant has a limit of its own.
-const SIGNALS_MAX: usize = 100_000;
 
 /// A signal of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

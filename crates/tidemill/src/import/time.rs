@@ -1,9 +1,13 @@
 //! From what stands in a time column to nanoseconds UTC: epochs, Excel's serial numbers, and local times through a
 //! time zone with its gaps and repeated hours.
 
+use std::collections::HashMap;
+
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use tidemill_core::rfc3339;
 
+use super::SIGNALS_MAX;
 use super::civil::{self, Civil, DayOrder};
 
 /// What `--time-format` may say.
@@ -219,6 +223,50 @@ impl Clock {
             }
         }
     }
+}
+
+/// Reads the times of a file of columns: the instants at which clocks in its time zone showed them, signal by signal.
+pub(crate) struct LocalTimes {
+    clock: Clock,
+    runs: HashMap<String, Run>,
+}
+
+impl LocalTimes {
+    pub(crate) fn new(zone: TimeZone) -> LocalTimes {
+        LocalTimes { clock: Clock::new(TimeForm::Text(None), zone), runs: HashMap::new() }
+    }
+
+    /// The zone, for people.
+    pub(crate) fn zone(&self) -> &str {
+        zone_name(&self.clock.zone)
+    }
+
+    /// Rows in the hour that the clocks repeat, and how many of them were taken as the second pass.
+    pub(crate) fn repeated(&self) -> (u64, u64) {
+        (self.clock.repeated, self.clock.second_pass)
+    }
+
+    /// The instant at which a clock showed so many nanoseconds since 1970; or why it never did.
+    pub(crate) fn instant(&mut self, signal: &str, shown: i64) -> Result<i64, String> {
+        let mut spare = Run::default();
+        if !self.runs.contains_key(signal) && self.runs.len() < SIGNALS_MAX {
+            self.runs.insert(signal.to_owned(), Run::default());
+        }
+        let run = self.runs.get_mut(signal).unwrap_or(&mut spare);
+        let mut text = rfc3339(shown);
+        text.pop();
+        let local =
+            jiff::Timestamp::from_nanosecond(i128::from(shown)).map(|shown| Offset::UTC.to_datetime(shown));
+        let local = local.map_err(|_| range(&text).to_string())?;
+        let time = self.clock.local(&text, local, None, run).map_err(|fault| fault.to_string())?;
+        run.step(time);
+        Ok(time)
+    }
+}
+
+/// A time zone as people are told of it.
+pub(super) fn zone_name(zone: &TimeZone) -> &str {
+    zone.iana_name().unwrap_or("the system's time zone")
 }
 
 /// Whether a month begins with this second, in UTC.

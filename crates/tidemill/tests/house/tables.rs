@@ -127,6 +127,73 @@ fn one_row_a_sample_under_the_names_of_others() {
     .assert_eq(&told(&plant));
 }
 
+/// Times that say no offset are those of the clocks of the plant, or of `--timezone`, also where the columns are ours.
+#[test]
+fn one_row_a_sample_under_our_names_with_times_of_a_clock() {
+    const ROWS: &str = "(VALUES ('2026-03-29T01:59:59.5', 1), ('2026-03-29T02:30:00', 2), ('2026-10-25T02:30:00', 3), \
+                        ('2026-10-25T02:40:00', 4), ('2026-10-25T02:30:00', 5), (NULL, 6)) AS v(t, n)";
+    let times = [
+        ("stamps.parquet", "CAST(t AS TIMESTAMP)"),
+        ("stamps.arrow", "CAST(t AS TIMESTAMP)"),
+        ("words.arrow", "t"),
+        ("instants.parquet", "arrow_cast(t, 'Timestamp(Nanosecond, Some(\"UTC\"))')"),
+        ("odd.parquet", "CAST(t AS TIMESTAMP)"),
+    ];
+    let plant = Plant::start_with("[plant]\nname = \"p\"\ntimezone = \"Asia/Tokyo\"\n");
+    let mut shown = String::new();
+    for (file, time) in times {
+        let path = plant.home.path(file).display().to_string();
+        let odd = if file.starts_with("odd") { ", 'x' AS remark" } else { "" };
+        let query = format!(
+            "SELECT 's' AS signal, {time} AS time, CAST(n AS BIGINT) AS value, arrow_cast(0, 'UInt32') AS quality{odd} FROM {ROWS}"
+        );
+        plant.run(&["sql", &query, "--output", &path]).expect(0);
+        for zone in [None, Some("Europe/Berlin")] {
+            let prefix =
+                format!("{}/{}", file.replace('.', "-"), if zone.is_some() { "berlin" } else { "plant" });
+            let mut words = vec!["import", &path, "--prefix", &prefix];
+            words.extend(zone.iter().flat_map(|zone| ["--timezone", zone]));
+            let ran = plant.run(&words).expect(3);
+            let repeated = ran
+                .out
+                .contains("3 rows lie in an hour that the clocks repeat; 1 were taken as the second pass");
+            assert_eq!(repeated, zone.is_some() && !file.starts_with("instants"), "{file}: {}", ran.out);
+            let rejected = std::fs::read_to_string(format!("{path}.rejected")).expect("it is written");
+            let remarks: Vec<&str> = rejected.lines().filter(|line| line.starts_with("#rejected")).collect();
+            let found = plant.sql(&format!(
+                "SELECT time, integer, quality FROM samples WHERE matches(signal, '{prefix}/#') ORDER BY integer"
+            ));
+            shown += &format!("{prefix} {found}\n  {}\n", remarks.join("\n  "));
+        }
+    }
+    expect_test::expect![[r#"
+        stamps-parquet/plant [["2026-03-28T16:59:59.500Z",1,0],["2026-03-28T17:30:00Z",2,0],["2026-10-24T17:30:00Z",3,0],["2026-10-24T17:40:00Z",4,0],["2026-10-24T17:30:00Z",5,0]]
+          #rejected line 6, column 'time': there is no time
+        stamps-parquet/berlin [["2026-03-29T00:59:59.500Z",1,0],["2026-10-25T00:30:00Z",3,0],["2026-10-25T00:40:00Z",4,0],["2026-10-25T01:30:00Z",5,0]]
+          #rejected line 2, column 'time': '2026-03-29T02:30:00' does not exist in Europe/Berlin: the clocks went forward over it
+          #rejected line 6, column 'time': there is no time
+        stamps-arrow/plant [["2026-03-28T16:59:59.500Z",1,0],["2026-03-28T17:30:00Z",2,0],["2026-10-24T17:30:00Z",3,0],["2026-10-24T17:40:00Z",4,0],["2026-10-24T17:30:00Z",5,0]]
+          #rejected line 6, column 'time': there is no time
+        stamps-arrow/berlin [["2026-03-29T00:59:59.500Z",1,0],["2026-10-25T00:30:00Z",3,0],["2026-10-25T00:40:00Z",4,0],["2026-10-25T01:30:00Z",5,0]]
+          #rejected line 2, column 'time': '2026-03-29T02:30:00' does not exist in Europe/Berlin: the clocks went forward over it
+          #rejected line 6, column 'time': there is no time
+        words-arrow/plant [["2026-03-28T16:59:59.500Z",1,0],["2026-03-28T17:30:00Z",2,0],["2026-10-24T17:30:00Z",3,0],["2026-10-24T17:40:00Z",4,0],["2026-10-24T17:30:00Z",5,0]]
+          #rejected line 6, column 'time': there is no time
+        words-arrow/berlin [["2026-03-29T00:59:59.500Z",1,0],["2026-10-25T00:30:00Z",3,0],["2026-10-25T00:40:00Z",4,0],["2026-10-25T01:30:00Z",5,0]]
+          #rejected line 2, column 'time': '2026-03-29T02:30:00' does not exist in Europe/Berlin: the clocks went forward over it
+          #rejected line 6, column 'time': there is no time
+        instants-parquet/plant [["2026-03-29T01:59:59.500Z",1,0],["2026-03-29T02:30:00Z",2,0],["2026-10-25T02:30:00Z",3,0],["2026-10-25T02:40:00Z",4,0],["2026-10-25T02:30:00Z",5,0]]
+          #rejected line 6, column 'time': there is no time
+        instants-parquet/berlin [["2026-03-29T01:59:59.500Z",1,0],["2026-03-29T02:30:00Z",2,0],["2026-10-25T02:30:00Z",3,0],["2026-10-25T02:40:00Z",4,0],["2026-10-25T02:30:00Z",5,0]]
+          #rejected line 6, column 'time': there is no time
+        odd-parquet/plant [["2026-03-28T16:59:59.500Z",1,2147483648],["2026-03-28T17:30:00Z",2,2147483648],["2026-10-24T17:30:00Z",3,2147483648],["2026-10-24T17:40:00Z",4,2147483648],["2026-10-24T17:30:00Z",5,2147483648]]
+          #rejected line 7, column 'time': there is no time
+        odd-parquet/berlin [["2026-03-29T00:59:59.500Z",1,2147483648],["2026-10-25T00:30:00Z",3,2147483648],["2026-10-25T00:40:00Z",4,2147483648],["2026-10-25T01:30:00Z",5,2147483648]]
+          #rejected line 3, column 'time': '2026-03-29T02:30:00' does not exist in Europe/Berlin: the clocks went forward over it
+          #rejected line 7, column 'time': there is no time
+    "#]].assert_eq(&shown);
+}
+
 /// A pandas Timedelta is a count of nanoseconds, and says so.
 #[test]
 fn durations_keep_their_unit() {

@@ -58,12 +58,13 @@ impl<'a> Texts<'a> {
     }
 }
 
+/// Why a time is none.
+pub(super) const OUTSIDE: &str =
+    "the time lies outside the years 1677 to 2262 that nanoseconds in 64 bits can hold";
+
 /// Times in ns UTC; none where the server is to stamp. A timestamp without a zone is UTC, an integer is nanoseconds.
 pub(super) fn times(column: &ArrayRef) -> Result<Vec<Option<i64>>, Refused> {
-    let outside = |row| {
-        let detail = "the time lies outside the years 1677 to 2262 that nanoseconds in 64 bits can hold";
-        (row, Problem::new(&codes::BAD_TIME, detail))
-    };
+    let outside = |row| (row, Problem::new(&codes::BAD_TIME, OUTSIDE));
     match column.data_type() {
         DataType::Timestamp(_, zone) => {
             let wanted = DataType::Timestamp(TimeUnit::Nanosecond, zone.clone());

@@ -3,6 +3,7 @@
 //! text formats (they are the doors').
 
 mod column;
+mod local;
 mod messages;
 mod pages;
 mod parts;
@@ -26,7 +27,7 @@ use parquet::arrow::arrow_reader::{
 use tidemill_core::{ColumnMeasure, ColumnSample, Format, Problem, Quality, SampleSink, ValueRef, codes};
 use tidemill_ground::quietly;
 
-pub use self::parts::{ColumnFile, Naming, Part};
+pub use self::parts::{ColumnFile, Naming, Part, Untimed};
 pub use self::table::ColumnText;
 
 use self::column::{Sources, Texts};

@@ -7,9 +7,9 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchReader, StringBuilder};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchReader, StringBuilder, UInt64Array};
 use arrow::buffer::Buffer;
-use arrow::compute::concat_batches;
+use arrow::compute::{concat_batches, take, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::reader::StreamDecoder;
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use parquet::arrow::{ProjectionMask, parquet_to_arrow_schema};
 use tidemill_core::{Format, Problem, codes};
 
 use super::column::Texts;
+use super::local;
 use super::{
     IGNORED_FROM, KNOWN, STEP_ROWS, guarded, known, once, stream_in_file, unreadable, viewed, wrong,
 };
@@ -77,7 +78,23 @@ enum Source {
 
 /// Some rows of a file.
 pub struct Part {
+    /// As they stand there, under the names that are wanted.
     rows: RecordBatch,
+    /// Their times, where those of the file say no offset.
+    times: Option<ArrayRef>,
+    /// Which rows of the part as it was read they are, where others were taken out.
+    places: Option<Vec<usize>>,
+}
+
+/// A row that was taken out of a part, because it has no time.
+#[derive(Debug)]
+pub struct Untimed {
+    /// Its place in the part, from 0.
+    pub row: usize,
+    /// The row as a line of JSON.
+    pub line: String,
+    /// Why.
+    pub reason: String,
 }
 
 impl ColumnFile {
@@ -174,7 +191,15 @@ impl ColumnFile {
                 }
             }
         }
-        Ok(Some(Part { rows }))
+        Ok(Some(Part { rows, times: None, places: None }))
+    }
+
+    /// Whether its times say no offset, as far as the type of their column tells.
+    ///
+    /// # Errors
+    /// `bad-arrow`: the file is damaged in its first rows.
+    pub fn has_local_times(&mut self) -> Result<bool, Problem> {
+        Ok(self.schema()?.field_with_name("time").is_ok_and(|time| local::is_open(time.data_type())))
     }
 
     /// The columns that are read. What is decoded for that is kept.
@@ -218,12 +243,61 @@ impl Part {
         self.len() == 0
     }
 
+    /// The place of a row in the part as it was read, from 0.
+    pub fn place(&self, row: usize) -> usize {
+        self.places.as_ref().and_then(|places| places.get(row).copied()).unwrap_or(row)
+    }
+
+    /// Makes instants of times that say no offset, and takes out the rows that have no time. `read` is given a signal
+    /// and the nanoseconds since 1970 that its clock showed; it gives the instant, or says why there is none.
+    ///
+    /// # Errors
+    /// `bad-arrow`: the columns have types that they cannot have.
+    pub fn localize(
+        &mut self,
+        read: &mut dyn FnMut(&str, i64) -> Result<i64, String>,
+    ) -> Result<Vec<Untimed>, Problem> {
+        let column = |name| self.rows.column_by_name(name);
+        let (Some(signals), Some(times)) = (column("signal"), column("time")) else { return Ok(Vec::new()) };
+        let signals = Texts::of("signal", signals)?;
+        let (times, untimed) =
+            local::instants(times, &mut |row, shown| read(signals.at(row).unwrap_or_default(), shown))?;
+        let told = |(row, reason)| Ok(Untimed { row, line: self.line(row)?, reason });
+        let untimed = untimed.into_iter().map(told).collect::<Result<Vec<_>, Problem>>()?;
+        self.times = times;
+        if !untimed.is_empty() {
+            let mut out = untimed.iter().map(|untimed| untimed.row).peekable();
+            self.keep((0..self.len()).filter(|row| out.next_if_eq(row).is_none()).collect())?;
+        }
+        Ok(untimed)
+    }
+
+    /// Keeps some of the rows.
+    fn keep(&mut self, places: Vec<usize>) -> Result<(), Problem> {
+        let kept: UInt64Array = places.iter().map(|place| *place as u64).collect();
+        self.rows = take_record_batch(&self.rows, &kept).map_err(|error| wrong(&error))?;
+        if let Some(times) = &mut self.times {
+            *times = take(times, &kept, None).map_err(|error| wrong(&error))?;
+        }
+        self.places = Some(places);
+        Ok(())
+    }
+
     /// Rows as a body of [`Part::MEDIA_TYPE`], from the first (from 0, included) to the last (excluded).
     ///
     /// # Errors
     /// `bad-arrow`: they cannot be spelled.
     pub fn body(&self, from: usize, to: usize) -> Result<Bytes, Problem> {
-        self.spelled(Format::Arrow, from, to)
+        let Some(times) = &self.times else { return spelled(&self.rows, Format::Arrow, from, to) };
+        let (schema, mut columns) = (self.rows.schema(), self.rows.columns().to_vec());
+        let mut fields = schema.fields().to_vec();
+        let place = schema.index_of("time").map_err(|error| wrong(&error))?;
+        if let (Some(field), Some(column)) = (fields.get_mut(place), columns.get_mut(place)) {
+            *field = Arc::new(Field::new("time", times.data_type().clone(), true));
+            *column = times.clone();
+        }
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
+        spelled(&rows.map_err(|error| wrong(&error))?, Format::Arrow, from, to)
     }
 
     /// A row as a line of JSON, for the list of rows that were refused.
@@ -231,23 +305,23 @@ impl Part {
     /// # Errors
     /// `bad-arrow`: it cannot be spelled.
     pub fn line(&self, row: usize) -> Result<String, Problem> {
-        let line = self.spelled(Format::JsonLines, row, row + 1)?;
+        let line = spelled(&self.rows, Format::JsonLines, row, row + 1)?;
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
     /// What bodies are.
     pub const MEDIA_TYPE: &'static str = "application/vnd.apache.arrow.stream";
+}
 
-    fn spelled(&self, format: Format, from: usize, to: usize) -> Result<Bytes, Problem> {
-        let to = to.min(self.len());
-        let rows = self.rows.slice(from.min(to), to.saturating_sub(from));
-        let mut encoder = of_table(format);
-        let told = |error| wrong(&error);
-        encoder.begin(rows.schema_ref()).map_err(told)?;
-        encoder.rows(&rows).map_err(told)?;
-        encoder.end().map_err(told)?;
-        Ok(std::mem::take(encoder.written()).into())
-    }
+fn spelled(rows: &RecordBatch, format: Format, from: usize, to: usize) -> Result<Bytes, Problem> {
+    let to = to.min(rows.num_rows());
+    let rows = rows.slice(from.min(to), to.saturating_sub(from));
+    let mut encoder = of_table(format);
+    let told = |error| wrong(&error);
+    encoder.begin(rows.schema_ref()).map_err(told)?;
+    encoder.rows(&rows).map_err(told)?;
+    encoder.end().map_err(told)?;
+    Ok(std::mem::take(encoder.written()).into())
 }
 
 impl Source {
