@@ -5,7 +5,7 @@ use tidemill_core::{Column, Kind, Quality, SourceId};
 
 use super::bits::{Changes, Deltas};
 use super::decimal;
-use super::rows::{Rows, at};
+use super::rows::{ReceivedAt, Rows, at};
 
 /// How many rows are sealed together: enough to pack well, few enough to unpack for a short question.
 pub(crate) const CHUNK_ROWS_MAX: usize = 1_024;
@@ -41,32 +41,31 @@ enum Values {
 /// When rows came, where that says something.
 #[derive(Debug)]
 enum Received {
-    Runs(Runs<Option<i64>>),
+    Runs(Runs<Option<ReceivedAt>>),
     /// All of them, in microseconds: rows of old times that came one by one.
     Each(Deltas),
 }
 
 impl Received {
-    fn new(column: &Column<Option<i64>>, rows: usize) -> Received {
-        let runs = Runs::new(column, rows);
-        let whole = |(_, time): &(u32, Option<i64>)| time.filter(|time| time % 1_000 == 0);
+    fn new(column: &Column<Option<ReceivedAt>>, rows: usize) -> Received {
         if let Column::Each(values) = column
-            && runs.0.iter().all(|run| whole(run).is_some())
+            && values.iter().all(Option::is_some)
         {
-            let micros: Vec<i64> = values.iter().map(|time| time.unwrap_or_default() / 1_000).collect();
+            let runs = 1 + values.iter().zip(values.iter().skip(1)).filter(|(one, next)| one != next).count();
+            let micros: Vec<i64> = values.iter().flatten().map(|received| received.micros()).collect();
             let each = Deltas::new(&micros);
-            if each.bytes() < runs.bytes() {
+            if each.bytes() < runs * size_of::<Run<Option<ReceivedAt>>>() {
                 return Received::Each(each);
             }
         }
-        Received::Runs(runs)
+        Received::Runs(Runs::new(column, rows))
     }
 
-    fn column(&self, rows: usize) -> Column<Option<i64>> {
+    fn column(&self, rows: usize) -> Column<Option<ReceivedAt>> {
         match self {
             Received::Runs(runs) => runs.column(),
             Received::Each(micros) => {
-                Column::Each(micros.iter(rows).map(|micros| Some(micros.wrapping_mul(1_000))).collect())
+                Column::Each(micros.iter(rows).map(|micros| Some(ReceivedAt::of_micros(micros))).collect())
             }
         }
     }
@@ -79,16 +78,19 @@ impl Received {
     }
 }
 
-/// A column as (row after the last one, value).
+/// Rows with one value: the row after the last one, and the value.
+type Run<T> = (u32, T);
+
+/// A column as its runs.
 #[derive(Debug)]
-struct Runs<T>(Box<[(u32, T)]>);
+struct Runs<T>(Box<[Run<T>]>);
 
 impl<T: Copy + PartialEq + Default> Runs<T> {
     fn new(column: &Column<T>, rows: usize) -> Runs<T> {
         match column {
             Column::Same(value) => Runs(Box::new([(rows as u32, *value)])),
             Column::Each(values) => {
-                let mut runs: Vec<(u32, T)> = Vec::new();
+                let mut runs: Vec<Run<T>> = Vec::new();
                 for (row, value) in values.iter().enumerate() {
                     match runs.last_mut() {
                         Some((end, last)) if last == value => *end = row as u32 + 1,
@@ -113,7 +115,7 @@ impl<T: Copy + PartialEq + Default> Runs<T> {
     }
 
     fn bytes(&self) -> usize {
-        self.0.len() * size_of::<(u32, T)>()
+        self.0.len() * size_of::<Run<T>>()
     }
 }
 
@@ -236,7 +238,7 @@ mod tests {
         #[test]
         fn what_is_sealed_comes_back(mut rows in any_rows(), late in any::<bool>()) {
             if late {
-                let arrived = (0..rows.len() as i64).map(|row| Some((row * row - 50) * 1_000));
+                let arrived = (0..rows.len() as i64).map(|row| Some(ReceivedAt::of_micros(row * row - 50)));
                 rows.received = Column::Each(arrived.collect());
             }
             let mut expected = rows.clone();
@@ -265,7 +267,7 @@ mod tests {
             rows.time.push(second * 1_000_000_000);
             rows.bits.push(7.0f64.to_bits());
             if let Column::Each(received) = &mut rows.received {
-                received.push(Some(i64::MAX / 2_000 * 1_000 + (second * 300 + second % 7) * 1_000));
+                received.push(Some(ReceivedAt::of_micros(i64::MAX / 2_000 + second * 300 + second % 7)));
             }
         }
         let chunk = Chunk::seal(&mut rows);

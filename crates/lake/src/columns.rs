@@ -11,7 +11,7 @@ use arrow::datatypes::{Int32Type, SchemaRef};
 use tidemill_core::{Column, Kind, Quality, SourceId};
 
 use super::decimal;
-use super::rows::{Rows, at, push};
+use super::rows::{ReceivedAt, Rows, at, push};
 
 /// The scale of a run of floats is found anew after so many rows.
 const SCALE_ROWS: usize = 4_096;
@@ -69,11 +69,9 @@ impl Columns {
             Column::Each(values) => self.quality.extend(values.iter().map(|quality| i64::from(quality.0))),
         }
         match &rows.received {
-            Column::Same(same) => {
-                self.received.resize(self.time.len(), same.map(|time| time.div_euclid(1_000)))
-            }
+            Column::Same(same) => self.received.resize(self.time.len(), same.map(ReceivedAt::micros)),
             Column::Each(values) => {
-                self.received.extend(values.iter().map(|time| time.map(|time| time.div_euclid(1_000))));
+                self.received.extend(values.iter().map(|received| received.map(ReceivedAt::micros)));
             }
         }
         match &rows.source {
@@ -326,7 +324,7 @@ impl Decoded {
         if let Some(received) = &self.received
             && received.null_count() < received.len()
         {
-            let of = |row| received.is_valid(row).then(|| received.value(row).wrapping_mul(1_000));
+            let of = |row| received.is_valid(row).then(|| ReceivedAt::of_micros(received.value(row)));
             rows.received = same_or_each((start..end).map(of));
         }
         if let Some(source) = &self.source {

@@ -12,7 +12,7 @@ use proptest::test_runner::TestCaseError;
 use tidemill_core::*;
 use tidemill_ground::{Ground, SimDisk, Simulation};
 
-use super::rows::{RowRef, Rows};
+use super::rows::{ReceivedAt, RowRef, Rows};
 use super::{Settings, Store};
 
 /// Values of every kind, with those that are easily lost.
@@ -57,7 +57,7 @@ pub(crate) fn any_rows() -> impl Strategy<Value = Rows> {
             let mut rows = Rows::default();
             for (time, value, quality, received, replace) in list {
                 let one = row_of(time, value.as_ref(), quality, replace);
-                let received = received.map(|at| i64::from(at) * 1_000);
+                let received = received.map(|at| ReceivedAt::of_micros(i64::from(at)));
                 rows.push(&RowRef { received, ..one.row(0) });
             }
             rows

@@ -18,7 +18,7 @@ use super::lane::BATCH_ROWS;
 use super::merge_rows::{From, Killed, Merge, Place};
 use super::read::Footer;
 use super::rewrite::Gone;
-use super::rows::Rows;
+use super::rows::{ReceivedAt, Rows};
 use super::view::{self, Lanes, Sought, places_of};
 use super::write::{FileWriter, Written};
 use crate::Columns;
@@ -264,7 +264,7 @@ impl Store {
     fn replaced(&self, path: &Arc<str>, killed: &Killed) -> Correction {
         let by = killed.by.row(0);
         Correction {
-            when: by.received.unwrap_or(by.time),
+            when: by.received.map_or(by.time, ReceivedAt::nanos),
             path: path.clone(),
             old: killed.old.clone(),
             action: "replace",

@@ -88,10 +88,13 @@ impl Groups {
             |batch| (0..batch.len()).map(|row| at(&batch.quality, row)),
         );
         let told = |batch: &SampleBatch| {
-            batch.time.iter().all(|time| received_of(batch, *time).is_none()).then_some(None)
+            let received = received_of(batch);
+            batch.time.iter().all(|time| received(*time).is_none()).then_some(None)
         };
-        self.rows.received = scatter
-            .column(old.received, told, |batch| batch.time.iter().map(|time| received_of(batch, *time)));
+        self.rows.received = scatter.column(old.received, told, |batch| {
+            let received = received_of(batch);
+            batch.time.iter().map(move |time| received(*time))
+        });
         self.rows.source = scatter.column(
             old.source,
             |batch| Some(batch.source),

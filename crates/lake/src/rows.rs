@@ -1,12 +1,38 @@
 //! Rows of one signal in columns: the common coin of buffer, files and merges. What does not live here: whose rows
 //! they are, and any order beyond "as they arrived" or "by time".
 
+use std::num::NonZeroI64;
 use std::ops::Range;
 
 use tidemill_core::{Column, Kind, Quality, SampleBatch, SourceId};
 
 /// By how many places a row may be late on average to be moved there one by one.
 const MOVES_MAX: usize = 8;
+
+/// When a row was received, in whole microseconds, for the files keep no more. It takes eight bytes also where it may be
+/// missing: the first microsecond of 1970 stands for the one before it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReceivedAt(NonZeroI64);
+
+const FIRST: NonZeroI64 = NonZeroI64::new(1).expect("one is not zero");
+
+impl ReceivedAt {
+    pub(crate) fn of_micros(micros: i64) -> ReceivedAt {
+        ReceivedAt(NonZeroI64::new(micros).unwrap_or(FIRST))
+    }
+
+    pub(crate) fn of_nanos(nanos: i64) -> ReceivedAt {
+        ReceivedAt::of_micros(nanos.div_euclid(1_000))
+    }
+
+    pub(crate) fn micros(self) -> i64 {
+        self.0.get()
+    }
+
+    pub(crate) fn nanos(self) -> i64 {
+        self.micros().saturating_mul(1_000)
+    }
+}
 
 /// Rows of one signal.
 #[derive(Clone, Debug)]
@@ -16,8 +42,7 @@ pub(crate) struct Rows {
     /// As in [`SampleBatch::bits`].
     pub(crate) bits: Vec<u64>,
     pub(crate) quality: Column<Quality>,
-    /// In whole microseconds, for the files keep no more.
-    pub(crate) received: Column<Option<i64>>,
+    pub(crate) received: Column<Option<ReceivedAt>>,
     pub(crate) source: Column<SourceId>,
     /// Whether the row overwrites what stands at its time. Never set on rows of files.
     pub(crate) replace: Column<bool>,
@@ -31,7 +56,7 @@ pub(crate) struct RowRef<'a> {
     pub(crate) kind: Kind,
     pub(crate) bits: u64,
     pub(crate) quality: Quality,
-    pub(crate) received: Option<i64>,
+    pub(crate) received: Option<ReceivedAt>,
     pub(crate) source: SourceId,
     pub(crate) replace: bool,
     /// The value's bytes where its kind lives in the heap.
@@ -302,8 +327,9 @@ impl Rows {
     }
 }
 
-/// A row of a batch as it came, whose receive time is kept only where it says something: where it is more than a
-/// second from the sample's own.
-pub(crate) fn received_of(batch: &SampleBatch, time: i64) -> Option<i64> {
-    (batch.received.abs_diff(time) > 1_000_000_000).then(|| batch.received.div_euclid(1_000) * 1_000)
+/// When the row of this time of a batch was received. It is kept only where it says something: where it is more than a
+/// second from the sample's own time.
+pub(crate) fn received_of(batch: &SampleBatch) -> impl Fn(i64) -> Option<ReceivedAt> {
+    let (received, kept) = (batch.received, ReceivedAt::of_nanos(batch.received));
+    move |time| (received.abs_diff(time) > 1_000_000_000).then_some(kept)
 }

@@ -12,7 +12,7 @@ use super::frozen::Deletions;
 use super::lane::{Held, Lane, Want};
 use super::merge_rows::{From, Merge, Place};
 use super::read::{Files, Footer};
-use super::rows::{self, Rows};
+use super::rows::{self, ReceivedAt, Rows};
 use crate::Error;
 use crate::{Account, Columns, Scan, ScanBatch, ScanSpec};
 
@@ -428,8 +428,16 @@ impl Gather {
                 bits: if value { rows.bits } else { Vec::new() },
                 heap: if value { rows.heap.into() } else { bytes::Bytes::new() },
             },
-            received: if columns.received { rows.received } else { Column::Same(None) },
+            received: if columns.received { nanos_of(rows.received) } else { Column::Same(None) },
             source: if columns.source { rows.source } else { Column::Same(SourceId(0)) },
         }
+    }
+}
+
+fn nanos_of(received: Column<Option<ReceivedAt>>) -> Column<Option<i64>> {
+    let nanos = |received: Option<ReceivedAt>| received.map(ReceivedAt::nanos);
+    match received {
+        Column::Same(same) => Column::Same(nanos(same)),
+        Column::Each(each) => Column::Each(each.into_iter().map(nanos).collect()),
     }
 }

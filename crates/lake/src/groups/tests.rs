@@ -39,7 +39,7 @@ fn push(rows: &mut Rows, batch: &SampleBatch, row: usize) {
         kind,
         bits: batch.bits[row],
         quality: at(&batch.quality, row),
-        received: received_of(batch, batch.time[row]),
+        received: received_of(batch)(batch.time[row]),
         source: batch.source,
         replace: batch.flags.has(Flags::REPLACE),
         bytes,
