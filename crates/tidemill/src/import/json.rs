@@ -1,29 +1,22 @@
-//! JSON lines and JSON arrays: cutting them into objects without holding the whole, and taking one object apart with
-//! its numbers as they are written.
+//! JSON lines and JSON arrays: cutting them into objects without holding the whole, and what their members are. One
+//! object is taken apart in `members`.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead};
 
 use jiff::tz::TimeZone;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use tidemill_core::SignalPath;
 
 use super::columns::Column;
 use super::error::Error;
 use super::layout::{Look, StatusNumbers};
 use super::lines::{Line, Lines, RECORD_BYTES_MAX};
+use super::members::{MEMBERS_MAX, Member};
 use super::names;
 use super::plan::Options;
 use super::sheet::Sheet;
 use super::time::TimeForm;
 use super::words::{self, Meaning};
-
-/// How deep members are followed; deeper ones are kept as JSON documents.
-const DEPTH_MAX: usize = 8;
-
-/// How many members an object may have in all.
-const MEMBERS_MAX: usize = 10_000;
 
 /// The longest name that is looked at: a longer one makes no path.
 const NAME_BYTES_MAX: usize = 512;
@@ -62,115 +55,70 @@ pub(super) enum JsonShape {
         /// The members with the quality of others, by the name of those; and the one with that of all the rest.
         qualities: HashMap<String, String>,
         quality: Option<String>,
+        /// Qualities within members.
+        within: Within,
         /// Members that are no values: times, qualities.
         left_out: HashSet<String>,
     },
 }
 
-/// One scalar of an object.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Member {
-    /// Names from the outside in.
-    pub(super) name: Vec<String>,
-    pub(super) value: Scalar,
+/// The members within others that hold qualities.
+#[derive(Debug, Clone)]
+pub(super) struct Within {
+    /// By the name of the one value that they tell of, or of the member in which all values are meant.
+    names: HashMap<String, String>,
+    /// What numbers mean in them.
+    pub(super) numbers: StatusNumbers,
 }
 
-/// A scalar as it is written.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Scalar {
-    Null,
-    Bool(bool),
-    Number(String),
-    Text(String),
-    /// An array, or an object too deep: its JSON.
-    Document(String),
-}
-
-impl Scalar {
-    /// The text of a string or number; empty for others.
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Scalar::Number(text) | Scalar::Text(text) => text,
-            Scalar::Bool(true) => "true",
-            Scalar::Bool(false) => "false",
-            Scalar::Null | Scalar::Document(_) => "",
-        }
-    }
-}
-
-/// The members of one object, from the outside in. The value of a sample is one, also where it is an object itself:
-/// that is the outer member `value` of this name, or, before it is known, that of `{"signal", "value", …}`.
-pub(super) fn members(text: &str, value: Option<&str>) -> Result<Vec<Member>, String> {
-    let mut out = Vec::new();
-    walk(text, value, &mut Vec::new(), &mut out)?;
-    for (index, member) in out.iter().enumerate() {
-        // A few members are compared fast enough; many are rare.
-        if out.iter().take(index.min(64)).any(|other| other.name == member.name) {
-            return Err(format!("the member '{}' stands twice", member.name.join("/")));
-        }
-    }
-    Ok(out)
-}
-
-fn walk(
-    text: &str,
-    value: Option<&str>,
-    path: &mut Vec<String>,
-    out: &mut Vec<Member>,
-) -> Result<(), String> {
-    let object: Object<'_> =
-        serde_json::from_str(text).map_err(|error| format!("it is no JSON object: {error}"))?;
-    let is_sample = path.is_empty() && object.0.iter().any(|(name, _)| name == "signal");
-    let one = value.filter(|_| path.is_empty()).or(is_sample.then_some("value"));
-    for (name, raw) in object.0 {
-        let is_one = one == Some(name.as_str());
-        if out.len() >= MEMBERS_MAX {
-            return Err(format!("the object has more than {MEMBERS_MAX} members"));
-        }
-        path.push(name);
-        let raw = raw.get();
-        let value = match raw.as_bytes().first() {
-            Some(b'{') if path.len() < DEPTH_MAX && !is_one => {
-                walk(raw, value, path, out)?;
-                path.pop();
-                continue;
-            }
-            Some(b'{' | b'[') => Scalar::Document(raw.to_owned()),
-            Some(b'"') => Scalar::Text(serde_json::from_str(raw).map_err(|error| error.to_string())?),
-            Some(b't') => Scalar::Bool(true),
-            Some(b'f') => Scalar::Bool(false),
-            Some(b'n') => Scalar::Null,
-            _ => Scalar::Number(raw.to_owned()),
-        };
-        out.push(Member { name: path.clone(), value });
-        path.pop();
-    }
-    Ok(())
-}
-
-/// Members in their order, numbers as they are written: `serde_json::Value` would round them.
-struct Object<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> serde::Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
-
-            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                out.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object<'de>, M::Error> {
-                let mut out = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    out.push(member);
-                }
-                Ok(Object(out))
+impl Within {
+    /// Those of members that are mostly qualities and tell of a value.
+    fn of(found: Vec<(String, Column)>, others: &[String]) -> Within {
+        let status: HashMap<&str, &Column> = found
+            .iter()
+            .filter(|(_, column)| column.is_status())
+            .map(|(name, column)| (&**name, column))
+            .collect();
+        let numbers = StatusNumbers::of(&mut status.iter().map(|(name, column)| (*name, *column)));
+        let values = others.iter().filter(|name| !status.contains_key(name.as_str()));
+        let values: HashSet<&str> =
+            values.flat_map(|name| names_around(name).chain([name.as_str()])).collect();
+        let mut names = HashMap::new();
+        for (name, _) in found.iter().filter(|(name, _)| status.contains_key(name.as_str())) {
+            let Some((around, last)) = name.rsplit_once('/') else { continue };
+            let base = words::quality_of(last).map(|base| format!("{around}/{base}"));
+            let told = base.unwrap_or_else(|| around.to_owned());
+            if values.contains(&*told) {
+                // Of two the first.
+                names.entry(told).or_insert_with(|| name.clone());
             }
         }
-        deserializer.deserialize_map(Members)
+        Within { names, numbers }
     }
+
+    /// The member with the quality of another: its own, else that of the nearest member around it.
+    pub(super) fn quality_of(&self, member: &Member<'_>, is_there: impl Fn(&str) -> bool) -> Option<&str> {
+        if self.names.is_empty() {
+            return None;
+        }
+        let full_name = member.full_name();
+        let around = std::iter::once(&*full_name).chain(names_around(&full_name));
+        let near = around.filter_map(|name| self.names.get(name));
+        near.map(String::as_str).find(|at| is_there(at))
+    }
+}
+
+/// The names of the members around one, from the nearest outwards.
+fn names_around(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('/').rev().filter_map(|(at, _)| name.get(..at))
+}
+
+/// Where what a member holds is counted.
+#[derive(Clone, Copy)]
+enum Place {
+    Column(usize),
+    Quality(usize),
+    Nowhere,
 }
 
 /// What all objects of a file have, in room that does not grow with their number.
@@ -179,48 +127,59 @@ pub(super) struct Seen {
     /// The outer members that are looked at.
     names: Vec<String>,
     columns: Vec<Column>,
+    /// Those within members that are called a quality.
+    qualities: Vec<(String, Column)>,
     /// The others: within a member, or too many.
     others: Vec<String>,
-    /// Where each name stands: among the columns, or nowhere.
-    places: HashMap<String, Option<usize>>,
+    /// Where each name stands.
+    places: HashMap<String, Place>,
     any: bool,
 }
 
 impl Seen {
     /// Adds an object.
-    pub(super) fn add(&mut self, line: u64, members: &[Member]) {
+    pub(super) fn add(&mut self, line: u64, members: &[Member<'_>]) {
         self.any = true;
         for member in members {
-            let joined;
-            let name = match member.name.as_slice() {
-                [name] => name,
-                many => {
-                    joined = many.join("/");
-                    &joined
-                }
-            };
-            let place = match self.places.get(name) {
+            let name = member.full_name();
+            let place = match self.places.get(&*name) {
                 Some(place) => *place,
-                None => self.place(name, member.name.len() == 1),
+                None => self.place(&name, member),
             };
-            if let Some(column) = place.and_then(|place| self.columns.get_mut(place)) {
+            let column = match place {
+                Place::Column(at) => self.columns.get_mut(at),
+                Place::Quality(at) => self.qualities.get_mut(at).map(|(_, column)| column),
+                Place::Nowhere => None,
+            };
+            if let Some(column) = column {
                 column.add(line, member.value.text());
             }
         }
     }
 
     /// A place for a name that was not seen before.
-    fn place(&mut self, name: &str, outer: bool) -> Option<usize> {
+    fn place(&mut self, name: &str, member: &Member<'_>) -> Place {
         if self.places.len() >= MEMBERS_MAX || name.len() > NAME_BYTES_MAX {
-            return None;
+            return Place::Nowhere;
         }
-        let known = words::meaning(name).is_some() || words::quality_of(name).is_some();
-        let place = (outer && (known || self.names.len() < COLUMNS_MAX)).then_some(self.names.len());
-        if place.is_some() {
-            self.names.push(name.to_owned());
-            self.columns.push(Column::default());
-        } else {
-            self.others.push(name.to_owned());
+        let of_quality = words::quality_of(&member.name).is_some();
+        let meaning = words::meaning(&member.name);
+        let known = of_quality || meaning.is_some();
+        let place = match member.within.is_empty() {
+            true if known || self.names.len() < COLUMNS_MAX => Place::Column(self.names.len()),
+            false if of_quality || meaning == Some(Meaning::Quality) => Place::Quality(self.qualities.len()),
+            _ => Place::Nowhere,
+        };
+        match place {
+            Place::Column(_) => {
+                self.names.push(name.to_owned());
+                self.columns.push(Column::default());
+            }
+            Place::Quality(_) => {
+                self.qualities.push((name.to_owned(), Column::default()));
+                self.others.push(name.to_owned());
+            }
+            Place::Nowhere => self.others.push(name.to_owned()),
         }
         self.places.insert(name.to_owned(), place);
         place
@@ -247,12 +206,14 @@ impl Seen {
             },
             None => {
                 let aside = look.left_out.into_iter().map(name).chain(time_of_day.clone());
-                let left_out: HashSet<String> = aside.chain([time.clone()]).collect();
+                let within = Within::of(self.qualities, &self.others);
+                let aside = aside.chain([time.clone()]).chain(within.names.values().cloned());
+                let left_out: HashSet<String> = aside.collect();
                 let all = sheet.header.iter().chain(&self.others);
                 let names = all.filter(|name| !left_out.contains(*name)).cloned().collect();
                 let (prefix, only) = wide(file, names, options)?;
                 let qualities = look.qualities.iter().map(|(of, at)| (name(*of), name(*at))).collect();
-                JsonShape::Wide { prefix, only, qualities, quality: opt(look.quality), left_out }
+                JsonShape::Wide { prefix, only, qualities, quality: opt(look.quality), within, left_out }
             }
         };
         let (form, zone, numbers, notes) = (look.form, look.zone, look.numbers, look.notes);

@@ -615,20 +615,27 @@ impl<'a> Look<'a> {
         }
     }
 
+    fn numbers(&self, columns: &[usize]) -> StatusNumbers {
+        StatusNumbers::of(&mut columns.iter().map(|at| (self.sheet.header(*at), self.column(*at))))
+    }
+}
+
+impl StatusNumbers {
     /// What the numbers of the quality columns mean. A column called quality has OPC DA's; in one called status a 0 is
     /// good, unless it also has numbers that only OPC DA knows.
-    fn numbers(&self, columns: &[usize]) -> StatusNumbers {
-        let header = |at: &usize| self.sheet.header(*at).to_lowercase();
-        let opc_da = |at: &usize| {
-            self.column(*at).da_numbers > 0 || ["quali", "opc"].iter().any(|word| header(at).contains(word))
-        };
-        let validity =
-            |at: &usize| ["valid", "gültig", "gueltig"].iter().any(|word| header(at).contains(word));
-        match () {
-            () if columns.iter().any(opc_da) => StatusNumbers::OpcDa,
-            () if columns.iter().any(validity) => StatusNumbers::Validity,
-            () => StatusNumbers::Status,
+    pub(super) fn of(columns: &mut dyn Iterator<Item = (&str, &Column)>) -> StatusNumbers {
+        let mut numbers = StatusNumbers::Status;
+        for (header, column) in columns {
+            let header = header.to_lowercase();
+            let says = |words: &[&str]| words.iter().any(|word| header.contains(word));
+            if column.da_numbers > 0 || says(&["quali", "opc"]) {
+                return StatusNumbers::OpcDa;
+            }
+            if says(&["valid", "gültig", "gueltig"]) {
+                numbers = StatusNumbers::Validity;
+            }
         }
+        numbers
     }
 }
 

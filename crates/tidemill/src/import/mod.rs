@@ -17,6 +17,7 @@ mod json;
 mod layout;
 mod lineprotocol;
 mod lines;
+mod members;
 mod names;
 mod plan;
 mod reader;

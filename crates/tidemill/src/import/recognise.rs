@@ -8,9 +8,9 @@ use tidemill_core::{Problem, SignalPath};
 
 use super::columns::Epochs;
 use super::error::Error;
-use super::json;
 use super::layout::{Look, Times};
 use super::lineprotocol;
+use super::members;
 use super::names;
 use super::plan::{Content, Format, Options, Plan, Written};
 use super::reader::Reader;
@@ -98,7 +98,7 @@ fn draft(head: &[u8], name: &str, options: &Options) -> Result<Draft, Error> {
     let (format, content) = if begin.strip_prefix('[').is_some_and(|rest| rest.trim() == "]") {
         (Format::JsonArray, DraftContent::Nothing)
     } else if begin.starts_with('{') || is_array(begin) {
-        let one_a_line = begin.lines().next().is_some_and(|line| json::members(line, None).is_ok());
+        let one_a_line = begin.lines().next().is_some_and(|line| members::members(line, None).is_ok());
         (if one_a_line { Format::JsonLines } else { Format::JsonArray }, DraftContent::Objects)
     } else if is_line_protocol(&text) {
         if options.signal.is_some() {

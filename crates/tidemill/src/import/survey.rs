@@ -4,9 +4,10 @@
 use std::io;
 
 use super::columns::{Column, Epochs};
-use super::json::{self, Objects, Seen};
+use super::json::{Objects, Seen};
 use super::lineprotocol::{self, Stamp};
 use super::lines::Lines;
+use super::members;
 use super::records::{Record, Records, Step};
 use super::rejected;
 use super::sheet::Sheet;
@@ -58,7 +59,7 @@ pub(super) fn objects(objects: &mut Objects, step: &mut dyn FnMut()) -> io::Resu
         pace.row();
         if line.fault.is_none()
             && !rejected::is_remark(&line.text)
-            && let Ok(members) = json::members(&line.text, None)
+            && let Ok(members) = members::members(&line.text, None)
         {
             seen.add(line.number, &members);
         }

@@ -5,8 +5,9 @@ use std::io;
 use tidemill_core::{Escape, Kind, Quality, SignalPath, Value};
 
 use super::super::cell;
-use super::super::json::{self, JsonPlan, JsonShape, Member, Scalar};
+use super::super::json::{JsonPlan, JsonShape};
 use super::super::layout::StatusNumbers;
+use super::super::members::{self, Member, Scalar};
 use super::super::rejected;
 use super::super::time::Run;
 use super::{Batch, Fault, Input, Reader, Sample, one, short, with_quality};
@@ -30,7 +31,7 @@ impl Reader {
             self.summary.rows += 1;
             let read = match line.fault {
                 Some(fault) => Err((None, fault.to_string())),
-                None => json::members(&line.text, value).map_err(|reason| (None, reason)),
+                None => members::members(&line.text, value).map_err(|reason| (None, reason)),
             };
             let faults = match read.and_then(|members| self.object(plan, &members, &mut batch)) {
                 Ok(faults) => faults,
@@ -47,10 +48,10 @@ impl Reader {
     fn object(
         &mut self,
         plan: &JsonPlan,
-        members: &[Member],
+        members: &[Member<'_>],
         batch: &mut Batch,
     ) -> Result<Vec<Fault>, Fault> {
-        let outer = |name: &str| members.iter().find(|member| member.name == [name]);
+        let outer = |name: &str| members.iter().find(|member| member.is_outer(name));
         let text = |name: &str| outer(name).map_or("", |member| member.value.text());
         let day = plan.time_of_day.as_deref().map(text);
         let (run, known) = match &plan.shape {
@@ -84,20 +85,29 @@ impl Reader {
                 self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
                 Ok(Vec::new())
             }
-            JsonShape::Wide { prefix, only, qualities, quality, left_out } => {
+            JsonShape::Wide { prefix, only, qualities, quality, within, left_out } => {
                 let mut faults = Vec::new();
                 for member in members {
-                    let name = member.name.join("/");
-                    if left_out.contains(&name) || only.as_ref().is_some_and(|(wanted, _)| *wanted != name) {
+                    let name = member.full_name();
+                    if left_out.contains(&*name) || only.as_ref().is_some_and(|(wanted, _)| *wanted != *name)
+                    {
                         continue;
                     }
-                    let own = qualities.get(&name).filter(|at| outer(at).is_some());
-                    let at = own.or(quality.as_ref());
+                    let own = qualities.get(&*name).filter(|at| outer(at).is_some());
+                    let is_there = |at: &str| members.iter().any(|member| member.is(at));
+                    let (at, numbers) = match within.quality_of(member, is_there) {
+                        Some(at) => (Some(at), within.numbers),
+                        None => (own.or(quality.as_ref()).map(String::as_str), plan.numbers),
+                    };
                     let path = only.as_ref().map(|(_, path)| path);
                     let added = self
-                        .stated(at.map(String::as_str), plan.numbers, members)
+                        .stated(at, numbers, members)
                         .and_then(|stated| self.member(prefix, path, member, time, stated, batch));
-                    faults.extend(added.err().map(|(column, reason)| (column.or(Some(name)), reason)));
+                    faults.extend(
+                        added
+                            .err()
+                            .map(|(column, reason)| (column.or_else(|| Some(name.into_owned())), reason)),
+                    );
                 }
                 Ok(faults)
             }
@@ -109,9 +119,9 @@ impl Reader {
         &mut self,
         at: Option<&str>,
         numbers: StatusNumbers,
-        members: &[Member],
+        members: &[Member<'_>],
     ) -> Result<Option<Quality>, Fault> {
-        let member = at.and_then(|at| members.iter().find(|member| member.name == [at]));
+        let member = at.and_then(|at| members.iter().find(|member| member.is(at)));
         let Some(value) = member.map(|member| &member.value).filter(|value| **value != Scalar::Null) else {
             return Ok(None);
         };
@@ -124,7 +134,7 @@ impl Reader {
         &mut self,
         prefix: &SignalPath,
         only: Option<&SignalPath>,
-        member: &Member,
+        member: &Member<'_>,
         time: i64,
         stated: Option<Quality>,
         batch: &mut Batch,
@@ -136,7 +146,7 @@ impl Reader {
             Some(path) => self.signal(None, path.as_str(), ""),
             None => {
                 // A member's own slash is no separator.
-                let name: Vec<_> = member.name.iter().map(|part| Escape::segment(part)).collect();
+                let name: Vec<_> = member.names().map(Escape::segment).collect();
                 self.signal(Some(prefix), &name.join("/"), "")
             }
         };
@@ -154,7 +164,7 @@ fn judged(read: cell::Read, stated: Option<Quality>) -> cell::Read {
     }
 }
 
-fn scalar(scalar: &Scalar, kind: Option<&str>) -> Result<cell::Read, String> {
+fn scalar(scalar: &Scalar<'_>, kind: Option<&str>) -> Result<cell::Read, String> {
     if let Some(name) = kind {
         let kind = Kind::from_name(name).ok_or_else(|| format!("'{}' is no kind", short(name)))?;
         let text = match scalar {
@@ -175,7 +185,7 @@ fn scalar(scalar: &Scalar, kind: Option<&str>) -> Result<cell::Read, String> {
             _ => Err(format!("'{}' is no finite number", short(text))),
         },
         // JSON says what is text and what is not: no word stands for absence here.
-        Scalar::Text(text) => good(Value::Text(text.as_str().into())),
-        Scalar::Document(json) => good(Value::Json(json.as_str().into())),
+        Scalar::Text(text) => good(Value::Text(text.as_ref().into())),
+        Scalar::Document(json) => good(Value::Json((*json).into())),
     }
 }

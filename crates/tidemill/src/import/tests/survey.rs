@@ -107,6 +107,57 @@ fn qualities_that_come_late_count() {
     .assert_eq(&read);
 }
 
+#[test]
+fn qualities_within_members_are_those_of_the_values_beside_them() {
+    let text = objects(
+        r#"{"time":1704153600,"Temp":1,"a":{"value":1,"quality":192}}"#,
+        &[
+            r#"{"time":1704153601,"Temp":2,"a":{"value":2,"quality":64},"b":{"c":2,"c_status":"Bad_SensorFailure","d":2}}"#,
+            r#"{"time":1704153602,"Temp":3,"a":{"value":3,"quality":0,"deep":{"er":3}},"quality":"Uncertain","b":{"c":3,"d":3}}"#,
+            r#"{"time":1704153603,"Temp":4,"a":{"value":null,"quality":null},"b":{"c":4,"c_status":"odd","d":4}}"#,
+            r#"{"time":1704153604,"Temp":5,"a":{"quality":"Good"},"wine":{"quality":"ripe"},"lone":{"quality":"Good"}}"#,
+        ],
+    );
+    let text = text + &"{\"time\":1704153605,\"b\":{\"c_status\":\"Good\"}}\n".repeat(20);
+    let mut read = shown("t.jsonl", text.as_bytes(), &options());
+    read.drain(..read.find("2024-01-02T00:00:01Z").unwrap());
+    expect![[r#"
+        2024-01-02T00:00:01Z t/Temp float 2
+        2024-01-02T00:00:01Z t/a/value float 2 Uncertain
+        2024-01-02T00:00:01Z t/b/c float 2 Bad_SensorFailure
+        2024-01-02T00:00:01Z t/b/d float 2
+        2024-01-02T00:00:02Z t/Temp float 3 Uncertain
+        2024-01-02T00:00:02Z t/a/value float 3 Bad
+        2024-01-02T00:00:02Z t/a/deep/er float 3 Bad
+        2024-01-02T00:00:02Z t/b/c float 3 Uncertain
+        2024-01-02T00:00:02Z t/b/d float 3 Uncertain
+        2024-01-02T00:00:03Z t/Temp float 4
+        2024-01-02T00:00:03Z t/a/value none - Bad
+        2024-01-02T00:00:03Z t/b/d float 4
+        2024-01-02T00:00:04Z t/Temp float 5
+        2024-01-02T00:00:04Z t/wine/quality text ripe
+        2024-01-02T00:00:04Z t/lone/quality text Good
+        rejected line 3003, column 'b/c_status': 'odd' is no quality
+    "#]]
+    .assert_eq(&read);
+}
+
+#[test]
+fn a_member_that_stands_twice_is_told_also_among_many() {
+    for (first, again, count) in [(0, 1, 2), (0, 99, 100), (98, 99, 100)] {
+        let mut names: Vec<String> = (0..count).map(|name| format!("m{name}")).collect();
+        names[again] = names[first].clone();
+        let members: Vec<String> = names.iter().map(|name| format!("\"{name}\":1")).collect();
+        let text = format!(
+            "{{\"time\":1704153600,\"a\":1}}\n{{\"time\":1704153601,\"b\":{{{}}}}}\n",
+            members.join(",")
+        );
+        let read = shown("t.jsonl", text.as_bytes(), &options());
+        let told = format!("rejected line 2: the member 'b/m{first}' stands twice\n");
+        assert!(read.ends_with(&told) && read.lines().count() == 2, "{read}");
+    }
+}
+
 /// A few events among measurements do not make a file one of events.
 #[test]
 fn a_few_objects_with_a_name_do_not_make_the_others_nameless() {
