@@ -672,3 +672,19 @@ fn times_of_a_file_that_say_no_offset_are_made_instants() {
         {"signal":"p/a","time":"1970-01-01 00:00:05","value":1.0}
     "#]].assert_eq(&shown);
 }
+
+/// Whoever sends bytes over which a library panics is told that they are unreadable, and nothing else is said of it.
+#[test]
+fn a_panic_of_a_library_is_a_refusal_that_is_counted() {
+    let (ground, _) = tidemill_ground::Ground::simulated(1);
+    let counted = || {
+        let metrics = ground.metrics.snapshot();
+        let of = |reading: &tidemill_ground::Reading| reading.name == "tidemill_panics_caught_total";
+        metrics.into_iter().find(of).map(|reading| reading.value).unwrap_or_default()
+    };
+    let before = counted();
+    let problem = super::guarded(|| -> Result<(), Problem> { panic!("index out of bounds") }).unwrap_err();
+    assert_eq!(problem.code.id, "bad-arrow");
+    assert_eq!(problem.detail, "the data cannot be read: its parts contradict each other");
+    assert!(counted() > before);
+}
