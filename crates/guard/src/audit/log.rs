@@ -345,6 +345,9 @@ impl Shared {
 
     fn trim(&self, writer: &mut Writer) {
         let now = self.clock.wall();
+        if let Some(entry) = writer.moved_away() {
+            drop(self.lock().push(now, entry, None));
+        }
         match writer.trims(now) {
             Ok(trims) => {
                 let mut queue = self.lock();

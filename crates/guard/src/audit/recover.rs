@@ -35,11 +35,7 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, Error> {
     let Members { mut chain, foreign } = members(disk, dir, marks, files(disk, dir)?.0)?;
     let mut notes = Vec::new();
     if !foreign.is_empty() {
-        let named: Vec<String> =
-            foreign.iter().take(FOREIGN_NAMED_MAX).map(|first| file_name(*first)).collect();
-        notes.push(damage(serde_json::json!({
-            "foreign": named, "files": foreign.len(), "moved_to": foreign_dir(dir).file_name().map(|name| name.to_string_lossy()),
-        })));
+        notes.push(damage(foreign_detail(dir, &foreign)));
     }
     while let Some(first) = chain.pop() {
         let bytes = file_bytes(disk, dir, first)?;
@@ -72,6 +68,14 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, Error> {
         ));
     }
     Ok(Recovered { chain: marks.newest().unwrap_or(Chain::EMPTY), file: None, notes, foreign })
+}
+
+/// What is recorded of files that are no part of the chain.
+pub(crate) fn foreign_detail(dir: &Path, foreign: &[u64]) -> serde_json::Value {
+    let named: Vec<String> = foreign.iter().take(FOREIGN_NAMED_MAX).map(|first| file_name(*first)).collect();
+    let to = foreign_dir(dir);
+    let to = to.file_name().map(|name| name.to_string_lossy());
+    serde_json::json!({ "foreign": named, "files": foreign.len(), "moved_to": to })
 }
 
 fn damage(detail: serde_json::Value) -> (&'static str, serde_json::Value) {

@@ -12,7 +12,7 @@ use tidemill_ground::{Disk, File, Open, create_dirs};
 use super::line::{Chain, Header, Time, entry_body, seal, split};
 use super::log::Row;
 use super::mark::MarkFile;
-use super::recover::recover;
+use super::recover::{foreign_detail, recover};
 use super::verify::{Durable, file_bytes, files};
 use super::{file_name, foreign_dir, mark_paths, table};
 use crate::error::Error;
@@ -52,6 +52,8 @@ pub(crate) struct Writer {
     attempted: Option<u64>,
     /// Files that are no part of the chain, to be moved away once the entry that says so is durable.
     foreign: Vec<u64>,
+    /// Such files that were in the way of a new one and are moved away already, to be recorded.
+    in_the_way: Vec<u64>,
     marks: [Option<MarkFile>; 2],
     /// How often a mark could not be written: a cut end is then noticed only up to the mark before.
     pub(crate) mark_failures: u64,
@@ -104,6 +106,7 @@ impl Writer {
             rolled: false,
             attempted: None,
             foreign: recovered.foreign,
+            in_the_way: Vec::new(),
             marks: [None, None],
             mark_failures: 0,
         };
@@ -150,7 +153,9 @@ impl Writer {
         }
         self.chain = chain;
         self.write_mark();
-        std::mem::take(&mut self.foreign).into_iter().for_each(|first| self.set_aside(first));
+        for first in std::mem::take(&mut self.foreign) {
+            self.set_aside(first);
+        }
         group.iter().filter_map(|pending| pending.removes).for_each(|first| self.remove(first));
         Ok(rows)
     }
@@ -158,6 +163,7 @@ impl Writer {
     fn begin(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let first = self.chain.seq + 1;
         let path = self.dir.join(file_name(first));
+        self.clear_the_way()?;
         let file = self.create(&path, first).map_err(Error::disk("making", &path))?;
         self.attempted = Some(first);
         // Room for the whole file now, so that a disk that fills later can still be audited. Not every file system can.
@@ -170,15 +176,31 @@ impl Writer {
         Ok(())
     }
 
+    /// Moves away what bears a number behind the files of the chain, before the chain comes to that number and the file
+    /// stands among its own.
+    fn clear_the_way(&mut self) -> Result<(), Error> {
+        let last = self.current.as_ref().map_or(self.chain.seq, |current| current.first);
+        let (firsts, _) = files(self.disk.as_ref(), &self.dir)?;
+        for first in firsts.into_iter().filter(|first| *first > last && self.attempted != Some(*first)) {
+            if self.set_aside(first) && !self.foreign.contains(&first) {
+                self.in_the_way.push(first);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be recorded of files that were in the way.
+    pub(crate) fn moved_away(&mut self) -> Option<AuditEntry> {
+        let moved = std::mem::take(&mut self.in_the_way);
+        (!moved.is_empty())
+            .then(|| own_entry("audit.damage", String::new(), &foreign_detail(&self.dir, &moved)))
+    }
+
     fn create(&self, path: &Path, first: u64) -> io::Result<Arc<dyn File>> {
         match self.disk.open(path, Open::CreateNew) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if self.attempted == Some(first) {
-                    // Left by an attempt that failed: nothing in it was acknowledged, for its first entry is the next.
-                    self.disk.remove(path)?;
-                } else {
-                    self.set_aside(first);
-                }
+            // Left by an attempt that failed: nothing in it was acknowledged, for its first entry is the next one.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.attempted == Some(first) => {
+                self.disk.remove(path)?;
                 self.disk.open(path, Open::CreateNew)
             }
             other => other,
@@ -225,8 +247,8 @@ impl Writer {
         }
     }
 
-    /// Moves a file that is no part of the chain away, under a name that is free.
-    fn set_aside(&self, first: u64) {
+    /// Moves a file that is no part of the chain away, under a name that is free; false if it could not be.
+    fn set_aside(&self, first: u64) -> bool {
         let (name, to) = (file_name(first), foreign_dir(&self.dir));
         let moved = create_dirs(self.disk.as_ref(), &to).and_then(|()| {
             let mut path = to.join(&name);
@@ -240,15 +262,17 @@ impl Writer {
             self.disk.sync_dir(&to)?;
             self.disk.sync_dir(&self.dir)
         });
-        match moved {
+        match &moved {
+            Ok(()) => {
+                tracing::warn!(file = name, to = %to.display(), "a file that is no part of the audit was moved away: find out who put it there");
+            }
+            // It was in the way of a new file and is moved away already.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
                 tracing::warn!(file = name, %error, "a file that is no part of the audit could not be moved away; it is tried again at the next start");
             }
-            Ok(()) => {
-                tracing::warn!(file = name, to = %to.display(), "a file that is no part of the audit was moved away: find out who put it there");
-            }
         }
+        moved.is_ok()
     }
 
     fn remove(&self, first: u64) {
@@ -265,7 +289,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         let (mut firsts, _) = files(self.disk.as_ref(), &self.dir)?;
-        // A foreign file behind the one that is written would make it look like one that is closed.
+        // A foreign file put behind the one that is written would make it look like one that is closed.
         firsts.retain(|first| self.current.as_ref().is_some_and(|current| *first <= current.first));
         let mut lens = Vec::with_capacity(firsts.len());
         for first in &firsts {
