@@ -9,7 +9,6 @@ mod demo;
 mod facts;
 mod health;
 mod house;
-mod import;
 mod inspect;
 mod log;
 mod output;

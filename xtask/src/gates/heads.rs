@@ -14,9 +14,8 @@ fn is_test(file: &str) -> bool {
 const HEAD_CHARS_MIN: usize = 40;
 const FILE_LINES_MAX: usize = 700;
 const FILE_LINES_WARN: usize = 500;
-/// A room of more than 10,000 lines holds more than one idea; much more is refused. Nearest to it is the binary, half of which is
-/// `import`: the reading of foreign files moves to the connectors when they have their room.
-const CRATE_LINES_MAX: usize = 12_000;
+/// A larger room holds more than one idea.
+const CRATE_LINES_MAX: usize = 10_000;
 
 pub(super) fn check() -> Result<Verdict, String> {
     let mut findings = Vec::new();

@@ -16,11 +16,11 @@ use tidemill_historian::{ColumnFile, ColumnText, Naming, Part as Rows, Untimed};
 
 use super::{CommandResult, Global, Outcome};
 use crate::client::{Body, Client, query};
-use crate::import::{
+use crate::{output, progress, time};
+use tidemill_connect::import::{
     CONTENT_TYPE, Decimal, LocalTimes, Open, Options, Originals, Part, Piece, QUERY, Reader, Reject, Summary,
     TimeFormat, Typed, encode, open, rejected_name,
 };
-use crate::{output, progress, time};
 
 #[cfg(test)]
 mod tests;

@@ -10,13 +10,13 @@ use super::cell::NOT_FINITE;
 use super::reader::{Batch, Signal};
 
 /// What the body is.
-pub(crate) const CONTENT_TYPE: &str = "application/x-ndjson";
+pub const CONTENT_TYPE: &str = "application/x-ndjson";
 
 /// The query that goes with it: the unit of the times.
-pub(crate) const QUERY: &str = "precision=ns";
+pub const QUERY: &str = "precision=ns";
 
 /// Appends a batch.
-pub(crate) fn encode(batch: &Batch, signals: &[Signal], out: &mut Vec<u8>) {
+pub fn encode(batch: &Batch, signals: &[Signal], out: &mut Vec<u8>) {
     let mut told = vec![false; signals.len()];
     for sample in &batch.samples {
         // An index that the reader gave has its signal.

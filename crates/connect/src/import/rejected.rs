@@ -3,15 +3,15 @@
 
 /// A row, or a part of one, that is not imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reject {
+pub struct Reject {
     /// The line of the file, from 1.
-    pub(crate) line: u64,
+    pub line: u64,
     /// The column, where one is to blame.
-    pub(crate) column: Option<String>,
+    pub column: Option<String>,
     /// As it stands in the file.
-    pub(crate) raw: String,
+    pub raw: String,
     /// What is wrong with it.
-    pub(crate) reason: String,
+    pub reason: String,
 }
 
 /// How a remark begins. Line protocol takes it for a comment.
@@ -24,14 +24,14 @@ pub(super) fn is_remark(line: &str) -> bool {
 
 impl Reject {
     /// Where and why, in one line.
-    pub(crate) fn remark(&self) -> String {
+    pub fn remark(&self) -> String {
         let column = self.column.as_ref().map(|column| format!(", column '{column}'")).unwrap_or_default();
         let text = format!("line {}{column}: {}", self.line, self.reason);
         text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
     }
 
     /// Appends the remark and the row.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(REMARK.as_bytes());
         out.extend_from_slice(self.remark().as_bytes());
         out.push(b'\n');
@@ -42,7 +42,7 @@ impl Reject {
 
 /// The rows of one part as they stand in the file: the plant may refuse what could be read here.
 #[derive(Debug, Default)]
-pub(crate) struct Originals {
+pub struct Originals {
     text: String,
     /// The line of each row, and where it ends in the text.
     rows: Vec<(u64, usize)>,
@@ -71,7 +71,7 @@ impl Originals {
     }
 
     /// What could not be read and what the plant refused, by row and reason in the order of the file: each row once.
-    pub(crate) fn rejects(&self, mut rejects: Vec<Reject>, refused: &[(u32, String)]) -> Vec<Reject> {
+    pub fn rejects(&self, mut rejects: Vec<Reject>, refused: &[(u32, String)]) -> Vec<Reject> {
         let unread = rejects.len();
         for of_row in refused.chunk_by(|one, other| one.0 == other.0) {
             let Some((line, raw)) = of_row.first().and_then(|(row, _)| self.row(*row)) else { continue };
@@ -102,6 +102,6 @@ pub(super) fn first_row(text: &str) -> &str {
 }
 
 /// The name of the file that takes the rejects of another.
-pub(crate) fn rejected_name(file: &str) -> String {
+pub fn rejected_name(file: &str) -> String {
     format!("{file}.rejected")
 }

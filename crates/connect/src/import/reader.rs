@@ -32,76 +32,87 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// A signal of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Signal {
-    pub(crate) path: SignalPath,
+pub struct Signal {
+    /// Its name in the plant.
+    pub path: SignalPath,
     /// As the file writes it; empty where it says none.
-    pub(crate) unit: String,
+    pub unit: String,
 }
 
 /// One sample.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Sample {
+pub struct Sample {
     /// An index into [`Reader::signals`].
-    pub(crate) signal: u32,
+    pub signal: u32,
     /// Nanoseconds since 1970 UTC.
-    pub(crate) time: i64,
-    pub(crate) value: Value,
-    pub(crate) quality: Quality,
+    pub time: i64,
+    /// What was measured.
+    pub value: Value,
+    /// How good it is.
+    pub quality: Quality,
     /// The row among the part's [`Originals`].
-    pub(crate) row: u32,
+    pub row: u32,
 }
 
 /// What was read at one go: at most 10,000 samples, or one row more.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
-    pub(crate) samples: Vec<Sample>,
-    pub(crate) rejects: Vec<Reject>,
+pub struct Batch {
+    /// In the order of the file.
+    pub samples: Vec<Sample>,
+    /// The rows that gave none, and why.
+    pub rejects: Vec<Reject>,
     /// The rows that gave samples.
-    pub(crate) originals: Originals,
+    pub originals: Originals,
     pub(super) bytes: usize,
 }
 
 /// A piece of a file that is sent as it is.
 #[derive(Debug)]
-pub(crate) struct Piece {
-    pub(crate) body: Vec<u8>,
-    pub(crate) content_type: &'static str,
+pub struct Piece {
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// What they are, for the request that carries them.
+    pub content_type: &'static str,
     /// The query that goes with it, such as `precision=ms`; may be empty.
-    pub(crate) query: String,
+    pub query: String,
     /// The row of the file for each line of the body, among the originals.
-    pub(crate) rows: Vec<u32>,
-    pub(crate) rejects: Vec<Reject>,
-    pub(crate) originals: Originals,
+    pub rows: Vec<u32>,
+    /// The rows that are not in it, and why.
+    pub rejects: Vec<Reject>,
+    /// The rows that are.
+    pub originals: Originals,
 }
 
 /// What the reader gives.
 #[derive(Debug)]
-pub(crate) enum Part {
+pub enum Part {
+    /// Samples.
     Samples(Batch),
+    /// Lines that the plant reads as they are.
     Piece(Piece),
 }
 
 /// What was seen of a file so far.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Summary {
+pub struct Summary {
     /// Rows with something in them, the header not counted.
-    pub(crate) rows: u64,
+    pub rows: u64,
     /// Samples read; for line protocol the lines that are passed on.
-    pub(crate) samples: u64,
+    pub samples: u64,
     /// Rows of which at least one value was not read.
-    pub(crate) rejected: u64,
+    pub rejected: u64,
     /// Cells without a value, for which there is no sample.
-    pub(crate) empty_cells: u64,
+    pub empty_cells: u64,
     /// Bare numbers that were kept as integers, because no float holds them.
-    pub(crate) whole_numbers: u64,
+    pub whole_numbers: u64,
     /// Rows in an hour that the clocks repeat.
-    pub(crate) repeated_hour: u64,
+    pub repeated_hour: u64,
     /// Those of them that were taken as the second pass.
-    pub(crate) second_pass: u64,
+    pub second_pass: u64,
 }
 
 /// Reads a file, part by part.
-pub(crate) struct Reader {
+pub struct Reader {
     plan: Plan,
     name: String,
     input: Input,
@@ -169,27 +180,27 @@ impl Reader {
     }
 
     /// What was recognised.
-    pub(crate) fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
     /// The signals found so far; more may come with each part, none goes.
-    pub(crate) fn signals(&self) -> &[Signal] {
+    pub fn signals(&self) -> &[Signal] {
         &self.signals
     }
 
     /// Bytes of the file read so far (packed ones, if it is packed).
-    pub(crate) fn bytes_read(&self) -> u64 {
+    pub fn bytes_read(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
     /// What was seen so far.
-    pub(crate) fn summary(&self) -> Summary {
+    pub fn summary(&self) -> Summary {
         Summary { repeated_hour: self.clock.repeated, second_pass: self.clock.second_pass, ..self.summary }
     }
 
     /// What stands at the head of FILE.rejected, so that it can be imported by itself: the table's header.
-    pub(crate) fn rejected_head(&self) -> Option<&str> {
+    pub fn rejected_head(&self) -> Option<&str> {
         match &self.plan.content {
             Content::Table(layout) => layout.header_line.as_ref().map(|(_, raw)| raw.as_str()),
             _ => None,
@@ -200,7 +211,7 @@ impl Reader {
     ///
     /// # Errors
     /// The file cannot be read on.
-    pub(crate) fn next_part(&mut self) -> Result<Option<Part>, Problem> {
+    pub fn next_part(&mut self) -> Result<Option<Part>, Problem> {
         if self.ended {
             return Ok(None);
         }

@@ -66,7 +66,7 @@ enum DraftContent {
 /// # Errors
 /// It is no file that can be read, or something must be asked; the hint names the option that answers. Or the file cannot
 /// be read.
-pub(crate) fn open(
+pub fn open(
     mut source: Open,
     name: &str,
     options: &Options,

@@ -6,7 +6,6 @@
 //! - What a row means does not depend on how far behind the beginning it stands: all rows are looked through first.
 //! - A file of any size is read in bounded memory; a bad row never stops the others and is never lost.
 //! - The same file gives the same samples every time, so that importing twice changes nothing.
-//! - Only paths of this module and of `core` are used: the fuzz targets include this folder as it is.
 
 mod cell;
 mod civil;
@@ -37,21 +36,20 @@ use recognise::HEAD_BYTES;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cell::Decimal;
-pub(crate) use encode::{CONTENT_TYPE, QUERY, encode};
-pub(crate) use plan::{Options, Typed};
-pub(crate) use reader::{Part, Piece, Reader, Summary};
-pub(crate) use recognise::open;
-pub(crate) use rejected::{Originals, Reject, rejected_name};
-pub(crate) use source::Open;
-pub(crate) use time::{LocalTimes, TimeFormat};
+pub use cell::Decimal;
+pub use encode::{CONTENT_TYPE, QUERY, encode};
+pub use plan::{Options, Typed};
+pub use reader::{Part, Piece, Reader, Summary};
+pub use recognise::open;
+pub use rejected::{Originals, Reject, rejected_name};
+pub use source::Open;
+pub use time::{LocalTimes, TimeFormat};
 
 /// Names that one file may bring; the plant has a limit of its own.
 const SIGNALS_MAX: usize = 100_000;
 
 /// Recognises and reads any bytes as a file, for the fuzz targets: gives how many samples and rejects there were.
-#[allow(dead_code, reason = "the fuzz targets and the tests call it, the command line does not")]
-pub(crate) fn exercise(bytes: &[u8]) -> (usize, usize) {
+pub fn exercise(bytes: &[u8]) -> (usize, usize) {
     let options = Options { prefix: Some("fuzz".to_owned()), ..Options::new(jiff::tz::TimeZone::UTC) };
     let owned = bytes.to_vec();
     let opened = open(

@@ -12,7 +12,7 @@ use super::civil::{self, Civil, DayOrder};
 
 /// What `--time-format` may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TimeFormat {
+pub enum TimeFormat {
     /// Dates of three numbers: the day first, or the month.
     Order(DayOrder),
     /// Numbers since 1970-01-01 UTC.
@@ -23,7 +23,7 @@ pub(crate) enum TimeFormat {
 
 impl TimeFormat {
     /// The words for `--time-format`.
-    pub(crate) const NAMES: &'static [(&'static str, TimeFormat)] = &[
+    pub const NAMES: &'static [(&'static str, TimeFormat)] = &[
         ("dmy", TimeFormat::Order(DayOrder::DayFirst)),
         ("mdy", TimeFormat::Order(DayOrder::MonthFirst)),
         ("s", TimeFormat::Epoch(Unit::Seconds)),
@@ -34,17 +34,21 @@ impl TimeFormat {
     ];
 
     /// The format of that name.
-    pub(crate) fn from_name(name: &str) -> Option<TimeFormat> {
+    pub fn from_name(name: &str) -> Option<TimeFormat> {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
     }
 }
 
 /// The unit of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub enum Unit {
+    /// 1 s.
     Seconds,
+    /// 10⁻³ s.
     Millis,
+    /// 10⁻⁶ s.
     Micros,
+    /// 10⁻⁹ s.
     Nanos,
 }
 
@@ -66,7 +70,7 @@ impl Unit {
     }
 
     /// The unit as `precision` has it.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Unit::Seconds => "s",
             Unit::Millis => "ms",
@@ -226,28 +230,32 @@ impl Clock {
 }
 
 /// Reads the times of a file of columns: the instants at which clocks in its time zone showed them, signal by signal.
-pub(crate) struct LocalTimes {
+pub struct LocalTimes {
     clock: Clock,
     runs: HashMap<String, Run>,
 }
 
 impl LocalTimes {
-    pub(crate) fn new(zone: TimeZone) -> LocalTimes {
+    /// Of clocks in this zone.
+    pub fn new(zone: TimeZone) -> LocalTimes {
         LocalTimes { clock: Clock::new(TimeForm::Text(None), zone), runs: HashMap::new() }
     }
 
     /// The zone, for people.
-    pub(crate) fn zone(&self) -> &str {
+    pub fn zone(&self) -> &str {
         zone_name(&self.clock.zone)
     }
 
     /// Rows in the hour that the clocks repeat, and how many of them were taken as the second pass.
-    pub(crate) fn repeated(&self) -> (u64, u64) {
+    pub fn repeated(&self) -> (u64, u64) {
         (self.clock.repeated, self.clock.second_pass)
     }
 
-    /// The instant at which a clock showed so many nanoseconds since 1970; or why it never did.
-    pub(crate) fn instant(&mut self, signal: &str, shown: i64) -> Result<i64, String> {
+    /// The instant at which a clock showed so many nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// Why it never did.
+    pub fn instant(&mut self, signal: &str, shown: i64) -> Result<i64, String> {
         let mut spare = Run::default();
         if !self.runs.contains_key(signal) && self.runs.len() < SIGNALS_MAX {
             self.runs.insert(signal.to_owned(), Run::default());

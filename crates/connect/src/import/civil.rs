@@ -5,8 +5,10 @@ use super::words;
 
 /// Which of day and month stands first in a date such as 03/04/2024.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DayOrder {
+pub enum DayOrder {
+    /// 3 April.
     DayFirst,
+    /// 4 March.
     MonthFirst,
 }
 

@@ -7,14 +7,16 @@ use super::words;
 
 /// What separates whole from broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Decimal {
+pub enum Decimal {
+    /// 1.5
     Point,
+    /// 1,5
     Comma,
 }
 
 impl Decimal {
     /// The words for `--decimal`.
-    pub(crate) fn from_name(name: &str) -> Option<Decimal> {
+    pub fn from_name(name: &str) -> Option<Decimal> {
         match name {
             "point" | "." => Some(Decimal::Point),
             "comma" | "," => Some(Decimal::Comma),

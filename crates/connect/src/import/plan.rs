@@ -16,41 +16,41 @@ use super::time::{TimeForm, TimeFormat, Unit, zone_name};
 
 /// What the command line says, and what a file of columns says of itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
+pub struct Options {
     /// `--signal`: the path of a file's one column of values.
-    pub(crate) signal: Option<String>,
+    pub signal: Option<String>,
     /// `--prefix`: what stands before the names of the file.
-    pub(crate) prefix: Option<String>,
+    pub prefix: Option<String>,
     /// `--time`: the column with times, by header or number from 1.
-    pub(crate) time: Option<String>,
+    pub time: Option<String>,
     /// `--value`: the one column to take, by header or number from 1.
-    pub(crate) value: Option<String>,
+    pub value: Option<String>,
     /// `--timezone`: for times without an offset, also where a header says UTC.
-    pub(crate) timezone: Option<TimeZone>,
+    pub timezone: Option<TimeZone>,
     /// The plant's time zone: for times without an offset of which nothing else is said.
-    pub(crate) plant_timezone: TimeZone,
+    pub plant_timezone: TimeZone,
     /// `--time-format`.
-    pub(crate) time_format: Option<TimeFormat>,
+    pub time_format: Option<TimeFormat>,
     /// `--decimal`.
-    pub(crate) decimal: Option<Decimal>,
+    pub decimal: Option<Decimal>,
     /// Where the file has typed columns.
-    pub(crate) typed: Option<Typed>,
+    pub typed: Option<Typed>,
 }
 
 /// A table of typed columns, given as CSV with a header and commas.
 #[derive(Debug, Clone)]
-pub(crate) struct Typed {
+pub struct Typed {
     /// What the file is, for people.
-    pub(crate) format: &'static str,
+    pub format: &'static str,
     /// What the columns hold, where their types say so.
-    pub(crate) kinds: Vec<Option<Kind>>,
+    pub kinds: Vec<Option<Kind>>,
     /// In what they count, where they are durations.
-    pub(crate) units: Vec<Option<&'static str>>,
+    pub units: Vec<Option<&'static str>>,
 }
 
 impl Options {
     /// Nothing said.
-    pub(crate) fn new(plant_timezone: TimeZone) -> Options {
+    pub fn new(plant_timezone: TimeZone) -> Options {
         Options {
             signal: None,
             prefix: None,
@@ -109,7 +109,7 @@ impl Written {
 
 /// Everything that is needed to read a file.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub struct Plan {
     pub(super) written: Written,
     pub(super) content: Content,
 }
@@ -129,7 +129,7 @@ pub(super) enum Content {
 
 impl Plan {
     /// What was recognised, for people: a line for the file, one for its times, one a column.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         let mut out = String::new();
         let written = match &self.content {
             Content::Table(layout) => self.describe_table(layout, &mut out),

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use encoding_rs::{Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 /// Opens the file from its beginning. Called once for each pass: recognising, deciding, reading.
-pub(crate) type Open = Box<dyn FnMut() -> io::Result<Box<dyn Read + Send>> + Send>;
+pub type Open = Box<dyn FnMut() -> io::Result<Box<dyn Read + Send>> + Send>;
 
 /// How the characters of a file are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
+pub(super) enum Encoding {
     /// With characters beyond ASCII seen, so that a line which is none is damaged.
     Utf8,
     /// Only ASCII seen so far: a later line that is not UTF-8 is Windows-1252.
@@ -25,7 +25,7 @@ pub(crate) enum Encoding {
 
 impl Encoding {
     /// For people.
-    pub(crate) fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Encoding::Utf8 | Encoding::Ascii => "UTF-8",
             Encoding::Utf16Le => "UTF-16 LE",
