@@ -48,6 +48,11 @@ fn room<T>(column: Column<T>) -> Vec<T> {
     }
 }
 
+/// Whether all values are numbers, whose bits stay as they are.
+fn is_plain(batch: &SampleBatch) -> bool {
+    matches!(batch.kind, Column::Same(Kind::Float | Kind::Int | Kind::UInt))
+}
+
 /// How many rows are left out because their signal is impossible.
 pub(crate) fn impossible(signals: &[SignalId]) -> u64 {
     signals.iter().filter(|signal| signal.get() > ID_MAX).count() as u64
@@ -68,17 +73,21 @@ impl Groups {
             |batch| same(&batch.kind),
             |batch| (0..batch.len()).map(|row| at(&batch.kind, row)),
         );
-        let mut begin = 0;
-        self.rows.bits = scatter.each(old.bits, |batch| {
-            let base = begin << 32;
-            begin += batch.heap.len() as u64;
-            batch.bits.iter().enumerate().map(move |(row, bits)| match at(&batch.kind, row) {
-                Kind::None => 0,
-                Kind::Bool => u64::from(*bits != 0),
-                kind if kind.is_heap() => bits.wrapping_add(base),
-                _ => *bits,
+        self.rows.bits = if batches.iter().all(|batch| is_plain(batch)) {
+            scatter.each(old.bits, |batch| batch.bits.iter().copied())
+        } else {
+            let mut begin = 0;
+            scatter.each(old.bits, |batch| {
+                let base = begin << 32;
+                begin += batch.heap.len() as u64;
+                batch.bits.iter().enumerate().map(move |(row, bits)| match at(&batch.kind, row) {
+                    Kind::None => 0,
+                    Kind::Bool => u64::from(*bits != 0),
+                    kind if kind.is_heap() => bits.wrapping_add(base),
+                    _ => *bits,
+                })
             })
-        });
+        };
         self.rows.heap = old.heap;
         self.rows.heap.clear();
         batches.iter().for_each(|batch| self.rows.heap.extend_from_slice(&batch.heap));

@@ -146,23 +146,17 @@ fn permute<T: Copy + Default>(values: &[T], order: &[u32]) -> Vec<T> {
     order.iter().map(|row| values.get(*row as usize).copied().unwrap_or_default()).collect()
 }
 
-/// Sorts what is nearly in order, as rows are that came over several connections: each is moved back to its place. Ends
-/// early, and says so, where that takes more than sorting would.
-fn settle(places: &mut [(i64, u32)]) -> bool {
-    let mut moves = places.len() * MOVES_MAX;
-    for sorted in 1..places.len() {
-        for row in (1..=sorted).rev() {
-            if places[row - 1] <= places[row] {
-                break;
-            }
-            places.swap(row - 1, row);
-            moves -= 1;
-            if moves == 0 {
-                return false;
-            }
-        }
+/// Moves the last row of `range` before the others.
+fn move_back<T>(values: &mut [T], range: Range<usize>) {
+    if let Some(values) = values.get_mut(range) {
+        values.rotate_right(1);
     }
-    true
+}
+
+fn move_column_back<T>(column: &mut Column<T>, range: Range<usize>) {
+    if let Column::Each(values) = column {
+        move_back(values, range);
+    }
 }
 
 fn permute_column<T: Copy + Default>(column: &mut Column<T>, order: &[u32]) {
@@ -300,12 +294,10 @@ impl Rows {
 
     /// Sorts by time; rows of one time stay in order of arrival. Says whether no time stands twice.
     pub(crate) fn sort(&mut self) -> bool {
-        if !self.time.is_sorted() {
+        if !self.settle() {
             // With the row behind the time no two are equal, and equal times stay in order.
             let mut places: Vec<(i64, u32)> = self.time.iter().copied().zip(0..).collect();
-            if !settle(&mut places) {
-                places.sort_unstable();
-            }
+            places.sort_unstable();
             let order: Vec<u32> = places.iter().map(|(_, row)| *row).collect();
             self.time = permute(&self.time, &order);
             self.bits = permute(&self.bits, &order);
@@ -316,6 +308,35 @@ impl Rows {
             permute_column(&mut self.replace, &order);
         }
         self.time.is_sorted_by(|one, next| one < next)
+    }
+
+    /// Sorts what is nearly in order, as rows are that came over several connections: each that is late is moved back to its
+    /// place. Ends early, and says so, where that takes more than sorting would.
+    fn settle(&mut self) -> bool {
+        let mut moves = self.len() * MOVES_MAX;
+        let mut latest = i64::MIN;
+        for row in 0..self.len() {
+            let time = self.time[row];
+            if time >= latest {
+                latest = time;
+                continue;
+            }
+            let later =
+                self.time[..row].iter().rev().take_while(|before| **before > time).take(moves).count();
+            moves -= later;
+            if moves == 0 {
+                return false;
+            }
+            let range = row - later..row + 1;
+            move_back(&mut self.time, range.clone());
+            move_back(&mut self.bits, range.clone());
+            move_column_back(&mut self.kind, range.clone());
+            move_column_back(&mut self.quality, range.clone());
+            move_column_back(&mut self.received, range.clone());
+            move_column_back(&mut self.source, range.clone());
+            move_column_back(&mut self.replace, range);
+        }
+        true
     }
 
     /// Moves rows with heap offsets into place behind `base` bytes of another heap.
@@ -332,4 +353,34 @@ impl Rows {
 pub(crate) fn received_of(batch: &SampleBatch) -> impl Fn(i64) -> Option<ReceivedAt> {
     let (received, kept) = (batch.received, ReceivedAt::of_nanos(batch.received));
     move |time| (received.abs_diff(time) > 1_000_000_000).then_some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::{any_rows, same_rows};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rows_in_any_order_are_sorted_and_equal_times_keep_theirs(rows in any_rows(), ordered in any::<bool>(), late in any::<(u8, u8)>()) {
+            let mut order: Vec<usize> = (0..rows.len()).collect();
+            if ordered {
+                // In order but for one: the case that is settled in place.
+                order.sort_by_key(|row| rows.time[*row]);
+                let row = order.remove(usize::from(late.0) % order.len());
+                order.insert(usize::from(late.1) % (order.len() + 1), row);
+            }
+            let mut sorted = Rows::default();
+            order.iter().for_each(|row| sorted.push(&rows.row(*row)));
+            let arrived = sorted.clone();
+            let mut order: Vec<usize> = (0..rows.len()).collect();
+            order.sort_by_key(|row| arrived.time[*row]);
+            let mut expected = Rows::default();
+            order.iter().for_each(|row| expected.push(&arrived.row(*row)));
+            let unique = sorted.sort();
+            prop_assert_eq!(unique, expected.time.windows(2).all(|pair| pair[0] < pair[1]));
+            same_rows(&sorted, &expected)?;
+        }
+    }
 }
