@@ -209,23 +209,30 @@ fn pack(rows: &Rows) -> Values {
     }
 }
 
+/// Floats that are decimals, all of them.
 fn decimals(rows: &Rows) -> Option<Values> {
+    let mut integers = Vec::with_capacity(rows.len());
+    let mut scale = 0;
+    // The first rows mostly tell the scale; what needs a larger one begins again.
+    while let Err(value) = scaled(rows, scale, &mut integers) {
+        scale = decimal::scale_of(value, scale + 1)?;
+    }
+    Some(Values::Decimal { scale, integers: Deltas::new(&integers) })
+}
+
+/// Puts the rows as integers at this scale in place of what is in `out`. Says which value is none.
+fn scaled(rows: &Rows, scale: u8, out: &mut Vec<i64>) -> Result<(), f64> {
     let none = |row: usize| matches!(&rows.kind, Column::Each(kinds) if kinds.get(row) == Some(&Kind::None));
-    let floats = || rows.bits.iter().enumerate().filter(|(row, _)| !none(*row));
-    let scale = decimal::common_scale(floats().map(|(_, bits)| f64::from_bits(*bits)))?;
+    out.clear();
     let mut last = 0;
-    let integers: Option<Vec<i64>> = rows
-        .bits
-        .iter()
-        .enumerate()
-        .map(|(row, bits)| {
-            if !none(row) {
-                last = decimal::scaled(f64::from_bits(*bits), scale)?;
-            }
-            Some(last)
-        })
-        .collect();
-    Some(Values::Decimal { scale, integers: Deltas::new(&integers?) })
+    for (row, bits) in rows.bits.iter().enumerate() {
+        if !none(row) {
+            let value = f64::from_bits(*bits);
+            last = decimal::scaled(value, scale).ok_or(value)?;
+        }
+        out.push(last);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -34,6 +34,11 @@ pub(crate) fn value(scaled: i64, scale: u8) -> f64 {
     scaled as f64 / power(scale)
 }
 
+/// The smallest scale, not below `least`, with which this float is a decimal.
+pub(crate) fn scale_of(value: f64, least: u8) -> Option<u8> {
+    (least..=SCALE_MAX).find(|scale| scaled(value, *scale).is_some())
+}
+
 /// The smallest scale with which all of these floats, or nearly all, are decimals. None where too many are not:
 /// then they are better kept as they are.
 pub(crate) fn common_scale(values: impl Iterator<Item = f64>) -> Option<u8> {
@@ -43,7 +48,7 @@ pub(crate) fn common_scale(values: impl Iterator<Item = f64>) -> Option<u8> {
         if scaled(value, scale).is_some() {
             continue;
         }
-        match (scale + 1..=SCALE_MAX).find(|scale| scaled(value, *scale).is_some()) {
+        match scale_of(value, scale + 1) {
             Some(larger) => scale = larger,
             None => {
                 failed += 1;
