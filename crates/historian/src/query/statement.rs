@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, ExactNumberInfo, Expr, ObjectName, Query, Statement as SqlStatement,
-    Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
+    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident, ObjectName, Query, SelectItem, SetExpr,
+    Statement as SqlStatement, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
@@ -64,8 +64,23 @@ pub(crate) fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
     };
     check(&statement)?;
     measure(&statement)?;
+    name(&mut statement);
     bind(&mut statement, parameters)?;
     Ok(statement)
+}
+
+/// A column that is computed is called what was typed: planning would put its table before each name.
+fn name(statement: &mut Statement) {
+    let Statement::Statement(inner) = statement else { return };
+    let SqlStatement::Query(query) = inner.as_mut() else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        if !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            let alias = Ident::with_quote('"', expr.to_string());
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
 }
 
 /// Only what reads. What this lets through is looked at once more when it is planned.

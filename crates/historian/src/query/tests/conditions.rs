@@ -155,11 +155,11 @@ fn conditions_on_signals() {
             5
 
             > SELECT signal = 'old/temperature' AS it, signal = 'old/temperature' FROM signals ORDER BY signal = 'old/temperature' DESC LIMIT 1
-            it,"signals.signal = Utf8(""old/temperature"")"
+            it,signal = 'old/temperature'
             true,true
 
             > SELECT signal = 'old/temperature', count(*) FROM samples GROUP BY signal = 'old/temperature' ORDER BY 1
-            "samples.signal = Utf8(""old/temperature"")",count(*)
+            signal = 'old/temperature',count(*)
             false,8
             true,5
 

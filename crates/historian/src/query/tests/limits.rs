@@ -182,7 +182,7 @@ fn deep_and_long_queries_are_refused_or_answered_and_never_break_anything() {
         shown += &format!("{name}: {answer}\n");
     }
     expect![[r#"
-        40 parentheses: answered 11 bytes
+        40 parentheses: answered 84 bytes
         10,000 parentheses: bad-sql: the query has 20003 words and signs; at most 8192 are allowed. Ask several questions instead of one
         3,000 parentheses: bad-sql: the query is nested too deeply. Write it with fewer parentheses or subqueries
         1,000 minus signs: bad-sql: the query is nested too deeply. Write it with fewer parentheses or subqueries
