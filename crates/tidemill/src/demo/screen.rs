@@ -14,6 +14,8 @@ const NAME_COLUMNS: usize = 32;
 const TWO_FROM: usize = 110;
 /// Terminals with fewer rows show values only.
 const COMMANDS_FROM: usize = 24;
+/// One row of so many is for commands.
+const COMMANDS_SHARE: usize = 3;
 /// A terminal that does not say how large it is.
 const USUAL: Size = Size { columns: 80, rows: 24 };
 
@@ -71,15 +73,26 @@ impl Screen {
         let Size { columns, rows } = size;
         let mut lines = vec![cut(&format!("DEMO  Tidemill Works  {}  (Ctrl-C ends)", self.address), columns)];
         let mut below = Vec::new();
+        let mut below_rows = 0;
         if rows >= COMMANDS_FROM {
             lines.push(String::new());
             below.extend([String::new(), cut("Try in another terminal:", columns)]);
-            below.extend(self.commands.iter().map(|command| cut(&format!("  {command}"), columns)));
+            below.extend(self.whole_commands(columns, rows / COMMANDS_SHARE));
+            below_rows = below.iter().map(|line| rows_of(line, columns)).sum();
         }
-        lines.extend(table(values, columns, rows.saturating_sub(lines.len() + below.len()), colour));
+        lines.extend(table(values, columns, rows.saturating_sub(lines.len() + below_rows), colour));
         lines.extend(below);
-        lines.truncate(rows);
         lines
+    }
+
+    /// The first commands that take at most so many rows. None is cut, for people copy them: the terminal wraps them.
+    fn whole_commands(&self, columns: usize, rows: usize) -> impl Iterator<Item = String> {
+        let mut used = 0;
+        let fits = move |command: &&String| {
+            used += rows_of(command, columns);
+            used <= rows
+        };
+        self.commands.iter().take_while(fits).cloned()
     }
 }
 
@@ -114,6 +127,11 @@ fn table(values: &Values, columns: usize, rows: usize, colour: bool) -> Vec<Stri
         lines.push(cut(&format!("and {} more", all - down * across), columns));
     }
     lines
+}
+
+/// How many rows of the terminal a line takes.
+fn rows_of(line: &str, columns: usize) -> usize {
+    line.chars().count().div_ceil(columns.max(1)).max(1)
 }
 
 /// At most so many characters; a text that was longer ends in `…`.
@@ -176,9 +194,11 @@ mod tests {
         for rows in [1, 2, 3, 15, 24, 40, 72, 200] {
             for columns in [1, 2, 10, 18, 40, 80, 109, 110, 111, 163, 400] {
                 let lines = screen().lines(&values(), Size { columns, rows }, true);
-                assert!(lines.len() <= rows, "{} lines in {columns}x{rows}", lines.len());
-                let widest = lines.iter().map(|line| columns_of(line)).max().unwrap();
-                assert!(widest <= columns, "{widest} columns in {columns}x{rows}");
+                let drawn = |line: &String| columns_of(line).div_ceil(columns).max(1);
+                let taken: usize = lines.iter().map(drawn).sum();
+                assert!(taken <= rows, "{taken} rows in {columns}x{rows}");
+                let wrapped = lines.iter().filter(|line| columns_of(line) > columns);
+                assert!(wrapped.into_iter().all(|line| screen().commands.contains(line)), "{columns}x{rows}");
             }
         }
     }
