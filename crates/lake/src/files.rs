@@ -47,9 +47,9 @@ impl Window {
         self.first_day.saturating_mul(DAY_NS)
     }
 
-    /// The last time in it.
+    /// The last time in it; of the last window the last time there is.
     pub(crate) fn last(self) -> i64 {
-        self.first_day.saturating_add(self.days).saturating_mul(DAY_NS).saturating_sub(1)
+        self.first_day.saturating_add(self.days).checked_mul(DAY_NS).map_or(i64::MAX, |end| end - 1)
     }
 
     /// The window of twice the length that holds this one.

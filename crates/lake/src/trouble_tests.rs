@@ -48,6 +48,22 @@ fn corrections_outlive_commits_that_fail() {
     }
 }
 
+#[test]
+fn the_first_and_the_last_time_there_is_outlive_a_flush_and_a_restart() {
+    let mut world = World::new(3, &PATHS);
+    let times = [i64::MIN, i64::MIN + 1, 0, i64::MAX - 1, i64::MAX];
+    let samples: Vec<_> = times.into_iter().map(|time| (1, time, Value::Float(0.5), Quality::GOOD)).collect();
+    world.write(parcel(&samples, false));
+    for reopened in [false, true] {
+        assert_eq!(count(&world, &everything()).unwrap(), times.len());
+        world.flush().unwrap();
+        if reopened {
+            world.reopen(4).unwrap();
+        }
+        assert_eq!(count(&world, &everything()).unwrap(), times.len());
+    }
+}
+
 /// Days of history of many signals, each day in two files: merges are due.
 fn many_signals(signals: u32, days: i64, rows: i64) -> World {
     let paths: Vec<String> = (0..signals).map(|n| format!("plant/{n:04}")).collect();
