@@ -1,6 +1,6 @@
-//! Last values, in columns by id: 33 bytes a signal, and the bytes of texts. Of the samples of a signal the one with the
+//! Last values, in columns by id: 34 bytes a signal, and the bytes of texts. Of the samples of a signal the one with the
 //! newest time is the last; of several with that time, the one that came last. Samples far ahead of the clock are
-//! history of the future, never a last value.
+//! history of the future, never a last value: that a signal has some is kept, for history must then be asked.
 
 use tidemill_core::{
     Kind, LastValue, NANOS_PER_SECOND, Quality, SampleBatch, Signal, SignalId, SourceId, ValueRef,
@@ -11,6 +11,8 @@ use crate::record::{Input, put_bytes};
 /// How far ahead of its receipt a sample may be and still be a last value.
 pub(crate) const AHEAD_MAX_NS: i64 = 600 * NANOS_PER_SECOND;
 
+/// Beside the kind in a snapshot: the signal has samples far ahead.
+const AHEAD: u8 = 0x80;
 /// There was no sample.
 const EMPTY: u8 = u8::MAX;
 /// There was one whose bytes had no room: its time is kept, so that no older one passes for the last.
@@ -22,7 +24,7 @@ pub(crate) struct Touched {
     /// By id: which batch was the last to touch it, and at which place of `newest`.
     marks: Vec<(u32, u32)>,
     batch: u32,
-    newest: Vec<(SignalId, Option<u32>)>,
+    newest: Vec<Newest>,
 }
 
 impl Touched {
@@ -41,17 +43,16 @@ impl Touched {
                 unknown += 1;
                 continue;
             }
-            let candidate = if *time <= latest {
-                Some(row)
-            } else {
-                ahead += 1;
-                None
-            };
             let place = self.place(*id);
-            let Some((_, newest)) = self.newest.get_mut(place) else { continue };
+            let Some(newest) = self.newest.get_mut(place) else { continue };
+            if *time > latest {
+                ahead += 1;
+                newest.ahead = true;
+                continue;
+            }
             let time_of = |row: u32| batch.time.get(row as usize).copied();
-            if candidate.is_some() && newest.is_none_or(|newest| time_of(newest) <= Some(*time)) {
-                *newest = candidate;
+            if newest.row.is_none_or(|newest| time_of(newest) <= Some(*time)) {
+                newest.row = Some(row);
             }
         }
         (ahead, unknown)
@@ -64,20 +65,29 @@ impl Touched {
         let Some(mark) = self.marks.get_mut(id.index()) else { return usize::MAX };
         if mark.0 != self.batch {
             *mark = (self.batch, u32::try_from(self.newest.len()).unwrap_or(u32::MAX));
-            self.newest.push((id, None));
+            self.newest.push(Newest { id, row: None, ahead: false });
         }
         mark.1 as usize
     }
 
     /// The signals, in the order of their first rows.
     pub(crate) fn signals(&self) -> impl ExactSizeIterator<Item = SignalId> {
-        self.newest.iter().map(|(id, _)| *id)
+        self.newest.iter().map(|newest| newest.id)
     }
 
     /// At which place of [`Touched::signals`] a signal of this batch stands.
     pub(crate) fn place_of(&self, id: SignalId) -> Option<usize> {
         self.marks.get(id.index()).filter(|mark| mark.0 == self.batch).map(|mark| mark.1 as usize)
     }
+}
+
+/// What a batch brings of a signal.
+struct Newest {
+    id: SignalId,
+    /// Its newest row that may be a last value.
+    row: Option<u32>,
+    /// Whether it has rows too far ahead.
+    ahead: bool,
 }
 
 /// The last value of each signal.
@@ -90,6 +100,7 @@ pub(crate) struct LastValues {
     quality: Vec<u32>,
     source: Vec<u32>,
     kind: Vec<u8>,
+    ahead: Vec<bool>,
     texts: Vec<Box<[u8]>>,
     free: Vec<usize>,
     texts_bytes: u64,
@@ -99,7 +110,10 @@ impl LastValues {
     /// Takes the newest rows of a batch. Gives how many had no room within `texts_bytes_max`.
     pub(crate) fn apply(&mut self, batch: &SampleBatch, touched: &Touched, texts_bytes_max: u64) -> u64 {
         let mut refused = 0;
-        for (id, row) in &touched.newest {
+        for Newest { id, row, ahead } in &touched.newest {
+            if *ahead {
+                self.note_ahead(*id);
+            }
             let Some(row) = row.and_then(|row| batch.row(row as usize)) else { continue };
             let sample = Sample {
                 time: row.time,
@@ -111,6 +125,13 @@ impl LastValues {
             refused += u64::from(!self.offer(*id, &sample, texts_bytes_max));
         }
         refused
+    }
+
+    fn note_ahead(&mut self, id: SignalId) {
+        if self.kind.len() <= id.index() {
+            self.grow(id.index() + 1);
+        }
+        set(&mut self.ahead, id.index(), true);
     }
 
     /// Takes a sample unless it is older. False: it is newer and had no room.
@@ -151,6 +172,7 @@ impl LastValues {
         self.quality.resize(len, 0);
         self.source.resize(len, 0);
         self.kind.resize(len, EMPTY);
+        self.ahead.resize(len, false);
     }
 
     fn keep(&mut self, sample: &Sample<'_>, bytes: &[u8], max: u64) -> (u8, u64) {
@@ -184,6 +206,11 @@ impl LastValues {
     pub(crate) fn forget(&mut self, id: SignalId) {
         self.release(id.index());
         set(&mut self.kind, id.index(), EMPTY);
+        set(&mut self.ahead, id.index(), false);
+    }
+
+    fn is_ahead(&self, id: SignalId) -> bool {
+        self.ahead.get(id.index()).copied().unwrap_or_default()
     }
 
     fn sample(&self, id: SignalId) -> Option<Sample<'_>> {
@@ -218,7 +245,8 @@ impl LastValues {
         let stale_after = signal.meta.stale_after_ns;
         let stale = stale_after > 0 && now.saturating_sub(time.min(received)) > stale_after;
         let quality = if stale && quality.is_good() { Quality::UNCERTAIN_LAST_USABLE_VALUE } else { quality };
-        Some(LastValue { id: signal.id, time, value: value.to_value(), quality, received, source })
+        let ahead = self.is_ahead(signal.id);
+        Some(LastValue { id: signal.id, time, value: value.to_value(), quality, received, source, ahead })
     }
 
     /// How many ids there is room for.
@@ -239,7 +267,7 @@ impl LastValues {
         out.extend_from_slice(&sample.received.to_le_bytes());
         out.extend_from_slice(&sample.quality.0.to_le_bytes());
         out.extend_from_slice(&sample.source.0.to_le_bytes());
-        out.push(sample.value.kind() as u8);
+        out.push(sample.value.kind() as u8 | if self.is_ahead(id) { AHEAD } else { 0 });
         match sample.value {
             ValueRef::Text(text) | ValueRef::Json(text) => put_bytes(out, text.as_bytes()),
             ValueRef::Bytes(bytes) => put_bytes(out, bytes),
@@ -256,7 +284,11 @@ impl LastValues {
         let id = SignalId::new(input.u32()?).filter(|id| id.get() < end)?;
         let (time, received) = (input.i64()?, input.i64()?);
         let (quality, source) = (Quality(input.u32()?), SourceId(input.u32()?));
-        let value = match Kind::from_number(input.u8()?)? {
+        let kind = input.u8()?;
+        if kind & AHEAD != 0 {
+            self.note_ahead(id);
+        }
+        let value = match Kind::from_number(kind & !AHEAD)? {
             Kind::Text => ValueRef::Text(input.text()?),
             Kind::Json => ValueRef::Json(input.text()?),
             Kind::Bytes => ValueRef::Bytes(input.bytes()?),

@@ -62,6 +62,8 @@ pub struct LastValue {
     pub quality: Quality,
     pub received: i64,
     pub source: SourceId,
+    /// The signal also has samples that were too far ahead of the clock for a last value: by now history may hold a newer one.
+    pub ahead: bool,
 }
 
 /// What happens to a subscriber that is slower than its signals.

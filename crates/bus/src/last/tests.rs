@@ -100,6 +100,28 @@ fn the_far_future_is_never_last() {
 }
 
 #[test]
+fn that_there_is_a_future_is_known_also_after_a_restart() {
+    let (mut last, mut touched) = (LastValues::default(), Touched::default());
+    let rows = [(1, 5, Value::Int(1)), (1, AHEAD_MAX_NS + 1, Value::Int(2)), (2, 5, Value::Int(3))];
+    let batch = batch(0, &rows);
+    touched.read(&batch, 3);
+    last.apply(&batch, &touched, 0);
+    let mut snapshot = Vec::new();
+    assert!(last.write(SignalId::new(1).unwrap(), &mut snapshot));
+    assert!(last.write(SignalId::new(2).unwrap(), &mut snapshot));
+    let (mut again, mut input) = (LastValues::default(), Input(&snapshot));
+    while !input.0.is_empty() {
+        again.read(&mut input, 3, 0).unwrap();
+    }
+    for values in [&mut last, &mut again] {
+        let of = |id| values.get(&signal(id, 0), 0).map(|last| (last.value, last.ahead));
+        assert_eq!((of(1), of(2)), (Some((Value::Int(1), true)), Some((Value::Int(3), false))));
+    }
+    last.forget(SignalId::new(1).unwrap());
+    assert!(!last.is_ahead(SignalId::new(1).unwrap()), "a number is never used again, and yet");
+}
+
+#[test]
 fn silence_makes_a_good_value_uncertain() {
     let (mut last, mut touched) = (LastValues::default(), Touched::default());
     let batch = batch(100, &[(1, 150, Value::Int(1)), (2, 50, Value::Int(1))]);

@@ -237,8 +237,8 @@ fn last(
             *slot = Some(kept);
         }
     };
-    // Who is not known to the bus may still be in files: it is sought, too.
-    known.into_iter().filter(|last| last.time <= at).for_each(|last| put(of_last(last)));
+    // Who is not known to the bus may still be in files: it is sought, too. So is what may have a newer one there.
+    known.into_iter().filter(|last| last.time <= at && !last.ahead).for_each(|last| put(of_last(last)));
     let mut before = at;
     for step in STEPS_BACK_NS.into_iter().map(Some).chain([None]) {
         let wanted: Arc<[SignalId]> = names

@@ -56,6 +56,24 @@ fn a_renamed_signal_keeps_its_history_and_answers_to_its_old_name() {
 }
 
 #[test]
+fn the_last_before_a_time_is_found_among_forecasts_too() {
+    let plant = Plant::start();
+    for (value, time) in [("1", "2024-01-01"), ("2", "2100-01-01"), ("3", "2150-01-01")] {
+        plant.ok(&["write", "demand", value, "--time", &format!("{time}T00:00:00Z")]);
+    }
+    let check = |plant: &Plant| {
+        let last_values = plant.sql("SELECT last_value FROM signals WHERE signal = 'demand'");
+        assert_eq!(last_values, json!([[1.0]]), "what is far ahead is no last value");
+        for (at, expected) in [("2026-03-01", 1.0), ("2120-01-01", 2.0), ("2200-01-01", 3.0)] {
+            let read = plant.run(&["read", "demand", "--at", at, "--json"]).expect(0).json();
+            assert_eq!(read[0]["value"], expected, "at {at}: {read}");
+        }
+    };
+    check(&plant);
+    check(&plant.kill_and_restart());
+}
+
+#[test]
 fn a_range_is_deleted_with_a_reason_that_is_kept() {
     let plant = Plant::start();
     for minute in 0..4 {

@@ -265,6 +265,7 @@ impl Bus for Plant {
                     quality,
                     received: 0,
                     source: SourceId(1),
+                    ahead: false,
                 });
             }
         }

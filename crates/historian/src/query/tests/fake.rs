@@ -296,6 +296,7 @@ impl Bus for Plant {
                     quality: last.quality,
                     received: last.received.unwrap_or(last.time),
                     source: last.source,
+                    ahead: false,
                 });
             }
         }
