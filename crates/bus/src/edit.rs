@@ -51,8 +51,11 @@ impl Shared {
         let order = self.order();
         let commit = self.journal.append(parcel, Durability::Commit)?;
         let renamed = after.path != before.path || after.aliases != before.aliases || after.retired;
-        let regranted =
-            renamed || after.meta.owner != before.meta.owner || after.meta.number != before.meta.number;
+        let regranted = renamed
+            || after.meta.owner != before.meta.owner
+            || after.meta.number != before.meta.number
+            // No grant depends on it; whoever shows values asks for units when the epoch is another.
+            || after.meta.unit != before.meta.unit;
         // Cleared before the new state is seen, so that no parcel is thought to be covered by the old definition.
         self.signals_defined.set(grant.id.get(), false);
         let gone = after.retired;

@@ -120,7 +120,7 @@ pub(crate) struct Shared {
     reserve: Mutex<Reserve>,
     pub(crate) signals_defined: Defined,
     pub(crate) sources_defined: Defined,
-    /// How many edits changed owner, name or kind.
+    /// How many edits changed owner, name, kind or unit.
     pub(crate) edits: AtomicU64,
     writers: RwLock<Writers>,
     order: Mutex<Order>,

@@ -163,7 +163,8 @@ pub trait Bus: Send + Sync {
     /// # Errors
     /// `forbidden`, `not-owner`, `signals-limit`, `signals-rate`.
     fn resolve(&self, who: &Identity, path: &SignalPath, new: usize) -> Result<Option<Grant>, Problem>;
-    /// The epoch under which grants are valid now: grows with policy and with edits that change owner, name or kind.
+    /// The epoch under which grants are valid now: grows with policy and with edits that change owner, name, kind or
+    /// unit.
     fn epoch(&self) -> u64;
     /// A builder with the source of this identity.
     fn batch(&self, who: &Identity, flags: Flags) -> Result<BatchBuilder, Problem>;

@@ -77,6 +77,10 @@ fn an_epoch_ends_grants() {
     plant.wait(plant.edit("a", MetaEdit { number, ..MetaEdit::default() }).unwrap());
     assert_eq!(code(plant.publish(&[(grant, Stamp::At(3), Value::Int(1))])), "conflict");
     assert_eq!(plant.bind("a").number, tidemill_core::NumberKind::Integer);
+    // Whoever shows values learns of another unit by the epoch.
+    let epoch = plant.bus.epoch();
+    plant.wait(plant.edit("a", MetaEdit { unit: Some("bar".into()), ..MetaEdit::default() }).unwrap());
+    assert_ne!(plant.bus.epoch(), epoch);
     let read = plant.try_bind(Verb::Read, "a").unwrap();
     assert_eq!(code(plant.bus.edit(&plant.who, &read, MetaEdit::default())), "forbidden");
 }

@@ -37,6 +37,27 @@ fn watch_shows_values_as_they_come_with_names_units_and_quality() {
 }
 
 #[test]
+fn watch_follows_a_unit_that_is_changed_with_and_without_the_name() {
+    let plant = Plant::start();
+    plant.ok(&["write", "press/oil", "10"]);
+    plant.ok(&["signals", "set", "press/oil", "unit=°C"]);
+    let mut watch = plant.spawn(&["watch", "press/#"]);
+    watch.line("press/oil  10");
+    let mut shown = |name: &str, value: &str, unit: &str| {
+        plant.ok(&["write", name, value]);
+        let line = watch.line(&format!("{name}  {value}"));
+        assert!(line.ends_with(&format!("{value} {unit}")), "not {unit}: {line}");
+    };
+    shown("press/oil", "11", "°C");
+    plant.ok(&["signals", "set", "press/oil", "unit=bar"]);
+    shown("press/oil", "12", "bar");
+    plant.ok(&["signals", "rename", "press/oil", "press/pump"]);
+    shown("press/pump", "13", "bar");
+    plant.ok(&["signals", "set", "press/pump", "unit=psi"]);
+    shown("press/pump", "14", "psi");
+}
+
+#[test]
 fn a_saved_file_is_applied_while_running_and_a_bad_one_changes_nothing() {
     let settings = |signals: &str| format!("[plant]\nname = \"p\"\n[limits]\nsignals = {signals}\n");
     let mut plant = Plant::start_with(&settings("2"));

@@ -8,7 +8,7 @@ use axum::extract::ws::{Message, WebSocket};
 use futures_util::SinkExt;
 use futures_util::stream::SplitSink;
 use tidemill_core::{
-    BatchBuilder, Bus, Flags, ReadScope, Row, SampleBatch, Seq, SignalId, SignalPath, SourceId, Stamp,
+    BatchBuilder, Bus, Flags, ReadScope, Row, SampleBatch, Seq, Signal, SignalId, SourceId, Stamp,
 };
 use tokio::time::timeout;
 
@@ -58,8 +58,31 @@ pub(super) struct Out {
 struct Known {
     number: u32,
     name: Arc<str>,
-    /// The epoch of the bus under which the name was asked for: a rename begins another.
+    unit: Arc<str>,
+    /// The epoch of the bus under which it was asked for: another name or unit begins another.
     epoch: u64,
+}
+
+impl Known {
+    fn new(number: u32, signal: &Signal, epoch: u64) -> Known {
+        Known { number, name: signal.path.shared().clone(), unit: signal.meta.unit.clone(), epoch }
+    }
+
+    /// Whether the client was told of the signal what there is to tell now.
+    fn holds(&self, signal: &Signal) -> bool {
+        *self.name == *signal.path.as_str() && self.unit == signal.meta.unit
+    }
+
+    /// Tells the client.
+    fn spell(&self, out: &mut String) {
+        out.push_str(if out.is_empty() { "{\"n\":" } else { ",{\"n\":" });
+        out.push_str(itoa::Buffer::new().format(self.number));
+        out.push_str(",\"signal\":");
+        encode::write_text(&self.name, out);
+        out.push_str(",\"unit\":");
+        encode::write_text(&self.unit, out);
+        out.push('}');
+    }
 }
 
 impl Out {
@@ -100,10 +123,10 @@ impl Out {
         self.send(Message::binary(bytes)).await
     }
 
-    /// Learns the names of signals that are new or have another name since, and spells them.
+    /// Learns signals that are new or have another name or unit since, and spells them.
     fn define(&mut self, bus: &dyn Bus, scope: &ReadScope, batch: &SampleBatch) -> String {
         let mut defined = String::new();
-        // Before the names: one that changes in between is asked for again next time.
+        // Before what it covers: what changes in between is asked for again next time.
         let epoch = bus.epoch();
         for id in &batch.signal {
             if self.names.get(id).is_some_and(|known| known.epoch == epoch) {
@@ -113,15 +136,15 @@ impl Out {
             let signal = bus.signal(*id).filter(|signal| scope.allows(&signal.path));
             let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
             match (self.names.get_mut(id), signal) {
-                (Some(known), Some(signal)) if *known.name != *signal.path.as_str() => {
-                    *known = Known { number: known.number, name: signal.path.shared().clone(), epoch };
-                    spell(known.number, &signal.path, &signal.meta.unit, &mut defined);
+                (Some(known), Some(signal)) if !known.holds(&signal) => {
+                    *known = Known::new(known.number, &signal, epoch);
+                    known.spell(&mut defined);
                 }
                 (Some(known), _) => known.epoch = epoch,
                 (None, Some(signal)) => {
-                    spell(next, &signal.path, &signal.meta.unit, &mut defined);
-                    let name = signal.path.shared().clone();
-                    self.names.insert(*id, Known { number: next, name, epoch });
+                    let known = Known::new(next, &signal, epoch);
+                    known.spell(&mut defined);
+                    self.names.insert(*id, known);
                 }
                 (None, None) => {}
             }
@@ -139,14 +162,4 @@ impl Out {
         text.push_str("]}");
         text
     }
-}
-
-fn spell(number: u32, path: &SignalPath, unit: &str, out: &mut String) {
-    out.push_str(if out.is_empty() { "{\"n\":" } else { ",{\"n\":" });
-    out.push_str(itoa::Buffer::new().format(number));
-    out.push_str(",\"signal\":");
-    encode::write_text(path.as_str(), out);
-    out.push_str(",\"unit\":");
-    encode::write_text(unit, out);
-    out.push('}');
 }

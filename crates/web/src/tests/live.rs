@@ -138,10 +138,22 @@ async fn a_rename_is_told_before_the_first_sample_under_the_new_name() {
         r#"{"seq":1,"last":true,"samples":[{"signal":"acme/oil","time":1000,"value":1.5,"quality":"Good"}]}"#
     ]]
     .assert_eq(&text(&mut late).await);
+    // Another unit alone is told too, and nothing where neither changed.
+    let unit = r#"{"unit":"psi","description":"of the pump"}"#.to_owned();
+    let headers = [("content-type", "application/json")];
+    assert_eq!(house.send("PATCH /api/v1/signals?signal=acme/oil", &headers, unit).await.status, 204);
+    served.plant.deliver(8, batch(&[(1, 2500, ValueRef::Float(2.5))]));
+    expect![[r#"{"signals":[{"n":0,"signal":"acme/oil","unit":"psi"}]}"#]]
+        .assert_eq(&text(&mut socket).await);
+    assert_eq!(text(&mut socket).await, sample(8, 2500));
+    let description = r#"{"description":"of the other pump"}"#.to_owned();
+    assert_eq!(house.send("PATCH /api/v1/signals?signal=acme/oil", &headers, description).await.status, 204);
+    served.plant.deliver(9, batch(&[(1, 2700, ValueRef::Float(2.5))]));
+    assert_eq!(text(&mut socket).await, sample(9, 2700));
     // What was still under way when the signal went out of the scope: its name of now is not for this reader.
     rename("acme/oil", "other/oil").await;
-    served.plant.deliver(8, batch(&[(1, 3000, ValueRef::Float(2.5))]));
-    assert_eq!(text(&mut socket).await, sample(8, 3000));
+    served.plant.deliver(10, batch(&[(1, 3000, ValueRef::Float(2.5))]));
+    assert_eq!(text(&mut socket).await, sample(10, 3000));
 }
 
 #[tokio::test]
