@@ -60,6 +60,29 @@ impl Keeper {
         Ok(answered.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))??)
     }
 
+    /// May they? As the doors decide it, by whichever of the signal's names.
+    fn may(&self, who: &str, verb: Verb, path: &SignalPath) -> Result<AccessAnswer, Problem> {
+        let signal = self.bus.find(path);
+        let present = signal.as_ref().map_or(path, |signal| &signal.path);
+        let mut decided = self.guard.why(who, verb, present)?;
+        let further = present != path;
+        // A further name is no way around what holds for itself. Reading is asked of the present name alone.
+        if further && decided.allowed && verb != Verb::Read {
+            let own = self.guard.why(who, verb, path)?;
+            if !own.allowed {
+                decided.allowed = false;
+                decided.rule = format!("{} on {path}, a further name of {present}", own.rule);
+            }
+        }
+        let owner = signal.as_ref().map_or("", |signal| &*signal.meta.owner);
+        if decided.allowed && verb == Verb::Write && !owner.is_empty() && owner != decided.who {
+            decided.allowed = false;
+            decided.rule = format!("its owner, {owner}, alone writes it");
+        }
+        let name_now = further.then(|| present.to_string());
+        Ok(AccessAnswer { allowed: decided.allowed, rule: decided.rule, name_now })
+    }
+
     /// Reads the files again. A bad file leaves everything as it is.
     fn reread(&self) -> Result<Reloaded, Problem> {
         let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
@@ -344,8 +367,7 @@ impl Admin for Keeper {
                 Problem::new(&codes::BAD_PARAMETER, format!("there is no verb '{}'", question.verb))
                     .hint("Use read, write, command, configure or administer")
             })?;
-            let explanation = self.guard.why(&question.who, verb, &SignalPath::new(&question.path)?)?;
-            Ok(AccessAnswer { allowed: explanation.allowed, rule: explanation.rule })
+            self.may(&question.who, verb, &SignalPath::new(&question.path)?)
         })
     }
 

@@ -82,6 +82,9 @@ pub struct AccessAnswer {
     pub allowed: bool,
     /// The rule that decided.
     pub rule: String,
+    /// The signal's present name, for which rights hold, where another of its names was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_now: Option<String>,
 }
 
 /// A rule of access.
@@ -159,7 +162,7 @@ pub trait Admin: Send + Sync {
         name: &'a str,
         overlap: Duration,
     ) -> Boxed<'a, Result<TokenSecret, Problem>>;
-    /// May they, and which rule says so?
+    /// May they, by whichever of the signal's names, and which rule says so?
     fn access_why<'a>(
         &'a self,
         who: &'a Identity,
@@ -258,7 +261,7 @@ pub(crate) async fn token_rotate(
         ("verb" = Option<String>, Query, description = "read, write, command, configure, administer"),
         ("path" = Option<String>, Query, description = "The path"),
     ),
-    responses((status = 200, description = "Rules, or {allowed, rule}")))]
+    responses((status = 200, description = "Rules, or {allowed, rule, name_now}")))]
 pub(crate) async fn access(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["who", "verb", "path"])?;
     administrator(&web, &caller)?;

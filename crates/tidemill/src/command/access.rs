@@ -52,10 +52,12 @@ impl Access {
                 if global.json {
                     output::json(&answer);
                 } else {
+                    let now = answer["name_now"].as_str().map(|name| format!(" (the name now: {name})"));
                     output::line(&format!(
-                        "{}: {}",
+                        "{}: {}{}",
                         if allowed { "yes" } else { "no" },
-                        output::cell(&answer["rule"])
+                        output::cell(&answer["rule"]),
+                        now.unwrap_or_default()
                     ));
                 }
                 Ok(if allowed { Outcome::Done } else { Outcome::Found })

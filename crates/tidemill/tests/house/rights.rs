@@ -248,6 +248,57 @@ fn access_why_names_the_rule() {
     assert!(plant.ok(&["access", "list"]).contains("read:open/#"));
 }
 
+/// `access why` says of earlier and further names what the doors do: what counts is the present one.
+#[test]
+fn access_why_answers_for_every_name_as_the_doors_do() {
+    let plant = Plant::start();
+    for (name, further) in [("pub/z", "sec/y"), ("sec/h", "pub/h"), ("pub/o", "pub/p")] {
+        plant.ok(&["write", name, "1"]);
+        plant.ok(&["signals", "set", name, &format!("alias={further}")]);
+    }
+    plant.ok(&["write", "sec/was", "1"]);
+    plant.ok(&["signals", "rename", "sec/was", "pub/is"]);
+    plant.ok(&["signals", "set", "pub/o", "owner=token:other"]);
+    let token = plant.token("both", &["read:pub/#", "write:pub/#"]);
+    plant.token("other", &["write:pub/#"]);
+    // What is asked, the name now, and whether it may be.
+    let asked = [
+        ("read", "sec/y", Some("pub/z"), true),
+        ("read", "pub/h", Some("sec/h"), false),
+        ("read", "sec/was", Some("pub/is"), true),
+        ("read", "pub/z", None, true),
+        ("read", "pub/nothing", None, true),
+        ("write", "pub/h", Some("sec/h"), false),
+        ("write", "sec/y", Some("pub/z"), false),
+        ("write", "pub/z", None, true),
+        ("write", "pub/p", Some("pub/o"), false),
+    ];
+    for (verb, name, now, may) in asked {
+        let said = plant.run(&["access", "why", "both", verb, name]).expect(if may { 0 } else { 3 }).out;
+        assert_eq!(said.starts_with("yes: "), may, "{verb} {name}: {said}");
+        match now {
+            Some(now) => assert!(said.contains(&format!("(the name now: {now})")), "{verb} {name}: {said}"),
+            None => assert!(!said.contains("now"), "{verb} {name}: {said}"),
+        }
+        let done = match verb {
+            "read" => {
+                let got = plant.get(&format!("/api/v1/read?signal={name}")).token(&token).send().expect(200);
+                got.json() != json!([])
+            }
+            _ => {
+                let sample = json!([{ "signal": name, "value": 2 }]).to_string();
+                let write = plant.post("/api/v1/write").token(&token).body("application/json", sample);
+                write.send().status == 204
+            }
+        };
+        assert_eq!(done, may && name != "pub/nothing", "{verb} {name}: the door does otherwise");
+    }
+    let other = plant.run(&["access", "why", "other", "write", "pub/p"]).expect(0);
+    assert!(other.out.contains("(the name now: pub/o)"), "{}", other.out);
+    let json = plant.run(&["access", "why", "owner", "read", "sec/y", "--json"]).expect(0).json();
+    assert_eq!((&json["allowed"], &json["name_now"]), (&json!(true), &json!("pub/z")));
+}
+
 #[test]
 fn the_control_socket_is_for_the_owner() {
     let (plant, _) = two_branches();
