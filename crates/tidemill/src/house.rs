@@ -14,6 +14,7 @@ use tidemill_journal::Log;
 use tidemill_web::{Admin, Doors, PlantFacts, Serves, Web};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::admin::Keeper;
 use crate::config::{self, Config, Listener, PLANT_FILE};
@@ -25,8 +26,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 /// Told once everything listens: the plant and its addresses.
 pub(crate) type Announce = Box<dyn Fn(&Plant, &[String]) + Send>;
-/// Runs beside the plant until it stops: the demo's machines.
-pub(crate) type Companion = Box<dyn FnOnce(Running, Stop) + Send>;
+/// Runs beside the plant until it stops: the demo's machines. Where it fails, the plant ends with it.
+pub(crate) type Companion = Box<dyn FnOnce(Running, &Stop) -> Result<(), Problem> + Send>;
 
 /// What a companion needs to know.
 #[derive(Clone, Debug)]
@@ -214,11 +215,24 @@ fn serve(
 
     tracing::info!(event = "plant.ready", plant = %plant.folder.display(), http = addresses.join(" "));
     (options.announce)(plant, &addresses);
+    let (failed, fails) = oneshot::channel();
     if let Some(companion) = options.companion {
         let running = Running { plant: plant.clone(), addresses, host };
-        spawn(ground, "companion", move |stop| companion(running, stop))?;
+        spawn(ground, "companion", move |stop| {
+            if let Err(problem) = companion(running, &stop)
+                && !stop.requested()
+            {
+                // Nobody is there to hear it only where the plant ends already.
+                let _ = failed.send(problem);
+            }
+        })?;
     }
-    runtime.block_on(wait_for_the_end(&rooms.keeper))
+    runtime.block_on(async {
+        tokio::select! {
+            ended = wait_for_the_end(&rooms.keeper) => ended,
+            Ok(problem) = fails => Err(problem),
+        }
+    })
 }
 
 /// A listener of a zone is for that zone's addresses alone.

@@ -6,10 +6,12 @@ mod kit;
 mod screen;
 mod works;
 
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use tidemill_core::Problem;
+use tidemill_core::{Problem, codes};
 
 use crate::command::{CommandResult, Global, Outcome};
 use crate::plant::Plant;
@@ -33,6 +35,9 @@ pub(crate) struct Demo {
     headless: bool,
 }
 
+/// The rights of the group and of everybody to write.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
 fn speed(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "write a number such as 10".to_owned())?;
     if (0.1..=1_000.0).contains(&number) { Ok(number) } else { Err("from 0.1 to 1000".to_owned()) }
@@ -40,8 +45,7 @@ fn speed(text: &str) -> Result<f64, String> {
 
 impl Demo {
     pub(crate) fn execute(self, global: &Global) -> CommandResult {
-        let user = rustix::process::getuid().as_raw();
-        let folder = self.dir.unwrap_or_else(|| std::env::temp_dir().join(format!("tidemill-demo-{user}")));
+        let folder = self.dir.map_or_else(temporary, Ok)?;
         let plant = Plant::at(&folder);
         plant.make()?;
         let json = global.json;
@@ -54,7 +58,7 @@ impl Demo {
             announce: Box::new(|_, _| ()),
             any_port: true,
             companion: Some(Box::new(move |running, stop| {
-                companion(&running, &stop, (speed, days), live_table, json)
+                companion(&running, stop, (speed, days), live_table, json)
             })),
         };
         house::run(&plant, options)?;
@@ -69,25 +73,43 @@ fn companion(
     (speed, days): (f64, u16),
     live_table: bool,
     json: bool,
-) {
-    let result: Result<(), Problem> = feed::Feed::open(running, speed).and_then(|mut feed| {
-        let filled = feed.fill(days, stop)?;
-        if json {
-            output::json(&hello(running, days, &filled));
-        } else {
-            say_hello(running, days, &filled);
+) -> Result<(), Problem> {
+    let mut feed = feed::Feed::open(running, speed)?;
+    let filled = feed.fill(days, stop)?;
+    if json {
+        output::json(&hello(running, days, &filled));
+    } else {
+        say_hello(running, days, &filled);
+    }
+    let mut screen = live_table.then(|| screen::Screen::new(running));
+    feed.live(stop, |values| {
+        if let Some(screen) = &mut screen {
+            screen.show(values);
         }
-        let mut screen = live_table.then(|| screen::Screen::new(running));
-        feed.live(stop, |values| {
-            if let Some(screen) = &mut screen {
-                screen.show(values);
-            }
-        })
-    });
-    if let Err(problem) = result
-        && !stop.requested()
-    {
-        output::problem(&problem, json);
+    })
+}
+
+/// The folder in the system's temporary one, to which everybody may write: somebody else may have made it, or may write to it.
+fn temporary() -> Result<PathBuf, Problem> {
+    let user = rustix::process::getuid().as_raw();
+    let folder = std::env::temp_dir().join(format!("tidemill-demo-{user}"));
+    let refused = |why: &str| {
+        Problem::new(&codes::FILE_UNWRITABLE, format!("{} {why}", folder.display()))
+            .hint("Remove it, or name a folder of your own with --dir")
+    };
+    match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(refused(&format!("cannot be made: {error}")));
+        }
+        _ => {}
+    }
+    let about =
+        folder.symlink_metadata().map_err(|error| refused(&format!("cannot be looked at: {error}")))?;
+    match (about.is_dir(), about.uid() == user, about.mode() & WRITABLE_BY_OTHERS == 0) {
+        (true, true, true) => Ok(folder),
+        (false, ..) => Err(refused("is no folder")),
+        (_, false, _) => Err(refused("belongs to another user")),
+        _ => Err(refused("can be written by other users")),
     }
 }
 

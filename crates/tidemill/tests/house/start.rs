@@ -1,10 +1,11 @@
 //! The first start, and every start that must not be: what is made, who may see it, where it listens, what is refused.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use crate::plant::{Home, Plant, Process};
+use crate::plant::{Home, Plant, Process, ran};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).expect("it stands").permissions().mode() & 0o777
@@ -217,4 +218,33 @@ fn a_folder_that_cannot_be_made_or_written_is_named_with_the_reason() {
     for part in ["plant/data/lock", "cannot be locked", "Is a directory"] {
         assert!(ran.err.contains(part), "no {part}: {}", ran.err);
     }
+}
+
+#[test]
+fn a_demo_goes_into_no_folder_that_others_prepared() {
+    let home = Home::new();
+    let user = std::fs::metadata(home.path("")).expect("it stands").uid();
+    let folder = home.path(&format!("tidemill-demo-{user}"));
+    let demo = || {
+        let mut command = home.command(&["demo", "--headless"]);
+        command.env("TMPDIR", home.path(""));
+        ran(command).expect_problem("file-unwritable")
+    };
+    std::fs::create_dir(home.path("victim")).expect("it is ours");
+    std::os::unix::fs::symlink(home.path("victim"), &folder).expect("a link");
+    assert!(demo().err.contains("is no folder"));
+    std::fs::remove_file(&folder).expect("it is ours");
+    std::fs::create_dir(&folder).expect("it is ours");
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o777)).expect("it is ours");
+    assert!(demo().err.contains("can be written by other users"));
+    assert_eq!(std::fs::read_dir(home.path("victim")).expect("it stands").count(), 0);
+    assert_eq!(std::fs::read_dir(&folder).expect("it stands").count(), 0);
+}
+
+#[test]
+fn a_demo_that_cannot_go_on_ends() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("works")).expect("it is ours");
+    home.file("works/tidemill.toml", "[limits]\nsignals = 5\n");
+    home.run(&["demo", "--headless", "--days", "1", "--dir", "works"]).expect_problem("signals-limit");
 }
