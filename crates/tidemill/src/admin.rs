@@ -1,7 +1,7 @@
 //! What the doors may ask beyond samples and signals: tokens, rights, audit, rereading the configuration, and where a
 //! value came from. The web face has checked that the caller may.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -21,6 +21,7 @@ use tidemill_web::{
 
 use crate::config::Config;
 use crate::plant::Plant;
+use crate::saved::Saved;
 use crate::{house, inspect, settings};
 
 /// The keeper of the house's own affairs.
@@ -31,6 +32,9 @@ pub(crate) struct Keeper {
     journal: Arc<Log>,
     bus: Arc<Namespace>,
     historian: Arc<Historian>,
+    saved: Mutex<Saved>,
+    /// Why the files as they are now are not in force.
+    refused: Mutex<Option<Problem>>,
     /// Set once the face stands.
     web: OnceLock<(Web, MemoryPlan)>,
 }
@@ -38,11 +42,13 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn new(
         plant: Plant,
-        config: Config,
+        (config, saved): (Config, Saved),
         rooms: (Arc<Guard>, Arc<Log>, Arc<Namespace>, Arc<Historian>),
     ) -> Keeper {
         let (guard, journal, bus, historian) = rooms;
-        Keeper { plant, config: Mutex::new(config), guard, journal, bus, historian, web: OnceLock::new() }
+        let (config, saved) = (Mutex::new(config), Mutex::new(saved));
+        let (refused, web) = (Mutex::new(None), OnceLock::new());
+        Keeper { plant, config, guard, journal, bus, historian, saved, refused, web }
     }
 
     pub(crate) fn attach(&self, web: Web, memory: MemoryPlan) {
@@ -83,9 +89,22 @@ impl Keeper {
         Ok(AccessAnswer { allowed: decided.allowed, rule: decided.rule, name_now })
     }
 
+    /// Whether a file was saved that was not read since.
+    pub(crate) fn saved_anew(&self) -> bool {
+        lock(&self.saved).look()
+    }
+
     /// Reads the files again. A bad file leaves everything as it is.
     fn reread(&self) -> Result<Reloaded, Problem> {
-        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before they are read: what is saved meanwhile is seen as another.
+        lock(&self.saved).reading();
+        let outcome = self.apply_files();
+        *lock(&self.refused) = outcome.as_ref().err().cloned();
+        outcome
+    }
+
+    fn apply_files(&self) -> Result<Reloaded, Problem> {
+        let mut config = lock(&self.config);
         let fresh = house::load(&self.plant)?;
         let Some((web, memory)) = self.web.get() else {
             return Err(Problem::new(&codes::STOPPING, "the plant is still starting"));
@@ -194,6 +213,12 @@ impl Keeper {
         let mut find = |on: &str, problem: String, mend: &str, warning: bool| {
             findings.push(CheckFinding { on: on.to_owned(), problem, mend: mend.to_owned(), warning });
         };
+        if let Some(refused) = lock(&self.refused).as_ref() {
+            let detail: Vec<&str> = refused.detail.lines().map(str::trim).collect();
+            let what =
+                format!("what was saved is not in force, the settings before are: {}", detail.join(" "));
+            find(crate::config::PLANT_FILE, what, refused.mend(), false);
+        }
         if let Some(failure) = self.guard.audit_failure() {
             find(
                 "audit log",
@@ -437,6 +462,10 @@ fn facts_of(token: TokenInfo) -> TokenFacts {
         last_used: token.last_used_ns.map(rfc3339),
         rotating: token.overlap_until_ns.is_some(),
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn now() -> i64 {

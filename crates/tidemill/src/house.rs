@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::admin::Keeper;
 use crate::config::{self, Config, Listener, PLANT_FILE};
 use crate::plant::{self, Plant};
+use crate::saved::{self, Saved};
 use crate::settings;
 
 /// How long a stop may take before what hangs is left behind. Unsynced data is not lost by it: it was not acknowledged.
@@ -49,6 +50,7 @@ pub(crate) struct Options {
 
 /// Runs the plant until it is told to stop.
 pub(crate) fn run(plant: &Plant, options: Options) -> Result<(), Problem> {
+    let saved = Saved::new(plant);
     let config = load(plant)?;
     let _lock = plant.lock()?;
     allow_descriptors();
@@ -56,8 +58,8 @@ pub(crate) fn run(plant: &Plant, options: Options) -> Result<(), Problem> {
     ground.tasks.on_panic(
         |panic| tracing::error!(event = "task.panicked", task = %panic.task, message = %panic.message),
     );
-    let outcome =
-        open(&ground, plant, &config).and_then(|rooms| serve(&ground, plant, &config, &rooms, options));
+    let outcome = open(&ground, plant, &config, saved)
+        .and_then(|rooms| serve(&ground, plant, &config, &rooms, options));
     let report = ground.tasks.shutdown(STOP_WITHIN);
     for (phase, task) in &report.late {
         tracing::warn!(event = "task.late", ?phase, task, "did not end in time");
@@ -101,7 +103,7 @@ struct Rooms {
 }
 
 /// Opens the rooms, each with what it stands on. Threads they start end in their phase: doors, engines, log.
-fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Problem> {
+fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved) -> Result<Rooms, Problem> {
     let memory_bytes = config.memory_bytes.unwrap_or_else(tidemill_ground::available);
     let memory = MemoryPlan::divide(memory_bytes).map_err(|error| {
         Problem::new(&codes::BAD_CONFIGURATION, error.to_string()).hint("Raise limits.memory")
@@ -165,7 +167,7 @@ fn open(ground: &Ground, plant: &Plant, config: &Config) -> Result<Rooms, Proble
 
     // The face. It sees traits only.
     let kept = (guard.clone(), log.clone(), bus.clone(), historian.clone());
-    let keeper = Arc::new(Keeper::new(plant.clone(), config.clone(), kept));
+    let keeper = Arc::new(Keeper::new(plant.clone(), (config.clone(), saved), kept));
     let web = Web::new(Doors {
         bus: bus.clone() as Arc<dyn Bus>,
         history: historian.clone() as Arc<dyn History>,
@@ -247,7 +249,7 @@ fn spawn(ground: &Ground, name: &str, work: impl FnOnce(Stop) + Send + 'static) 
         .map_err(|error| Problem::new(&codes::STOPPING, error.to_string()))
 }
 
-/// Until SIGTERM or Ctrl-C; SIGHUP reads the configuration again.
+/// Until SIGTERM or Ctrl-C. The configuration is read again when a file of it was saved, and at SIGHUP.
 async fn wait_for_the_end(keeper: &Keeper) -> Result<(), Problem> {
     let failed = |error: std::io::Error| {
         Problem::new(&codes::INTERNAL, format!("signals cannot be received: {error}"))
@@ -255,20 +257,31 @@ async fn wait_for_the_end(keeper: &Keeper) -> Result<(), Problem> {
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
-    // The system does not say who sent a signal: root, or who runs this process.
-    let by_signal = Identity {
-        name: "house:signal".into(),
+    let mut look = tokio::time::interval(saved::LOOK_EVERY);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // The system says neither who sent a signal, root or who runs this process, nor who saved a file.
+    let by = |name: &str| Identity {
+        name: name.into(),
         kind: IdentityKind::House,
         peer: Peer { door: "house", address: None },
     };
     loop {
-        tokio::select! {
+        let who = tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => match keeper.reload(&by_signal).await {
-                Ok(done) => tracing::info!(event = "configuration.read", changed = done.changed, restart = done.restart.join("; ")),
-                Err(problem) => tracing::error!(event = "configuration.refused", "{problem}"),
+            _ = hang_up.recv() => by("house:signal"),
+            _ = look.tick() => match keeper.saved_anew() {
+                true => by("house:file"),
+                false => continue,
             },
+        };
+        match keeper.reload(&who).await {
+            Ok(done) => tracing::info!(
+                event = "configuration.read",
+                changed = done.changed,
+                restart = done.restart.join("; ")
+            ),
+            Err(problem) => tracing::error!(event = "configuration.refused", "{problem}"),
         }
     }
 }

@@ -14,6 +14,7 @@ mod log;
 mod output;
 mod plant;
 mod progress;
+mod saved;
 mod settings;
 mod time;
 

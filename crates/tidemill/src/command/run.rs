@@ -9,7 +9,7 @@ use super::{CommandResult, Global, Outcome};
 use crate::plant::{self, Plant};
 use crate::{config, house, log, output};
 
-/// Runs the plant until SIGTERM or Ctrl-C; SIGHUP reads its files again.
+/// Runs the plant until SIGTERM or Ctrl-C; saved settings are applied, SIGHUP reads them at once.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  tidemill run\n  tidemill run --plant /srv/leeds --log-file /var/log/tidemill.log"

@@ -8,7 +8,8 @@ use super::keys::{KEYS, Key, KeyKind, SECTIONS, ZONE_KEYS, variable};
 pub(crate) fn new_plant_file(name: &str) -> String {
     let mut out = String::from(
         "# Tidemill: this plant's settings. Every key stands here with its default; take the '#' away to change it.\n\
-         # A saved file is checked and applied while running (SIGHUP, or `tidemill check` first); a bad one changes nothing.\n",
+         # A saved file is checked and applied while running, within some seconds; a bad one changes nothing, and the log and\n\
+         # `tidemill check` say so.\n",
     );
     for (section, title) in SECTIONS {
         let _ = write!(out, "\n# {title}\n[{section}]\n");
@@ -38,8 +39,10 @@ pub(crate) fn reference_page() -> String {
     let mut out = String::from(
         "# Configuration: tidemill.toml\n\n\
          Every key has a default, so the file may be empty. An unknown key is an error that names the nearest known one. Each key can be\n\
-         overridden by an environment variable. `tidemill check` says what is wrong, with file and line. *Live* keys hold as soon as the\n\
-         file is saved and the plant told (`SIGHUP`, `POST /api/v1/reload`); the others hold from the next start.\n",
+         overridden by an environment variable. `tidemill check` says what is wrong, with file and line.\n\
+         A running plant sees within about two seconds that the file (or `connections/line-protocol.toml`) was saved, checks it and applies\n\
+         it; `SIGHUP` and `POST /api/v1/reload` do so at once. *Live* keys hold from then on, the others from the next start. A file with a\n\
+         mistake changes nothing: the log says so once (`configuration.refused`), and `tidemill check` until it is mended.\n",
     );
     for (section, title) in SECTIONS {
         let _ = write!(out, "\n## [{section}]\n{title}\n\n");

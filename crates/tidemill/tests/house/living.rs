@@ -82,6 +82,38 @@ fn a_saved_file_is_applied_while_running_and_a_bad_one_changes_nothing() {
     assert!(told.contains("plant.name"), "it is not said what holds from the next start only: {told}");
 }
 
+/// Saved, and nobody tells the plant.
+#[test]
+fn a_saved_file_is_seen_and_a_bad_one_is_told_once() {
+    let settings = |signals: &str| format!("[limits]\nsignals = {signals}\n");
+    let mut plant = Plant::start_with(&settings("1"));
+    plant.ok(&["write", "a", "1"]);
+    plant.run(&["write", "b", "1"]).expect_problem("signals-limit");
+    let save = |plant: &mut Plant, file: &str, text: &str, event: &str| {
+        plant.home.file(&format!("plant/{file}"), text);
+        plant.process.log_line(event)
+    };
+    save(&mut plant, "tidemill.toml", &settings("2"), "configuration.read");
+    plant.ok(&["write", "b", "1"]);
+    let told = save(&mut plant, "tidemill.toml", &settings("\"many\""), "configuration.refused");
+    assert!(told.contains("tidemill.toml:2"), "{told}");
+    plant.ok(&["write", "b", "2"]);
+    plant.run(&["write", "c", "1"]).expect_problem("signals-limit");
+    let check = plant.run(&["check"]).expect(3);
+    assert!(check.out.contains("not in force"), "{}", check.out);
+    save(&mut plant, "tidemill.toml", &settings("3"), "configuration.read");
+    plant.ok(&["write", "c", "1"]);
+    plant.run(&["check"]).expect(0);
+    let refused = plant.process.log_so_far().iter().filter(|line| line.contains("configuration.refused"));
+    assert_eq!(refused.count(), 1, "told more than once");
+    // The other file of settings.
+    std::fs::create_dir(plant.home.path("plant/connections")).expect("it is ours");
+    save(&mut plant, "connections/line-protocol.toml", "nonsense = 1\n", "configuration.refused");
+    save(&mut plant, "connections/line-protocol.toml", "", "configuration.read");
+    let audit = plant.ok(&["audit"]);
+    assert!(audit.contains("house:file") && audit.contains("configuration.apply"), "{audit}");
+}
+
 #[test]
 fn sigterm_drains_and_everything_is_there_after_the_next_start() {
     let plant = Plant::start();
