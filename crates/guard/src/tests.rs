@@ -16,11 +16,12 @@ mod zones;
 
 const DATA: &str = "/plant/data";
 
-/// A journal that keeps records in memory, and can be told to be busy.
+/// A journal that keeps records in memory, each a parcel, and can be told to be busy.
 #[derive(Default)]
-struct Memory {
-    records: Mutex<Vec<Record>>,
-    busy: AtomicBool,
+pub(crate) struct Memory {
+    pub(crate) records: Mutex<Vec<Record>>,
+    pub(crate) cursor: Mutex<Option<(Seq, Bytes)>>,
+    pub(crate) busy: AtomicBool,
 }
 
 impl Journal for Memory {
@@ -34,29 +35,45 @@ impl Journal for Memory {
         Ok(Commit::ready(Seq(records.len() as u64)))
     }
     fn durable(&self) -> Seq {
-        Seq(0)
+        Seq(self.records.lock().unwrap().len() as u64)
     }
-    fn follow(&self, _: CursorId, _: Option<Seq>) -> Box<dyn Feed> {
-        unreachable!("the guard reads nothing")
+    fn follow(&self, _: CursorId, from: Option<Seq>) -> Box<dyn Feed> {
+        let from = from.unwrap_or_default().0;
+        Box::new(Following(self.records.lock().unwrap().clone().split_off(from as usize), from))
     }
     fn read<'a>(&'a self, _: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>> {
-        unreachable!("the guard reads nothing")
+        unreachable!("the guard reads no single parcel")
     }
-    fn advance(&self, _: CursorId, _: Seq, _: Bytes) -> Commit {
-        unreachable!("the guard has no cursor")
+    fn advance(&self, _: CursorId, upto: Seq, note: Bytes) -> Commit {
+        *self.cursor.lock().unwrap() = Some((upto, note));
+        Commit::ready(upto)
     }
     fn cursor(&self, _: CursorId) -> Option<(Seq, Bytes)> {
-        None
+        self.cursor.lock().unwrap().clone()
     }
     fn hold(&self, _: CursorId, _: Hold) {}
     fn first(&self) -> Seq {
-        Seq(0)
+        Seq(1)
     }
     fn epoch(&self) -> Epoch {
         Epoch(1)
     }
     fn damage(&self) -> Vec<Damaged> {
         Vec::new()
+    }
+}
+
+struct Following(Vec<Record>, u64);
+
+impl Feed for Following {
+    fn next(&mut self) -> Boxed<'_, Delivery> {
+        if self.0.is_empty() {
+            return Box::pin(std::future::pending());
+        }
+        self.1 += 1;
+        let parcel = Parcel { records: vec![self.0.remove(0)], ..Parcel::default() };
+        let delivery = Delivery::Data { seq: Seq(self.1), parcel: Arc::new(parcel), rows: Rows::All };
+        Box::pin(std::future::ready(delivery))
     }
 }
 
@@ -533,6 +550,17 @@ fn rows_wait_for_a_busy_journal() {
     plant.journal.busy.store(false, Ordering::SeqCst);
     plant.guard.revoke(&owner(), "t").unwrap();
     assert_eq!(plant.actions().len(), 4);
+    // Without another entry, and in another life.
+    plant.journal.busy.store(true, Ordering::SeqCst);
+    plant.guard.create(&owner(), "u", rights(&["read:#"]), None).unwrap();
+    let plant = plant.restart();
+    assert_eq!(plant.actions().len(), 4);
+    plant.journal.busy.store(false, Ordering::SeqCst);
+    eventually("the rows come", || {
+        plant.guard.tidy();
+        plant.actions().len() == 6
+    });
+    assert_eq!(plant.restart().actions().len(), 6, "once");
 }
 
 #[test]

@@ -1,18 +1,15 @@
 //! The queue in front of the audit files, and the one thread that writes them. Whoever audits gets a commit at once and
 //! awaits it; while one sync runs the next group grows.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use tidemill_core::{
-    AuditEntry, Commit, CommitGroup, Durability, Journal, NotDurable, Parcel, Record, Seq, StreamId, is_full,
-};
+use tidemill_core::{AuditEntry, Commit, CommitGroup, Journal, NotDurable, Seq, is_full};
 use tidemill_ground::{Clock, Counter, Disk, Gauge, Ground, Phase};
 
 use super::FOLDER;
+use super::rows::Rows;
 use super::verify::{Durable, Report, verify_until};
 use super::writer::{Pending, Writer};
 use crate::error::Error;
@@ -21,21 +18,11 @@ use crate::settings::Limits;
 /// How many entries may wait for the disk. Changes come by the second, not by the thousand; refusals are summed up
 /// before they get here.
 pub(crate) const QUEUE_ENTRIES_MAX: usize = 1024;
-/// How many rows may wait for a journal that is busy. What goes over it is missing in the table, not in the files.
-pub(crate) const ROWS_WAITING_MAX: usize = 16_384;
-/// How many rows go to the journal at once.
-const ROWS_PER_PARCEL: usize = 256;
 /// How long an entry that is on disk waits for its row: what was answered is to be seen in the table. A journal that takes
 /// longer holds nobody up: the files are the record.
 const ROW_WAIT: Duration = Duration::from_secs(2);
 /// After a failure the disk is left alone for so long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// An entry as a row of the table.
-pub(crate) struct Row {
-    pub(crate) seq: u64,
-    pub(crate) json: Vec<u8>,
-}
 
 /// The audit log.
 pub(crate) struct Log {
@@ -71,6 +58,8 @@ struct Queue {
     ready: bool,
     /// How far the chain is durable, for a check while entries are added.
     durable_end: Option<Durable>,
+    /// Whether the thread is to look after what is left to do, entries or not.
+    nudged: bool,
     stopping: bool,
 }
 
@@ -109,6 +98,7 @@ impl Log {
             failed: None,
             ready: false,
             durable_end: None,
+            nudged: false,
             stopping: false,
         };
         let shared = Arc::new(Shared {
@@ -143,8 +133,10 @@ impl Log {
         self.shared.lock().failed.as_ref().map(|(why, _)| why.clone())
     }
 
-    /// Lets the thread look whether it is time to try a disk again that could not be read at the start.
+    /// Lets the thread look whether it is time to try a disk again that could not be read at the start, and whether the
+    /// journal takes the rows that wait.
     pub(crate) fn nudge(&self) {
+        self.shared.lock().nudged = true;
         self.shared.wake.notify_all();
     }
 
@@ -244,14 +236,21 @@ impl Shared {
     }
 
     fn run(&self, mut writer: Option<Writer>) {
-        let mut rows = VecDeque::new();
-        while let Some((group, commits)) = self.next_group(writer.is_some()) {
+        let mut rows = Rows::new(self.journal.clone(), self.counters.rows_missing.clone());
+        let mut begun = false;
+        loop {
+            if let (Some(writer), false) = (&writer, begun) {
+                rows.begin(self.disk.as_ref(), &self.dir, writer.chain().seq);
+                begun = true;
+            }
+            let Some((group, commits)) = self.next_group(writer.is_some()) else { break };
             match &mut writer {
+                Some(_) if group.is_empty() => rows.hand_on(Vec::new(), Duration::ZERO),
                 Some(writer) => self.write(writer, &group, &commits, &mut rows),
                 None => writer = self.recover().ok(),
             }
         }
-        self.counters.rows_missing.add(rows.len() as u64);
+        rows.end();
     }
 
     /// Waits for work; none when it is time to end. Without a writer an empty group means: try to get one.
@@ -273,12 +272,14 @@ impl Shared {
                 return Some((std::mem::take(&mut queue.waiting), std::mem::take(&mut queue.group)));
             } else if queue.stopping {
                 return None;
+            } else if std::mem::take(&mut queue.nudged) {
+                return Some(Default::default());
             }
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn write(&self, writer: &mut Writer, group: &[Pending], commits: &CommitGroup, rows: &mut VecDeque<Row>) {
+    fn write(&self, writer: &mut Writer, group: &[Pending], commits: &CommitGroup, rows: &mut Rows) {
         writer.set_limits(self.lock().limits.clone());
         match writer.append(group) {
             Ok(new) => {
@@ -289,10 +290,7 @@ impl Shared {
                     queue.failed = None;
                     queue.durable_end = writer.durable_end();
                 }
-                rows.extend(new);
-                if let Some(row) = self.hand_on(rows) {
-                    let _ = row.wait(ROW_WAIT);
-                }
+                rows.hand_on(new, ROW_WAIT);
                 commits.resolve(Ok(()));
                 writer.sync_mark();
                 self.trim(writer);
@@ -312,35 +310,6 @@ impl Shared {
             }
         }
         self.counters.mark_failures.add(std::mem::take(&mut writer.mark_failures));
-    }
-
-    /// Gives rows to the journal; gives the commit of the last. A busy journal gets them with the next entry.
-    fn hand_on(&self, rows: &mut VecDeque<Row>) -> Option<Commit> {
-        let over = rows.len().saturating_sub(ROWS_WAITING_MAX);
-        rows.drain(..over);
-        self.counters.rows_missing.add(over as u64);
-        let record = |row: &Row| Record {
-            stream: StreamId::AUDIT,
-            key: Bytes::copy_from_slice(&row.seq.to_be_bytes()),
-            value: Bytes::copy_from_slice(&row.json),
-        };
-        let mut last = None;
-        while !rows.is_empty() {
-            let count = rows.len().min(ROWS_PER_PARCEL);
-            let records = rows.iter().take(count).map(record).collect();
-            let parcel = Parcel { records, ..Parcel::default() };
-            match self.journal.append(Arc::new(parcel), Durability::Commit) {
-                Ok(commit) => {
-                    rows.drain(..count);
-                    last = Some(commit);
-                }
-                Err(busy) => {
-                    tracing::debug!(%busy, "audit rows wait for the journal");
-                    break;
-                }
-            }
-        }
-        last
     }
 
     fn trim(&self, writer: &mut Writer) {

@@ -10,6 +10,7 @@ mod log; //       the queue, and the thread that writes and syncs
 mod mark; //      how far the chain has come, for a cut end to be noticed
 mod members; //   which files make up the chain, and which are foreign
 mod recover; //   where the chain goes on after a start
+mod rows; //      the entries' way into the table, each once
 mod scan; //      reads files line by line and judges each
 mod table; //     the rows for searching
 mod verify; //    the whole chain, checked

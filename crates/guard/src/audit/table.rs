@@ -76,3 +76,14 @@ pub(crate) fn row(pending: &Pending, hash: &Hash) -> Vec<u8> {
     });
     row.to_string().into_bytes()
 }
+
+/// The row of an entry that stands in a file, from its line without the newline.
+pub(crate) fn row_of(line: &[u8]) -> Option<Vec<u8>> {
+    let mut row: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(line).ok()?;
+    if row.get("address").is_some_and(|address| address == "") {
+        row.insert("address".to_owned(), serde_json::Value::Null);
+    }
+    let detail = row.get("detail").map(ToString::to_string);
+    row.insert("detail".to_owned(), detail.into());
+    Some(serde_json::Value::Object(row).to_string().into_bytes())
+}

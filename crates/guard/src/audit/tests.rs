@@ -17,6 +17,7 @@ use super::*;
 use crate::settings::Limits;
 
 mod foreign;
+mod rows;
 
 const DATA: &str = "/plant/data";
 

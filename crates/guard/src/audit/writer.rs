@@ -10,9 +10,9 @@ use tidemill_core::{AuditEntry, AuditResult, Identity, IdentityKind, Peer, parse
 use tidemill_ground::{Disk, File, Open, create_dirs};
 
 use super::line::{Chain, Header, Time, entry_body, seal, split};
-use super::log::Row;
 use super::mark::MarkFile;
 use super::recover::{foreign_detail, recover};
+use super::rows::Row;
 use super::verify::{Durable, file_bytes, files};
 use super::{file_name, foreign_dir, mark_paths, table};
 use crate::error::Error;
