@@ -37,6 +37,12 @@ pub(super) struct Column {
     /// Infinities, and numbers that no float holds: among numbers they say nothing of the kind either.
     pub(super) infinite: usize,
     pub(super) statuses: usize,
+    /// Words that say how good a value is, and hardly anything else.
+    qualities: usize,
+    /// Numbers without a fraction.
+    whole: usize,
+    /// The first cell that is no status.
+    pub(super) no_status: Option<Place>,
     /// Numbers from 64 to 255: only OPC DA's qualities have them.
     pub(super) da_numbers: usize,
     pub(super) orders: Orders,
@@ -54,6 +60,7 @@ struct Word {
     absent: bool,
     infinite: bool,
     status: bool,
+    quality: bool,
 }
 
 impl Word {
@@ -63,6 +70,7 @@ impl Word {
             absent: words::absent(text, true).is_some(),
             infinite: cell::is_infinite(text),
             status: may_be_status && words::status(text).is_some(),
+            quality: words::says_quality(text),
         }
     }
 }
@@ -180,18 +188,34 @@ impl Column {
         let is_time = first.is_alphanumeric() && self.add_time(line, text);
         // Only digits are a time and a number.
         if is_time && text.contains([':', '-', '/', ' ']) {
+            self.no_status.get_or_insert_with(|| place(line, text));
             return;
         }
         if let Some(number) = self.add_number(line, text) {
-            self.statuses += usize::from(number.fract() == 0.0);
+            let whole = number.fract() == 0.0;
+            self.statuses += usize::from(whole);
+            self.whole += usize::from(whole);
+            if !whole {
+                self.no_status.get_or_insert_with(|| place(line, text));
+            }
         } else if !is_time {
             let keep = self.words.len() < WORDS_MAX && text.len() <= WORD_BYTES_MAX;
             let word = Word::of(text, keep || is_code(text));
             if keep {
                 self.words.insert(text.to_owned(), word);
             }
+            if !word.status {
+                self.no_status.get_or_insert_with(|| place(line, text));
+            }
             self.add_word(word);
         }
+    }
+
+    /// Adds what is no scalar: no status, but it may say one.
+    pub(super) fn add_document(&mut self, line: u64, json: &str) {
+        self.filled += 1;
+        self.qualities += usize::from(words::says_quality(json));
+        self.no_status.get_or_insert_with(|| place(line, json));
     }
 
     fn add_word(&mut self, word: Word) {
@@ -199,6 +223,7 @@ impl Column {
         self.absent += usize::from(word.absent);
         self.infinite += usize::from(word.infinite);
         self.statuses += usize::from(word.status);
+        self.qualities += usize::from(word.quality);
     }
 
     fn add_time(&mut self, line: u64, text: &str) -> bool {
@@ -263,6 +288,13 @@ impl Column {
 
     pub(super) fn is_status(&self) -> bool {
         self.mostly(self.statuses)
+    }
+
+    /// Whether a column that is called a quality is one, whatever else stands in it: one known word is enough, since
+    /// what is taken for something else would leave a value good that is not.
+    pub(super) fn says_quality(&self) -> bool {
+        let numbers = self.whole > 0 && self.whole == self.numbers && self.whole * 2 >= self.filled;
+        self.is_status() || self.qualities > 0 || numbers
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Error {
     #[error("{file} has no column with times. {seen}")]
     NoTime { file: String, seen: String },
     #[error("the column '{column}' of {file} has {what}")]
-    TimeColumn { file: String, column: String, what: String, hint: &'static str },
+    Column { file: String, column: String, what: String, hint: &'static str },
     #[error("{file} has no column '{wanted}'. Its columns: {columns}")]
     NoColumn { file: String, wanted: String, columns: String },
     #[error("{file} has no column with values besides its times")]
@@ -57,7 +57,7 @@ impl Error {
             "numbers of two sizes: most are like '{most}' (line {line}), and a few like '{few}' (line {other})"
         );
         let hint = "Say the unit of them all with --time-format s, ms, us or ns";
-        Error::TimeColumn { file: file.to_owned(), column: column.to_owned(), what, hint }
+        Error::Column { file: file.to_owned(), column: column.to_owned(), what, hint }
     }
 
     /// Whether another reading of the same bytes may fare better.
@@ -74,14 +74,14 @@ impl Error {
 
     /// Whether the rest of the file may hold the answer.
     pub(super) fn is_question(&self) -> bool {
-        matches!(self, Error::DayOrMonth { .. } | Error::DecimalMark { .. } | Error::TimeColumn { .. })
+        matches!(self, Error::DayOrMonth { .. } | Error::DecimalMark { .. } | Error::Column { .. })
     }
 
     fn hint(&self) -> &str {
         match self {
             Error::Io(..) => "Check the name and that the file may be read",
             Error::Empty(_) | Error::NoRows(_) => "Check that the export was finished",
-            Error::Foreign(_, _, hint) | Error::TimeColumn { hint, .. } => hint,
+            Error::Foreign(_, _, hint) | Error::Column { hint, .. } => hint,
             Error::Unknown(_) => "Export it as CSV with a header, separated by ',' or ';'",
             Error::NoTime { .. } => {
                 "Name the column with --time COLUMN; a file without times cannot be imported"

@@ -1,7 +1,7 @@
 //! JSON lines and JSON arrays: cutting them into objects without holding the whole, and what their members are. One
 //! object is taken apart in `members`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{self, BufRead};
 
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ use super::columns::Column;
 use super::error::Error;
 use super::layout::{Look, StatusNumbers};
 use super::lines::{Line, Lines, RECORD_BYTES_MAX};
-use super::members::{MEMBERS_MAX, Member};
+use super::members::{MEMBERS_MAX, Member, Scalar};
 use super::names;
 use super::plan::Options;
 use super::sheet::Sheet;
@@ -57,6 +57,8 @@ pub(super) enum JsonShape {
         quality: Option<String>,
         /// Qualities within members.
         within: Within,
+        /// Qualities that are objects, in some rows at least: nobody knows which of their members counts.
+        no_qualities: Vec<String>,
         /// Members that are no values: times, qualities.
         left_out: HashSet<String>,
     },
@@ -72,11 +74,11 @@ pub(super) struct Within {
 }
 
 impl Within {
-    /// Those of members that are mostly qualities and tell of a value.
-    fn of(found: Vec<(String, Column)>, others: &[String]) -> Within {
+    /// Those of members that are qualities and tell of a value. Of those that do and are none a note says so.
+    fn of(found: Vec<(String, Column)>, others: &[String], notes: &mut Vec<String>) -> Within {
         let status: HashMap<&str, &Column> = found
             .iter()
-            .filter(|(_, column)| column.is_status())
+            .filter(|(_, column)| column.says_quality())
             .map(|(name, column)| (&**name, column))
             .collect();
         let numbers = StatusNumbers::of(&mut status.iter().map(|(name, column)| (*name, *column)));
@@ -84,13 +86,19 @@ impl Within {
         let values: HashSet<&str> =
             values.flat_map(|name| names_around(name).chain([name.as_str()])).collect();
         let mut names = HashMap::new();
-        for (name, _) in found.iter().filter(|(name, _)| status.contains_key(name.as_str())) {
-            let Some((around, last)) = name.rsplit_once('/') else { continue };
-            let base = words::quality_of(last).map(|base| format!("{around}/{base}"));
-            let told = base.unwrap_or_else(|| around.to_owned());
-            if values.contains(&*told) {
-                // Of two the first.
-                names.entry(told).or_insert_with(|| name.clone());
+        for (name, column) in &found {
+            let told = told_of(name);
+            let others =
+                values.contains(&*told) && others.iter().any(|other| other != name && tells(&told, other));
+            match status.contains_key(name.as_str()) {
+                true if values.contains(&*told) => {
+                    // Of two the first.
+                    names.entry(told).or_insert_with(|| name.clone());
+                }
+                false if others && column.filled > 0 => {
+                    notes.push(format!("{name} holds no quality that is known, and is a signal of its own"))
+                }
+                _ => {}
             }
         }
         Within { names, numbers }
@@ -108,6 +116,26 @@ impl Within {
     }
 }
 
+fn is_called_quality(name: &str) -> bool {
+    words::meaning(name) == Some(Meaning::Quality) || words::quality_of(name).is_some()
+}
+
+/// What a member tells of that is called a quality: the value of that name, or the member in which all are meant, which
+/// is the whole object where it is empty.
+fn told_of(name: &str) -> String {
+    let (around, last) = name.rsplit_once('/').unwrap_or(("", name));
+    match words::quality_of(last) {
+        Some(base) if around.is_empty() => base.to_owned(),
+        Some(base) => format!("{around}/{base}"),
+        None => around.to_owned(),
+    }
+}
+
+/// Whether a quality of that name or member tells of a value.
+fn tells(told: &str, value: &str) -> bool {
+    told.is_empty() || value.strip_prefix(told).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The names of the members around one, from the nearest outwards.
 fn names_around(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('/').rev().filter_map(|(at, _)| name.get(..at))
@@ -118,7 +146,30 @@ fn names_around(name: &str) -> impl Iterator<Item = &str> {
 enum Place {
     Column(usize),
     Quality(usize),
+    /// Within a member that is called a quality.
+    Held(usize),
     Nowhere,
+}
+
+/// A member that is called a quality and is an object.
+struct Holder {
+    name: String,
+    outer: bool,
+    /// Whether a text in it says how good a value is.
+    says_quality: bool,
+}
+
+impl Holder {
+    /// The outermost member around one that is called a quality.
+    fn of(member: &Member<'_>) -> Option<Holder> {
+        let at = member.within.iter().position(|name| is_called_quality(name))?;
+        let name = member.within.get(..=at)?.join("/");
+        Some(Holder { name, outer: at == 0, says_quality: false })
+    }
+
+    fn holds(&self, name: &str) -> bool {
+        name.strip_prefix(&*self.name).is_some_and(|rest| rest.starts_with('/'))
+    }
 }
 
 /// What all objects of a file have, in room that does not grow with their number.
@@ -129,6 +180,7 @@ pub(super) struct Seen {
     columns: Vec<Column>,
     /// Those within members that are called a quality.
     qualities: Vec<(String, Column)>,
+    holders: Vec<Holder>,
     /// The others: within a member, or too many.
     others: Vec<String>,
     /// Where each name stands.
@@ -149,10 +201,21 @@ impl Seen {
             let column = match place {
                 Place::Column(at) => self.columns.get_mut(at),
                 Place::Quality(at) => self.qualities.get_mut(at).map(|(_, column)| column),
+                Place::Held(at) => {
+                    if let Some(holder) = self.holders.get_mut(at).filter(|holder| !holder.says_quality) {
+                        holder.says_quality = words::says_quality(member.value.shown());
+                    }
+                    None
+                }
                 Place::Nowhere => None,
             };
             if let Some(column) = column {
                 column.add(line, member.value.text());
+                if let Scalar::Document(json) = member.value
+                    && is_called_quality(&member.name)
+                {
+                    column.add_document(line, json);
+                }
             }
         }
     }
@@ -166,6 +229,13 @@ impl Seen {
         let meaning = words::meaning(&member.name);
         let known = of_quality || meaning.is_some();
         let place = match member.within.is_empty() {
+            false if let Some(holder) = Holder::of(member) => {
+                let at = self.holders.iter().position(|other| other.name == holder.name);
+                Place::Held(at.unwrap_or_else(|| {
+                    self.holders.push(holder);
+                    self.holders.len() - 1
+                }))
+            }
             true if known || self.names.len() < COLUMNS_MAX => Place::Column(self.names.len()),
             false if of_quality || meaning == Some(Meaning::Quality) => Place::Quality(self.qualities.len()),
             _ => Place::Nowhere,
@@ -179,7 +249,7 @@ impl Seen {
                 self.qualities.push((name.to_owned(), Column::default()));
                 self.others.push(name.to_owned());
             }
-            Place::Nowhere => self.others.push(name.to_owned()),
+            Place::Held(_) | Place::Nowhere => self.others.push(name.to_owned()),
         }
         self.places.insert(name.to_owned(), place);
         place
@@ -191,29 +261,62 @@ impl Seen {
             return Err(Error::Unknown(file.to_owned()));
         }
         let sheet = Sheet::of_members(self.names);
-        let look = Look::new(file, &sheet, options, self.columns).members()?;
+        let mut look = Look::new(file, &sheet, options, self.columns).members()?;
         let name = |at: usize| sheet.header(at).to_owned();
         let opt = |at: Option<usize>| at.map(name);
         let (time, time_of_day) = (name(look.time), opt(look.time_of_day));
         let shape = match look.narrow {
-            Some(narrow) => JsonShape::Narrow {
-                prefix: narrow.prefix,
-                signal: name(narrow.signal),
-                value: name(narrow.value),
-                quality: opt(narrow.quality),
-                kind: opt(narrow.kind),
-                unit: opt(narrow.unit),
-            },
+            Some(narrow) => {
+                let object =
+                    self.holders.iter().find(|holder| holder.outer).map(|holder| holder.name.clone());
+                let (value, quality) = (name(narrow.value), opt(narrow.quality).or(object));
+                let aside = self.others.iter().filter_map(|other| other.split('/').next());
+                let known = |name: &&str| *name != value && Some(*name) != quality.as_deref();
+                let aside: BTreeSet<&str> = aside.filter(known).collect();
+                look.notes.extend(aside.iter().map(|name| format!("{name} is left out")));
+                JsonShape::Narrow {
+                    prefix: narrow.prefix,
+                    signal: name(narrow.signal),
+                    value,
+                    quality,
+                    kind: opt(narrow.kind),
+                    unit: opt(narrow.unit),
+                }
+            }
             None => {
                 let aside = look.left_out.into_iter().map(name).chain(time_of_day.clone());
-                let within = Within::of(self.qualities, &self.others);
+                let within = Within::of(self.qualities, &self.others, &mut look.notes);
                 let aside = aside.chain([time.clone()]).chain(within.names.values().cloned());
                 let left_out: HashSet<String> = aside.collect();
                 let all = sheet.header.iter().chain(&self.others);
-                let names = all.filter(|name| !left_out.contains(*name)).cloned().collect();
+                let tells_of_any = |holder: &&Holder| {
+                    let told = told_of(&holder.name);
+                    let mut values =
+                        all.clone().filter(|name| !left_out.contains(*name) && !holder.holds(name));
+                    values.any(|name| tells(&told, name))
+                };
+                let (odd, unknown): (Vec<&Holder>, Vec<_>) =
+                    self.holders.iter().filter(tells_of_any).partition(|holder| holder.says_quality);
+                let told = |holder: &&Holder| {
+                    let name = &holder.name;
+                    format!("{name} holds no quality that is known, and its members are signals of their own")
+                };
+                look.notes.extend(unknown.iter().map(told));
+                let is_value =
+                    |name: &&String| !left_out.contains(*name) && !odd.iter().any(|odd| odd.holds(name));
+                let names = all.clone().filter(is_value).cloned().collect();
+                let no_qualities = odd.iter().map(|odd| odd.name.clone()).collect();
                 let (prefix, only) = wide(file, names, options)?;
                 let qualities = look.qualities.iter().map(|(of, at)| (name(*of), name(*at))).collect();
-                JsonShape::Wide { prefix, only, qualities, quality: opt(look.quality), within, left_out }
+                JsonShape::Wide {
+                    prefix,
+                    only,
+                    qualities,
+                    quality: opt(look.quality),
+                    within,
+                    no_qualities,
+                    left_out,
+                }
             }
         };
         let (form, zone, numbers, notes) = (look.form, look.zone, look.numbers, look.notes);

@@ -1,6 +1,8 @@
 //! From what the columns hold to what each is: times, values, names, quality, units. Where two readings are possible
 //! the user is asked; where a column is left out, a note says so.
 
+mod qualities;
+
 use jiff::tz::TimeZone;
 use tidemill_core::SignalPath;
 
@@ -206,6 +208,7 @@ impl<'a> Look<'a> {
         let mut used: Vec<usize> = narrow.iter().filter_map(|narrow| narrow.quality).collect();
         if narrow.is_none() {
             let (status, values) = self.split(rest);
+            self.note_other_words(&values);
             let of = |at: &usize| Some((*at, self.quality_for(*at, &values, &status)?));
             qualities = values.iter().filter_map(of).collect();
             used = qualities.iter().map(|(_, status)| *status).collect();
@@ -302,7 +305,7 @@ impl<'a> Look<'a> {
         };
         if self.counts_in(at).is_some() {
             let what = "durations, which have no date".to_owned();
-            return Err(self.time_problem(at, what, "Name another column with --time COLUMN"));
+            return Err(self.column_problem(at, what, "Name another column with --time COLUMN"));
         }
         if !textual && (column.is_number() || (self.times.is_some() && column.numbers > 0)) {
             if let Some((most, few)) = column.epochs.few_larger() {
@@ -312,7 +315,7 @@ impl<'a> Look<'a> {
         }
         if !textual {
             let what = "no times that can be read".to_owned();
-            return Err(self.time_problem(
+            return Err(self.column_problem(
                 at,
                 what,
                 "Name another with --time COLUMN, or its form with --time-format",
@@ -329,22 +332,22 @@ impl<'a> Look<'a> {
         // Serial numbers of the years 1954 to 2119.
         if (20_000.0..80_000.0).contains(&self.column(at).largest) {
             let what = "numbers that may be Excel's serial dates".to_owned();
-            return self.time_problem(
+            return self.column_problem(
                 at,
                 what,
                 "Say so with --time-format excel, or format the cells as dates first",
             );
         }
         let what = "numbers too small for times since 1970; they may be elapsed time".to_owned();
-        self.time_problem(
+        self.column_problem(
             at,
             what,
             "A sample needs a date: name another column with --time COLUMN, or say --time-format s",
         )
     }
 
-    fn time_problem(&self, at: usize, what: String, hint: &'static str) -> Error {
-        Error::TimeColumn { file: self.file.to_owned(), column: self.sheet.shown(at), what, hint }
+    fn column_problem(&self, at: usize, what: String, hint: &'static str) -> Error {
+        Error::Column { file: self.file.to_owned(), column: self.sheet.shown(at), what, hint }
     }
 
     fn order(&self, orders: &Orders, at: usize) -> Result<Option<DayOrder>, Error> {
@@ -428,15 +431,15 @@ impl<'a> Look<'a> {
             };
             let value = match &self.options.value {
                 Some(wanted) => Some(self.wanted(wanted)?),
-                None => first(Meaning::Value),
+                None => self.one_value(rest)?,
             };
             let Some(value) = value.filter(|value| *value != signal) else { return Ok(None) };
-            (signal, value, first(Meaning::Quality).filter(|at| self.column(*at).is_status()))
+            (signal, value, self.narrow_quality(rest)?)
         } else {
             // Without names the columns must leave no doubt: words for a status, or OPC DA's numbers.
             let sure = |at: &usize| {
                 let column = self.column(*at);
-                column.is_status() && (column.numbers == 0 || column.da_numbers > 0)
+                column.says_quality() && (column.numbers == 0 || column.da_numbers > 0)
             };
             match rest {
                 _ if self.options.value.is_some() => return Ok(None),
@@ -491,12 +494,8 @@ impl<'a> Look<'a> {
         for at in status.iter().filter(|at| columns.iter().all(|wide| wide.quality != Some(**at))) {
             self.notes.push(format!("{} belongs to no value, and is left out", self.sheet.shown(*at)));
         }
+        self.note_other_words(&values);
         Ok((Shape::Wide { columns }, signals))
-    }
-
-    /// Columns with qualities, and those with values.
-    fn split(&self, rest: Vec<usize>) -> (Vec<usize>, Vec<usize>) {
-        rest.into_iter().partition(|at| self.is_quality(*at))
     }
 
     /// How many rows have something in the column where most have.
@@ -531,31 +530,6 @@ impl<'a> Look<'a> {
                 .map_err(|why| Error::Path(format!("the column '{name}' of {}: {why}", self.file)))
         };
         distinct.iter().map(below).collect()
-    }
-
-    fn is_quality(&self, at: usize) -> bool {
-        let asked = self.options.value.as_deref().is_some_and(|value| self.sheet.find(value) == Some(at));
-        let header = self.sheet.header(at);
-        let called = self.means(at, Meaning::Quality) || words::quality_of(header).is_some();
-        called && !asked && self.column(at).is_status()
-    }
-
-    /// The quality column of a value column: by its name, the only one, or the next to the right before another value.
-    fn quality_for(&self, value: usize, values: &[usize], status: &[usize]) -> Option<usize> {
-        let header = self.sheet.header(value);
-        let (name, _) = names::name_and_unit(header);
-        let base = |at: &usize| words::quality_of(self.sheet.header(*at));
-        let by_name =
-            status.iter().copied().find(|at| base(at).is_some_and(|base| base == name || base == header));
-        let bare: Vec<usize> = status.iter().copied().filter(|at| base(at).is_none()).collect();
-        let beside = || {
-            let next = values.iter().copied().filter(|at| *at > value).min().unwrap_or(usize::MAX);
-            bare.iter().copied().find(|at| *at > value && *at < next)
-        };
-        by_name.or(match bare.as_slice() {
-            [only] => Some(*only),
-            _ => beside(),
-        })
     }
 
     /// What the type of a column says that it holds.
@@ -613,29 +587,6 @@ impl<'a> Look<'a> {
                 point: cell::number(text, Decimal::Point).unwrap_or_default().to_string(),
             }),
         }
-    }
-
-    fn numbers(&self, columns: &[usize]) -> StatusNumbers {
-        StatusNumbers::of(&mut columns.iter().map(|at| (self.sheet.header(*at), self.column(*at))))
-    }
-}
-
-impl StatusNumbers {
-    /// What the numbers of the quality columns mean. A column called quality has OPC DA's; in one called status a 0 is
-    /// good, unless it also has numbers that only OPC DA knows.
-    pub(super) fn of(columns: &mut dyn Iterator<Item = (&str, &Column)>) -> StatusNumbers {
-        let mut numbers = StatusNumbers::Status;
-        for (header, column) in columns {
-            let header = header.to_lowercase();
-            let says = |words: &[&str]| words.iter().any(|word| header.contains(word));
-            if column.da_numbers > 0 || says(&["quali", "opc"]) {
-                return StatusNumbers::OpcDa;
-            }
-            if says(&["valid", "gültig", "gueltig"]) {
-                numbers = StatusNumbers::Validity;
-            }
-        }
-        numbers
     }
 }
 

@@ -62,6 +62,14 @@ pub(super) enum Scalar<'a> {
 }
 
 impl Scalar<'_> {
+    /// The same, or the JSON of a document.
+    pub(super) fn shown(&self) -> &str {
+        match self {
+            Scalar::Document(json) => json,
+            other => other.text(),
+        }
+    }
+
     /// The text of a string or number; empty for others.
     pub(super) fn text(&self) -> &str {
         match self {
@@ -74,12 +82,12 @@ impl Scalar<'_> {
     }
 }
 
-/// The members of one object, from the outside in. The value of a sample is one, also where it is an object itself:
-/// that is the outer member `value` of this name, or, before it is known, that of `{"signal", "value", …}`. Nothing is
-/// copied that need not be: every object of a file is taken apart twice.
-pub(super) fn members<'a>(text: &'a str, value: Option<&str>) -> Result<Vec<Member<'a>>, String> {
+/// The members of one object, from the outside in. Those called `whole` are one each, also where they are objects
+/// themselves: the value of a sample, and a quality. Before it is known which they are, the value of
+/// `{"signal", "value", …}` is one. Nothing is copied that need not be: every object of a file is taken apart twice.
+pub(super) fn members<'a>(text: &'a str, whole: &[&str]) -> Result<Vec<Member<'a>>, String> {
     let mut out = Vec::new();
-    walk(text, value, &mut Vec::new(), &mut out)?;
+    walk(text, whole, &mut Vec::new(), &mut out)?;
     // A few names are compared fast enough.
     let mut names = HashSet::new();
     for (index, member) in out.iter().enumerate() {
@@ -98,23 +106,27 @@ pub(super) fn members<'a>(text: &'a str, value: Option<&str>) -> Result<Vec<Memb
 
 fn walk<'a>(
     text: &'a str,
-    value: Option<&str>,
+    whole: &[&str],
     within: &mut Vec<Cow<'a, str>>,
     out: &mut Vec<Member<'a>>,
 ) -> Result<(), String> {
     let object: Object<'a> =
         serde_json::from_str(text).map_err(|error| format!("it is no JSON object: {error}"))?;
     let is_sample = within.is_empty() && object.0.iter().any(|(name, _)| name == "signal");
-    let one = value.filter(|_| within.is_empty()).or(is_sample.then_some("value"));
+    let is_value = |name: &str| is_sample && whole.is_empty() && name == "value";
     for (name, raw) in object.0 {
         if out.len() >= MEMBERS_MAX {
             return Err(format!("the object has more than {MEMBERS_MAX} members"));
         }
         let raw = raw.get();
         let value = match raw.as_bytes().first() {
-            Some(b'{') if within.len() + 1 < DEPTH_MAX && one != Some(&*name) => {
+            Some(b'{')
+                if within.len() + 1 < DEPTH_MAX
+                    && !is_value(&name)
+                    && !whole.iter().any(|whole| is_called(whole, within, &name)) =>
+            {
                 within.push(name);
-                walk(raw, value, within, out)?;
+                walk(raw, whole, within, out)?;
                 within.pop();
                 continue;
             }
@@ -128,6 +140,16 @@ fn walk<'a>(
         out.push(Member { within: within.clone(), name, value });
     }
     Ok(())
+}
+
+/// Whether a member of others is called so with all its names.
+fn is_called(full_name: &str, within: &[Cow<'_, str>], name: &str) -> bool {
+    let around = full_name.strip_suffix(name);
+    around.is_some_and(|around| {
+        let names =
+            within.iter().try_fold(around, |rest, name| rest.strip_prefix(&**name)?.strip_prefix('/'));
+        names == Some("")
+    })
 }
 
 /// A string that was seen to be one. Without escapes it is what stands between its quotes.

@@ -98,7 +98,7 @@ fn draft(head: &[u8], name: &str, options: &Options) -> Result<Draft, Error> {
     let (format, content) = if begin.strip_prefix('[').is_some_and(|rest| rest.trim() == "]") {
         (Format::JsonArray, DraftContent::Nothing)
     } else if begin.starts_with('{') || is_array(begin) {
-        let one_a_line = begin.lines().next().is_some_and(|line| members::members(line, None).is_ok());
+        let one_a_line = begin.lines().next().is_some_and(|line| members::members(line, &[]).is_ok());
         (if one_a_line { Format::JsonLines } else { Format::JsonArray }, DraftContent::Objects)
     } else if is_line_protocol(&text) {
         if options.signal.is_some() {
@@ -216,7 +216,7 @@ fn points_unit(name: &str, times: &Epochs) -> Result<Unit, Error> {
     }
     // Without any time each line is rejected.
     let unit = if times.any() { times.unit() } else { Some(Unit::Nanos) };
-    unit.ok_or_else(|| Error::TimeColumn {
+    unit.ok_or_else(|| Error::Column {
         file: name.to_owned(),
         column: "time".to_owned(),
         what: "numbers too small for times since 1970".to_owned(),

@@ -59,7 +59,7 @@ pub(super) fn objects(objects: &mut Objects, step: &mut dyn FnMut()) -> io::Resu
         pace.row();
         if line.fault.is_none()
             && !rejected::is_remark(&line.text)
-            && let Ok(members) = members::members(&line.text, None)
+            && let Ok(members) = members::members(&line.text, &[])
         {
             seen.add(line.number, &members);
         }

@@ -4,6 +4,7 @@ mod data;
 mod dialects;
 mod forms;
 mod property;
+mod qualities;
 mod questions;
 mod survey;
 

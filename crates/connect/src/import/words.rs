@@ -214,6 +214,21 @@ pub(super) fn status(text: &str) -> Option<Quality> {
     known.or_else(|| absent(text, true))
 }
 
+/// Whether a text says how good a value is, and hardly anything else: no word that may be the name of a state, as
+/// `error` and `none` may. Of a JSON document one of its texts is enough.
+pub(super) fn says_quality(text: &str) -> bool {
+    if text.starts_with(['[', '{']) {
+        return text.split('"').any(|piece| !piece.starts_with(['[', '{']) && says_quality(piece));
+    }
+    let begins = |word: &&str| text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+    // Most texts need not be looked up.
+    let likely = ["good", "bad", "uncertain", "true", "false", "0x"].iter().any(|word| begins(word));
+    let named = |word: &str| word != "none" && word.len() == text.len() && word == text.to_lowercase();
+    // That there is no value says nothing of one that is there.
+    let failed = || absent(text, false).is_some_and(|quality| quality != Quality::BAD_NO_DATA);
+    (likely && status(text).is_some()) || STATUS.iter().any(|(word, _)| named(word)) || failed()
+}
+
 /// Units as people write them behind a header. In square brackets others are taken too.
 const UNITS: &[&str] = &[
     "%", "‰", "ppm", "ppb", "°C", "°F", "K", "C", "F", "degC", "degF", "deg C", "deg F", "°", "deg", "rad",

@@ -15,9 +15,11 @@ use super::{Batch, Fault, Input, Reader, Sample, one, short, with_quality};
 impl Reader {
     pub(super) fn objects(&mut self, plan: &JsonPlan) -> io::Result<Option<Batch>> {
         let mut batch = Batch::default();
-        let value = match &plan.shape {
-            JsonShape::Narrow { value, .. } => Some(value.as_str()),
-            JsonShape::Wide { .. } => None,
+        let whole: Vec<&str> = match &plan.shape {
+            JsonShape::Narrow { value, quality, .. } => {
+                [Some(value), quality.as_ref()].into_iter().flatten().map(String::as_str).collect()
+            }
+            JsonShape::Wide { no_qualities, .. } => no_qualities.iter().map(String::as_str).collect(),
         };
         while !batch.is_full() {
             let Input::Objects(objects) = &mut self.input else { break };
@@ -31,7 +33,7 @@ impl Reader {
             self.summary.rows += 1;
             let read = match line.fault {
                 Some(fault) => Err((None, fault.to_string())),
-                None => members::members(&line.text, value).map_err(|reason| (None, reason)),
+                None => members::members(&line.text, &whole).map_err(|reason| (None, reason)),
             };
             let faults = match read.and_then(|members| self.object(plan, &members, &mut batch)) {
                 Ok(faults) => faults,
@@ -85,7 +87,13 @@ impl Reader {
                 self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
                 Ok(Vec::new())
             }
-            JsonShape::Wide { prefix, only, qualities, quality, within, left_out } => {
+            JsonShape::Wide { prefix, only, qualities, quality, within, no_qualities, left_out } => {
+                if let Some(odd) = members.iter().find(|member| {
+                    matches!(member.value, Scalar::Document(_))
+                        && no_qualities.iter().any(|name| member.is(name))
+                }) {
+                    return Err((Some(odd.full_name().into_owned()), no_quality(&odd.value)));
+                }
                 let mut faults = Vec::new();
                 for member in members {
                     let name = member.full_name();
@@ -125,9 +133,8 @@ impl Reader {
         let Some(value) = member.map(|member| &member.value).filter(|value| **value != Scalar::Null) else {
             return Ok(None);
         };
-        let text = value.text();
-        let unknown = || (at.map(str::to_owned), format!("'{}' is no quality", short(text)));
-        self.quality(text, numbers).map(Some).ok_or_else(unknown)
+        let unknown = || (at.map(str::to_owned), no_quality(value));
+        self.quality(value.text(), numbers).map(Some).ok_or_else(unknown)
     }
 
     fn member(
@@ -142,6 +149,9 @@ impl Reader {
         let read = scalar(&member.value, None).map_err(|reason| (None, reason))?;
         self.count_whole(Some(&read));
         let (value, quality) = judged(read, stated);
+        if member.names().any(str::is_empty) {
+            return Err((None, "there is no name".to_owned()));
+        }
         let signal = match only {
             Some(path) => self.signal(None, path.as_str(), ""),
             None => {
@@ -154,6 +164,10 @@ impl Reader {
         self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
         Ok(())
     }
+}
+
+fn no_quality(value: &Scalar<'_>) -> String {
+    format!("'{}' is no quality", short(value.shown()))
 }
 
 /// What was read, with the quality that stands beside it. `null` is no word that could say more than that.

@@ -1,0 +1,129 @@
+//! Which columns say how good values are, and of which values. A status is never dropped in silence: a word that is
+//! none rejects its row, and a column of which no word is known is asked for, or a signal of its own.
+
+use super::super::columns::Column;
+use super::super::error::Error;
+use super::super::names;
+use super::super::words::{self, Meaning};
+use super::{Look, StatusNumbers};
+
+impl Look<'_> {
+    /// Columns with qualities, and those with values.
+    pub(super) fn split(&self, rest: Vec<usize>) -> (Vec<usize>, Vec<usize>) {
+        rest.into_iter().partition(|at| self.is_quality(*at))
+    }
+
+    fn is_quality(&self, at: usize) -> bool {
+        let asked = self.options.value.as_deref().is_some_and(|value| self.sheet.find(value) == Some(at));
+        if asked {
+            return false;
+        }
+        match words::quality_of(self.sheet.header(at)) {
+            Some(_) if self.tells_of_another(at) => self.column(at).says_quality(),
+            Some(_) => self.column(at).is_status(),
+            None => self.means(at, Meaning::Quality) && self.column(at).says_quality(),
+        }
+    }
+
+    /// Whether a column is called the quality of another, or of all.
+    fn tells_of_another(&self, at: usize) -> bool {
+        let Some(base) = words::quality_of(self.sheet.header(at)) else {
+            return self.means(at, Meaning::Quality);
+        };
+        let is_base = |other: &String| other == base || names::name_and_unit(other).0 == base;
+        self.sheet.header.iter().any(is_base)
+    }
+
+    /// Says which values are called a quality of others and are none.
+    pub(super) fn note_other_words(&mut self, values: &[usize]) {
+        if values.len() < 2 {
+            return;
+        }
+        let called = values.iter().filter(|at| self.tells_of_another(**at) && self.column(**at).filled > 0);
+        let note = |at: &usize| {
+            format!("{} holds no quality that is known, and is a signal of its own", self.sheet.shown(*at))
+        };
+        let notes: Vec<String> = called.map(note).collect();
+        self.notes.extend(notes);
+    }
+
+    /// The column with the qualities of the narrow form. Of two, or of one in which no word is known, it cannot be said
+    /// how good the values are.
+    pub(super) fn narrow_quality(&self, rest: &[usize]) -> Result<Option<usize>, Error> {
+        let called = |at: &usize| self.means(*at, Meaning::Quality) && self.column(*at).filled > 0;
+        let called: Vec<usize> = rest.iter().copied().filter(called).collect();
+        let mut known = called.iter().copied().filter(|at| self.column(*at).says_quality());
+        match (known.next(), known.next(), called.first()) {
+            (Some(first), Some(second), _) => {
+                let what = format!("qualities, and so has '{}'", self.sheet.shown(first));
+                let hint = "Give the one that does not count another name: it is then left out";
+                Err(self.column_problem(second, what, hint))
+            }
+            (Some(only), None, _) => Ok(Some(only)),
+            (None, _, Some(at)) => {
+                let shown = self.column(*at).no_status.as_ref();
+                let shown = shown.map(|(line, text)| format!("'{text}' (line {line})")).unwrap_or_default();
+                let hint = "Write Good, Uncertain or Bad there, or give it another name: it is then left out";
+                Err(self.column_problem(*at, format!("{shown}, and no word that is a quality"), hint))
+            }
+            (None, _, None) => Ok(None),
+        }
+    }
+
+    /// The column with the values of the narrow form: of two with the same name either could be meant.
+    pub(super) fn one_value(&self, rest: &[usize]) -> Result<Option<usize>, Error> {
+        let mut called = rest.iter().copied().filter(|at| self.means(*at, Meaning::Value));
+        let Some(first) = called.next() else { return Ok(None) };
+        let name = |at: usize| words::plain(self.sheet.header(at));
+        match called.find(|at| name(*at) == name(first)) {
+            Some(second) => {
+                let what = format!("the name of another, '{}'", self.sheet.shown(first));
+                let hint = "Either could be meant: rename one, or say which with --value and its number";
+                Err(self.column_problem(second, what, hint))
+            }
+            None => Ok(Some(first)),
+        }
+    }
+
+    /// The quality column of a value column: by its name, the only one, or the next to the right before another value.
+    pub(super) fn quality_for(&self, value: usize, values: &[usize], status: &[usize]) -> Option<usize> {
+        let header = self.sheet.header(value);
+        let (name, _) = names::name_and_unit(header);
+        let base = |at: &usize| words::quality_of(self.sheet.header(*at));
+        let by_name =
+            status.iter().copied().find(|at| base(at).is_some_and(|base| base == name || base == header));
+        let bare: Vec<usize> = status.iter().copied().filter(|at| base(at).is_none()).collect();
+        let beside = || {
+            let next = values.iter().copied().filter(|at| *at > value).min().unwrap_or(usize::MAX);
+            bare.iter().copied().find(|at| *at > value && *at < next)
+        };
+        by_name.or(match bare.as_slice() {
+            [only] => Some(*only),
+            _ => beside(),
+        })
+    }
+
+    /// What numbers mean in the quality columns.
+    pub(super) fn numbers(&self, columns: &[usize]) -> StatusNumbers {
+        StatusNumbers::of(&mut columns.iter().map(|at| (self.sheet.header(*at), self.column(*at))))
+    }
+}
+
+impl StatusNumbers {
+    /// What the numbers of the quality columns mean. A column called quality has OPC DA's; in one called status a 0 is
+    /// good, unless it also has numbers that only OPC DA knows.
+    pub(in super::super) fn of(columns: &mut dyn Iterator<Item = (&str, &Column)>) -> StatusNumbers {
+        let mut numbers = StatusNumbers::Status;
+        for (header, column) in columns {
+            let header = header.to_lowercase();
+            let says = |words: &[&str]| words.iter().any(|word| header.contains(word));
+            if column.da_numbers > 0 || says(&["quali", "opc"]) {
+                return StatusNumbers::OpcDa;
+            }
+            if says(&["valid", "gültig", "gueltig"]) {
+                numbers = StatusNumbers::Validity;
+            }
+        }
+        numbers
+    }
+}
