@@ -88,8 +88,11 @@ impl Params {
     }
 
     pub(crate) fn path(&self, name: &str) -> Result<SignalPath, Problem> {
-        let text = self.one(name)?.unwrap_or_default();
-        Ok(SignalPath::new(text)?)
+        let missing = || {
+            Problem::new(&codes::BAD_PARAMETER, format!("{name}= is missing in the address"))
+                .hint(format!("Write it behind the path: ?{name}=acme/press/temperature"))
+        };
+        Ok(SignalPath::new(self.one(name)?.ok_or_else(missing)?)?)
     }
 }
 

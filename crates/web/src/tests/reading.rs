@@ -151,6 +151,9 @@ async fn signals_are_listed_edited_renamed_deleted() {
 
     let json = [("content-type", "application/json")];
     let edit = r#"{"unit":"°C","description":"oil","stale_after":"5m","number":"integer","stepped":true,"tags":{"k":"v"},"rename":"acme/oil"}"#;
+    // The name stands in the address, as that of every call; in the body it changes nothing.
+    let nameless = house.send("PATCH /api/v1/signals", &json, r#"{"signal":"acme/a/f"}"#).await;
+    assert_eq!(nameless.brief(), "400 bad-parameter signal= is missing in the address");
     assert_eq!(house.send("PATCH /api/v1/signals?signal=acme/a/f", &json, edit).await.brief(), "204 ");
     let signal = &house.get("/api/v1/signals?match=acme/oil").await.json()[0];
     assert_eq!((&signal["unit"], &signal["stale_after"]), (&"°C".into(), &"5m".into()));
