@@ -4,11 +4,16 @@
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustix::fs::{Access, access};
 use tidemill_core::{Problem, codes};
 use tidemill_ground::{Disk, File, Open, RealDisk};
 
 use crate::config;
+
+/// The file below data/ that a running plant holds.
+const LOCK: &str = "lock";
 
 /// A plant's folder and the places in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +58,16 @@ impl Plant {
 
     /// Takes the plant for this process until the lock is dropped.
     pub(crate) fn lock(&self) -> Result<Lock, Problem> {
-        let path = self.data().join("lock");
+        let file = self.try_lock(Open::CreateOrOpen)?;
+        Ok(Lock { _file: file, entry: announce(&self.folder) })
+    }
+
+    fn try_lock(&self, how: Open) -> Result<Arc<dyn File>, Problem> {
+        let path = self.data().join(LOCK);
         let failed = |error: io::Error| unwritable("the file", &path, "locked", &error);
-        let file = RealDisk.open(&path, Open::CreateOrOpen).map_err(failed)?;
+        let file = RealDisk.open(&path, how).map_err(failed)?;
         match file.try_lock() {
-            Ok(true) => Ok(Lock { _file: file, entry: announce(&self.folder) }),
+            Ok(true) => Ok(file),
             Ok(false) => Err(Problem::new(
                 &codes::PLANT_LOCKED,
                 format!("{} is already running", self.folder.display()),
@@ -66,9 +76,40 @@ impl Plant {
         }
     }
 
+    /// What would keep `run` from taking the plant, and on what; it changes nothing. Only while it does not run.
+    pub(crate) fn refusal(&self) -> Option<(PathBuf, Problem)> {
+        let data = self.data();
+        let refused = |folder: &Path| {
+            let error = access(folder, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).err()?;
+            Some((folder.to_owned(), unwritable("the folder", folder, "written", &error.into())))
+        };
+        let entries = match RealDisk.list(&data) {
+            Ok(entries) => entries,
+            // It is made then.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return refused(&self.folder),
+            Err(error) => {
+                let problem = unwritable("the folder", &data, "looked into", &error);
+                return Some((data, problem));
+            }
+        };
+        let mut rooms = entries.iter().filter(|entry| entry.is_dir && entry.name != LOCK);
+        let found = refused(&data).or_else(|| rooms.find_map(|room| refused(&data.join(&room.name))));
+        if found.is_some() {
+            return found;
+        }
+        let lock = data.join(LOCK);
+        let stands = access(&lock, Access::EXISTS).is_ok();
+        stands.then(|| self.try_lock(Open::ReadWrite).err())?.map(|problem| (lock, problem))
+    }
+
     /// Whether a process answers on the control socket.
     pub(crate) fn is_running(&self) -> bool {
-        within_socket_length(&self.socket(), |path| std::os::unix::net::UnixStream::connect(path)).is_ok()
+        self.reach().is_ok()
+    }
+
+    /// Knocks at the control socket.
+    pub(crate) fn reach(&self) -> io::Result<()> {
+        within_socket_length(&self.socket(), |path| std::os::unix::net::UnixStream::connect(path)).map(drop)
     }
 
     /// The user who owns the folder.
@@ -79,14 +120,26 @@ impl Plant {
 
 /// A folder that is the wrong one, or belongs to another user: what failed, on what, and why.
 fn unwritable(what: &str, path: &Path, done: &str, error: &io::Error) -> Problem {
+    const NAME: &str = "name another folder: --plant DIR (--dir DIR for the demo)";
     let detail = format!("{what} {} cannot be {done}: {error}", path.display());
-    Problem::new(codes::FILE_UNWRITABLE.or_full(error), detail)
-        .hint("Run as the user whose plant it is, or name a folder that you may write to: --plant DIR (--dir DIR for the demo)")
+    let problem = Problem::new(codes::FILE_UNWRITABLE.or_full(error), detail);
+    match error.kind() {
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::AlreadyExists => problem
+            .hint(format!(
+                "Something else stands there, such as a file or a link to nothing: move it away, or {NAME}"
+            )),
+        io::ErrorKind::NotFound => problem.hint(format!("Nothing can be made in that place: {NAME}")),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            problem.hint(format!("Run as the user whose plant it is and who may write there, or {NAME}"))
+        }
+        // Such as a full disk: the code says what to do.
+        _ => problem,
+    }
 }
 
 /// Held while the plant runs.
 pub(crate) struct Lock {
-    _file: std::sync::Arc<dyn File>,
+    _file: Arc<dyn File>,
     entry: Option<PathBuf>,
 }
 

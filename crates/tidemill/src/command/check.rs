@@ -98,6 +98,9 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
         find(plant.file(), error.to_string(), "Raise limits.memory", false);
     }
     if !plant.is_running() {
+        if let Some((on, problem)) = plant.refusal() {
+            find(on, format!("the plant cannot be run: {}", problem.detail), problem.mend(), false);
+        }
         for listener in &config.http_listen {
             if let Err(error) = TcpListener::bind(listener.address)
                 && error.kind() == std::io::ErrorKind::AddrInUse

@@ -1,9 +1,12 @@
 //! `tidemill check` on plants that something happened to: each finding names what it is about and says what to do, and the
 //! command ends with 3.
 
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use crate::plant::{Home, Plant, files_below};
+use crate::plant::{Home, Plant, files_below, ran};
 
 /// A stopped plant with history, a journal, names, tokens and an audit log.
 fn stopped() -> Home {
@@ -161,4 +164,58 @@ fn a_running_plant_tells_of_a_flipped_bit_and_a_taken_port() {
     for part in ["another program listens on", &plant.address.to_string(), "tidemill", "http.listen"] {
         assert!(ran.out.contains(part), "no '{part}': {}", ran.out);
     }
+}
+
+/// What keeps `run` from the plant is a finding of `check`, with the same reason; the plant is left as it is.
+#[test]
+fn a_plant_that_this_user_cannot_run_is_not_well() {
+    let home = stopped();
+    let data = home.plant().join("data");
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+    };
+    for path in [home.path(""), home.plant(), data.clone(), data.join("bus")] {
+        set(&path, 0o755);
+    }
+    set(&home.plant().join("tidemill.toml"), 0o644);
+    // The binary may stand where only root may go: a copy beside the plant.
+    let program = home.path("program");
+    std::fs::copy(env!("CARGO_BIN_EXE_tidemill"), &program).expect("room for a copy");
+    // Root may write everywhere, and so tries as somebody else.
+    let root = rustix::process::getuid().is_root();
+    let other = |word: &str| {
+        let mut command = if root { Command::new(&program) } else { home.command(&[]) };
+        command.args([word, "--plant"]).arg(home.plant());
+        if root {
+            command.env_clear().env("TIDEMILL_HTTP_LISTEN", "127.0.0.1:0").uid(65_534).gid(65_534);
+        }
+        ran(command)
+    };
+    let told_of = |folder: &Path, reason: &str| {
+        let said = other("check").expect(3).out;
+        let place = format!("problem: {}: the plant cannot be run: ", folder.display());
+        let line = said.lines().find(|line| line.starts_with(&place)).unwrap_or_else(|| panic!("{said}"));
+        assert!(line.contains(reason) && line.split(". ").count() > 1, "{line}");
+    };
+    if !root {
+        set(&data, 0o555);
+    }
+    told_of(&data, "Permission denied");
+    other("run").expect_problem("file-unwritable");
+    set(&data, if root { 0o777 } else { 0o755 });
+    if !root {
+        set(&data.join("bus"), 0o555);
+    }
+    let found = other("check").expect(3).out;
+    assert!(found.contains("cannot be run: the folder") && found.contains("data/"), "{found}");
+    // Something else stands in the place of the lock: nobody can run it.
+    for path in [&data, &data.join("bus")] {
+        set(path, 0o755);
+    }
+    std::fs::remove_file(data.join("lock")).expect("a plant that ran left one");
+    home.run(&["check", "--plant", "plant"]).expect(0);
+    assert!(!data.join("lock").exists(), "check made something");
+    std::fs::create_dir(data.join("lock")).expect("it is ours");
+    let found = told(&home);
+    assert!(found.contains("data/lock cannot be locked: Is a directory"), "{found}");
 }

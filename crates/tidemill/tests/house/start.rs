@@ -212,6 +212,17 @@ fn a_folder_that_cannot_be_made_or_written_is_named_with_the_reason() {
             assert!(ran.err.contains(part), "no {part}: {}", ran.err);
         }
     }
+    // Whose plant it is does not matter then, and is not in the mend.
+    std::os::unix::fs::symlink(home.path("nowhere/plant"), home.path("link")).expect("a link");
+    for (place, why, mend) in [
+        ("file", "Not a directory", "Something else stands there"),
+        ("link", "File exists", "Something else stands there"),
+        ("/proc/plant", "No such file", "Nothing can be made in that place"),
+    ] {
+        let ran = home.run(&["run", "--plant", place]).expect_problem("file-unwritable");
+        assert!(ran.err.contains(why) && ran.err.contains(mend), "{place}: {}", ran.err);
+        assert!(!ran.err.contains("Run as the user"), "{place}: {}", ran.err);
+    }
     std::fs::create_dir_all(home.path("plant/data/lock")).expect("a folder in the temporary folder");
     home.file("plant/tidemill.toml", "");
     let ran = home.run(&["run", "--plant", "plant"]).expect_problem("file-unwritable");
