@@ -19,6 +19,22 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::plant::{self, Plant};
 
+fn not_running(plant: &Plant) -> Problem {
+    let run = format!("Start it with `{} run --plant {}`", crate::program(), plant.folder.display());
+    Problem::new(&codes::NOT_RUNNING, format!("{} does not run", plant.folder.display())).hint(run)
+}
+
+/// Whether it runs cannot be seen from here.
+fn out_of_reach(plant: &Plant) -> Problem {
+    let detail = format!(
+        "the control socket of {} may be reached by the user who owns the folder alone (number {})",
+        plant.folder.display(),
+        plant.owner()
+    );
+    let url = "Run the command as that user, or with a token: --url http://127.0.0.1:8440 --token TOKEN";
+    Problem::new(&codes::FORBIDDEN, detail).hint(url)
+}
+
 /// Something bytes go through.
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
@@ -47,15 +63,10 @@ impl Client {
     ) -> Result<Client, Problem> {
         let Some(url) = url else {
             let plant = plant::meant(named)?;
-            return if plant.is_running() {
-                Ok(Client::Owner(plant))
-            } else {
-                Err(Problem::new(&codes::NOT_RUNNING, format!("{} does not run", plant.folder.display()))
-                    .hint(format!(
-                        "Start it with `{} run --plant {}`",
-                        crate::program(),
-                        plant.folder.display()
-                    )))
+            return match plant.reach() {
+                Ok(()) => Ok(Client::Owner(plant)),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(out_of_reach(&plant)),
+                Err(_) => Err(not_running(&plant)),
             };
         };
         let Some(host) = url.strip_prefix("http://") else {

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::client::Request;
 use crate::plant::{Home, Plant, Process, ran};
@@ -329,7 +329,11 @@ fn the_control_socket_is_for_the_owner() {
     open(&plant.home.path(""), 0o755);
     open(&plant.home.plant(), 0o755);
     open(&plant.home.plant().join("tidemill.toml"), 0o644);
-    as_nobody(&["read", "secret/recipe"]).expect_problem("not-running");
+    let refused = as_nobody(&["read", "secret/recipe"]).expect_problem("forbidden");
+    for part in ["control socket", "the user who owns the folder", "--token"] {
+        assert!(refused.err.contains(part), "no '{part}': {}", refused.err);
+    }
+    assert!(!refused.err.contains("does not run"), "{}", refused.err);
     // Even where somebody opened the folders and the socket: the kernel says who calls.
     open(&data, 0o755);
     open(&data.join("control.sock"), 0o777);
@@ -380,7 +384,11 @@ fn the_audit_log_says_who_did_what_and_a_flipped_byte_is_found() {
         assert!(entries.contains(part), "no {part}: {entries}");
     }
     assert!(!entries.contains(&reader), "the audit log holds a secret");
-    plant.run(&["audit", "verify"]).expect(0);
+    // Text, JSON and the line in the file say the same: what is kept elsewhere must be found again.
+    let seen = plant.run(&["audit", "verify", "--json"]).expect(0).json();
+    let last = format!("entry {}, hash {}", seen["last"], seen["hash"].as_str().unwrap_or_default());
+    let printed = plant.run(&["audit", "verify"]).expect(0).out;
+    assert_eq!(printed.lines().last(), Some(last.as_str()), "{printed}");
     let rows = plant.sql("SELECT count(*) FROM sys.audit WHERE action = 'token.create' AND result = 'done'");
     assert_eq!(rows, json!([[1]]));
     let folder = plant.home.plant().join("data/guard/audit");
@@ -398,6 +406,15 @@ fn the_audit_log_says_who_did_what_and_a_flipped_byte_is_found() {
     let home = plant.stop();
     let verify = |code: i32| home.run(&["audit", "verify", "--plant", "plant"]).expect(code).out;
     assert!(verify(0).contains("intact"));
+    let stopped = home.run(&["audit", "verify", "--plant", "plant", "--json"]).expect(0).json();
+    let newest = std::fs::read_to_string(&file).expect("it is ours");
+    let newest: Json = serde_json::from_str(newest.lines().last().unwrap_or_default()).expect("an entry");
+    assert_eq!((&stopped["last"], &stopped["hash"]), (&newest["seq"], &newest["hash"]), "{stopped}");
+    assert!(verify(0).ends_with(&format!(
+        "entry {}, hash {}\n",
+        newest["seq"],
+        newest["hash"].as_str().unwrap_or_default()
+    )));
     let listed = home.run(&["audit", "--plant", "plant", "--json"]).expect(0).json();
     assert!(listed["rows"].to_string().contains("token.create"), "{listed}");
     let table = home.run(&["audit", "--plant", "plant", "--limit", "3"]).expect(0).out;
