@@ -15,8 +15,11 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// What is done with the bytes that the fuzzer makes.
+type Target = fn(&[u8]);
+
 /// The targets by name, those first that take longest. `xtask/src/fuzz.rs` lists the same names, and its tests see to it.
-const TARGETS: &[(&str, fn(&[u8]))] = &[
+const TARGETS: &[(&str, Target)] = &[
     ("journal", journal::run),
     ("import", import::run),
     ("configuration", configuration::run),
@@ -36,7 +39,7 @@ static RUN: AtomicU64 = AtomicU64::new(0);
 /// Whether this input is also tried with a log that is opened on a simulated disk. A choice by the input's own bytes, so
 /// that no mutation leads to it or away from it.
 pub(crate) fn is_opened(data: &[u8]) -> bool {
-    RUN.load(Ordering::Relaxed) <= OPENED_FIRST || crc32c::crc32c(data) % OPENED_EVERY == 0
+    RUN.load(Ordering::Relaxed) <= OPENED_FIRST || crc32c::crc32c(data).is_multiple_of(OPENED_EVERY)
 }
 
 /// What a door refuses has a place and words; the next line or sample is read.
@@ -46,7 +49,7 @@ pub(crate) fn is_told(refused: &tidemill_web::Refused) -> std::ops::ControlFlow<
     std::ops::ControlFlow::Continue(())
 }
 
-static CHOSEN: OnceLock<fn(&[u8])> = OnceLock::new();
+static CHOSEN: OnceLock<Target> = OnceLock::new();
 
 fn chosen() -> fn(&[u8]) {
     let name = std::env::var("TIDEMILL_FUZZ_TARGET").unwrap_or_default();

@@ -7,31 +7,35 @@ use crate::shell;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
+/// The house's, and that of what fuzzes it.
+const LOCKS: [&str; 2] = ["Cargo.lock", "fuzz/Cargo.lock"];
+
 pub(super) fn check() -> Result<Verdict, String> {
     let deny = shell::text("deny.toml")?.ok_or("deny.toml is not UTF-8")?;
     let mut findings = without_reason(&deny)?;
     let folder = std::env::var_os("TIDEMILL_ADVISORIES")
         .map(PathBuf::from)
         .unwrap_or_else(|| shell::root().join("../shared/tools"));
-    match ask(&folder)? {
-        Some(Ok(_)) | None if !findings.is_empty() => Ok(Verdict::Failed(findings)),
-        None => Ok(Verdict::Skipped("no advisory snapshot".into())),
-        Some(Ok(answer)) => Ok(verdict(findings, answer.lines().last().unwrap_or_default().to_owned())),
-        Some(Err(error)) => {
-            findings.push(error);
-            Ok(Verdict::Failed(findings))
+    let mut notes = Vec::new();
+    for lock in LOCKS {
+        match ask(&folder, lock)? {
+            None if findings.is_empty() => return Ok(Verdict::Skipped("no advisory snapshot".into())),
+            None => {}
+            Some(Ok(answer)) => notes.push(answer.lines().last().unwrap_or_default().to_owned()),
+            Some(Err(error)) => findings.push(format!("{lock}: {error}")),
         }
     }
+    Ok(verdict(findings, notes.join(", ")))
 }
 
-/// What the snapshot in `folder` says of the lock file; `None` without a snapshot.
-fn ask(folder: &Path) -> Result<Option<Result<String, String>>, String> {
+/// What the snapshot in `folder` says of a lock file; `None` without a snapshot.
+fn ask(folder: &Path, lock: &str) -> Result<Option<Result<String, String>>, String> {
     let (script, snapshot) = (folder.join("advisories.py"), folder.join("advisories.json"));
     if !(script.is_file() && snapshot.is_file()) {
         return Ok(None);
     }
     let mut python = shell::program("python3");
-    python.arg(&script).args(["check", "Cargo.lock"]).arg(&snapshot);
+    python.arg(&script).args(["check", lock]).arg(&snapshot);
     // Shown to people without the machine's own paths.
     let answer = shell::capture(python).map_err(|error| error.replace(&*folder.to_string_lossy(), "…"));
     if let Ok(text) = &answer {
@@ -71,13 +75,13 @@ mod tests {
     #[test]
     fn an_open_advisory_fails_a_clean_lock_passes_and_no_snapshot_is_said() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert_eq!(ask(folder.path()), Ok(None));
+        assert_eq!(ask(folder.path(), LOCKS[0]), Ok(None));
         std::fs::write(folder.path().join("advisories.json"), "[]").expect("written");
         let script = |text: &str| std::fs::write(folder.path().join("advisories.py"), text).expect("written");
         script("print('0 open advisories')");
-        assert_eq!(ask(folder.path()), Ok(Some(Ok("0 open advisories\n".into()))));
+        assert_eq!(ask(folder.path(), LOCKS[0]), Ok(Some(Ok("0 open advisories\n".into()))));
         script("import sys; print('VULNERABLE time 0.1'); sys.exit(1)");
-        let answer = ask(folder.path()).expect("asked").expect("there is a snapshot");
+        let answer = ask(folder.path(), LOCKS[0]).expect("asked").expect("there is a snapshot");
         assert!(answer.is_err_and(|error| error.contains("VULNERABLE time 0.1")));
     }
 }

@@ -4,6 +4,7 @@
 
 use super::metadata::{self, Package};
 use super::{Verdict, verdict};
+use crate::shell;
 
 /// Every crate of the house by floor, from the ground up.
 const FLOORS: &[&[&str]] = &[
@@ -47,7 +48,18 @@ const CRATES_MAX: usize = 16;
 
 pub(super) fn check() -> Result<Verdict, String> {
     let rooms: Vec<Package> = metadata::packages()?.into_iter().filter(|package| package.ours).collect();
-    Ok(verdict(violations(&rooms), format!("{} crates", rooms.len())))
+    let page = shell::text("ARCHITECTURE.md")?.ok_or("ARCHITECTURE.md is not UTF-8")?;
+    let mut found = violations(&rooms);
+    found.extend(rooms.iter().filter_map(|room| untold(&page, &room.name)));
+    Ok(verdict(found, format!("{} crates", rooms.len())))
+}
+
+/// What the table of ARCHITECTURE.md does not say of a room, or says otherwise.
+fn untold(page: &str, room: &str) -> Option<String> {
+    let place = floor(room)?;
+    let row = format!("| {place} | `{}` |", room.strip_prefix("tidemill-").unwrap_or(room));
+    let told = page.lines().any(|line| line.starts_with(&row));
+    (!told).then(|| format!("ARCHITECTURE.md has no row that begins `{row}`"))
 }
 
 fn floor(name: &str) -> Option<usize> {
@@ -166,6 +178,16 @@ mod tests {
             let found = violations(&house(text));
             assert!(found.len() == 1 && found[0].contains(expected), "{text}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_room_that_the_page_puts_on_another_floor_is_found() {
+        let page = "| floor | crate |\n| 1 | `bus` | names |\n| 3 | `tidemill` | all |\n";
+        assert_eq!(untold(page, "tidemill-bus"), None);
+        assert_eq!(untold(page, "tidemill"), None);
+        assert_eq!(untold(page, "xtask"), None);
+        assert!(untold(page, "tidemill-web").expect("it has no row").contains("| 2 | `web` |"));
+        assert!(untold(&page.replace('1', "2"), "tidemill-bus").is_some());
     }
 
     #[test]

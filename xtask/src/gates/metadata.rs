@@ -30,10 +30,15 @@ pub(super) struct Need {
     pub dev: bool,
 }
 
-/// Every package of the lock file, ours first.
+/// Every package of the house's lock file, ours first.
 pub(super) fn packages() -> Result<Vec<Package>, String> {
+    packages_of("Cargo.toml")
+}
+
+/// Every package of the lock file beside a manifest, those of its workspace first.
+pub(super) fn packages_of(manifest: &str) -> Result<Vec<Package>, String> {
     let mut cargo = shell::cargo();
-    cargo.args(["metadata", "--format-version", "1"]);
+    cargo.args(["metadata", "--format-version", "1", "--manifest-path", manifest]);
     let value: Value =
         serde_json::from_str(&shell::capture(cargo)?).map_err(|error| format!("cargo metadata: {error}"))?;
     let members: Vec<&str> = list(&value, "workspace_members").iter().filter_map(Value::as_str).collect();

@@ -14,6 +14,7 @@ const WORDS: &[(&str, &str)] = &[
     (concat!("arti", "factory"), "a registry of one network"),
     (concat!("TO", "DO"), "finish it, or file it where the work is planned"),
     (concat!("FIX", "ME"), "mend it, or file it where the work is planned"),
+    (concat!("ignore", ")]"), "a test that is not run does not test: make it fast, or make it a command"),
     (concat!("#[", "ignore"), "a test that is not run does not test: make it fast, or make it a command"),
     (concat!("todo", "!("), "unfinished code"),
     (concat!("unimplemented", "!("), "unfinished code"),
