@@ -414,8 +414,7 @@ impl Admin for Keeper {
     fn audit_verify<'a>(&'a self, _who: &'a Identity) -> Boxed<'a, Result<AuditReport, Problem>> {
         Box::pin(async move {
             let report = self.ask_guard(|guard| guard.verify_audit()).await?;
-            let problems = report.findings.iter().map(ToString::to_string).collect();
-            Ok(AuditReport { intact: report.is_sound(), entries: report.entries, problems })
+            Ok(crate::command::audit::told(report))
         })
     }
 

@@ -105,6 +105,10 @@ pub struct AuditReport {
     pub intact: bool,
     /// Entries looked at.
     pub entries: u64,
+    /// The number of the last entry; 0 if there is none.
+    pub last: u64,
+    /// The hash of the last line: kept elsewhere, it tells whether the chain is written anew.
+    pub hash: String,
     /// What is wrong, one sentence each.
     pub problems: Vec<String>,
 }

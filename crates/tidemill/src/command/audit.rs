@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use tidemill_core::{Problem, codes};
 use tidemill_ground::RealDisk;
 use tidemill_guard::{AUDIT_TABLE, audit};
+use tidemill_web::AuditReport;
 
 use super::{CommandResult, Global, Outcome, sql};
 use crate::client::Client;
@@ -52,6 +53,8 @@ impl Audit {
                 for finding in answer["problems"].as_array().into_iter().flatten() {
                     output::line(&format!("  {}", output::cell(finding)));
                 }
+                let (last, hash) = (output::cell(&answer["last"]), output::cell(&answer["hash"]));
+                output::line(&format!("entry {last}, hash {hash}"));
             }
             return Ok(if intact { Outcome::Done } else { Outcome::Found });
         }
@@ -90,9 +93,15 @@ async fn running(client: &Client, limit: u32) -> Result<Json, Problem> {
 }
 
 fn verify(plant: &Plant) -> Result<Json, Problem> {
-    let report = audit::verify(&RealDisk, &plant.data().join("guard"))?;
-    let problems: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
-    Ok(json!({ "intact": report.is_sound(), "entries": report.entries, "problems": problems }))
+    let report = told(audit::verify(&RealDisk, &plant.data().join("guard"))?);
+    serde_json::to_value(report).map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))
+}
+
+/// What a check found, as every door tells it.
+pub(crate) fn told(report: audit::Report) -> AuditReport {
+    let problems = report.findings.iter().map(ToString::to_string).collect();
+    let (intact, entries) = (report.is_sound(), report.entries);
+    AuditReport { intact, entries, last: report.last, hash: report.hash, problems }
 }
 
 fn latest(plant: &Plant, limit: u32) -> Result<Json, Problem> {

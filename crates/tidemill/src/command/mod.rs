@@ -1,7 +1,7 @@
 //! The command line: what can be typed, one file a command. Every command has its twin in the API.
 
 mod access;
-mod audit;
+pub(crate) mod audit;
 mod check;
 mod import;
 mod read;
