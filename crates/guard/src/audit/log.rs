@@ -9,7 +9,7 @@ use tidemill_core::{AuditEntry, Commit, CommitGroup, Journal, NotDurable, Seq, i
 use tidemill_ground::{Clock, Counter, Disk, Gauge, Ground, Phase};
 
 use super::FOLDER;
-use super::rows::Rows;
+use super::rows::{self, Rows};
 use super::verify::{Durable, Report, verify_until};
 use super::writer::{Pending, Writer};
 use crate::error::Error;
@@ -206,7 +206,8 @@ impl Shared {
     /// Finds the end of the chain; from then on entries can be taken.
     fn recover(&self) -> Result<Writer, Error> {
         let limits = self.lock().limits.clone();
-        match Writer::open(self.disk.clone(), self.dir.clone(), limits) {
+        let handed_on = rows::handed_on(self.journal.as_ref());
+        match Writer::open(self.disk.clone(), self.dir.clone(), limits, handed_on) {
             Ok((writer, notes)) => {
                 let mut queue = self.lock();
                 queue.ready = true;

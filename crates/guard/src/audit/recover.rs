@@ -5,10 +5,10 @@ use std::path::Path;
 
 use tidemill_ground::{Disk, Open};
 
-use super::line::Chain;
+use super::line::{Chain, Hash};
 use super::mark::{Mark, Marks};
 use super::members::{Members, members};
-use super::scan::{Ending, Scanner, What};
+use super::scan::{ALL_MISSING, Ending, Scanner, What};
 use super::verify::{file_bytes, files, has_tokens};
 use super::{file_name, foreign_dir, mark_paths};
 use crate::error::Error;
@@ -28,8 +28,9 @@ pub(crate) struct Recovered {
     pub(crate) foreign: Vec<u64>,
 }
 
-/// Looks at the end of the chain, and mends a torn one. What the mark vouches for is never cut.
-pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, Error> {
+/// Looks at the end of the chain, and mends a torn one. What the mark vouches for is never cut. Entries up to `handed_on` are
+/// in the table: where nothing else tells of them, their numbers are not given again.
+pub(crate) fn recover(disk: &dyn Disk, dir: &Path, handed_on: u64) -> Result<Recovered, Error> {
     tidemill_ground::create_dirs(disk, dir).map_err(Error::disk("making", dir))?;
     let marks = Marks::read(disk, dir)?;
     let Members { mut chain, foreign } = members(disk, dir, marks, files(disk, dir)?.0)?;
@@ -60,14 +61,15 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, Error> {
         }
         return Ok(Recovered { foreign, ..go_on(marks, &scanner, first, &end, notes) });
     }
-    if let Some(mark) = marks.newest() {
-        notes.push(damage(serde_json::json!({ "missing_from": 1, "missing_to": mark.seq })));
+    let known = marks.newest().unwrap_or(Chain { seq: handed_on, hash: Hash::ZERO });
+    if known.seq > 0 {
+        notes.push(damage(serde_json::json!({ "missing_from": 1, "missing_to": known.seq })));
     } else if has_tokens(disk, dir)? {
         notes.push(damage(
-            serde_json::json!({ "missing": "all", "why": "there are tokens, and no record of their making" }),
+            serde_json::json!({ "missing": ALL_MISSING, "why": "there are tokens, and no record of their making" }),
         ));
     }
-    Ok(Recovered { chain: marks.newest().unwrap_or(Chain::EMPTY), file: None, notes, foreign })
+    Ok(Recovered { chain: known, file: None, notes, foreign })
 }
 
 /// What is recorded of files that are no part of the chain.

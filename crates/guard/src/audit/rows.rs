@@ -60,6 +60,12 @@ impl Note {
     }
 }
 
+/// The last entry of which an earlier life noted that its row is through; 0 if none did.
+pub(crate) fn handed_on(journal: &dyn Journal) -> u64 {
+    let note = journal.cursor(CURSOR).and_then(|(_, note)| Note::read(&note));
+    note.map(|note| note.seq).filter(|seq| *seq < super::SEQ_MAX).unwrap_or(0)
+}
+
 /// The rows on their way.
 pub(crate) struct Rows {
     journal: Arc<dyn Journal>,

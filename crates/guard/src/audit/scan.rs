@@ -48,6 +48,8 @@ pub enum What {
     Stray,
     /// A file that bears a number of the chain and is no part of it.
     Foreign,
+    /// The chain begins anew here, and what it was before is gone.
+    BegunAnew(u64),
     /// There are tokens, whose making is always recorded, and neither entries nor a mark.
     Gone,
 }
@@ -84,6 +86,11 @@ impl fmt::Display for What {
             What::Foreign => out.write_str(
                 "the file is no part of the chain: find out who put it there, and move it elsewhere (the next start \
                  moves it to data/guard/audit.foreign)",
+            ),
+            What::BegunAnew(seq) => write!(
+                out,
+                "entry {seq} records that all entries before were gone and the chain began anew: find out who removed them, and \
+                 look for them in a backup"
             ),
             What::Gone => out.write_str(
                 "there are tokens, whose making is always recorded, and no entries: put the folder back from a backup",
@@ -282,7 +289,9 @@ impl Scanner {
     fn judge(&mut self, name: &str, line: u64, body: &[u8], hash: Hash, seq: u64, sound: bool) {
         if sound {
             self.before = Before::Known(hash);
-            self.note_trim(body);
+            if self.note_own(body) {
+                self.find(name, line, What::BegunAnew(seq));
+            }
         } else if seq < self.expected {
             // It is not in the chain: the next line must follow from the one before it.
             self.find(name, line, What::OutOfPlace(seq));
@@ -308,32 +317,41 @@ impl Scanner {
         self.end = Chain { seq, hash };
     }
 
-    fn note_trim(&mut self, body: &[u8]) {
+    /// Reads what the guard recorded of its own files; whether that is a chain that begins anew.
+    fn note_own(&mut self, body: &[u8]) -> bool {
         #[derive(serde::Deserialize)]
-        struct Trim {
+        struct Own {
             action: String,
             who: String,
-            detail: Removed,
+            detail: Detail,
         }
         #[derive(serde::Deserialize)]
-        struct Removed {
-            through: u64,
-            hash: String,
+        struct Detail {
+            through: Option<u64>,
+            hash: Option<String>,
+            missing: Option<String>,
         }
         // Looked for before parsing: a chain has millions of entries and a handful of these.
-        if !body.windows(TRIM.len()).any(|window| window == TRIM) {
-            return;
+        if ![TRIM, DAMAGE].iter().any(|action| body.windows(action.len()).any(|window| window == *action)) {
+            return false;
         }
         let mut whole = body.to_vec();
         whole.push(b'}');
-        if let Ok(trim) = serde_json::from_slice::<Trim>(&whole)
-            && trim.action == "audit.trim"
-            && trim.who == super::writer::WHO
-        {
-            self.trims.push((trim.detail.through, trim.detail.hash));
+        let Ok(own) = serde_json::from_slice::<Own>(&whole) else { return false };
+        if own.who != super::writer::WHO {
+            return false;
         }
+        if let (Some(through), Some(hash), "audit.trim") =
+            (own.detail.through, own.detail.hash, own.action.as_str())
+        {
+            self.trims.push((through, hash));
+        }
+        own.action == "audit.damage" && own.detail.missing.as_deref() == Some(ALL_MISSING)
     }
 }
+
+/// What `audit.damage` says is missing where a chain begins anew.
+pub(crate) const ALL_MISSING: &str = "all";
 
 /// Whether a line is a whole first line, if perhaps of another file.
 fn is_header(line: &[u8]) -> bool {
@@ -341,3 +359,4 @@ fn is_header(line: &[u8]) -> bool {
 }
 
 const TRIM: &[u8] = b"\"action\":\"audit.trim\"";
+const DAMAGE: &[u8] = b"\"action\":\"audit.damage\"";

@@ -47,7 +47,7 @@ fn write(disk: Arc<dyn Disk>, data_dir: &Path, limits: Limits) -> Writer {
             "{\"why\":\"not a token\"}",
         ),
     ];
-    let (mut writer, _) = Writer::open(disk, data_dir.join(FOLDER), limits).unwrap();
+    let (mut writer, _) = Writer::open(disk, data_dir.join(FOLDER), limits, 0).unwrap();
     let time = parse_rfc3339("2026-03-01T06:00:00.25Z").unwrap();
     for (entry, seq) in entries.into_iter().zip(1..) {
         let time = time + seq as i64 * 4_000_000;

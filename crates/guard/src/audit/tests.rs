@@ -44,7 +44,7 @@ fn limits() -> Limits {
 }
 
 fn open(disk: &SimDisk, limits: Limits) -> (Writer, Vec<AuditEntry>) {
-    Writer::open(Arc::new(disk.clone()), dir(), limits).unwrap()
+    Writer::open(Arc::new(disk.clone()), dir(), limits, 0).unwrap()
 }
 
 fn pending(writer: &Writer, entries: impl IntoIterator<Item = AuditEntry>) -> Vec<Pending> {
@@ -377,7 +377,7 @@ proptest! {
         let mut acknowledged: Vec<(u64, Chain)> = Vec::new();
         for (operations, group) in lives {
             disk.cut_power_after(operations);
-            if let Ok((mut writer, notes)) = Writer::open(Arc::new(disk.clone()), dir(), limits()) {
+            if let Ok((mut writer, notes)) = Writer::open(Arc::new(disk.clone()), dir(), limits(), 0) {
                 prop_assert!(notes.iter().all(|note| note.action == "audit.heal"), "{:?}", notes);
                 let noted = pending(&writer, notes);
                 if noted.is_empty() || writer.append(&noted).is_ok() {
@@ -548,7 +548,7 @@ fn a_newer_file_is_refused() {
     line::seal(&mut bytes, &line::Hash::ZERO, body.as_bytes());
     put(&disk, &file_name(1), &bytes);
     assert!(matches!(verify(&disk, Path::new(DATA)), Err(crate::Error::Newer { found: 2, .. })));
-    assert!(matches!(Writer::open(Arc::new(disk), dir(), limits()), Err(crate::Error::Newer { .. })));
+    assert!(matches!(Writer::open(Arc::new(disk), dir(), limits(), 0), Err(crate::Error::Newer { .. })));
 }
 
 #[test]

@@ -75,13 +75,15 @@ pub(crate) fn own_entry(action: &'static str, target: String, detail: &serde_jso
 }
 
 impl Writer {
-    /// Finds the end of the chain, mends it, and gives what is to be written about that.
+    /// Finds the end of the chain, mends it, and gives what is to be written about that. Entries up to `handed_on` are in the
+    /// table.
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
         limits: Limits,
+        handed_on: u64,
     ) -> Result<(Writer, Vec<AuditEntry>), Error> {
-        let recovered = recover(disk.as_ref(), &dir)?;
+        let recovered = recover(disk.as_ref(), &dir, handed_on)?;
         let mut current = None;
         if let Some((first, bytes)) = recovered.file {
             let path = dir.join(file_name(first));

@@ -194,6 +194,7 @@ fn what_was_taken_away_is_told_once_and_its_numbers_are_not_given_again() {
             entry 2
             entry 3
             check:
+            00000000000000000001.tma line 2: entry 1 records that all entries before were gone and the chain began anew: find out who removed them, and look for them in a backup
         "#]],
     );
     // The newest file, with the mark that would tell of it; then with a mark set back.
@@ -252,6 +253,23 @@ fn what_was_taken_away_is_told_once_and_its_numbers_are_not_given_again() {
         check:
     "#]],
     );
+}
+
+#[test]
+fn where_the_table_alone_knows_of_entries_their_numbers_are_not_given_again() {
+    let disk = forty();
+    remove_all(&disk);
+    disk.remove(&mark_paths(&dir())[1]).unwrap();
+    let (mut writer, notes) = Writer::open(Arc::new(disk.clone()), dir(), limits(), 40).unwrap();
+    expect![[r#"{"missing_from":1,"missing_to":40}"#]].assert_eq(&notes[0].detail);
+    let group = pending(&writer, notes);
+    writer.append(&group).unwrap();
+    drop(writer);
+    append(&mut open(&disk, limits()).0, 20).unwrap();
+    expect![[r#"
+        00000000000000000041.tma line 1: the chain begins with entry 41, and no entry records that earlier ones were removed
+    "#]]
+    .assert_eq(&show(&check(&disk)));
 }
 
 #[test]
