@@ -4,11 +4,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tidemill_bus::Namespace;
 use tidemill_core::{
-    AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, History, Identity, Journal, Pattern,
-    Problem, Quality, ReadMode, ReadQuery, ReadScope, Signal, SignalPath, Verb, codes, rfc3339,
+    AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, Format, History, Identity, Journal,
+    Pattern, Problem, Quality, ReadMode, ReadQuery, ReadScope, Signal, SignalPath, SqlQuery, Value, Verb,
+    codes, parse_rfc3339, rfc3339,
 };
 use tidemill_ground::MemoryPlan;
 use tidemill_guard::{Guard, Right, TokenInfo};
@@ -149,9 +150,13 @@ impl Keeper {
                 if let Some(received) = sample.received {
                     facts.add("received", rfc3339(received));
                 }
-                facts.add("source", sample.source.to_string());
-                if let Ok(rule) = self.guard.why(&sample.source, Verb::Write, &signal.path) {
-                    facts.add("may write by", rule.rule);
+                for source in &sample.sources {
+                    facts.add("source", source.to_string());
+                    let rule = self.guard.why(source, Verb::Write, &signal.path);
+                    facts.add("may write by", rule.map_or(GONE.to_owned(), |rule| rule.rule));
+                }
+                if sample.sources.is_empty() {
+                    facts.add("source", "it is not kept who wrote it".to_owned());
                 }
                 facts.add("made of", "nothing else: it was written as it is".to_owned());
             }
@@ -176,7 +181,10 @@ impl Keeper {
             self.bus.last(scope, &[signal.id], &mut last);
             return Ok(last.pop().map(|last| Sample {
                 received: ((last.received - last.time).abs() > 1_000_000_000).then_some(last.received),
-                source: self.bus.source(last.source),
+                sources: Some(self.bus.source(last.source))
+                    .filter(|name| !name.is_empty())
+                    .into_iter()
+                    .collect(),
                 value: last.value.to_string(),
                 quality: last.quality,
                 time: last.time,
@@ -194,18 +202,48 @@ impl Keeper {
         let mut found = None;
         while let Some(batch) = batches.next().await {
             let batch = batch?;
-            let source = self.bus.source(batch.source);
             if let Some(row) = batch.rows().last() {
                 found = Some(Sample {
                     time: row.time,
                     value: row.value.to_string(),
                     quality: row.quality,
                     received: None,
-                    source,
+                    sources: Vec::new(),
                 });
             }
         }
+        if let Some(sample) = &mut found {
+            (sample.sources, sample.received) = self.writers(scope, signal, sample.time, budget).await?;
+        }
         Ok(found)
+    }
+
+    /// Who wrote the samples of a signal at this time, and when the last of them was received where that is kept. Reading
+    /// gives samples without it.
+    async fn writers(
+        &self,
+        scope: &ReadScope,
+        signal: &Signal,
+        time: i64,
+        budget: Budget,
+    ) -> Result<(Vec<Arc<str>>, Option<i64>), Problem> {
+        let text = format!(
+            "SELECT source, max(received) FROM samples WHERE signal = $1 AND time = TIMESTAMP '{}' AND source <> '' \
+             GROUP BY source ORDER BY source LIMIT {}",
+            rfc3339(time),
+            budget.rows
+        );
+        let query = SqlQuery { text, parameters: vec![Value::Text(signal.path.as_str().into())] };
+        let mut chunks = self.historian.sql(scope, query, Format::Json, budget).await?;
+        let mut body = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            body.extend_from_slice(&chunk?);
+        }
+        let answer: Json = serde_json::from_slice(&body)
+            .map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?;
+        let rows = answer["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let received = rows.iter().filter_map(|row| parse_rfc3339(row[1].as_str()?).ok()).max();
+        Ok((rows.iter().filter_map(|row| Some(row[0].as_str()?.into())).collect(), received))
     }
 
     fn findings(&self) -> Vec<CheckFinding> {
@@ -290,8 +328,12 @@ struct Sample {
     value: String,
     quality: Quality,
     received: Option<i64>,
-    source: Arc<str>,
+    /// Several where there are other values at the same time; none where it is not kept.
+    sources: Vec<Arc<str>>,
 }
+
+/// Instead of the rule by which one may write who has no rights now: a revoked token.
+const GONE: &str = "nothing now: nobody of that name is known any more";
 
 struct Facts(Vec<(String, String)>);
 

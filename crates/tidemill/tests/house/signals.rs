@@ -73,6 +73,44 @@ fn the_last_before_a_time_is_found_among_forecasts_too() {
     check(&plant.kill_and_restart());
 }
 
+/// Who wrote is kept with the values: also in files, and of those that were followed by others.
+#[test]
+fn why_says_who_wrote_an_earlier_value() {
+    let plant = Plant::start_with("[storage]\nflush_after = \"100ms\"\n");
+    let write = |who: &str, value: &str, time: &str| {
+        let sample = json!([{ "signal": "press/o'il", "value": value, "time": time }]).to_string();
+        let token = plant.token(who, &["write:press/#"]);
+        plant.post("/api/v1/write").token(&token).body("application/json", sample).send().expect(204);
+    };
+    write("first", "a", "2026-03-01T00:00:00Z");
+    write("second", "b", "2026-03-02T00:00:00Z");
+    write("third", "c", "2026-03-02T00:00:00Z");
+    write("fourth", "d", "2026-03-03T00:00:00Z");
+    plant.ok(&["signals", "rename", "press/o'il", "press/it's"]);
+    plant.ok(&["token", "revoke", "fourth"]);
+    let check = |plant: &Plant| {
+        let facts = |at: &str| {
+            let why = plant.run(&["why", "press/o'il", "--at", at, "--json"]).expect(0).json();
+            let facts = why["facts"].as_array().cloned().unwrap_or_default();
+            let of = |label: &str| {
+                let of = facts.iter().filter(|fact| fact[0] == label);
+                of.map(|fact| fact[1].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+            };
+            assert_eq!(of("received").len(), 1, "{why}");
+            (of("source"), of("may write by").join(" "))
+        };
+        let (source, rule) = facts("2026-03-01T12:00:00Z");
+        assert_eq!(source, ["token:first"]);
+        assert!(rule.contains("write:press/#"), "{rule}");
+        assert_eq!(facts("2026-03-02T12:00:00Z").0, ["token:second", "token:third"]);
+        let (source, rule) = facts("2026-03-04T00:00:00Z");
+        assert_eq!(source, ["token:fourth"]);
+        assert!(rule.contains("nobody of that name"), "{rule}");
+    };
+    check(&plant);
+    check(&plant.stop().start());
+}
+
 #[test]
 fn a_range_is_deleted_with_a_reason_that_is_kept() {
     let plant = Plant::start();
