@@ -37,6 +37,8 @@ pub struct Entry {
     pub name: String,
     /// Whether it is a folder.
     pub is_dir: bool,
+    /// Whether it is a file of bytes: no folder, and no pipe or device, whose opening may never return.
+    pub is_file: bool,
     /// Bytes of the file; 0 for a folder.
     pub len: u64,
 }

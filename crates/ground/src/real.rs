@@ -47,7 +47,8 @@ impl Disk for RealDisk {
             };
             let is_dir = about.is_dir();
             let name = entry.file_name().to_string_lossy().into_owned();
-            entries.push(Entry { name, is_dir, len: if is_dir { 0 } else { about.len() } });
+            let len = if is_dir { 0 } else { about.len() };
+            entries.push(Entry { name, is_dir, is_file: about.is_file(), len });
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)

@@ -255,7 +255,10 @@ fn the_patterns_work_on_the_real_disk() {
         replace(&RealDisk, &path, bytes).unwrap();
         assert_eq!(read(&RealDisk, &path).unwrap(), bytes);
     }
-    assert_eq!(RealDisk.list(&dir).unwrap(), [Entry { name: "file".to_owned(), is_dir: false, len: 5 }]);
+    assert_eq!(
+        RealDisk.list(&dir).unwrap(),
+        [Entry { name: "file".to_owned(), is_dir: false, is_file: true, len: 5 }]
+    );
     assert!(replace(&RealDisk, Path::new("/"), b"").is_err());
 }
 

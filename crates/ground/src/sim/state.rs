@@ -167,7 +167,7 @@ impl State {
             Node::File { content, .. } => (false, content.len()),
             Node::Dir { .. } => (true, 0),
         };
-        Ok(Entry { name: name.to_owned(), is_dir, len })
+        Ok(Entry { name: name.to_owned(), is_dir, is_file: !is_dir, len })
     }
 
     pub(super) fn len(&self, path: &Path) -> io::Result<u64> {

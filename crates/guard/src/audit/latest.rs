@@ -20,7 +20,7 @@ use crate::error::Error;
 /// A file cannot be read at all, or was written by a newer version.
 pub fn latest(disk: &dyn Disk, data_dir: &Path, count: usize) -> Result<Vec<Vec<Value>>, Error> {
     let dir = data_dir.join(FOLDER);
-    let Members { chain, .. } = members(disk, &dir, Marks::read(disk, &dir)?, files(disk, &dir)?.0)?;
+    let Members { chain, .. } = members(disk, &dir, Marks::read(disk, &dir)?, files(disk, &dir)?)?;
     let (mut rows, mut before) = (Vec::new(), u64::MAX);
     for first in chain.into_iter().rev() {
         let bytes = file_bytes(disk, &dir, first)?;

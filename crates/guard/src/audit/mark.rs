@@ -35,6 +35,9 @@ impl MarkFile {
     /// Opens the file, and makes it if there is none.
     pub(crate) fn open(disk: &dyn Disk, path: &Path) -> io::Result<MarkFile> {
         let new = !disk.exists(path)?;
+        if !new && !is_file(disk, path)? {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let file = disk.open(path, Open::CreateOrOpen)?;
         if new {
             file.sync_all()?;
@@ -120,12 +123,21 @@ fn read(disk: &dyn Disk, path: &Path) -> io::Result<Mark> {
     if !disk.exists(path)? {
         return Ok(Mark::Absent);
     }
+    if !is_file(disk, path)? {
+        return Ok(Mark::Unreadable);
+    }
     let bytes = file_bytes(disk.open(path, Open::Read)?.as_ref())?;
     if bytes.is_empty() {
         return Ok(Mark::Absent);
     }
     let newest = slots(&bytes).into_iter().flatten().max_by_key(|chain| chain.seq);
     Ok(newest.map_or(Mark::Unreadable, Mark::At))
+}
+
+/// Whether it is a file at all: to open a pipe may never return.
+fn is_file(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(false) };
+    Ok(disk.list(dir)?.iter().any(|entry| entry.is_file && *entry.name == *name.to_string_lossy()))
 }
 
 fn file_bytes(file: &dyn File) -> io::Result<Vec<u8>> {

@@ -1,16 +1,18 @@
 //! Which files make up the chain. Their names alone do not say: somebody may put a file into the folder, or give one
 //! another number. Up to the mark a file counts by its number, and the check judges its lines; the file that holds the
 //! marked entry is the last of those. Beyond the mark a file counts if it goes on where the one before it ends. What is
-//! left is foreign: the chain does not go on from it, and no check takes its lines for entries.
+//! left is foreign: the chain does not go on from it, and no check takes its lines for entries. So is what cannot be a file of
+//! the chain at all, and a file of a newer version that does not go on where the chain ends.
 
 use std::path::Path;
 
 use tidemill_ground::Disk;
 
-use super::line::{Chain, Header};
+use super::file_name;
+use super::line::{Chain, Hash, Header};
 use super::mark::Marks;
 use super::scan::{Ending, Scanner};
-use super::verify::{ending_before, file_bytes};
+use super::verify::{Listed, ending_before, file_bytes, head_bytes, newer};
 use crate::error::Error;
 
 /// The files by their first entry, in order.
@@ -23,14 +25,14 @@ pub(crate) struct Members {
 type Taken = (u64, Vec<u8>);
 
 /// Tells the files of the chain from foreign ones.
-pub(crate) fn members(disk: &dyn Disk, dir: &Path, marks: Marks, all: Vec<u64>) -> Result<Members, Error> {
+pub(crate) fn members(disk: &dyn Disk, dir: &Path, marks: Marks, listed: Listed) -> Result<Members, Error> {
+    let Members { chain: all, mut foreign } = candidates(disk, dir, marks, listed)?;
     let (mut chain, beyond): (Vec<u64>, Vec<u64>) = all.into_iter().partition(|first| *first <= marks.seq());
-    let mut foreign = Vec::new();
     let mut before: Option<Taken> = None;
     if let Some(mark) = marks.newest()
         && let Some((at, bytes)) = home(disk, dir, mark, &chain)?
     {
-        foreign = chain.split_off(at + 1);
+        foreign.extend(chain.split_off(at + 1));
         before = chain.last().map(|first| (*first, bytes));
     } else if let (Some(first), false) = (chain.last(), beyond.is_empty()) {
         before = Some((*first, file_bytes(disk, dir, *first)?));
@@ -53,6 +55,49 @@ pub(crate) fn members(disk: &dyn Disk, dir: &Path, marks: Marks, all: Vec<u64>) 
             before = Some((first, bytes));
         }
     }
+    Ok(Members { chain, foreign })
+}
+
+/// The files that may make up the chain, by what they are and by their versions.
+///
+/// # Errors
+/// A newer version wrote the end of the chain.
+pub(crate) fn candidates(
+    disk: &dyn Disk,
+    dir: &Path,
+    marks: Marks,
+    listed: Listed,
+) -> Result<Members, Error> {
+    let (mut chain, mut foreign, mut later) = (Vec::new(), listed.odd, Vec::new());
+    for first in listed.named {
+        match newer(&head_bytes(disk, dir, first)?) {
+            Some((found, prev)) => later.push((first, found, prev)),
+            None => chain.push(first),
+        }
+    }
+    for (first, found, prev) in later {
+        // A newer program never gives the chain back to this one.
+        let ends_it = chain.last().is_none_or(|last| *last < first);
+        let goes_on = match (marks.newest(), chain.last()) {
+            (None, None) => true,
+            (Some(mark), _) if mark.seq + 1 == first => prev == mark.hash,
+            (_, None) => first == 1 && prev == Hash::ZERO,
+            (_, Some(last)) => {
+                let mut scanner = Scanner::new(Marks::NONE);
+                scanner.file(
+                    *last,
+                    &file_bytes(disk, dir, *last)?,
+                    Ending::VoidAfter(first.saturating_sub(1)),
+                );
+                scanner.end == Chain { seq: first - 1, hash: prev }
+            }
+        };
+        if ends_it && goes_on {
+            return Err(Error::Newer { path: dir.join(file_name(first)), found, known: super::VERSION });
+        }
+        foreign.push(first);
+    }
+    foreign.sort_unstable();
     Ok(Members { chain, foreign })
 }
 

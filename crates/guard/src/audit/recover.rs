@@ -33,7 +33,7 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(disk: &dyn Disk, dir: &Path, handed_on: u64) -> Result<Recovered, Error> {
     tidemill_ground::create_dirs(disk, dir).map_err(Error::disk("making", dir))?;
     let marks = Marks::read(disk, dir)?;
-    let Members { mut chain, foreign } = members(disk, dir, marks, files(disk, dir)?.0)?;
+    let Members { mut chain, foreign } = members(disk, dir, marks, files(disk, dir)?)?;
     let mut notes = Vec::new();
     if !foreign.is_empty() {
         notes.push(damage(foreign_detail(dir, &foreign)));

@@ -261,7 +261,7 @@ struct Owed {
 
 /// The rows of these entries, as far as the files have them.
 fn rows_of(disk: &dyn Disk, dir: &Path, seqs: &BTreeSet<u64>) -> Result<Vec<Row>, Error> {
-    let Members { chain, .. } = members(disk, dir, Marks::read(disk, dir)?, files(disk, dir)?.0)?;
+    let Members { chain, .. } = members(disk, dir, Marks::read(disk, dir)?, files(disk, dir)?)?;
     let oldest = seqs.first().copied().unwrap_or(u64::MAX);
     let from = chain.partition_point(|first| *first <= oldest).saturating_sub(1);
     let mut rows = std::collections::BTreeMap::new();

@@ -3,15 +3,20 @@
 
 use std::path::{Path, PathBuf};
 
-use tidemill_ground::{Disk, read};
+use tidemill_ground::{Disk, Open, read};
 
 use super::line::{Hash, Header, split};
 use super::mark::{Mark, Marks};
-use super::members::{Members, members};
+use super::members::{Members, candidates, members};
 use super::scan::{Ending, Finding, Scanner, What};
 use super::{BESIDE, FOLDER, MARK, file_name, first_of};
 use crate::error::Error;
 use crate::store;
+
+/// No file of the chain becomes so large: it is closed at 4 MiB, behind one group of entries.
+const FILE_BYTES_MAX: u64 = 256 << 20;
+/// The first line of a file has some 230 bytes; that of a newer version may have more.
+const HEAD_BYTES: usize = 4096;
 
 /// What a check of the chain found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,14 +102,17 @@ pub(crate) fn verify_until(
         marks = Marks::read(disk, dir)?;
         end = until();
     }
-    let (all, strays) = files(disk, dir)?;
+    let listed = files(disk, dir)?;
+    let strays = listed.strays.clone();
     let Members { chain, foreign } = match end {
-        None => members(disk, dir, marks, all)?,
+        None => members(disk, dir, marks, listed)?,
         Some(end) => {
+            let Members { mut chain, mut foreign } = candidates(disk, dir, marks, listed)?;
             // Asked again: a file may have been begun before they were listed.
             let now = until().unwrap_or(end);
-            let foreign = all.iter().copied().filter(|first| now.is_foreign(*first)).collect();
-            Members { chain: all.into_iter().filter(|first| *first <= end.first).collect(), foreign }
+            foreign.extend(chain.iter().filter(|first| now.is_foreign(**first)));
+            chain.retain(|first| *first <= end.first);
+            Members { chain, foreign }
         }
     };
     let mut bytes = Vec::with_capacity(2);
@@ -207,50 +215,71 @@ fn report(mut scanner: Scanner, marks: Marks, files: usize, torn: Option<Torn>) 
     }
 }
 
-/// The audit files by their first entry, in order, and what else lies there.
-pub(crate) fn files(disk: &dyn Disk, dir: &Path) -> Result<(Vec<u64>, Vec<String>), Error> {
-    if !disk.exists(dir).map_err(Error::disk("reading", dir))? {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let entries = disk.list(dir).map_err(Error::disk("listing", dir))?;
-    let names = entries.into_iter().map(|entry| entry.name).filter(|name| name != MARK);
-    let (files, strays): (Vec<String>, Vec<String>) = names.partition(|name| first_of(name).is_some());
-    let mut files: Vec<u64> = files.iter().filter_map(|name| first_of(name)).collect();
-    files.sort_unstable();
-    Ok((files, strays))
+/// What lies in the folder.
+#[derive(Default)]
+pub(crate) struct Listed {
+    /// The files that bear a number, by it, in order.
+    pub(crate) named: Vec<u64>,
+    /// What bears a number and cannot be a file of the chain: a folder, a pipe, a file far too large. Never opened.
+    pub(crate) odd: Vec<u64>,
+    /// What else lies there.
+    pub(crate) strays: Vec<String>,
 }
 
+pub(crate) fn files(disk: &dyn Disk, dir: &Path) -> Result<Listed, Error> {
+    let mut listed = Listed::default();
+    if !disk.exists(dir).map_err(Error::disk("reading", dir))? {
+        return Ok(listed);
+    }
+    for entry in disk.list(dir).map_err(Error::disk("listing", dir))? {
+        match first_of(&entry.name) {
+            Some(first) if entry.is_file && entry.len <= FILE_BYTES_MAX => listed.named.push(first),
+            Some(first) => listed.odd.push(first),
+            None if entry.name != MARK => listed.strays.push(entry.name),
+            None => {}
+        }
+    }
+    listed.named.sort_unstable();
+    Ok(listed)
+}
+
+/// The bytes of a file that [`files`] named.
 pub(crate) fn file_bytes(disk: &dyn Disk, dir: &Path, first: u64) -> Result<Vec<u8>, Error> {
     let path: PathBuf = dir.join(file_name(first));
-    let bytes = read(disk, &path).map_err(Error::disk("reading", &path))?;
-    refuse_newer(&path, &bytes)?;
+    read(disk, &path).map_err(Error::disk("reading", &path))
+}
+
+/// The first bytes of a file, the first line among them.
+pub(crate) fn head_bytes(disk: &dyn Disk, dir: &Path, first: u64) -> Result<Vec<u8>, Error> {
+    let path: PathBuf = dir.join(file_name(first));
+    let mut bytes = vec![0; HEAD_BYTES];
+    let head = disk.open(&path, Open::Read).and_then(|file| {
+        let len = file.len()?.min(HEAD_BYTES as u64);
+        bytes.truncate(len as usize);
+        tidemill_ground::read_exact_at(file.as_ref(), &mut bytes, 0)
+    });
+    head.map_err(Error::disk("reading", &path))?;
     Ok(bytes)
 }
 
-/// A file of a newer version is not judged by rules that it does not follow.
-fn refuse_newer(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let digits = bytes.strip_prefix(b"{\"tidemill-audit\":").unwrap_or_default();
-    let end = digits.iter().position(|byte| *byte == b',').unwrap_or(0);
-    let version = digits.get(..end).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
-    match version {
-        Some(found) if found > super::VERSION && header_is_whole(bytes) => {
-            Err(Error::Newer { path: path.to_owned(), found, known: super::VERSION })
-        }
-        _ => Ok(()),
-    }
+/// The version of a file that a newer program wrote, and the hash that it says comes before it. It is not judged by rules
+/// that it does not follow.
+pub(crate) fn newer(bytes: &[u8]) -> Option<(u64, Hash)> {
+    let digits = bytes.strip_prefix(b"{\"tidemill-audit\":")?;
+    let end = digits.iter().position(|byte| *byte == b',')?;
+    let found = std::str::from_utf8(digits.get(..end)?).ok()?.parse::<u64>().ok()?;
+    Some((found, whole_prev(bytes)?)).filter(|(found, _)| *found > super::VERSION)
 }
 
-/// A flipped digit must not pass for a newer version. The chain's hash has the same form in every version.
-fn header_is_whole(bytes: &[u8]) -> bool {
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let Some((body, hash)) = split(line) else { return false };
+/// What a first line says comes before it. A flipped digit must not pass for a newer version; the chain's hash has the same
+/// form in every version.
+fn whole_prev(bytes: &[u8]) -> Option<Hash> {
+    let line = bytes.split(|byte| *byte == b'\n').next()?;
+    let (body, hash) = split(line)?;
     let marker = b"\"prev\":\"";
-    let Some(at) = body.windows(marker.len()).position(|window| window == marker) else { return false };
-    let digits = body.get(at + marker.len()..at + marker.len() + 64).unwrap_or_default();
-    std::str::from_utf8(digits)
-        .ok()
-        .and_then(Hash::parse)
-        .is_some_and(|prev| Hash::after(&prev, body) == hash)
+    let at = body.windows(marker.len()).position(|window| window == marker)? + marker.len();
+    let prev = Hash::parse(std::str::from_utf8(body.get(at..at + 64)?).ok()?)?;
+    (Hash::after(&prev, body) == hash).then_some(prev)
 }
 
 /// What the file after it says about how a file may end.

@@ -13,7 +13,7 @@ use super::line::{Chain, Header, Time, entry_body, seal, split};
 use super::mark::MarkFile;
 use super::recover::{foreign_detail, recover};
 use super::rows::Row;
-use super::verify::{Durable, file_bytes, files};
+use super::verify::{Durable, Listed, file_bytes, files};
 use super::{file_name, foreign_dir, mark_paths, table};
 use crate::error::Error;
 use crate::settings::Limits;
@@ -182,8 +182,9 @@ impl Writer {
     /// stands among its own.
     fn clear_the_way(&mut self) -> Result<(), Error> {
         let last = self.current.as_ref().map_or(self.chain.seq, |current| current.first);
-        let (firsts, _) = files(self.disk.as_ref(), &self.dir)?;
-        for first in firsts.into_iter().filter(|first| *first > last && self.attempted != Some(*first)) {
+        let Listed { named, odd, .. } = files(self.disk.as_ref(), &self.dir)?;
+        let named = named.into_iter().filter(|first| self.attempted != Some(*first));
+        for first in named.chain(odd).filter(|first| *first > last) {
             if self.set_aside(first) && !self.foreign.contains(&first) {
                 self.in_the_way.push(first);
             }
@@ -290,7 +291,7 @@ impl Writer {
         if !std::mem::take(&mut self.rolled) {
             return Ok(Vec::new());
         }
-        let (mut firsts, _) = files(self.disk.as_ref(), &self.dir)?;
+        let mut firsts = files(self.disk.as_ref(), &self.dir)?.named;
         // A foreign file put behind the one that is written would make it look like one that is closed.
         firsts.retain(|first| self.current.as_ref().is_some_and(|current| *first <= current.first));
         let mut lens = Vec::with_capacity(firsts.len());

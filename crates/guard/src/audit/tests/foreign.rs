@@ -372,3 +372,75 @@ fn files_beyond_a_mark_that_lags_are_of_the_chain() {
     let (writer, notes) = open(&disk, limits());
     assert_eq!((writer.chain().seq, notes.len()), (70, 0));
 }
+
+#[test]
+fn what_cannot_be_a_file_of_the_chain_is_foreign() {
+    // A folder that bears a number behind the chain, and one within it.
+    for number in [500, 20] {
+        let disk = forty();
+        tidemill_ground::create_dirs(&disk, &dir().join(file_name(number))).unwrap();
+        let named = format!("{}: the file is no part of the chain", file_name(number));
+        assert!(show(&check(&disk)).starts_with(&named), "{}", show(&check(&disk)));
+        let (mut writer, notes) = open(&disk, limits());
+        assert!(notes[0].detail.contains(&file_name(number)), "{}", notes[0].detail);
+        let group = pending(&writer, notes);
+        writer.append(&group).unwrap();
+        assert_eq!(show(&check(&disk)), "");
+        assert!(disk.list(&foreign_dir(&dir())).unwrap()[0].is_dir);
+    }
+    // One that is put there while the plant runs does not keep the next file from being begun.
+    let disk = forty();
+    let (mut writer, _) = open(&disk, limits());
+    tidemill_ground::create_dirs(&disk, &dir().join(file_name(43))).unwrap();
+    (0..20).for_each(|_| append(&mut writer, 1).unwrap());
+    assert_eq!(show(&check(&disk)), "");
+}
+
+#[test]
+fn a_newer_file_that_does_not_go_on_from_the_chain_is_foreign() {
+    let newer = |first: u64, prev: line::Hash| {
+        let body = format!("{{\"tidemill-audit\":2,\"first\":{first},\"reopened\":false,\"prev\":\"{prev}\"");
+        let mut bytes = Vec::new();
+        line::seal(&mut bytes, &prev, body.as_bytes());
+        bytes
+    };
+    for (first, prev) in [(500, 0), (41, 0), (20, 0), (41, 7)] {
+        let disk = forty();
+        put(&disk, &file_name(first), &newer(first, line::Hash([prev; 32])));
+        let found = show(&check(&disk));
+        assert!(found.contains(&format!("{}: the file is no part", file_name(first))), "{found}");
+        let (mut writer, notes) = open(&disk, limits());
+        let group = pending(&writer, notes);
+        writer.append(&group).unwrap();
+        assert_eq!(show(&check(&disk)), "", "{first}");
+    }
+    // One that does is not touched.
+    let disk = SimDisk::new(1);
+    let end = chain(&disk, 40).chain();
+    put(&disk, &file_name(41), &newer(41, end.hash));
+    assert!(matches!(verify(&disk, Path::new(DATA)), Err(crate::Error::Newer { found: 2, .. })));
+    assert!(matches!(Writer::open(Arc::new(disk), dir(), limits(), 0), Err(crate::Error::Newer { .. })));
+}
+
+#[test]
+fn a_pipe_is_never_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, dir) = (Arc::new(tidemill_ground::RealDisk), folder.path().join(FOLDER));
+    let (mut writer, _) = Writer::open(disk.clone(), dir.clone(), limits(), 0).unwrap();
+    append(&mut writer, 2).unwrap();
+    drop(writer);
+    let pipes = [dir.join(file_name(1000)), dir.join(file_name(2))];
+    std::fs::remove_file(dir.join(MARK)).unwrap();
+    let made = std::process::Command::new("mkfifo").args(&pipes).arg(dir.join(MARK)).status().unwrap();
+    assert!(made.success());
+    expect![[r#"
+        00000000000000000002.tma: the file is no part of the chain: find out who put it there, and move it elsewhere (the next start moves it to data/guard/audit.foreign)
+        00000000000000001000.tma: the file is no part of the chain: find out who put it there, and move it elsewhere (the next start moves it to data/guard/audit.foreign)
+        mark: the mark cannot be read, so a cut end may go unnoticed
+    "#]]
+    .assert_eq(&show(&verify(disk.as_ref(), folder.path()).unwrap()));
+    let (mut writer, notes) = Writer::open(disk, dir, limits(), 0).unwrap();
+    let group = pending(&writer, notes);
+    writer.append(&group).unwrap();
+    assert!(pipes.iter().all(|pipe| !pipe.exists()));
+}
