@@ -315,7 +315,7 @@ impl Shared {
 
     fn trim(&self, writer: &mut Writer) {
         let now = self.clock.wall();
-        if let Some(entry) = writer.moved_away() {
+        for entry in writer.noticed() {
             drop(self.lock().push(now, entry, None));
         }
         match writer.trims(now) {

@@ -54,6 +54,8 @@ pub(crate) struct Writer {
     foreign: Vec<u64>,
     /// Such files that were in the way of a new one and are moved away already, to be recorded.
     in_the_way: Vec<u64>,
+    /// A file that somebody took away while it was written, to be recorded.
+    taken: Option<u64>,
     marks: [Option<MarkFile>; 2],
     /// How often a mark could not be written: a cut end is then noticed only up to the mark before.
     pub(crate) mark_failures: u64,
@@ -109,6 +111,7 @@ impl Writer {
             attempted: None,
             foreign: recovered.foreign,
             in_the_way: Vec::new(),
+            taken: None,
             marks: [None, None],
             mark_failures: 0,
         };
@@ -165,6 +168,7 @@ impl Writer {
     fn begin(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let first = self.chain.seq + 1;
         let path = self.dir.join(file_name(first));
+        create_dirs(self.disk.as_ref(), &self.dir).map_err(Error::disk("making", &self.dir))?;
         self.clear_the_way()?;
         let file = self.create(&path, first).map_err(Error::disk("making", &path))?;
         self.attempted = Some(first);
@@ -192,11 +196,16 @@ impl Writer {
         Ok(())
     }
 
-    /// What is to be recorded of files that were in the way.
-    pub(crate) fn moved_away(&mut self) -> Option<AuditEntry> {
+    /// What is to be recorded of files that were in the way, or that somebody took away.
+    pub(crate) fn noticed(&mut self) -> Vec<AuditEntry> {
         let moved = std::mem::take(&mut self.in_the_way);
-        (!moved.is_empty())
-            .then(|| own_entry("audit.damage", String::new(), &foreign_detail(&self.dir, &moved)))
+        let moved = (!moved.is_empty()).then(|| foreign_detail(&self.dir, &moved));
+        let taken = self
+            .taken
+            .take_if(|_| self.current.is_some())
+            .map(|first| serde_json::json!({ "missing": "file", "file": file_name(first) }));
+        let entry = |detail| own_entry("audit.damage", String::new(), &detail);
+        moved.into_iter().chain(taken).map(entry).collect()
     }
 
     fn create(&self, path: &Path, first: u64) -> io::Result<Arc<dyn File>> {
@@ -213,8 +222,22 @@ impl Writer {
     fn extend(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let Some(current) = &mut self.current else { return Ok(()) };
         let written = current.file.write_at(bytes, current.bytes).and_then(|()| current.file.sync_data());
-        written.map_err(Error::disk("writing", &self.dir.join(file_name(current.first))))?;
-        current.bytes += bytes.len() as u64;
+        let path = self.dir.join(file_name(current.first));
+        written.map_err(Error::disk("writing", &path))?;
+        // The open file takes bytes after somebody removed or replaced it, and nobody would ever read them.
+        let end = current.bytes + bytes.len() as u64;
+        let named = match self.disk.len(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            other => Some(other.map_err(Error::disk("reading", &path))?),
+        };
+        if named != Some(end) {
+            self.taken = Some(current.first);
+            // Theirs may be gone with the folder.
+            self.marks = [None, None];
+            let source = io::Error::new(io::ErrorKind::NotFound, "somebody removed or replaced the file");
+            return Err(Error::Disk { action: "writing", path, source });
+        }
+        current.bytes = end;
         Ok(())
     }
 

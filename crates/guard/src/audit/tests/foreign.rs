@@ -321,13 +321,13 @@ fn a_file_put_there_while_entries_are_written_is_named_and_not_removed() {
         put(&disk, &file_name(first), &other_chain(first));
     }
     while writer.chain().seq < 43 {
-        assert!(writer.moved_away().is_none());
+        assert!(writer.noticed().is_empty());
         append(&mut writer, 1).unwrap();
     }
     assert_eq!(writer.durable_end().unwrap().first, 43, "the case is the one that is meant");
     expect![[r#"{"files":3,"foreign":["00000000000000000041.tma","00000000000000000043.tma","00000000000001000000.tma"],"moved_to":"audit.foreign"}"#]]
-        .assert_eq(&writer.moved_away().unwrap().detail);
-    assert!(writer.moved_away().is_none(), "once");
+        .assert_eq(&writer.noticed()[0].detail);
+    assert!(writer.noticed().is_empty(), "once");
     assert_eq!(running(&writer, false), "");
     assert_eq!(show(&check(&disk)), "");
     assert_eq!(disk.list(&foreign_dir(&dir())).unwrap().len(), 3);
@@ -443,4 +443,30 @@ fn a_pipe_is_never_opened() {
     let group = pending(&writer, notes);
     writer.append(&group).unwrap();
     assert!(pipes.iter().all(|pipe| !pipe.exists()));
+}
+
+#[test]
+fn nothing_is_acknowledged_that_goes_into_a_file_nobody_can_find() {
+    let taken: [(Change, &str); 3] = [
+        (|disk| disk.remove(&dir().join(file_name(29))).unwrap(), "entries 29 to 40 are missing"),
+        (|disk| put(disk, &file_name(29), b"notes of mine\n"), "the first line of the file was altered"),
+        (remove_all, "the chain begins with entry 41"),
+    ];
+    for (change, named) in taken {
+        let disk = forty();
+        let (mut writer, _) = open(&disk, limits());
+        change(&disk);
+        let refused = append(&mut writer, 1).unwrap_err().to_string();
+        assert!(refused.contains("removed or replaced"), "{refused}");
+        assert!(writer.noticed().is_empty(), "nothing is written yet");
+        append(&mut writer, 1).unwrap();
+        let noticed = writer.noticed();
+        expect![[r#"{"file":"00000000000000000029.tma","missing":"file"}"#]].assert_eq(&noticed[0].detail);
+        let group = pending(&writer, noticed);
+        writer.append(&group).unwrap();
+        writer.sync_mark();
+        let report = check(&disk);
+        assert!(report.last == 42 && show(&report).contains(named), "{}", show(&report));
+        assert_eq!(open(&disk, limits()).0.chain().seq, 42, "and the next start goes on there");
+    }
 }
