@@ -72,6 +72,7 @@ problem_codes! {
     QUERY_MEMORY "query-memory" 422 "the query needs more memory than allowed" "Ask for less, or raise limits.memory";
     QUERY_ROWS "query-rows" 422 "the answer has more rows than allowed" "Add LIMIT, use points=, or export to a file";
     FILE_UNWRITABLE "file-unwritable" 500 "a file cannot be written" "Name another one, or see that its folder is yours and has room";
+    FILE_UNREADABLE "file-unreadable" 500 "a file cannot be read" "See that it belongs to the user who asks, or to the plant's, and that the disk is well";
     NO_PLANT "no-plant" 404 "no plant was found" "`tidemill run` makes one; --plant DIR names one";
     MANY_PLANTS "many-plants" 409 "several plants run here" "Name one with --plant DIR";
     PLANT_LOCKED "plant-locked" 409 "the plant is already running" "Stop the other process, or use the commands that talk to it";

@@ -117,6 +117,8 @@ impl Error {
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         let code = match &error {
+            // Not a mistake of this program, and not one of who asks over the network.
+            Error::Disk { action: "reading" | "listing", .. } => &codes::FILE_UNREADABLE,
             Error::Disk { source, .. } => codes::INTERNAL.or_full(source),
             Error::Tasks(_) => &codes::INTERNAL,
             Error::Newer { .. } => &codes::NEWER_FORMAT,

@@ -208,6 +208,23 @@ fn a_plant_that_this_user_cannot_run_is_not_well() {
     }
     let found = other("check").expect(3).out;
     assert!(found.contains("cannot be run: the folder") && found.contains("data/"), "{found}");
+    // Who may look at the folders and not read the files of the audit is told that, not of a mistake of the program.
+    for folder in ["guard", "guard/audit"] {
+        set(&data.join(folder), 0o755);
+    }
+    if !root {
+        set(&data.join("guard/audit/mark"), 0o000);
+    }
+    let unread = {
+        let mut command = if root { Command::new(&program) } else { home.command(&[]) };
+        command.args(["audit", "verify", "--plant"]).arg(home.plant());
+        if root {
+            command.env_clear().uid(65_534).gid(65_534);
+        }
+        ran(command).expect_problem("file-unreadable")
+    };
+    assert!(unread.err.contains("guard/audit/mark failed (Permission denied"), "{}", unread.err);
+    set(&data.join("guard/audit/mark"), 0o600);
     // Something else stands in the place of the lock: nobody can run it.
     for path in [&data, &data.join("bus")] {
         set(path, 0o755);
