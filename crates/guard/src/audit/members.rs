@@ -9,10 +9,10 @@ use std::path::Path;
 use tidemill_ground::Disk;
 
 use super::file_name;
-use super::line::{Chain, Hash, Header};
+use super::line::{Chain, Hash, Header, split};
 use super::mark::Marks;
 use super::scan::{Ending, Scanner};
-use super::verify::{Listed, ending_before, file_bytes, head_bytes, newer};
+use super::verify::{Listed, ending_before, file_bytes, head_bytes, newer, tail_bytes};
 use crate::error::Error;
 
 /// The files by their first entry, in order.
@@ -137,4 +137,28 @@ fn last_before(marks: Marks, before: Option<&Taken>) -> u64 {
 /// The first line of a file, if it is whole.
 fn whole_header(bytes: &[u8]) -> Option<Header> {
     Header::of(bytes.split_inclusive(|byte| *byte == b'\n').next()?.strip_suffix(b"\n")?)
+}
+
+/// Of these files, the last of which is written: those that the links of the chain reach from there backwards. What a link leaps
+/// over is foreign. Where no file ends as the one behind it says, the nearest is taken: one was damaged, or is gone.
+pub(crate) fn linked(disk: &dyn Disk, dir: &Path, mut firsts: Vec<u64>) -> Result<Vec<u64>, Error> {
+    let mut ends = Vec::with_capacity(firsts.len());
+    for first in &firsts {
+        ends.push(split_last(&tail_bytes(disk, dir, *first)?));
+    }
+    let mut chain = Vec::with_capacity(firsts.len());
+    while let Some(first) = firsts.pop() {
+        let prev = whole_header(&head_bytes(disk, dir, first)?).and_then(|header| header.prev());
+        let before = prev.and_then(|prev| ends.iter().take(firsts.len()).rposition(|end| *end == Some(prev)));
+        firsts.truncate(before.map_or(firsts.len(), |at| at + 1));
+        chain.push(first);
+    }
+    chain.reverse();
+    Ok(chain)
+}
+
+/// The hash of the last whole line.
+fn split_last(bytes: &[u8]) -> Option<Hash> {
+    let line = bytes.strip_suffix(b"\n")?.rsplit(|byte| *byte == b'\n').next()?;
+    split(line).map(|(_, hash)| hash)
 }

@@ -196,7 +196,7 @@ impl Rows {
             let parcel = Parcel { records, ..Parcel::default() };
             match self.journal.append(Arc::new(parcel), Durability::Commit) {
                 Ok(commit) => {
-                    let last = self.waiting.drain(..count).last().map_or(0, |row| row.seq);
+                    let last = self.waiting.drain(..count).next_back().map_or(0, |row| row.seq);
                     self.given.push_back(Given { last, count: count as u64, commit });
                 }
                 Err(busy) => {

@@ -16,7 +16,9 @@ use crate::store;
 /// No file of the chain becomes so large: it is closed at 4 MiB, behind one group of entries.
 const FILE_BYTES_MAX: u64 = 256 << 20;
 /// The first line of a file has some 230 bytes; that of a newer version may have more.
-const HEAD_BYTES: usize = 4096;
+const HEAD_BYTES: u64 = 4096;
+/// No line is longer: target and detail are cut, and no byte takes more than six when it is escaped.
+const TAIL_BYTES: u64 = 64 << 10;
 
 /// What a check of the chain found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,15 +253,29 @@ pub(crate) fn file_bytes(disk: &dyn Disk, dir: &Path, first: u64) -> Result<Vec<
 
 /// The first bytes of a file, the first line among them.
 pub(crate) fn head_bytes(disk: &dyn Disk, dir: &Path, first: u64) -> Result<Vec<u8>, Error> {
+    part(disk, dir, first, |len| (0, len.min(HEAD_BYTES)))
+}
+
+/// The last bytes of a file, the last line among them.
+pub(crate) fn tail_bytes(disk: &dyn Disk, dir: &Path, first: u64) -> Result<Vec<u8>, Error> {
+    part(disk, dir, first, |len| (len.saturating_sub(TAIL_BYTES), len.min(TAIL_BYTES)))
+}
+
+/// Some of the bytes of a file: from where, and how many, by how many it has.
+fn part(
+    disk: &dyn Disk,
+    dir: &Path,
+    first: u64,
+    which: impl FnOnce(u64) -> (u64, u64),
+) -> Result<Vec<u8>, Error> {
     let path: PathBuf = dir.join(file_name(first));
-    let mut bytes = vec![0; HEAD_BYTES];
-    let head = disk.open(&path, Open::Read).and_then(|file| {
-        let len = file.len()?.min(HEAD_BYTES as u64);
-        bytes.truncate(len as usize);
-        tidemill_ground::read_exact_at(file.as_ref(), &mut bytes, 0)
+    let read = disk.open(&path, Open::Read).and_then(|file| {
+        let (from, count) = which(file.len()?);
+        let mut bytes = vec![0; count as usize];
+        tidemill_ground::read_exact_at(file.as_ref(), &mut bytes, from)?;
+        Ok(bytes)
     });
-    head.map_err(Error::disk("reading", &path))?;
-    Ok(bytes)
+    read.map_err(Error::disk("reading", &path))
 }
 
 /// The version of a file that a newer program wrote, and the hash that it says comes before it. It is not judged by rules

@@ -11,6 +11,7 @@ use tidemill_ground::{Disk, File, Open, create_dirs};
 
 use super::line::{Chain, Header, Time, entry_body, seal, split};
 use super::mark::MarkFile;
+use super::members::linked;
 use super::recover::{foreign_detail, recover};
 use super::rows::Row;
 use super::verify::{Durable, Listed, file_bytes, files};
@@ -317,6 +318,8 @@ impl Writer {
         let mut firsts = files(self.disk.as_ref(), &self.dir)?.named;
         // A foreign file put behind the one that is written would make it look like one that is closed.
         firsts.retain(|first| self.current.as_ref().is_some_and(|current| *first <= current.first));
+        // Nor may one among them make room be wanted that the chain does not take, or be removed for it.
+        let firsts = linked(self.disk.as_ref(), &self.dir, firsts)?;
         let mut lens = Vec::with_capacity(firsts.len());
         for first in &firsts {
             let path = self.dir.join(file_name(*first));

@@ -470,3 +470,35 @@ fn nothing_is_acknowledged_that_goes_into_a_file_nobody_can_find() {
         assert_eq!(open(&disk, limits()).0.chain().seq, 42, "and the next start goes on there");
     }
 }
+
+#[test]
+fn a_large_foreign_file_does_not_drive_out_those_of_the_chain() {
+    let disk = forty();
+    let (mut writer, _) = open(&disk, limits());
+    // Larger than all that may be kept, and whole in itself.
+    let mut large = other_chain(20);
+    large.resize(1 << 20, b'x');
+    put(&disk, &file_name(20), &large);
+    writer.set_limits(Limits { audit_bytes_max: 64 << 10, ..limits() });
+    while writer.durable_end().unwrap().first == 29 {
+        append(&mut writer, 1).unwrap();
+    }
+    assert!(writer.trims(i64::MAX).unwrap().is_empty());
+    // And those of the chain go when they are too many themselves.
+    writer.set_limits(Limits { audit_bytes_max: 10 << 10, ..limits() });
+    let last = writer.durable_end().unwrap().first;
+    while writer.durable_end().unwrap().first == last {
+        append(&mut writer, 1).unwrap();
+    }
+    let old: Vec<u64> = writer.trims(i64::MAX).unwrap().into_iter().map(|(first, _)| first).collect();
+    assert_eq!(old, [1, 15]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_no_mistake_of_the_program() {
+    let disk = forty();
+    disk.fail_next(Operation::Read, std::io::ErrorKind::PermissionDenied);
+    let problem = tidemill_core::Problem::from(verify(&disk, Path::new(DATA)).unwrap_err());
+    expect!["file-unreadable: reading /plant/data/audit/mark failed (simulated: Read fails). see that the disk is well and that the folder belongs to this user"]
+        .assert_eq(&problem.to_string());
+}
