@@ -513,6 +513,8 @@ fn quality(text: &str, numbers: StatusNumbers) -> Option<Quality> {
         Some(0..=63) => Some(Quality::BAD),
         // PI's system states are negative.
         Some(number) if number < 0 => Some(Quality::BAD),
+        // Of OPC DA's 16 bits the upper eight are the vendor's; no code of OPC UA is so small.
+        Some(number @ 256..=65_535) => u32::try_from(number & 0xFF).ok().map(Quality::from_number),
         Some(number) => u32::try_from(number).ok().map(Quality::from_number),
         None => words::status(text),
     }

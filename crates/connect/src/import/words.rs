@@ -222,7 +222,7 @@ pub(super) fn says_quality(text: &str) -> bool {
     }
     let begins = |word: &&str| text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
     // Most texts need not be looked up.
-    let likely = ["good", "bad", "uncertain", "true", "false", "0x"].iter().any(|word| begins(word));
+    let likely = ["good", "bad", "uncertain", "true", "false", "0x"].iter().any(begins);
     let named = |word: &str| word != "none" && word.len() == text.len() && word == text.to_lowercase();
     // That there is no value says nothing of one that is there.
     let failed = || absent(text, false).is_some_and(|quality| quality != Quality::BAD_NO_DATA);
