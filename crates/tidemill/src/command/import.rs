@@ -208,8 +208,22 @@ fn columns(path: &Path, name: &str, options: &Options) -> Result<Columns, Proble
     file.rewind().map_err(unreadable)?;
     let table = file.try_clone().map_err(unreadable)?;
     let table = ColumnText::open(table).map_err(|problem| of_file(name, problem))?;
-    let asked = options.time.is_some() || options.value.is_some();
-    if asked || !table.holds_samples(options.signal.is_some()) {
+    let cannot = |option: &str| {
+        Problem::new(
+            &codes::BAD_IMPORT,
+            format!("{name}: its columns say it themselves, so that {option} cannot"),
+        )
+        .hint("Import this file without it")
+    };
+    if options.decimal.is_some() {
+        return Err(cannot("--decimal"));
+    }
+    let holds_samples = table.holds_samples(options.signal.is_some());
+    if holds_samples && options.time_format.is_some() && table.has_values_beside() {
+        return Err(cannot("--time-format"));
+    }
+    let asked = options.time.is_some() || options.value.is_some() || options.time_format.is_some();
+    if asked || !holds_samples {
         let typed = Typed { format: table.format(), kinds: table.kinds(), units: table.units() };
         return Ok(Columns::Table(typed, file));
     }
@@ -235,8 +249,13 @@ async fn import_columns(
     let mut times = LocalTimes::new(options.timezone.as_ref().unwrap_or(&options.plant_timezone).clone());
     let rows = columns.rows().map(|rows| format!(", {rows} rows")).unwrap_or_default();
     let has_local_times = columns.has_local_times().map_err(|problem| of_file(name, problem))?;
-    let zone = if has_local_times { format!("; times in {}", times.zone()) } else { String::new() };
-    output::note(&format!("{name}: {}{rows}{zone}", columns.format()));
+    let zone = if has_local_times {
+        format!("; times in {} where no offset is given", times.zone())
+    } else {
+        String::new()
+    };
+    let more = columns.note().map(|note| format!("\n  note: {note}")).unwrap_or_default();
+    output::note(&format!("{name}: {}{rows}{zone}{more}", columns.format()));
     let bar = progress::bar(columns.bytes());
     let mut sender = Sender::new(name, client);
     let mut summary = Summary::default();

@@ -431,6 +431,54 @@ fn times_without_an_offset_are_in_the_time_zone_of_the_plant() {
     assert!(!read.contains("2024-03-04 06:00:00"), "{read}");
 }
 
+/// What the types of a narrow file leave open is told by the file or by an option, as in text; none is left unsaid.
+#[test]
+fn options_for_columns_are_followed_or_refused() {
+    let plant = Plant::start_with("[plant]\nname = \"p\"\ntimezone = \"Asia/Tokyo\"\n");
+    plant.ok(&["write", "a", "2", "--time", "2024-03-05T06:00:00Z"]);
+    for file in ["x.parquet", "x.arrow"] {
+        let path = plant.home.path(file).display().to_string();
+        let import = |columns: &str, more: &[&str]| {
+            plant
+                .run(&[
+                    "sql",
+                    &format!("SELECT {columns} FROM samples WHERE signal = 'a'"),
+                    "--output",
+                    &path,
+                ])
+                .expect(0);
+            plant.run(&[&["import", &path, "--prefix", file], more].concat())
+        };
+        let kept = || {
+            plant.sql(&format!(
+                "SELECT time, quality_name(quality) FROM samples WHERE signal = '{file}/a' ORDER BY time"
+            ))
+        };
+        import("signal, 1705320000 AS time, value", &[]).expect(0);
+        import("signal, 5320000 AS time, value", &[]).expect_problem("bad-import");
+        import("signal, 5320000 AS time, value", &["--time-format", "s"]).expect(0);
+        import("signal, time, value", &["--decimal", "comma"]).expect_problem("bad-import");
+        import("signal, time, value, text", &["--time-format", "s"]).expect_problem("bad-import");
+        let day = import("signal, DATE '2024-03-06' AS time, value", &["--dry-run"]).expect(0);
+        assert!(day.err.contains("times in Asia/Tokyo where no offset is given"), "{}", day.err);
+        import("signal, DATE '2024-03-06' AS time, value", &[]).expect(0);
+        import("signal, TIMESTAMP '2024-03-07T00:00:00Z' AS time, value, CAST(0 AS BIGINT) AS quality", &[])
+            .expect_problem("bad-import");
+        import("signal, TIMESTAMP '2024-03-08T00:00:00Z' AS time, value, CAST(64 AS BIGINT) AS quality", &[])
+            .expect(0);
+        assert_eq!(
+            kept(),
+            json!([
+                ["1970-03-03T13:46:40Z", "Good"],
+                ["2024-01-15T12:00:00Z", "Good"],
+                ["2024-03-05T15:00:00Z", "Good"],
+                ["2024-03-07T15:00:00Z", "Uncertain"]
+            ]),
+            "{file}"
+        );
+    }
+}
+
 /// One file that cannot be read is told and does not keep the others out.
 #[test]
 fn the_other_files_go_in_all_the_same() {

@@ -14,9 +14,9 @@ use super::wrong;
 /// Rows without a time, and why.
 pub(super) type Untimed = Vec<(usize, String)>;
 
-/// Whether the type of a column leaves open which zone its times are of.
+/// Whether the type of a column leaves open which zone its times are of. A day is its midnight.
 pub(super) fn is_open(kind: &DataType) -> bool {
-    matches!(kind, DataType::Timestamp(_, None))
+    matches!(kind, DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64)
 }
 
 /// The instants of times that say no offset, where there are any: `read` is given a row and the nanoseconds since 1970
@@ -36,7 +36,13 @@ pub(super) fn instants(
         (0..times.len()).map(&mut row_time).collect::<TimestampNanosecondArray>()
     };
     let found = if is_open(times.data_type()) {
-        let shown = cast(times, &DataType::Timestamp(TimeUnit::Nanosecond, None));
+        let shown = match times.data_type() {
+            // From days to nanoseconds in one step would overflow.
+            DataType::Date32 => cast(times, &DataType::Timestamp(TimeUnit::Second, None)),
+            DataType::Date64 => cast(times, &DataType::Timestamp(TimeUnit::Millisecond, None)),
+            _ => Ok(times.clone()),
+        };
+        let shown = shown.and_then(|times| cast(&times, &DataType::Timestamp(TimeUnit::Nanosecond, None)));
         let shown = shown.map_err(|error| wrong(&error))?;
         let shown = shown.as_primitive::<TimestampNanosecondType>();
         // What does not fit was made NULL by the cast.

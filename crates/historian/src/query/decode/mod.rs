@@ -5,6 +5,7 @@
 mod column;
 mod local;
 mod messages;
+mod numbers;
 mod pages;
 mod parts;
 mod table;
@@ -24,6 +25,8 @@ use hashbrown::HashSet;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::reader::ChunkReader;
 use tidemill_core::{ColumnMeasure, ColumnSample, Format, Problem, Quality, SampleSink, ValueRef, codes};
 use tidemill_ground::quietly;
 
@@ -177,11 +180,9 @@ impl Plan {
             }),
             Plan::Parquet { unpacked, .. } => {
                 let found = parquet_builder(body.clone(), None)?;
-                // As views a text that stands a million times is held once.
-                let fields =
-                    found.schema().fields().iter().map(|field| viewed(field)).collect::<Vec<Field>>();
+                let schema = seen(&found);
                 let step_rows = if unpacked.shared_page_bytes > 0 { STEP_ROWS_SHARED } else { STEP_ROWS };
-                let reader = parquet_builder(body, Some(Arc::new(Schema::new(fields))))?
+                let reader = parquet_builder(body, Some(schema))?
                     .with_batch_size(step_rows)
                     .build()
                     .map_err(|error| unreadable(&error.to_string()))?;
@@ -248,6 +249,24 @@ fn stream_in_file(head: &[u8]) -> Option<usize> {
     Some(head.len() - padded.len() + padding)
 }
 
+/// The columns of a Parquet file as they are decoded. It has no durations and no times in seconds: that an integer is one
+/// only the writer's own schema says, of which no more is taken.
+fn seen<T: ChunkReader + 'static>(found: &ParquetRecordBatchReaderBuilder<T>) -> SchemaRef {
+    let file_meta = found.metadata().file_metadata();
+    let said = parquet_to_arrow_schema(file_meta.schema_descr(), file_meta.key_value_metadata()).ok();
+    let said = |name: &str| Some(said.as_ref()?.field_with_name(name).ok()?.data_type().clone());
+    let field = |field: &Arc<Field>| match said(field.name()) {
+        Some(kind @ (DataType::Duration(_) | DataType::Timestamp(_, _)))
+            if *field.data_type() == DataType::Int64 =>
+        {
+            field.as_ref().clone().with_data_type(kind)
+        }
+        _ => viewed(field),
+    };
+    Arc::new(Schema::new(found.schema().fields().iter().map(field).collect::<Vec<Field>>()))
+}
+
+/// As views a text that stands a million times is held once.
 fn viewed(field: &Field) -> Field {
     let kind = match field.data_type() {
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,

@@ -14,17 +14,16 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::reader::StreamDecoder;
 use bytes::Bytes;
 use hashbrown::HashSet;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use parquet::arrow::{ProjectionMask, parquet_to_arrow_schema};
 use tidemill_core::{Format, Problem, codes};
 
 use super::column::Texts;
 use super::local;
-use super::{
-    IGNORED_FROM, KNOWN, STEP_ROWS, guarded, known, once, stream_in_file, unreadable, viewed, wrong,
-};
+use super::numbers::{self, Qualities};
+use super::{IGNORED_FROM, KNOWN, STEP_ROWS, guarded, known, once, seen, stream_in_file, unreadable, wrong};
 use crate::query::formats::of_table;
 
 /// How many rows a part has at most.
@@ -58,6 +57,8 @@ pub struct ColumnFile {
     source: Source,
     /// None: all columns are read as they are.
     naming: Option<Naming>,
+    qualities: Qualities,
+    note: Option<&'static str>,
     ready: VecDeque<RecordBatch>,
     names: HashSet<String>,
 }
@@ -108,9 +109,15 @@ impl ColumnFile {
     /// Begins to read a file.
     ///
     /// # Errors
-    /// `bad-arrow`: it is damaged, compressed in a way that is not known, or its columns are no samples.
-    pub fn open(file: File, naming: Naming) -> Result<ColumnFile, Problem> {
-        ColumnFile::begin(file, Some(naming))
+    /// `bad-arrow`: it is damaged, compressed in a way that is not known, or its columns are no samples; `bad-import`:
+    /// its integers may mean two things.
+    pub fn open(mut file: File, naming: Naming) -> Result<ColumnFile, Problem> {
+        // The place in a file is shared by all that read it.
+        let start = file.stream_position().map_err(|error| broken(&error))?;
+        let mut all = ColumnFile::of_all(file.try_clone().map_err(|error| broken(&error))?)?;
+        let (qualities, note) = numbers::qualities(&mut all)?;
+        file.seek(SeekFrom::Start(start)).map_err(|error| broken(&error))?;
+        Ok(ColumnFile { qualities, note, ..ColumnFile::begin(file, Some(naming))? })
     }
 
     /// Begins to read all columns of a file, whatever they are.
@@ -125,7 +132,8 @@ impl ColumnFile {
         file.seek(SeekFrom::Start(0)).map_err(|error| broken(&error))?;
         let new = |format, rows, source| {
             let (ready, names) = (VecDeque::new(), HashSet::new());
-            ColumnFile { format, file: shared, rows, source, naming: naming.clone(), ready, names }
+            let (naming, qualities, note) = (naming.clone(), Qualities::default(), None);
+            ColumnFile { format, file: shared, rows, source, naming, qualities, note, ready, names }
         };
         if head.starts_with(b"PAR1") {
             let (reader, rows) = guarded(|| parquet(file, naming.as_ref()))?;
@@ -143,6 +151,11 @@ impl ColumnFile {
     /// What it is, for people.
     pub fn format(&self) -> &'static str {
         self.format
+    }
+
+    /// What is to be told of it.
+    pub fn note(&self) -> Option<&'static str> {
+        self.note
     }
 
     /// How many rows it has, where its head or foot says so.
@@ -183,6 +196,10 @@ impl ColumnFile {
             Some(naming) => named(&rows, naming)?,
             None => rows,
         };
+        let rows = match self.qualities {
+            Qualities::OpcDa => with_qualities(rows, numbers::of_opc_da)?,
+            Qualities::OpcUa => rows,
+        };
         if let Some(signals) = rows.column_by_name("signal") {
             let texts = Texts::of("signal", signals)?;
             for name in (0..rows.num_rows()).filter_map(|row| texts.at(row)) {
@@ -194,12 +211,13 @@ impl ColumnFile {
         Ok(Some(Part { rows, times: None, places: None }))
     }
 
-    /// Whether its times say no offset, as far as the type of their column tells.
+    /// Whether its times say no offset, or, where they are texts, may say none.
     ///
     /// # Errors
     /// `bad-arrow`: the file is damaged in its first rows.
     pub fn has_local_times(&mut self) -> Result<bool, Problem> {
-        Ok(self.schema()?.field_with_name("time").is_ok_and(|time| local::is_open(time.data_type())))
+        let is_local = |kind: &DataType| local::is_open(kind) || is_text(kind);
+        Ok(self.schema()?.field_with_name("time").is_ok_and(|time| is_local(time.data_type())))
     }
 
     /// The columns that are read. What is decoded for that is kept.
@@ -288,16 +306,10 @@ impl Part {
     /// # Errors
     /// `bad-arrow`: they cannot be spelled.
     pub fn body(&self, from: usize, to: usize) -> Result<Bytes, Problem> {
-        let Some(times) = &self.times else { return spelled(&self.rows, Format::Arrow, from, to) };
-        let (schema, mut columns) = (self.rows.schema(), self.rows.columns().to_vec());
-        let mut fields = schema.fields().to_vec();
-        let place = schema.index_of("time").map_err(|error| wrong(&error))?;
-        if let (Some(field), Some(column)) = (fields.get_mut(place), columns.get_mut(place)) {
-            *field = Arc::new(Field::new("time", times.data_type().clone(), true));
-            *column = times.clone();
+        match &self.times {
+            None => spelled(&self.rows, Format::Arrow, from, to),
+            Some(times) => spelled(&replaced(&self.rows, "time", times)?, Format::Arrow, from, to),
         }
-        let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
-        spelled(&rows.map_err(|error| wrong(&error))?, Format::Arrow, from, to)
     }
 
     /// A row as a line of JSON, for the list of rows that were refused.
@@ -305,12 +317,43 @@ impl Part {
     /// # Errors
     /// `bad-arrow`: it cannot be spelled.
     pub fn line(&self, row: usize) -> Result<String, Problem> {
-        let line = spelled(&self.rows, Format::JsonLines, row, row + 1)?;
+        let row = with_qualities(self.rows.slice(row.min(self.len()), 1), numbers::of_opc_ua)?;
+        let line = spelled(&row, Format::JsonLines, 0, 1)?;
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
     /// What bodies are.
     pub const MEDIA_TYPE: &'static str = "application/vnd.apache.arrow.stream";
+}
+
+fn is_text(kind: &DataType) -> bool {
+    match kind {
+        DataType::Dictionary(_, values) => is_text(values),
+        kind => kind.is_string(),
+    }
+}
+
+/// The rows with another column of that name.
+fn replaced(rows: &RecordBatch, name: &str, column: &ArrayRef) -> Result<RecordBatch, Problem> {
+    let (schema, mut columns) = (rows.schema(), rows.columns().to_vec());
+    let mut fields = schema.fields().to_vec();
+    let place = schema.index_of(name).map_err(|error| wrong(&error))?;
+    if let (Some(field), Some(before)) = (fields.get_mut(place), columns.get_mut(place)) {
+        *field = Arc::new(Field::new(name, column.data_type().clone(), true));
+        *before = column.clone();
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| wrong(&error))
+}
+
+/// The rows with integers in `quality` as words.
+fn with_qualities(
+    rows: RecordBatch,
+    read: fn(&ArrayRef) -> Result<ArrayRef, Problem>,
+) -> Result<RecordBatch, Problem> {
+    match rows.column_by_name("quality").filter(|column| column.data_type().is_integer()) {
+        Some(column) => replaced(&rows, "quality", &read(column)?),
+        None => Ok(rows),
+    }
 }
 
 fn spelled(rows: &RecordBatch, format: Format, from: usize, to: usize) -> Result<Bytes, Problem> {
@@ -377,22 +420,8 @@ fn parquet(file: File, naming: Option<&Naming>) -> Result<(ParquetRecordBatchRea
     let rows = u64::try_from(found.metadata().file_metadata().num_rows()).unwrap_or_default();
     let columns = wanted(found.schema(), naming)?;
     let step_rows = (STEP_CELLS / columns.len().max(1)).clamp(1, STEP_ROWS);
-    // Parquet has no durations and no times in seconds: that an integer is one only the writer's own schema says, of
-    // which no more is taken.
-    let file_meta = found.metadata().file_metadata();
-    let said = parquet_to_arrow_schema(file_meta.schema_descr(), file_meta.key_value_metadata()).ok();
-    let said = |name: &str| Some(said.as_ref()?.field_with_name(name).ok()?.data_type().clone());
-    // As views a text that stands a million times is held once.
-    let seen = |field: &Arc<Field>| match said(field.name()) {
-        Some(kind @ (DataType::Duration(_) | DataType::Timestamp(_, _)))
-            if *field.data_type() == DataType::Int64 =>
-        {
-            field.as_ref().clone().with_data_type(kind)
-        }
-        _ => viewed(field),
-    };
-    let schema = found.schema().fields().iter().map(seen).collect::<Vec<Field>>();
-    let options = options().with_schema(Arc::new(Schema::new(schema)));
+    let schema = seen(&found);
+    let options = options().with_schema(schema);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(again, options).map_err(told)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
     let reader = builder.with_batch_size(step_rows).with_projection(mask).build().map_err(told)?;

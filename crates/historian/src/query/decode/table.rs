@@ -54,7 +54,15 @@ impl ColumnText {
         // A body of samples has no place for the unit of durations.
         let plain =
             self.schema.field_with_name("value").is_ok_and(|value| unit_of(value.data_type()).is_none());
-        known && has("time") && plain && (named || has("signal"))
+        let counted = self.schema.field_with_name("time").is_ok_and(|time| time.data_type().is_integer());
+        // In which unit integers count, a table asks.
+        let in_ns = !counted || self.has_values_beside();
+        known && has("time") && plain && in_ns && (named || has("signal"))
+    }
+
+    /// Whether values stand also in other columns than `value`, as in exports. A table has no place for that.
+    pub fn has_values_beside(&self) -> bool {
+        ["integer", "text"].iter().any(|name| self.schema.index_of(name).is_ok())
     }
 
     /// What each column holds, as far as its type says so; a time is not among it.
