@@ -183,17 +183,46 @@ impl<'a> Sources<'a> {
 
     /// A row's value; it may borrow from `bytes`, into which hexadecimal digits are read.
     pub(super) fn at<'b>(&'b self, row: usize, bytes: &'b mut Vec<u8>) -> Result<ValueRef<'b>, Problem> {
-        let Some(kind) = self.kinds.as_ref().and_then(|kinds| kinds.at(row)) else {
-            return Ok(self.plain(row));
+        let stated = self.kinds.as_ref().and_then(|kinds| kinds.at(row));
+        let kind = match stated.map(|name| (name, Kind::from_name(name))) {
+            Some((name, None)) => {
+                return Err(Problem::new(&codes::BAD_VALUE, format!("'{name:.40}' is no kind of value")));
+            }
+            Some((_, kind)) => kind,
+            None => None,
         };
-        let Some(kind) = Kind::from_name(kind) else {
-            return Err(Problem::new(&codes::BAD_VALUE, format!("'{kind:.40}' is no kind of value")));
-        };
+        if self.contradicts(row, kind) {
+            let detail = "the columns value, integer and kind say different things of one sample";
+            return Err(Problem::new(&codes::BAD_ARROW, detail)
+                .hint("Leave out all of them but the one that holds the value"));
+        }
+        let Some(kind) = kind else { return Ok(self.plain(row)) };
         self.of_kind(row, kind, bytes).ok_or_else(|| {
             let detail = format!("there is no value of kind {} here", kind.name());
             Problem::new(&codes::BAD_VALUE, detail)
                 .hint("Leave out the column kind, or put integers into `integer` and text into `text`")
         })
+    }
+
+    /// Whether `value`, `integer` and `kind` say different things: in exports `value` is the nearest float of the integer
+    /// beside it, and nothing where a text stands.
+    fn contradicts(&self, row: usize, kind: Option<Kind>) -> bool {
+        let (value, integer) = (self.value(row), self.integer(row));
+        let beside = self.texts.as_ref().and_then(|texts| texts.at(row));
+        let is_number = value.as_f64().is_some();
+        match (kind, integer) {
+            (Some(Kind::None), _) => value != ValueRef::None || integer.is_some() || beside.is_some(),
+            // Without any text it is none of its kind.
+            (Some(Kind::Text | Kind::Json | Kind::Bytes), _) => {
+                self.text(row).is_some() && (is_number || integer.is_some())
+            }
+            (_, None) => false,
+            (_, Some(integer)) => match value {
+                ValueRef::None => false,
+                ValueRef::Int(value) => value != integer,
+                value => value.as_f64() != ValueRef::Int(integer).as_f64(),
+            },
+        }
     }
 
     /// Without a kind: by the type of the column, then whatever else stands in the row.

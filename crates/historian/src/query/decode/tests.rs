@@ -1,5 +1,6 @@
 //! Bodies as other programs write them, wrong ones, and hostile ones.
 
+mod contradictions;
 mod local_times;
 
 use std::sync::Arc;
