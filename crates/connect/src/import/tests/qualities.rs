@@ -364,13 +364,16 @@ fn no_status_is_dropped_because_another_word_is_not_known() {
 #[test]
 fn the_bits_of_a_vendor_say_nothing() {
     let text = "time,a,quality\n1704153600,1,256\n1704153600,2,448\n1704153600,3,320\n1704153600,4,2147483648\n1704153600,5,65536\n";
-    check(text, expect![[r#"
+    check(
+        text,
+        expect![[r#"
         2024-01-02T00:00:00Z p/a float 1 Bad
         2024-01-02T00:00:00Z p/a float 2
         2024-01-02T00:00:00Z p/a float 3 Uncertain
         2024-01-02T00:00:00Z p/a float 4 Bad
         2024-01-02T00:00:00Z p/a float 5 Good (0x00010000)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
