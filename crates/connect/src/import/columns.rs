@@ -45,6 +45,10 @@ pub(super) struct Column {
     pub(super) no_status: Option<Place>,
     /// Numbers from 64 to 255: only OPC DA's qualities have them.
     pub(super) da_numbers: usize,
+    codes: Codes,
+    zeros: usize,
+    /// Numbers beyond 16 bits: only OPC UA's codes are so large.
+    ua_numbers: usize,
     pub(super) orders: Orders,
     pub(super) marks: Marks,
     /// Numbers from 0 or 1, each one more than the one before.
@@ -250,6 +254,9 @@ impl Column {
         self.numbers += 1;
         self.largest = self.largest.max(number.abs());
         self.da_numbers += usize::from((64.0..256.0).contains(&number));
+        self.codes.add(number);
+        self.zeros += usize::from(number == 0.0);
+        self.ua_numbers += usize::from(number >= 65_536.0);
         let next = self.last.map_or(number == 0.0 || number == 1.0, |last| number == last + 1.0);
         self.in_step = next && (self.in_step || self.last.is_none());
         self.last = Some(number);
@@ -295,6 +302,57 @@ impl Column {
     pub(super) fn says_quality(&self) -> bool {
         let numbers = self.whole > 0 && self.whole == self.numbers && self.whole * 2 >= self.filled;
         self.is_status() || self.qualities > 0 || numbers
+    }
+
+    /// Whether its numbers can hardly be codes of a status: others than OPC DA's bad and uncertain ones, and none that is
+    /// good, or one by chance.
+    pub(super) fn is_rating(&self) -> bool {
+        let Codes { certain, plain, limited } = self.codes;
+        self.numbers > 0
+            && self.numbers + self.absent >= self.filled
+            && match certain {
+                0 => plain < self.numbers,
+                _ => (certain + plain + limited) * 2 < self.numbers,
+            }
+    }
+
+    /// Whether it has codes of OPC UA, and besides them nothing but 0.
+    pub(super) fn is_opc_ua(&self) -> bool {
+        self.ua_numbers > 0 && self.ua_numbers + self.zeros == self.numbers
+    }
+
+    pub(super) fn is_mostly_zero(&self) -> bool {
+        self.mostly(self.zeros)
+    }
+}
+
+/// How many numbers are codes of a status.
+#[derive(Debug, Default, Clone)]
+struct Codes {
+    /// What hardly anything else is: OPC DA's good ones and those with a vendor's byte, OPC UA's, and PI's system states.
+    certain: usize,
+    /// OPC DA's bad and uncertain ones without a limit.
+    plain: usize,
+    /// The same with a limit.
+    limited: usize,
+}
+
+impl Codes {
+    fn add(&mut self, number: f64) {
+        let whole = number.fract() == 0.0 && (-65_536.0..=f64::from(u32::MAX)).contains(&number);
+        // A code is not rounded: the range is that of 33 bits.
+        #[expect(clippy::cast_possible_truncation, reason = "whole and within 33 bits")]
+        match number as i64 {
+            _ if !whole => {}
+            ..0 | 65_536.. => self.certain += 1,
+            // OPC DA 3.00, section 6.8: two bits of quality, four of what kind, two of a limit.
+            code => match (code & 0xFC, code & 0x03) {
+                (192 | 216, _) => self.certain += 1,
+                (0..=32 | 64 | 68 | 80 | 84 | 88, 0) => self.plain += 1,
+                (0..=32 | 64 | 68 | 80 | 84 | 88, _) => self.limited += 1,
+                _ => {}
+            },
+        }
     }
 }
 

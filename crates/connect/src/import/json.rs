@@ -9,7 +9,7 @@ use tidemill_core::SignalPath;
 
 use super::columns::Column;
 use super::error::Error;
-use super::layout::{Look, StatusNumbers};
+use super::layout::{Look, StatusNumbers, is_quality_of_all};
 use super::lines::{Line, Lines, RECORD_BYTES_MAX};
 use super::members::{MEMBERS_MAX, Member, Scalar};
 use super::names;
@@ -78,7 +78,13 @@ impl Within {
     fn of(found: Vec<(String, Column)>, others: &[String], notes: &mut Vec<String>) -> Within {
         let status: HashMap<&str, &Column> = found
             .iter()
-            .filter(|(_, column)| column.says_quality())
+            .filter(|(name, column)| {
+                let last = name.rsplit('/').next().unwrap_or(name);
+                match words::quality_of(last) {
+                    Some(_) => column.says_quality(),
+                    None => is_quality_of_all(last, column),
+                }
+            })
             .map(|(name, column)| (&**name, column))
             .collect();
         let numbers = StatusNumbers::of(&mut status.iter().map(|(name, column)| (*name, *column)));

@@ -17,6 +17,8 @@ use super::sheet::Sheet;
 use super::time::{TimeForm, TimeFormat, Unit};
 use super::words::{self, Meaning};
 
+pub(super) use qualities::is_quality_of_all;
+
 /// How a table is read.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {

@@ -20,8 +20,10 @@ impl Look<'_> {
         }
         match words::quality_of(self.sheet.header(at)) {
             Some(_) if self.tells_of_another(at) => self.column(at).says_quality(),
-            Some(_) => self.column(at).is_status(),
-            None => self.means(at, Meaning::Quality) && self.column(at).says_quality(),
+            Some(_) => self.column(at).is_status() && !self.column(at).is_rating(),
+            None => {
+                self.means(at, Meaning::Quality) && is_quality_of_all(self.sheet.header(at), self.column(at))
+            }
         }
     }
 
@@ -52,7 +54,13 @@ impl Look<'_> {
     pub(super) fn narrow_quality(&self, rest: &[usize]) -> Result<Option<usize>, Error> {
         let called = |at: &usize| self.means(*at, Meaning::Quality) && self.column(*at).filled > 0;
         let called: Vec<usize> = rest.iter().copied().filter(called).collect();
-        let mut known = called.iter().copied().filter(|at| self.column(*at).says_quality());
+        let is_known = |at: &usize| {
+            let (header, column) = (self.sheet.header(*at), self.column(*at));
+            let is_status =
+                StatusNumbers::of(&mut std::iter::once((header, column))) == StatusNumbers::Status;
+            is_quality_of_all(header, column) || (is_status && column.says_quality())
+        };
+        let mut known = called.iter().copied().filter(is_known);
         match (known.next(), known.next(), called.first()) {
             (Some(first), Some(second), _) => {
                 let what = format!("qualities, and so has '{}'", self.sheet.shown(first));
@@ -62,9 +70,12 @@ impl Look<'_> {
             (Some(only), None, _) => Ok(Some(only)),
             (None, _, Some(at)) => {
                 let shown = self.column(*at).no_status.as_ref();
-                let shown = shown.map(|(line, text)| format!("'{text}' (line {line})")).unwrap_or_default();
+                let shown = match shown {
+                    Some((line, text)) => format!("'{text}' (line {line}), and no word that is a quality"),
+                    None => "numbers that are hardly codes of a quality".to_owned(),
+                };
                 let hint = "Write Good, Uncertain or Bad there, or give it another name: it is then left out";
-                Err(self.column_problem(*at, format!("{shown}, and no word that is a quality"), hint))
+                Err(self.column_problem(*at, shown, hint))
             }
             (None, _, None) => Ok(None),
         }
@@ -109,12 +120,26 @@ impl Look<'_> {
     }
 }
 
+/// Whether a column that is called quality or status, and not of what, says how good the values beside it are. It may
+/// rate them, as a wine from 3 to 8, or count what a machine does: then it is a signal of its own.
+pub(in super::super) fn is_quality_of_all(header: &str, column: &Column) -> bool {
+    let rates = match StatusNumbers::of(&mut std::iter::once((header, column))) {
+        StatusNumbers::Validity => false,
+        StatusNumbers::Status => column.is_rating() && !column.is_mostly_zero(),
+        StatusNumbers::OpcDa => column.is_rating(),
+    };
+    column.says_quality() && !rates
+}
+
 impl StatusNumbers {
-    /// What the numbers of the quality columns mean. A column called quality has OPC DA's; in one called status a 0 is
-    /// good, unless it also has numbers that only OPC DA knows.
+    /// What the numbers of the quality columns mean. A column called quality has OPC DA's, unless all are OPC UA's; in one
+    /// called status a 0 is good, unless it also has numbers that only OPC DA knows.
     pub(in super::super) fn of(columns: &mut dyn Iterator<Item = (&str, &Column)>) -> StatusNumbers {
         let mut numbers = StatusNumbers::Status;
         for (header, column) in columns {
+            if column.is_opc_ua() {
+                continue;
+            }
             let header = header.to_lowercase();
             let says = |words: &[&str]| words.iter().any(|word| header.contains(word));
             if column.da_numbers > 0 || says(&["quali", "opc"]) {
