@@ -27,6 +27,7 @@ enum Action {
         /// read, write, command, configure or administer
         #[arg(value_parser = verb)]
         verb: Verb,
+        /// The signal's path
         path: SignalPath,
     },
     /// Everyone with rights

@@ -39,6 +39,7 @@ const REFUSED_ROWS_MAX: u64 = 1_000;
     after_help = "Examples:\n  tidemill import temperature.csv --signal acme/leeds/oven/temperature\n  tidemill import line3.csv --prefix acme/leeds/line3 --timezone Europe/London\n  tidemill import export.parquet --dry-run"
 )]
 pub(crate) struct Import {
+    /// CSV, line protocol, JSON lines, Parquet or Arrow, also packed with gzip
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The signal of a file with one column of values

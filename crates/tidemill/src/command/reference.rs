@@ -10,6 +10,7 @@ use crate::{config, output};
 
 #[derive(Args, Debug)]
 pub(crate) struct Reference {
+    /// Which page
     page: Page,
 }
 
@@ -102,5 +103,21 @@ fn pages(command: &mut clap::Command, above: &str, out: &mut String) {
         command.get_subcommands_mut().filter(|below| !below.is_hide_set() && below.get_name() != "help")
     {
         pages(below, &name, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unexplained(command: &clap::Command) -> Vec<String> {
+        let silent = command.get_arguments().filter(|argument| argument.get_help().is_none());
+        let own = silent.map(|argument| format!("{} {}", command.get_name(), argument.get_id()));
+        own.chain(command.get_subcommands().flat_map(unexplained)).collect()
+    }
+
+    #[test]
+    fn every_argument_is_explained() {
+        assert_eq!(unexplained(&CommandLine::command()), Vec::<String>::new());
     }
 }

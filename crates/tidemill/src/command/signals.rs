@@ -29,6 +29,7 @@ enum Edit {
         after_help = "Keys: unit, ucum, description, number (float or integer), stepped (true, false, auto), owner, stale_after (30s, 0 for never), alias (a further name), tag.NAME\nExample:\n  tidemill signals set acme/leeds/press/temperature unit=°C stale_after=30s"
     )]
     Set {
+        /// The signal's path
         path: SignalPath,
         /// KEY=VALUE; an empty value clears
         #[arg(required = true)]
@@ -36,12 +37,18 @@ enum Edit {
     },
     /// Give a signal another name; it keeps its history, and its old name as an alias
     #[command(after_help = "Example:\n  tidemill signals rename acme/leeds/t1 acme/leeds/press/temperature")]
-    Rename { path: SignalPath, to: SignalPath },
+    Rename {
+        /// The signal's path
+        path: SignalPath,
+        /// The new one
+        to: SignalPath,
+    },
     /// Delete a signal with its history, or only its samples of a range
     #[command(
         after_help = "Examples:\n  tidemill signals delete acme/leeds/t1 --reason \"wrong name\"\n  tidemill signals delete acme/leeds/t1 --from 2026-03-01 --to 2026-03-02 --reason \"sensor was unplugged\""
     )]
     Delete {
+        /// The signal's path
         path: SignalPath,
         /// Only samples from this time, included
         #[arg(long, allow_hyphen_values = true, requires = "to", requires = "reason")]

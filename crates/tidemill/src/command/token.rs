@@ -24,6 +24,7 @@ enum Action {
     /// Make a token; it is printed once
     #[command(after_help = "Example:\n  tidemill token create press-line --allow 'write:acme/leeds/press/#'")]
     Create {
+        /// The token's name
         name: String,
         /// One or more of VERB:PATTERN, where the verb is read, write, command, configure or administer
         #[arg(long = "allow", required = true, num_args = 1.., value_name = "VERB:PATTERN")]
@@ -37,10 +38,14 @@ enum Action {
     List,
     /// End a token at once
     #[command(after_help = "Example:\n  tidemill token revoke press-line")]
-    Revoke { name: String },
+    Revoke {
+        /// The token's name
+        name: String,
+    },
     /// Make a new secret; the old one works on for a while
     #[command(after_help = "Example:\n  tidemill token rotate press-line --overlap 1d")]
     Rotate {
+        /// The token's name
         name: String,
         /// How long the old secret works on
         #[arg(long, default_value = "1d", allow_hyphen_values = true)]

@@ -13,6 +13,7 @@ use crate::{output, time};
     after_help = "Examples:\n  tidemill why acme/leeds/press/temperature\n  tidemill why acme/leeds/press/temperature --at '2026-03-01 06:00'"
 )]
 pub(crate) struct Why {
+    /// The signal's path
     path: SignalPath,
     /// The value at this time [default: the last one]
     #[arg(long, allow_hyphen_values = true)]
