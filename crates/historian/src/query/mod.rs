@@ -37,6 +37,7 @@ mod samples;
 mod session;
 mod signals;
 mod statement;
+mod sum;
 mod syntax;
 mod system;
 

@@ -20,7 +20,7 @@ use datafusion::prelude::SessionConfig;
 use super::columns::UTC;
 use super::meter::{Meter, Metered};
 use super::relation::{Relation, Table};
-use super::{bounds, functions, planning, syntax};
+use super::{bounds, functions, planning, sum, syntax};
 
 const CATALOG: &str = "tidemill";
 const PUBLIC: &str = "public";
@@ -46,7 +46,7 @@ pub(crate) fn base(partitions: usize) -> SessionState {
         .with_expr_planners(syntax::planners())
         .with_scalar_functions(scalar)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
-        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_aggregate_functions(sum::among(SessionStateDefaults::default_aggregate_functions()))
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(SessionStateDefaults::default_table_functions())
         .build()

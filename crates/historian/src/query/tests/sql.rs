@@ -443,3 +443,87 @@ fn retrieval_modes() {
         "#]],
     );
 }
+
+#[test]
+fn sums_of_integers_are_exact_or_refused() {
+    const MOST: &str = "9223372036854775807";
+    let of = |rows: &str| format!("(VALUES {rows}) AS t(g, n)");
+    let both = of(&format!("(1, {MOST}), (1, {MOST}), (1, -{MOST}), (2, -5), (3, NULL)"));
+    let large = of(&format!("(1, {MOST}), (1, 1)"));
+    let unsigned = of("(1, '18446744073709551615'), (2, '1'), (2, '2')");
+    let queries = [
+        // The way there may leave 64 bits; the end must not.
+        format!("SELECT sum(n) AS s FROM {both}"),
+        format!("SELECT g, sum(n) AS s, sum(n) FILTER (WHERE n < 0) AS f FROM {both} GROUP BY g ORDER BY g"),
+        format!("SELECT sum(n) AS s FROM {large}"),
+        format!("SELECT g, sum(n) AS s FROM {large} GROUP BY g"),
+        format!("SELECT sum(CAST(n AS DECIMAL(38, 0))) AS s FROM {large}"),
+        format!("SELECT g, sum(CAST(n AS BIGINT UNSIGNED)) AS s FROM {unsigned} GROUP BY g ORDER BY g"),
+        format!("SELECT sum(CAST(n AS BIGINT UNSIGNED)) AS s FROM {unsigned}"),
+        format!(
+            "SELECT g, sum(n) OVER (ORDER BY g ROWS 1 PRECEDING) AS s FROM {}",
+            of("(1, 1), (2, NULL), (3, NULL), (4, 3), (5, 4)")
+        ),
+        format!("SELECT sum(n) OVER () AS s FROM {large}"),
+        format!("SELECT sum(DISTINCT n) AS s FROM {both} WHERE n > 5"),
+        format!("SELECT sum(n) AS s FROM {both} WHERE n IS NULL"),
+        "SELECT sum(to_unixtime(time) * 1000000000) AS s FROM samples".to_owned(),
+        "SELECT sum(value) AS v, sum(quality) AS q FROM samples WHERE signal = 'acme/press/temperature'"
+            .to_owned(),
+    ];
+    check(&queries.each_ref().map(String::as_str), expect![[r#"
+        > SELECT sum(n) AS s FROM (VALUES (1, 9223372036854775807), (1, 9223372036854775807), (1, -9223372036854775807), (2, -5), (3, NULL)) AS t(g, n)
+        s
+        9223372036854775802
+
+        > SELECT g, sum(n) AS s, sum(n) FILTER (WHERE n < 0) AS f FROM (VALUES (1, 9223372036854775807), (1, 9223372036854775807), (1, -9223372036854775807), (2, -5), (3, NULL)) AS t(g, n) GROUP BY g ORDER BY g
+        g,s,f
+        1,9223372036854775807,-9223372036854775807
+        2,-5,-5
+        3,,
+
+        > SELECT sum(n) AS s FROM (VALUES (1, 9223372036854775807), (1, 1)) AS t(g, n)
+        bad-sql: the sum 9223372036854775808 does not fit into 64 bits. Sum CAST(… AS DECIMAL(38, 0)), or value, which is a float
+
+        > SELECT g, sum(n) AS s FROM (VALUES (1, 9223372036854775807), (1, 1)) AS t(g, n) GROUP BY g
+        bad-sql: the sum 9223372036854775808 does not fit into 64 bits. Sum CAST(… AS DECIMAL(38, 0)), or value, which is a float
+
+        > SELECT sum(CAST(n AS DECIMAL(38, 0))) AS s FROM (VALUES (1, 9223372036854775807), (1, 1)) AS t(g, n)
+        s
+        9223372036854775808
+
+        > SELECT g, sum(CAST(n AS BIGINT UNSIGNED)) AS s FROM (VALUES (1, '18446744073709551615'), (2, '1'), (2, '2')) AS t(g, n) GROUP BY g ORDER BY g
+        g,s
+        1,18446744073709551615
+        2,3
+
+        > SELECT sum(CAST(n AS BIGINT UNSIGNED)) AS s FROM (VALUES (1, '18446744073709551615'), (2, '1'), (2, '2')) AS t(g, n)
+        bad-sql: the sum 18446744073709551618 does not fit into 64 bits. Sum CAST(… AS DECIMAL(38, 0)), or value, which is a float
+
+        > SELECT g, sum(n) OVER (ORDER BY g ROWS 1 PRECEDING) AS s FROM (VALUES (1, 1), (2, NULL), (3, NULL), (4, 3), (5, 4)) AS t(g, n)
+        g,s
+        1,1
+        2,1
+        3,
+        4,3
+        5,7
+
+        > SELECT sum(n) OVER () AS s FROM (VALUES (1, 9223372036854775807), (1, 1)) AS t(g, n)
+        bad-sql: the sum 9223372036854775808 does not fit into 64 bits. Sum CAST(… AS DECIMAL(38, 0)), or value, which is a float
+
+        > SELECT sum(DISTINCT n) AS s FROM (VALUES (1, 9223372036854775807), (1, 9223372036854775807), (1, -9223372036854775807), (2, -5), (3, NULL)) AS t(g, n) WHERE n > 5
+        s
+        9223372036854775807
+
+        > SELECT sum(n) AS s FROM (VALUES (1, 9223372036854775807), (1, 9223372036854775807), (1, -9223372036854775807), (2, -5), (3, NULL)) AS t(g, n) WHERE n IS NULL
+        s
+
+        > SELECT sum(to_unixtime(time) * 1000000000) AS s FROM samples
+        bad-sql: the sum 22973932867000000000 does not fit into 64 bits. Sum CAST(… AS DECIMAL(38, 0)), or value, which is a float
+
+        > SELECT sum(value) AS v, sum(quality) AS q FROM samples WHERE signal = 'acme/press/temperature'
+        v,q
+        80.75,2150694912
+
+    "#]]);
+}
