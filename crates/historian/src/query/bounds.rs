@@ -266,6 +266,9 @@ impl ScalarUDFImpl for Bounded {
         value: &Expr,
         context: &SimplifyContext,
     ) -> Result<PreimageResult> {
+        if self.inner.name() == earliest::DATE_PART && !earliest::is_whole_year(value) {
+            return Ok(PreimageResult::None);
+        }
         self.inner.preimage(arguments, value, context)
     }
 

@@ -1,16 +1,26 @@
 //! `date_trunc` of the earliest times: the minute or the year in which nanoseconds in 64 bits begin (1677-09-21) itself begins
 //! before them. One such sample must neither fail a question nor come out in the year 2262, where arithmetic that wraps
-//! puts it: its period is NULL, as it is for `date_bin`. What is not here: every later time, which is DataFusion's.
+//! puts it: its period is NULL, as it is for `date_bin`. And conditions on years that are not whole within them. What is not
+//! here: every later time, which is DataFusion's.
 
 use std::sync::Arc;
 
 use arrow::array::{AsArray, TimestampNanosecondArray};
 use arrow::datatypes::TimestampNanosecondType;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF};
 
 /// The function that is meant.
 pub(crate) const DATE_TRUNC: &str = "date_trunc";
+
+/// The function that gives a part of a time, such as its year.
+pub(crate) const DATE_PART: &str = "date_part";
+
+/// Whether a year begins and ends within time. DataFusion turns a condition on the year into one on the time, and of any
+/// other year into one on a time that wrapped around.
+pub(crate) fn is_whole_year(year: &Expr) -> bool {
+    matches!(year, Expr::Literal(ScalarValue::Int32(Some(1678..=2261)), _))
+}
 
 /// From here on every period has begun within time, in every zone: the longest is a year.
 const EARLY: i64 = i64::MIN + 400 * 86_400 * 1_000_000_000;

@@ -8,7 +8,7 @@ use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, Result, ScalarValue, exec_datafusion_err};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, exec_datafusion_err, internal_err};
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, Like, Operator, Volatility};
 use tidemill_core::{Bus, Pattern, ReadScope, SignalPath};
 
@@ -124,17 +124,21 @@ pub(crate) fn select(
     scope: &ReadScope,
     filters: &[Expr],
 ) -> Result<(Names, Times)> {
-    let mut left = Times::ALL;
+    let (mut left, mut never) = (Times::ALL, false);
     let mut about_signal = Vec::new();
     for filter in filters {
-        match times(filter, "time") {
-            Some(some) => left = left.and(some),
-            None if is_about_signal(filter) => about_signal.push(filter.clone()),
-            None => {}
+        match (times(filter, "time"), filter) {
+            (Some(some), _) => left = left.and(some),
+            (None, filter) if is_about_signal(filter) => about_signal.push(filter.clone()),
+            // What was taken may have become simpler since: `signal NOT IN ('a', NULL)` is true nowhere.
+            (None, Expr::Literal(ScalarValue::Boolean(Some(true)), _)) => {}
+            (None, Expr::Literal(ScalarValue::Boolean(_) | ScalarValue::Null, _)) => never = true,
+            (None, other) => return internal_err!("the condition {other} was taken and is not known"),
         }
     }
     let candidates = about_signal.iter().find_map(candidates);
     let names = match candidates {
+        _ if never => return Ok((Names::of_patterns(bus, scope, &[]), left)),
         Some(patterns) => Names::of_patterns(bus, scope, &patterns),
         None => Names::of_patterns(bus, scope, &[Pattern::everything()]),
     };

@@ -1,4 +1,4 @@
-//! Syntax that makes values: `||`, `[…]`, `{…}`, MAP, OVERLAY. DataFusion's own planners would call the functions without
+//! Syntax that makes values: `||`, `[…]`, `{…}`, MAP, OVERLAY, EXTRACT. DataFusion's own planners would call the functions without
 //! their bounds. What is not here: the bounds ([`super::bounds`]).
 
 use std::sync::{Arc, LazyLock};
@@ -11,6 +11,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, Scalar
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::bounds::{bounded, charged};
+use super::earliest::DATE_PART;
 
 /// The planners of expressions; the first puts bounds on what has a syntax of its own.
 pub(crate) fn planners() -> Vec<Arc<dyn ExprPlanner>> {
@@ -49,6 +50,10 @@ impl ExprPlanner for Literals {
             }
         };
         Ok(PlannerResult::Planned(call(name, vec![expr.left, expr.right])?))
+    }
+
+    fn plan_extract(&self, parts: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call(DATE_PART, parts)?))
     }
 
     fn plan_array_literal(&self, items: Vec<Expr>, _: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {

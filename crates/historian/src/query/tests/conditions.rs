@@ -425,3 +425,53 @@ fn plans_push_down() {
         "#]],
     );
 }
+
+/// A condition that the scan takes means what it means above one: a LIMIT keeps it there.
+#[test]
+fn what_is_taken_means_what_it_says() {
+    let plant = super::small::plant();
+    for time in [i64::MIN, i64::MAX] {
+        plant.put("edge/of/time", time, Value::Int(1));
+    }
+    let engine = engine_of(&plant);
+    let count = |from: &str, condition: &str| {
+        let query = format!("SELECT count(*) AS n FROM {from} WHERE {condition}");
+        ask(&engine, &ReadScope::everything(), &query).trim_end().replace('\n', " ")
+    };
+    let signal = [
+        "signal NOT IN ('z', NULL)",
+        "signal IN ('edge/of/time', NULL)",
+        "signal <> NULL",
+        "NOT (signal = 'z' OR NULL)",
+        "signal = 'edge/of/time' AND NULL",
+        "signal = 'edge/of/time' OR NULL",
+        "signal LIKE NULL",
+        "signal NOT LIKE NULL",
+        "NULL",
+        "false",
+        "signal = 'edge/of/time' AND true",
+        "signal = 'z' AND signal <> 'z'",
+        "NOT (signal IN ('z', NULL)) AND signal <> 'y'",
+    ];
+    for condition in signal {
+        for table in ["samples", "signals"] {
+            let above = format!("(SELECT * FROM {table} LIMIT 1000)");
+            assert_eq!(count(table, condition), count(&above, condition), "{table}: {condition}");
+        }
+    }
+    assert_eq!(count("samples", signal[0]), "n 0");
+    let ends = ["< ", "<=", "= ", "<>", ">=", "> "];
+    for year in
+        ["-5", "0", "1000", "1677", "1678", "2025", "2026", "2261", "2262", "2263", "3000", "9999", "300000"]
+    {
+        for end in ends {
+            for part in ["date_part('year', time)", "extract(year FROM time)"] {
+                let condition = format!("{part} {end} {year}");
+                let above = format!("{part} + 0 {end} {year}");
+                assert_eq!(count("samples", &condition), count("samples", &above), "{condition}");
+            }
+        }
+    }
+    assert_eq!(count("samples", "date_part('year', time) BETWEEN 1000 AND 3000"), "n 15");
+    assert_eq!(count("samples", "date_part('year', time) IN (2026, 2262, 3000)"), "n 14");
+}
