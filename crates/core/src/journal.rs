@@ -1,5 +1,6 @@
 //! The trait of the durable append log: embedded segments, or a replicated stream when they are outgrown.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,25 +70,41 @@ pub enum Busy {
 }
 
 /// A part of the log that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "segment {segment} of the journal is damaged in bytes {from}..{to}: parcels {} to {} cannot be read. The rest \
-     is served. Restore that file from a backup",
-    first.0,
-    last.0
-)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damaged {
     /// The segment's file name.
     pub segment: String,
     /// The first damaged byte.
     pub from: u64,
-    /// The first byte after the damage.
+    /// The first byte after the damage; where it is the first one, the file is missing.
     pub to: u64,
-    /// The first parcel that cannot be read.
+    /// The first parcel that cannot be read; 0 where the file holds none.
     pub first: Seq,
     /// The last parcel that cannot be read.
     pub last: Seq,
 }
+
+impl std::error::Error for Damaged {}
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Damaged { segment, from, to, first: Seq(first), last: Seq(last) } = self;
+        if *first == 0 {
+            let made_anew = "It is made anew; nothing that was acknowledged was in it";
+            return write!(f, "the journal's file {segment} is damaged. {made_anew}");
+        }
+        if from == to {
+            write!(f, "segment {segment} of the journal is missing")?;
+        } else {
+            write!(f, "segment {segment} of the journal is damaged in bytes {from}..{to}")?;
+        }
+        write!(f, ": parcels {first} to {last} cannot be read. The rest is served. {DAMAGE_MEND}")
+    }
+}
+
+/// What to do about damage: engines go on behind it, so that a segment that is put back later is not read any more.
+const DAMAGE_MEND: &str = "Put back data/ as a whole from a backup that has them, or go on without: remove data/journal/damage, \
+     and it is told no longer";
 
 /// What happens to a hold beyond its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

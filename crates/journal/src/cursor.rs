@@ -223,8 +223,18 @@ pub(crate) struct Read {
     pub(crate) cursors: BTreeMap<String, Saved>,
     /// There is a file but no slot of it can be read.
     pub(crate) lost: bool,
+    /// A slot that was written cannot be read: cursors may have been further than the other one says.
+    doubtful: bool,
     /// A later program wrote it, in this format.
     pub(crate) newer: Option<u32>,
+}
+
+impl Read {
+    /// Up to where all engines are done, where that is sure.
+    pub(crate) fn done(&self) -> Option<Seq> {
+        let places = self.cursors.values().map(|cursor| cursor.place);
+        if self.doubtful { None } else { places.min() }
+    }
 }
 
 impl CursorFile {
@@ -245,7 +255,8 @@ impl CursorFile {
                     read.lost = false;
                 }
                 Err(SlotError::Newer(format)) => read.newer = Some(format),
-                _ => {}
+                Err(SlotError::Damaged) => read.doubtful = true,
+                Ok(_) | Err(SlotError::Empty) => {}
             }
         }
         // A damaged file is made anew by the next write.
@@ -286,6 +297,8 @@ impl CursorFile {
 }
 
 enum SlotError {
+    /// Nothing was ever written to it.
+    Empty,
     Damaged,
     Newer(u32),
 }
@@ -328,6 +341,9 @@ fn read_slot(file: &dyn File, slot: u64) -> Result<(u64, BTreeMap<String, Saved>
         }
     }
     bytes.truncate(filled);
+    if bytes.iter().all(|byte| *byte == 0) {
+        return Err(SlotError::Empty);
+    }
     parse_slot(&bytes)
 }
 

@@ -48,7 +48,7 @@ pub fn examine(segments: &[(u32, &dyn File)]) -> Result<Examined, Newer> {
     for (id, file) in segments {
         scans.push(scan(*id, *file).map_err(|newer| Newer { id: *id, format: newer.0 })?);
     }
-    let belief = believe(&scans, Seq(0));
+    let belief = believe(&scans, None);
     Ok(Examined { damage: belief.damage, durable: belief.durable, tail: belief.tail, served: belief.served })
 }
 

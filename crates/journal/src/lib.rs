@@ -16,6 +16,7 @@
 
 mod ahead; //    reading before it is asked for
 mod cursor; //   how far each engine is done, and what it may hold back
+mod damage; //   what engines went past
 mod decode; //   bytes to parcel
 mod encode; //   parcel to bytes
 mod error; //    why it does not open
@@ -40,6 +41,6 @@ mod frame_tests;
 pub use decode::{Malformed, decode};
 pub use error::Error;
 pub use examine::{Examined, Memory, Newer, examine};
-pub use log::Log;
+pub use log::{Log, inspect};
 pub use settings::Settings;
 pub use writer::{Next, Writer};

@@ -12,6 +12,7 @@ use tidemill_core::{
 use tidemill_ground::{Disk, Entry, File, Ground, Open, Phase};
 
 use crate::cursor::{CursorFile, Cursors};
+use crate::damage::Damage;
 use crate::error::Error;
 use crate::examine::Memory;
 use crate::feed::Follower;
@@ -23,7 +24,7 @@ use crate::recover::{self, Belief, Scan};
 use crate::reserve::Reserves;
 use crate::ring::Ring;
 use crate::segment::{Segment, id_in, name_of};
-use crate::settings::{DAMAGE_RANGES_MAX, Settings};
+use crate::settings::Settings;
 use crate::writer::{Next, Tail, Waits, Writer};
 
 /// Everything that appenders, followers and the writer share.
@@ -36,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) segments: Segments,
     pub(crate) cursors: Cursors,
     pub(crate) lent: AtomicBool,
-    damage: Mutex<Vec<Damaged>>,
+    damage: Mutex<Damage>,
     cut_bytes: u64,
     epoch: Epoch,
     /// The highest number that the files knew of at the opening, and the first that was given since.
@@ -75,11 +76,11 @@ impl Shared {
         self.cursors.close();
     }
 
-    /// Damage in what nobody needs is no longer damage.
-    pub(crate) fn forget_damage(&self, done: Seq) {
-        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
-        damage.retain(|range| range.last > done);
+    /// What cannot be read, or could not be and was gone past.
+    pub(crate) fn damage(&self) -> Vec<Damaged> {
+        let damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner).all();
         self.gauges.damage_ranges.set(damage.len() as i64);
+        damage
     }
 
     fn first(&self) -> Seq {
@@ -260,7 +261,7 @@ impl Journal for Log {
     }
 
     fn damage(&self) -> Vec<Damaged> {
-        self.shared.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.damage()
     }
 }
 
@@ -294,25 +295,18 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     }
     let entries = disk.list(dir).map_err(failed("listing the segments"))?;
     let scans = scan_all(disk.as_ref(), dir, &entries)?;
-    let done = read.cursors.values().map(|cursor| cursor.place).min().unwrap_or_default();
     let highest_place = read.cursors.values().map(|cursor| cursor.place).max().unwrap_or_default();
-    let mut belief = recover::believe(&scans, done);
+    let belief = recover::believe(&scans, read.done());
+    let mut damage = Damage::open(&disk, dir)?;
     give_back(disk.as_ref(), dir, &scans, &belief);
     let gauges = Arc::new(Gauges::new(&ground.metrics));
     gauges.cut_bytes.set(belief.cut_bytes as i64);
     let (segments, tail) = segments_of(dir, &scans, &belief);
+    damage.found(belief.damage, highest_place);
     if read.lost {
-        let whole = disk.len(&dir.join("cursors")).unwrap_or(0);
-        belief.damage.push(Damaged {
-            segment: "cursors".into(),
-            from: 0,
-            to: whole,
-            first: Seq(0),
-            last: Seq(0),
-        });
+        damage.found_in("cursors");
     }
-    belief.damage.truncate(DAMAGE_RANGES_MAX);
-    gauges.damage_ranges.set(belief.damage.len() as i64);
+    damage.keep();
     let last = tail.as_ref().map_or(belief.durable, |tail| tail.run.last);
     let ended = belief.highest.max(last);
     let next = first_number(&scans, ended.max(highest_place));
@@ -325,7 +319,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
         segments: Segments::new(segments),
         cursors: Cursors::new(read.cursors, gauges.clone()),
         lent: AtomicBool::new(false),
-        damage: Mutex::new(belief.damage),
+        damage: Mutex::new(damage),
         cut_bytes: belief.cut_bytes,
         epoch: Epoch(u64::from(next_id)),
         ended,
@@ -336,6 +330,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
         gauges,
     });
     shared.is_past(highest_place);
+    shared.damage();
     let mut writer = Writer {
         reserves: Reserves::new(disk, dir.to_owned(), &settings),
         settings,
@@ -360,6 +355,27 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     writer.housekeep(now);
     writer.shared.show_segments();
     Ok(writer)
+}
+
+/// What is damaged in the log in this folder, which no process has open: what an opening would tell. Changes nothing.
+///
+/// # Errors
+/// A file is of a later format, or the folder cannot be read.
+pub fn inspect(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Vec<Damaged>, Error> {
+    let failed = |what| move |source| Error::Io { dir: dir.to_owned(), what, source };
+    let (_, read) = CursorFile::open(disk, dir).map_err(failed("reading the cursors"))?;
+    if let Some(format) = read.newer {
+        return Err(Error::Newer { file: dir.join("cursors"), format, known: FORMAT });
+    }
+    let entries = disk.list(dir).map_err(failed("listing the segments"))?;
+    let scans = scan_all(disk.as_ref(), dir, &entries)?;
+    let reached = read.cursors.values().map(|cursor| cursor.place).max().unwrap_or_default();
+    let mut damage = Damage::open(disk, dir)?;
+    damage.found(recover::believe(&scans, read.done()).damage, reached);
+    if read.lost {
+        damage.found_in("cursors");
+    }
+    Ok(damage.told())
 }
 
 /// A relaxed log may have given, before a power cut, numbers of which its files know nothing, and engines may have made what

@@ -215,8 +215,9 @@ pub(crate) struct Belief {
     pub(crate) cut_bytes: u64,
 }
 
-/// Decides what to believe. `scans` in the order of their numbers; `done`: the engines need nothing up to here.
-pub(crate) fn believe(scans: &[Scan], done: Seq) -> Belief {
+/// Decides what to believe. `scans` in the order of their numbers; `done`: the engines need nothing up to here, and everything
+/// after it, where that is known.
+pub(crate) fn believe(scans: &[Scan], done: Option<Seq>) -> Belief {
     let durable = scans.iter().map(|scan| scan.mark).max().unwrap_or_default();
     let highest = scans.iter().map(|scan| scan.highest.max(scan.mark)).max().unwrap_or_default();
     let mut belief = Belief { durable, highest, ..Belief::default() };
@@ -274,16 +275,22 @@ impl Belief {
         }
     }
 
-    /// Numbers up to the mark that nobody has.
-    fn find_damage(&mut self, scans: &[Scan], done: Seq) {
+    /// Numbers up to the mark that nobody has and that an engine has not done with.
+    fn find_damage(&mut self, scans: &[Scan], done: Option<Seq>) {
         let Some(first) = scans.first() else { return };
-        let mut expected = first.start().unwrap_or_else(|| after(done));
+        let wanted = after(done.unwrap_or_default());
+        let mut expected = first.start().unwrap_or(wanted);
+        if done.is_some() {
+            // Nothing goes before every engine has done with it: what comes before the first segment was in one that is gone.
+            self.gap(scans, wanted, before(expected));
+        }
         let runs: Vec<Run> = self.served.iter().flatten().cloned().collect();
         for run in runs {
             self.gap(scans, expected, before(run.first));
             expected = expected.max(after(run.last));
         }
         self.gap(scans, expected, self.durable);
+        self.damage.retain(|range| range.last >= wanted);
     }
 
     /// Tells of a gap, less the numbers that are void, and says in which file it is.
@@ -308,7 +315,14 @@ impl Belief {
 /// The file that these numbers stood in, most likely, and where.
 fn owner(scans: &[Scan], first: Seq, last: Seq) -> (u32, Range<u64>) {
     let begins = |scan: &Scan| scan.start().is_some_and(|start| start <= first);
-    let place = scans.iter().rposition(begins).unwrap_or(0);
+    let earlier = || scans.first().filter(|scan| scan.head.is_some())?.id.checked_sub(1);
+    let place = match scans.iter().rposition(begins) {
+        Some(place) => place,
+        None => match earlier() {
+            Some(missing) => return (missing, 0..0),
+            None => 0,
+        },
+    };
     let mut behind = scans.get(place..).unwrap_or_default().iter();
     let Some(mut scan) = behind.next() else { return (0, 0..0) };
     if let Some(next) = behind.next() {

@@ -332,7 +332,6 @@ impl Writer {
         if removed {
             // If the names of removed ones come back after a power cut they are removed again: the cursors are durable.
             self.reserves.adopt();
-            self.shared.forget_damage(done);
         }
     }
 }

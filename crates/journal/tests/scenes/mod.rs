@@ -18,6 +18,8 @@ use tidemill_journal::{Error, Log, Settings, Writer};
 
 use super::{ready, record};
 
+mod damage;
+
 const DIR: &str = "/log";
 const ENGINE: CursorId = CursorId("engine");
 

@@ -1,0 +1,99 @@
+//! What is told of parcels that cannot be read, for how long, and what putting a file back does.
+
+use super::*;
+
+/// What is told of damage, a line each.
+fn told_damage(scene: &Scene) -> String {
+    let lines = scene.log.damage().into_iter().map(|range| {
+        format!("{} {}..{}: {} to {}\n", range.segment, range.from, range.to, range.first.0, range.last.0)
+    });
+    lines.collect()
+}
+
+/// Three segments, of which the engine has done with nothing but the first three parcels.
+fn three_segments() -> Scene {
+    let mut scene = Scene::new(settings());
+    scene.log.hold(ENGINE, Hold { bytes_max: u64::MAX, age_max: Duration::MAX, beyond: HoldAction::Refuse });
+    for number in 1..=25 {
+        assert_eq!(scene.commit(&"x".repeat(6_000)), format!("durable {number}"));
+    }
+    drop(scene.log.advance(ENGINE, Seq(3), "".into()));
+    scene.step_after(Duration::from_millis(100));
+    assert_eq!(scene.segments(), 3);
+    scene
+}
+
+#[test]
+fn a_segment_that_is_missing_is_damage_until_someone_takes_note() {
+    for (missing, expected) in
+        [(1, "0000000001.segment 0..0: 4 to 10\n"), (2, "0000000002.segment 0..0: 11 to 20\n")]
+    {
+        let scene = three_segments();
+        let disk = scene.simulation.disk.clone();
+        let path = Path::new(DIR).join(format!("{missing:010}.segment"));
+        let good = tidemill_ground::read(&disk, &path).unwrap();
+        let mut scene = scene.again(|simulation| {
+            simulation.disk.kill();
+            simulation.disk.remove(&path).unwrap();
+        });
+        assert_eq!(told_damage(&scene), expected);
+        assert_eq!(scene.metric("journal_damage_ranges"), 1.0);
+        let error = scene.log.damage()[0].to_string();
+        assert!(error.contains("is missing: parcels"), "{error}");
+        // Engines go past it, the plant stops, and what cannot be had is still told.
+        drop(scene.log.advance(ENGINE, Seq(25), "".into()));
+        scene.step_after(Duration::from_millis(100));
+        let inspected = |scene: &Scene| {
+            let disk: Arc<dyn Disk> = Arc::new(scene.simulation.disk.clone());
+            tidemill_journal::inspect(&disk, Path::new(DIR)).unwrap()
+        };
+        let scene = scene.again(|_| {});
+        assert_eq!(told_damage(&scene), expected);
+        assert_eq!(inspected(&scene), scene.log.damage());
+        // The good segment put back after that changes nothing, and is no damage of its own.
+        let scene = scene.again(|_| tidemill_ground::replace(&disk, &path, &good).unwrap());
+        assert_eq!(told_damage(&scene), expected);
+        disk.remove(&Path::new(DIR).join("damage")).unwrap();
+        assert_eq!(told_damage(&scene), "");
+        assert_eq!(scene.metric("journal_damage_ranges"), 0.0);
+        let scene = scene.again(|_| {});
+        assert_eq!(told_damage(&scene), "");
+        assert_eq!(inspected(&scene), []);
+    }
+}
+
+#[test]
+fn a_segment_that_is_put_back_before_an_engine_went_past_it_is_whole_again() {
+    let scene = three_segments();
+    let disk = scene.simulation.disk.clone();
+    let path = Path::new(DIR).join("0000000002.segment");
+    let good = tidemill_ground::read(&disk, &path).unwrap();
+    let scene = scene.again(|simulation| {
+        simulation.disk.kill();
+        simulation.disk.flip_bit(&path, 70, 3).unwrap();
+    });
+    assert!(told_damage(&scene).ends_with(": 11 to 11\n"), "{}", told_damage(&scene));
+    let scene = scene.again(|simulation| {
+        simulation.disk.kill();
+        tidemill_ground::replace(&disk, &path, &good).unwrap();
+    });
+    assert_eq!(told_damage(&scene), "");
+    assert_eq!(scene.seen().len(), 25);
+}
+
+#[test]
+fn a_record_of_damage_that_is_none_is_told_and_a_newer_one_is_refused() {
+    let mut scene = Scene::new(settings());
+    scene.commit("one");
+    let path = Path::new(DIR).join("damage");
+    let disk = scene.simulation.disk.clone();
+    for nonsense in ["", "anything", "tidemill journal damage 1\nno range\n"] {
+        tidemill_ground::replace(&disk, &path, nonsense.as_bytes()).unwrap();
+        scene = scene.again(|simulation| simulation.disk.kill());
+        assert_eq!(told_damage(&scene), format!("damage 0..{}: 0 to 0\n", nonsense.len()));
+    }
+    tidemill_ground::replace(&disk, &path, b"tidemill journal damage 2\n").unwrap();
+    drop((scene.log, scene.writer));
+    let again = Log::open_stepped(&scene.simulation.ground(9), Path::new(DIR), scene.settings);
+    assert!(matches!(again, Err(Error::Newer { format: 2, .. })));
+}
