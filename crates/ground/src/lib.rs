@@ -6,7 +6,8 @@
 //!
 //! Invariants
 //! - No other crate of the house reads a clock, makes randomness, or opens, renames or removes a file of the plant.
-//! - What [`Disk`] promises is promised by the real and by the simulated disk alike: one property test runs both.
+//! - What [`Disk`] promises of names and bytes is promised by the real, the simulated and the shadow disk alike: property
+//!   tests run them side by side.
 //! - The simulated disk is never kinder than the written rules: what was not synced may be lost ([`sim`] has the rules).
 //! - The same seed and the same calls give the same simulation, to the bit.
 //! - Shutdown goes doors, engines, log; nobody waits for ever, and who was late is named.
@@ -21,6 +22,7 @@ mod memory; //   who may hold how much
 mod metrics; //  counters, gauges, histograms
 mod quiet; //    panics that are caught and not reported
 mod real; //     the disk of this machine
+mod shadow; //   a disk whose writes stay in memory
 pub mod sim;
 mod tasks; //    threads and the order in which they stop
 
@@ -33,6 +35,7 @@ pub use memory::{AUTO_BYTES_MAX, MemoryPlan, available};
 pub use metrics::{Counter, Gauge, Histogram, Kind, Labels, Metrics, Reading, SECONDS, SERIES_MAX};
 pub use quiet::{Caught, quietly};
 pub use real::RealDisk;
+pub use shadow::Shadow;
 pub use sim::{Operation, SimDisk};
 pub use tasks::{PANICS_MAX, Panic, Phase, Report, Stop, Tasks};
 

@@ -1,7 +1,8 @@
-//! The real and the simulated disk do the same, and the durable patterns are durable.
+//! The real, the simulated and the shadow disk do the same, and the durable patterns are durable.
 
 use super::*;
 use crate::real::RealDisk;
+use crate::shadow::Shadow;
 use crate::sim::SimDisk;
 use proptest::prelude::*;
 use std::io::ErrorKind;
@@ -160,6 +161,39 @@ proptest! {
         prop_assert!(disk.room_is_right());
         prop_assert_eq!(real, simulated);
     }
+
+    #[test]
+    fn a_shadow_does_the_same_and_leaves_what_is_below_it(before in steps(), after in steps()) {
+        let root = Path::new("/");
+        let (below, whole) = (SimDisk::new(1), SimDisk::new(1));
+        run(&below, root, &before);
+        run(&whole, root, &before);
+        let was = dump(&below, root);
+        // Whoever holds a lock or room of the disk below holds it there.
+        let after: Vec<Step> =
+            after.into_iter().filter(|step| !matches!(step, Step::Lock(_) | Step::Allocate(..))).collect();
+        let shadow = Shadow::over(Arc::new(below.clone()), 1 << 30);
+        prop_assert_eq!(run(&shadow, root, &after), run(&whole, root, &after));
+        prop_assert_eq!(dump(&below, root), was);
+    }
+}
+
+#[test]
+fn a_shadow_has_a_bound_and_gives_back_what_is_dropped() {
+    let below = SimDisk::new(1);
+    replace(&below, Path::new("/there"), &[1; 5_000]).unwrap();
+    let shadow = Shadow::over(Arc::new(below.clone()), 16_384);
+    let file = shadow.open(Path::new("/new"), Open::CreateNew).unwrap();
+    file.write_at(&vec![0; 1 << 20], 0).expect("zeros take no room");
+    file.write_at(&[7; 16_384], 4_096).unwrap();
+    let full = file.write_at(&[7; 1], 0).unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::StorageFull);
+    drop(file);
+    shadow.remove(Path::new("/new")).unwrap();
+    let there = shadow.open(Path::new("/there"), Open::ReadWrite).unwrap();
+    there.write_at(&[0; 5_000], 0).expect("room is given back, and zeros over bytes are kept");
+    assert_eq!(runs(&read(&shadow, Path::new("/there")).unwrap()), " 0*5000");
+    assert_eq!(runs(&read(&below, Path::new("/there")).unwrap()), " 1*5000");
 }
 
 /// Whatever is asked of a disk: the operations that the durable patterns take, and the largest salt tried for each.
