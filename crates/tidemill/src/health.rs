@@ -1,10 +1,10 @@
-//! Whether the plant takes work: values are accepted, and history can be read. What does not live here: how that is told
+//! Whether the plant takes work: values are accepted, and history and journal can be read. What does not live here: how that is told
 //! (the probes of the web face), and what else may be wrong (`tidemill check`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tidemill_core::Problem;
+use tidemill_core::{Journal, Problem, codes};
 use tidemill_ground::Ground;
 use tidemill_historian::Historian;
 use tidemill_journal::Log;
@@ -31,8 +31,14 @@ pub(crate) fn ready(ground: &Ground, journal: Arc<Log>, historian: Arc<Historian
                 let detail = format!("some history cannot be read: {}", problem.detail);
                 Problem { detail, ..problem }
             });
-            *looked = Some((now, wrong));
+            *looked = Some((now, wrong.or_else(|| damage(&journal))));
         }
         looked.as_ref().and_then(|(_, wrong)| wrong.clone()).map_or(Ok(()), Err)
     })
+}
+
+/// What the journal could not give to an engine that needed it, until someone takes note.
+fn damage(journal: &Log) -> Option<Problem> {
+    let range = journal.damage().into_iter().find(|range| range.first.0 > 0)?;
+    Some(Problem::new(&codes::DAMAGED, format!("some acknowledged values may be lost: {range}")))
 }
