@@ -1,17 +1,19 @@
-//! The last change to a plan before it becomes one that runs: every expression that may make long values is charged, and
-//! no long constant is left to be repeated for each row by whoever uses it. What is not here: charging itself
+//! The last change to a plan before it becomes one that runs: every expression that may make long values is charged, no
+//! long constant is left to be repeated for each row by whoever uses it, and no integer wraps around. What is not here: charging itself
 //! ([`super::bounds`]).
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 
 use super::bounds::{CHARGED, charged, spread, with_bounds};
 use super::errors::bad;
 use super::meter::{CONSTANT_BYTES_MAX, is_of_any_length};
+use super::whole::checked;
 
 /// The plan, guarded at every depth.
 pub(crate) fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -22,8 +24,12 @@ pub(crate) fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         let schema = merge_schema(&step.inputs());
         let joins = matches!(step, LogicalPlan::Join(_));
+        // Conditions and orders within aggregates and windows show a function by its own name, and theirs with it.
+        let names = NamePreserver::new(&step);
         step.map_expressions(|expr| {
+            let name = names.save(&expr);
             let guarded = with_bounds(expr)?.transform_data(|expr| guard(expr, &schema))?;
+            let guarded = guarded.update_data(|expr| name.restore(expr));
             if joins { guarded.map_data(|expr| Ok(bare_cast(expr))) } else { Ok(guarded) }
         })
     });
@@ -63,6 +69,10 @@ fn guard(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, .. }) => {
                 Transformed::yes(charged(part))
+            }
+            Expr::BinaryExpr(operation) if part.get_type(schema).is_ok_and(|kind| kind.is_integer()) => {
+                let name = part.schema_name().to_string();
+                checked(operation, name).map_or_else(|| Transformed::no(part.clone()), Transformed::yes)
             }
             _ => Transformed::no(part),
         })

@@ -40,6 +40,7 @@ mod statement;
 mod sum;
 mod syntax;
 mod system;
+mod whole;
 
 #[cfg(test)]
 mod fuzz_tests;

@@ -471,7 +471,9 @@ fn sums_of_integers_are_exact_or_refused() {
         "SELECT sum(value) AS v, sum(quality) AS q FROM samples WHERE signal = 'acme/press/temperature'"
             .to_owned(),
     ];
-    check(&queries.each_ref().map(String::as_str), expect![[r#"
+    check(
+        &queries.each_ref().map(String::as_str),
+        expect![[r#"
         > SELECT sum(n) AS s FROM (VALUES (1, 9223372036854775807), (1, 9223372036854775807), (1, -9223372036854775807), (2, -5), (3, NULL)) AS t(g, n)
         s
         9223372036854775802
@@ -525,5 +527,99 @@ fn sums_of_integers_are_exact_or_refused() {
         v,q
         80.75,2150694912
 
-    "#]]);
+    "#]],
+    );
+}
+
+#[test]
+fn integers_do_not_wrap_around() {
+    check(
+        &[
+            "SELECT integer + 1 AS n FROM samples WHERE integer IS NOT NULL",
+            "SELECT integer * 1000 AS n FROM samples WHERE integer IS NOT NULL",
+            "SELECT integer * 100000 AS n FROM samples WHERE integer IS NOT NULL",
+            "SELECT count(*) AS n FROM samples WHERE integer - -9223372036854775807 > 0",
+            "SELECT sum(integer * 2 - integer), max(integer + integer) FROM samples",
+            "SELECT integer * 2 - integer, count(*) AS n FROM samples GROUP BY integer * 2 - integer ORDER BY integer * 2 - integer",
+            "SELECT CASE WHEN integer > 5 THEN 0 ELSE integer * 100000 END AS n FROM samples WHERE integer IS NOT NULL",
+            "SELECT a.integer + b.quality AS n FROM samples a JOIN samples b ON a.integer + 0 = b.integer",
+            "SELECT CAST(1 AS BIGINT UNSIGNED) - CAST(count(*) AS BIGINT UNSIGNED) AS n FROM samples",
+            "SELECT sum(integer) OVER (ORDER BY integer + 1) AS n FROM samples WHERE integer IS NOT NULL",
+            "SELECT sum(integer) FILTER (WHERE integer + 1 > 5), array_agg(integer ORDER BY integer + 1) FILTER (WHERE integer > 0) AS a FROM samples",
+            "SELECT time + INTERVAL '1 day' AS t, value + 1 AS v FROM samples WHERE signal = 'beta/mill/temperature'",
+        ],
+        expect![[r#"
+            > SELECT integer + 1 AS n FROM samples WHERE integer IS NOT NULL
+            n
+            9007199254740994
+
+            > SELECT integer * 1000 AS n FROM samples WHERE integer IS NOT NULL
+            n
+            9007199254740993000
+
+            > SELECT integer * 100000 AS n FROM samples WHERE integer IS NOT NULL
+            bad-sql: 9007199254740993 * 100000 does not fit into an integer of that type. Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float
+
+            > SELECT count(*) AS n FROM samples WHERE integer - -9223372036854775807 > 0
+            bad-sql: 9007199254740993 - -9223372036854775807 does not fit into an integer of that type. Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float
+
+            > SELECT sum(integer * 2 - integer), max(integer + integer) FROM samples
+            sum(integer * 2 - integer),max(integer + integer)
+            9007199254740993,18014398509481986
+
+            > SELECT integer * 2 - integer, count(*) AS n FROM samples GROUP BY integer * 2 - integer ORDER BY integer * 2 - integer
+            integer * 2 - integer,n
+            9007199254740993,1
+            ,12
+
+            > SELECT CASE WHEN integer > 5 THEN 0 ELSE integer * 100000 END AS n FROM samples WHERE integer IS NOT NULL
+            n
+            0
+
+            > SELECT a.integer + b.quality AS n FROM samples a JOIN samples b ON a.integer + 0 = b.integer
+            n
+            9007199254740993
+
+            > SELECT CAST(1 AS BIGINT UNSIGNED) - CAST(count(*) AS BIGINT UNSIGNED) AS n FROM samples
+            bad-sql: 1 - 13 does not fit into an integer of that type. Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float
+
+            > SELECT sum(integer) OVER (ORDER BY integer + 1) AS n FROM samples WHERE integer IS NOT NULL
+            n
+            9007199254740993
+
+            > SELECT sum(integer) FILTER (WHERE integer + 1 > 5), array_agg(integer ORDER BY integer + 1) FILTER (WHERE integer > 0) AS a FROM samples
+            sum(integer) FILTER (WHERE integer + 1 > 5),a
+            9007199254740993,[9007199254740993]
+
+            > SELECT time + INTERVAL '1 day' AS t, value + 1 AS v FROM samples WHERE signal = 'beta/mill/temperature'
+            t,v
+            2026-01-02T00:00:00Z,100.5
+
+        "#]],
+    );
+}
+
+#[test]
+fn what_aggregates_and_windows_hold_may_be_charged() {
+    check(
+        &[
+            "SELECT count(value) OVER (ORDER BY text || 'a') AS n FROM samples WHERE text LIKE 'w%'",
+            "SELECT sum(value) FILTER (WHERE text || 'a' = 'b') AS n, count(*) FILTER (WHERE CAST(value AS TEXT) = '20.5') FROM samples",
+            "SELECT string_agg(text, ',' ORDER BY text || 'a') AS t FROM samples WHERE kind = 'text'",
+        ],
+        expect![[r#"
+            > SELECT count(value) OVER (ORDER BY text || 'a') AS n FROM samples WHERE text LIKE 'w%'
+            n
+            0
+
+            > SELECT sum(value) FILTER (WHERE text || 'a' = 'b') AS n, count(*) FILTER (WHERE CAST(value AS TEXT) = '20.5') FROM samples
+            n,count(*) FILTER (WHERE CAST(value AS TEXT) = '20.5')
+            ,1
+
+            > SELECT string_agg(text, ',' ORDER BY text || 'a') AS t FROM samples WHERE kind = 'text'
+            t
+            "idle, ""cold"",warm"
+
+        "#]],
+    );
 }
