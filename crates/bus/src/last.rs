@@ -1,6 +1,7 @@
 //! Last values, in columns by id: 34 bytes a signal, and the bytes of texts. Of the samples of a signal the one with the
 //! newest time is the last; of several with that time, the one that came last. Samples far ahead of the clock are
-//! history of the future, never a last value: that a signal has some is kept, for history must then be asked.
+//! history of the future, never a last value: that a signal has some is kept, for history must then be asked. So is one
+//! that only a later sample shows to be far ahead, because the clock ran ahead when it came and was set right since.
 
 use tidemill_core::{
     Kind, LastValue, NANOS_PER_SECOND, Quality, SampleBatch, Signal, SignalId, SourceId, ValueRef,
@@ -141,8 +142,14 @@ impl LastValues {
             self.grow(at + 1);
         }
         let Some(&kind) = self.kind.get(at) else { return false };
-        if kind != EMPTY && self.time.get(at).is_none_or(|time| *time > sample.time) {
-            return true;
+        if let Some(time) = self.time.get(at).copied().filter(|_| kind != EMPTY) {
+            let ahead = time > sample.received.saturating_add(AHEAD_MAX_NS);
+            if time > sample.time && !ahead {
+                return true;
+            }
+            if ahead {
+                self.note_ahead(id);
+            }
         }
         self.release(at);
         let (kind, bits) = match sample.value {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use tidemill_core::{
-    Commit, Durability, Flags, Identity, Parcel, Problem, Publish, Record, SignalId, SourceId, StreamId,
-    codes,
+    Commit, Durability, Flags, Identity, NANOS_PER_SECOND, Parcel, Problem, Publish, Record, SignalId,
+    SourceId, StreamId, codes,
 };
 
 use crate::record::{signal_record, source_record};
@@ -120,9 +120,21 @@ impl Shared {
                 return Err(busy.into());
             }
         };
-        self.meters.clock_steps.add(u64::from(stepped));
         if durability != Durability::Live {
             order.unsynced.push(commit.seq(), bytes, writer, monotonic);
+        }
+        drop(order);
+        if stepped {
+            self.meters.clock_steps.add(1);
+            let (_, highest) = stamper.parts();
+            let back_s = highest.saturating_sub(now) as f64 / NANOS_PER_SECOND as f64;
+            tracing::warn!(
+                event = "clock.stepped_back",
+                back_s,
+                parcel = commit.seq().0,
+                "the clock went back: the times that the server gives follow it from here on, and samples that came while it \
+                 was ahead stand in the future"
+            );
         }
         Ok(commit)
     }

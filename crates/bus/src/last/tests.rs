@@ -121,6 +121,35 @@ fn that_there_is_a_future_is_known_also_after_a_restart() {
     assert!(!last.is_ahead(SignalId::new(1).unwrap()), "a number is never used again, and yet");
 }
 
+/// The clock ran ahead and was set right: what came meanwhile is the last value only until the next sample comes.
+#[test]
+fn what_a_later_sample_shows_to_be_far_ahead_is_no_longer_last() {
+    let hour = 6 * AHEAD_MAX_NS;
+    let text = |text: &str| Value::Text(text.into());
+    // When it is received, its time, and what is then the last value, and whether there are samples ahead.
+    let table = [
+        (hour, hour, text("3"), text("3"), false),
+        // Not yet far ahead of what comes now.
+        (hour - AHEAD_MAX_NS, 7, text("4"), text("3"), false),
+        (0, 5, text("5"), text("5"), true),
+        (1, 6, Value::Int(6), Value::Int(6), true),
+        // Of the past, as ever.
+        (2, 4, Value::Int(7), Value::Int(6), true),
+        (hour, hour, Value::Int(8), Value::Int(8), true),
+        // Also one of the past, when the clock goes back once more: more is not known.
+        (0, -9, Value::Int(9), Value::Int(9), true),
+    ];
+    let (mut last, mut touched) = (LastValues::default(), Touched::default());
+    for (row, (received, time, value, expected, ahead)) in table.into_iter().enumerate() {
+        let batch = batch(received, &[(1, time, value)]);
+        touched.read(&batch, 3);
+        assert_eq!(last.apply(&batch, &touched, 1 << 10), 0);
+        let found = last.get(&signal(1, 0), 0).unwrap();
+        assert_eq!((found.value, found.ahead), (expected, ahead), "row {row}");
+    }
+    assert_eq!(last.texts_bytes(), 0, "bytes of replaced texts are given back");
+}
+
 #[test]
 fn silence_makes_a_good_value_uncertain() {
     let (mut last, mut touched) = (LastValues::default(), Touched::default());

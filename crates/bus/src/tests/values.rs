@@ -209,3 +209,53 @@ fn live_values_are_routed_and_not_in_the_log() {
     drop(feed);
     assert_eq!(plant.crash().last_int("a"), Some(1));
 }
+
+/// What a log line is written to.
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_clock_that_went_back_is_told_once_and_leaves_no_last_value_ahead() {
+    let plant = Plant::new();
+    let (hour, second) = (3_600 * NANOS_PER_SECOND, NANOS_PER_SECOND);
+    let write = |value: i64| {
+        let rows = [(plant.bind("a"), Stamp::Server(0), Value::Int(value))];
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        tracing::subscriber::with_default(log, || plant.wait(plant.publish(&rows).unwrap()));
+        let told = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let last = plant.last("a").map(|last| (last.value, last.ahead));
+        (told, last.unwrap())
+    };
+    let table = [
+        // How the clock steps before it, whether that is told, the last value then, whether samples are ahead.
+        (0, None, 0, false),
+        (hour, None, 1, false),
+        (-hour - second / 2, Some("back_s=3600.5"), 2, true),
+        (0, None, 3, true),
+        (-second, None, 4, true),
+        // So little ahead is no forecast: the newest time is the last one until it is passed.
+        (-30 * second, Some("back_s=31"), 4, true),
+        (60 * second, None, 6, true),
+    ];
+    for (value, (step, told, expected, ahead)) in (0_i64..).zip(table) {
+        plant.world.clock.step_wall(step);
+        let (line, last) = write(value);
+        assert_eq!(line.lines().count(), usize::from(told.is_some()), "{line}");
+        assert!(line.contains(told.map_or("", |_| "clock.stepped_back")), "{line}");
+        assert!(line.contains(told.unwrap_or_default()), "{line}");
+        assert_eq!(last, (Value::Int(expected), ahead));
+    }
+    assert_eq!(plant.counted("tidemill_bus_clock_steps_total"), 2.0);
+}
