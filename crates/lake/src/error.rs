@@ -69,8 +69,8 @@ pub enum Error {
     /// Files changed under a rewrite; it is done again.
     #[error("the table changed while it was rewritten; the work is done again by itself")]
     Conflict,
-    /// Arrow or Parquet refused to encode or decode.
-    #[error("{file} could not be {what}: {source}")]
+    /// Arrow or Parquet refused to encode or decode, or the disk beneath them to take what they write.
+    #[error("{}", told(what, file, source))]
     Format {
         /// What was tried: `encoded` or `decoded`.
         what: &'static str,
@@ -118,14 +118,33 @@ pub enum Error {
     Told(Problem),
 }
 
+/// What the disk refuses to read is told by what reads ([`crate::read::Footer::failed`]): one of its errors that comes by way
+/// of Parquet is a write that failed, also where rows of one file were copied into another.
+fn told(what: &str, file: &str, source: &parquet::errors::ParquetError) -> String {
+    let made = if what == "decoded" { "what is made of " } else { "" };
+    match disk_refusal(source) {
+        Some(refusal) => {
+            format!(
+                "{made}{file} could not be written: {refusal}. See that the disk is well and has room; it is tried again by itself"
+            )
+        }
+        None => format!("{file} could not be {what}: {source}"),
+    }
+}
+
+fn disk_refusal(error: &parquet::errors::ParquetError) -> Option<&std::io::Error> {
+    match error {
+        parquet::errors::ParquetError::External(source) => source.downcast_ref(),
+        _ => None,
+    }
+}
+
 impl Error {
     /// What the disk said, where it was the disk that refused.
     fn refusal(&self) -> Option<&std::io::Error> {
         match self {
             Error::Disk { source, .. } => Some(source),
-            Error::Format { source: parquet::errors::ParquetError::External(source), .. } => {
-                source.downcast_ref()
-            }
+            Error::Format { source, .. } => disk_refusal(source),
             _ => None,
         }
     }
@@ -157,5 +176,31 @@ impl From<Error> for Problem {
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Error {
         Error::Told(problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use parquet::errors::ParquetError;
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_failed_is_called_one() {
+        let full = || ParquetError::External(Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)));
+        let odd = || ParquetError::General("an odd page".into());
+        let cases = [("encoded", full()), ("decoded", full()), ("encoded", odd()), ("decoded", odd())];
+        let told = cases.map(|(what, source)| {
+            let problem = Problem::from(Error::Format { what, file: "samples/1.parquet".into(), source });
+            format!("{}: {}\n", problem.code.id, problem.detail)
+        });
+        expect![[r#"
+            disk-full: samples/1.parquet could not be written: no storage space. See that the disk is well and has room; it is tried again by itself
+            disk-full: what is made of samples/1.parquet could not be written: no storage space. See that the disk is well and has room; it is tried again by itself
+            internal: samples/1.parquet could not be encoded: Parquet error: an odd page
+            internal: samples/1.parquet could not be decoded: Parquet error: an odd page
+        "#]]
+        .assert_eq(&told.concat());
     }
 }
