@@ -262,6 +262,15 @@ fn half_of_day(at: &mut Cursor<'_>, hour: i64) -> Option<i64> {
 const ZONES: &[(&str, i32)] =
     &[("Z", 0), ("UTC", 0), ("GMT", 0), ("CET", 1), ("CEST", 2), ("MEZ", 1), ("MESZ", 2)];
 
+/// The word behind a date and a time of day that would be read without it: most often a zone that means several offsets.
+pub(super) fn unknown_zone(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let before = text.trim_end_matches(char::is_alphabetic);
+    let word = text.get(before.len()..).filter(|word| !word.is_empty())?;
+    let civil = parse(before, None)?;
+    (civil.date.is_some() && civil.nanos.is_some() && civil.offset_seconds.is_none()).then_some(word)
+}
+
 /// What ends a time: nothing, or an offset. `None`: something else.
 #[allow(clippy::option_option, reason = "no offset is an answer")]
 fn offset(at: &mut Cursor<'_>) -> Option<Option<i32>> {

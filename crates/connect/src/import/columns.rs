@@ -28,6 +28,8 @@ pub(super) struct Column {
     /// Times of day, also 120000.
     pub(super) packed_times: usize,
     pub(super) offsets: usize,
+    /// The first word behind a time that is no zone which is known here, and its line.
+    pub(super) unknown_zone: Option<Place>,
     pub(super) numbers: usize,
     pub(super) largest: f64,
     pub(super) epochs: Epochs,
@@ -231,7 +233,12 @@ impl Column {
     }
 
     fn add_time(&mut self, line: u64, text: &str) -> bool {
-        let Some(civil) = civil::parse(text, None) else { return false };
+        let Some(civil) = civil::parse(text, None) else {
+            if self.unknown_zone.is_none() {
+                self.unknown_zone = civil::unknown_zone(text).map(|word| place(line, word));
+            }
+            return false;
+        };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         self.offsets += usize::from(civil.offset_seconds.is_some());
         match (civil.date.is_some(), civil.nanos.is_some()) {
@@ -261,6 +268,14 @@ impl Column {
         self.in_step = next && (self.in_step || self.last.is_none());
         self.last = Some(number);
         Some(number)
+    }
+
+    /// What is said of times in a zone that is not known.
+    pub(super) fn in_unknown_zone(&self) -> String {
+        let (line, word) = self.unknown_zone.clone().unwrap_or_default();
+        format!(
+            "times that end in '{word}' (line {line}), which is no zone that is known here: such names mean several"
+        )
     }
 
     /// Whether nearly all cells are such (a bad row must not hide what a column is).

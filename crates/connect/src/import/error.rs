@@ -21,7 +21,7 @@ pub(crate) enum Error {
     )]
     Unknown(String),
     #[error("{file} has no column with times. {seen}")]
-    NoTime { file: String, seen: String },
+    NoTime { file: String, seen: String, hint: &'static str },
     #[error("the column '{column}' of {file} has {what}")]
     Column { file: String, column: String, what: String, hint: &'static str },
     #[error("{file} has no column '{wanted}'. Its columns: {columns}")]
@@ -81,11 +81,8 @@ impl Error {
         match self {
             Error::Io(..) => "Check the name and that the file may be read",
             Error::Empty(_) | Error::NoRows(_) => "Check that the export was finished",
-            Error::Foreign(_, _, hint) | Error::Column { hint, .. } => hint,
+            Error::Foreign(_, _, hint) | Error::Column { hint, .. } | Error::NoTime { hint, .. } => hint,
             Error::Unknown(_) => "Export it as CSV with a header, separated by ',' or ';'",
-            Error::NoTime { .. } => {
-                "Name the column with --time COLUMN; a file without times cannot be imported"
-            }
             Error::NoColumn { .. } => "Name a column as the header spells it, or by its number from 1",
             Error::NoValue { .. } => "Name the column with --value COLUMN",
             Error::ManyValues { .. } => {

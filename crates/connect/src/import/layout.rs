@@ -19,6 +19,8 @@ use super::words::{self, Meaning};
 
 pub(super) use qualities::is_quality_of_all;
 
+const ZONE_HINT: &str = "Write offsets such as -05:00 in their place, or take the word away and say the zone with --timezone America/New_York";
+
 /// How a table is read.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
@@ -289,11 +291,17 @@ impl<'a> Look<'a> {
             return Error::NoRows(self.file.to_owned());
         }
         let day_time = (0..self.sheet.width()).find(|at| self.column(*at).is_day_time());
+        let zoned = (0..self.sheet.width()).find(|at| self.column(*at).unknown_zone.is_some());
+        let mut hint = "Name the column with --time COLUMN; a file without times cannot be imported";
         let seen = match day_time {
+            _ if let Some(at) = zoned => {
+                hint = ZONE_HINT;
+                format!("The column '{}' has {}", self.sheet.shown(at), self.column(at).in_unknown_zone())
+            }
             Some(at) => format!("The column '{}' has times of day, and none a date", self.sheet.shown(at)),
             None => format!("Its columns: {}", self.sheet.columns_shown()),
         };
-        Error::NoTime { file: self.file.to_owned(), seen }
+        Error::NoTime { file: self.file.to_owned(), seen, hint }
     }
 
     /// How the times of a column are written.
@@ -316,6 +324,9 @@ impl<'a> Look<'a> {
             return column.epochs.unit().map(TimeForm::Epoch).ok_or_else(|| self.no_epoch(at));
         }
         if !textual {
+            if column.unknown_zone.is_some() {
+                return Err(self.column_problem(at, column.in_unknown_zone(), ZONE_HINT));
+            }
             let what = "no times that can be read".to_owned();
             return Err(self.column_problem(
                 at,

@@ -62,6 +62,8 @@ fn times() {
             "45322.5",
             "17.25",
             "CST 2024-01-31",
+            "2024-01-31 12:00:00 EST",
+            "31.01.2024 12:00 IST",
         ],
         expect![[r#"
             2024-01-31T12:00:00Z -> 2024-01-31T12:00:00Z
@@ -103,6 +105,8 @@ fn times() {
             45322.5 -> bad-import: the column 'time' of t.csv has numbers that may be Excel's serial dates. Say so with --time-format excel, or format the cells as dates first
             17.25 -> bad-import: the column 'time' of t.csv has numbers too small for times since 1970; they may be elapsed time. A sample needs a date: name another column with --time COLUMN, or say --time-format s
             CST 2024-01-31 -> bad-import: t.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN; a file without times cannot be imported
+            2024-01-31 12:00:00 EST -> bad-import: t.csv has no column with times. The column 'time' has times that end in 'EST' (line 2), which is no zone that is known here: such names mean several. Write offsets such as -05:00 in their place, or take the word away and say the zone with --timezone America/New_York
+            31.01.2024 12:00 IST -> bad-import: t.csv has no column with times. The column 'time' has times that end in 'IST' (line 2), which is no zone that is known here: such names mean several. Write offsets such as -05:00 in their place, or take the word away and say the zone with --timezone America/New_York
         "#]],
     );
 }

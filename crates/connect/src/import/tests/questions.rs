@@ -141,6 +141,15 @@ fn no_time_no_import() {
         bad-import: t.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN; a file without times cannot be imported
     "#]],
     );
+    // Named or not, it is told which word is not understood.
+    expect![[r#"
+        bad-import: the column 'when' of t.csv has times that end in 'PST' (line 2), which is no zone that is known here: such names mean several. Write offsets such as -05:00 in their place, or take the word away and say the zone with --timezone America/New_York
+    "#]]
+    .assert_eq(&shown(
+        "t.csv",
+        b"when,a\n2024-01-31 12:00 PST,1\n2024-01-31 12:01 PST,2\n",
+        &with(|options| options.time = Some("when".to_owned())),
+    ));
     check(
         "a,b\n1,2\n",
         expect![[r#"
