@@ -160,6 +160,15 @@ impl Shared {
         }
     }
 
+    /// The listed near-twins of which both still have those names.
+    pub(crate) fn near_twins(&self) -> Vec<Twin> {
+        let registry = self.registry();
+        let stands =
+            |path: &SignalPath| registry.find(path.as_str()).is_some_and(|entry| entry.signal.path == *path);
+        let twins = self.twins.lock().unwrap_or_else(PoisonError::into_inner);
+        twins.iter().filter(|twin| stands(&twin.path) && stands(&twin.like)).cloned().collect()
+    }
+
     /// The id of a name that was new when its request was read, if it exists now. It is the same only with the same
     /// metadata: a door may have named another series so, and must ask again.
     fn id_if_same(

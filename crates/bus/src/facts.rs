@@ -1,6 +1,6 @@
 //! What the bus holds right now, for SQL: who is subscribed and how far behind, and which names look alike.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use tidemill_core::{ColumnKind, ColumnSpec, Facts, TableSpec, Value};
 
@@ -73,9 +73,9 @@ fn subscriptions(shared: &Shared) -> Vec<Vec<Value>> {
 }
 
 fn near_twins(shared: &Shared) -> Vec<Vec<Value>> {
-    let twins = shared.twins.lock().unwrap_or_else(PoisonError::into_inner);
     let text = |text: &str| Value::Text(text.into());
-    twins
+    shared
+        .near_twins()
         .iter()
         .map(|twin| vec![text(twin.path.as_str()), text(twin.like.as_str()), text(&twin.by)])
         .collect()

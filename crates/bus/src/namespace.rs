@@ -160,9 +160,10 @@ impl Namespace {
         self.shared.settings.store(Arc::new(settings));
     }
 
-    /// New names of this run that differ from older ones in case only, the last thousand.
+    /// New names of this run that differ from older ones in case only, the last thousand. Those of which one has another
+    /// name by now, or is gone, are none.
     pub fn twins(&self) -> Vec<Twin> {
-        self.shared.twins.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.shared.near_twins()
     }
 
     /// Commands to signals of this owner go to `handler`, from now on. An owner has one; a new one takes over.

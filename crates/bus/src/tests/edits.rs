@@ -94,6 +94,26 @@ fn a_further_name_of_a_hidden_signal_is_told_by_no_binding() {
 }
 
 #[test]
+fn a_near_twin_with_another_name_is_none() {
+    let plant = Plant::new();
+    let listed = || {
+        let twins = plant.bus.twins().into_iter().map(|twin| twin.path.to_string()).collect::<Vec<_>>();
+        let facts = plant.bus.facts();
+        let (_, facts) = facts.iter().find(|(table, _)| table.name == "near_twins").unwrap();
+        assert_eq!(facts.rows().len(), twins.len());
+        twins
+    };
+    for name in ["Oven/t", "oven/t", "Press/t", "press/t", "Mill/t", "mill/t"] {
+        plant.bind(name);
+    }
+    assert_eq!(listed(), ["oven/t", "press/t", "mill/t"]);
+    // Its earlier name is an alias, and no signal of its own.
+    plant.wait(plant.edit("Oven/t", rename("furnace/t")).unwrap());
+    plant.wait(plant.edit("press/t", rename("stamp/t")).unwrap());
+    assert_eq!(listed(), ["mill/t"]);
+}
+
+#[test]
 fn a_rename_keeps_history_and_the_old_name() {
     let plant = Plant::new();
     plant.write("old", 1, 1);
