@@ -1,11 +1,13 @@
 //! Who calls: the connection a request came by, what it shows, and who that makes it. Rights are not decided here.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::{HeaderMap, Method, Uri, Version, header, request::Parts};
 use tidemill_core::{Credential, Identity, Peer, Problem, codes};
+use tokio::sync::{mpsc, watch};
 
 use crate::answer::Refusal;
 use crate::{Settings, Web};
@@ -33,13 +35,25 @@ pub enum Connection {
     },
 }
 
-/// Whether the listener of a connection still serves its address: settings change while a connection lasts.
+/// How a connection stands with the listener that it came by: settings change, and the plant stops, while it lasts.
+/// Whoever holds one is waited for when the listener stops.
 #[derive(Clone)]
-pub(crate) struct Standing(pub(crate) Arc<dyn Fn() -> bool + Send + Sync>);
+pub(crate) struct Standing {
+    pub(crate) is_served: Arc<dyn Fn() -> bool + Send + Sync>,
+    pub(crate) stopped: watch::Receiver<bool>,
+    pub(crate) _waited_for: mpsc::Sender<Infallible>,
+}
 
 impl Standing {
+    /// Whether the listener still serves its address.
     pub(crate) fn holds(&self) -> bool {
-        (self.0)()
+        (self.is_served)()
+    }
+
+    /// Until the listener stops.
+    pub(crate) async fn until_stopped(&mut self) {
+        // Nobody left who could stop it is the same.
+        drop(self.stopped.wait_for(|stop| *stop).await);
     }
 }
 

@@ -18,7 +18,7 @@ use tidemill_core::{Problem, codes};
 use tidemill_ground::{Permit, Stop};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
@@ -55,10 +55,13 @@ impl Web {
         });
         let router = self.router();
         let mut connections = JoinSet::new();
+        // Nothing is sent: it ends when nobody holds the other end.
+        let (waited_for, mut all_gone) = mpsc::channel(1);
         loop {
             let accepted = tokio::select! {
                 accepted = listener.next() => accepted,
-                () = until_stopped(&mut stopped) => break,
+                // Also where nobody is left who could stop us.
+                _ = stopped.wait_for(|stop| *stop) => break,
             };
             while connections.try_join_next().is_some() {}
             let (stream, connection) = match accepted {
@@ -75,18 +78,29 @@ impl Web {
             // Beyond the limits the connection is closed at once; they count it.
             if let Some(held) = self.0.admit(&connection) {
                 let (web, router) = (self.clone(), router.clone());
-                let serving = serve_one(web, router, stream, connection, serves.clone(), stopped.clone());
+                let connection = Arc::new(connection);
+                let standing = Standing {
+                    is_served: Arc::new({
+                        let (serves, connection) = (serves.clone(), connection.clone());
+                        move || is_served(serves.as_ref(), &connection)
+                    }),
+                    stopped: stopped.clone(),
+                    _waited_for: waited_for.clone(),
+                };
+                let serving = serve_one(web, router, stream, connection, standing);
                 connections.spawn(async move {
                     serving.await;
                     drop(held);
                 });
             }
         }
-        let drain = self.settings().drain;
-        if tokio::time::timeout(drain, async { while connections.join_next().await.is_some() {} })
-            .await
-            .is_err()
-        {
+        drop(waited_for);
+        let drained = async {
+            while connections.join_next().await.is_some() {}
+            // Sockets of `live` outlast the connections that they came by.
+            while all_gone.recv().await.is_some() {}
+        };
+        if tokio::time::timeout(self.settings().drain, drained).await.is_err() {
             tracing::warn!(event = "http.drain_cut", connections = connections.len());
         }
     }
@@ -146,23 +160,13 @@ impl Accept for UnixListener {
     }
 }
 
-async fn serve_one<S>(
-    web: Web,
-    router: Router,
-    stream: S,
-    connection: Connection,
-    serves: Option<Serves>,
-    mut stopped: watch::Receiver<bool>,
-) where
+async fn serve_one<S>(web: Web, router: Router, stream: S, connection: Arc<Connection>, standing: Standing)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let connection = Arc::new(connection);
+    let mut stopping = standing.clone();
     let begun = Arc::new(Notify::new());
     let first = begun.clone();
-    let standing = Standing(Arc::new({
-        let connection = connection.clone();
-        move || is_served(serves.as_ref(), &connection)
-    }));
     let service = service_fn(move |mut request: Request<Incoming>| {
         first.notify_one();
         let is_served = standing.holds();
@@ -190,7 +194,7 @@ async fn serve_one<S>(
                     return;
                 }
             }
-            () = until_stopped(&mut stopped) => {
+            () = stopping.until_stopped() => {
                 serving.as_mut().graceful_shutdown();
                 break serving.await;
             }
@@ -209,11 +213,6 @@ fn not_served() -> axum::response::Response {
     let mut response = Refusal(problem).into_response();
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
-}
-
-/// Also ends when nobody is left who could stop us.
-async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
-    drop(stopped.wait_for(|stop| *stop).await);
 }
 
 /// The name of a user by number, from the machine's table; the number where it has none.

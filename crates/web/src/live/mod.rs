@@ -21,7 +21,7 @@ use tidemill_core::{
     Delivery, Feed, Identity, LagPolicy, Parcel, Pattern, Problem, ReadScope, Row, Rows, Seq, SignalId,
     Start, codes,
 };
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use utoipa::ToSchema;
 
 use self::out::{Gathered, Out};
@@ -48,6 +48,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// One subscription lasts at least so long before the next begins: each describes all its signals anew.
 const SUBSCRIPTION_MIN: Duration = Duration::from_millis(50);
+/// How long a client may take to answer that its socket is closed.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// How many ticks between pings.
 const PING_TICKS: u32 = 20;
 /// How long one frame may take to be sent.
@@ -75,7 +77,7 @@ pub(crate) struct Subscribe {
         ("signal" = Vec<String>, Query, description = "Patterns to begin with, instead of a first message"),
     ),
     responses(
-        (status = 101, description = "The socket; the first message is a Subscribe", body = Subscribe),
+        (status = 101, description = "The socket; the client's messages are a `Subscribe` each"),
     )
 )]
 pub(crate) async fn live(
@@ -168,9 +170,18 @@ impl Session {
 
     async fn run(mut self, mut stream: SplitStream<WebSocket>, patterns: Vec<Pattern>) {
         let ended = self.serve(&mut stream, patterns).await;
-        if let Err(End::Closed(code, reason)) = ended {
-            let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-            let _ = self.out.send(close).await;
+        let said = match ended {
+            Err(End::Closed(code, reason)) => {
+                let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+                self.out.send(close).await
+            }
+            // Whoever closed is answered.
+            Ok(()) | Err(End::Gone) => self.out.close().await,
+        };
+        if said.is_ok() {
+            // A socket that goes while something of the client's lies unread is reset, and the client never learns why.
+            let heard = async { while let Some(Ok(_)) = stream.next().await {} };
+            let _ = timeout(CLOSE_MAX, heard).await;
         }
     }
 
@@ -185,8 +196,12 @@ impl Session {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut ticks, mut heard) = (0u32, Instant::now());
+        let mut standing = self.standing.clone();
         loop {
             tokio::select! {
+                () = until_stopped(&mut standing) => {
+                    return Err(End::Closed(close_code::RESTART, "the plant is stopping"));
+                }
                 message = stream.next() => {
                     heard = Instant::now();
                     self.heard(message).await?;
@@ -358,6 +373,13 @@ impl Session {
         let (patterns, since) = (std::mem::take(&mut self.patterns), self.seq.0);
         // A place is known once something came; before that there is nothing to miss.
         self.begin(patterns, (since > 0).then_some(since)).await
+    }
+}
+
+async fn until_stopped(standing: &mut Option<Standing>) {
+    match standing {
+        Some(standing) => standing.until_stopped().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -13,7 +13,7 @@ use tidemill_core::{
 use tokio::time::timeout;
 
 use super::frame::Frame;
-use super::{End, FRAME_ROWS_MAX, SEND_MAX};
+use super::{CLOSE_MAX, End, FRAME_ROWS_MAX, SEND_MAX};
 use crate::samples::encode;
 use crate::times::TimeStyle;
 
@@ -92,6 +92,14 @@ impl Out {
 
     pub(super) async fn send(&mut self, message: Message) -> Result<(), End> {
         match timeout(SEND_MAX, self.sink.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(End::Gone),
+        }
+    }
+
+    /// Ends our side, with an answer where the client ended its own.
+    pub(super) async fn close(&mut self) -> Result<(), End> {
+        match timeout(CLOSE_MAX, self.sink.close()).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(End::Gone),
         }

@@ -203,10 +203,7 @@ async fn a_revoked_token_ends_it() {
     served.plant.state().tokens.remove("press");
     served.plant.policy.fetch_add(1, Ordering::SeqCst);
     served.plant.deliver(7, batch(&[(1, 2000, ValueRef::Float(2.5))]));
-    match socket.next().await.unwrap().unwrap() {
-        Message::Close(Some(close)) => assert_eq!(u16::from(close.code), 1008),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(closing(&mut socket).await, "1008 the token is no longer valid");
 }
 
 /// A zone that was narrowed holds for sockets that stand, however valid the token is.
@@ -226,10 +223,7 @@ async fn an_address_that_is_no_longer_served_ends_it() {
         if news {
             served.plant.deliver(7, batch(&[(1, 2000, ValueRef::Float(2.5))]));
         }
-        match socket.next().await.unwrap().unwrap() {
-            Message::Close(Some(close)) => assert_eq!(u16::from(close.code), 1008),
-            other => panic!("{other:?}"),
-        }
+        assert_eq!(closing(&mut socket).await, "1008 this listener no longer serves your address");
     }
 }
 
@@ -246,6 +240,47 @@ async fn who_may_not_connect() {
     let kept = served.connect("", &[PRESS, ("origin", &own)]).await.unwrap();
     assert_eq!(refused(&[PRESS]).await, 503, "one subscriber is the limit");
     drop(kept);
+}
+
+/// The next message, which has to be the server's word that it closes, and why; then the end, in order.
+async fn closing(socket: &mut Socket) -> String {
+    let said = match socket.next().await.unwrap().unwrap() {
+        Message::Close(Some(close)) => format!("{} {}", u16::from(close.code), close.reason),
+        other => panic!("{other:?}"),
+    };
+    assert!(socket.next().await.is_none(), "after the closing handshake comes the end");
+    said
+}
+
+/// Also to a client that has subscribed to nothing, and to one that talks meanwhile.
+#[tokio::test]
+async fn stopping_says_so_to_who_listens() {
+    let served = Served::new(Settings::default()).await;
+    written(&served).await;
+    let mut idle = served.connect("", &[PRESS]).await.unwrap();
+    let mut socket = served.connect("?format=json&signal=acme/a/f", &[PRESS]).await.unwrap();
+    text(&mut socket).await;
+    text(&mut socket).await;
+    for _ in 0..50 {
+        socket.feed(Message::text(r#"{"subscribe":[]}"#)).await.unwrap();
+    }
+    let ground = served.ground.clone();
+    let stopping =
+        tokio::task::spawn_blocking(move || ground.tasks.shutdown(std::time::Duration::from_secs(20)));
+    let flushed = socket.flush().await;
+    assert_eq!(closing(&mut idle).await, "1012 the plant is stopping");
+    assert!(flushed.is_ok());
+    assert_eq!(closing(&mut socket).await, "1012 the plant is stopping");
+    assert!(stopping.await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn who_closes_is_answered() {
+    let served = Served::new(Settings::default()).await;
+    let mut socket = served.connect("", &[PRESS]).await.unwrap();
+    socket.send(Message::Close(None)).await.unwrap();
+    assert!(matches!(socket.next().await, Some(Ok(Message::Close(_)))), "the handshake is finished");
+    assert!(socket.next().await.is_none());
 }
 
 #[tokio::test]
