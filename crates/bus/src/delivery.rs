@@ -1,13 +1,13 @@
 //! The one thread that follows the log: what is committed becomes known (definitions, last values, publishes by number)
 //! and is put before subscribers. At a start the same thread reads back what came after the snapshot.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use tidemill_core::{Delivery, Feed, Parcel, Rows, SampleBatch, Seq, StreamId};
+use tidemill_core::{Delivery, Feed, Parcel, Rows, SampleBatch, Seq, SignalId, StreamId};
 
 use crate::error::Error;
 use crate::feed::Place;
@@ -78,6 +78,8 @@ pub(crate) struct Follower {
     last: Seq,
     /// What comes up to here was there before this start: server stamps go on after it.
     replay_to: Seq,
+    /// No signal has a number from here on that was given before this start.
+    reserved_end: u32,
     plan: Plan,
 }
 
@@ -94,7 +96,8 @@ impl Follower {
     pub(crate) fn new(shared: Arc<Shared>, replay_to: Seq) -> Follower {
         let last = shared.progress.applied();
         let (touched, cache, plan) = (Touched::default(), Cache::default(), Plan::default());
-        Follower { shared, touched, cache, last, replay_to, plan }
+        let reserved_end = shared.reserve().signals_end();
+        Follower { shared, touched, cache, last, replay_to, reserved_end, plan }
     }
 
     /// Runs until the end is requested, the log is closed, or a record of a later version is met.
@@ -112,6 +115,10 @@ impl Follower {
                 }
                 Delivery::Lagged { missed, to } => {
                     shared.meters.missed.add(missed);
+                    // What came since this start is known without the log.
+                    if self.last < self.replay_to {
+                        shared.lost.note();
+                    }
                     self.last = to;
                     shared.progress.reach(to);
                     self.release(to);
@@ -129,7 +136,10 @@ impl Follower {
         for record in parcel.records.iter().filter(|record| record.stream == StreamId::REGISTRY) {
             match read_record(record)? {
                 Some(definition) => shared.learn(definition),
-                None => shared.meters.unreadable.add(1),
+                None => {
+                    shared.meters.unreadable.add(1);
+                    shared.lost.note();
+                }
             }
         }
         if let Some(key) = parcel.once {
@@ -143,11 +153,25 @@ impl Follower {
 
     fn learn_samples(&mut self, seq: Seq, batch: &SampleBatch) {
         let shared = &self.shared;
-        let end = shared.registry().signals_end();
-        let (ahead, unknown) = self.touched.read(batch, end);
+        let registry = shared.registry();
+        // An id whose definition is lost was reserved before it was given: its values wait for its name.
+        let end = registry.signals_end().max(self.reserved_end);
+        let (ahead, beyond) = self.touched.read(batch, end);
+        let mut nameless: BTreeSet<SignalId> =
+            self.touched.signals().filter(|id| registry.get(*id).is_none()).collect();
+        drop(registry);
+        if beyond > 0 {
+            nameless.extend(batch.signal.iter().filter(|id| id.get() >= end));
+        }
+        if !nameless.is_empty() {
+            let unknown = batch.signal.iter().filter(|id| nameless.contains(id)).count();
+            shared.meters.unknown_ids.add(unknown as u64);
+            if seq <= self.replay_to {
+                shared.lost.note_nameless(nameless);
+            }
+        }
         shared.meters.samples.add(batch.len() as u64);
         shared.meters.future_samples.add(ahead);
-        shared.meters.unknown_ids.add(unknown);
         let texts_bytes_max = shared.settings.load().last_values_bytes;
         let refused = shared.last_mut().apply(batch, &self.touched, texts_bytes_max);
         shared.meters.last_refused.add(refused);

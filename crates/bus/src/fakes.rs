@@ -40,6 +40,8 @@ struct Item {
     seq: Seq,
     parcel: Option<Arc<Parcel>>,
     durability: Durability,
+    /// It was there, and cannot be read any more.
+    lost: bool,
 }
 
 impl FakeJournal {
@@ -71,6 +73,14 @@ impl FakeJournal {
         group.resolve(Err(NotDurable::Disk("no such luck".into())));
     }
 
+    /// A parcel that was durable cannot be read any more.
+    #[allow(dead_code, reason = "for tests; the benchmark shares this file")]
+    pub(crate) fn lose(&self, seq: Seq) {
+        let mut log = self.lock();
+        let of_it = log.items.iter_mut().filter(|item| item.seq == seq);
+        of_it.for_each(|item| (item.parcel, item.lost) = (None, true));
+    }
+
     /// Refuses appends, or takes them again.
     pub(crate) fn refuse(&self, busy: Option<Busy>) {
         self.lock().refusing = busy;
@@ -85,14 +95,15 @@ impl FakeJournal {
     /// What is there after a crash: what was committed and in the log.
     pub(crate) fn after_crash(&self) -> FakeJournal {
         let log = self.lock();
-        let survives = |item: &&Item| item.durability != Durability::Live && item.parcel.is_some();
+        let survives =
+            |item: &&Item| item.durability != Durability::Live && (item.parcel.is_some() || item.lost);
         let items: Vec<Item> = log
             .items
             .get(..log.committed)
             .unwrap_or_default()
             .iter()
             .filter(survives)
-            .map(|item| Item { seq: item.seq, parcel: item.parcel.clone(), durability: item.durability })
+            .map(|item| Item { parcel: item.parcel.clone(), ..*item })
             .collect();
         let committed = items.len();
         let next = Log {
@@ -141,7 +152,7 @@ impl Journal for FakeJournal {
             log.seq += 1;
         }
         let seq = Seq(log.seq);
-        log.items.push(Item { seq, parcel: Some(parcel), durability });
+        log.items.push(Item { seq, parcel: Some(parcel), durability, lost: false });
         if durability == Durability::Live && log.committed + 1 < log.items.len() {
             return Ok(Commit::ready(seq));
         }
@@ -206,6 +217,9 @@ impl Feed for FakeFeed {
                 self.place += 1;
                 if let Some(parcel) = item.parcel.clone() {
                     return Poll::Ready(Delivery::Data { seq: item.seq, parcel, rows: Rows::All });
+                }
+                if item.lost {
+                    return Poll::Ready(Delivery::Lagged { missed: 1, to: item.seq });
                 }
             }
             log.wakers.push(context.waker().clone());

@@ -34,6 +34,7 @@ mod namespace; // the front door
 mod once; //      publishes that came before
 mod publish; //   stamps, definitions, shares, append
 mod record; //    bytes <-> definitions; spec: docs/spec/registry.md
+mod recover; //   names that were lost
 mod registry; //  ids, paths, metadata, aliases, sources
 mod reserve; //   ids are reserved before they are used
 mod route; //     signals to subscribers

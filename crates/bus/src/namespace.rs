@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tidemill_core::{
     Authority, BatchBuilder, Boxed, Bus, Command, Commit, Durability, Facts, Feed, Flags, Grant, Hold,
-    HoldAction, Identity, Journal, LagPolicy, LastValue, Meta, MetaEdit, Pattern, Problem, Publish, ReadBack,
-    ReadScope, Seq, Signal, SignalId, SignalPath, SourceId, Start, TableSpec, Verb, codes,
+    HoldAction, Identity, Journal, KeptNames, LagPolicy, LastValue, Meta, MetaEdit, Pattern, Problem,
+    Publish, ReadBack, ReadScope, Recovered, Seq, Signal, SignalId, SignalPath, SourceId, Start, TableSpec,
+    Verb, codes,
 };
 use tidemill_ground::{Ground, Limit, Phase, create_dirs};
 
@@ -345,6 +346,14 @@ impl Bus for Namespace {
 
     fn source(&self, id: SourceId) -> Arc<str> {
         self.shared.registry().source(id).cloned().unwrap_or_default()
+    }
+
+    fn lacks_names(&self) -> bool {
+        self.shared.lost.is_noted()
+    }
+
+    fn recover(&self, kept: KeptNames) -> Vec<Recovered> {
+        self.shared.recover(kept)
     }
 
     fn edit(&self, who: &Identity, grant: &Grant, edit: MetaEdit) -> Result<Commit, Problem> {

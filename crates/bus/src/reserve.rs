@@ -71,6 +71,11 @@ impl Reserve {
         self.sources = after(self.sources, sources_end);
     }
 
+    /// One more than the highest number that a signal may have.
+    pub(crate) fn signals_end(&self) -> u32 {
+        self.signals.reserved.saturating_add(1).max(self.signals.next)
+    }
+
     /// The next number of a signal; durable before it is given.
     pub(crate) fn next_signal(&mut self) -> Result<u32, Error> {
         let run = self.extended(self.signals, "signals", SIGNAL_NUMBER_MAX, |reserve, run| {

@@ -18,6 +18,7 @@ use crate::last::LastValues;
 use crate::meters::Meters;
 use crate::namespace::{CommandHandler, Twin};
 use crate::once::Once;
+use crate::recover::Lost;
 use crate::registry::Registry;
 use crate::reserve::Reserve;
 use crate::route::Router;
@@ -126,6 +127,8 @@ pub(crate) struct Shared {
     order: Mutex<Order>,
     once: Mutex<Once>,
     last: RwLock<LastValues>,
+    /// Definitions that may be lost.
+    pub(crate) lost: Lost,
     pub(crate) router: Router,
     pub(crate) progress: Progress,
     pub(crate) ending: Ending,
@@ -196,6 +199,7 @@ impl Shared {
             order: Mutex::new(order),
             once: Mutex::new(once),
             last: RwLock::new(last),
+            lost: Lost::default(),
             router: Router::default(),
             progress,
             ending: Ending::default(),
@@ -317,6 +321,10 @@ impl Shared {
         let last_at = *self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         let age = self.clock.monotonic().saturating_sub(last_at);
         let settings = self.settings.load();
+        // Once a snapshot covers the damage, nothing says any more that names are to be looked for.
+        if self.lost.is_noted() {
+            return false;
+        }
         // A failed snapshot is tried again once a look-out later, not at once.
         bytes > 0
             && (age >= settings.snapshot_interval
@@ -325,7 +333,7 @@ impl Shared {
 
     /// The orderly end of the thread that follows.
     pub(crate) fn finish(&self) {
-        if self.snapshot().is_ok() {
+        if !self.lost.is_noted() && self.snapshot().is_ok() {
             // What was reserved and not used is only lost numbers if this fails.
             let _ = self.reserve().give_back();
         }

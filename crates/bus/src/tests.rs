@@ -5,6 +5,7 @@ mod create;
 mod edits;
 mod feeds;
 mod names;
+mod recover;
 mod values;
 
 use std::path::Path;

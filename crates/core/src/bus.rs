@@ -200,6 +200,17 @@ pub trait Bus: Send + Sync {
     fn find(&self, path: &SignalPath) -> Option<Arc<Signal>>;
     /// The name of a source.
     fn source(&self, id: SourceId) -> Arc<str>;
+    /// Whether definitions may have gone with parcels that could not be read: then who keeps names beside samples gives them
+    /// to [`Bus::recover`] before anybody asks.
+    fn lacks_names(&self) -> bool {
+        false
+    }
+    /// Takes back signals and sources that it does not know, from one who keeps them: each under the name that it had, or
+    /// under [`SignalId::unknown_name`] where nobody knows it, or another signal has it. Gives the signals that came back.
+    fn recover(&self, kept: KeptNames) -> Vec<Recovered> {
+        drop(kept);
+        Vec::new()
+    }
     /// Changes what is known about a signal; the grant is for [`Verb::Configure`].
     ///
     /// # Errors
@@ -207,6 +218,24 @@ pub trait Bus: Send + Sync {
     fn edit(&self, who: &Identity, grant: &Grant, edit: MetaEdit) -> Result<Commit, Problem>;
     /// Orders the machine behind a signal; the grant is for [`Verb::Command`].
     fn command<'a>(&'a self, grant: &Grant, command: Command) -> Boxed<'a, Result<ReadBack, Problem>>;
+}
+
+/// What is known of names beside the bus.
+#[derive(Clone, Debug, Default)]
+pub struct KeptNames {
+    /// Signals that have samples, and the name by which these are kept.
+    pub signals: Vec<(SignalId, Option<Arc<str>>)>,
+    /// Who wrote them.
+    pub sources: Vec<(SourceId, Arc<str>)>,
+}
+
+/// A signal whose definition was lost and that came back.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// The signal as it is now.
+    pub signal: Arc<Signal>,
+    /// The name by which its samples were kept, if any was.
+    pub kept: Option<Arc<str>>,
 }
 
 /// What one publish brings, before it is stamped and becomes a [`Parcel`].

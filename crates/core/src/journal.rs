@@ -167,6 +167,11 @@ pub trait Journal: Send + Sync {
     fn return_reserve(&self) {}
     /// Which opening of the log this is.
     fn epoch(&self) -> Epoch;
-    /// What could not be read when the log was opened.
+    /// The parcels, from the first to the last, that were in the log once, as an engine knows, and are not any more: see
+    /// [`Journal::is_past`].
+    fn lost(&self) -> Option<(Seq, Seq)> {
+        None
+    }
+    /// What could not be read when the log was opened, or earlier, until someone took note.
     fn damage(&self) -> Vec<Damaged>;
 }

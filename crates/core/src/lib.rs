@@ -37,7 +37,8 @@ pub use batch::{
     BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, BatchFull, Column, Flags, Row, SampleBatch, Stamp,
 };
 pub use bus::{
-    Bus, Command, Delivery, Feed, Grant, LagPolicy, LastValue, MetaEdit, Publish, ReadBack, Rows, Start,
+    Bus, Command, Delivery, Feed, Grant, KeptNames, LagPolicy, LastValue, MetaEdit, Publish, ReadBack,
+    Recovered, Rows, Start,
 };
 pub use commit::{Boxed, Commit, CommitGroup, NotDurable};
 pub use deletion::Deletion;
@@ -54,7 +55,7 @@ pub use path::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PathError, SignalPath};
 pub use pattern::{Pattern, PatternError};
 pub use problem::{Code, Problem, codes, is_full};
 pub use quality::{Quality, QualityError};
-pub use signal::{Meta, NumberKind, Signal, SignalId, SourceId};
+pub use signal::{Meta, NumberKind, Signal, SignalId, SourceId, UNKNOWN};
 pub use table::{ColumnKind, ColumnSpec, Facts, TableSpec};
 pub use time::{NANOS_PER_SECOND, TimeError, format_rfc3339, parse_rfc3339, rfc3339};
 pub use trie::PatternTrie;

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use crate::path::SignalPath;
 use crate::value::ValueRef;
 
+/// Above the names of signals whose own are lost.
+pub const UNKNOWN: &str = "tidemill/unknown";
+
 /// A plant-local number for a signal: durable, never used twice, never shown outside the plant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SignalId(pub NonZeroU32);
@@ -23,6 +26,11 @@ impl SignalId {
     /// The number.
     pub fn get(self) -> u32 {
         self.0.get()
+    }
+
+    /// The name of a signal whose own is lost: what was written stays readable, and its owner gives it a name again.
+    pub fn unknown_name(self) -> String {
+        format!("{UNKNOWN}/{}", self.get())
     }
 
     /// As an index into arrays that begin with id 1.

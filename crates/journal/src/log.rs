@@ -248,6 +248,10 @@ impl Journal for Log {
         self.shared.is_past(place)
     }
 
+    fn lost(&self) -> Option<(Seq, Seq)> {
+        self.shared.lost()
+    }
+
     fn lend_reserve(&self) -> bool {
         self.shared.lend()
     }

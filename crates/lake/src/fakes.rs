@@ -187,9 +187,20 @@ impl Journal for JournalDoor {
     }
 }
 
-/// A registry of signals by number; all else is refused.
+/// A registry of signals by number, and whether it lost some of what it knew; all else is refused.
 #[derive(Default)]
-pub(crate) struct TestBus(pub(crate) Mutex<BTreeMap<SignalId, Arc<Signal>>>);
+pub(crate) struct TestBus(pub(crate) Mutex<BTreeMap<SignalId, Arc<Signal>>>, pub(crate) Mutex<Lost>);
+
+/// What became of definitions.
+#[derive(Default)]
+pub(crate) struct Lost {
+    /// Nothing is known of any source.
+    pub(crate) sources: bool,
+    /// The bus asks for names, and takes them.
+    pub(crate) asks: bool,
+    /// What it was given.
+    pub(crate) given: Vec<(u32, Option<Arc<str>>)>,
+}
 
 impl TestBus {
     pub(crate) fn with(paths: &[&str]) -> Arc<TestBus> {
@@ -255,7 +266,21 @@ impl Bus for TestBus {
         self.0.lock().unwrap().values().find(|signal| signal.path == *path).cloned()
     }
     fn source(&self, id: SourceId) -> Arc<str> {
-        format!("source {}", id.0).into()
+        let lost = self.1.lock().unwrap().sources;
+        if lost { "".into() } else { format!("source {}", id.0).into() }
+    }
+    fn lacks_names(&self) -> bool {
+        self.1.lock().unwrap().asks
+    }
+    fn recover(&self, kept: KeptNames) -> Vec<Recovered> {
+        let mut lost = self.1.lock().unwrap();
+        lost.given.extend(kept.signals.iter().map(|(id, name)| (id.get(), name.clone())));
+        if lost.asks {
+            for (id, name) in kept.signals {
+                self.set(id.get(), name.as_deref().unwrap_or(&id.unknown_name()), false);
+            }
+        }
+        Vec::new()
     }
     fn edit(&self, _: &Identity, _: &Grant, _: MetaEdit) -> Result<Commit, Problem> {
         refused()

@@ -108,7 +108,7 @@ impl Store {
         version: &Version,
         change: &mut Change,
     ) -> Result<(), Error> {
-        let sources = self.sources(frozen, change)?;
+        let sources = self.sources(frozen, version, change)?;
         let mut days = BTreeMap::new();
         sources.iter().for_each(|source| source.count_days(&mut days));
         let today = self.clock.wall().div_euclid(DAY_NS);
@@ -148,14 +148,19 @@ impl Store {
     }
 
     /// The signals of a frozen buffer by path, deletions done.
-    fn sources(&self, frozen: &Frozen, change: &mut Change) -> Result<Vec<Source>, Error> {
+    fn sources(&self, frozen: &Frozen, version: &Version, change: &mut Change) -> Result<Vec<Source>, Error> {
+        let unreadable = |file: &FileEntry, error| match self.damaged.note(&error) || self.damaged.has(file) {
+            true => Ok(()),
+            false => Err(error),
+        };
         let mut sources: BTreeMap<SignalId, Source> = BTreeMap::new();
         for (layer, deletions) in with_deletions(&frozen.layers) {
             let watch = layer.buffer.watch();
             let signals: Vec<SignalId> =
                 watch.signals(i64::MIN, i64::MAX).into_iter().map(|(signal, _, _)| signal).collect();
+            let paths = self.paths_of(signals.iter().copied(), &version.files, &unreadable)?;
             for (signal, mut pieces) in signals.iter().copied().zip(watch.pieces(&signals)) {
-                let path = self.path_of(signal);
+                let path = paths.get(&signal).cloned().unwrap_or_default();
                 pieces.open.sort();
                 for deletion in deletions.iter().filter(|deletion| deletion.concerns(signal)) {
                     pieces = self.delete_from(pieces, deletion, &path, change)?;

@@ -35,6 +35,7 @@ mod lane; //       rows of one file, decoded as they are wanted
 mod merge; //      fewer and larger files
 mod merge_rows; // rows of one signal from several places
 mod meters; //     what is counted
+mod names; //      names that stand in files
 mod open; //       from a folder to a store
 mod pages; //      where a file has rows of a time
 mod pair; //       work that two threads share
@@ -67,7 +68,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidemill_core::{Bus, CursorId, Journal, Problem, Seq, SignalId, StreamId};
+use tidemill_core::{Bus, CursorId, Journal, Problem, Seq, StreamId};
 use tidemill_ground::{Clock, Disk, Entropy};
 
 use buffer::Fill;
@@ -172,16 +173,6 @@ impl Store {
     pub(crate) fn fill(&self) -> Fill {
         let state = self.lock();
         state.active.fill() + state.frozen.as_ref().map(|frozen| frozen.fill()).unwrap_or_default()
-    }
-
-    /// The path under which a signal's rows are written, also of one that is retired: its rows go by the deletion that stands
-    /// in the log beside that, and not before it is durable.
-    fn path_of(&self, signal: SignalId) -> Arc<str> {
-        match self.bus.signal(signal) {
-            Some(signal) => signal.path.shared().clone(),
-            // Acknowledged is acknowledged, whatever became of the name.
-            None => format!("tidemill/unknown/{}", signal.get()).into(),
-        }
     }
 
     fn file_name(&self, window: Window) -> String {

@@ -170,7 +170,8 @@ impl Store {
         for file in &plan.files {
             ids.extend(self.files.footer(file)?.directory.entries.iter().map(|entry| entry.signal));
         }
-        let mut signals: Vec<_> = ids.into_iter().map(|id| (self.path_of(id), id)).collect();
+        let paths = self.paths_of(ids, &plan.files, &|_, error| Err(error))?;
+        let mut signals: Vec<_> = paths.into_iter().map(|(id, path)| (path, id)).collect();
         signals.sort();
         let ids: Vec<_> = signals.iter().map(|(_, id)| *id).collect();
         let everything = (i64::MIN, i64::MAX);

@@ -35,23 +35,26 @@ impl Store {
     ) -> Result<Arc<Store>, Error> {
         let (disk, samples_dir) = (ground.disk.clone(), dir.join("samples"));
         let Found { log, version, corrections, unrecorded } = recover(ground, dir, &samples_dir, &*journal)?;
-        let names = bus.clone();
-        let place = Place {
-            disk: disk.clone(),
-            dir: samples_dir.clone(),
-            name: "samples",
-            source: Arc::new(move |source: SourceId| names.source(source)),
-            pace: pace(ground, settings.write_bytes_per_s),
-            open_values: settings.values_open,
-        };
         let meters = Meters::new(&ground.metrics);
         let files = Arc::new(Files::new(
             disk.clone(),
-            samples_dir,
+            samples_dir.clone(),
             "samples",
             settings.footers_bytes as usize,
             &ground.metrics,
         ));
+        let (names, kept) = (bus.clone(), files.clone());
+        let source = move |id: SourceId| {
+            Some(names.source(id)).filter(|name| !name.is_empty()).unwrap_or_else(|| kept.source(id))
+        };
+        let place = Place {
+            disk: disk.clone(),
+            dir: samples_dir,
+            name: "samples",
+            source: Arc::new(source),
+            pace: pace(ground, settings.write_bytes_per_s),
+            open_values: settings.values_open,
+        };
         // What is not in files is in the journal only: it may not go before, whatever is refused meanwhile.
         let bytes_max = settings.journal_bytes.saturating_mul(JOURNAL_HELD);
         journal.hold(CURSOR, Hold { bytes_max, age_max: Duration::MAX, beyond: HoldAction::Refuse });
@@ -76,6 +79,9 @@ impl Store {
             meters,
         });
         Meters::watch(&ground.metrics, &store);
+        if store.bus.lacks_names() || store.journal.lost().is_some() {
+            store.recover_names();
+        }
         Ok(store)
     }
 

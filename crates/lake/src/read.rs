@@ -1,7 +1,7 @@
 //! Opens files of samples: what stands in a footer, and a bounded cache of those that were used last. What does not live
 //! here: their bytes (`checked`), decoding rows (`lane`), putting several files together (`merge_rows`, `view`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedRowGroupWriter;
+use tidemill_core::SourceId;
 use tidemill_ground::{Counter, Disk, Metrics, Open, read_exact_at};
 
 use super::checked::{Bytesource, Checked, Piece, Trouble};
@@ -135,6 +136,8 @@ pub(crate) struct Files {
     name: String,
     bytes_max: usize,
     cache: Mutex<Cache>,
+    /// By number, of all files that were opened.
+    sources: Mutex<BTreeMap<u32, Arc<str>>>,
     opened: Counter,
     damaged: Counter,
 }
@@ -160,6 +163,7 @@ impl Files {
             name: name.into(),
             bytes_max,
             cache: Mutex::default(),
+            sources: Mutex::default(),
             opened: metrics.counter("historian_footers_read", "Footers of files that were read from disk."),
             damaged: metrics
                 .counter("historian_damage", "Reads that met a damaged file; the damage was not served."),
@@ -183,6 +187,7 @@ impl Files {
             }
         })?);
         self.opened.add(1);
+        self.note_sources(&footer.directory);
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let used = cache.uses;
         cache.bytes += footer.bytes;
@@ -200,6 +205,20 @@ impl Files {
             }
         }
         Ok(footer)
+    }
+
+    /// The name of a source as files have it: whoever rewrites one can ask for every source in it. Empty where none has it.
+    pub(crate) fn source(&self, id: SourceId) -> Arc<str> {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.get(&id.0).cloned().unwrap_or_default()
+    }
+
+    fn note_sources(&self, directory: &Directory) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        // There are no more than a plant may have, which the bus limits.
+        for (number, name) in directory.sources.iter().filter(|(_, name)| !name.is_empty()) {
+            sources.entry(*number).or_insert_with(|| name.as_str().into());
+        }
     }
 
     /// Reads a file whole and checks every block of it. What is kept of other files stays as it is.

@@ -136,14 +136,16 @@ impl Store {
         let touched = layout.touched(going);
         let again = layout.groups.iter().zip(&touched).filter(|(_, touched)| **touched);
         let parts: Vec<Entry> = again.flat_map(|(group, _)| layout.parts(group)).collect();
+        let signals = parts.iter().map(|part| part.signal);
+        let paths = self.paths_of(signals, std::slice::from_ref(file), &|_, error| Err(error))?;
         let wants = parts.iter().enumerate().map(|(position, entry)| Want::of(position, entry)).collect();
         let mut lane = Lane::new(&self.files, file, footer, wants, EVERYTHING);
         let mut output = Output::new(self, file.window, file.level, file.order);
         for (index, (group, touched)) in layout.groups.iter().zip(touched).enumerate() {
             let mut parts = layout.parts(group);
             if touched {
-                for part in &parts {
-                    self.rewrite_part(part.signal, &mut lane, going, &mut output, change)?;
+                for (id, path) in parts.iter().filter_map(|part| paths.get_key_value(&part.signal)) {
+                    self.rewrite_part((*id, path), &mut lane, going, &mut output, change)?;
                 }
                 continue;
             }
@@ -166,13 +168,12 @@ impl Store {
     /// Writes what stays of the next part that the lane reads.
     fn rewrite_part(
         &self,
-        signal: SignalId,
+        (signal, path): (SignalId, &Arc<str>),
         lane: &mut Lane,
         going: &Going<'_>,
         output: &mut Output<'_>,
         change: &mut Change,
     ) -> Result<(), Error> {
-        let path = self.path_of(signal);
         while let Some(mut rows) = lane.next()? {
             if let Some(times) = going.times.and_then(|times| times.get(&signal)) {
                 rows = drop_times(&rows, times);
@@ -180,11 +181,11 @@ impl Store {
             for deletion in going.deletions.iter().filter(|deletion| deletion.concerns(signal)) {
                 let old = rows.clone().cut(deletion.from, deletion.last);
                 if !old.is_empty() {
-                    self.correct(change, &deleted(&path, old, deletion))?;
+                    self.correct(change, &deleted(path, old, deletion))?;
                     rows = rows.without(deletion.from, deletion.last);
                 }
             }
-            output.add(signal, &path, &rows)?;
+            output.add(signal, path, &rows)?;
         }
         Ok(())
     }
