@@ -17,6 +17,7 @@ use crate::answer::{Answer, json, nothing, with_json};
 use crate::caller::Caller;
 use crate::params::Params;
 use crate::read::{format_of, stream_chunks};
+use crate::shapes::Table;
 use crate::sql::read_json;
 
 /// A token to be made.
@@ -96,6 +97,16 @@ pub struct Rule {
     pub right: String,
     /// Where it is written: a file, a token.
     pub from: String,
+}
+
+/// What a question about rights is answered with.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Access {
+    /// All rules, where nobody is named.
+    Rules(Vec<Rule>),
+    /// Whether one may.
+    Answer(AccessAnswer),
 }
 
 /// What verifying the audit chain found.
@@ -265,17 +276,17 @@ pub(crate) async fn token_rotate(
         ("verb" = Option<String>, Query, description = "read, write, command, configure, administer"),
         ("path" = Option<String>, Query, description = "The path"),
     ),
-    responses((status = 200, description = "Rules, or {allowed, rule, name_now}")))]
+    responses((status = 200, description = "Rules, or {allowed, rule, name_now}", body = Access)))]
 pub(crate) async fn access(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["who", "verb", "path"])?;
     administrator(&web, &caller)?;
     let admin = &web.doors().admin;
     match (params.one("who")?, params.one("verb")?, params.one("path")?) {
-        (None, None, None) => Ok(json(&admin.access_list(&caller.identity).await?)),
+        (None, None, None) => Ok(json(&Access::Rules(admin.access_list(&caller.identity).await?))),
         (Some(who), Some(verb), Some(path)) => {
             let question =
                 AccessQuestion { who: who.to_owned(), verb: verb.to_owned(), path: path.to_owned() };
-            Ok(json(&admin.access_why(&caller.identity, question).await?))
+            Ok(json(&Access::Answer(admin.access_why(&caller.identity, question).await?)))
         }
         _ => Err(Problem::new(&codes::BAD_PARAMETER, "give who=, verb= and path=, or none of them").into()),
     }
@@ -290,7 +301,7 @@ pub(crate) async fn access(State(web): State<Web>, caller: Caller, request: Requ
         ("limit" = Option<usize>, Query, description = "At most so many; default 100"),
         ("format" = Option<String>, Query, description = "As for SQL"),
     ),
-    responses((status = 200, description = "As for SQL")))]
+    responses((status = 200, description = "As for SQL", body = Table)))]
 pub(crate) async fn audit(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["from", "to", "unit", "limit", "format"])?;
     administrator(&web, &caller)?;

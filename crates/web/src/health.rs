@@ -3,32 +3,43 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::Web;
 use crate::answer::{Answer, ProblemDocument, bytes_of, json, not_ready};
 use crate::caller::{Caller, Connection};
 
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a probe is told when all is well.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `live` or `ready`.
+    status: &'static str,
+}
+
 /// Whether the program runs.
-#[utoipa::path(get, path = "/health/live", tag = "health", operation_id = "health_live", responses((status = 200, description = "It runs")))]
+#[utoipa::path(get, path = "/health/live", tag = "health", operation_id = "health_live", responses((status = 200, description = "It runs", body = Health)))]
 pub(crate) async fn live() -> Response<Body> {
-    json(&serde_json::json!({ "status": "live" }))
+    json(&Health { status: "live" })
 }
 
 /// Whether the plant takes work: values are accepted, and all of history can be read.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health", operation_id = "health_ready",
-    responses((status = 200, description = "It does"), (status = 503, description = "It does not; why not is told by the problem, such as disk-full or damaged", body = ProblemDocument, content_type = "application/problem+json")),
+    responses((status = 200, description = "It does", body = Health), (status = 503, description = "It does not; why not is told by the problem, such as disk-full or damaged", body = ProblemDocument, content_type = "application/problem+json")),
 )]
 pub(crate) async fn ready(State(web): State<Web>) -> Response<Body> {
     match (web.doors().ready)() {
-        Ok(()) => json(&serde_json::json!({ "status": "ready" })),
+        Ok(()) => json(&Health { status: "ready" }),
         Err(problem) => not_ready(&problem),
     }
 }
 
 /// Counters and gauges as OpenMetrics text. From this machine or the control socket without a token; from elsewhere
 /// for whoever can be identified.
-#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String)))]
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, description = "OpenMetrics text", body = String, content_type = OPENMETRICS)))]
 pub(crate) async fn metrics(
     State(web): State<Web>,
     connection: Option<axum::Extension<Connection>>,
@@ -43,7 +54,7 @@ pub(crate) async fn metrics(
         caller?;
     }
     let text = web.doors().metrics.render();
-    Ok(bytes_of(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text))
+    Ok(bytes_of(StatusCode::OK, OPENMETRICS, text))
 }
 
 /// A plain page: what this is, and where the API is.

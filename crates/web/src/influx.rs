@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
-use serde_json::json as object;
 use tidemill_core::{Flags, Pattern, Problem, codes};
 use utoipa::ToSchema;
 
@@ -198,6 +197,33 @@ fn shaped(version: Version, status: StatusCode, code: &str, message: &str) -> Re
     }
 }
 
+/// What statements are answered with.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Results {
+    results: [StatementResult; 1],
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StatementResult {
+    statement_id: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    series: Vec<ResultSeries>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ResultSeries {
+    name: &'static str,
+    columns: [&'static str; 1],
+    values: Vec<[String; 1]>,
+}
+
+impl Results {
+    /// Of one statement.
+    fn new(series: Vec<ResultSeries>) -> Results {
+        Results { results: [StatementResult { statement_id: 0, series }] }
+    }
+}
+
 /// The statements of POST, in the address.
 #[utoipa::path(get, path = "/query", tag = "influxdb", operation_id = "influx_query_in_address",
     params(
@@ -205,7 +231,7 @@ fn shaped(version: Version, status: StatusCode, code: &str, message: &str) -> Re
         ("u" = Option<String>, Query, description = "Anything; with it the token may stand in p"),
         ("p" = Option<String>, Query, description = "The token"),
     ),
-    responses((status = 200, description = "Results as InfluxDB 1 gives them")))]
+    responses((status = 200, description = "Results as InfluxDB 1 gives them", body = Results)))]
 pub(crate) async fn query_in_address(
     web: State<Web>,
     caller: Result<Caller, Refusal>,
@@ -221,7 +247,7 @@ pub(crate) async fn query_in_address(
         ("u" = Option<String>, Query, description = "Anything; with it the token may stand in p"),
         ("p" = Option<String>, Query, description = "The token"),
     ),
-    responses((status = 200, description = "Results as InfluxDB 1 gives them")))]
+    responses((status = 200, description = "Results as InfluxDB 1 gives them", body = Results)))]
 pub(crate) async fn query(
     State(web): State<Web>,
     caller: Result<Caller, Refusal>,
@@ -247,11 +273,11 @@ async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response
     let words: Vec<String> = statement.split_whitespace().take(2).map(str::to_ascii_uppercase).collect();
     match words.iter().map(|word| word.trim_end_matches(';')).collect::<Vec<_>>().as_slice() {
         // Nothing needs to be made: a database is a tag.
-        ["CREATE", "DATABASE"] => Ok(json(&object!({ "results": [{ "statement_id": 0 }] }))),
+        ["CREATE", "DATABASE"] => Ok(json(&Results::new(Vec::new()))),
         ["SHOW", "DATABASES"] => {
-            let names: Vec<[String; 1]> = databases(web, caller).into_iter().map(|name| [name]).collect();
-            let series = object!([{ "name": "databases", "columns": ["name"], "values": names }]);
-            Ok(json(&object!({ "results": [{ "statement_id": 0, "series": series }] })))
+            let values = databases(web, caller).into_iter().map(|name| [name]).collect();
+            let series = ResultSeries { name: "databases", columns: ["name"], values };
+            Ok(json(&Results::new(vec![series])))
         }
         _ => {
             let detail = "InfluxQL is not spoken here beyond CREATE DATABASE and SHOW DATABASES";
@@ -269,22 +295,43 @@ fn databases(web: &Web, caller: &Caller) -> BTreeSet<String> {
     tags.flatten().map(|name| name.to_string()).collect()
 }
 
+/// Which version of InfluxDB's protocol is spoken.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SpokenVersion {
+    version: &'static str,
+}
+
 /// Whether it is there; 204, or with `verbose=true` the version.
 #[utoipa::path(get, path = "/ping", tag = "influxdb", operation_id = "influx_ping",
     params(("verbose" = Option<bool>, Query, description = "true: 200 with the version")),
-    responses((status = 204, description = "It is there"), (status = 200, description = "verbose=true: the version")))]
+    responses((status = 204, description = "It is there"), (status = 200, description = "verbose=true: the version", body = SpokenVersion)))]
 pub(crate) async fn ping(request: Request) -> Response<Body> {
     let verbose =
         request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "verbose=true"));
-    let mut response = if verbose { json(&object!({ "version": VERSION })) } else { nothing() };
+    let mut response = if verbose { json(&SpokenVersion { version: VERSION }) } else { nothing() };
     response.headers_mut().insert("x-influxdb-version", HeaderValue::from_static(VERSION));
     response.headers_mut().insert("x-influxdb-build", HeaderValue::from_static("Tidemill"));
     response
 }
 
+/// What InfluxDB 2 is asked for its health.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InfluxHealth)]
+pub(crate) struct Health<'a> {
+    name: &'static str,
+    /// Why it fails.
+    message: String,
+    /// `pass` or `fail`.
+    status: &'static str,
+    /// Always empty.
+    #[schema(value_type = Vec<String>)]
+    checks: [&'static str; 0],
+    version: &'a str,
+}
+
 /// Health as InfluxDB 2 gives it.
 #[utoipa::path(get, path = "/health", tag = "influxdb", operation_id = "influx_health",
-    responses((status = 200, description = "pass"), (status = 503, description = "fail")))]
+    responses((status = 200, description = "pass", body = Health), (status = 503, description = "fail", body = Health)))]
 pub(crate) async fn health(State(web): State<Web>) -> Response<Body> {
     let (status, word, message) = match (web.doors().ready)() {
         Ok(()) => (StatusCode::OK, "pass", "ready for queries and writes".to_owned()),
@@ -293,6 +340,5 @@ pub(crate) async fn health(State(web): State<Web>) -> Response<Body> {
         }
     };
     let version = &web.doors().plant.version;
-    let body = object!({ "name": "tidemill", "message": message, "status": word, "checks": [], "version": &**version });
-    with_json(status, &body)
+    with_json(status, &Health { name: "tidemill", message, status: word, checks: [], version })
 }

@@ -29,6 +29,7 @@ mod refusals;
 pub mod samples;
 mod serve;
 mod settings;
+mod shapes;
 mod signals;
 mod sql;
 pub mod times;

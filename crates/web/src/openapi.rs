@@ -6,11 +6,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use axum::routing::{delete, get, post};
-use tidemill_core::Code;
+use tidemill_core::{Code, Format, codes};
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Ref, Type};
-use utoipa::openapi::{Content, RefOr, Response as Described};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, Content, RefOr, Response as Described};
 
 use crate::answer::{ProblemDocument, json};
 use crate::influx::{Complaint, ComplaintWithCode};
@@ -53,7 +54,7 @@ use crate::{Web, admin, health, influx, live, read, refusals, signals, sql, writ
         health::ready,
         health::metrics,
     ),
-    components(schemas(PartialWrite, ProblemDocument, Complaint, ComplaintWithCode))
+    components(schemas(PartialWrite, ProblemDocument, Complaint, ComplaintWithCode, live::Subscribe))
 )]
 struct Api;
 
@@ -92,34 +93,89 @@ async fn description(State(web): State<Web>) -> Response<Body> {
     json(&described(&web.doors().plant.version))
 }
 
+/// Calls whose answer comes in every [`Format`], JSON being the one with a schema.
+const IN_EVERY_FORMAT: [(&str, &str); 3] =
+    [("get", "/api/v1/read"), ("post", "/api/v1/sql"), ("get", "/api/v1/audit")];
+
 pub(crate) fn described(version: &str) -> utoipa::openapi::OpenApi {
     let mut api = Api::openapi();
     version.clone_into(&mut api.info.version);
+    describe_who_calls(api.components.get_or_insert_default());
     for (path, item) in &mut api.paths.paths {
         for (method, operation) in operations(item) {
             let codes = refusals::of(method, path).unwrap_or_default();
             // Clients of InfluxDB are told in its form; what refuses before it is known who is asked has our own.
             let influx = operation.tags.iter().flatten().any(|tag| tag == "influxdb");
-            let version_2 = path == "/api/v2/write";
-            match (influx, version_2) {
-                (false, _) => tell(operation, &codes, problem),
-                (true, false) => tell(operation, &codes, |_| complaint("Complaint")),
-                (true, true) => tell(operation, &codes, |_| complaint("ComplaintWithCode")),
+            match (influx, path == "/api/v2/write") {
+                (false, _) => tell(operation, &[&codes, refusals::EVERYWHERE], problem),
+                (true, version_2) => {
+                    let form = if version_2 { "ComplaintWithCode" } else { "Complaint" };
+                    // Rights are asked for, and defects met, also where its form is spoken.
+                    let late = if codes.is_empty() { &[] } else { refusals::BEHIND_THE_DOOR };
+                    tell(operation, &[&codes, late], |_| complaint(form));
+                    tell(operation, &[refusals::EVERYWHERE], problem);
+                }
             }
-            tell(operation, refusals::EVERYWHERE, problem);
+            operation.security = Some(who_calls(path, &codes));
+            if IN_EVERY_FORMAT.contains(&(method, path)) {
+                add_formats(operation);
+            }
             describe_bodies(operation);
         }
     }
     api
 }
 
-/// An answer whose body says it all still needs a description.
+/// How a token is shown.
+fn describe_who_calls(components: &mut Components) {
+    let scheme = |scheme, description: &str| {
+        let mut http = Http::new(scheme);
+        http.description = Some(description.to_owned());
+        SecurityScheme::Http(http)
+    };
+    let bearer =
+        "A token; `Token` instead of `Bearer` will do. Without one a request has the rights of its zone.";
+    components.add_security_scheme("bearer", scheme(HttpAuthScheme::Bearer, bearer));
+    let basic = "Any name, with the token as password.";
+    components.add_security_scheme("basic", scheme(HttpAuthScheme::Basic, basic));
+}
+
+/// A call that can refuse whom it does not know asks who calls.
+fn who_calls(path: &str, codes: &[&'static Code]) -> Vec<SecurityRequirement> {
+    if !codes.contains(&&codes::UNAUTHENTICATED) {
+        return Vec::new();
+    }
+    let none: [&str; 0] = [];
+    let mut ways = vec![SecurityRequirement::new("bearer", none), SecurityRequirement::new("basic", none)];
+    if path == "/metrics" {
+        // From this machine nothing need be shown.
+        ways.push(SecurityRequirement::default());
+    }
+    ways
+}
+
+/// The other formats of an answer beside JSON.
+fn add_formats(operation: &mut Operation) {
+    if let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("200") {
+        for format in Format::ALL.into_iter().filter(|format| *format != Format::Json) {
+            answer.content.insert(format.media_type().to_owned(), Content::default().into());
+        }
+    }
+}
+
+/// An answer whose body says it all still needs a description; columns as bytes have no schema.
 fn describe_bodies(operation: &mut Operation) {
     for answer in operation.responses.responses.values_mut() {
         if let RefOr::T(answer) = answer
             && answer.description.is_empty()
         {
             "Done".clone_into(&mut answer.description);
+        }
+    }
+    let Some(RefOr::T(taken)) = &mut operation.request_body else { return };
+    for (media_type, content) in &mut taken.content {
+        if [Format::Arrow, Format::Parquet].iter().any(|format| format.media_type() == media_type) {
+            *content = Content::default().into();
         }
     }
 }
@@ -130,14 +186,15 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// Adds to each status which codes it comes with, and in which form.
+/// Adds to each status which codes it comes with, all of them in one form: a call is told of once in each.
 fn tell(
     operation: &mut Operation,
-    codes: &[&'static Code],
+    groups: &[&[&'static Code]],
     form: impl Fn(&[&'static Code]) -> (&'static str, Content),
 ) {
-    let mut codes: Vec<&'static Code> = codes.to_vec();
-    codes.sort_by_key(|code| code.status);
+    let mut codes: Vec<&'static Code> = groups.concat();
+    codes.sort_by_key(|code| (code.status, code.id));
+    codes.dedup();
     for same in codes.chunk_by(|one, other| one.status == other.status) {
         let Some(first) = same.first() else { continue };
         let entry = operation.responses.responses.entry(first.status.to_string());

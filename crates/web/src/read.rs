@@ -20,6 +20,7 @@ use crate::answer::{self, Answer, bytes_of};
 use crate::caller::Caller;
 use crate::params::{Params, pattern};
 use crate::samples::encode;
+use crate::shapes::Sample;
 use crate::times::TimeStyle;
 
 /// The most patterns of one request.
@@ -43,7 +44,7 @@ const KNOWN: &[&str] =
         ("time" = Option<String>, Query, description = "How times are written in json, ndjson, csv: rfc3339 (default), ns, us, ms, s"),
     ),
     responses(
-        (status = 200, description = "An array of {signal, time, value, quality} objects, or the other format"),
+        (status = 200, description = "An array of {signal, time, value, quality} objects, or the other format", body = Vec<Sample>),
     )
 )]
 pub(crate) async fn read(State(web): State<Web>, caller: Caller, request: Request) -> Answer {

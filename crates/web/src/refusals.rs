@@ -4,10 +4,13 @@
 use tidemill_core::{Code, codes::*};
 
 /// Codes that belong together.
-type Codes = &'static [&'static Code];
+pub(crate) type Codes = &'static [&'static Code];
 
 /// What any call refuses, before it is known which one it is.
 pub(crate) static EVERYWHERE: Codes = &[&BAD_HOST, &FORBIDDEN, &ADDRESS_TOO_LONG, &HEAD_TOO_LARGE, &INTERNAL];
+
+/// What of it a call may also answer by itself, in its own form.
+pub(crate) static BEHIND_THE_DOOR: Codes = &[&FORBIDDEN, &INTERNAL];
 
 static CALLER: Codes = &[&UNAUTHENTICATED, &BAD_ENCODING, &BAD_PARAMETER];
 static PARAMETERS: Codes = &[&BAD_PARAMETER, &BAD_ENCODING];

@@ -23,6 +23,7 @@ use crate::answer::{Answer, bytes_of, nothing};
 use crate::caller::Caller;
 use crate::params::{Params, pattern};
 use crate::samples::encode;
+use crate::shapes::SignalFacts;
 use crate::sql::read_json;
 use crate::times::TimeStyle;
 
@@ -39,7 +40,7 @@ const PIECE_SIGNALS: usize = 1_000;
         ("time" = Option<String>, Query, description = "How times are written: rfc3339 (default), ns, us, ms, s"),
     ),
     responses(
-        (status = 200, description = "An array of {signal, unit, description, …, last: {time, value, quality, source}}"),
+        (status = 200, description = "An array of {signal, unit, description, …, last: {time, value, quality, source}}", body = Vec<SignalFacts>),
     )
 )]
 pub(crate) async fn list(State(web): State<Web>, caller: Caller, request: Request) -> Answer {

@@ -12,6 +12,7 @@ use crate::body::{self, BodyLimits};
 use crate::caller::Caller;
 use crate::params::Params;
 use crate::read::{format_of, stream_chunks};
+use crate::shapes::Table;
 
 /// The longest query, its parameters included.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -35,7 +36,7 @@ pub(crate) struct SqlRequest {
     params(("format" = Option<String>, Query, description = "json (default), ndjson, csv, arrow, parquet; wins over Accept")),
     request_body = SqlRequest,
     responses(
-        (status = 200, description = "The rows"),
+        (status = 200, description = "The rows, or the other format", body = Table),
     )
 )]
 pub(crate) async fn sql(State(web): State<Web>, caller: Caller, request: Request) -> Answer {

@@ -1,10 +1,14 @@
 //! What is written down is what is: pages made from the code, the description of the API, and every command of the README.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::client::Request;
+use rustix::process::Signal;
+
+use crate::client::{Request, connect};
 use crate::partners;
 use crate::plant::{Home, PATIENCE, Plant, ran, skip};
 
@@ -262,4 +266,55 @@ fn every_page_that_is_named_is_there() {
             assert!(foreign || folder.join(target).exists(), "{page} names {target}, which is not there");
         }
     }
+}
+
+/// Connects to `live` as any WebSocket client does, and gives the socket behind the answer's head.
+fn live(plant: &Plant, token: &str) -> BufReader<TcpStream> {
+    let mut socket = connect(plant.address, None);
+    let upgrade = plant.get("/api/v1/live?signal=a/b").token(token).header("Connection", "Upgrade");
+    let upgrade = upgrade.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13");
+    let asked = upgrade.header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==").write_to(&mut socket);
+    asked.expect("the plant takes a request");
+    let mut socket = BufReader::new(socket);
+    let mut line = String::new();
+    socket.read_line(&mut line).expect("an answer");
+    assert!(line.starts_with("HTTP/1.1 101 "), "{line}");
+    while line != "\r\n" {
+        line.clear();
+        socket.read_line(&mut line).expect("a line of the head");
+    }
+    socket
+}
+
+/// The code and the reason of the frame that closes (RFC 6455, 5.5.1), after whatever comes before it.
+fn closing(mut socket: BufReader<TcpStream>) -> (u16, String) {
+    loop {
+        let mut head = [0; 2];
+        socket.read_exact(&mut head).expect("a frame: the connection must not end without one that closes");
+        let mut length = usize::from(head[1] & 0x7f);
+        if length == 126 {
+            let mut long = [0; 2];
+            socket.read_exact(&mut long).expect("the length of a frame");
+            length = usize::from(u16::from_be_bytes(long));
+        }
+        let mut payload = vec![0; length];
+        socket.read_exact(&mut payload).expect("a whole frame");
+        if head[0] & 0x0f == 8 {
+            let (code, reason) = payload.split_at(2);
+            return (u16::from_be_bytes([code[0], code[1]]), String::from_utf8_lossy(reason).into_owned());
+        }
+    }
+}
+
+#[test]
+fn a_live_socket_is_told_why_it_ends() {
+    let plant = Plant::start();
+    plant.ok(&["write", "a/b", "1"]);
+    let (gone, kept) = (plant.token("gone", &["read:#"]), plant.token("kept", &["read:#"]));
+    let (revoked, stopped) = (live(&plant, &gone), live(&plant, &kept));
+    plant.ok(&["token", "revoke", "gone"]);
+    assert_eq!(closing(revoked), (1008, "the token is no longer valid".to_owned()));
+    plant.process.signal(Signal::TERM);
+    assert_eq!(closing(stopped), (1012, "the plant is stopping".to_owned()));
+    plant.stop();
 }

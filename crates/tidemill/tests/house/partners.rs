@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value as Json, json};
 
+use crate::client::Request;
 use crate::plant::{Plant, ran, skip};
 
 /// Reads `sys.argv[1]` by the partner `sys.argv[2]`, values as docs/spec/lake.md says; prints per signal: count, sum, first and last time in microseconds.
@@ -197,5 +198,196 @@ fn a_scraper_of_prometheus_reads_the_metrics() {
     let kinds: Json = ran(command).expect(0).json();
     for kind in ["counter", "gauge", "histogram"] {
         assert!(kinds[kind].as_u64().is_some_and(|count| count > 0), "{kinds}");
+    }
+}
+
+/// Holds answers against the description: reads `{"api", "answers": [{"call", "path", "status", "media_type", "body"}]}`
+/// and prints what is wrong. A member that is not described is wrong too.
+const VALIDATOR: &str = r##"
+import json, sys
+from jsonschema import Draft202012Validator
+told = json.load(open(sys.argv[1]))
+api, wrong = told["api"], []
+def close(schema):
+    if isinstance(schema, dict):
+        if "properties" in schema: schema.setdefault("additionalProperties", False)
+        for name, part in schema.items():
+            if name != "allOf": close(part)
+    if isinstance(schema, list):
+        for part in schema: close(part)
+close(api["components"]["schemas"])
+for answer in told["answers"]:
+    listed = api["paths"][answer["path"]][answer["call"]]["responses"].get(answer["status"])
+    where = f'{answer["call"]} {answer["path"]} {answer["status"]}'
+    if listed is None: wrong.append(f"{where}: this status is not listed"); continue
+    content = listed.get("content", {})
+    if not answer["media_type"]:
+        if content: wrong.append(f"{where}: no body came")
+        continue
+    if answer["media_type"] not in content: wrong.append(f'{where}: no {answer["media_type"]}'); continue
+    schema = content[answer["media_type"]].get("schema")
+    if answer["media_type"] not in ("application/json", "application/problem+json"): continue
+    if schema is None: wrong.append(f"{where}: JSON without a schema"); continue
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "components": api["components"]}
+    Draft202012Validator.check_schema(whole)
+    for error in Draft202012Validator(whole).iter_errors(json.loads(answer["body"])):
+        wrong.append(f"{where}: {error.message} at {error.json_path}")
+print(json.dumps(wrong))
+"##;
+
+/// A call with its body: who, method, address, media type, body, and the status that is expected.
+type Call<'a> = (&'a str, &'static str, &'a str, &'static str, &'a str, u16);
+
+/// Calls one after the other; every operation that is described is among them, and most of the statuses that a test can bring about.
+const CALLS: &[Call<'static>] = &[
+    ("all", "POST", "/api/v1/write", "text/plain", "a/b t=1,n=2i,s=\"x\",ok=true 1000000000", 204),
+    ("all", "POST", "/api/v1/write?partial=true", "text/plain", "a/b t=1 1\nbroken", 200),
+    ("all", "POST", "/api/v1/write", "text/plain", "broken", 400),
+    (
+        "all",
+        "POST",
+        "/api/v1/write",
+        "application/json",
+        r#"[{"signal":"a/none","time":"1970-01-01T00:00:02Z","value":null},{"signal":"a/j","time":"1970-01-01T00:00:02Z","value":{"k":[1]}},{"signal":"a/x","time":"1970-01-01T00:00:02Z","value":"NaN","kind":"float","quality":"0x80AB0000"}]"#,
+        204,
+    ),
+    ("all", "POST", "/api/v1/write", "application/xml", "<a/>", 415),
+    ("", "POST", "/api/v1/write", "text/plain", "a t=1", 401),
+    ("reader", "POST", "/api/v1/write", "text/plain", "a t=1", 403),
+    ("all", "GET", "/api/v1/read?signal=**&from=0&to=9&unit=s", "", "", 200),
+    ("all", "GET", "/api/v1/read?signal=**&from=0&to=9&unit=s&time=ns", "", "", 200),
+    ("all", "GET", "/api/v1/read?signal=**&from=0&to=9&unit=s&format=ndjson", "", "", 200),
+    ("all", "GET", "/api/v1/read?signal=**&from=0&to=9&unit=s&format=csv", "", "", 200),
+    ("all", "GET", "/api/v1/read?signal=**&from=0&to=9&unit=s&format=arrow", "", "", 200),
+    ("all", "GET", "/api/v1/read?signal=**&from=0&to=9&unit=s&format=parquet", "", "", 200),
+    ("all", "GET", "/api/v1/read", "", "", 400),
+    ("all", "GET", "/api/v1/read?signal=a&format=xml", "", "", 415),
+    ("all", "POST", "/api/v1/sql", "application/json", r#"{"query":"SELECT * FROM samples"}"#, 200),
+    (
+        "all",
+        "POST",
+        "/api/v1/sql?format=csv",
+        "application/json",
+        r#"{"query":"SELECT * FROM samples"}"#,
+        200,
+    ),
+    ("all", "POST", "/api/v1/sql", "application/json", r#"{"query":"nonsense"}"#, 400),
+    (
+        "all",
+        "PATCH",
+        "/api/v1/signals?signal=a/b/t",
+        "application/json",
+        r#"{"unit":"bar","stale_after":"5m","alias":"a/other"}"#,
+        204,
+    ),
+    ("all", "PATCH", "/api/v1/signals?signal=a/nobody", "application/json", "{}", 404),
+    ("all", "GET", "/api/v1/signals", "", "", 200),
+    ("all", "GET", "/api/v1/signals?time=ms", "", "", 200),
+    ("all", "GET", "/api/v1/signals?match=a//b", "", "", 400),
+    ("all", "GET", "/api/v1/live", "", "", 400),
+    ("all", "GET", "/api/v1/why?signal=a/b/t", "", "", 200),
+    ("all", "GET", "/api/v1/why?signal=nobody", "", "", 404),
+    ("all", "DELETE", "/api/v1/signals?signal=a/b/n", "", "", 204),
+    ("all", "DELETE", "/api/v1/signals?signal=a/b/n", "", "", 404),
+    ("all", "POST", "/write?db=plant", "text/plain", "cpu idle=1", 204),
+    ("all", "POST", "/write", "text/plain", "broken", 400),
+    ("", "POST", "/write", "text/plain", "cpu idle=1", 401),
+    ("reader", "POST", "/write", "text/plain", "cpu idle=1", 403),
+    ("all", "POST", "/api/v2/write?bucket=plant", "text/plain", "cpu idle=1", 204),
+    ("all", "POST", "/api/v2/write", "text/plain", "broken", 400),
+    ("reader", "POST", "/api/v2/write", "text/plain", "cpu idle=1", 403),
+    ("all", "POST", "/api/v3/write_lp?db=plant", "text/plain", "cpu idle=1", 204),
+    ("all", "POST", "/api/v3/write_lp", "text/plain", "broken", 400),
+    ("all", "POST", "/query?q=CREATE+DATABASE+x", "text/plain", "", 200),
+    ("all", "GET", "/query?q=SHOW+DATABASES", "", "", 200),
+    ("all", "GET", "/query?q=SELECT", "", "", 400),
+    ("", "GET", "/ping", "", "", 204),
+    ("", "GET", "/ping?verbose=true", "", "", 200),
+    ("", "GET", "/health", "", "", 200),
+    ("", "GET", "/health/live", "", "", 200),
+    ("", "GET", "/health/ready", "", "", 200),
+    ("", "GET", "/metrics", "", "", 200),
+    (
+        "all",
+        "POST",
+        "/api/v1/tokens",
+        "application/json",
+        r#"{"name":"one","allow":["read:#"],"expires_s":60}"#,
+        201,
+    ),
+    ("all", "POST", "/api/v1/tokens", "application/json", r#"{"name":"one","allow":["read:#"]}"#, 409),
+    ("all", "POST", "/api/v1/tokens/one/rotate", "", "", 201),
+    ("all", "GET", "/api/v1/tokens", "", "", 200),
+    ("reader", "GET", "/api/v1/tokens", "", "", 403),
+    ("all", "DELETE", "/api/v1/tokens/one", "", "", 204),
+    ("all", "DELETE", "/api/v1/tokens/one", "", "", 404),
+    ("all", "GET", "/api/v1/access", "", "", 200),
+    ("all", "GET", "/api/v1/access?who=reader&verb=read&path=a/other", "", "", 200),
+    ("all", "GET", "/api/v1/access?who=reader", "", "", 400),
+    ("all", "GET", "/api/v1/audit", "", "", 200),
+    ("all", "GET", "/api/v1/audit?format=ndjson", "", "", 200),
+    ("all", "POST", "/api/v1/audit/verify", "", "", 200),
+    ("all", "POST", "/api/v1/reload", "", "", 200),
+    ("all", "GET", "/api/v1/check", "", "", 200),
+];
+
+/// Calls all of them, and gives the answers as the validator reads them.
+fn answers_of(plant: &Plant) -> Vec<Json> {
+    let all = plant.token("all", &["read:#", "write:#", "configure:#", "administer:#"]);
+    let reader = plant.token("reader", &["read:#"]);
+    let answer = |&(who, method, address, media_type, body, status): &Call<'_>| {
+        let mut request = Request::new(plant.address, method, address);
+        if !media_type.is_empty() {
+            request = request.body(media_type, body);
+        }
+        request = match who {
+            "all" => request.token(&all),
+            "reader" => request.token(&reader),
+            _ => request,
+        };
+        let answer = request.send();
+        assert_eq!(answer.status, status, "{method} {address}: {}", answer.text());
+        let path = address.split('?').next().unwrap_or_default().replace("/tokens/one", "/tokens/{name}");
+        json!({
+            "call": method.to_lowercase(), "path": path, "status": status.to_string(),
+            "media_type": answer.header("content-type").unwrap_or_default(), "body": answer.text(),
+        })
+    };
+    CALLS.iter().map(answer).collect()
+}
+
+/// What a client that was generated from the description is sent is what it was told.
+#[test]
+fn every_call_answers_as_the_description_says() {
+    let test = "every_call_answers_as_the_description_says";
+    let plant = Plant::start();
+    let described = plant.get("/api/v1/openapi.json").send().expect(200).json();
+    let answers = answers_of(&plant);
+    for (path, calls) in described["paths"].as_object().into_iter().flatten() {
+        for call in calls.as_object().into_iter().flatten().map(|(call, _)| call) {
+            let called = answers.iter().any(|answer| answer["path"] == *path && answer["call"] == *call);
+            assert!(called, "{call} {path} is described and not called here");
+        }
+    }
+    let Some(python) = python(test).filter(|python| has(python, "jsonschema", test)) else { return };
+    let wrong = |described: &Json| {
+        let told = json!({ "api": described, "answers": &answers }).to_string();
+        let mut command = Command::new(&python);
+        command.args(["-c", VALIDATOR]).arg(plant.home.file("answers.json", told));
+        ran(command).expect(0).json()
+    };
+    assert_eq!(wrong(&described), json!([]));
+    // What stands here can fail: another type, another code, another media type, another member.
+    let other = |text: &str, by: &str| {
+        let changed = described.to_string().replace(text, by);
+        wrong(&serde_json::from_str(&changed).expect("still JSON"))
+    };
+    for (text, by) in [
+        ("\"type\":\"integer\"", "\"type\":\"string\""),
+        ("\"bad-line\"", "\"bad-lines\""),
+        ("application/openmetrics-text", "text/plain"),
+        ("\"name_now\"", "\"name_then\""),
+    ] {
+        assert_ne!(other(text, by), json!([]), "{text}");
     }
 }

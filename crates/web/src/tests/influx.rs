@@ -43,7 +43,7 @@ async fn databases_and_buckets_are_tags() {
     assert_eq!(tags(0), r#"{"db": "telegraf", "host": "a"}"#);
     assert_eq!(tags(1), r#"{"bucket": "plant", "org": "own"}"#, "a tag of the line is the better fact");
     let shown = house.send("POST /query", &[], "q=SHOW+DATABASES").await;
-    expect![[r#"{"results":[{"series":[{"columns":["name"],"name":"databases","values":[["plant"],["telegraf"]]}],"statement_id":0}]}"#]]
+    expect![[r#"{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["plant"],["telegraf"]]}]}]}"#]]
         .assert_eq(&shown.text());
     let made = house.send("POST /query?q=CREATE%20DATABASE%20%22telegraf%22", &[], "").await;
     assert_eq!(made.text(), r#"{"results":[{"statement_id":0}]}"#);

@@ -32,7 +32,7 @@ struct House {
 struct Description(serde_json::Value);
 
 impl Description {
-    fn check(&self, method: &str, uri: &str, answer: &axum::http::response::Parts) {
+    fn check(&self, method: &str, uri: &str, answer: &Answered) {
         let path = uri.split('?').next().unwrap();
         let named = path.strip_prefix("/api/v1/tokens/").map(|rest| match rest.ends_with("/rotate") {
             true => "/api/v1/tokens/{name}/rotate",
@@ -45,12 +45,29 @@ impl Description {
             operation.is_null() || !responses[status].is_null(),
             "{method} {uri} answered {status}, which its description does not list: {responses}"
         );
-        let media_type = answer.headers.get("content-type").and_then(|value| value.to_str().ok());
-        if let Some(media_type @ "application/problem+json") = media_type {
-            let listed = &responses[status]["content"][media_type];
-            assert!(operation.is_null() || !listed.is_null(), "{method} {uri}: {status} has no {media_type}");
+        let content = responses[status].get("content").and_then(|content| content.as_object());
+        let media_type = answer.header("content-type");
+        if operation.is_null() || media_type.is_empty() {
+            assert!(content.is_none(), "{method} {uri}: {status} came without a body");
+            return;
+        }
+        let listed = content.and_then(|content| content.get(media_type));
+        assert!(listed.is_some(), "{method} {uri}: {status} has no {media_type}");
+        if media_type == "application/problem+json" {
+            let codes = known_codes(&responses[status]);
+            let code = answer.json()["code"].as_str().unwrap().to_owned();
+            assert!(
+                codes.is_empty() || codes.contains(&code),
+                "{method} {uri}: {status} has no {code} among {codes:?}"
+            );
         }
     }
+}
+
+/// The codes that a described answer may have as a problem document; none where any may stand there.
+fn known_codes(answer: &serde_json::Value) -> Vec<String> {
+    let parts = &answer["content"]["application/problem+json"]["schema"]["allOf"];
+    serde_json::from_value(parts[1]["properties"]["code"]["enum"].clone()).unwrap_or_default()
 }
 
 impl House {
@@ -87,9 +104,11 @@ impl House {
         }
         let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
-        self.described.check(method, uri, &parts);
         let collected = body.collect().await.map(|body| body.to_bytes().to_vec());
-        Answered { status: parts.status, headers: parts.headers, body: collected.map_err(|_| ()) }
+        let answered =
+            Answered { status: parts.status, headers: parts.headers, body: collected.map_err(|_| ()) };
+        self.described.check(method, uri, &answered);
+        answered
     }
 
     /// As someone who may do everything.

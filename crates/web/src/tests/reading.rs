@@ -1,5 +1,6 @@
 //! Reads, SQL, signals, probes, and what holds for every answer.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use expect_test::expect;
@@ -323,6 +324,36 @@ async fn description_and_addresses_agree() {
     }
 }
 
+/// How a token is shown stands at each call that asks for one, and at no other.
+#[tokio::test]
+async fn every_call_says_who_may_call() {
+    let api = House::new().get("/api/v1/openapi.json").await.json();
+    let schemes = &api["components"]["securitySchemes"];
+    assert_eq!(
+        (&schemes["bearer"]["scheme"], &schemes["basic"]["scheme"]),
+        (&"bearer".into(), &"basic".into())
+    );
+    let mut told = String::new();
+    for (path, methods) in api["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let ways = serde_json::to_string(&operation["security"]).unwrap();
+            if ways != r#"[{"bearer":[]},{"basic":[]}]"# {
+                told += &format!("{method} {path} {ways}\n");
+            }
+            let refuses = operation["responses"]["401"].is_object();
+            assert_eq!(refuses, ways != "[]", "{method} {path}");
+        }
+    }
+    expect![[r#"
+        get /health []
+        get /health/live []
+        get /health/ready []
+        get /metrics [{"bearer":[]},{"basic":[]},{}]
+        get /ping []
+    "#]]
+    .assert_eq(&told);
+}
+
 /// What each call refuses is said once for each, and with the codes that clients rely on.
 #[tokio::test]
 async fn every_call_says_what_it_refuses() {
@@ -335,6 +366,23 @@ async fn every_call_says_what_it_refuses() {
                 "{method} {path} does not say what it refuses"
             );
             assert!(operation["responses"]["500"].is_object() && operation["responses"]["default"].is_null());
+            let influx = operation["tags"][0] == "influxdb";
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                let what = format!("{method} {path} {status}");
+                let own = if influx { Vec::new() } else { crate::refusals::of(method, path).unwrap() };
+                let all = own.iter().chain(crate::refusals::EVERYWHERE);
+                let expected: BTreeSet<&str> =
+                    all.filter(|code| code.status.to_string() == *status).map(|code| code.id).collect();
+                let listed = super::known_codes(answer);
+                assert_eq!(listed.iter().map(String::as_str).collect::<BTreeSet<_>>(), expected, "{what}");
+                // Each is told in words as well; what InfluxDB's clients are told has no codes of ours.
+                let told = answer["description"].as_str().unwrap();
+                assert!(listed.iter().all(|code| told.contains(&format!("`{code}`: "))), "{what}: {told}");
+                let counted = told.matches("`: ").count();
+                assert!(influx || counted == listed.len(), "{what}: {counted} told, {listed:?}");
+                let has_body = !["101", "204"].contains(&status.as_str());
+                assert_eq!(answer["content"].is_object(), has_body, "{what}");
+            }
         }
     }
     let write = &api["paths"]["/api/v1/write"]["post"];
