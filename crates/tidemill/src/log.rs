@@ -29,10 +29,23 @@ pub(crate) fn begin(file: Option<&Path>, json: bool) -> Result<(), Problem> {
         })?))),
     };
     // No colour: it would need a library more, and files and journals want none.
-    let builder =
-        fmt().with_env_filter(filter).with_ansi(false).with_target(false).with_writer(move || writer.clone());
+    // What cannot be logged is no reason to end: the library would say so on standard error, and panic where that is shut.
+    let builder = fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_target(false)
+        .log_internal_errors(false)
+        .with_writer(move || writer.clone());
     let begun = if json { builder.json().try_init() } else { builder.compact().try_init() };
     begun.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))
+}
+
+/// Logs that what was to be read on standard output was not printed. A plant goes on: it is there for others than whoever
+/// reads its first lines.
+pub(crate) fn unless_printed(printed: io::Result<()>) {
+    if let Err(error) = printed {
+        tracing::warn!(event = "output.unwritable", %error, "standard output cannot be written; the plant goes on");
+    }
 }
 
 #[derive(Clone)]
@@ -45,7 +58,11 @@ impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Target::Stderr => io::stderr().write(bytes),
-            Target::File(file) => file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes),
+            Target::File(file) => {
+                let written = file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
+                // Better there than nowhere.
+                written.or_else(|_| io::stderr().write(bytes))
+            }
         }
     }
 

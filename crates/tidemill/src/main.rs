@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use command::{CommandLine, Outcome};
+use command::CommandLine;
 
 /// Takes less memory for the same samples, and less time than the C library's; measured in docs/adr/dependencies.md.
 #[global_allocator]
@@ -31,15 +31,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
-        Err(error) => return command::not_understood(&error),
+        Err(error) => return command::not_understood(error),
     };
     let json = line.global.json;
     match line.execute() {
         Ok(outcome) => ExitCode::from(outcome as u8),
-        Err(problem) => {
-            output::problem(&problem, json);
-            ExitCode::from(Outcome::of(&problem) as u8)
-        }
+        Err(problem) => command::failed(&problem, json),
     }
 }
 

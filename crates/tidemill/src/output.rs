@@ -1,37 +1,71 @@
-//! What commands print: lines, tables, JSON. A reader that goes away (`| head`) ends the command quietly. Names and values
-//! come from strangers: what people read is made visible first, what machines read is left as it is.
+//! What commands print: lines, tables, JSON. A reader that goes away (`| head`) ends the command quietly; an output that
+//! cannot be written, such as a file on a full disk, is a failure. Names and values come from strangers: what people read is
+//! made visible first, what machines read is left as it is.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value as Json;
-use tidemill_core::Problem;
+use tidemill_core::{Problem, codes};
 
 use crate::config;
 
-/// Prints a line, or several, to standard output, for people.
-pub(crate) fn line(text: &str) {
-    whole_line(&visible_lines(text));
+/// Prints a line, or several, to standard output, for people. Where nobody reads any more the command ends here.
+///
+/// # Errors
+/// It cannot be written there.
+pub(crate) fn line(text: &str) -> Result<(), Problem> {
+    needed(try_line(text))
 }
 
-/// Prints a line of JSON to standard output, for machines.
-pub(crate) fn json(value: &Json) {
-    whole_line(&value.to_string());
+/// Prints a line of JSON to standard output, for machines, as [`line`] does.
+pub(crate) fn json(value: &Json) -> Result<(), Problem> {
+    needed(try_json(value))
 }
 
-fn whole_line(text: &str) {
+/// Prints bytes as they are, as [`line`] does.
+pub(crate) fn raw(bytes: &[u8]) -> Result<(), Problem> {
+    needed(try_raw(bytes))
+}
+
+/// Prints lines for people, where the work goes on whoever reads them.
+pub(crate) fn try_line(text: &str) -> io::Result<()> {
+    try_raw(format!("{}\n", visible_lines(text)).as_bytes())
+}
+
+/// Prints a line of JSON, where the work goes on whoever reads it.
+pub(crate) fn try_json(value: &Json) -> io::Result<()> {
+    try_raw(format!("{value}\n").as_bytes())
+}
+
+/// Prints bytes as they are, where the work goes on whoever reads them. They are out when it returns: what the process
+/// writes at its end fails unheard.
+pub(crate) fn try_raw(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
+    out.write_all(bytes).and_then(|()| out.flush())
+}
+
+fn needed(printed: io::Result<()>) -> Result<(), Problem> {
+    match printed {
+        Err(error) if is_gone(&error) => std::process::exit(0),
+        printed => printed.map_err(|error| unwritable(&error)),
     }
 }
 
-/// Prints bytes as they are.
-pub(crate) fn raw(bytes: &[u8]) {
-    if io::stdout().lock().write_all(bytes).is_err() {
-        std::process::exit(0);
-    }
+/// Whether the reader of standard output went away.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Standard output that cannot be written: which file it is, where the system tells, and why.
+pub(crate) fn unwritable(error: &io::Error) -> Problem {
+    let file = std::fs::read_link("/proc/self/fd/1").ok().filter(|file| file.is_absolute());
+    let file = file.map(|file| format!(" ({})", file.display())).unwrap_or_default();
+    let detail = format!("standard output{file} cannot be written: {error}");
+    Problem::new(codes::FILE_UNWRITABLE.or_full(error), detail).hint(
+        "What was printed is not whole: see that there is room, or send it elsewhere, and repeat the command",
+    )
 }
 
 /// Tells a person something beside the result.
@@ -106,10 +140,11 @@ pub(crate) fn colour() -> bool {
 }
 
 /// Prints rows in columns as wide as they need; the last column is left as it is.
-pub(crate) fn table(headers: &[&str], rows: &[Vec<String>]) {
-    for text in table_lines(headers, rows) {
-        line(&text);
-    }
+///
+/// # Errors
+/// They cannot be written.
+pub(crate) fn table(headers: &[&str], rows: &[Vec<String>]) -> Result<(), Problem> {
+    table_lines(headers, rows).iter().try_for_each(|text| line(text))
 }
 
 pub(crate) fn table_lines(headers: &[&str], rows: &[Vec<String>]) -> Vec<String> {

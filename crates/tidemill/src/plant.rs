@@ -56,6 +56,23 @@ impl Plant {
             .map_err(|error| unwritable("the file", &file, "written", &error))
     }
 
+    /// Whether it is there.
+    ///
+    /// # Errors
+    /// Its folder may not be looked into, such as that of another user.
+    pub(crate) fn stands(&self) -> Result<bool, Problem> {
+        match std::fs::metadata(self.file()) {
+            Ok(meta) => Ok(meta.is_file()),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let detail = format!("{} cannot be looked at: {error}", self.file().display());
+                Err(Problem::new(&codes::FILE_UNREADABLE, detail).hint(
+                    "Run the command as the user whose plant it is; a plant that runs answers others over HTTP, with --url and --token",
+                ))
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
     /// Takes the plant for this process until the lock is dropped.
     pub(crate) fn lock(&self) -> Result<Lock, Problem> {
         let file = self.try_lock(Open::CreateOrOpen)?;
@@ -211,7 +228,7 @@ pub(crate) fn running() -> Vec<Plant> {
 pub(crate) fn meant(named: Option<&Path>) -> Result<Plant, Problem> {
     if let Some(folder) = named {
         let plant = Plant::at(folder);
-        return if config::is_plant(folder) {
+        return if plant.stands()? {
             Ok(plant)
         } else {
             Err(Problem::new(

@@ -51,7 +51,7 @@ impl Access {
                 let answer = client.get(&format!("/api/v1/access{}", query(&pairs))).await?;
                 let allowed = answer["allowed"].as_bool().unwrap_or(false);
                 if global.json {
-                    output::json(&answer);
+                    output::json(&answer)?;
                 } else {
                     let now = answer["name_now"].as_str().map(|name| format!(" (the name now: {name})"));
                     output::line(&format!(
@@ -59,14 +59,14 @@ impl Access {
                         if allowed { "yes" } else { "no" },
                         output::cell(&answer["rule"]),
                         now.unwrap_or_default()
-                    ));
+                    ))?;
                 }
                 Ok(if allowed { Outcome::Done } else { Outcome::Found })
             }
             Action::List => {
                 let answer = client.get("/api/v1/access").await?;
                 if global.json {
-                    output::json(&answer);
+                    output::json(&answer)?;
                 } else {
                     let rows: Vec<Vec<String>> = answer
                         .as_array()
@@ -80,7 +80,7 @@ impl Access {
                             ]
                         })
                         .collect();
-                    output::table(&["who", "right", "note"], &rows);
+                    output::table(&["who", "right", "note"], &rows)?;
                 }
                 Ok(Outcome::Done)
             }

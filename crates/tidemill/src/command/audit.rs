@@ -22,7 +22,7 @@ pub(crate) struct Audit {
     #[command(subcommand)]
     action: Option<Action>,
     /// How many entries
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, allow_hyphen_values = true)]
     limit: u32,
 }
 
@@ -43,18 +43,18 @@ impl Audit {
             };
             let intact = answer["intact"].as_bool().unwrap_or(false);
             if global.json {
-                output::json(&answer);
+                output::json(&answer)?;
             } else {
                 let entries = output::cell(&answer["entries"]);
                 output::line(&format!(
                     "{entries} entries: {}",
                     if intact { "the chain is intact" } else { "the chain is broken" }
-                ));
+                ))?;
                 for finding in answer["problems"].as_array().into_iter().flatten() {
-                    output::line(&format!("  {}", output::cell(finding)));
+                    output::line(&format!("  {}", output::cell(finding)))?;
                 }
                 let (last, hash) = (output::cell(&answer["last"]), output::cell(&answer["hash"]));
-                output::line(&format!("entry {last}, hash {hash}"));
+                output::line(&format!("entry {last}, hash {hash}"))?;
             }
             return Ok(if intact { Outcome::Done } else { Outcome::Found });
         }
@@ -63,10 +63,10 @@ impl Audit {
             None => running(&global.client()?, self.limit).await?,
         };
         if global.json {
-            output::json(&answer);
+            output::json(&answer)?;
         } else {
             // The hash of each line is for machines: --json has it.
-            sql::print_table(&answer, &["hash"]);
+            sql::print_table(&answer, &["hash"])?;
         }
         Ok(Outcome::Done)
     }

@@ -49,10 +49,10 @@ pub(crate) struct Import {
     #[arg(long)]
     prefix: Option<String>,
     /// The column with the time, by name or number
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     time: Option<String>,
     /// The only column to take, by name or number
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     value: Option<String>,
     /// The time zone of times without an offset, in every format [default: the plant's]
     #[arg(long)]
@@ -88,6 +88,8 @@ fn is_of_the_file(problem: &Problem) -> bool {
 struct Tally {
     samples: u64,
     rejected: u64,
+    /// What became of it could not be told.
+    unprinted: bool,
 }
 
 impl Import {
@@ -97,6 +99,7 @@ impl Import {
         let mut outcome = Outcome::Done;
         for file in &self.files {
             match import(file, &options, client.as_ref(), global.json).await {
+                Ok(tally) if tally.unprinted => outcome = Outcome::Failed,
                 Ok(tally) if tally.rejected == 0 || outcome == Outcome::Failed => {}
                 Ok(_) => outcome = Outcome::Found,
                 // One file that cannot be read does not keep the others out; a plant that does not answer does.
@@ -161,7 +164,7 @@ async fn import(
         bar.set_message(format!("{} samples", sender.tally.samples));
     }
     bar.finish_and_clear();
-    report(&name, reader.signals().len(), reader.summary(), &sender, json);
+    report(&name, reader.signals().len(), reader.summary(), &mut sender, json);
     Ok(sender.tally)
 }
 
@@ -271,43 +274,53 @@ async fn import_columns(
     }
     bar.finish_and_clear();
     (summary.repeated_hour, summary.second_pass) = times.repeated();
-    report(name, columns.signals(), summary, &sender, json);
+    report(name, columns.signals(), summary, &mut sender, json);
     Ok(sender.tally)
 }
 
-fn report(name: &str, signals: usize, summary: Summary, sender: &Sender<'_>, json: bool) {
+/// Tells what became of a file. The next one is brought in whoever reads this.
+fn report(name: &str, signals: usize, summary: Summary, sender: &mut Sender<'_>, json: bool) {
     let (tally, dry) = (&sender.tally, sender.client.is_none());
-    if json {
-        output::json(&serde_json::json!({
+    let printed = if json {
+        output::try_json(&serde_json::json!({
             "file": name, "rows": summary.rows, "samples": tally.samples, "signals": signals,
             "rejected": tally.rejected, "empty_cells": summary.empty_cells,
             "whole_numbers": summary.whole_numbers, "dry_run": dry,
-        }));
-        return;
+        }))
+    } else {
+        output::try_line(&report_lines(name, summary, sender).join("\n  "))
+    };
+    if let Err(error) = printed
+        && !output::is_gone(&error)
+    {
+        output::problem(&output::unwritable(&error), json);
+        sender.tally.unprinted = true;
     }
+}
+
+fn report_lines(name: &str, summary: Summary, sender: &Sender<'_>) -> Vec<String> {
+    let (tally, dry) = (&sender.tally, sender.client.is_none());
     let verb = if dry { "would be written" } else { "written and durable" };
-    output::line(&format!(
+    let mut lines = vec![format!(
         "{name}: {} rows, {} samples {verb}, {} rejected",
         summary.rows, tally.samples, tally.rejected
-    ));
+    )];
     if tally.rejected > 0 && !dry {
-        output::line(&format!(
-            "  the rejected rows and the reasons are in {}",
-            sender.rejects.path.display()
-        ));
+        lines.push(format!("the rejected rows and the reasons are in {}", sender.rejects.path.display()));
     }
     if summary.whole_numbers > 0 {
-        output::line(&format!(
-            "  {} whole numbers are too large for a float, and are kept as integers",
+        lines.push(format!(
+            "{} whole numbers are too large for a float, and are kept as integers",
             summary.whole_numbers
         ));
     }
     if summary.repeated_hour > 0 {
-        output::line(&format!(
-            "  {} rows lie in an hour that the clocks repeat; {} were taken as the second pass",
+        lines.push(format!(
+            "{} rows lie in an hour that the clocks repeat; {} were taken as the second pass",
             summary.repeated_hour, summary.second_pass
         ));
     }
+    lines
 }
 
 struct Sender<'a> {
@@ -407,8 +420,8 @@ impl<'a> Sender<'a> {
         if body.is_empty() {
             return Ok(Vec::new());
         }
-        self.tally.samples += rows.len() as u64;
         let answer = self.send(body, content_type, terms).await?;
+        self.tally.samples += rows.len() as u64;
         let listed = |answer: &Json| answer["problems"].as_array().cloned().unwrap_or_default();
         let refused = listed(&answer);
         if answer["refused"].as_u64().unwrap_or(0) <= refused.len() as u64 {
@@ -425,7 +438,16 @@ impl<'a> Sender<'a> {
 
     fn reject(&mut self, head: Option<&str>, rejects: &[Reject]) -> Result<(), Problem> {
         self.tally.rejected += rejects.len() as u64;
-        if self.client.is_some() { self.rejects.write(head, rejects) } else { Ok(()) }
+        if self.client.is_none() {
+            return Ok(());
+        }
+        self.rejects.write(head, rejects).map_err(|mut problem| {
+            let kept = self.tally.samples;
+            problem
+                .detail
+                .push_str(&format!("; {kept} samples of the file are written and durable, and it ends here"));
+            problem
+        })
     }
 
     /// Sends; waits and sends again while the plant is busy. Gives its answer.
@@ -485,7 +507,7 @@ impl Rejects {
                 &codes::FILE_UNWRITABLE,
                 format!("{} cannot be written: {error}", self.path.display()),
             )
-            .hint("Rejected rows are kept there: import from a folder that you may write to")
+            .hint("Rejected rows are kept there: import again from a folder that you may write to; what is kept is kept once")
         };
         let mut text = Vec::new();
         let file = match &mut self.file {

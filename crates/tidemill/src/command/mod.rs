@@ -15,15 +15,17 @@ mod watch;
 mod why;
 mod write;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use jiff::tz::TimeZone;
 use tidemill_core::{Problem, codes};
 
 use crate::client::Client;
-use crate::{house, plant, time};
+use crate::{house, output, plant, time};
 
 /// How a command ended. The numbers are the process's exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,20 +55,41 @@ impl Outcome {
 }
 
 /// Tells what is wrong with what was typed, or gives the help that was asked for.
-pub(crate) fn not_understood(error: &clap::Error) -> ExitCode {
+pub(crate) fn not_understood(mut error: clap::Error) -> ExitCode {
+    without_misleading_tips(&mut error);
     let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
-    if !error.use_stderr() || !json {
+    if !error.use_stderr() {
         // Whoever reads it may have gone away.
+        return match error.print().and_then(|()| std::io::stdout().flush()) {
+            Err(error) if !output::is_gone(&error) => failed(&output::unwritable(&error), json),
+            _ => ExitCode::from(Outcome::Done as u8),
+        };
+    }
+    if !json {
         let _ = error.print();
-        return ExitCode::from(if error.use_stderr() { Outcome::Usage } else { Outcome::Done } as u8);
+        return ExitCode::from(Outcome::Usage as u8);
     }
     let text = error.to_string();
     let mut paragraphs = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
     let detail = paragraphs.next().unwrap_or_default();
     let hint = paragraphs.next().unwrap_or_default();
     let detail = detail.strip_prefix("error: ").unwrap_or(&detail);
-    crate::output::problem(&Problem::new(&codes::BAD_PARAMETER, detail).hint(hint), true);
-    ExitCode::from(Outcome::Usage as u8)
+    failed(&Problem::new(&codes::BAD_PARAMETER, detail).hint(hint), true)
+}
+
+/// Whoever mistypes an option means no value: the advice to pass it as one behind `--` would lead them astray.
+fn without_misleading_tips(error: &mut clap::Error) {
+    let Some(ContextValue::StyledStrs(mut tips)) = error.remove(ContextKind::Suggested) else { return };
+    tips.retain(|tip| !tip.to_string().contains(" as a value, use "));
+    if !tips.is_empty() {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
+}
+
+/// Tells why a command failed, and ends so.
+pub(crate) fn failed(problem: &Problem, json: bool) -> ExitCode {
+    output::problem(problem, json);
+    ExitCode::from(Outcome::of(problem) as u8)
 }
 
 pub(crate) type CommandResult = Result<Outcome, Problem>;
@@ -178,7 +201,7 @@ impl CommandLine {
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut CommandLine::command(), "tidemill", &mut script);
-                crate::output::raw(&script);
+                output::raw(&script)?;
                 Ok(Outcome::Done)
             }
         }

@@ -1,12 +1,12 @@
 //! `tidemill read`: samples by pattern; with `--output` it is the export.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use futures_util::TryStreamExt;
 use hyper::Method;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tidemill_core::{Format, Pattern, Problem, codes, parse_rfc3339, rfc3339};
 use tidemill_ground::Disk;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,15 +36,15 @@ pub(crate) struct Read {
     #[arg(long)]
     mode: Option<String>,
     /// So many pixels, at most six samples each: first, smallest, largest, last, and where a gap begins and ends
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     points: Option<u32>,
     /// At most so many samples
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     limit: Option<u64>,
     /// How to print [default: table; by the file's ending with --output]
     #[arg(long, value_enum)]
     format: Option<ReadFormat>,
-    /// Write to this file: the export
+    /// Write to this file: the export; - is standard output
     #[arg(long, short)]
     output: Option<PathBuf>,
 }
@@ -116,7 +116,8 @@ impl ReadFormat {
 }
 
 impl Read {
-    pub(crate) async fn execute(self, global: &Global) -> CommandResult {
+    pub(crate) async fn execute(mut self, global: &Global) -> CommandResult {
+        self.output = self.output.filter(is_file);
         let zone = global.zone();
         let format = ReadFormat::chosen(self.format, global, self.output.as_ref())?;
         let parse = |text: &str| time::parse(text, super::now(), &zone);
@@ -147,7 +148,7 @@ impl Read {
         let client = global.client()?;
         let reply = client.send(Method::GET, &path, &[], Body::empty()).await?;
         match (&self.output, format) {
-            (Some(file), _) => save(reply, file).await?,
+            (Some(file), _) => save(reply, file, global.json).await?,
             (None, ReadFormat::Table) => {
                 if print_table(&reply.bytes().await?, &zone)? == 0 {
                     self.say_why_nothing(&client, &zone).await?;
@@ -189,18 +190,12 @@ impl Read {
 
 /// Prints the answer as it comes.
 pub(crate) async fn print(reply: Reply) -> Result<(), Problem> {
-    reply
-        .pieces()
-        .try_for_each(|piece| async move {
-            output::raw(&piece);
-            Ok(())
-        })
-        .await
+    reply.pieces().try_for_each(|piece| async move { output::raw(&piece) }).await
 }
 
 /// Saves the answer to a file: beside it first, so that a broken or interrupted export leaves no half file. A pipe or a
 /// device is written to as it stands.
-pub(crate) async fn save(reply: Reply, file: &std::path::Path) -> Result<(), Problem> {
+pub(crate) async fn save(reply: Reply, file: &Path, json: bool) -> Result<(), Problem> {
     let failed = |error: std::io::Error| {
         Problem::new(&codes::FILE_UNWRITABLE, format!("{} cannot be written: {error}", file.display()))
             .hint("Choose another --output")
@@ -209,18 +204,18 @@ pub(crate) async fn save(reply: Reply, file: &std::path::Path) -> Result<(), Pro
         Broken::Disk(error) => failed(error),
         Broken::Answer(problem) => problem,
     };
+    let named = file;
     let progress = crate::progress::bytes("exported");
     let old = std::fs::metadata(file).ok();
     if old.as_ref().is_some_and(|old| !old.is_file()) {
         let out = std::fs::File::options().write(true).open(file).map_err(failed)?;
         let written = fill(reply, &out, &progress).await;
         progress.finish_and_clear();
-        return written.map_err(broken);
+        return written.map(drop).map_err(broken);
     }
     // A link stays one, and what it leads to is replaced.
     let file = &std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let folder =
-        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let partial = folder.join(format!(".{}.part", file.file_name().unwrap_or_default().to_string_lossy()));
     // Heard from before the first byte is there.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -229,9 +224,10 @@ pub(crate) async fn save(reply: Reply, file: &std::path::Path) -> Result<(), Pro
         if let Some(old) = old {
             out.set_permissions(old.permissions()).map_err(Broken::Disk)?;
         }
-        fill(reply, &out, &progress).await?;
+        let bytes = fill(reply, &out, &progress).await?;
         out.sync_all().map_err(Broken::Disk)?;
-        tidemill_ground::RealDisk.rename(&partial, file).map_err(Broken::Disk)
+        tidemill_ground::RealDisk.rename(&partial, file).map_err(Broken::Disk)?;
+        Ok(bytes)
     };
     let written = tokio::select! {
         written = whole => written,
@@ -242,12 +238,22 @@ pub(crate) async fn save(reply: Reply, file: &std::path::Path) -> Result<(), Pro
         }
     };
     progress.finish_and_clear();
-    if let Err(why) = written {
-        let _ = tidemill_ground::RealDisk.remove(&partial);
-        return Err(broken(why));
+    match written {
+        Ok(bytes) if json => output::json(&json!({ "file": named, "bytes": bytes })),
+        Ok(_) => {
+            output::note(&format!("{} written", file.display()));
+            Ok(())
+        }
+        Err(why) => {
+            let _ = tidemill_ground::RealDisk.remove(&partial);
+            Err(broken(why))
+        }
     }
-    output::note(&format!("{} written", file.display()));
-    Ok(())
+}
+
+/// Whether an answer goes to this file: `-` is standard output.
+pub(crate) fn is_file(named: &PathBuf) -> bool {
+    named.as_os_str() != "-"
 }
 
 /// Why an answer did not become a file.
@@ -256,14 +262,18 @@ enum Broken {
     Answer(Problem),
 }
 
-async fn fill(reply: Reply, file: &std::fs::File, progress: &indicatif::ProgressBar) -> Result<(), Broken> {
+/// Gives how many bytes it wrote.
+async fn fill(reply: Reply, file: &std::fs::File, progress: &indicatif::ProgressBar) -> Result<u64, Broken> {
     let mut out = std::io::BufWriter::new(file);
+    let mut bytes = 0;
     let mut pieces = reply.pieces();
     while let Some(piece) = pieces.try_next().await.map_err(Broken::Answer)? {
+        bytes += piece.len() as u64;
         progress.inc(piece.len() as u64);
         out.write_all(&piece).map_err(Broken::Disk)?;
     }
-    out.flush().map_err(Broken::Disk)
+    out.flush().map_err(Broken::Disk)?;
+    Ok(bytes)
 }
 
 /// Prints the samples; gives how many.
@@ -277,6 +287,6 @@ fn print_table(lines: &[u8], zone: &jiff::tz::TimeZone) -> Result<usize, Problem
         let quality = if text("quality").is_empty() { "Good".to_owned() } else { text("quality") };
         rows.push(vec![time, text("signal"), text("value"), quality]);
     }
-    output::table(&["time", "signal", "value", "quality"], &rows);
+    output::table(&["time", "signal", "value", "quality"], &rows)?;
     Ok(rows.len())
 }

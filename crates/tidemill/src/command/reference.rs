@@ -30,7 +30,7 @@ impl Reference {
             Page::Names => names(),
             Page::CommandLine => command_line(),
         };
-        output::raw(text.as_bytes());
+        output::raw(text.as_bytes())?;
         Ok(Outcome::Done)
     }
 }

@@ -44,7 +44,7 @@ fn wanted(named: Option<&Path>) -> Result<Plant, Problem> {
         None => Path::new("plant"),
     };
     let plant = Plant::at(folder);
-    if !config::is_plant(folder) {
+    if !plant.stands()? {
         if std::env::var_os("INVOCATION_ID").is_some() {
             return Err(Problem::new(&codes::NO_PLANT, format!("{} is no plant", folder.display()))
                 .hint("Make it first: run `tidemill run --plant DIR` once by hand"));
@@ -68,10 +68,11 @@ fn wanted(named: Option<&Path>) -> Result<Plant, Problem> {
 /// The ready line: every address, for people or as JSON.
 fn announce(json: bool) -> house::Announce {
     Box::new(move |plant: &plant::Plant, addresses: &[String]| {
-        if json {
-            output::json(&serde_json::json!({ "ready": true, "plant": plant.folder, "http": addresses }));
+        let printed = if json {
+            output::try_json(&serde_json::json!({ "ready": true, "plant": plant.folder, "http": addresses }))
         } else {
-            output::line(&format!("ready: {} {}", plant.folder.display(), addresses.join(" ")));
-        }
+            output::try_line(&format!("ready: {} {}", plant.folder.display(), addresses.join(" ")))
+        };
+        log::unless_printed(printed);
     })
 }

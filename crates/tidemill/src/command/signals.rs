@@ -65,24 +65,27 @@ enum Edit {
 impl Signals {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let client = global.client()?;
-        let answer = match self.edit {
+        let (answer, done) = match self.edit {
             None => {
                 let pattern = self.pattern.unwrap_or_else(Pattern::everything);
                 let answer = client
                     .get(&format!("/api/v1/signals{}", query(&[("match", pattern.to_string())])))
                     .await?;
                 if !global.json {
-                    list(&answer);
+                    list(&answer)?;
                     return Ok(Outcome::Done);
                 }
-                answer
+                (answer, Json::Null)
             }
             Some(Edit::Set { path, facts }) => {
                 let body = edit_of(&facts)?;
-                client.call(Method::PATCH, &address(&path), &body).await?
+                let answer = client.call(Method::PATCH, &address(&path), &body).await?;
+                (answer, json!({ "signal": path.as_str(), "done": "set" }))
             }
             Some(Edit::Rename { path, to }) => {
-                client.call(Method::PATCH, &address(&path), &json!({ "rename": to.as_str() })).await?
+                let body = json!({ "rename": to.as_str() });
+                let answer = client.call(Method::PATCH, &address(&path), &body).await?;
+                (answer, json!({ "signal": to.as_str(), "was": path.as_str(), "done": "renamed" }))
             }
             Some(Edit::Delete { path, from, to, reason }) => {
                 let mut pairs = vec![("signal", path.to_string())];
@@ -92,11 +95,13 @@ impl Signals {
                     let at = time::parse(&text, super::now(), &global.zone())?;
                     pairs.push((name, tidemill_core::rfc3339(at)));
                 }
-                client.call(Method::DELETE, &format!("/api/v1/signals{}", query(&pairs)), &Json::Null).await?
+                let address = format!("/api/v1/signals{}", query(&pairs));
+                let answer = client.call(Method::DELETE, &address, &Json::Null).await?;
+                (answer, json!({ "signal": path.as_str(), "done": "deleted" }))
             }
         };
         if global.json {
-            output::json(&answer);
+            output::json(if answer.is_null() { &done } else { &answer })?;
         }
         Ok(Outcome::Done)
     }
@@ -144,7 +149,7 @@ fn edit_of(facts: &[String]) -> Result<Json, Problem> {
     Ok(body)
 }
 
-fn list(answer: &Json) {
+fn list(answer: &Json) -> Result<(), Problem> {
     let now = super::now();
     let rows: Vec<Vec<String>> = answer
         .as_array()
@@ -166,6 +171,7 @@ fn list(answer: &Json) {
             ]
         })
         .collect();
-    output::table(&["signal", "value", "unit", "age", "quality", "source", "description"], &rows);
+    output::table(&["signal", "value", "unit", "age", "quality", "source", "description"], &rows)?;
     output::note(&format!("{} signal{}", rows.len(), if rows.len() == 1 { "" } else { "s" }));
+    Ok(())
 }

@@ -24,13 +24,14 @@ pub(crate) struct Sql {
     /// How to print [default: table; by the file's ending with --output]
     #[arg(long, value_enum)]
     format: Option<ReadFormat>,
-    /// Write to this file
+    /// Write to this file; - is standard output
     #[arg(long, short)]
     output: Option<PathBuf>,
 }
 
 impl Sql {
-    pub(crate) async fn execute(self, global: &Global) -> CommandResult {
+    pub(crate) async fn execute(mut self, global: &Global) -> CommandResult {
+        self.output = self.output.filter(read::is_file);
         let format = ReadFormat::chosen(self.format, global, self.output.as_ref())?;
         format.fits(self.output.as_ref())?;
         let text = if self.query == "-" {
@@ -45,8 +46,8 @@ impl Sql {
         let reply =
             global.client()?.send(Method::POST, &path, &[("content-type", "application/json")], body).await?;
         match (&self.output, format) {
-            (Some(file), _) => read::save(reply, file).await?,
-            (None, ReadFormat::Table) => print_table(&reply.json().await?, &[]),
+            (Some(file), _) => read::save(reply, file, global.json).await?,
+            (None, ReadFormat::Table) => print_table(&reply.json().await?, &[])?,
             (None, _) => read::print(reply).await?,
         }
         Ok(Outcome::Done)
@@ -54,7 +55,7 @@ impl Sql {
 }
 
 /// Prints `{"columns", "rows"}`, but for the columns that are left out.
-pub(crate) fn print_table(answer: &Json, left_out: &[&str]) {
+pub(crate) fn print_table(answer: &Json, left_out: &[&str]) -> Result<(), Problem> {
     let array = |value: Option<&Json>| value.and_then(Json::as_array).cloned().unwrap_or_default();
     let columns: Vec<String> =
         array(answer.get("columns")).iter().map(|column| output::cell(&column["name"])).collect();
@@ -71,6 +72,7 @@ pub(crate) fn print_table(answer: &Json, left_out: &[&str]) {
         })
         .collect();
     let headers: Vec<&str> = columns.iter().filter(|column| shown(column)).map(String::as_str).collect();
-    output::table(&headers, &rows);
+    output::table(&headers, &rows)?;
     output::note(&format!("{} row{}", rows.len(), if rows.len() == 1 { "" } else { "s" }));
+    Ok(())
 }

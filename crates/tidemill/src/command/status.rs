@@ -11,17 +11,19 @@ pub(crate) fn status(global: &Global) -> CommandResult {
         let plants: Vec<String> = running.iter().map(|plant| plant.folder.display().to_string()).collect();
         output::json(
             &serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "running": plants, "this_folder_is_a_plant": here }),
-        );
+        )?;
         return Ok(Outcome::Done);
     }
     output::line(&format!(
         "Tidemill {}: machine values in, kept, and out again by name and by SQL.\n",
         env!("CARGO_PKG_VERSION")
-    ));
+    ))?;
     let next: &[(&str, &str)] = match (running.is_empty(), here) {
         (false, _) => {
-            output::line("Running for this user:");
-            running.iter().for_each(|plant| output::line(&format!("  {}", plant.folder.display())));
+            output::line("Running for this user:")?;
+            for plant in &running {
+                output::line(&format!("  {}", plant.folder.display()))?;
+            }
             &[
                 ("signals", "what there is"),
                 ("watch", "values as they come"),
@@ -30,19 +32,21 @@ pub(crate) fn status(global: &Global) -> CommandResult {
             ]
         }
         (true, true) => {
-            output::line("This folder is a plant; it does not run.");
+            output::line("This folder is a plant; it does not run.")?;
             &[("check", "are its files fine?"), ("run", "run it")]
         }
         (true, false) => {
-            output::line("No plant runs here.");
+            output::line("No plant runs here.")?;
             &[
                 ("demo", "see a small plant live, with 30 days behind it"),
                 ("run", "make a plant in ./plant and run it"),
             ]
         }
     };
-    output::line("\nNext:");
-    next.iter().for_each(|(command, meaning)| output::line(&format!("  {program} {command:<30} {meaning}")));
-    output::line(&format!("  {program} {:<30} every command", "--help"));
+    output::line("\nNext:")?;
+    for (command, meaning) in next {
+        output::line(&format!("  {program} {command:<30} {meaning}"))?;
+    }
+    output::line(&format!("  {program} {:<30} every command", "--help"))?;
     Ok(Outcome::Done)
 }

@@ -56,35 +56,60 @@ enum Action {
 impl Token {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let client = global.client()?;
+        let mut lost = String::new();
         let (answer, secret) = match self.action {
             Action::Create { name, allow, expires } => {
                 let mut body = json!({ "name": name, "allow": allow });
                 if let Some(text) = expires {
                     body["expires_s"] = seconds(&text)?.into();
                 }
+                lost = format!(
+                    "Nobody has seen it, and the token stands: revoke it with `{} token revoke {name}`, and make another",
+                    crate::program()
+                );
                 (client.call(Method::POST, "/api/v1/tokens", &body).await?, true)
             }
             Action::List => {
                 let answer = client.get("/api/v1/tokens").await?;
                 if !global.json {
-                    list(&answer);
+                    list(&answer)?;
                     return Ok(Outcome::Done);
                 }
                 (answer, false)
             }
             Action::Revoke { name } => {
-                (client.call(Method::DELETE, &format!("/api/v1/tokens/{name}"), &Json::Null).await?, false)
+                client.call(Method::DELETE, &format!("/api/v1/tokens/{name}"), &Json::Null).await?;
+                (json!({ "name": name, "done": "revoked" }), false)
             }
             Action::Rotate { name, overlap } => {
                 seconds(&overlap)?;
+                lost = format!(
+                    "Nobody has seen it; the old one works for {overlap} more, and not beyond another rotation: make another \
+                     token, then revoke this one with `{} token revoke {name}`",
+                    crate::program()
+                );
                 let path = format!("/api/v1/tokens/{name}/rotate{}", query(&[("overlap", overlap)]));
                 (client.call(Method::POST, &path, &Json::Null).await?, true)
             }
         };
-        if global.json {
-            output::json(&answer);
-        } else if secret {
-            output::line(&output::cell(&answer["token"]));
+        if !secret {
+            if global.json {
+                output::json(&answer)?;
+            }
+            return Ok(Outcome::Done);
+        }
+        let printed = if global.json {
+            output::try_json(&answer)
+        } else {
+            output::try_line(&output::cell(&answer["token"]))
+        };
+        // Also where nobody reads any more: what is lost here cannot be asked for again.
+        printed.map_err(|error| {
+            let mut problem = output::unwritable(&error).hint(lost);
+            problem.detail = format!("the new secret could not be shown: {}", problem.detail);
+            problem
+        })?;
+        if !global.json {
             output::note("This is shown once: keep it now. Only its hash is stored.");
         }
         Ok(Outcome::Done)
@@ -103,7 +128,7 @@ fn seconds(text: &str) -> Result<u64, Problem> {
     }
 }
 
-fn list(answer: &Json) {
+fn list(answer: &Json) -> Result<(), Problem> {
     let now = super::now();
     let rows: Vec<Vec<String>> = answer
         .as_array()
@@ -126,5 +151,5 @@ fn list(answer: &Json) {
             vec![text("name"), since("created"), since("last_used"), expires, allow]
         })
         .collect();
-    output::table(&["name", "age", "last used", "expires", "allow"], &rows);
+    output::table(&["name", "age", "last used", "expires", "allow"], &rows)
 }

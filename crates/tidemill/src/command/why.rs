@@ -28,12 +28,12 @@ impl Why {
         }
         let answer = global.client()?.get(&format!("/api/v1/why{}", query(&pairs))).await?;
         if global.json {
-            output::json(&answer);
+            output::json(&answer)?;
         } else {
             let facts = answer["facts"].as_array().into_iter().flatten();
             let rows: Vec<Vec<String>> =
                 facts.map(|fact| vec![output::cell(&fact[0]), output::cell(&fact[1])]).collect();
-            output::table(&["signal", self.path.as_str()], &rows);
+            output::table(&["signal", self.path.as_str()], &rows)?;
         }
         Ok(Outcome::Done)
     }

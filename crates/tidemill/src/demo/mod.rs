@@ -25,10 +25,10 @@ pub(crate) struct Demo {
     #[arg(long)]
     dir: Option<PathBuf>,
     /// The machines live so many times faster
-    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    #[arg(long, default_value_t = 1.0, value_parser = speed, allow_hyphen_values = true)]
     speed: f64,
     /// How many days of history are filled in
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=365))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=365), allow_hyphen_values = true)]
     days: u16,
     /// Without the live table
     #[arg(long)]
@@ -76,11 +76,11 @@ fn companion(
 ) -> Result<(), Problem> {
     let mut feed = feed::Feed::open(running, speed)?;
     let filled = feed.fill(days, stop)?;
-    if json {
-        output::json(&hello(running, days, &filled));
+    log::unless_printed(if json {
+        output::try_json(&hello(running, days, &filled))
     } else {
-        say_hello(running, days, &filled);
-    }
+        output::try_line(&hello_for_people(running, days, &filled))
+    });
     let mut screen = live_table.then(|| screen::Screen::new(running));
     feed.live(stop, |values| {
         if let Some(screen) = &mut screen {
@@ -122,17 +122,16 @@ fn hello(running: &house::Running, days: u16, filled: &feed::Filled) -> serde_js
     })
 }
 
-fn say_hello(running: &house::Running, days: u16, filled: &feed::Filled) {
+fn hello_for_people(running: &house::Running, days: u16, filled: &feed::Filled) -> String {
     let address = running.addresses.first().map(String::as_str).unwrap_or_default();
-    output::line(&format!("DEMO plant ready: {address}"));
-    output::line(&format!(
-        "  {} signals, {} samples of {days} days written and durable in {:.1} s, through the same door as any machine",
+    let commands: Vec<String> =
+        screen::commands(running).iter().map(|command| format!("\n  {command}")).collect();
+    format!(
+        "DEMO plant ready: {address}\n  {} signals, {} samples of {days} days written and durable in {:.1} s, \
+         through the same door as any machine\n\nTry in another terminal:{}",
         works::SIGNALS.len(),
         filled.samples,
-        filled.seconds
-    ));
-    output::line("\nTry in another terminal:");
-    for command in screen::commands(running) {
-        output::line(&format!("  {command}"));
-    }
+        filled.seconds,
+        commands.concat()
+    )
 }

@@ -66,7 +66,8 @@ impl Screen {
     pub(crate) fn show(&mut self, values: &Values) {
         let lines = self.lines(values, Size::now(), output::colour());
         // Without an end to the last line: it would scroll a full screen.
-        output::raw(format!("\x1b[H\x1b[2J{}", lines.join("\n")).as_bytes());
+        // A terminal that was shut shows nothing; the plant goes on.
+        let _ = output::try_raw(format!("\x1b[H\x1b[2J{}", lines.join("\n")).as_bytes());
     }
 
     fn lines(&self, values: &Values, size: Size, colour: bool) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::Instant;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::plant::{Home, PATIENCE, Plant, Process};
 
@@ -171,6 +171,10 @@ fn errors_have_a_code_and_a_way_on() {
         &["write", "a//b", "1"],
         &["read", "a/#/b"],
         &["watch", "--count", "-1"],
+        &["read", "--points", "-5"],
+        &["read", "--limit", "-5"],
+        &["audit", "--limit", "-5"],
+        &["demo", "--days", "-5"],
         &["sql"],
         &["signals", "delete", "a/b", "--from", "-1h", "--to", "now"],
         &["why"],
@@ -187,8 +191,84 @@ fn errors_have_a_code_and_a_way_on() {
         let ran = plant.run(words).expect(2);
         assert!(ran.err.contains("error:") && ran.err.contains("--help"), "{}", ran.err);
     }
-    // A near miss is named.
+    // A near miss is named, and nobody is told to pass a mistyped option as a value.
     assert!(plant.run(&["raed"]).err.contains("'read'"));
+    assert!(plant.run(&["read", "--form", "csv"]).err.contains("a similar argument exists"));
+    for words in [&["signals", "--under", "x"][..], &["read", "--form", "csv"], &["import", "--under"]] {
+        let told = plant.run(words).expect(2).err;
+        assert!(told.contains(words[1]) && !told.contains("as a value"), "{told}");
+    }
+    // Where a value is expected it is the value that is judged.
+    for words in [
+        &["read", "--points", "-5"][..],
+        &["read", "--limit", "-5"],
+        &["watch", "--count", "-1"],
+        &["audit", "--limit", "-5"],
+        &["demo", "--speed", "-1"],
+        &["write", "a/b", "1", "--quality", "-5"],
+    ] {
+        let told = plant.run(words).expect(2).err;
+        assert!(!told.contains("unexpected argument") && told.contains(words[words.len() - 1]), "{told}");
+    }
+    let csv = plant.home.file("n.csv", "time,a\n2026-03-01 00:00:00,1\n").display().to_string();
+    let told = plant.run(&["import", &csv, "--value", "-1"]).expect_problem("bad-import");
+    assert!(told.err.contains("has no column '-1'"), "{}", told.err);
+    // A place in a body that nobody typed is none.
+    let told = plant.run(&["write", "a/b", "x", "--time", "2400-01-01T00:00:00Z"]).expect(2);
+    assert!(!told.err.contains("line 1"), "{}", told.err);
+    let long = "x".repeat(2_000);
+    let told = plant.run(&["write", "a/b", &long]);
+    assert!(!told.err.contains("(line ") && told.code == Some(2), "{}", told.err);
+}
+
+/// What was changed is told to machines; a file that was written as well.
+#[test]
+fn what_was_done_has_a_form_for_machines() {
+    let plant = Plant::start();
+    plant.ok(&["write", "a/b", "1"]);
+    plant.token("t", &["read:#"]);
+    let file = plant.home.path("x.csv").display().to_string();
+    for (words, done) in [
+        (&["signals", "set", "a/b", "unit=bar"][..], json!({ "signal": "a/b", "done": "set" })),
+        (&["signals", "rename", "a/b", "a/c"], json!({ "signal": "a/c", "was": "a/b", "done": "renamed" })),
+        (&["signals", "delete", "a/c"], json!({ "signal": "a/c", "done": "deleted" })),
+        (&["token", "revoke", "t"], json!({ "name": "t", "done": "revoked" })),
+    ] {
+        let ran = plant.run(&[words, &["--json"]].concat()).expect(0);
+        assert_eq!((ran.json(), ran.err.as_str()), (done, ""), "{words:?}");
+    }
+    plant.ok(&["write", "a/b", "1"]);
+    for words in [&["read", "#"][..], &["sql", "SELECT signal FROM samples"]] {
+        let ran = plant.run(&[words, &["--output", &file, "--json"]].concat()).expect(0);
+        let written = std::fs::metadata(&file).expect("it is there").len();
+        assert!(written > 5, "{words:?}");
+        assert_eq!(
+            (ran.json(), ran.err.as_str()),
+            (json!({ "file": file, "bytes": written }), ""),
+            "{words:?}"
+        );
+        // - is no file.
+        let words = [words, &["--format", "csv"]].concat();
+        assert_eq!(plant.ok(&[&words[..], &["-o", "-"]].concat()), plant.ok(&words));
+    }
+    assert!(!plant.home.path("-").exists());
+}
+
+/// An answer that ends in its middle: what is wrong is the plant that ceased, not the program.
+#[test]
+fn an_answer_that_is_cut_says_so() {
+    let home = Home::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it listens"));
+    let mut process = Process::spawn(home.command(&["read", "#", "--format", "csv", "--url", &url]));
+    let (mut wire, _) = listener.accept().expect("it connects");
+    assert!(wire.read(&mut [0; 4096]).expect("a request") > 0);
+    wire.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: 1000\r\n\r\nsignal,time\n")
+        .expect("it reads");
+    process.line("signal,time");
+    drop(wire);
+    process.log_line("error [not-running]: the plant ceased to answer, and what came is not whole");
+    assert_eq!(process.end().code(), Some(1));
 }
 
 /// A plant that begins its answer and does not end it: Ctrl-C then leaves no half file.

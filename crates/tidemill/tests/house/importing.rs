@@ -342,6 +342,18 @@ fn rows_of_columns_that_are_refused_are_set_aside_and_the_others_go_in() {
     }
 }
 
+/// Whoever reads that it ended is told how much of the file is there.
+#[test]
+fn an_import_that_cannot_set_rows_aside_says_what_is_kept() {
+    let plant = Plant::start();
+    let text = "time,value\n2026-03-01 00:00:00,1\n2026-03-01 00:00:01,2\n2026-03-01 00:00:02,x\n2026-03-01 00:00:03,4\n2026-03-01 00:00:04,5\n2026-03-01 00:00:05,6\n";
+    let file = plant.home.file("oven.csv", text).display().to_string();
+    std::fs::create_dir(plant.home.path("oven.csv.rejected")).expect("a folder in the way");
+    let ran = plant.run(&["import", &file]).expect_problem("file-unwritable");
+    assert!(ran.err.contains("; 5 samples of the file are written and durable"), "{}", ran.err);
+    assert_eq!(plant.sql("SELECT count(*) FROM samples"), json!([[5]]));
+}
+
 /// What stands where the answer is to go is somebody's: a link stays a link, a pipe gets the bytes, rights are not widened.
 #[test]
 fn an_answer_goes_where_output_leads() {

@@ -16,6 +16,7 @@ mod importing;
 mod living;
 mod partners;
 mod plant;
+mod printing;
 mod rights;
 mod signals;
 mod spellings;
