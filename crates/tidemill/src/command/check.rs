@@ -16,12 +16,18 @@ use crate::{inspect, output, settings};
 /// Checks the plant's files, what it keeps, and its surroundings; changes nothing. Ends with 3 if anything is wrong.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "It changes nothing. Of the history the newest 4 GiB are read byte by byte; of older files names and sizes\nare looked at.\n\nExample:\n  tidemill check --plant ./plant"
+    after_help = "It changes nothing. Of the history the newest 4 GiB are read byte by byte; of older files names and sizes\nare looked at. With --url the plant there says what it finds.\n\nExamples:\n  tidemill check --plant ./plant\n  tidemill check --url http://127.0.0.1:8440 --token TOKEN"
 )]
 pub(crate) struct Check {}
 
 impl Check {
     pub(crate) fn execute(self, global: &Global) -> CommandResult {
+        if global.url.is_some() {
+            let client = global.client()?;
+            let findings = super::client_side(told(&client))?;
+            report(&format!("http://{}", client.host()), &findings, global.json)?;
+            return Ok(outcome(&findings));
+        }
         let plant = plant::meant(global.plant.as_deref())?;
         let mut findings = match config::load(&plant.file(), &config::environment()) {
             Ok(config) => surroundings(&plant, &config),
@@ -29,16 +35,21 @@ impl Check {
         };
         findings.extend(config::templates::check(&plant.folder));
         findings.extend(if plant.is_running() {
-            super::client_side(running(&plant))?
+            super::client_side(told(&Client::Owner(plant.clone())))?
         } else {
             inspect::data(&plant)
         });
-        report(&plant, &findings, global.json);
-        Ok(if findings.is_empty() { Outcome::Done } else { Outcome::Found })
+        report(&plant.folder.display().to_string(), &findings, global.json)?;
+        Ok(outcome(&findings))
     }
 }
 
-fn report(plant: &Plant, findings: &[Finding], json: bool) {
+fn outcome(findings: &[Finding]) -> Outcome {
+    if findings.is_empty() { Outcome::Done } else { Outcome::Found }
+}
+
+/// Tells what is wrong with the plant of that name.
+fn report(plant: &str, findings: &[Finding], json: bool) -> Result<(), Problem> {
     if json {
         let list: Vec<Json> = findings
             .iter()
@@ -46,15 +57,15 @@ fn report(plant: &Plant, findings: &[Finding], json: bool) {
                 json!({ "file": finding.file, "line": finding.line, "problem": finding.what, "mend": finding.mend, "warning": finding.warning })
             })
             .collect();
-        output::json(&Json::Array(list));
-        return;
+        return output::json(&Json::Array(list));
     }
     for finding in findings {
-        output::line(&format!("{} {finding}", if finding.warning { "warning:" } else { "problem:" }));
+        output::line(&format!("{} {finding}", if finding.warning { "warning:" } else { "problem:" }))?;
     }
     if findings.is_empty() {
-        output::line(&format!("{}: all is well", plant.folder.display()));
+        output::line(&format!("{plant}: all is well"))?;
     }
+    Ok(())
 }
 
 /// What is not in the file and can still be wrong.
@@ -123,9 +134,8 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// What the running plant says of itself.
-async fn running(plant: &Plant) -> Result<Vec<Finding>, Problem> {
-    let client = Client::Owner(plant.clone());
+/// What a running plant says of itself.
+async fn told(client: &Client) -> Result<Vec<Finding>, Problem> {
     let answer = client.get("/api/v1/check").await?;
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let findings = answer.as_array().into_iter().flatten().map(|entry| Finding {

@@ -54,7 +54,7 @@ fn damage_to_a_stopped_plant_is_found_and_named() {
     let samples = data.join("lake/samples");
     type Harm<'a> = &'a dyn Fn();
     let audit = data.join("lake/tables/audit");
-    let harms: [(Harm<'_>, PathBuf, &[&str]); 10] = [
+    let harms: [(Harm<'_>, PathBuf, &[&str]); 9] = [
         (
             &|| flip(&file(&samples, "parquet"), 0.3),
             file(&samples, "parquet"),
@@ -76,11 +76,6 @@ fn damage_to_a_stopped_plant_is_found_and_named() {
             &|| std::fs::remove_file(file(&audit, "parquet")).expect("it is ours"),
             file(&audit, "parquet"),
             &["tables/audit", "is missing"],
-        ),
-        (
-            &|| flip(&file(&data.join("journal"), "segment"), 0.01),
-            file(&data.join("journal"), "segment"),
-            &[".segment: ", "is damaged in bytes", "Restore that file"],
         ),
         (
             &|| cut(&data.join("bus/registry.tms"), 60),
@@ -166,6 +161,24 @@ fn a_running_plant_tells_of_a_flipped_bit_and_a_taken_port() {
     }
 }
 
+/// With --url the plant there is asked, not the folder that happens to be here.
+#[test]
+fn a_plant_elsewhere_says_itself_what_is_wrong() {
+    let plant = Plant::start();
+    let token = plant.token("looker", &["administer:#"]);
+    let well = plant.run_as(&token, &["check"]).expect(0).out;
+    assert_eq!(well, format!("http://{}: all is well\n", plant.address));
+    plant.ok(&["write", "Oven/t", "1"]);
+    plant.ok(&["write", "oven/t", "1"]);
+    let told = plant.run_as(&token, &["check"]).expect(3).out;
+    assert!(told.contains("oven/t: differs from Oven/t only in case"), "{told}");
+    let told = plant.run_as(&token, &["check", "--json"]).expect(3).json();
+    assert_eq!((&told[0]["file"], &told[0]["warning"]), (&"oven/t".into(), &true.into()), "{told}");
+    let weak = plant.token("reader", &["read:#"]);
+    plant.run_as(&weak, &["check"]).expect_problem("forbidden");
+    plant.run(&["check", "--url", "http://127.0.0.1:1"]).expect_problem("not-running");
+}
+
 /// What keeps `run` from the plant is a finding of `check`, with the same reason; the plant is left as it is.
 #[test]
 fn a_plant_that_this_user_cannot_run_is_not_well() {
@@ -197,6 +210,13 @@ fn a_plant_that_this_user_cannot_run_is_not_well() {
         let line = said.lines().find(|line| line.starts_with(&place)).unwrap_or_else(|| panic!("{said}"));
         assert!(line.contains(reason) && line.split(". ").count() > 1, "{line}");
     };
+    // A folder that may not be looked into is not one without a plant.
+    set(&home.plant(), 0o000);
+    for word in ["check", "signals", "run"] {
+        let told = other(word).expect_problem("file-unreadable");
+        assert!(told.err.contains("tidemill.toml cannot be looked at: Permission denied"), "{}", told.err);
+    }
+    set(&home.plant(), 0o755);
     if !root {
         set(&data, 0o555);
     }
