@@ -189,7 +189,11 @@ impl Reply {
     /// The body, piece by piece.
     pub(crate) fn pieces(self) -> BoxStream<'static, Result<Bytes, Problem>> {
         let cut = |error: hyper::Error| {
-            Problem::new(&codes::INTERNAL, format!("the answer was cut: {error}")).hint("Repeat the command")
+            Problem::new(
+                &codes::NOT_RUNNING,
+                format!("the plant ceased to answer, and what came is not whole: {error}"),
+            )
+            .hint("See whether it runs, and repeat the command")
         };
         let piece = move |frame: Result<Frame<Bytes>, hyper::Error>| match frame.map(Frame::into_data) {
             Err(error) => Some(Err(cut(error))),
@@ -232,7 +236,7 @@ impl Reply {
 }
 
 /// The problem of a document (RFC 9457); `otherwise` is what is known where it says nothing.
-fn problem_of(document: &Json, otherwise: &str) -> Problem {
+pub(crate) fn problem_of(document: &Json, otherwise: &str) -> Problem {
     let text = |name: &str| document.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
     let code = text("code");
     let code = codes::ALL.iter().find(|known| known.id == code).copied().unwrap_or(&codes::INTERNAL);

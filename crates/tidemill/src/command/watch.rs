@@ -6,10 +6,11 @@ use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value as Json, json};
 use tidemill_core::{Pattern, Problem, codes, parse_rfc3339};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 use tokio_tungstenite::tungstenite::{Error, Message, client::IntoClientRequest};
 
 use super::{CommandResult, Global, Outcome};
-use crate::{output, time};
+use crate::{client, output, time};
 
 /// Shows values as they come, until Ctrl-C.
 #[derive(Args, Debug)]
@@ -18,17 +19,13 @@ pub(crate) struct Watch {
     /// Which signals [default: all]
     patterns: Vec<Pattern>,
     /// End after so many samples
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     count: Option<u64>,
 }
 
 impl Watch {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let client = global.client()?;
-        let broken = |error: Error| {
-            Problem::new(&codes::NOT_RUNNING, format!("the live connection broke: {error}"))
-                .hint("Repeat the command")
-        };
         let mut request = format!("ws://{}/api/v1/live?format=json", client.host())
             .into_client_request()
             .map_err(broken)?;
@@ -39,7 +36,7 @@ impl Watch {
             request.headers_mut().insert("authorization", value);
         }
         let (mut live, _) =
-            tokio_tungstenite::client_async(request, client.connect().await?).await.map_err(broken)?;
+            tokio_tungstenite::client_async(request, client.connect().await?).await.map_err(refused)?;
         let patterns: Vec<String> = if self.patterns.is_empty() {
             vec!["#".to_owned()]
         } else {
@@ -55,7 +52,8 @@ impl Watch {
                 _ = tokio::signal::ctrl_c() => break,
             };
             let text = match message {
-                None | Some(Ok(Message::Close(_))) => break,
+                None => return Err(ended(None)),
+                Some(Ok(Message::Close(frame))) => return Err(ended(frame)),
                 Some(Ok(Message::Text(text))) => text,
                 Some(Ok(_)) => continue,
                 Some(Err(error)) => return Err(broken(error)),
@@ -72,9 +70,9 @@ impl Watch {
             }
             for sample in frame.get("samples").and_then(Json::as_array).into_iter().flatten() {
                 if global.json {
-                    output::json(sample);
+                    output::json(sample)?;
                 } else {
-                    output::line(&show(sample, &units, &zone));
+                    output::line(&show(sample, &units, &zone))?;
                 }
                 seen += 1;
                 if self.count.is_some_and(|count| seen >= count) {
@@ -83,6 +81,36 @@ impl Watch {
             }
         }
         Ok(Outcome::Done)
+    }
+}
+
+/// Why the connection was not taken.
+fn refused(error: Error) -> Problem {
+    match error {
+        Error::Http(answer) => {
+            let document = answer.body().as_deref().and_then(|body| serde_json::from_slice(body).ok());
+            client::problem_of(&document.unwrap_or_default(), &answer.status().to_string())
+        }
+        error => broken(error),
+    }
+}
+
+fn broken(error: Error) -> Problem {
+    Problem::new(&codes::NOT_RUNNING, format!("the live connection broke: {error}"))
+        .hint("Repeat the command")
+}
+
+/// Why the plant ended it (RFC 6455, 7.4.1).
+fn ended(frame: Option<CloseFrame>) -> Problem {
+    let said = frame.as_ref().map(|frame| frame.reason.as_str()).filter(|reason| !reason.is_empty());
+    let detail = format!("the plant ended the live connection: {}", said.unwrap_or("it did not say why"));
+    match frame.map(|frame| frame.code) {
+        Some(CloseCode::Restart | CloseCode::Away) => {
+            Problem::new(&codes::STOPPING, detail).hint("Repeat the command when it runs again")
+        }
+        Some(CloseCode::Policy) => Problem::new(&codes::FORBIDDEN, detail)
+            .hint("Repeat the command with a token that stands, from an address that is served"),
+        _ => Problem::new(&codes::NOT_RUNNING, detail).hint("Repeat the command"),
     }
 }
 

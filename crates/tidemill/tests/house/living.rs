@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use rustix::process::Signal;
 use serde_json::{Value as Json, json};
+use tokio_tungstenite::tungstenite::{self, protocol::CloseFrame};
 
 use crate::plant::{Home, PATIENCE, Plant, Process};
 
@@ -33,7 +34,58 @@ fn watch_shows_values_as_they_come_with_names_units_and_quality() {
     assert!(json.end().success(), "--count did not end it");
     // When the plant stops the reader is told, not left waiting.
     plant.stop();
-    watch.end();
+    assert_eq!(watch.end().code(), Some(1));
+}
+
+/// Who watches is told why it ended, in words and in JSON.
+#[test]
+fn watch_says_why_it_ended() {
+    let plant = Plant::start();
+    plant.ok(&["write", "press/t", "1"]);
+    for (name, json) in [("words", false), ("json", true)] {
+        let token = plant.token(name, &["read:#"]);
+        let mut command = plant.home.command(&["watch"]);
+        command.env("TIDEMILL_URL", format!("http://{}", plant.address)).env("TIDEMILL_TOKEN", token);
+        command.args(json.then_some("--json"));
+        let mut watch = Process::spawn(command);
+        watch.line("press/t");
+        plant.ok(&["token", "revoke", name]);
+        let told = watch.log_line("the token is no longer valid");
+        assert_eq!(watch.end().code(), Some(1));
+        assert!(told.contains(if json { r#""code":"forbidden""# } else { "error [forbidden]" }), "{told}");
+    }
+    plant.run_as("no-such-token", &["watch"]).expect_problem("unauthenticated");
+}
+
+/// Whatever the reason in the close frame is: it is shown, and a stop is no mistake of the program.
+#[test]
+fn watch_shows_the_reason_of_the_close_frame() {
+    let home = Home::new();
+    let frame = |code: u16, reason: &str| Some(CloseFrame { code: code.into(), reason: reason.into() });
+    for (close, told) in [
+        (
+            frame(1012, "the plant is stopping"),
+            "error [stopping]: the plant ended the live connection: the plant is stopping",
+        ),
+        (frame(1001, ""), "error [stopping]: the plant ended the live connection: it did not say why"),
+        (frame(1008, "not today"), "error [forbidden]: the plant ended the live connection: not today"),
+        (
+            frame(4321, "a new reason"),
+            "error [not-running]: the plant ended the live connection: a new reason",
+        ),
+        (None, "error [not-running]: the plant ended the live connection: it did not say why"),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it listens"));
+        let mut watch = Process::spawn(home.command(&["watch", "--url", &url]));
+        let (wire, _) = listener.accept().expect("it connects");
+        let mut live = tungstenite::accept(wire).expect("it shakes hands");
+        live.read().expect("it subscribes");
+        live.close(close).expect("it listens");
+        while live.read().is_ok() {}
+        watch.log_line(told);
+        assert_eq!(watch.end().code(), Some(1));
+    }
 }
 
 #[test]
