@@ -3,6 +3,7 @@
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
+use tidemill_connect::import::instant_of;
 use tidemill_core::{Problem, TimeError, codes, parse_duration, parse_rfc3339};
 
 /// The time zone of that name; `system` is the machine's.
@@ -16,34 +17,76 @@ pub(crate) fn zone(name: &str) -> Result<TimeZone, Problem> {
     })
 }
 
-/// Reads a time, in ns UTC.
+/// A time as it was typed.
+enum Typed {
+    /// In ns UTC.
+    Instant(i64),
+    /// What clocks show.
+    Local(DateTime),
+}
+
+/// Reads a time, in ns UTC. A local time that the clocks skip is as much later, one that they show twice is the first: an
+/// end of a range may be either.
 pub(crate) fn parse(text: &str, now: i64, zone: &TimeZone) -> Result<i64, Problem> {
+    match read(text, now)? {
+        Typed::Instant(time) => Ok(time),
+        Typed::Local(local) => {
+            let instant = zone.to_ambiguous_timestamp(local).compatible().map_err(|_| beyond(text))?;
+            i64::try_from(instant.as_nanosecond()).map_err(|_| beyond(text))
+        }
+    }
+}
+
+/// Reads the time of a sample, in ns UTC. Local times mean what they mean in files: one that the clocks skip is none, one
+/// that they show twice is the first, and a note says so.
+pub(crate) fn of_sample(text: &str, now: i64, zone: &TimeZone) -> Result<(i64, Option<String>), Problem> {
+    let local = match read(text, now)? {
+        Typed::Instant(time) => return Ok((time, None)),
+        Typed::Local(local) => local,
+    };
+    parse(text, now, zone)?;
+    let (time, twice) = instant_of(text.trim(), local, zone).map_err(|why| {
+        let offset = "Write the time with its offset, such as 2026-03-01T06:00:00+01:00";
+        Problem::new(&codes::BAD_TIME, why).hint(offset)
+    })?;
+    let taken = show(time, zone);
+    let note =
+        format!("is shown twice by the clocks; it is taken as {taken}: with an offset it is said which");
+    Ok((time, twice.then_some(note)))
+}
+
+fn beyond(text: &str) -> Problem {
+    let show = |time| show(time, &TimeZone::UTC);
+    Problem::new(&codes::BAD_TIME, format!("'{text}' lies beyond the times that can be kept")).hint(format!(
+        "Times go from {} to {}",
+        show(i64::MIN),
+        show(i64::MAX)
+    ))
+}
+
+fn read(text: &str, now: i64) -> Result<Typed, Problem> {
     let bad = || {
         Problem::new(&codes::BAD_TIME, format!("'{text}' is no time"))
             .hint("Write 2026-03-01T06:00:00Z, 2026-03-01 06:00, 2026-03-01, -1h, now, or an epoch number")
     };
-    let beyond = || {
-        let show = |time| show(time, &TimeZone::UTC);
-        Problem::new(&codes::BAD_TIME, format!("'{text}' lies beyond the times that can be kept"))
-            .hint(format!("Times go from {} to {}", show(i64::MIN), show(i64::MAX)))
-    };
+    let beyond = || beyond(text);
     let trimmed = text.trim();
     if trimmed == "now" {
-        return Ok(now);
+        return Ok(Typed::Instant(now));
     }
     if let Some(back) = trimmed.strip_prefix('-').and_then(parse_duration) {
         let back = i64::try_from(back.as_nanos()).ok();
-        return back.and_then(|back| now.checked_sub(back)).ok_or_else(beyond);
+        return back.and_then(|back| now.checked_sub(back)).map(Typed::Instant).ok_or_else(beyond);
     }
     if let Some(ahead) = trimmed.strip_prefix('+').and_then(parse_duration) {
         let ahead = i64::try_from(ahead.as_nanos()).ok();
-        return ahead.and_then(|ahead| now.checked_add(ahead)).ok_or_else(beyond);
+        return ahead.and_then(|ahead| now.checked_add(ahead)).map(Typed::Instant).ok_or_else(beyond);
     }
     if let Ok(number) = trimmed.parse::<i64>() {
-        return epoch(number).ok_or_else(beyond);
+        return epoch(number).map(Typed::Instant).ok_or_else(beyond);
     }
     match parse_rfc3339(trimmed) {
-        Ok(time) => return Ok(time),
+        Ok(time) => return Ok(Typed::Instant(time)),
         Err(TimeError::Range(_)) => return Err(beyond()),
         Err(error @ TimeError::LeapSecond(_)) => return Err(error.into()),
         Err(_) => {}
@@ -56,8 +99,7 @@ pub(crate) fn parse(text: &str, now: i64, zone: &TimeZone) -> Result<i64, Proble
         .parse::<DateTime>()
         .or_else(|_| trimmed.parse::<Date>().map(|date| date.at(0, 0, 0, 0)))
         .map_err(|_| bad())?;
-    let instant = zone.to_ambiguous_timestamp(local).compatible().map_err(|_| beyond())?;
-    i64::try_from(instant.as_nanosecond()).map_err(|_| beyond())
+    Ok(Typed::Local(local))
 }
 
 /// An epoch number in the unit that its magnitude tells: seconds until the year 5138, then ms, µs, ns.
@@ -100,6 +142,39 @@ pub(crate) fn age(nanos: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_samples_are_those_that_clocks_showed() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let table = [
+            ("2026-03-29T01:59:59", "2026-03-29 01:59:59+01:00", ""),
+            ("2026-03-29T02:30:00+01:00", "2026-03-29 03:30:00+02:00", ""),
+            ("2026-10-25 02:30", "2026-10-25 02:30:00+02:00", "is shown twice by the clocks"),
+            ("2026-10-25T02:30:00+01:00", "2026-10-25 02:30:00+01:00", ""),
+            ("2026-10-25 03:00", "2026-10-25 03:00:00+01:00", ""),
+            ("2262-04-12", "2262-04-12 00:00:00+02:00", ""),
+        ];
+        for (text, shown, told) in table {
+            let (time, note) = of_sample(text, 0, &berlin).unwrap();
+            assert_eq!(show(time, &berlin), shown, "{text}");
+            assert_eq!(note.is_some(), !told.is_empty(), "{text}: {note:?}");
+            assert!(note.unwrap_or_default().contains(told), "{text}");
+            // The ends of a range take the same, and more.
+            assert_eq!(parse(text, 0, &berlin).unwrap(), time, "{text}");
+        }
+        let problem = of_sample("2026-03-29T02:30:00", 0, &berlin).unwrap_err();
+        assert_eq!(
+            problem.detail,
+            "'2026-03-29T02:30:00' does not exist in Europe/Berlin: the clocks went forward over it"
+        );
+        assert_eq!(
+            show(parse("2026-03-29T02:30:00", 0, &berlin).unwrap(), &berlin),
+            "2026-03-29 03:30:00+02:00"
+        );
+        for beyond in ["9999-12-31 23:59", "2262-04-13"] {
+            assert!(of_sample(beyond, 0, &berlin).unwrap_err().detail.contains("beyond"), "{beyond}");
+        }
+    }
 
     #[test]
     fn as_people_type_them() {

@@ -43,7 +43,7 @@ pub use reader::{Part, Piece, Reader, Summary};
 pub use recognise::open;
 pub use rejected::{Originals, Reject, rejected_name};
 pub use source::Open;
-pub use time::{LocalTimes, TimeFormat};
+pub use time::{LocalTimes, TimeFormat, instant_of};
 
 /// Names that one file may bring; the plant has a limit of its own.
 const SIGNALS_MAX: usize = 100_000;

@@ -272,6 +272,17 @@ impl LocalTimes {
     }
 }
 
+/// The instant of a single time that clocks in a zone showed, in ns UTC, and whether they show it twice: then it is the
+/// first of both, as for the first row of a file.
+///
+/// # Errors
+/// Why they never showed it.
+pub fn instant_of(text: &str, local: DateTime, zone: &TimeZone) -> Result<(i64, bool), String> {
+    let mut clock = Clock::new(TimeForm::Text(None), zone.clone());
+    let time = clock.local(text, local, None, &Run::default()).map_err(|fault| fault.to_string())?;
+    Ok((time, clock.repeated > 0))
+}
+
 /// A time zone as people are told of it.
 pub(super) fn zone_name(zone: &TimeZone) -> &str {
     zone.iana_name().unwrap_or("the system's time zone")

@@ -23,7 +23,7 @@ pub(crate) struct Write {
     #[arg(long, allow_hyphen_values = true)]
     time: Option<String>,
     /// good, uncertain, bad, or an OPC UA status code
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     quality: Option<String>,
     /// What the value is: float, integer, unsigned, boolean, text, json [default: by its form]
     #[arg(long)]
@@ -45,16 +45,24 @@ impl Write {
             sample["kind"] = kind.name().into();
         }
         if let Some(text) = &self.time {
-            let time = time::parse(text, super::now(), &global.zone())?;
+            let (time, note) = time::of_sample(text, super::now(), &global.zone())?;
+            if let Some(note) = note {
+                output::note(&format!("'{text}' {note}"));
+            }
             sample["time"] = tidemill_core::rfc3339(time).into();
         }
         if let Some(text) = &self.quality {
             Quality::parse(text)?;
             sample["quality"] = text.as_str().into();
         }
-        global.client()?.call(Method::POST, "/api/v1/write", &Json::Array(vec![sample])).await?;
+        global.client()?.call(Method::POST, "/api/v1/write", &Json::Array(vec![sample])).await.map_err(
+            |problem| {
+                // A place in a body that nobody typed.
+                Problem { place: None, ..problem }
+            },
+        )?;
         if global.json {
-            output::json(&json!({ "written": 1, "signal": self.path.as_str() }));
+            output::json(&json!({ "written": 1, "signal": self.path.as_str() }))?;
         }
         Ok(Outcome::Done)
     }

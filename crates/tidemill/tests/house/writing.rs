@@ -292,6 +292,29 @@ fn a_repeated_request_is_kept_once_by_its_key_also_after_a_restart() {
     assert_eq!(plant.sql("SELECT count(*) FROM samples"), json!([[3]]), "the key was forgotten by a restart");
 }
 
+/// A time without an offset means the same on the command line and in a file.
+#[test]
+fn local_times_mean_what_they_mean_in_files() {
+    let plant = Plant::start_with("[plant]\ntimezone = \"Europe/Berlin\"\n");
+    for (name, time, kept, told) in [
+        ("gap", "2026-03-29T02:30:00", None, "does not exist in Europe/Berlin"),
+        ("fold", "2026-10-25T02:30:00", Some("2026-10-25T00:30:00Z"), "shown twice by the clocks"),
+        ("plain", "2026-10-25T03:30:00", Some("2026-10-25T02:30:00Z"), ""),
+    ] {
+        let file = plant.home.file("t.csv", format!("time,value\n{time},1\n")).display().to_string();
+        let imported = plant.run(&["import", &file, "--signal", &format!("file/{name}")]);
+        let written = plant.run(&["write", &format!("line/{name}"), "1", "--time", time]);
+        let written = if kept.is_some() { written.expect(0) } else { written.expect_usage("bad-time") };
+        assert_eq!(imported.code, Some(if kept.is_some() { 0 } else { 3 }), "{}", imported.err);
+        assert!(written.err.contains(told) && written.err.is_empty() == told.is_empty(), "{}", written.err);
+        for door in ["file", "line"] {
+            let query = format!("SELECT time FROM samples WHERE signal = '{door}/{name}'");
+            let wanted = kept.map_or_else(|| json!([]), |time| json!([[time]]));
+            assert_eq!(plant.sql(&query), wanted, "{door}/{name}");
+        }
+    }
+}
+
 #[test]
 fn equal_samples_are_one_different_ones_stay_and_replace_overwrites() {
     let plant = Plant::start();
