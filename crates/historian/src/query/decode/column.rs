@@ -86,13 +86,21 @@ pub(super) fn times(column: &ArrayRef) -> Result<Vec<Option<i64>>, Refused> {
     }
 }
 
-/// Qualities; NULL is Good. A number is an OPC UA status code, of which 0 is Good: as exports write it.
-pub(super) fn qualities(column: &ArrayRef) -> Result<Vec<Quality>, Refused> {
+/// Numbers from 1 to here are qualities of OPC DA, most of them Bad. As status codes of OPC UA all would be Good, and no
+/// device sends them: the upper 16 bits say what such a code means (OPC 10000-4, 7.39).
+const OPC_DA_MAX: i64 = 255;
+
+/// Qualities; NULL is Good. A number is an OPC UA status code, of which 0 is Good. What exports have is taken to the bit.
+pub(super) fn qualities(column: &ArrayRef, exported: bool) -> Result<Vec<Quality>, Refused> {
     if column.data_type().is_integer() {
         let codes_column =
             cast(column, &DataType::Int64).map_err(|_| (0, unfit("quality", column.data_type())))?;
         let code = |(row, code): (usize, Option<i64>)| match code.map(u32::try_from) {
             None => Ok(Quality::GOOD),
+            Some(Ok(code)) if !exported && (1..=OPC_DA_MAX).contains(&i64::from(code)) => {
+                let detail = format!("the quality {code} is no status code of OPC UA that a device sends");
+                Err((row, Problem::new(&codes::BAD_QUALITY, detail).hint(OPC_DA_HINT)))
+            }
             Some(Ok(code)) => Ok(Quality(code)),
             Some(Err(_)) => {
                 Err((row, Problem::new(&codes::BAD_QUALITY, "the quality is no 32-bit status code")))
@@ -117,6 +125,8 @@ pub(super) fn qualities(column: &ArrayRef) -> Result<Vec<Quality>, Refused> {
     }
     Ok(made)
 }
+
+const OPC_DA_HINT: &str = "Write numbers of OPC DA as text (\"192\"), or use good, uncertain, bad, or status codes of OPC UA, where 0 is Good";
 
 /// What the column `value` holds.
 enum Values<'a> {

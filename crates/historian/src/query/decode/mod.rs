@@ -293,7 +293,9 @@ impl Step<'_> {
             column::times(self.needed("time")?).map_err(|(row, problem)| self.at(row, "time", problem))?;
         let qualities = match column("quality") {
             Some(column) => {
-                column::qualities(column).map_err(|(row, problem)| self.at(row, "quality", problem))?
+                let exported = numbers::is_export(self.rows.schema_ref());
+                column::qualities(column, exported)
+                    .map_err(|(row, problem)| self.at(row, "quality", problem))?
             }
             None => vec![Quality::GOOD; self.rows.num_rows()],
         };

@@ -63,7 +63,7 @@ pub(super) fn qualities(file: &mut ColumnFile) -> Result<(Qualities, Option<&'st
 }
 
 /// Exports of samples have all columns in which a value may stand.
-fn is_export(schema: &Schema) -> bool {
+pub(super) fn is_export(schema: &Schema) -> bool {
     ["integer", "text", "kind"].iter().all(|name| schema.index_of(name).is_ok())
 }
 

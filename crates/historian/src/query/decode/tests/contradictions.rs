@@ -86,3 +86,52 @@ fn parquet_is_what_its_writer_says() {
         bad-time: the time lies outside the years 1677 to 2262 that nanoseconds in 64 bits can hold (line 1, column 2). Write RFC 3339 with an offset, or a number in the stated unit
     "#]].assert_eq(&shown);
 }
+
+/// OPC DA's 24 is Bad, and as a code of OPC UA it would be Good: nobody means that.
+#[test]
+fn numbers_of_opc_da_are_no_status_codes() {
+    let of = |quality: ArrayRef| {
+        let signals = vec!["a"; quality.len()];
+        batch(vec![
+            ("signal", names(&signals)),
+            ("time", times(&vec![1; quality.len()])),
+            ("value", floats(&vec![1.0; quality.len()])),
+            ("quality", quality),
+        ])
+    };
+    let text = || Arc::new(StringArray::from(vec![None::<&str>])) as ArrayRef;
+    let exported = batch(vec![
+        ("signal", names(&["a"])),
+        ("time", times(&[1])),
+        ("value", floats(&[1.0])),
+        ("integer", Arc::new(Int64Array::from(vec![None]))),
+        ("text", text()),
+        ("quality", Arc::new(UInt32Array::from(vec![24]))),
+        ("kind", text()),
+    ]);
+    let mut shown = String::new();
+    for (what, body) in [
+        ("bad", of(Arc::new(Int64Array::from(vec![0, 24])))),
+        ("uncertain", of(Arc::new(UInt32Array::from(vec![64])))),
+        ("good", of(Arc::new(UInt8Array::from(vec![Some(0), None, Some(192)])))),
+        ("the first", of(Arc::new(Int16Array::from(vec![1])))),
+        ("the last", of(Arc::new(Int16Array::from(vec![255])))),
+        ("beyond them", of(Arc::new(UInt32Array::from(vec![0, 256, 0x480, 0x8031_0000])))),
+        ("as text", of(names(&["0", "24", "64", "192"]))),
+        ("what an export has", exported),
+    ] {
+        let from_stream = show(Format::Arrow, stream(&body));
+        assert_eq!(show(Format::Parquet, file(&body)), from_stream, "{what}");
+        shown += &format!("{what}: {}\n", from_stream.replace('\n', ", "));
+    }
+    expect![[r#"
+        bad: bad-quality: the quality 24 is no status code of OPC UA that a device sends (line 2, column 4). Write numbers of OPC DA as text ("192"), or use good, uncertain, bad, or status codes of OPC UA, where 0 is Good
+        uncertain: bad-quality: the quality 64 is no status code of OPC UA that a device sends (line 1, column 4). Write numbers of OPC DA as text ("192"), or use good, uncertain, bad, or status codes of OPC UA, where 0 is Good
+        good: bad-quality: the quality 192 is no status code of OPC UA that a device sends (line 3, column 4). Write numbers of OPC DA as text ("192"), or use good, uncertain, bad, or status codes of OPC UA, where 0 is Good
+        the first: bad-quality: the quality 1 is no status code of OPC UA that a device sends (line 1, column 4). Write numbers of OPC DA as text ("192"), or use good, uncertain, bad, or status codes of OPC UA, where 0 is Good
+        the last: bad-quality: the quality 255 is no status code of OPC UA that a device sends (line 1, column 4). Write numbers of OPC DA as text ("192"), or use good, uncertain, bad, or status codes of OPC UA, where 0 is Good
+        beyond them: a 1 Float(1.0) Good, a 1 Float(1.0) Good (0x00000100), a 1 Float(1.0) Good (0x00000480), a 1 Float(1.0) Bad_NoCommunication
+        as text: a 1 Float(1.0) Bad, a 1 Float(1.0) Bad, a 1 Float(1.0) Uncertain, a 1 Float(1.0) Good
+        what an export has: a 1 Float(1.0) Good (0x00000018)
+    "#]].assert_eq(&shown);
+}
