@@ -48,7 +48,6 @@ mod writers; //   sources and their shares
 pub use error::Error;
 pub use namespace::{CommandHandler, Namespace, Twin};
 pub use settings::Settings;
-pub use snapshot::inspect;
 pub use units::{Unit, ucum, units};
 
 #[cfg(test)]

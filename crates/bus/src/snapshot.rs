@@ -132,14 +132,6 @@ pub(crate) fn open(
     }
 }
 
-/// Looks whether the registry's snapshot in `dir` can be read, without a plant that runs. Changes nothing.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn inspect(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
-    open(disk, dir, u64::MAX, None).map(drop)
-}
-
 fn parse(bytes: &[u8], file: &Path, texts_bytes_max: u64) -> Result<State, Error> {
     let damaged = |what| Error::Damaged { file: file.to_owned(), what };
     let (head, rest) = bytes.split_at_checked(HEAD_BYTES).ok_or_else(|| damaged("it is too short"))?;

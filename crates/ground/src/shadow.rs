@@ -433,7 +433,8 @@ impl File for Handle {
     }
 
     fn allocate(&self, _len: u64) -> io::Result<bool> {
-        self.written().map(|_| false)
+        // Room is counted where it is written.
+        self.written().map(|_| true)
     }
 
     fn sync_data(&self) -> io::Result<()> {

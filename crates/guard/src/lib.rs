@@ -36,7 +36,6 @@ pub use explain::{ACCESS_TABLE, Access, Explanation, TOKENS_TABLE};
 pub use guard::Guard;
 pub use right::{Right, RightError};
 pub use settings::{Cidr, CidrError, Limits, SettingError, Settings, Zone};
-pub use store::inspect;
 pub use token::{Secret, TokenError, check_token};
 pub use tokens::TokenInfo;
 

@@ -136,14 +136,6 @@ pub(crate) fn load(disk: &dyn Disk, path: &Path) -> Result<Tokens, Error> {
     Ok(whole.tokens.into_iter().map(|token| (token.name.clone(), Arc::new(token))).collect())
 }
 
-/// Looks whether the tokens in the guard's folder can be read, without a plant that runs. Changes nothing.
-///
-/// # Errors
-/// What is wrong with their file.
-pub fn inspect(disk: &dyn Disk, data_dir: &Path) -> Result<(), Error> {
-    load(disk, &data_dir.join(FILE)).map(drop)
-}
-
 /// Where reading failed; not the words of the error, which may repeat what stands there.
 fn place(error: &serde_json::Error) -> String {
     format!("it cannot be read at line {}, column {}", error.line(), error.column())

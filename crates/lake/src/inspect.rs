@@ -2,67 +2,43 @@
 //! plant that runs.
 //! Changes nothing. What does not live here: how a damaged file is left out (`damage`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use tidemill_core::{Journal, TableSpec};
 use tidemill_ground::Ground;
 
 use super::Store;
-use super::delta::Add;
-use super::files::{FileEntry, Version};
-use super::open::{samples_log, table_log};
+use super::files::FileEntry;
+use super::open::{open_table, recover};
 use super::read::Files;
-use super::tables::{self, Table};
+use super::tables::Table;
 use crate::Error;
 
 /// So many bytes are read, the newest files first; of older ones names and sizes are looked at. At 500 MB/s that is 8 s.
 const READ_BYTES_MAX: u64 = 4 << 30;
 
-/// What is wrong with the history in `dir` of a plant that does not run. None there is nothing wrong.
-pub fn inspect(ground: &Ground, dir: &Path) -> Vec<Error> {
-    let mut found = samples(ground, dir.join("samples"));
-    let tables = dir.join("tables");
-    for entry in ground.disk.list(&tables).unwrap_or_default().iter().filter(|entry| entry.is_dir) {
-        found.extend(table(ground, &tables.join(&entry.name), &format!("tables/{}", entry.name)));
+/// What is wrong with the history in `dir` of a plant that does not run: why it would not open, which tables would be closed,
+/// which files are not what was written. It is opened as [`Store::open`] does it, which tidies: `ground` has a disk that
+/// forgets. None there is nothing wrong.
+pub fn inspect(
+    ground: &Ground,
+    dir: &Path,
+    journal: &dyn Journal,
+    declared: &[&'static TableSpec],
+) -> Vec<Error> {
+    let samples_dir = dir.join("samples");
+    let mut found = Vec::new();
+    match recover(ground, dir, &samples_dir, journal) {
+        Ok(lake) => {
+            let files = Files::new(ground.disk.clone(), samples_dir, "samples", 0, &ground.metrics);
+            found.extend(check(&files, lake.version.files));
+            found.extend(lake.corrections.check());
+        }
+        Err(error) => found.push(error),
     }
+    found.extend(declared.iter().flat_map(|spec| open_table(ground, dir, spec).check()));
     found
-}
-
-/// Whether a table was begun: opening a log that is not there would begin one.
-fn is_begun(ground: &Ground, dir: &Path) -> bool {
-    ground.disk.list(&dir.join("_delta_log")).is_ok_and(|entries| !entries.is_empty())
-}
-
-fn table(ground: &Ground, dir: &Path, name: &str) -> Vec<Error> {
-    if !is_begun(ground, dir) {
-        return Vec::new();
-    }
-    match table_log(ground, dir, name) {
-        Ok(log) => {
-            let files: Vec<Add> = log.state.files.values().cloned().collect();
-            tables::check(&*ground.disk, dir, name, &files)
-        }
-        Err(error) => vec![error],
-    }
-}
-
-fn samples(ground: &Ground, dir: PathBuf) -> Vec<Error> {
-    if !is_begun(ground, &dir) {
-        return Vec::new();
-    }
-    let log = match samples_log(ground, &dir) {
-        Ok(log) => log,
-        Err(error) => return vec![error],
-    };
-    let version = match Version::of(&log.state) {
-        Ok(version) => version,
-        Err(file) => {
-            let detail = format!("{file} was not added by Tidemill");
-            return vec![Error::Log { file: "samples".into(), detail }];
-        }
-    };
-    let files = Files::new(ground.disk.clone(), dir, "samples", 0, &ground.metrics);
-    check(&files, version.files)
 }
 
 impl Store {

@@ -2,7 +2,7 @@
 //! engines declare. What does not live here: what happens once it is open.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -124,16 +124,16 @@ impl State {
 }
 
 /// What a lake holds when it is opened.
-struct Found {
+pub(super) struct Found {
     log: Log,
-    version: Version,
-    corrections: Arc<Table>,
+    pub(super) version: Version,
+    pub(super) corrections: Arc<Table>,
     /// Corrections that wait, because their table is closed.
     unrecorded: Vec<Add>,
 }
 
 /// Reads the samples' table and its record of corrections, finishes what a crash left half done, and tidies.
-fn recover(ground: &Ground, dir: &Path, samples_dir: &Path, journal: &dyn Journal) -> Result<Found, Error> {
+pub(super) fn recover(ground: &Ground, dir: &Path, samples_dir: &Path, journal: &dyn Journal) -> Result<Found, Error> {
     let log = samples_log(ground, samples_dir)?;
     // Before anything is tidied: files that a damaged log does not name are what it is mended with.
     check_journal(journal, Seq(log.state.applied))?;
@@ -141,7 +141,7 @@ fn recover(ground: &Ground, dir: &Path, samples_dir: &Path, journal: &dyn Journa
         file: "samples".into(),
         detail: format!("{file} was not added by Tidemill"),
     })?;
-    let corrections = open_table(ground, dir, CORRECTIONS);
+    let corrections = open_corrections(ground, dir, Seq(log.state.applied));
     let unrecorded = finish_corrections(&*ground.disk, &log, &corrections, ground.clock.wall())?;
     vacuum::remove_orphans(&*ground.disk, samples_dir, &log)?;
     if unrecorded.is_empty() {
@@ -151,18 +151,10 @@ fn recover(ground: &Ground, dir: &Path, samples_dir: &Path, journal: &dyn Journa
 }
 
 /// The log of the samples' table, which is begun where there is none.
-pub(super) fn samples_log(ground: &Ground, dir: &Path) -> Result<Log, Error> {
+fn samples_log(ground: &Ground, dir: &Path) -> Result<Log, Error> {
     let meta = || meta_data("samples", schema::delta(&schema::samples()), BTreeMap::new(), ground);
     let log = Log::open(ground.disk.clone(), dir, "samples", meta)?;
     check_format(&log, "samples")?;
-    Ok(log)
-}
-
-/// The log of a declared table, of which nothing but its name is known, as it stands.
-pub(super) fn table_log(ground: &Ground, dir: &Path, name: &str) -> Result<Log, Error> {
-    let meta = || meta_data(name, String::new(), BTreeMap::new(), ground);
-    let log = Log::open(ground.disk.clone(), dir, name, meta)?;
-    check_format(&log, name)?;
     Ok(log)
 }
 
@@ -226,9 +218,30 @@ fn check_format(log: &Log, file: &str) -> Result<(), Error> {
 }
 
 /// Opens or begins a declared table; closed, where its log cannot be read.
-fn open_table(ground: &Ground, lake: &Path, spec: &'static TableSpec) -> Arc<Table> {
+pub(super) fn open_table(ground: &Ground, lake: &Path, spec: &'static TableSpec) -> Arc<Table> {
     let dir = lake.join("tables").join(spec.name);
-    let log = open_log(ground, &dir, spec).inspect_err(|error| {
+    table_with(ground, open_log(ground, &dir, spec), dir, spec)
+}
+
+/// Opens the record of corrections. It was begun before the first samples came into files: where there are some and it is
+/// not there, a new one would hide that the old one is gone.
+fn open_corrections(ground: &Ground, lake: &Path, flushed: Seq) -> Arc<Table> {
+    let dir = lake.join("tables").join(CORRECTIONS.name);
+    if flushed == Seq(0) || !matches!(ground.disk.exists(&dir), Ok(false)) {
+        return open_table(ground, lake, CORRECTIONS);
+    }
+    let detail = "its folder is missing (made anew and empty, it begins without what it recorded)".into();
+    let gone = Error::Log { file: format!("tables/{}", CORRECTIONS.name), detail };
+    table_with(ground, Err(gone), dir, CORRECTIONS)
+}
+
+fn table_with(
+    ground: &Ground,
+    log: Result<Log, Error>,
+    dir: PathBuf,
+    spec: &'static TableSpec,
+) -> Arc<Table> {
+    let log = log.inspect_err(|error| {
         tracing::error!(table = spec.name, %error, "the table is closed; the plant runs without it");
     });
     Arc::new(Table::new(spec, ground.disk.clone(), dir, log))

@@ -274,17 +274,9 @@ impl Keeper {
             let (what, mend) = inspect::parts(&damage.to_string());
             find("data/journal", what, &mend, false);
         }
-        if let Some((first, last)) = self.journal.lost() {
-            find(
-                "data/journal",
-                format!(
-                    "it lost its end at a power cut: parcels {} to {}, acknowledged and not in it",
-                    first.0, last.0
-                ),
-                "What the history files hold is there; write the last second again if it is known elsewhere. With \
-                 durability = \"disk\" nothing acknowledged is lost",
-                true,
-            );
+        if let Some(lost) = self.journal.lost() {
+            let (what, mend) = inspect::lost_end(lost);
+            find("data/journal", what, mend, true);
         }
         for error in self.historian.check() {
             let (what, mend) = inspect::parts(&error.to_string());

@@ -1,73 +1,122 @@
-//! Looks at the data folder of a plant that does not run, file by file, and changes nothing. A running plant says itself
-//! what is wrong (`admin.rs`).
+//! Looks at the data folder of a plant that does not run: its rooms are opened as `house` opens them, over a disk that
+//! forgets what is written, so that what would keep the plant from running, or would be lost, is found by the code that would
+//! meet it. A running plant says itself what is wrong (`admin.rs`).
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tidemill_core::Problem;
-use tidemill_ground::{Disk, File, Ground, Open, RealDisk};
+use tidemill_bus::Namespace;
+use tidemill_core::{Journal, Problem};
+use tidemill_ground::{Ground, MemoryPlan, RealDisk, Shadow};
+use tidemill_guard::Guard;
+use tidemill_journal::Log;
 
-use crate::config::{Finding, sentence};
+use crate::config::{self, Config, Finding, sentence};
 use crate::plant::Plant;
+use crate::settings;
+
+/// What a start may write before it is done: the end of the log once more, the registry once, small files. Beyond it the
+/// disk is full, which keeps no room from opening.
+const WRITES_BYTES_MAX: u64 = 512 << 20;
+/// Nothing is kept, so that nobody need be waited for long.
+const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is wrong with what the plant keeps.
 pub(crate) fn data(plant: &Plant) -> Vec<Finding> {
+    let shadow = Shadow::over(Arc::new(RealDisk), WRITES_BYTES_MAX);
+    let ground = Ground { disk: Arc::new(shadow), ..Ground::real() };
+    let findings = rooms(&ground, plant);
+    ground.tasks.shutdown(END_WITHIN);
+    findings
+}
+
+fn rooms(ground: &Ground, plant: &Plant) -> Vec<Finding> {
     let data = plant.data();
-    let disk = RealDisk;
-    let mut findings = Vec::new();
-    findings.extend(journal(&disk, &data.join("journal")));
-    let registry = data.join("bus");
-    if let Err(error) = tidemill_bus::inspect(&disk, &registry) {
-        findings.push(found(&registry, &error.to_string()));
+    let mut findings = audit(&data.join("guard"));
+    let Some((config, memory)) = settings_of(plant) else { return findings };
+    let mut refused = |file: &Path, message: String| findings.push(found(file, &message));
+
+    let journal = data.join("journal");
+    let log = match Log::open(ground, &journal, settings::journal(ground, plant, &config, &memory)) {
+        Ok(log) => log,
+        Err(error) => {
+            // All other rooms stand on it.
+            refused(&journal, error.to_string());
+            return findings;
+        }
+    };
+    let guarded =
+        |folder: &str| Guard::open(ground, &data.join(folder), log.clone(), settings::guard(plant, &config));
+    // With an empty one in its place, which only the shadow has, the other rooms are looked at all the same.
+    let guard = guarded("guard").or_else(|error| {
+        refused(&data.join("guard"), Problem::from(error).to_string());
+        guarded("guard.none")
+    });
+    match guard {
+        Ok(guard) => {
+            let folder = data.join("bus");
+            match Namespace::open(ground, &folder, log.clone(), guard, settings::bus(&config, &memory)) {
+                // Dropped: it ends as at a crash, for what it would write is for nobody.
+                Ok(_) => {}
+                Err(error) => refused(&folder, error.to_string()),
+            }
+        }
+        Err(error) => refused(&data.join("guard"), Problem::from(error).to_string()),
     }
-    for error in tidemill_historian::inspect(&Ground::real(), &data.join("lake")) {
-        findings.push(found(&data.join("lake"), &error.to_string()));
+    let lake = data.join("lake");
+    let declared = [&tidemill_guard::AUDIT_TABLE];
+    for error in tidemill_historian::inspect(ground, &lake, log.as_ref(), &declared) {
+        findings.push(found(&lake, &error.to_string()));
     }
-    let guard = data.join("guard");
-    if let Err(error) = tidemill_guard::inspect(&disk, &guard) {
-        findings.push(found(&guard, &Problem::from(error).to_string()));
-    }
-    let audit = guard.join(tidemill_guard::audit::FOLDER);
-    match tidemill_guard::verify(&disk, &guard) {
-        Ok(report) => findings.extend(report.findings.iter().map(|finding| {
-            found(&audit, &format!("{finding}. Compare with a backup; `tidemill audit verify` says more"))
-        })),
-        Err(error) => findings.push(found(&audit, &error.to_string())),
+    findings
+        .extend(log.damage().iter().map(|damage| found(&journal.join(&damage.segment), &damage.to_string())));
+    if let Some(lost) = log.lost() {
+        let (what, mend) = lost_end(lost);
+        findings.push(Finding { file: journal, line: 0, what, mend: mend.to_owned(), warning: true });
     }
     findings
 }
 
-fn journal(disk: &dyn Disk, folder: &Path) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut segments = Vec::new();
-    for entry in disk.list(folder).unwrap_or_default() {
-        let Some(number) = entry.name.strip_suffix(".segment").and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let path = folder.join(&entry.name);
-        match disk.open(&path, Open::Read) {
-            Err(error) => findings.push(found(&path, &format!("it cannot be read: {error}"))),
-            Ok(file) => segments.push((number, path, file)),
-        }
+/// The plant's settings, or the defaults where they cannot be read, which is told elsewhere.
+fn settings_of(plant: &Plant) -> Option<(Config, MemoryPlan)> {
+    let config = config::load(&plant.file(), &config::environment())
+        .or_else(|_| config::read::check_text(&plant.file(), "", &Default::default()))
+        .ok()?;
+    let available = tidemill_ground::available();
+    let memory = MemoryPlan::divide(config.memory_bytes.unwrap_or(available))
+        .or_else(|_| MemoryPlan::divide(available.max(1 << 30)));
+    Some((config, memory.ok()?))
+}
+
+/// The chain of the audit, entry by entry, as the disk has it.
+fn audit(guard: &Path) -> Vec<Finding> {
+    let folder = guard.join(tidemill_guard::audit::FOLDER);
+    match tidemill_guard::verify(&RealDisk, guard) {
+        Ok(report) => report
+            .findings
+            .iter()
+            .map(|finding| {
+                found(
+                    &folder,
+                    &format!("{finding}. Compare with a backup; `tidemill audit verify` says more"),
+                )
+            })
+            .collect(),
+        Err(error) => vec![found(&folder, &error.to_string())],
     }
-    segments.sort_by_key(|(number, ..)| *number);
-    let files: Vec<(u32, &dyn File)> =
-        segments.iter().map(|(number, _, file)| (*number, file.as_ref())).collect();
-    match tidemill_journal::examine(&files) {
-        Ok(examined) => {
-            findings.extend(
-                examined
-                    .damage
-                    .iter()
-                    .map(|damage| found(&folder.join(&damage.segment), &damage.to_string())),
-            );
-        }
-        Err(newer) => {
-            let named = segments.iter().find(|(number, ..)| *number == newer.id);
-            let what = format!("a newer version wrote it (format {}). Install that version", newer.format);
-            findings.push(found(named.map_or(folder, |(_, path, _)| path), &what));
-        }
-    }
-    findings
+}
+
+/// What is said of a relaxed log that lost its end, and what to do.
+pub(crate) fn lost_end((first, last): (tidemill_core::Seq, tidemill_core::Seq)) -> (String, &'static str) {
+    (
+        format!(
+            "it lost its end at a power cut: parcels {} to {}, acknowledged and not in it",
+            first.0, last.0
+        ),
+        "What the history files hold is there; write the last second again if it is known elsewhere. With \
+         durability = \"disk\" nothing acknowledged is lost",
+    )
 }
 
 /// The rooms' messages end with the mend as a sentence of its own.

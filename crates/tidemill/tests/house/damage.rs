@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use crate::plant::{Home, Plant, files_below};
+use crate::plant::{Home, Plant, Process, files_below};
 
 /// A plant with history in files and an entry in its audit table, stopped.
 fn stopped() -> Home {
@@ -31,6 +31,199 @@ fn findings(plant: &Plant) -> Vec<Json> {
     let all = plant.run(&["check", "--json"]).expect(3).json();
     let all = all.as_array().expect("a list of findings").clone();
     all.into_iter().filter(|finding| finding.to_string().contains("data/lake")).collect()
+}
+
+/// Copies a folder with all that is in it, sockets left out.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a new folder");
+    for entry in std::fs::read_dir(from).expect("it is ours").flatten() {
+        let (kind, place) = (entry.file_type().expect("it is ours"), to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &place);
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), place).expect("room for a copy");
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    removed.expect("it is there");
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = std::fs::read(path).expect("it is there");
+    bytes[at] ^= 1;
+    std::fs::write(path, bytes).expect("it can be written");
+}
+
+fn newest(folder: PathBuf, ending: &str) -> PathBuf {
+    files_below(&folder, ending).pop().unwrap_or_else(|| panic!("no {ending} in {}", folder.display()))
+}
+
+/// What `run` does with a damaged plant.
+#[derive(Clone, Copy)]
+enum Run {
+    /// It refuses, with this code.
+    Refuses(&'static str),
+    /// It runs, and `check` tells the same of it.
+    Tells,
+}
+
+/// What is done to the data folder of a stopped plant, what `check` then says, which names the file, and what `run` does.
+type Case = (&'static str, fn(&Path), [&'static str; 2], Run);
+
+#[test]
+fn check_finds_all_that_keeps_a_plant_from_running_or_loses_something() {
+    let (damaged, tells) = (Run::Refuses("damaged"), Run::Tells);
+    let cases: [Case; 17] = [
+        (
+            "ids flipped",
+            |data| flip(&data.join("bus/registry.ids"), 9),
+            ["registry.ids is damaged", "checksum"],
+            damaged,
+        ),
+        (
+            "ids empty",
+            |data| std::fs::write(data.join("bus/registry.ids"), "").expect("it is ours"),
+            ["registry.ids is damaged", "begin as it should"],
+            damaged,
+        ),
+        (
+            "names gone",
+            |data| remove(&data.join("bus/registry.tms")),
+            ["registry.tms is missing", "backup"],
+            damaged,
+        ),
+        (
+            "names flipped",
+            |data| flip(&data.join("bus/registry.tms"), 70),
+            ["registry.tms is damaged", "backup"],
+            damaged,
+        ),
+        ("bus gone", |data| remove(&data.join("bus")), ["registry.tms is missing", "backup"], damaged),
+        (
+            "journal gone",
+            |data| remove(&data.join("journal")),
+            ["data/journal is missing", "data/lake"],
+            damaged,
+        ),
+        (
+            "lake gone",
+            |data| remove(&data.join("lake")),
+            ["data/lake", "entries at its end are missing"],
+            damaged,
+        ),
+        (
+            "log of samples gone",
+            |data| remove(&data.join("lake/samples/_delta_log")),
+            ["samples/_delta_log", "is empty, and there are files"],
+            damaged,
+        ),
+        (
+            "last commit gone",
+            |data| remove(&newest(data.join("lake/samples/_delta_log"), "json")),
+            ["the table log entry samples", "entries at its end are missing"],
+            damaged,
+        ),
+        (
+            "last commit cut",
+            |data| drop(cut(&newest(data.join("lake/samples/_delta_log"), "json"))),
+            ["samples/_delta_log/", "cut off"],
+            damaged,
+        ),
+        (
+            "last commit changed",
+            |data| flip(&newest(data.join("lake/samples/_delta_log"), "json"), 1),
+            ["samples/_delta_log/", "cannot be understood"],
+            damaged,
+        ),
+        (
+            "tokens cut",
+            |data| drop(cut(&data.join("guard/tokens.json"))),
+            ["tokens.json is damaged", "backup"],
+            damaged,
+        ),
+        (
+            "cursors empty",
+            |data| std::fs::write(data.join("journal/cursors"), "").expect("it is ours"),
+            ["journal/cursors: ", "cursors is damaged"],
+            tells,
+        ),
+        (
+            "segment flipped",
+            |data| flip(&newest(data.join("journal"), "segment"), 124),
+            [".segment", "is damaged in bytes"],
+            tells,
+        ),
+        (
+            "corrections gone",
+            |data| remove(&data.join("lake/tables/corrections")),
+            ["data/lake/tables/corrections from a backup", "its folder is missing"],
+            tells,
+        ),
+        (
+            "audit's table cut",
+            |data| drop(cut(&newest(data.join("lake/tables/audit/_delta_log"), "json"))),
+            ["tables/audit/_delta_log/", "cut off"],
+            tells,
+        ),
+        (
+            "file of samples gone",
+            |data| remove(&newest(data.join("lake/samples"), "parquet")),
+            [".parquet is damaged", "it is missing"],
+            tells,
+        ),
+    ];
+    // Killed, so that the journal holds what stands nowhere else.
+    let mut running = stopped().start();
+    for value in ["1", "2", "3"] {
+        running.ok(&["write", "press/pressure", value]);
+    }
+    running.process.signal(rustix::process::Signal::KILL);
+    running.process.end();
+    let mut home = running.home;
+    let (plant, whole) = (home.plant(), home.path("whole"));
+    copy(&plant, &whole);
+    home.run(&["check", "--plant", "plant"]).expect(0);
+    for (name, harm, parts, run) in cases {
+        remove(&plant);
+        copy(&whole, &plant);
+        harm(&plant.join("data"));
+        let before = files_below(&plant, "segment");
+        let checked = home.run(&["check", "--plant", "plant"]);
+        let told = checked.out;
+        assert_eq!(checked.code, Some(3), "{name}: {told}");
+        for part in parts {
+            assert!(told.contains(part), "{name}: no '{part}' in {told}");
+        }
+        for line in told.lines() {
+            assert!(
+                line.starts_with("problem: ") && line.contains("data/") && line.split(". ").count() > 1,
+                "{name}: {line}"
+            );
+        }
+        assert_eq!(files_below(&plant, "segment"), before, "{name}: check changed something");
+        match run {
+            Run::Refuses(code) => {
+                let mut process = Process::spawn(home.command(&["run", "--plant", "plant"]));
+                let said = process.log_line(&format!("error [{code}]: "));
+                assert!(parts.iter().any(|part| said.contains(part)), "{name}: {said}");
+                assert_eq!(process.end().code(), Some(1), "{name}");
+            }
+            Run::Tells => {
+                let running = home.start();
+                let told = running.run(&["check"]).expect(3).out;
+                assert!(parts.iter().any(|part| told.contains(part)), "{name}: {told}");
+                home = running.stop();
+            }
+        }
+    }
+    // One that never ran has nothing that could be damaged.
+    remove(&plant.join("data"));
+    home.run(&["check", "--plant", "plant"]).expect(0);
+    assert!(!plant.join("data").exists(), "check made something");
+    home.start().ok(&["check"]);
 }
 
 #[test]
