@@ -133,7 +133,12 @@ pub(super) struct Found {
 }
 
 /// Reads the samples' table and its record of corrections, finishes what a crash left half done, and tidies.
-pub(super) fn recover(ground: &Ground, dir: &Path, samples_dir: &Path, journal: &dyn Journal) -> Result<Found, Error> {
+pub(super) fn recover(
+    ground: &Ground,
+    dir: &Path,
+    samples_dir: &Path,
+    journal: &dyn Journal,
+) -> Result<Found, Error> {
     let log = samples_log(ground, samples_dir)?;
     // Before anything is tidied: files that a damaged log does not name are what it is mended with.
     check_journal(journal, Seq(log.state.applied))?;
