@@ -63,7 +63,7 @@ pub(crate) fn unwritable(error: &io::Error) -> Problem {
     let file = std::fs::read_link("/proc/self/fd/1").ok().filter(|file| file.is_absolute());
     let file = file.map(|file| format!(" ({})", file.display())).unwrap_or_default();
     let detail = format!("standard output{file} cannot be written: {error}");
-    Problem::new(codes::FILE_UNWRITABLE.or_full(error), detail).hint(
+    Problem::new(&codes::FILE_UNWRITABLE, detail).hint(
         "What was printed is not whole: see that there is room, or send it elsewhere, and repeat the command",
     )
 }

@@ -2,9 +2,10 @@
 //! it is none, and a plant that runs goes on over both.
 
 use std::fs::File;
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 
 use crate::plant::{Home, Plant, Ran};
@@ -21,10 +22,15 @@ fn unread() -> Stdio {
     std::io::pipe().expect("a pipe").1.into()
 }
 
+fn terminate(child: &Child) {
+    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    kill_process(id.expect("a process has a number"), Signal::TERM).expect("it is ours");
+}
+
 /// Runs a command whose standard output leads there.
 fn ran_into(mut command: Command, out: impl Into<Stdio>) -> Ran {
     let child = command.stdin(Stdio::null()).stdout(out.into()).stderr(Stdio::piped()).spawn();
-    let output = child.and_then(std::process::Child::wait_with_output).expect("the binary starts");
+    let output = child.and_then(Child::wait_with_output).expect("the binary starts");
     Ran {
         code: output.status.code(),
         out: String::new(),
@@ -66,14 +72,14 @@ fn an_output_that_cannot_be_written_is_a_failure_and_one_that_nobody_reads_is_no
         &[],
     ] {
         let ran = ran_into(owner(words), full()).expect(1);
-        assert!(ran.err.contains("disk-full"), "{words:?}: {}", ran.err);
+        assert!(ran.err.contains("file-unwritable"), "{words:?}: {}", ran.err);
         assert!(ran.err.contains(FULL) && ran.err.contains("No space left"), "{words:?}: {}", ran.err);
         let ran = ran_into(owner(words), unread());
         assert!(ran.code == Some(0) && !ran.err.contains("error"), "{words:?}: {ran:?}");
     }
     let ran = ran_into(owner(&["read", "#", "--json"]), full()).expect(1);
     let problem: Json = serde_json::from_str(&ran.err).expect("a problem in JSON");
-    assert_eq!(problem["code"], "disk-full");
+    assert_eq!(problem["code"], "file-unwritable");
 }
 
 /// Whoever makes a secret and does not see it has to know: it stands.
@@ -92,7 +98,7 @@ fn a_secret_that_was_not_shown_is_told_of() {
             plant.ok(&["token", "rotate", name]);
             let mut command = plant.home.command(&["token", "rotate", name]);
             command.env("TIDEMILL_PLANT", plant.home.plant());
-            let ran = ran_into(command, full()).expect_problem("disk-full");
+            let ran = ran_into(command, full()).expect_problem("file-unwritable");
             assert!(ran.err.contains("the old one works for 1d"), "{}", ran.err);
             plant.ok(&["token", "revoke", name]);
         }
@@ -110,7 +116,7 @@ fn files_are_brought_in_whoever_reads_what_became_of_them() {
         let mut command = plant.home.command(&["import", &one, &two]);
         command.env("TIDEMILL_PLANT", plant.home.plant());
         let ran = ran_into(command, out).expect(code);
-        assert_eq!(ran.err.contains("error [disk-full]"), code == 1, "{}", ran.err);
+        assert_eq!(ran.err.contains("error [file-unwritable]"), code == 1, "{}", ran.err);
         let kept = plant.ok(&["signals", &format!("{name}-b")]);
         assert!(kept.contains(&format!("{name}-b ")), "{kept}");
     }
@@ -141,8 +147,7 @@ fn a_plant_runs_on_whoever_reads_its_lines() {
             assert!(std::time::Instant::now() < until, "round {round}: it does not answer");
             std::thread::yield_now();
         }
-        let id = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-        rustix::process::kill_process(id.expect("a number"), Signal::TERM).expect("it is ours");
+        terminate(&child);
         assert!(child.wait().expect("it is ours").success(), "round {round}");
         if round < 3 {
             let log = std::fs::read_to_string(home.path(&log)).expect("a log");
@@ -151,4 +156,20 @@ fn a_plant_runs_on_whoever_reads_its_lines() {
             }
         }
     }
+}
+
+#[test]
+fn a_demo_lives_on_whoever_reads_its_greeting() {
+    let home = Home::new();
+    let mut command = home.command(&["demo", "--headless", "--days", "1", "--dir", "works"]);
+    let child = command.stdin(Stdio::null()).stdout(full()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the binary starts");
+    let log = BufReader::new(child.stderr.take().expect("it is ours"));
+    let mut log = log.lines().map_while(Result::ok);
+    assert!(log.any(|line| line.contains("output.unwritable")), "it ended without a word");
+    assert!(child.try_wait().expect("it is ours").is_none(), "it ended");
+    home.run(&["signals", "--plant", "works"]).expect(0);
+    terminate(&child);
+    assert!(log.any(|line| line.contains("plant.stopped")), "it did not drain");
+    assert!(child.wait().expect("it is ours").success());
 }
