@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidemill_core::{
-    Commit, Deletion, Durability, Grant, Identity, Meta, MetaEdit, Parcel, Problem, Signal, SignalPath, Verb,
-    codes,
+    Commit, Deletion, Durability, Grant, Identity, Meta, MetaEdit, Parcel, Problem, Signal, SignalPath,
+    UNKNOWN, Verb, codes,
 };
 
 use crate::bind::{ALIASES_MAX, NAME_BYTES_MAX, TAGS_MAX, TEXT_BYTES_MAX};
@@ -23,6 +23,7 @@ impl Shared {
         // A name given to a signal is also a name taken from others: it needs the right there as well. And it must be
         // readable: else the answer would tell whether there is something that the caller may not see.
         for path in edit.rename.iter().chain(&edit.alias) {
+            not_unknown(path)?;
             self.decide(who, Verb::Configure, path, path)?;
             self.decide(who, Verb::Read, path, path)?;
         }
@@ -101,6 +102,15 @@ fn edited(registry: &Registry, before: &Signal, edit: MetaEdit) -> Result<Signal
     }
     change_meta(&mut after.meta, edit)?;
     Ok(after)
+}
+
+/// Names of signals whose own are lost come from their numbers alone.
+fn not_unknown(path: &SignalPath) -> Result<(), Problem> {
+    if path.as_str().starts_with(UNKNOWN) {
+        let detail = format!("{path} stands for a signal whose name is lost: no other signal can have it");
+        return Err(Problem::new(&codes::FORBIDDEN, detail));
+    }
+    Ok(())
 }
 
 fn check_free(registry: &Registry, signal: &Signal, path: &SignalPath) -> Result<(), Problem> {

@@ -11,7 +11,7 @@
 //!   revoked or expired token is worth nothing at once.
 //! - No secret is written anywhere: what is kept of a token is its SHA-256, what is logged is its name.
 //! - `tidemill/#` is written by the house alone, whatever a right says: nobody else writes there, commands there, or
-//!   gives, takes or changes names there.
+//!   gives, takes or changes names there, but for the owner, who names what came back as `tidemill/unknown/…`.
 //! - A change of rights is on disk as intended before it is made; if that cannot be written, it is not made.
 //! - A changed, missing, doubled or moved audit entry is found and named by [`verify`] (docs/spec/audit.md says what
 //!   cannot be found).

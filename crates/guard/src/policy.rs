@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use tidemill_core::{
-    Decision, Identity, IdentityKind, PATH_SEGMENTS_MAX, Pattern, PatternTrie, ReadScope, SignalPath, Verb,
+    Decision, Identity, IdentityKind, PATH_SEGMENTS_MAX, Pattern, PatternTrie, ReadScope, SignalPath,
+    UNKNOWN, Verb,
 };
 
 use crate::right::{HOUSE, Right, changes};
@@ -186,7 +187,10 @@ impl Policy {
     }
 
     pub(crate) fn decide(&self, who: &Identity, verb: Verb, path: &SignalPath, now: i64) -> Decision {
-        let of_house = path.segments().next() == Some(HOUSE);
+        // What came back without its name is for the owner to name.
+        let nameless = path.as_str().strip_prefix(UNKNOWN).is_some_and(|rest| rest.starts_with('/'));
+        let named = nameless && verb == Verb::Configure && who.kind == IdentityKind::Owner;
+        let of_house = path.segments().next() == Some(HOUSE) && !named;
         self.reason(who, verb, now, of_house, &|| path.to_string(), &|grants| {
             grants.allows(verb, path).map(|right| format!("{right} allows it"))
         })

@@ -50,6 +50,13 @@ fn a_signal_whose_definition_is_lost_comes_back_under_the_name_that_was_kept() {
     let named = MetaEdit { rename: Some(path("a/c")), ..MetaEdit::default() };
     plant.wait(plant.edit("tidemill/unknown/2", named).unwrap());
     assert!(plant.bind("a/new").id.get() > 2);
+    for edit in [
+        MetaEdit { rename: Some(path("tidemill/unknown/9")), ..MetaEdit::default() },
+        MetaEdit { alias: Some(path("tidemill/unknown/9")), ..MetaEdit::default() },
+    ] {
+        let refused = plant.edit("a/b", edit).err().expect("it is refused");
+        assert_eq!(refused.code, &tidemill_core::codes::FORBIDDEN, "{refused}");
+    }
     plant.write("a/b", 3, 3);
     // Without a snapshot the log has it, though its damage is there as before; with one the damage is done with.
     let plant = plant.crash();

@@ -157,6 +157,10 @@ fn the_rule_is_named() {
         (&owner, Verb::Command, "acme"),
         (&owner, Verb::Write, "tidemill"),
         (&owner, Verb::Configure, "tidemill/time"),
+        (&owner, Verb::Configure, "tidemill/unknown"),
+        (&owner, Verb::Configure, "tidemill/unknown/7"),
+        (&owner, Verb::Write, "tidemill/unknown/7"),
+        (&who, Verb::Configure, "tidemill/unknown/7"),
         (&owner, Verb::Administer, "tidemill/time"),
         (&house, Verb::Write, "tidemill/guard/x"),
         (&house, Verb::Write, "acme"),
@@ -173,6 +177,10 @@ fn the_rule_is_named() {
         yes: owner:anna owns the plant's folder and may everything
         no: tidemill/# is written by the house alone, and owner:anna asks to write tidemill
         no: tidemill/# is written by the house alone, and owner:anna asks to configure tidemill/time
+        no: tidemill/# is written by the house alone, and owner:anna asks to configure tidemill/unknown
+        yes: owner:anna owns the plant's folder and may everything
+        no: tidemill/# is written by the house alone, and owner:anna asks to write tidemill/unknown/7
+        no: tidemill/# is written by the house alone, and token:t asks to configure tidemill/unknown/7
         yes: owner:anna owns the plant's folder and may everything
         yes: the house writes tidemill/#
         no: house:historian reads everything and writes tidemill/#, no more
