@@ -96,11 +96,6 @@ impl Damage {
         if self.written && !self.kept.is_empty() && gone() {
             self.kept.clear();
         }
-        self.told()
-    }
-
-    /// All that is known.
-    pub(crate) fn told(&self) -> Vec<Damaged> {
         self.kept.iter().chain(&self.passing).cloned().collect()
     }
 }

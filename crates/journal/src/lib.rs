@@ -41,6 +41,6 @@ mod frame_tests;
 pub use decode::{Malformed, decode};
 pub use error::Error;
 pub use examine::{Examined, Memory, Newer, examine};
-pub use log::{Log, inspect};
+pub use log::Log;
 pub use settings::Settings;
 pub use writer::{Next, Writer};

@@ -361,27 +361,6 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     Ok(writer)
 }
 
-/// What is damaged in the log in this folder, which no process has open: what an opening would tell. Changes nothing.
-///
-/// # Errors
-/// A file is of a later format, or the folder cannot be read.
-pub fn inspect(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Vec<Damaged>, Error> {
-    let failed = |what| move |source| Error::Io { dir: dir.to_owned(), what, source };
-    let (_, read) = CursorFile::open(disk, dir).map_err(failed("reading the cursors"))?;
-    if let Some(format) = read.newer {
-        return Err(Error::Newer { file: dir.join("cursors"), format, known: FORMAT });
-    }
-    let entries = disk.list(dir).map_err(failed("listing the segments"))?;
-    let scans = scan_all(disk.as_ref(), dir, &entries)?;
-    let reached = read.cursors.values().map(|cursor| cursor.place).max().unwrap_or_default();
-    let mut damage = Damage::open(disk, dir)?;
-    damage.found(recover::believe(&scans, read.done()).damage, reached);
-    if read.lost {
-        damage.found_in("cursors");
-    }
-    Ok(damage.told())
-}
-
 /// A relaxed log may have given, before a power cut, numbers of which its files know nothing, and engines may have made what
 /// they held durable. It goes on above all that it can have given within its window: so much faster than any log is.
 const RELAXED_NUMBERS: u64 = 1 << 24;

@@ -40,5 +40,6 @@ pub(crate) fn ready(ground: &Ground, journal: Arc<Log>, historian: Arc<Historian
 /// What the journal could not give to an engine that needed it, until someone takes note.
 fn damage(journal: &Log) -> Option<Problem> {
     let range = journal.damage().into_iter().find(|range| range.first.0 > 0)?;
-    Some(Problem::new(&codes::DAMAGED, format!("some acknowledged values may be lost: {range}")))
+    let (what, mend) = crate::inspect::parts(&range.to_string());
+    Some(Problem::new(&codes::DAMAGED, format!("some acknowledged values may be lost: {what}")).hint(mend))
 }

@@ -14,6 +14,7 @@ mod documents;
 mod full_disk;
 mod importing;
 mod living;
+mod lost;
 mod partners;
 mod plant;
 mod printing;

@@ -292,11 +292,16 @@ impl Plant {
         Process::spawn(command)
     }
 
-    /// kill -9, and a new start.
-    pub(crate) fn kill_and_restart(mut self) -> Plant {
+    /// kill -9; gives the folder as it was left.
+    pub(crate) fn kill(mut self) -> Home {
         self.process.signal(Signal::KILL);
         self.process.end();
-        self.home.start()
+        self.home
+    }
+
+    /// kill -9, and a new start.
+    pub(crate) fn kill_and_restart(self) -> Plant {
+        self.kill().start()
     }
 
     /// SIGTERM; gives the folder once the process has ended well.
