@@ -14,7 +14,7 @@ impl Sink for Names {
     fn line(&mut self, line: &Line<'_, '_>) -> Result<(), Fault> {
         assert!(!line.fields.is_empty(), "a line has fields");
         let fault = |error| Fault { at: line.at, error };
-        let series = Series::parse(line.series).map_err(fault)?;
+        let series = Series::parse(line.series).map_err(|fault| fault.within(line.at))?;
         for field in line.fields {
             let name = field_name(field.key).map_err(fault)?;
             let path = series.path(&name).map_err(fault)?;

@@ -38,7 +38,7 @@ problem_codes! {
     BAD_VALUE "bad-value" 400 "the value cannot be kept" "Send a finite number, true or false, text, or a JSON document";
     BAD_QUALITY "bad-quality" 400 "the quality cannot be read" "Use good, uncertain, bad or an OPC UA status code";
     BAD_UNIT "bad-unit" 400 "the unit is not known" "Use a UCUM code or a common spelling such as °C, bar, m³/h";
-    BAD_LINE "bad-line" 400 "a line of line protocol cannot be read" "Nothing of this request was kept; mend the line, or send ?partial=true to keep the good ones";
+    BAD_LINE "bad-line" 400 "a line of line protocol cannot be read" "Mend the line: docs/reference/line-protocol.md says how it is written";
     BAD_JSON "bad-json" 400 "the JSON cannot be read" "Send {\"signal\", \"time\", \"value\", \"quality\"} objects, in an array or one a line";
     BAD_ARROW "bad-arrow" 400 "the Arrow or Parquet data cannot be read" "Send columns signal, time, value and optionally quality";
     BAD_PARAMETER "bad-parameter" 400 "a parameter is unknown or cannot be read" "See /api/v1/openapi.json for this call's parameters";
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn says_what_where_and_what_next() {
         let problem = Problem::new(&codes::BAD_LINE, "the field 't' has no value").at(3, 14);
-        expect_test::expect!["bad-line: the field 't' has no value (line 3, column 14). Nothing of this request was kept; mend the line, or send ?partial=true to keep the good ones"]
+        expect_test::expect!["bad-line: the field 't' has no value (line 3, column 14). Mend the line: docs/reference/line-protocol.md says how it is written"]
             .assert_eq(&problem.to_string());
     }
 }

@@ -105,11 +105,28 @@ impl Error {
         }
     }
 
+    /// What to do, where the code knows no more than that it is a time.
+    fn hint(&self) -> &'static str {
+        match self {
+            Error::Timestamp(_) | Error::AfterTimestamp(_) | Error::TimeRange(_) => {
+                "Write a number of nanoseconds, or say with precision= what it counts (us, ms, s)"
+            }
+            Error::FarTime { .. } => "Check the sender's clock and the unit of its times, or raise the limit",
+            _ => "",
+        }
+    }
+
     /// As every door tells it.
     pub fn into_problem(self) -> Problem {
         match self {
             Error::Problem(problem) => *problem,
-            error => Problem::new(error.code(), error.to_string()),
+            error => {
+                let problem = Problem::new(error.code(), error.to_string());
+                match error.hint() {
+                    "" => problem,
+                    hint => problem.hint(hint),
+                }
+            }
         }
     }
 }
@@ -147,10 +164,24 @@ pub struct Fault {
     pub error: Error,
 }
 
+impl Fault {
+    /// The same in a text of which this one's begins at an offset.
+    #[must_use]
+    pub fn within(self, start: usize) -> Fault {
+        Fault { at: start.saturating_add(self.at), ..self }
+    }
+}
+
 /// The beginning of foreign text, for a message: at most 40 characters.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
     let head = bytes.get(..160).unwrap_or(bytes);
     String::from_utf8_lossy(head).chars().take(40).collect()
+}
+
+/// Where a text begins: behind the byte order mark that editors put there, which belongs to nothing.
+pub(crate) fn text_start(body: &[u8]) -> usize {
+    let mark = "\u{feff}".as_bytes();
+    if body.starts_with(mark) { mark.len() } else { 0 }
 }
 
 /// The column of an offset, in characters from 1.

@@ -18,7 +18,7 @@ use crate::caller::Caller;
 use crate::params::Params;
 use crate::times::TimeUnit;
 use crate::write::collect::Terms;
-use crate::write::{Spelling, Written, read_body, write_whole};
+use crate::write::{Spelling, Written, nothing_kept, read_body, write_whole};
 
 /// What clients that ask for a version are told: the protocol of InfluxDB 1.8, and who speaks it.
 const VERSION: &str = "1.8.10-tidemill";
@@ -102,10 +102,11 @@ async fn write_lines(
         }
     }
     let partial = version != Version::Three || params.one("accept_partial")? != Some("false");
-    let terms = Terms { unit, flags: Flags::REPLACE, partial, tags };
+    let terms = Terms { unit, flags: Flags::REPLACE, partial, partial_by: "?accept_partial=true", tags };
     let (parts, body) = request.into_parts();
     let whole = read_body(web, &parts.headers, body).await?;
-    write_whole(web, &caller.identity, Spelling::Lines, terms, whole, None).await
+    let written = write_whole(web, &caller.identity, Spelling::Lines, terms, whole, None).await;
+    if partial { written } else { written.map_err(nothing_kept) }
 }
 
 fn unit_of(version: Version, text: &str) -> Option<TimeUnit> {

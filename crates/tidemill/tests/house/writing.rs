@@ -150,21 +150,21 @@ fn a_refused_request_names_line_and_column_and_keeps_nothing() {
             r#"[{"signal":"acme/a","value":1},{"signal":"acme//b","value":1}]"#,
             "bad-path",
             1,
-            32,
+            42,
         ),
         (
             "application/json",
             r#"[{"signal":"acme/a","value":1},{"signal":"acme/b","vale":1}]"#,
             "bad-json",
             1,
-            50,
+            51,
         ),
         (
             "application/x-ndjson",
             "{\"signal\":\"acme/a\",\"value\":1}\n{\"signal\":\"acme/a\",\"value\":1,\"time\":\"noon\"}",
             "bad-time",
             2,
-            1,
+            37,
         ),
         (
             "application/json",
@@ -178,6 +178,8 @@ fn a_refused_request_names_line_and_column_and_keeps_nothing() {
     for (media_type, body, code, ..) in cases {
         let request = plant.post("/api/v1/write").token(&token).body(media_type, body);
         let document = request.send().expect_problem(400, code);
+        let hint = document["hint"].as_str().unwrap_or_default();
+        assert!(hint.starts_with("Nothing of the request was kept. "), "{document}");
         told.push((body, document["line"].as_u64(), document["column"].as_u64()));
     }
     assert_eq!(told, cases.map(|(_, body, _, line, column)| (body, Some(line), Some(column))));

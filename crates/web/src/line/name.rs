@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tidemill_core::{Escape, PATH_SEGMENTS_MAX, SignalPath};
 
-use crate::error::{Error, excerpt};
+use crate::error::{Error, Fault, excerpt};
 
 /// The longest segment made of foreign text; a longer one is cut and ends in `%~` and 128 bits of its SHA-256.
 pub const SEGMENT_BYTES_MAX: usize = 200;
@@ -28,30 +28,36 @@ impl Series {
     /// Takes raw series bytes apart.
     ///
     /// # Errors
-    /// A tag without a name or value, a tag that stands twice, bytes that are not UTF-8.
-    pub fn parse(raw: &[u8]) -> Result<Series, Error> {
-        let text = std::str::from_utf8(raw).map_err(|_| Error::NotUtf8)?;
+    /// A tag without a name or value, a tag that stands twice, bytes that are not UTF-8; with the place in `raw`.
+    pub fn parse(raw: &[u8]) -> Result<Series, Fault> {
+        let text = std::str::from_utf8(raw)
+            .map_err(|error| Fault { at: error.valid_up_to(), error: Error::NotUtf8 })?;
         let mut parts = split(text, ',');
-        let measurement = unescape(parts.next().unwrap_or_default(), &[',', ' ']);
+        let first = parts.next().unwrap_or_default();
+        let measurement = unescape(first, &[',', ' ']);
         if measurement.is_empty() {
-            return Err(Error::NoMeasurement);
+            return Err(Fault { at: 0, error: Error::NoMeasurement });
         }
         let mut tags = BTreeMap::new();
+        let mut next = first.len().saturating_add(1);
         for part in parts {
+            let at = next;
+            next = at.saturating_add(part.len()).saturating_add(1);
+            let fault = |error| Fault { at, error };
             let mut halves = split(part, '=');
             let key = unescape(halves.next().unwrap_or_default(), &[',', ' ', '=']);
             let value = unescape(halves.next().unwrap_or_default(), &[',', ' ', '=']);
             if key.is_empty() {
-                return Err(Error::NoTagKey);
+                return Err(fault(Error::NoTagKey));
             }
             if value.is_empty() {
-                return Err(Error::NoTagValue(excerpt(key.as_bytes())));
+                return Err(fault(Error::NoTagValue(excerpt(key.as_bytes()))));
             }
             if halves.next().is_some() {
-                return Err(Error::TagEquals(excerpt(key.as_bytes())));
+                return Err(fault(Error::TagEquals(excerpt(key.as_bytes()))));
             }
             if tags.insert(key.clone().into(), value.into()).is_some() {
-                return Err(Error::TagTwice(excerpt(key.as_bytes())));
+                return Err(fault(Error::TagTwice(excerpt(key.as_bytes()))));
             }
         }
         Ok(Series { measurement, tags })

@@ -3,7 +3,7 @@
 use memchr::{memchr, memchr2};
 
 use super::{FIELDS_MAX, Field, FieldValue};
-use crate::error::{Error, Fault, excerpt};
+use crate::error::{Error, Fault, excerpt, text_start};
 use crate::times::TimeUnit;
 
 pub(super) struct Scanner<'a> {
@@ -20,9 +20,7 @@ type Read<'a> = (&'a [u8], usize, Option<i64>);
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(body: &'a [u8]) -> Scanner<'a> {
-        // Editors put a byte order mark before the first line: it belongs to no name.
-        let mark = "\u{feff}".as_bytes();
-        let at = if body.starts_with(mark) { mark.len() } else { 0 };
+        let at = text_start(body);
         Scanner { body, at, line: 1, line_start: at }
     }
 

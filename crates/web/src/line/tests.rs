@@ -21,7 +21,7 @@ struct Show(String);
 impl Sink for Show {
     fn line(&mut self, line: &Line<'_, '_>) -> Result<(), Fault> {
         let fault = |error| Fault { at: line.at, error };
-        let series = Series::parse(line.series).map_err(fault)?;
+        let series = Series::parse(line.series).map_err(|fault| fault.within(line.at))?;
         for field in line.fields {
             let path = series.path(&field_name(field.key).map_err(fault)?).map_err(fault)?;
             let value = match field.value {
@@ -97,7 +97,7 @@ fn escapes_as_influxdb_reads_them() {
             a%2Cb/c d=e%3Df/g = 1
             a\b/f = 1
             a\%3Db/f = 1
-            4:1 the tag 't' has an '=' in its value: write it as \=
+            4:3 the tag 't' has an '=' in its value: write it as \=
             m/f = "a\\b\"c\\d"
             m/f = "two\nlines" @7
             m/g = 2 @7
@@ -182,11 +182,11 @@ fn what_is_missing() {
         expect![[r#"
             1:2 the line has no field: write measurement field=value
             2:1 the line has no measurement: write measurement,tag=value field=value time
-            3:1 a tag has no name: write name=value between commas
-            4:1 the tag 't' has no value: leave the tag out, or give it one
-            5:1 a tag has no name: write name=value between commas
-            6:1 the tag 't' has no value: leave the tag out, or give it one
-            7:1 the tag 't' has an '=' in its value: write it as \=
+            3:3 a tag has no name: write name=value between commas
+            4:3 the tag 't' has no value: leave the tag out, or give it one
+            5:3 a tag has no name: write name=value between commas
+            6:3 the tag 't' has no value: leave the tag out, or give it one
+            7:3 the tag 't' has an '=' in its value: write it as \=
             8:3 the field 'f' has no value: write 1.5, 3i, 3u, true or "text"
             9:3 a field has no name: write name=value
             10:5 the field 'f' has no value: write 1.5, 3i, 3u, true or "text"

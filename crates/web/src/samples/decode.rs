@@ -17,7 +17,7 @@ use tidemill_core::{Kind, NumberKind, Quality, Value, ValueRef, parse_rfc3339};
 use super::NOT_FINITE;
 pub use super::json::Member;
 use super::json::Reader;
-use crate::error::{Error, Fault, Refused, column, excerpt};
+use crate::error::{Error, Fault, Refused, column, excerpt, text_start};
 use crate::times::{TimeUnit, parse_number};
 
 /// How deep the value of a sample lies, at most: in the sample's object, in an array.
@@ -36,14 +36,25 @@ pub enum Layout {
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the members' names")]
 pub struct Sample<'a> {
-    /// Where it begins in the body.
-    pub at: usize,
+    pub places: Places,
     pub signal: Cow<'a, str>,
     pub time: Option<Member<'a>>,
     pub value: Member<'a>,
     pub quality: Option<Member<'a>>,
     pub kind: Option<Cow<'a, str>>,
     pub unit: Option<Cow<'a, str>>,
+}
+
+/// Where the members' values begin in the body; that of one which is not there is where its sample begins.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the members' names")]
+pub struct Places {
+    pub signal: usize,
+    pub time: usize,
+    pub value: usize,
+    pub quality: usize,
+    pub kind: usize,
+    pub unit: usize,
 }
 
 /// Who takes the samples.
@@ -79,14 +90,15 @@ pub fn decode(body: &[u8], layout: Layout, take: &mut impl Take) {
 
 fn place(body: &[u8], fault: Fault) -> Refused {
     let before = body.get(..fault.at).unwrap_or(body);
-    let line_start = memchr::memrchr(b'\n', before).map_or(0, |index| index.saturating_add(1));
+    let line_start =
+        memchr::memrchr(b'\n', before).map_or_else(|| text_start(body), |index| index.saturating_add(1));
     let line = memchr::memchr_iter(b'\n', before).count();
     let line = u64::try_from(line).unwrap_or(u64::MAX).saturating_add(1);
     Refused { line, column: column(body, line_start, fault.at), error: fault.error }
 }
 
 fn decode_json(text: &str, body: &[u8], take: &mut impl Take) -> Result<(), Fault> {
-    let mut reader = Reader::new(text, 0);
+    let mut reader = Reader::new(text, text_start(body));
     reader.skip_space();
     if reader.peek().is_none() {
         return Ok(());
@@ -124,8 +136,8 @@ fn decode_json(text: &str, body: &[u8], take: &mut impl Take) -> Result<(), Faul
 }
 
 fn decode_lines(text: &str, body: &[u8], take: &mut impl Take) {
-    let mut start = 0usize;
-    for line in text.split_inclusive('\n') {
+    let mut start = text_start(body);
+    for line in text.get(start..).unwrap_or_default().split_inclusive('\n') {
         let end = start.saturating_add(line.len());
         if !line.trim().is_empty() {
             // The reader sees only this line, so that a sample never runs on into the next.
@@ -151,68 +163,63 @@ fn read_sample<'a>(reader: &mut Reader<'a>, depth: usize) -> Result<Sample<'a>, 
     reader.skip_space();
     let at = reader.at();
     reader.expect(b'{', "expected a sample: {\"signal\": …, \"time\": …, \"value\": …}")?;
+    let mut places = Places { signal: at, time: at, value: at, quality: at, kind: at, unit: at };
     let (mut signal, mut time, mut value, mut quality) = (None, None, None, None);
     let (mut kind, mut unit) = (None, None);
     let mut first = true;
-    loop {
-        let before = reader.at();
-        let Some(key) = reader.next_key(first)? else { break };
+    while let Some((key_at, key)) = reader.next_key(first)? {
         first = false;
-        let slot = match &*key {
-            "signal" => &mut signal,
-            "time" => &mut time,
-            "value" => &mut value,
-            "quality" => &mut quality,
-            "kind" => &mut kind,
-            "unit" => &mut unit,
-            other => return Err(Fault { at: before, error: Error::JsonMember(excerpt(other.as_bytes())) }),
+        let (slot, place) = match &*key {
+            "signal" => (&mut signal, &mut places.signal),
+            "time" => (&mut time, &mut places.time),
+            "value" => (&mut value, &mut places.value),
+            "quality" => (&mut quality, &mut places.quality),
+            "kind" => (&mut kind, &mut places.kind),
+            "unit" => (&mut unit, &mut places.unit),
+            other => return Err(Fault { at: key_at, error: Error::JsonMember(excerpt(other.as_bytes())) }),
         };
+        *place = reader.at();
         let member = reader.value(depth.saturating_add(1))?;
         if slot.replace(member).is_some() {
-            return Err(Fault { at: before, error: Error::JsonTwice(key.into_owned()) });
+            return Err(Fault { at: key_at, error: Error::JsonTwice(key.into_owned()) });
         }
     }
     let missing = |name| Fault { at, error: Error::JsonMissing(name) };
-    let text = |member: Option<Member<'a>>, name: &'static str| match member {
+    let text = |member: Option<Member<'a>>, name: &'static str, at: usize| match member {
         None | Some(Member::Null) => Ok(None),
         Some(Member::Text(text)) => Ok(Some(text)),
         Some(_) => Err(Fault { at, error: Error::JsonType { member: name, wanted: "a string" } }),
     };
     Ok(Sample {
-        at,
-        signal: text(signal, "signal")?.ok_or_else(|| missing("signal"))?,
+        places,
+        signal: text(signal, "signal", places.signal)?.ok_or_else(|| missing("signal"))?,
         time: time.filter(|time| *time != Member::Null),
         value: value.ok_or_else(|| missing("value"))?,
         quality: quality.filter(|quality| *quality != Member::Null),
-        kind: text(kind, "kind")?,
-        unit: text(unit, "unit")?,
+        kind: text(kind, "kind", places.kind)?,
+        unit: text(unit, "unit", places.unit)?,
     })
 }
 
 impl Sample<'_> {
-    fn fault(&self, error: Error) -> Fault {
-        Fault { at: self.at, error }
-    }
-
     /// Its time, ns UTC; none where the server is to stamp it.
     ///
     /// # Errors
     /// Neither RFC 3339 nor a decimal number that fits in the unit.
     pub fn time(&self, unit: TimeUnit) -> Result<Option<i64>, Fault> {
+        let fault = |error| Fault { at: self.places.time, error };
         match &self.time {
             None => Ok(None),
             Some(Member::Text(text)) => {
                 let time = parse_rfc3339(text).map_err(tidemill_core::Problem::from);
-                time.map(Some).map_err(|problem| self.fault(problem.into()))
+                time.map(Some).map_err(|problem| fault(problem.into()))
             }
             Some(Member::Number(number)) => parse_number(number, unit).map(Some).ok_or_else(|| {
                 let shown = excerpt(number.as_bytes());
                 let exponent = number.contains(['e', 'E']);
-                self.fault(if exponent { Error::TimeExponent(shown) } else { Error::TimeRange(shown) })
+                fault(if exponent { Error::TimeExponent(shown) } else { Error::TimeRange(shown) })
             }),
-            Some(_) => {
-                Err(self.fault(Error::JsonType { member: "time", wanted: "RFC 3339 text or a number" }))
-            }
+            Some(_) => Err(fault(Error::JsonType { member: "time", wanted: "RFC 3339 text or a number" })),
         }
     }
 
@@ -221,6 +228,7 @@ impl Sample<'_> {
     /// # Errors
     /// Not a quality.
     pub fn quality(&self) -> Result<Quality, Fault> {
+        let fault = |error| Fault { at: self.places.quality, error };
         let quality = match &self.quality {
             None => Quality::GOOD,
             Some(Member::Bool(good)) => {
@@ -230,13 +238,14 @@ impl Sample<'_> {
                     Quality::BAD
                 }
             }
-            Some(Member::Text(text)) => Quality::parse(text)
-                .map_err(|error| self.fault(tidemill_core::Problem::from(error).into()))?,
+            Some(Member::Text(text)) => {
+                Quality::parse(text).map_err(|error| fault(tidemill_core::Problem::from(error).into()))?
+            }
             Some(Member::Number(number)) => number.parse().map(Quality::from_number).map_err(|_| {
-                self.fault(Error::JsonType { member: "quality", wanted: "a name or a whole number" })
+                fault(Error::JsonType { member: "quality", wanted: "a name or a whole number" })
             })?,
             Some(_) => {
-                return Err(self.fault(Error::JsonType { member: "quality", wanted: "a name or a number" }));
+                return Err(fault(Error::JsonType { member: "quality", wanted: "a name or a number" }));
             }
         };
         Ok(if self.value == Member::Null && quality.is_good() { Quality::BAD } else { quality })
@@ -250,9 +259,12 @@ impl Sample<'_> {
         let Some(name) = &self.kind else { return self.plain_value(number) };
         let kind = Kind::from_name(name).ok_or_else(|| {
             let wanted = "float, integer, unsigned, boolean, text, json or bytes";
-            self.fault(Error::JsonType { member: "kind", wanted })
+            Fault { at: self.places.kind, error: Error::JsonType { member: "kind", wanted } }
         })?;
-        let mismatch = |why| self.fault(Error::KindMismatch { kind: excerpt(name.as_bytes()), why });
+        let mismatch = |why| {
+            let error = Error::KindMismatch { kind: excerpt(name.as_bytes()), why };
+            Fault { at: self.places.value, error }
+        };
         Ok(Held::Borrowed(match (kind, &self.value) {
             (_, Member::Null) => ValueRef::None,
             (Kind::Float, Member::Number(text)) => ValueRef::Float(self.finite(text)?),
@@ -300,7 +312,10 @@ impl Sample<'_> {
     fn finite(&self, text: &str) -> Result<f64, Fault> {
         match fast_float2::parse(text) {
             Ok(value) if f64::is_finite(value) => Ok(value),
-            _ => Err(self.fault(Error::FloatRange(excerpt(text.as_bytes())))),
+            _ => {
+                let error = Error::FloatRange(excerpt(text.as_bytes()));
+                Err(Fault { at: self.places.value, error })
+            }
         }
     }
 }

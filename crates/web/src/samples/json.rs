@@ -91,8 +91,9 @@ impl<'a> Reader<'a> {
         if self.take(byte) { Ok(()) } else { Err(self.wrong(what)) }
     }
 
-    /// The members of an object whose `{` was taken, one call each: the key, with the reader before its value.
-    pub(super) fn next_key(&mut self, first: bool) -> Result<Option<Cow<'a, str>>, Fault> {
+    /// The members of an object whose `{` was taken, one call each: where the key stands, and the key, with the reader
+    /// before its value.
+    pub(super) fn next_key(&mut self, first: bool) -> Result<Option<(usize, Cow<'a, str>)>, Fault> {
         if self.take(b'}') {
             return Ok(None);
         }
@@ -103,10 +104,11 @@ impl<'a> Reader<'a> {
         if self.peek() != Some(b'"') {
             return Err(self.wrong("expected a member's name in double quotes"));
         }
+        let at = self.at;
         let key = self.string()?;
         self.expect(b':', "expected ':' after a member's name")?;
         self.skip_space();
-        Ok(Some(key))
+        Ok(Some((at, key)))
     }
 
     /// Any value; `depth` is how deep its surroundings are.
@@ -149,10 +151,9 @@ impl<'a> Reader<'a> {
         self.step();
         let mut keys = HashSet::new();
         loop {
-            let before = self.at;
-            let Some(key) = self.next_key(keys.is_empty())? else { return Ok(()) };
+            let Some((at, key)) = self.next_key(keys.is_empty())? else { return Ok(()) };
             if let Some(twice) = keys.replace(key) {
-                return Err(Fault { at: before, error: Error::JsonTwice(twice.chars().take(40).collect()) });
+                return Err(Fault { at, error: Error::JsonTwice(twice.chars().take(40).collect()) });
             }
             self.value(depth)?;
         }

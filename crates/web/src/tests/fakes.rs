@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) busy: u32,
     /// Answer so many publishes with a change of the epoch.
     pub(super) conflicts: u32,
+    /// Once so many are published.
+    pub(super) conflicts_after: usize,
     /// Commits fail.
     pub(super) not_durable: bool,
     /// Token → (name, rights as verb:pattern).
@@ -209,7 +211,7 @@ impl Bus for Plant {
             state.busy -= 1;
             return Err(Problem::new(&codes::BUSY, "the disk is slow").retry_after(1));
         }
-        if state.conflicts > 0 {
+        if state.conflicts > 0 && state.published.len() >= state.conflicts_after {
             state.conflicts -= 1;
             self.epoch.fetch_add(1, Ordering::SeqCst);
         }

@@ -32,6 +32,7 @@ async fn good_lines_are_kept_and_bad_ones_counted() {
     let house = House::new();
     let whole = house.send("POST /api/v3/write_lp?db=d&accept_partial=false", &[], "a f=1 1\nb").await;
     assert_eq!((whole.status.as_u16(), house.plant.shown().as_str()), (400, ""));
+    expect![[r#"{"error":"the line has no field: write measurement field=value. Nothing of the request was kept. Mend the line: docs/reference/line-protocol.md says how it is written. Or send ?accept_partial=true to keep the good lines"}"#]].assert_eq(&whole.text());
 }
 
 #[tokio::test]

@@ -35,6 +35,8 @@ pub(crate) struct Terms {
     pub(crate) flags: Flags,
     /// Keep the good, list the bad.
     pub(crate) partial: bool,
+    /// How a client asks for that.
+    pub(crate) partial_by: &'static str,
     /// Kept with new signals: database, bucket, organisation.
     pub(crate) tags: Vec<(Arc<str>, Arc<str>)>,
 }
@@ -310,7 +312,7 @@ impl<'a> Collector<'a> {
         let series = match parsed {
             Some(series) => series,
             None => {
-                let series = Series::parse(line.series).map_err(|error| Fault { at: line.at, error })?;
+                let series = Series::parse(line.series).map_err(|fault| fault.within(line.at))?;
                 parsed.insert(series)
             }
         };
@@ -426,16 +428,17 @@ impl line::Sink for Collector<'_> {
 
 impl Take for Collector<'_> {
     fn sample(&mut self, sample: &Sample<'_>) -> Result<(), Fault> {
-        let fault = |error| Fault { at: sample.at, error };
+        let places = &sample.places;
+        let fault = |at| move |error| Fault { at, error };
         let time = sample.time(self.terms.unit)?;
         let quality = sample.quality()?;
         if let Some(time) = time {
-            self.check_time(time).map_err(fault)?;
+            self.check_time(time).map_err(fault(places.time))?;
         }
         let unit = sample.unit.as_deref().unwrap_or_default();
-        let binding = self.bind_path(&sample.signal, unit).map_err(fault)?;
+        let binding = self.bind_path(&sample.signal, unit).map_err(fault(places.signal))?;
         let value = sample.value(binding.number)?;
-        self.keep_sample(binding, time, value.as_ref(), quality).map_err(fault)
+        self.keep_sample(binding, time, value.as_ref(), quality).map_err(fault(places.value))
     }
 
     fn bad(&mut self, refused: Refused) -> ControlFlow<()> {

@@ -8,17 +8,18 @@ mod publish;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Response, header};
 use serde::Serialize;
-use tidemill_core::{BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, Flags, Format, Identity, Problem, codes};
+use tidemill_core::{BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, Commit, Flags, Format, Identity, Problem, codes};
 use tidemill_ground::{Limit, Permit};
 use utoipa::ToSchema;
 
 use self::collect::{Collected, Collector, Terms, Window};
 pub(crate) use self::publish::{Once, publish};
-use crate::answer::{Answer, json, nothing};
+use crate::answer::{Answer, Refusal, json, nothing};
 use crate::body::{self, BodyLimits, Whole};
 use crate::caller::Caller;
+use crate::error::Refused;
 use crate::params::Params;
 use crate::samples::{self, Layout};
 use crate::times::TimeUnit;
@@ -35,6 +36,9 @@ pub(crate) enum Spelling {
     Samples(Layout),
     Columns(Format),
 }
+
+/// The parameters of a write.
+const KNOWN: [&str; 4] = ["precision", "partial", "mode", "format"];
 
 /// What a partial write kept and refused.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,7 +66,7 @@ pub(crate) struct RefusedLine {
 #[utoipa::path(
     post, path = "/api/v1/write", tag = "samples",
     params(
-        ("precision" = Option<String>, Query, description = "What a number of time counts: ns (default), us, ms, s"),
+        ("precision" = Option<String>, Query, description = "What a number of time counts in text: ns (default), us, ms, s. In columns it is ns"),
         ("partial" = Option<bool>, Query, description = "Keep the good lines and list the bad"),
         ("format" = Option<String>, Query, description = "line, json, ndjson, arrow, parquet; wins over Content-Type"),
         ("mode" = Option<String>, Query, description = "replace: overwrite what stands at the same signal and time"),
@@ -77,17 +81,46 @@ pub(crate) struct RefusedLine {
         (status = 200, description = "partial=true, and some lines were refused", body = PartialWrite),
     )
 )]
-pub(crate) async fn write(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
-    let params = Params::of(request.uri(), &["precision", "partial", "mode", "format"])?;
+pub(crate) async fn write(
+    State(web): State<Web>,
+    caller: Result<Caller, Refusal>,
+    request: Request,
+) -> Answer {
+    let partial = Params::of(request.uri(), &KNOWN).and_then(|params| params.flag("partial"));
+    let answered = match caller {
+        Ok(caller) => answer(&web, &caller, request).await,
+        Err(refusal) => Err(refusal.0),
+    };
+    answered.map_err(|problem| Refusal(if partial == Ok(true) { problem } else { nothing_kept(problem) }))
+}
+
+/// Says of a refusal that it refused the whole request. After a 5xx the outcome is unknown.
+pub(crate) fn nothing_kept(problem: Problem) -> Problem {
+    if problem.code.status >= 500 {
+        return problem;
+    }
+    let hint = format!("Nothing of the request was kept. {}", problem.mend());
+    problem.hint(hint)
+}
+
+async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response<Body>, Problem> {
+    let params = Params::of(request.uri(), &KNOWN)?;
     let unit = params.choice("precision", TimeUnit::Nanoseconds, "ns, us, ms or s", TimeUnit::from_name)?;
     let flags = params
         .choice("mode", Flags::default(), "replace", |text| (text == "replace").then_some(Flags::REPLACE))?;
-    let terms = Terms { unit, flags, partial: params.flag("partial")?, tags: Vec::new() };
+    let partial = params.flag("partial")?;
+    let terms = Terms { unit, flags, partial, partial_by: "?partial=true", tags: Vec::new() };
     let spelling = spelling(params.one("format")?, request.headers())?;
+    if matches!(spelling, Spelling::Columns(_)) && unit != TimeUnit::Nanoseconds {
+        let detail =
+            "precision= says what numbers in text count; in columns whole numbers of `time` are nanoseconds";
+        return Err(Problem::new(&codes::BAD_PARAMETER, detail)
+            .hint("Leave precision= away, or send timestamps: their type says the unit"));
+    }
     let (parts, body) = request.into_parts();
-    let whole = read_body(&web, &parts.headers, body).await?;
+    let whole = read_body(web, &parts.headers, body).await?;
     let once = Once::of(&parts.headers, &caller.identity, &whole.bytes)?;
-    let written = write_whole(&web, &caller.identity, spelling, terms, whole, once).await?;
+    let written = write_whole(web, &caller.identity, spelling, terms, whole, once).await?;
     Ok(match written.refused_count {
         0 => nothing(),
         refused => json(&PartialWrite { kept: written.kept, refused, problems: listed(written) }),
@@ -95,7 +128,7 @@ pub(crate) async fn write(State(web): State<Web>, caller: Caller, request: Reque
 }
 
 fn listed(written: Written) -> Vec<RefusedLine> {
-    let line = |refused: crate::error::Refused| {
+    let line = |refused: Refused| {
         let (line, column) = (refused.line, refused.column);
         let problem = refused.error.into_problem();
         RefusedLine { line, column, code: problem.code.id, detail: problem.detail }
@@ -162,7 +195,7 @@ fn spelling(format: Option<&str>, headers: &HeaderMap) -> Result<Spelling, Probl
 /// What was written.
 pub(crate) struct Written {
     pub(crate) kept: u64,
-    pub(crate) refused: Vec<crate::error::Refused>,
+    pub(crate) refused: Vec<Refused>,
     pub(crate) refused_count: u64,
 }
 
@@ -189,20 +222,52 @@ pub(crate) async fn write_whole(
         }
         _ => (body_bytes.saturating_mul(BATCH_BYTES_A_BODY_BYTE), body_bytes),
     };
-    let held_bytes = permit.amount();
     let mut commits = Vec::new();
+    let task = Task { spelling, terms, body, batches_bytes, long_bytes, once };
+    let written = write_in_turns(web, who, &task, permit, &mut commits).await;
+    written.map_err(|problem| match commits.is_empty() || problem.code.status >= 500 {
+        true => problem,
+        // A refusal would say that nothing was kept.
+        false => {
+            let detail = format!("only the beginning of the request may have been kept: {}", problem.detail);
+            Problem::new(&codes::NOT_DURABLE, detail)
+        }
+    })
+}
+
+/// A body that was read and what is to become of it.
+struct Task {
+    spelling: Spelling,
+    terms: Terms,
+    body: Bytes,
+    /// What its batches take at most.
+    batches_bytes: u64,
+    /// By what it is decided where it is read.
+    long_bytes: u64,
+    once: Option<Once>,
+}
+
+async fn write_in_turns(
+    web: &Web,
+    who: &Identity,
+    task: &Task,
+    mut permit: Permit,
+    commits: &mut Vec<Commit>,
+) -> Result<Written, Problem> {
+    let Task { spelling, terms, body, batches_bytes, long_bytes, once } = task;
+    let held_bytes = permit.amount();
     let mut tried = 1;
     let mut refused_before = None;
     loop {
-        let room_bytes = room(&web.0.limits.bodies, &mut permit, batches_bytes)?;
+        let room_bytes = room(&web.0.limits.bodies, &mut permit, *batches_bytes)?;
         let window = Window { from: commits.len(), bytes_max: room_bytes };
-        let Collected { epoch, parts, parts_bytes, kept, mut refused, refused_count, complete } =
-            read_aside(long_bytes, collecting(web, who, spelling, &terms, body.clone(), window)).await?;
+        let Collected { epoch, parts, parts_bytes, kept, refused, refused_count, complete } =
+            read_aside(*long_bytes, collecting(web, who, *spelling, terms, body.clone(), window)).await?;
         if refused_before.is_none() {
             web.0.counters.refused_lines.add(refused_count);
         }
         if !terms.partial && !refused.is_empty() && commits.is_empty() {
-            return Err(refused.swap_remove(0).into_problem());
+            return Err(first_of(refused, *spelling, terms));
         }
         if !commits.is_empty() && refused_before != Some(refused_count) {
             let detail = "rights changed in the middle of the request; only its beginning was kept";
@@ -210,7 +275,7 @@ pub(crate) async fn write_whole(
         }
         refused_before = Some(refused_count);
         hold(&web.0.limits.bodies, &mut permit, held_bytes.saturating_add(parts_bytes))?;
-        match publish(&*web.0.doors.bus, who, epoch, parts, once, &mut commits).await {
+        match publish(&*web.0.doors.bus, who, epoch, parts, *once, commits).await {
             Ok(()) if complete => {}
             // The next parts are read from the body again: it is held, they would not all have room beside it.
             Ok(()) => {
@@ -231,6 +296,16 @@ pub(crate) async fn write_whole(
         web.0.counters.samples.add(kept);
         return Ok(Written { kept, refused, refused_count });
     }
+}
+
+/// The line or sample for which a request is refused.
+fn first_of(mut refused: Vec<Refused>, spelling: Spelling, terms: &Terms) -> Problem {
+    let problem = refused.swap_remove(0).into_problem();
+    if spelling != Spelling::Lines {
+        return problem;
+    }
+    let hint = format!("{}. Or send {} to keep the good lines", problem.mend(), terms.partial_by);
+    problem.hint(hint)
 }
 
 /// What a sample takes in a batch: id, time, value, stamp.
