@@ -20,6 +20,9 @@ use crate::Error;
 
 type Names = BTreeMap<SignalId, Arc<str>>;
 
+/// A signal, and the name that a file has for it.
+type Kept = (SignalId, Option<Arc<str>>);
+
 impl Store {
     /// The paths under which rows of these signals are written, those of retired ones included: their rows go by the deletion
     /// that stands in the log beside that, and not before it is durable. A signal that the bus does not know keeps the name
@@ -121,7 +124,7 @@ fn kept_names(
 
 impl Footer {
     /// The names of `wanted` signals, as the first row of each has it.
-    fn names(&self, wanted: &dyn Fn(SignalId) -> bool) -> Result<Vec<(SignalId, Option<Arc<str>>)>, Error> {
+    fn names(&self, wanted: &dyn Fn(SignalId) -> bool) -> Result<Vec<Kept>, Error> {
         let entries = self.directory.entries.iter().filter(|entry| entry.rows > 0 && wanted(entry.signal));
         let mut places: Vec<(u64, SignalId)> = entries.map(|entry| (entry.first_row, entry.signal)).collect();
         if places.is_empty() {
