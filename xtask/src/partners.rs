@@ -51,6 +51,12 @@ const PARTNERS: &[Partner] = &[
         used_by: "historian: sums and quantiles by another hand",
     },
     Partner {
+        name: "pandas",
+        requirement: "pandas>=2,<4",
+        probe: "import pandas; pandas.DataFrame",
+        used_by: "historian: the history opens in pandas as the documentation says",
+    },
+    Partner {
         name: "prometheus_client",
         requirement: "prometheus_client>=0.20,<1",
         probe: "import prometheus_client.openmetrics.parser",

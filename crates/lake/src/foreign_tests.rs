@@ -1,5 +1,5 @@
-//! The whole room on a real disk with its threads, and its files in the hands of strangers: deltalake and DuckDB must
-//! find to the bit what our own scan finds. They run where `TIDEMILL_PARTNERS` names a folder with them.
+//! The whole room on a real disk with its threads, and its files in the hands of strangers: deltalake, DuckDB and pandas must
+//! find to the bit what our own scan finds, the latter two by what docs/spec/lake.md tells users to type. They run where `TIDEMILL_PARTNERS` names a folder with them.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -106,12 +106,13 @@ fn open(ground: &Ground, dir: &Path, journal: &Arc<TestJournal>, bus: &Arc<TestB
 fn partner() -> Result<std::path::PathBuf, String> {
     let folder = std::env::var_os("TIDEMILL_PARTNERS").ok_or("TIDEMILL_PARTNERS is not set")?;
     let python = Path::new(&folder).join("python/bin/python");
-    let probe = "import deltalake, duckdb, pyarrow, importlib.metadata as m; m.files('duckdb-ext-delta')[0]";
+    let probe =
+        "import deltalake, duckdb, pandas, pyarrow, importlib.metadata as m; m.files('duckdb-ext-delta')[0]";
     let there = Command::new(&python).args(["-c", probe]).output().is_ok_and(|out| out.status.success());
     if there {
         Ok(python)
     } else {
-        Err(format!("{} has no deltalake, duckdb and duckdb-ext-delta", python.display()))
+        Err(format!("{} has no deltalake, duckdb, duckdb-ext-delta and pandas", python.display()))
     }
 }
 
@@ -170,13 +171,16 @@ fn strangers_find_what_we_find() {
     match partner() {
         Ok(python) => {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign.py");
-            let out = Command::new(python).arg(script).arg(lake.join("samples")).output().unwrap();
+            let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/spec/lake.md");
+            let out = Command::new(python).arg(script).arg(lake.join("samples")).arg(page).output().unwrap();
             let text = String::from_utf8_lossy(&out.stdout).into_owned();
-            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-            assert_eq!(text, format!("{deleted}\n{deleted}\n0 True\n"), "deltalake, then DuckDB");
+            let why = String::from_utf8_lossy(&out.stderr);
+            assert!(out.status.success(), "{why}");
+            let expected = format!("{deleted}\n{deleted}\nTrue True True\n");
+            assert_eq!(text, expected, "deltalake, then DuckDB, then what the page says: {why}");
         }
         Err(why) if std::env::var("TIDEMILL_STRICT").as_deref() == Ok("1") => panic!("{why}"),
-        Err(why) => eprintln!("skipped: deltalake and DuckDB did not read the table ({why})"),
+        Err(why) => eprintln!("skipped: deltalake, DuckDB and pandas did not read the table ({why})"),
     }
     assert!(ground.tasks.shutdown(Duration::from_secs(60)).is_clean());
 }
