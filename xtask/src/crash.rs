@@ -30,7 +30,8 @@ pub(crate) const COMMAND: Command = Command {
     summary: "Kill the real binary under load and check that nothing acknowledged is lost",
     help: "Each cycle starts the plant, checks by SQL what the last one left, writes from many threads, and strikes after\n\
            50 to 2000 ms, every other time while a flush or a merge is under way, and now and then during the start.\n\
-           At the end everything is checked again, by SQL and by DuckDB and deltalake.\n\
+           At the end everything is checked again sample by sample, by SQL and by DuckDB; deltalake must see what DuckDB sees,\n\
+           by the rows of each signal, the sum of their times, and the sum of a hash over all columns of each.\n\
            --samples is about how many are written in all (default 2,000,000), a rush before each strike not counted.\n\n\
            Variants: kill (default), pause, disk-full, read-only, power-cut. The last three mount file systems: they\n\
            need root and are skipped by name without it.\n\

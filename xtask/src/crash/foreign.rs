@@ -1,5 +1,5 @@
-//! The audit by others: DuckDB and deltalake read the files of a stopped plant, and what they see is judged like what the
-//! plant says itself. The reading is `foreign.py`; the partners are set up by `partners`.
+//! The audit by others: DuckDB and deltalake read the files of a stopped plant. What DuckDB sees is judged like what the plant
+//! says itself, sample by sample; deltalake must see the same, by sums of hashes. The reading is `foreign.py`; the partners are set up by `partners`.
 
 use super::audit;
 use super::check::Row;
@@ -20,12 +20,12 @@ pub(super) struct Foreign {
     folder: PathBuf,
 }
 
-/// What the others see.
-pub(super) struct Seen {
-    /// The rows of each cycle asked for.
-    pub cycles: HashMap<u32, Vec<Row>>,
-    /// All rows of the load as DuckDB and deltalake count them.
+/// The rows of the load as two others find them.
+pub(super) struct Totals {
+    /// As DuckDB and deltalake count them.
     pub counts: [u64; 2],
+    /// Signals of which they differ in number of rows, sum of times, or sum of hashes over all columns of each row.
+    pub differing: u64,
 }
 
 impl Foreign {
@@ -45,25 +45,33 @@ impl Foreign {
         Ok(Foreign { python, folder: folder.to_owned() })
     }
 
-    /// Reads the cycles of a stopped plant.
-    pub(super) fn read(&self, lake: &Path, plan: &Plan, cycles: Range<u32>) -> Result<Seen, String> {
-        let write = |name: &str, text: &str| {
-            let path = self.folder.join(name);
-            std::fs::write(&path, text).map(|()| path).map_err(|error| format!("{name}: {error}"))
-        };
-        let script = write("foreign.py", SCRIPT)?;
+    /// Compares what DuckDB and deltalake find of a stopped plant.
+    pub(super) fn totals(&self, lake: &Path) -> Result<Totals, String> {
+        let said = self.script(&[lake])?;
+        let figures: Vec<u64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        match figures.as_slice() {
+            [duckdb, deltalake, differing] => {
+                Ok(Totals { counts: [*duckdb, *deltalake], differing: *differing })
+            }
+            _ => Err(format!("foreign.py said: {said}")),
+        }
+    }
+
+    /// Reads the cycles of a stopped plant with DuckDB: the rows of each.
+    pub(super) fn read(
+        &self,
+        lake: &Path,
+        plan: &Plan,
+        cycles: Range<u32>,
+    ) -> Result<HashMap<u32, Vec<Row>>, String> {
         let ranges: String = cycles
             .clone()
             .flat_map(|cycle| plan.windows(cycle))
             .map(|(from, to)| format!("{from},{to}\n"))
             .collect();
-        let ranges = write("ranges.csv", &ranges)?;
+        let ranges = self.write("ranges.csv", &ranges)?;
         let out = self.folder.join("foreign.json");
-        let mut python = shell::program(&self.python.to_string_lossy());
-        python.arg(script).arg(lake).arg(ranges).arg(&out);
-        let said = shell::capture(python)?;
-        let counts: Vec<u64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        let counts = counts.try_into().map_err(|_| format!("foreign.py said: {said}"))?;
+        self.script(&[lake, &ranges, &out])?;
         let text = std::fs::read_to_string(&out).map_err(|error| format!("{}: {error}", out.display()))?;
         let mut seen = HashMap::new();
         for line in text.lines() {
@@ -72,6 +80,18 @@ impl Foreign {
                 seen.entry(cycle).or_insert_with(Vec::new).push(row);
             }
         }
-        Ok(Seen { cycles: seen, counts })
+        Ok(seen)
+    }
+
+    fn script(&self, arguments: &[&Path]) -> Result<String, String> {
+        let script = self.write("foreign.py", SCRIPT)?;
+        let mut python = shell::program(&self.python.to_string_lossy());
+        python.arg(script).args(arguments);
+        shell::capture(python)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<PathBuf, String> {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).map(|()| path).map_err(|error| format!("{name}: {error}"))
     }
 }
