@@ -19,12 +19,12 @@ pub(crate) fn line(text: &str) -> Result<(), Problem> {
     needed(try_line(text))
 }
 
-/// Prints a line of JSON to standard output, for machines, as [`line`] does.
+/// Prints a line of JSON to standard output, for machines, as [`line()`] does.
 pub(crate) fn json(value: &Json) -> Result<(), Problem> {
     needed(try_json(value))
 }
 
-/// Prints bytes as they are, as [`line`] does.
+/// Prints bytes as they are, as [`line()`] does.
 pub(crate) fn raw(bytes: &[u8]) -> Result<(), Problem> {
     needed(try_raw(bytes))
 }

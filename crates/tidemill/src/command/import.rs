@@ -22,8 +22,11 @@ use tidemill_connect::import::{
     TimeFormat, Typed, encode, open, rejected_name,
 };
 
+mod report;
 #[cfg(test)]
 mod tests;
+
+use report::report;
 
 /// Tries while the plant is busy: with the pause below, about a minute.
 const TRIES_MAX: u32 = 120;
@@ -276,51 +279,6 @@ async fn import_columns(
     (summary.repeated_hour, summary.second_pass) = times.repeated();
     report(name, columns.signals(), summary, &mut sender, json);
     Ok(sender.tally)
-}
-
-/// Tells what became of a file. The next one is brought in whoever reads this.
-fn report(name: &str, signals: usize, summary: Summary, sender: &mut Sender<'_>, json: bool) {
-    let (tally, dry) = (&sender.tally, sender.client.is_none());
-    let printed = if json {
-        output::try_json(&serde_json::json!({
-            "file": name, "rows": summary.rows, "samples": tally.samples, "signals": signals,
-            "rejected": tally.rejected, "empty_cells": summary.empty_cells,
-            "whole_numbers": summary.whole_numbers, "dry_run": dry,
-        }))
-    } else {
-        output::try_line(&report_lines(name, summary, sender).join("\n  "))
-    };
-    if let Err(error) = printed
-        && !output::is_gone(&error)
-    {
-        output::problem(&output::unwritable(&error), json);
-        sender.tally.unprinted = true;
-    }
-}
-
-fn report_lines(name: &str, summary: Summary, sender: &Sender<'_>) -> Vec<String> {
-    let (tally, dry) = (&sender.tally, sender.client.is_none());
-    let verb = if dry { "would be written" } else { "written and durable" };
-    let mut lines = vec![format!(
-        "{name}: {} rows, {} samples {verb}, {} rejected",
-        summary.rows, tally.samples, tally.rejected
-    )];
-    if tally.rejected > 0 && !dry {
-        lines.push(format!("the rejected rows and the reasons are in {}", sender.rejects.path.display()));
-    }
-    if summary.whole_numbers > 0 {
-        lines.push(format!(
-            "{} whole numbers are too large for a float, and are kept as integers",
-            summary.whole_numbers
-        ));
-    }
-    if summary.repeated_hour > 0 {
-        lines.push(format!(
-            "{} rows lie in an hour that the clocks repeat; {} were taken as the second pass",
-            summary.repeated_hour, summary.second_pass
-        ));
-    }
-    lines
 }
 
 struct Sender<'a> {

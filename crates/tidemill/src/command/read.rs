@@ -117,7 +117,7 @@ impl ReadFormat {
 
 impl Read {
     pub(crate) async fn execute(mut self, global: &Global) -> CommandResult {
-        self.output = self.output.filter(is_file);
+        self.output = self.output.filter(|file| is_file(file));
         let zone = global.zone();
         let format = ReadFormat::chosen(self.format, global, self.output.as_ref())?;
         let parse = |text: &str| time::parse(text, super::now(), &zone);
@@ -252,7 +252,7 @@ pub(crate) async fn save(reply: Reply, file: &Path, json: bool) -> Result<(), Pr
 }
 
 /// Whether an answer goes to this file: `-` is standard output.
-pub(crate) fn is_file(named: &PathBuf) -> bool {
+pub(crate) fn is_file(named: &Path) -> bool {
     named.as_os_str() != "-"
 }
 

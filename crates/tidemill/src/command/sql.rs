@@ -31,7 +31,7 @@ pub(crate) struct Sql {
 
 impl Sql {
     pub(crate) async fn execute(mut self, global: &Global) -> CommandResult {
-        self.output = self.output.filter(read::is_file);
+        self.output = self.output.filter(|file| read::is_file(file));
         let format = ReadFormat::chosen(self.format, global, self.output.as_ref())?;
         format.fits(self.output.as_ref())?;
         let text = if self.query == "-" {
