@@ -99,7 +99,10 @@ impl Cursors {
 
     /// Makes sure that there is a cursor of this name, at `place` if it is new.
     pub(crate) fn register(&self, name: &str, place: Seq, hold: Option<Hold>) -> bool {
-        let mut table = self.lock();
+        self.register_in(&mut self.lock(), name, place, hold)
+    }
+
+    fn register_in(&self, table: &mut Table, name: &str, place: Seq, hold: Option<Hold>) -> bool {
         if let Some(cursor) = table.cursors.get_mut(name) {
             cursor.hold = hold.unwrap_or(cursor.hold);
             cursor.claimed = true;
@@ -118,7 +121,8 @@ impl Cursors {
         true
     }
 
-    pub(crate) fn advance(&self, name: &str, upto: Seq, note: Bytes) -> Commit {
+    /// All up to `upto` is done with. Before a new cursor there is nothing up to `begin`.
+    pub(crate) fn advance(&self, name: &str, upto: Seq, note: Bytes, begin: Seq) -> Commit {
         let refuse = |why: String| {
             let group = CommitGroup::default();
             group.resolve(Err(NotDurable::Disk(why.into())));
@@ -130,10 +134,11 @@ impl Cursors {
                 note.len()
             ));
         }
-        if !self.register(name, Seq(0), None) {
+        // In one step: a place that it never had must not come into the file.
+        let mut table = self.lock();
+        if !self.register_in(&mut table, name, begin, None) {
             return refuse(format!("there are {CURSORS_MAX} cursors and no room for {name}"));
         }
-        let mut table = self.lock();
         if let Some(cursor) = table.cursors.get_mut(name) {
             cursor.now = Saved { place: upto.max(cursor.now.place), note, advanced: true };
         }

@@ -197,7 +197,8 @@ impl Journal for Log {
         let begin = Seq(self.shared.first().0.saturating_sub(1));
         let saved = self.shared.cursors.get(cursor.0).map(|saved| saved.place);
         let after = from.or(saved).unwrap_or(begin);
-        if self.shared.cursors.register(cursor.0, after, None) {
+        // A new one that asks for what is gone is told so, and waits for nothing before what is there.
+        if self.shared.cursors.register(cursor.0, after.max(begin), None) {
             self.shared.front.call();
         }
         Box::new(Follower::new(self.shared.clone(), after, self.threaded))
@@ -220,7 +221,8 @@ impl Journal for Log {
     }
 
     fn advance(&self, cursor: CursorId, upto: Seq, note: Bytes) -> Commit {
-        let commit = self.shared.cursors.advance(cursor.0, upto.min(self.durable()), note);
+        let begin = Seq(self.shared.first().0.saturating_sub(1));
+        let commit = self.shared.cursors.advance(cursor.0, upto.min(self.durable()), note, begin);
         self.shared.front.call();
         commit
     }

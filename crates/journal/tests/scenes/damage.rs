@@ -91,3 +91,18 @@ fn a_record_of_damage_that_is_none_is_told_and_a_newer_one_is_refused() {
     let again = Log::open_stepped(&scene.simulation.ground(9), Path::new(DIR), scene.settings);
     assert!(matches!(again, Err(Error::Newer { format: 2, .. })));
 }
+
+#[test]
+fn an_engine_that_is_new_and_asks_for_what_is_gone_makes_no_damage() {
+    let mut scene = three_segments();
+    drop(scene.log.advance(ENGINE, Seq(25), "".into()));
+    for _ in 0..3 {
+        scene.step_after(Duration::from_millis(100));
+    }
+    assert!(scene.log.first() > Seq(10), "{:?}", scene.log.first());
+    drop(scene.log.follow(CursorId("new"), Some(Seq(2))));
+    drop(scene.log.advance(CursorId("newer"), Seq(1), "".into()));
+    scene.step_after(Duration::from_millis(100));
+    let scene = scene.again(|simulation| simulation.disk.crash());
+    assert_eq!(told_damage(&scene), "");
+}
