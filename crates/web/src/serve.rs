@@ -94,7 +94,8 @@ impl Web {
                 });
             }
         }
-        drop(waited_for);
+        // Whoever comes now is told at once that nobody is here.
+        drop((listener, waited_for));
         let drained = async {
             while connections.join_next().await.is_some() {}
             // Sockets of `live` outlast the connections that they came by.

@@ -21,6 +21,7 @@ struct Served {
     plant: Arc<Plant>,
     address: std::net::SocketAddr,
     ground: Ground,
+    serving: tokio::task::JoinHandle<()>,
 }
 
 impl Served {
@@ -35,8 +36,8 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let (ground, _) = Ground::simulated(1);
         let stop = ground.tasks.stop(tidemill_ground::Phase::Doors);
-        tokio::spawn(async move { web.serve_tcp(listener, serves, stop).await });
-        Served { plant, address, ground }
+        let serving = tokio::spawn(async move { web.serve_tcp(listener, serves, stop).await });
+        Served { plant, address, ground, serving }
     }
 
     async fn connect(&self, query: &str, headers: &[(&'static str, &str)]) -> Result<Socket, Error> {
@@ -272,6 +273,7 @@ async fn stopping_says_so_to_who_listens() {
     assert!(flushed.is_ok());
     assert_eq!(closing(&mut socket).await, "1012 the plant is stopping");
     assert!(stopping.await.unwrap().is_clean());
+    served.serving.await.unwrap();
 }
 
 #[tokio::test]
@@ -292,5 +294,6 @@ async fn stopping_drains() {
     let report =
         tokio::task::spawn_blocking(move || ground.tasks.shutdown(std::time::Duration::from_secs(5)));
     assert!(report.await.unwrap().is_clean());
+    served.serving.await.unwrap();
     assert!(TcpStream::connect(served.address).await.is_err(), "nobody listens any more");
 }
