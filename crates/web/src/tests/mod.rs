@@ -7,6 +7,7 @@ mod influx;
 mod live;
 mod names;
 mod reading;
+mod refusing;
 mod serving;
 mod writing;
 
