@@ -319,15 +319,17 @@ impl Column {
         self.is_status() || self.qualities > 0 || numbers
     }
 
-    /// Whether its numbers can hardly be codes of a status: others than OPC DA's bad and uncertain ones, and none that is
-    /// good, or one by chance.
+    /// Whether its numbers can hardly be codes of a status: none that is good, or by chance, and besides 0 mostly others than
+    /// the bad and uncertain ones, or some that no code has.
     pub(super) fn is_rating(&self) -> bool {
-        let Codes { certain, plain, limited } = self.codes;
+        let Codes { certain, likely, small } = self.codes;
+        let other = self.numbers - self.zeros;
+        let strange = other - (certain + likely + small);
         self.numbers > 0
             && self.numbers + self.absent >= self.filled
             && match certain {
-                0 => plain < self.numbers,
-                _ => (certain + plain + limited) * 2 < self.numbers,
+                0 => likely * 2 < other || (strange > 0 && !few(strange, self.numbers)),
+                _ => other < strange * 2,
             }
     }
 
@@ -346,25 +348,25 @@ impl Column {
 struct Codes {
     /// What hardly anything else is: OPC DA's good ones and those with a vendor's byte, OPC UA's, and PI's system states.
     certain: usize,
-    /// OPC DA's bad and uncertain ones without a limit.
-    plain: usize,
-    /// The same with a limit.
-    limited: usize,
+    /// OPC DA's bad ones without a limit, and the uncertain ones with and without. 0 is anything.
+    likely: usize,
+    /// OPC DA's bad ones with a limit: all small numbers that are left.
+    small: usize,
 }
 
 impl Codes {
     fn add(&mut self, number: f64) {
         let whole = number.fract() == 0.0 && (-65_536.0..=f64::from(u32::MAX)).contains(&number);
-        // A code is not rounded: the range is that of 33 bits.
         #[expect(clippy::cast_possible_truncation, reason = "whole and within 33 bits")]
         match number as i64 {
             _ if !whole => {}
             ..0 | 65_536.. => self.certain += 1,
+            0 => {}
             // OPC DA 3.00, section 6.8: two bits of quality, four of what kind, two of a limit.
             code => match (code & 0xFC, code & 0x03) {
                 (192 | 216, _) => self.certain += 1,
-                (0..=32 | 64 | 68 | 80 | 84 | 88, 0) => self.plain += 1,
-                (0..=32 | 64 | 68 | 80 | 84 | 88, _) => self.limited += 1,
+                (64 | 68 | 80 | 84 | 88, _) | (0..=32, 0) => self.likely += 1,
+                (0..=32, _) => self.small += 1,
                 _ => {}
             },
         }

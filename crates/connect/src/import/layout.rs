@@ -211,7 +211,7 @@ impl<'a> Look<'a> {
         let (mut qualities, mut quality) = (Vec::new(), None);
         let mut used: Vec<usize> = narrow.iter().filter_map(|narrow| narrow.quality).collect();
         if narrow.is_none() {
-            let (status, values) = self.split(rest);
+            let (status, values) = self.split(rest)?;
             self.note_other_words(&values);
             let of = |at: &usize| Some((*at, self.quality_for(*at, &values, &status)?));
             qualities = values.iter().filter_map(of).collect();
@@ -482,7 +482,7 @@ impl<'a> Look<'a> {
 
     /// The wide form: what is neither time nor quality is a signal.
     fn wide(&mut self, rest: Vec<usize>) -> Result<(Shape, Vec<Signal>), Error> {
-        let (status, mut values) = self.split(rest);
+        let (status, mut values) = self.split(rest)?;
         if let Some(wanted) = &self.options.value {
             let at = self.wanted(wanted)?;
             values = vec![at];

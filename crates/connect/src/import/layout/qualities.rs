@@ -8,23 +8,49 @@ use super::super::words::{self, Meaning};
 use super::{Look, StatusNumbers};
 
 impl Look<'_> {
-    /// Columns with qualities, and those with values.
-    pub(super) fn split(&self, rest: Vec<usize>) -> (Vec<usize>, Vec<usize>) {
-        rest.into_iter().partition(|at| self.is_quality(*at))
-    }
-
-    fn is_quality(&self, at: usize) -> bool {
-        let asked = self.options.value.as_deref().is_some_and(|value| self.sheet.find(value) == Some(at));
-        if asked {
-            return false;
-        }
-        match words::quality_of(self.sheet.header(at)) {
-            Some(_) if self.tells_of_another(at) => self.column(at).says_quality(),
-            Some(_) => self.column(at).is_status() && !self.column(at).is_rating(),
-            None => {
-                self.means(at, Meaning::Quality) && is_quality_of_all(self.sheet.header(at), self.column(at))
+    /// Columns with qualities, and those with values. Where one value is asked for, a column called its quality that is none
+    /// that is known would be gone with what it says.
+    pub(super) fn split(&self, rest: Vec<usize>) -> Result<(Vec<usize>, Vec<usize>), Error> {
+        let called = |at: &usize| self.means(*at, Meaning::Quality) && !self.is_asked_for(*at);
+        let one_asked = self.options.value.is_some() || self.options.signal.is_some();
+        let alone = one_asked || rest.iter().filter(|at| !called(at)).count() == 1;
+        let is_known = |at: usize| if alone { self.is_known_of_one(at) } else { self.is_known_of_all(at) };
+        if let Some(at) = rest.iter().find(|at| one_asked && called(at) && !is_known(**at)) {
+            if self.column(*at).filled > 0 {
+                return Err(self.unknown_quality(*at));
             }
         }
+        Ok(rest.into_iter().partition(|at| match words::quality_of(self.sheet.header(*at)) {
+            _ if self.is_asked_for(*at) => false,
+            Some(_) if self.tells_of_another(*at) => self.column(*at).says_quality(),
+            Some(_) => self.column(*at).is_status() && !self.column(*at).is_rating(),
+            None => self.means(*at, Meaning::Quality) && is_known(*at),
+        }))
+    }
+
+    fn is_asked_for(&self, at: usize) -> bool {
+        self.options.value.as_deref().is_some_and(|value| self.sheet.find(value) == Some(at))
+    }
+
+    fn is_known_of_all(&self, at: usize) -> bool {
+        is_quality_of_all(self.sheet.header(at), self.column(at))
+    }
+
+    /// The same beside one value: a status there is PI's.
+    fn is_known_of_one(&self, at: usize) -> bool {
+        let (header, column) = (self.sheet.header(at), self.column(at));
+        let is_status = StatusNumbers::of(&mut std::iter::once((header, column))) == StatusNumbers::Status;
+        self.is_known_of_all(at) || (is_status && column.says_quality())
+    }
+
+    /// A column called a quality of which it cannot be said what it says.
+    fn unknown_quality(&self, at: usize) -> Error {
+        let shown = match &self.column(at).no_status {
+            Some((line, text)) => format!("'{text}' (line {line}), and no word that is a quality"),
+            None => "numbers that are hardly codes of a quality".to_owned(),
+        };
+        let hint = "Write Good, Uncertain or Bad there, or give it another name: it is then left out";
+        self.column_problem(at, shown, hint)
     }
 
     /// Whether a column is called the quality of another, or of all.
@@ -54,13 +80,7 @@ impl Look<'_> {
     pub(super) fn narrow_quality(&self, rest: &[usize]) -> Result<Option<usize>, Error> {
         let called = |at: &usize| self.means(*at, Meaning::Quality) && self.column(*at).filled > 0;
         let called: Vec<usize> = rest.iter().copied().filter(called).collect();
-        let is_known = |at: &usize| {
-            let (header, column) = (self.sheet.header(*at), self.column(*at));
-            let is_status =
-                StatusNumbers::of(&mut std::iter::once((header, column))) == StatusNumbers::Status;
-            is_quality_of_all(header, column) || (is_status && column.says_quality())
-        };
-        let mut known = called.iter().copied().filter(is_known);
+        let mut known = called.iter().copied().filter(|at| self.is_known_of_one(*at));
         match (known.next(), known.next(), called.first()) {
             (Some(first), Some(second), _) => {
                 let what = format!("qualities, and so has '{}'", self.sheet.shown(first));
@@ -68,15 +88,7 @@ impl Look<'_> {
                 Err(self.column_problem(second, what, hint))
             }
             (Some(only), None, _) => Ok(Some(only)),
-            (None, _, Some(at)) => {
-                let shown = self.column(*at).no_status.as_ref();
-                let shown = match shown {
-                    Some((line, text)) => format!("'{text}' (line {line}), and no word that is a quality"),
-                    None => "numbers that are hardly codes of a quality".to_owned(),
-                };
-                let hint = "Write Good, Uncertain or Bad there, or give it another name: it is then left out";
-                Err(self.column_problem(*at, shown, hint))
-            }
+            (None, _, Some(at)) => Err(self.unknown_quality(*at)),
             (None, _, None) => Ok(None),
         }
     }

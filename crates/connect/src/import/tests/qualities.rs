@@ -503,6 +503,9 @@ fn a_rating_is_no_status() {
         ("quality", "97,88,80,100"),
         ("quality", "12,255,200,193,77,131,99,45"),
         ("quality", "1,0"),
+        ("quality", "16,16,16,17"),
+        ("quality", "64,64,86"),
+        ("quality", "85,86"),
         ("signal_quality", "97,98"),
         ("status", "0,1,2"),
         ("status", "0,0,0,0,0,0,0,0,0,0,0,0,1"),
@@ -515,7 +518,8 @@ fn a_rating_is_no_status() {
     ] {
         let words: Vec<(&str, usize)> = numbers.split(',').map(|number| (number, 1)).collect();
         for (form, head, row) in [
-            ("wide", format!("time,a,{header}\n"), "1704153600,1,WORD\n".to_owned()),
+            ("wide", format!("time,a,b,{header}\n"), "1704153600,1,,WORD\n".to_owned()),
+            ("one", format!("time,a,{header}\n"), "1704153600,1,WORD\n".to_owned()),
             ("narrow", format!("tag,time,value,{header}\n"), "a,1704153600,1,WORD\n".to_owned()),
             (
                 "object",
@@ -532,6 +536,14 @@ fn a_rating_is_no_status() {
     }
     expect![[r#"
         -- quality 5,6,7,3,8, wide
+        note: quality holds no quality that is known, and is a signal of its own
+        5 x p/a float 1
+        1 x p/quality float 5
+        1 x p/quality float 6
+        1 x p/quality float 7
+        1 x p/quality float 3
+        1 x p/quality float 8
+        -- quality 5,6,7,3,8, one
         note: quality holds no quality that is known, and is a signal of its own
         5 x p/a float 1
         1 x p/quality float 5
@@ -556,6 +568,13 @@ fn a_rating_is_no_status() {
         1 x p/quality float 88
         1 x p/quality float 80
         1 x p/quality float 100
+        -- quality 97,88,80,100, one
+        note: quality holds no quality that is known, and is a signal of its own
+        4 x p/a float 1
+        1 x p/quality float 97
+        1 x p/quality float 88
+        1 x p/quality float 80
+        1 x p/quality float 100
         -- quality 97,88,80,100, narrow
         1 x bad-import: the column 'quality' of t.csv has numbers that are hardly codes of a quality. Write Good, Uncertain or Bad there, or give it another name: it is then left out
         -- quality 97,88,80,100, object
@@ -566,6 +585,17 @@ fn a_rating_is_no_status() {
         1 x p/m/quality float 80
         1 x p/m/quality float 100
         -- quality 12,255,200,193,77,131,99,45, wide
+        note: quality holds no quality that is known, and is a signal of its own
+        8 x p/a float 1
+        1 x p/quality float 12
+        1 x p/quality float 255
+        1 x p/quality float 200
+        1 x p/quality float 193
+        1 x p/quality float 77
+        1 x p/quality float 131
+        1 x p/quality float 99
+        1 x p/quality float 45
+        -- quality 12,255,200,193,77,131,99,45, one
         note: quality holds no quality that is known, and is a signal of its own
         8 x p/a float 1
         1 x p/quality float 12
@@ -594,6 +624,11 @@ fn a_rating_is_no_status() {
         2 x p/a float 1
         1 x p/quality float 1
         1 x p/quality float 0
+        -- quality 1,0, one
+        note: quality holds no quality that is known, and is a signal of its own
+        2 x p/a float 1
+        1 x p/quality float 1
+        1 x p/quality float 0
         -- quality 1,0, narrow
         1 x bad-import: the column 'quality' of t.csv has numbers that are hardly codes of a quality. Write Good, Uncertain or Bad there, or give it another name: it is then left out
         -- quality 1,0, object
@@ -601,7 +636,36 @@ fn a_rating_is_no_status() {
         2 x p/m/a float 1
         1 x p/m/quality float 1
         1 x p/m/quality float 0
+        -- quality 16,16,16,17, wide
+        4 x p/a float 1 Bad
+        4 x p/b none - Bad
+        -- quality 16,16,16,17, one
+        4 x p/a float 1 Bad
+        -- quality 16,16,16,17, narrow
+        4 x p/a float 1 Bad
+        -- quality 16,16,16,17, object
+        4 x p/m/a float 1 Bad
+        -- quality 64,64,86, wide
+        3 x p/a float 1 Uncertain
+        -- quality 64,64,86, one
+        3 x p/a float 1 Uncertain
+        -- quality 64,64,86, narrow
+        3 x p/a float 1 Uncertain
+        -- quality 64,64,86, object
+        3 x p/m/a float 1 Uncertain
+        -- quality 85,86, wide
+        2 x p/a float 1 Uncertain
+        -- quality 85,86, one
+        2 x p/a float 1 Uncertain
+        -- quality 85,86, narrow
+        2 x p/a float 1 Uncertain
+        -- quality 85,86, object
+        2 x p/m/a float 1 Uncertain
         -- signal_quality 97,98, wide
+        2 x p/a float 1
+        1 x p/signal_quality float 97
+        1 x p/signal_quality float 98
+        -- signal_quality 97,98, one
         2 x p/a float 1
         1 x p/signal_quality float 97
         1 x p/signal_quality float 98
@@ -618,6 +682,9 @@ fn a_rating_is_no_status() {
         1 x p/status float 0
         1 x p/status float 1
         1 x p/status float 2
+        -- status 0,1,2, one
+        1 x p/a float 1
+        2 x p/a float 1 Bad
         -- status 0,1,2, narrow
         1 x p/a float 1
         2 x p/a float 1 Bad
@@ -630,6 +697,10 @@ fn a_rating_is_no_status() {
         -- status 0,0,0,0,0,0,0,0,0,0,0,0,1, wide
         12 x p/a float 1
         1 x p/a float 1 Bad
+        1 x p/b none - Bad
+        -- status 0,0,0,0,0,0,0,0,0,0,0,0,1, one
+        12 x p/a float 1
+        1 x p/a float 1 Bad
         -- status 0,0,0,0,0,0,0,0,0,0,0,0,1, narrow
         12 x p/a float 1
         1 x p/a float 1 Bad
@@ -637,6 +708,10 @@ fn a_rating_is_no_status() {
         12 x p/m/a float 1
         1 x p/m/a float 1 Bad
         -- valid 1,0, wide
+        1 x p/a float 1
+        1 x p/a float 1 Bad
+        1 x p/b none - Bad
+        -- valid 1,0, one
         1 x p/a float 1
         1 x p/a float 1 Bad
         -- valid 1,0, narrow
@@ -648,6 +723,10 @@ fn a_rating_is_no_status() {
         -- quality 192,0,24, wide
         1 x p/a float 1
         2 x p/a float 1 Bad
+        2 x p/b none - Bad
+        -- quality 192,0,24, one
+        1 x p/a float 1
+        2 x p/a float 1 Bad
         -- quality 192,0,24, narrow
         1 x p/a float 1
         2 x p/a float 1 Bad
@@ -656,11 +735,18 @@ fn a_rating_is_no_status() {
         2 x p/m/a float 1 Bad
         -- quality 0,24, wide
         2 x p/a float 1 Bad
+        2 x p/b none - Bad
+        -- quality 0,24, one
+        2 x p/a float 1 Bad
         -- quality 0,24, narrow
         2 x p/a float 1 Bad
         -- quality 0,24, object
         2 x p/m/a float 1 Bad
         -- quality 195,3,25, wide
+        1 x p/a float 1
+        2 x p/a float 1 Bad
+        2 x p/b none - Bad
+        -- quality 195,3,25, one
         1 x p/a float 1
         2 x p/a float 1 Bad
         -- quality 195,3,25, narrow
@@ -672,6 +758,10 @@ fn a_rating_is_no_status() {
         -- quality 0,2147483648, wide
         1 x p/a float 1
         1 x p/a float 1 Bad
+        1 x p/b none - Bad
+        -- quality 0,2147483648, one
+        1 x p/a float 1
+        1 x p/a float 1 Bad
         -- quality 0,2147483648, narrow
         1 x p/a float 1
         1 x p/a float 1 Bad
@@ -680,6 +770,10 @@ fn a_rating_is_no_status() {
         1 x p/m/a float 1 Bad
         -- status -254,0, wide
         1 x p/a float 1 Bad
+        1 x p/b none - Bad
+        1 x p/a float 1
+        -- status -254,0, one
+        1 x p/a float 1 Bad
         1 x p/a float 1
         -- status -254,0, narrow
         1 x p/a float 1 Bad
@@ -687,5 +781,64 @@ fn a_rating_is_no_status() {
         -- status -254,0, object
         1 x p/m/a float 1 Bad
         1 x p/m/a float 1
+    "#]].assert_eq(&all);
+}
+
+/// Who asks for one column gets its quality, or is asked.
+#[test]
+fn one_column_comes_with_its_quality() {
+    let mut all = String::new();
+    for (header, numbers) in [("quality", ["16", "17"]), ("quality", ["5", "7"]), ("status", ["0", "1"])] {
+        for one in [
+            Options { value: Some("a".to_owned()), ..prefix("p") },
+            Options { value: Some(header.to_owned()), ..prefix("p") },
+            Options { signal: Some("s/t".to_owned()), prefix: None, ..prefix("p") },
+        ] {
+            let text = format!("time,a,{header}\n1704153600,1,{}\n1704153601,2,{}\n", numbers[0], numbers[1]);
+            let asked = one.value.as_deref().unwrap_or("--signal");
+            writeln!(
+                all,
+                "-- {header} {}: {asked}\n{}",
+                numbers.join(" "),
+                shown("t.csv", text.as_bytes(), &one)
+            )
+            .unwrap();
+        }
+    }
+    expect![[r#"
+        -- quality 16 17: a
+        2024-01-02T00:00:00Z p/a float 1 Bad
+        2024-01-02T00:00:01Z p/a float 2 Bad
+
+        -- quality 16 17: quality
+        2024-01-02T00:00:00Z p/quality float 16
+        2024-01-02T00:00:01Z p/quality float 17
+
+        -- quality 16 17: --signal
+        2024-01-02T00:00:00Z s/t float 1 Bad
+        2024-01-02T00:00:01Z s/t float 2 Bad
+
+        -- quality 5 7: a
+        bad-import: the column 'quality' of t.csv has numbers that are hardly codes of a quality. Write Good, Uncertain or Bad there, or give it another name: it is then left out
+
+        -- quality 5 7: quality
+        2024-01-02T00:00:00Z p/quality float 5
+        2024-01-02T00:00:01Z p/quality float 7
+
+        -- quality 5 7: --signal
+        bad-import: the column 'quality' of t.csv has numbers that are hardly codes of a quality. Write Good, Uncertain or Bad there, or give it another name: it is then left out
+
+        -- status 0 1: a
+        2024-01-02T00:00:00Z p/a float 1
+        2024-01-02T00:00:01Z p/a float 2 Bad
+
+        -- status 0 1: status
+        2024-01-02T00:00:00Z p/status float 0
+        2024-01-02T00:00:01Z p/status float 1
+
+        -- status 0 1: --signal
+        2024-01-02T00:00:00Z s/t float 1
+        2024-01-02T00:00:01Z s/t float 2 Bad
+
     "#]].assert_eq(&all);
 }
