@@ -99,5 +99,5 @@ fn refused(error: ArrowError) -> datafusion::common::DataFusionError {
     let ArrowError::ArithmeticOverflow(what) = error else { return error.into() };
     let what = what.trim_start_matches("Overflow happened on: ");
     let problem = Problem::new(&codes::BAD_SQL, format!("{what} does not fit into an integer of that type"));
-    from_problem(problem.hint("Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float"))
+    from_problem(problem.hint("Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float; CASE WHEN keeps rows out, AND does not"))
 }

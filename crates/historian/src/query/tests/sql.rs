@@ -558,10 +558,10 @@ fn integers_do_not_wrap_around() {
             9007199254740993000
 
             > SELECT integer * 100000 AS n FROM samples WHERE integer IS NOT NULL
-            bad-sql: 9007199254740993 * 100000 does not fit into an integer of that type. Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float
+            bad-sql: 9007199254740993 * 100000 does not fit into an integer of that type. Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float; CASE WHEN keeps rows out, AND does not
 
             > SELECT count(*) AS n FROM samples WHERE integer - -9223372036854775807 > 0
-            bad-sql: 9007199254740993 - -9223372036854775807 does not fit into an integer of that type. Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float
+            bad-sql: 9007199254740993 - -9223372036854775807 does not fit into an integer of that type. Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float; CASE WHEN keeps rows out, AND does not
 
             > SELECT sum(integer * 2 - integer), max(integer + integer) FROM samples
             sum(integer * 2 - integer),max(integer + integer)
@@ -581,7 +581,7 @@ fn integers_do_not_wrap_around() {
             9007199254740993
 
             > SELECT CAST(1 AS BIGINT UNSIGNED) - CAST(count(*) AS BIGINT UNSIGNED) AS n FROM samples
-            bad-sql: 1 - 13 does not fit into an integer of that type. Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float
+            bad-sql: 1 - 13 does not fit into an integer of that type. Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float; CASE WHEN keeps rows out, AND does not
 
             > SELECT sum(integer) OVER (ORDER BY integer + 1) AS n FROM samples WHERE integer IS NOT NULL
             n
