@@ -21,7 +21,7 @@ use tidemill_core::{
     Delivery, Feed, Identity, LagPolicy, Parcel, Pattern, Problem, ReadScope, Row, Rows, Seq, SignalId,
     Start, codes,
 };
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use utoipa::ToSchema;
 
 use self::out::{Gathered, Out};
@@ -50,6 +50,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 const SUBSCRIPTION_MIN: Duration = Duration::from_millis(50);
 /// How long a client may take to answer that its socket is closed.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
+/// How long a socket lasts once the plant stops: what is being sent, the closing frame and its answer in all. Only
+/// requests are worth the drain; whoever does not read would use up all of it.
+const STOP_MAX: Duration = Duration::from_millis(250);
 /// How many ticks between pings.
 const PING_TICKS: u32 = 20;
 /// How long one frame may take to be sent.
@@ -168,7 +171,20 @@ impl Session {
         }
     }
 
-    async fn run(mut self, mut stream: SplitStream<WebSocket>, patterns: Vec<Pattern>) {
+    /// Until it has ended, or the plant has stopped for so long that it is dropped wherever it stands.
+    async fn run(self, stream: SplitStream<WebSocket>, patterns: Vec<Pattern>) {
+        let mut standing = self.standing.clone();
+        let overdue = async {
+            until_stopped(&mut standing).await;
+            sleep(STOP_MAX).await;
+        };
+        tokio::select! {
+            () = self.run_to_its_end(stream, patterns) => {}
+            () = overdue => {}
+        }
+    }
+
+    async fn run_to_its_end(mut self, mut stream: SplitStream<WebSocket>, patterns: Vec<Pattern>) {
         let ended = self.serve(&mut stream, patterns).await;
         let said = match ended {
             Err(End::Closed(code, reason)) => {

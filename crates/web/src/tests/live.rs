@@ -7,6 +7,7 @@ use expect_test::expect;
 use futures_util::{SinkExt, StreamExt};
 use tidemill_core::{BatchBuilder, Flags, Quality, SampleBatch, SignalId, SourceId, Stamp, ValueRef};
 use tidemill_ground::Ground;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -274,6 +275,40 @@ async fn stopping_says_so_to_who_listens() {
     assert_eq!(closing(&mut socket).await, "1012 the plant is stopping");
     assert!(stopping.await.unwrap().is_clean());
     served.serving.await.unwrap();
+}
+
+/// Only requests are worth the drain. Beside both, who reads and answers is told as ever.
+#[tokio::test]
+async fn who_does_not_read_or_does_not_answer_holds_no_stop() {
+    for blocked in [true, false] {
+        let served = Served::new(Settings::default()).await;
+        written(&served).await;
+        let mut reader = served.connect("", &[PRESS]).await.unwrap();
+        let mut mute = served.connect("?signal=acme/a/f", &[PRESS]).await.unwrap();
+        text(&mut mute).await;
+        mute.next().await.unwrap().unwrap();
+        if blocked {
+            // One frame with more than sockets hold: once its first byte is here, the rest is being sent.
+            let long = "x".repeat(64 << 20);
+            served.plant.deliver(7, batch(&[(1, 2000, ValueRef::Text(&long))]));
+            mute.get_mut().read_exact(&mut [0]).await.unwrap();
+        }
+        let (ground, began) = (served.ground.clone(), std::time::Instant::now());
+        let stopping =
+            tokio::task::spawn_blocking(move || ground.tasks.shutdown(std::time::Duration::from_secs(20)));
+        assert_eq!(closing(&mut reader).await, "1012 the plant is stopping");
+        served.serving.await.unwrap();
+        let took = began.elapsed();
+        assert!(took < std::time::Duration::from_secs(1), "blocked: {blocked}, took {took:?}");
+        assert!(stopping.await.unwrap().is_clean());
+        if !blocked {
+            let said = mute.next().await;
+            assert!(
+                matches!(said, Some(Ok(Message::Close(Some(_))))),
+                "told, though it never answered: {said:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
