@@ -69,6 +69,9 @@ pub enum Busy {
     },
 }
 
+/// The file in the log's folder that tells of damage, until someone removes it.
+pub const DAMAGE_FILE: &str = "damage";
+
 /// A part of the log that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damaged {
@@ -84,11 +87,25 @@ pub struct Damaged {
     pub last: Seq,
 }
 
+impl Damaged {
+    /// Whether something that was acknowledged may be lost by it.
+    pub fn may_lose(&self) -> bool {
+        self.first > Seq(0) || self.segment == DAMAGE_FILE
+    }
+}
+
 impl std::error::Error for Damaged {}
 
 impl fmt::Display for Damaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Damaged { segment, from, to, first: Seq(first), last: Seq(last) } = self;
+        if *first == 0 && segment == DAMAGE_FILE {
+            return write!(
+                f,
+                "the journal's file {segment} could not be read: what it told of, and nobody may have taken note of, is not known \
+                 any more. Look for it in the log of the program, then remove data/journal/damage, and it is told no longer"
+            );
+        }
         if *first == 0 {
             let made_anew = "It is made anew; nothing that was acknowledged was in it";
             return write!(f, "the journal's file {segment} is damaged. {made_anew}");

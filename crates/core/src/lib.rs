@@ -48,7 +48,7 @@ pub use history::{
     Amend, Batches, Budget, Chunks, ColumnMeasure, ColumnSample, Format, History, ReadMode, ReadQuery,
     SampleSink, SqlQuery,
 };
-pub use journal::{Busy, CursorId, Damaged, Epoch, Hold, HoldAction, Journal};
+pub use journal::{Busy, CursorId, DAMAGE_FILE, Damaged, Epoch, Hold, HoldAction, Journal};
 pub use names::{NEW_NAMES_MAX, NewName, NewNames, SIGNAL_NUMBER_MAX};
 pub use parcel::{Durability, Message, OriginId, Parcel, ProducerId, Record, Seq, StreamId};
 pub use path::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PathError, SignalPath};

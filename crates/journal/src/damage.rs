@@ -7,53 +7,54 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tidemill_core::{Damaged, Seq};
+use tidemill_core::{DAMAGE_FILE, Damaged, Seq};
 use tidemill_ground::{Disk, read, replace};
 
 use crate::error::Error;
 use crate::settings::DAMAGE_RANGES_MAX;
 
-const FILE: &str = "damage";
+/// Beside the file that is for people: what it was told of, so that a later opening that finds the same knows by the missing
+/// file that someone has taken note.
+const TOLD: &str = "damage.told";
 const TITLE: &str = "tidemill journal damage";
 const FORMAT: u32 = 1;
 
-/// What is known of damage, and the file that keeps it.
+/// What is known of damage, and the files that keep it.
 pub(crate) struct Damage {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    /// What engines needed and did not get, from the file.
+    /// What engines needed and did not get, and nobody has taken note of.
     kept: Vec<Damaged>,
+    /// What openings up to this one found and told: where it is not in `kept`, someone has taken note.
+    told: Vec<Damaged>,
     /// The file has all of `kept`: where it is gone, someone has taken note.
     written: bool,
+    told_written: bool,
     /// What is told of this opening only.
     passing: Vec<Damaged>,
 }
 
 impl Damage {
-    /// What the file in this folder says. Changes nothing.
+    /// What the files in this folder say. Changes nothing.
     pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Damage, Error> {
-        let path = dir.join(FILE);
-        let mut damage = Damage {
+        let (kept, told) = match load(disk.as_ref(), dir, DAMAGE_FILE)? {
+            Loaded::Ranges(kept) => match load(disk.as_ref(), dir, TOLD)? {
+                Loaded::Ranges(told) => (kept, told),
+                // What may have been noted is told again.
+                Loaded::Nonsense(_) => (kept, Vec::new()),
+            },
+            // It may have told of what nobody took note of: then that is told, and all that is still to be found.
+            Loaded::Nonsense(bytes) => (vec![of_file(DAMAGE_FILE, bytes)], Vec::new()),
+        };
+        Ok(Damage {
             disk: disk.clone(),
-            path: path.clone(),
-            kept: Vec::new(),
+            path: dir.join(DAMAGE_FILE),
+            kept,
+            told,
             written: true,
+            told_written: true,
             passing: Vec::new(),
-        };
-        let failed = |source| Error::Io { dir: dir.to_owned(), what: "reading the record of damage", source };
-        if !disk.exists(&path).map_err(failed)? {
-            return Ok(damage);
-        }
-        let bytes = match read(disk.as_ref(), &path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(damage),
-            other => other.map_err(failed)?,
-        };
-        match parse(&bytes) {
-            Parsed::Ranges(kept) => damage.kept = kept,
-            Parsed::Newer(format) => return Err(Error::Newer { file: path, format, known: FORMAT }),
-            Parsed::Nonsense => damage.passing.push(of_file(FILE, bytes.len() as u64)),
-        }
-        Ok(damage)
+        })
     }
 
     /// Takes in what an opening found. Nobody has gone past `reached`: what was damaged behind it and is not any more was put
@@ -61,10 +62,15 @@ impl Damage {
     pub(crate) fn found(&mut self, found: Vec<Damaged>, reached: Seq) {
         let overlaps = |one: &Damaged, other: &Damaged| one.first <= other.last && other.first <= one.last;
         self.kept.retain(|kept| kept.first <= reached || found.iter().any(|range| overlaps(kept, range)));
+        let noted = std::mem::take(&mut self.told);
         for range in found {
-            let known = self.kept.iter().any(|kept| kept.first <= range.first && range.last <= kept.last);
-            if !known && self.kept.len() < DAMAGE_RANGES_MAX {
-                self.kept.push(range);
+            let known = has(&self.kept, &range) || has(&noted, &range);
+            let told = known || self.kept.len() < DAMAGE_RANGES_MAX;
+            if !known && told {
+                self.kept.push(range.clone());
+            }
+            if told && self.told.len() < DAMAGE_RANGES_MAX {
+                self.told.push(range);
             }
         }
     }
@@ -75,16 +81,12 @@ impl Damage {
         self.passing.push(of_file(name, bytes));
     }
 
-    /// Makes the file say what is known. Where the disk refuses, whoever asks for damage tries again.
+    /// Makes the files say what is known. Where the disk refuses, whoever asks for damage tries again.
     pub(crate) fn keep(&mut self) {
-        let text = if self.kept.is_empty() { String::new() } else { text(&self.kept) };
-        let there = read(self.disk.as_ref(), &self.path).unwrap_or_default();
-        self.written = match (text.is_empty(), there == text.as_bytes()) {
-            (_, true) => true,
-            (true, false) if !self.passing.is_empty() => true,
-            (true, false) => self.disk.remove(&self.path).is_ok(),
-            (false, false) => replace(self.disk.as_ref(), &self.path, text.as_bytes()).is_ok(),
-        };
+        self.written = put(self.disk.as_ref(), &self.path, &self.kept);
+        // Only behind it: what stands there alone was taken note of.
+        self.told_written =
+            self.written && put(self.disk.as_ref(), &self.path.with_file_name(TOLD), &self.told);
     }
 
     /// All that is to be told now.
@@ -96,7 +98,47 @@ impl Damage {
         if self.written && !self.kept.is_empty() && gone() {
             self.kept.clear();
         }
+        if self.written && !self.told_written {
+            self.keep();
+        }
         self.kept.iter().chain(&self.passing).cloned().collect()
+    }
+}
+
+/// Whether a range is within one of these.
+fn has(ranges: &[Damaged], range: &Damaged) -> bool {
+    ranges.iter().any(|known| known.first <= range.first && range.last <= known.last)
+}
+
+/// Makes a file say these ranges; none: there is no file.
+fn put(disk: &dyn Disk, path: &Path, ranges: &[Damaged]) -> bool {
+    let text = if ranges.is_empty() { String::new() } else { text(ranges) };
+    if read(disk, path).unwrap_or_default() == text.as_bytes() {
+        return true;
+    }
+    if text.is_empty() { disk.remove(path).is_ok() } else { replace(disk, path, text.as_bytes()).is_ok() }
+}
+
+enum Loaded {
+    Ranges(Vec<Damaged>),
+    /// So many bytes, which tell of nothing.
+    Nonsense(u64),
+}
+
+fn load(disk: &dyn Disk, dir: &Path, name: &str) -> Result<Loaded, Error> {
+    let path = dir.join(name);
+    let failed = |source| Error::Io { dir: dir.to_owned(), what: "reading the record of damage", source };
+    if !disk.exists(&path).map_err(failed)? {
+        return Ok(Loaded::Ranges(Vec::new()));
+    }
+    let bytes = match read(disk, &path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Loaded::Ranges(Vec::new())),
+        other => other.map_err(failed)?,
+    };
+    match parse(&bytes) {
+        Parsed::Ranges(ranges) => Ok(Loaded::Ranges(ranges)),
+        Parsed::Newer(format) => Err(Error::Newer { file: path, format, known: FORMAT }),
+        Parsed::Nonsense => Ok(Loaded::Nonsense(bytes.len() as u64)),
     }
 }
 
@@ -124,9 +166,10 @@ fn parse(bytes: &[u8]) -> Parsed {
     let mut lines = text.lines();
     let format = lines.next().and_then(|line| line.strip_prefix(TITLE)?.trim_start().parse::<u32>().ok());
     match format {
-        Some(FORMAT) => match lines.map(range).collect() {
-            Some(ranges) => Parsed::Ranges(ranges),
-            None => Parsed::Nonsense,
+        Some(FORMAT) => match lines.map(range).collect::<Option<Vec<_>>>() {
+            // Without a range there is no file: one that has the title alone was cut.
+            Some(ranges) if !ranges.is_empty() => Parsed::Ranges(ranges),
+            _ => Parsed::Nonsense,
         },
         Some(later) if later > FORMAT => Parsed::Newer(later),
         _ => Parsed::Nonsense,
@@ -138,5 +181,9 @@ fn range(line: &str) -> Option<Damaged> {
     let segment = words.next()?.to_owned();
     let mut number = || words.next()?.parse::<u64>().ok();
     let (from, to, first, last) = (number()?, number()?, Seq(number()?), Seq(number()?));
-    words.next().is_none().then_some(Damaged { segment, from, to, first, last })
+    let whole = words.next().is_none()
+        && first <= last
+        && from <= to
+        && (first > Seq(0) || segment == DAMAGE_FILE && last == Seq(0));
+    whole.then_some(Damaged { segment, from, to, first, last })
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tidemill_core::{Journal, Problem, codes};
+use tidemill_core::{Damaged, Journal, Problem, codes};
 use tidemill_ground::Ground;
 use tidemill_historian::Historian;
 use tidemill_journal::Log;
@@ -39,7 +39,7 @@ pub(crate) fn ready(ground: &Ground, journal: Arc<Log>, historian: Arc<Historian
 
 /// What the journal could not give to an engine that needed it, until someone takes note.
 fn damage(journal: &Log) -> Option<Problem> {
-    let range = journal.damage().into_iter().find(|range| range.first.0 > 0)?;
+    let range = journal.damage().into_iter().find(Damaged::may_lose)?;
     let (what, mend) = crate::inspect::parts(&range.to_string());
     Some(Problem::new(&codes::DAMAGED, format!("some acknowledged values may be lost: {what}")).hint(mend))
 }

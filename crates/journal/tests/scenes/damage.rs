@@ -56,6 +56,41 @@ fn a_segment_that_is_missing_is_damage_until_someone_takes_note() {
     }
 }
 
+/// Until the cursors have moved, every opening finds the same damage again.
+#[test]
+fn damage_that_someone_took_note_of_is_not_told_again_after_a_crash() {
+    let scene = three_segments();
+    let disk = scene.simulation.disk.clone();
+    let dir = Path::new(DIR);
+    let scene = scene.again(|simulation| {
+        simulation.disk.kill();
+        simulation.disk.flip_bit(&dir.join("0000000002.segment"), 70, 3).unwrap();
+    });
+    assert!(told_damage(&scene).ends_with(": 11 to 11\n"), "{}", told_damage(&scene));
+    // While it runs, and no one asks before it is killed.
+    let scene = scene.again(|simulation| {
+        simulation.disk.remove(&dir.join("damage")).unwrap();
+        simulation.disk.kill();
+    });
+    assert_eq!(told_damage(&scene), "");
+    assert!(!disk.exists(&dir.join("damage")).unwrap());
+    let scene = scene.again(|simulation| simulation.disk.crash());
+    assert_eq!(told_damage(&scene), "");
+    // Other damage is told, and nothing but that.
+    let scene = scene.again(|simulation| {
+        simulation.disk.kill();
+        simulation.disk.remove(&dir.join("0000000001.segment")).unwrap();
+    });
+    assert_eq!(told_damage(&scene), "0000000001.segment 0..0: 4 to 10\n");
+    let scene = scene.again(|simulation| {
+        simulation.disk.kill();
+        simulation.disk.remove(&dir.join("damage")).unwrap();
+        tidemill_ground::replace(&simulation.disk, &dir.join("damage.told"), b"nonsense").unwrap();
+    });
+    // Who cannot know whether someone took note tells it again.
+    assert_eq!(told_damage(&scene).lines().count(), 2, "{}", told_damage(&scene));
+}
+
 #[test]
 fn a_segment_that_is_put_back_before_an_engine_went_past_it_is_whole_again() {
     let scene = three_segments();
@@ -81,10 +116,29 @@ fn a_record_of_damage_that_is_none_is_told_and_a_newer_one_is_refused() {
     scene.commit("one");
     let path = Path::new(DIR).join("damage");
     let disk = scene.simulation.disk.clone();
-    for nonsense in ["", "anything", "tidemill journal damage 1\nno range\n"] {
+    let title = "tidemill journal damage 1\n";
+    let no_ranges = [
+        "",
+        "anything",
+        title,
+        "tidemill journal damage 1\nno range\n",
+        "tidemill journal damage 1\n0000000001.segment 1 2 0 4\n",
+        "tidemill journal damage 1\n0000000001.segment 1 2 5 4\n",
+    ];
+    for nonsense in no_ranges {
         tidemill_ground::replace(&disk, &path, nonsense.as_bytes()).unwrap();
+        let expected = format!("damage 0..{}: 0 to 0\n", nonsense.len());
+        // It may have told of what nobody took note of, so that this is told as long as that.
+        for _ in 0..3 {
+            scene = scene.again(|simulation| simulation.disk.kill());
+            assert_eq!(told_damage(&scene), expected);
+            assert!(scene.log.damage()[0].may_lose());
+            assert!(scene.log.damage()[0].to_string().contains("remove data/journal/damage"));
+        }
+        disk.remove(&path).unwrap();
+        assert_eq!(told_damage(&scene), "");
         scene = scene.again(|simulation| simulation.disk.kill());
-        assert_eq!(told_damage(&scene), format!("damage 0..{}: 0 to 0\n", nonsense.len()));
+        assert_eq!(told_damage(&scene), "");
     }
     tidemill_ground::replace(&disk, &path, b"tidemill journal damage 2\n").unwrap();
     drop((scene.log, scene.writer));

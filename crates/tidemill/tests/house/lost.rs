@@ -96,6 +96,41 @@ fn a_flipped_bit_in_a_definition_hides_no_signal_and_takes_no_name_from_files() 
     assert_eq!(plant.sql(COUNTS), json!([["press/oil", 3, 13.0]]));
 }
 
+/// A killed plant finds the same damage again. Nobody but who reads the file knows whether a record that cannot be read told of more.
+#[test]
+fn who_took_note_of_damage_is_not_told_again_after_a_kill_but_of_a_record_that_cannot_be_read() {
+    let plant = Plant::start();
+    for minute in 1..5 {
+        write(&plant, "press/oil", "1", minute);
+    }
+    let home = plant.kill();
+    let segment = segments(&home).remove(0);
+    let mut bytes = std::fs::read(&segment).expect("a segment");
+    let name = b"press/oil";
+    let at = bytes.windows(name.len()).position(|part| part == name).expect("it stands in the log");
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).expect("it can be written");
+
+    let home = home.start().kill();
+    let record = home.plant().join("data/journal/damage");
+    std::fs::remove_file(&record).expect("the record of the damage");
+    let plant = home.start();
+    assert_eq!(damage(&plant), [""; 0]);
+    plant.get("/health/ready").send().expect(200);
+    let home = plant.stop();
+
+    std::fs::write(&record, "nonsense").expect("it is ours");
+    let told = home.run(&["check", "--plant", "plant"]).expect(3).out;
+    assert!(told.contains("data/journal/damage: ") && told.contains("could not be read"), "{told}");
+    let plant = home.start();
+    assert!(plant.run(&["check"]).expect(3).out.contains("could not be read"));
+    let plant = plant.stop().start();
+    let told = plant.get("/health/ready").send().expect_problem(503, "damaged");
+    assert!(told["hint"].as_str().is_some_and(|hint| hint.contains("remove data/journal/damage")), "{told}");
+    std::fs::remove_file(&record).expect("the record of the damage");
+    plant.run(&["check"]).expect(0);
+}
+
 #[test]
 fn without_its_oldest_segment_a_plant_reads_what_is_left_and_says_what_is_gone() {
     let plant = Plant::start();
