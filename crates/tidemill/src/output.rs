@@ -29,6 +29,26 @@ pub(crate) fn raw(bytes: &[u8]) -> Result<(), Problem> {
     needed(try_raw(bytes))
 }
 
+/// Prints what was looked for and found, for people. How the command ends stands, whoever reads it.
+///
+/// # Errors
+/// It cannot be written there.
+pub(crate) fn verdict(text: &str) -> Result<(), Problem> {
+    unless_gone(try_line(text))
+}
+
+/// The same for machines.
+pub(crate) fn verdict_json(value: &Json) -> Result<(), Problem> {
+    unless_gone(try_json(value))
+}
+
+fn unless_gone(printed: io::Result<()>) -> Result<(), Problem> {
+    match printed {
+        Err(error) if !is_gone(&error) => Err(unwritable(&error)),
+        _ => Ok(()),
+    }
+}
+
 /// Prints lines for people, where the work goes on whoever reads them.
 pub(crate) fn try_line(text: &str) -> io::Result<()> {
     try_raw(format!("{}\n", visible_lines(text)).as_bytes())

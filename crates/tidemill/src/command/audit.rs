@@ -43,18 +43,16 @@ impl Audit {
             };
             let intact = answer["intact"].as_bool().unwrap_or(false);
             if global.json {
-                output::json(&answer)?;
+                output::verdict_json(&answer)?;
             } else {
-                let entries = output::cell(&answer["entries"]);
-                output::line(&format!(
-                    "{entries} entries: {}",
-                    if intact { "the chain is intact" } else { "the chain is broken" }
-                ))?;
-                for finding in answer["problems"].as_array().into_iter().flatten() {
-                    output::line(&format!("  {}", output::cell(finding)))?;
-                }
+                let (entries, findings) = (output::cell(&answer["entries"]), answer["problems"].as_array());
+                let chain = if intact { "intact" } else { "broken" };
+                let mut lines = vec![format!("{entries} entries: the chain is {chain}")];
+                let findings = findings.into_iter().flatten().map(output::cell);
+                lines.extend(findings.map(|finding| format!("  {finding}")));
                 let (last, hash) = (output::cell(&answer["last"]), output::cell(&answer["hash"]));
-                output::line(&format!("entry {last}, hash {hash}"))?;
+                lines.push(format!("entry {last}, hash {hash}"));
+                output::verdict(&lines.join("\n"))?;
             }
             return Ok(if intact { Outcome::Done } else { Outcome::Found });
         }

@@ -57,15 +57,16 @@ fn report(plant: &str, findings: &[Finding], json: bool) -> Result<(), Problem> 
                 json!({ "file": finding.file, "line": finding.line, "problem": finding.what, "mend": finding.mend, "warning": finding.warning })
             })
             .collect();
-        return output::json(&Json::Array(list));
+        return output::verdict_json(&Json::Array(list));
     }
-    for finding in findings {
-        output::line(&format!("{} {finding}", if finding.warning { "warning:" } else { "problem:" }))?;
+    let told = findings.iter().map(|finding| {
+        let how = if finding.warning { "warning:" } else { "problem:" };
+        format!("{how} {finding}")
+    });
+    match findings.is_empty() {
+        true => output::verdict(&format!("{plant}: all is well")),
+        false => output::verdict(&told.collect::<Vec<_>>().join("\n")),
     }
-    if findings.is_empty() {
-        output::line(&format!("{plant}: all is well"))?;
-    }
-    Ok(())
 }
 
 /// What is not in the file and can still be wrong.

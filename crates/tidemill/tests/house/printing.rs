@@ -173,3 +173,15 @@ fn a_demo_lives_on_whoever_reads_its_greeting() {
     assert!(log.any(|line| line.contains("plant.stopped")), "it did not drain");
     assert!(child.wait().expect("it is ours").success());
 }
+
+#[test]
+fn what_was_found_stands_whoever_reads_it() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.plant()).expect("a folder");
+    std::fs::write(home.plant().join("tidemill.toml"), "[plant]\nnmae = \"x\"\n").expect("a file");
+    for words in [&["check"][..], &["check", "--json"]] {
+        let mut command = home.command(words);
+        command.env("TIDEMILL_PLANT", home.plant());
+        assert_eq!(ran_into(command, unread()).code, Some(3), "{words:?}");
+    }
+}
