@@ -3,11 +3,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 
 use crate::client::Request;
-use crate::plant::{Home, Plant, Process, ran};
+use crate::plant::{Home, PATIENCE, Plant, Process, ran};
 
 /// A plant with one signal that the reader may see, and one that it may not.
 fn two_branches() -> (Plant, String) {
@@ -379,7 +380,14 @@ fn foreign_names_and_origins_are_refused() {
 fn the_audit_log_says_who_did_what_and_a_flipped_byte_is_found() {
     let (plant, reader) = two_branches();
     plant.run_as(&reader, &["token", "list"]).expect_problem("forbidden");
-    let entries = plant.ok(&["audit", "--json"]);
+    // A refusal is answered before it stands there: nobody waits for it.
+    let until = Instant::now() + PATIENCE;
+    let entries = loop {
+        let entries = plant.ok(&["audit", "--json"]);
+        if entries.contains("refused") || Instant::now() > until {
+            break entries;
+        }
+    };
     for part in ["token.create", "token:reader", "signal.edit", "owner:", "refused"] {
         assert!(entries.contains(part), "no {part}: {entries}");
     }
