@@ -42,6 +42,13 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The token file is not there, though tokens were made.
+    #[error("{path} is missing, and the audit says that tokens were made, so none of them is known: stop the plant and put \
+             the file back from a backup, or make them anew with `tidemill token create`", path = path.display())]
+    TokensMissing {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The settings have problems; all of them are listed.
     #[error("the access settings have {} problem(s): {}", .0.len(), list(.0))]
     Settings(Vec<SettingError>),
@@ -122,7 +129,7 @@ impl From<Error> for Problem {
             Error::Disk { source, .. } => codes::INTERNAL.or_full(source),
             Error::Tasks(_) => &codes::INTERNAL,
             Error::Newer { .. } => &codes::NEWER_FORMAT,
-            Error::TokensDamaged { .. } => &codes::DAMAGED,
+            Error::TokensDamaged { .. } | Error::TokensMissing { .. } => &codes::DAMAGED,
             Error::Settings(_) => &codes::BAD_CONFIGURATION,
             Error::Name(_)
             | Error::NoRights(_)

@@ -131,6 +131,17 @@ impl Guard {
         Ok(report)
     }
 
+    /// Whether the file of the tokens is where it should be.
+    ///
+    /// # Errors
+    /// It is missing, or nobody can tell because a file of the audit cannot be read.
+    pub fn check_tokens(&self) -> Result<(), Error> {
+        // A change writes the file before it is recorded as done.
+        let _unchanging = self.lock();
+        let folder = self.tokens_path.parent().unwrap_or(&self.tokens_path);
+        crate::audit::check_tokens(self.disk.as_ref(), folder)
+    }
+
     /// Why changes are refused now, if they are.
     pub fn audit_failure(&self) -> Option<Arc<str>> {
         self.log.failure()
@@ -209,6 +220,9 @@ impl Guard {
                 }
             }
             Err(error) => tracing::error!(%error, "the audit chain could not be checked"),
+        }
+        if let Err(error @ Error::TokensMissing { .. }) = self.check_tokens() {
+            tracing::error!(event = "tokens.missing", "{error}");
         }
     }
 

@@ -432,6 +432,42 @@ fn a_token_file_that_is_damaged_or_newer_is_not_believed() {
     }
 }
 
+#[test]
+fn a_token_file_that_is_missing_is_told_where_a_token_was_ever_made() {
+    let plant = plant(Settings::default());
+    let file = Path::new(DATA).join("tokens.json");
+    // What else is on record, a refusal among it, tells of no token.
+    plant.guard.update(farm()).unwrap();
+    let stranger = Identity { kind: IdentityKind::Zone, ..owner() };
+    assert!(plant.guard.create(&stranger, "t", rights(&["read:a/#"]), None).is_err());
+    let plant = plant.restart();
+    plant.guard.check_tokens().unwrap();
+    plant.guard.create(&owner(), "t", rights(&["read:a/#"]), None).unwrap();
+    plant.guard.revoke(&owner(), "t").unwrap();
+    plant.guard.check_tokens().unwrap();
+    tidemill_ground::Disk::remove(&plant.simulation.disk, &file).unwrap();
+    let plant = plant.restart();
+    assert!(matches!(plant.guard.check_tokens(), Err(Error::TokensMissing { .. })));
+    plant.guard.create(&owner(), "u", rights(&["read:a/#"]), None).unwrap();
+    plant.restart().guard.check_tokens().unwrap();
+}
+
+#[test]
+fn entries_that_the_journal_alone_knows_of_are_missing() {
+    let plant = plant(Settings::default());
+    plant.guard.create(&owner(), "t", rights(&["read:a/#"]), None).unwrap();
+    let Plant { simulation, ground, journal, guard } = plant;
+    assert!(ground.tasks.shutdown(Duration::from_secs(60)).is_clean());
+    drop(guard);
+    let missing = |folder: &str| {
+        let report = crate::verify(&simulation.disk, Path::new(folder)).unwrap();
+        assert!(report.is_sound(), "{report:?}");
+        crate::audit::missing_entries(&report, journal.as_ref())
+    };
+    assert_eq!(missing(DATA), None);
+    assert_eq!(missing("elsewhere"), Some((1, 2)));
+}
+
 /// Waits for what another thread is about to do.
 fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let nobody = Stop::default();

@@ -293,6 +293,10 @@ impl Keeper {
             }),
             Err(error) => find("data/guard/audit", error.to_string(), "See that the disk is well", false),
         }
+        if let Err(error @ tidemill_guard::Error::TokensMissing { .. }) = self.guard.check_tokens() {
+            let problem = Problem::from(error);
+            find("data/guard", problem.detail.clone(), problem.mend(), false);
+        }
         for twin in self.bus.twins() {
             find(
                 twin.path.as_str(),

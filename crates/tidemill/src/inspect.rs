@@ -33,19 +33,21 @@ pub(crate) fn data(plant: &Plant) -> Vec<Finding> {
 
 fn rooms(ground: &Ground, plant: &Plant) -> Vec<Finding> {
     let data = plant.data();
-    let mut findings = audit(&data.join("guard"));
-    let Some((config, memory)) = settings_of(plant) else { return findings };
-    let mut refused = |file: &Path, message: String| findings.push(found(file, &message));
+    let guard = data.join("guard");
+    let Some((config, memory)) = settings_of(plant) else { return audit(&guard, None) };
 
     let journal = data.join("journal");
     let log = match Log::open(ground, &journal, settings::journal(ground, plant, &config, &memory)) {
         Ok(log) => log,
         Err(error) => {
             // All other rooms stand on it.
-            refused(&journal, error.to_string());
+            let mut findings = audit(&guard, None);
+            findings.push(found(&journal, &error.to_string()));
             return findings;
         }
     };
+    let mut findings = audit(&guard, Some(log.as_ref()));
+    let mut refused = |file: &Path, message: String| findings.push(found(file, &message));
     let guarded =
         |folder: &str| Guard::open(ground, &data.join(folder), log.clone(), settings::guard(plant, &config));
     // With an empty one in its place, which only the shadow has, the other rooms are looked at all the same.
@@ -89,22 +91,33 @@ fn settings_of(plant: &Plant) -> Option<(Config, MemoryPlan)> {
     Some((config, memory.ok()?))
 }
 
-/// The chain of the audit, entry by entry, as the disk has it.
-fn audit(guard: &Path) -> Vec<Finding> {
+/// The chain of the audit, entry by entry, as the disk has it, and whether it has what the journal knows of; and the tokens
+/// whose making it records.
+fn audit(guard: &Path, journal: Option<&dyn Journal>) -> Vec<Finding> {
     let folder = guard.join(tidemill_guard::audit::FOLDER);
-    match tidemill_guard::verify(&RealDisk, guard) {
-        Ok(report) => report
-            .findings
-            .iter()
-            .map(|finding| {
-                found(
-                    &folder,
-                    &format!("{finding}. Compare with a backup; `tidemill audit verify` says more"),
+    let mut findings: Vec<Finding> = match tidemill_guard::verify(&RealDisk, guard) {
+        Ok(report) => {
+            let told = report.findings.iter().map(|finding| {
+                format!("{finding}. Compare with a backup; `tidemill audit verify` says more")
+            });
+            let missing =
+                journal.and_then(|journal| tidemill_guard::audit::missing_entries(&report, journal));
+            let missing = missing.map(|(first, last)| {
+                format!(
+                    "entries {first} to {last} are missing, which the journal knows of. Put data/guard back from a backup, the \
+                     tokens with it"
                 )
-            })
-            .collect(),
+            });
+            told.chain(missing).map(|message| found(&folder, &message)).collect()
+        }
         Err(error) => vec![found(&folder, &error.to_string())],
+    };
+    if let Err(error @ tidemill_guard::Error::TokensMissing { .. }) =
+        tidemill_guard::audit::check_tokens(&RealDisk, guard)
+    {
+        findings.push(found(guard, &Problem::from(error).to_string()));
     }
+    findings
 }
 
 /// What is said of a relaxed log that lost its end, and what to do.

@@ -16,9 +16,10 @@ mod table; //     the rows for searching
 mod verify; //    the whole chain, checked
 mod writer; //    files: append, roll, trim
 
-pub use latest::latest;
+pub use latest::{check_tokens, latest};
 pub use scan::{Finding, What};
 pub use table::AUDIT_TABLE;
+pub use rows::missing_entries;
 pub use verify::{Report, Torn, verify};
 
 pub(crate) use line::{hex, unhex};

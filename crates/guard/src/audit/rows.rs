@@ -16,7 +16,7 @@ use super::line::{seq_of, split};
 use super::mark::Marks;
 use super::members::{Members, members};
 use super::table;
-use super::verify::{file_bytes, files};
+use super::verify::{Report, file_bytes, files};
 use crate::error::Error;
 
 /// Up to where the journal has every row.
@@ -64,6 +64,13 @@ impl Note {
 pub(crate) fn handed_on(journal: &dyn Journal) -> u64 {
     let note = journal.cursor(CURSOR).and_then(|(_, note)| Note::read(&note));
     note.map(|note| note.seq).filter(|seq| *seq < super::SEQ_MAX).unwrap_or(0)
+}
+
+/// The entries, from the first to the last, that the journal knows of and that a check did not find: where the whole folder is
+/// gone, nothing in it tells.
+pub fn missing_entries(report: &Report, journal: &dyn Journal) -> Option<(u64, u64)> {
+    let last = handed_on(journal);
+    (report.last < last).then_some((report.last + 1, last))
 }
 
 /// The rows on their way.

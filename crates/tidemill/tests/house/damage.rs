@@ -76,7 +76,7 @@ type Case = (&'static str, fn(&Path), [&'static str; 2], Run);
 #[test]
 fn check_finds_all_that_keeps_a_plant_from_running_or_loses_something() {
     let (damaged, tells) = (Run::Refuses("damaged"), Run::Tells);
-    let cases: [Case; 17] = [
+    let cases: [Case; 19] = [
         (
             "ids flipped",
             |data| flip(&data.join("bus/registry.ids"), 9),
@@ -144,6 +144,13 @@ fn check_finds_all_that_keeps_a_plant_from_running_or_loses_something() {
             ["tokens.json is damaged", "backup"],
             damaged,
         ),
+        (
+            "tokens gone",
+            |data| remove(&data.join("guard/tokens.json")),
+            ["tokens.json is missing", "`tidemill token create`"],
+            tells,
+        ),
+        ("guard gone", |data| remove(&data.join("guard")), ["data/guard/audit: ", "entries 1 to "], tells),
         (
             "cursors empty",
             |data| std::fs::write(data.join("journal/cursors"), "").expect("it is ours"),
