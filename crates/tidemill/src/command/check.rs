@@ -1,10 +1,11 @@
 //! `tidemill check`: every file and the environment, each problem with file and line, why, and the mend.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
-use tidemill_core::Problem;
+use tidemill_core::{Problem, codes};
 use tidemill_ground::{Disk, MemoryPlan, RealDisk};
 
 use super::{CommandResult, Global, Outcome};
@@ -12,6 +13,11 @@ use crate::client::Client;
 use crate::config::{self, Config, Finding};
 use crate::plant::{self, Plant};
 use crate::{inspect, output, settings};
+
+/// A plant may read gigabytes before it says what it finds, but meanwhile it says within this time that it lives.
+const LIFE_WITHIN: Duration = Duration::from_secs(10);
+/// How often it is asked whether it lives.
+const LIFE_EVERY: Duration = Duration::from_secs(1);
 
 /// Checks the plant's files, what it keeps, and its surroundings; changes nothing. Ends with 3 if anything is wrong.
 #[derive(Args, Debug)]
@@ -24,7 +30,12 @@ impl Check {
     pub(crate) fn execute(self, global: &Global) -> CommandResult {
         if global.url.is_some() {
             let client = global.client()?;
-            let findings = super::client_side(told(&client))?;
+            let told = super::client_side(told(&client))?;
+            let findings = told.ok_or_else(|| {
+                let detail =
+                    format!("http://{} does not answer within {} s", client.host(), LIFE_WITHIN.as_secs());
+                Problem::new(&codes::NOT_RUNNING, detail).hint("See on that machine what holds it up")
+            })?;
             report(&format!("http://{}", client.host()), &findings, global.json)?;
             return Ok(outcome(&findings));
         }
@@ -35,7 +46,8 @@ impl Check {
         };
         findings.extend(config::templates::check(&plant.folder));
         findings.extend(if plant.is_running() {
-            super::client_side(told(&Client::Owner(plant.clone())))?
+            let told = super::client_side(told(&Client::Owner(plant.clone())))?;
+            told.unwrap_or_else(|| vec![silent(&plant)])
         } else {
             inspect::data(&plant)
         });
@@ -135,9 +147,31 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// What a running plant says of itself.
-async fn told(client: &Client) -> Result<Vec<Finding>, Problem> {
-    let answer = client.get("/api/v1/check").await?;
+/// What is said of a plant that was stopped by a signal, or hangs.
+fn silent(plant: &Plant) -> Finding {
+    Finding {
+        file: plant.data(),
+        line: 0,
+        what: format!("the plant holds its lock and does not answer within {} s", LIFE_WITHIN.as_secs()),
+        mend: "If it was paused, let it go on (kill -CONT its process); else end that process and start the plant again"
+            .to_owned(),
+        warning: false,
+    }
+}
+
+/// Ends once the plant does not say in time that it lives. Any answer says so, a refusal too.
+async fn fallen_silent(client: &Client) {
+    while tokio::time::timeout(LIFE_WITHIN, client.get("/health/live")).await.is_ok() {
+        tokio::time::sleep(LIFE_EVERY).await;
+    }
+}
+
+/// What a running plant says of itself; none where it does not answer at all.
+async fn told(client: &Client) -> Result<Option<Vec<Finding>>, Problem> {
+    let answer = tokio::select! {
+        answer = client.get("/api/v1/check") => answer?,
+        () = fallen_silent(client) => return Ok(None),
+    };
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let findings = answer.as_array().into_iter().flatten().map(|entry| Finding {
         file: text(&entry["on"]).into(),
@@ -146,5 +180,5 @@ async fn told(client: &Client) -> Result<Vec<Finding>, Problem> {
         mend: text(&entry["mend"]),
         warning: entry["warning"].as_bool().unwrap_or(false),
     });
-    Ok(findings.collect())
+    Ok(Some(findings.collect()))
 }

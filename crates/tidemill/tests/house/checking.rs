@@ -161,6 +161,33 @@ fn a_running_plant_tells_of_a_flipped_bit_and_a_taken_port() {
     }
 }
 
+#[test]
+fn a_plant_that_does_not_answer_is_told_and_not_waited_for() {
+    let plant = Plant::start();
+    plant.process.signal(rustix::process::Signal::STOP);
+    let told = told(&plant.home);
+    for part in ["data: the plant holds its lock and does not answer", "kill -CONT"] {
+        assert!(told.contains(part), "no '{part}': {told}");
+    }
+    let url = format!("http://{}", plant.address);
+    plant.home.run(&["check", "--url", &url]).expect_problem("not-running");
+    plant.process.signal(rustix::process::Signal::CONT);
+    plant.run(&["check"]).expect(0);
+}
+
+#[test]
+fn a_plant_that_lost_its_tokens_says_so_in_the_log_and_in_check() {
+    let home = stopped();
+    std::fs::remove_file(home.plant().join("data/guard/tokens.json")).expect("it is ours");
+    let mut plant = home.start();
+    let line = plant.process.log_line("tokens.missing");
+    assert!(line.contains("tokens.json is missing") && line.contains("tidemill token create"), "{line}");
+    let told = told(&plant.home);
+    assert!(told.contains("data/guard: ") && told.contains("tokens.json is missing"), "{told}");
+    plant.token("press", &["write:#"]);
+    plant.run(&["check"]).expect(0);
+}
+
 /// With --url the plant there is asked, not the folder that happens to be here.
 #[test]
 fn a_plant_elsewhere_says_itself_what_is_wrong() {
