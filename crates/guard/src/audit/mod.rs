@@ -17,9 +17,9 @@ mod verify; //    the whole chain, checked
 mod writer; //    files: append, roll, trim
 
 pub use latest::{check_tokens, latest};
+pub use rows::missing_entries;
 pub use scan::{Finding, What};
 pub use table::AUDIT_TABLE;
-pub use rows::missing_entries;
 pub use verify::{Report, Torn, verify};
 
 pub(crate) use line::{hex, unhex};
