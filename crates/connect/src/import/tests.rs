@@ -6,6 +6,7 @@ mod forms;
 mod property;
 mod qualities;
 mod questions;
+mod ratings;
 mod survey;
 
 use std::fmt::Write;

@@ -15,10 +15,9 @@ impl Look<'_> {
         let one_asked = self.options.value.is_some() || self.options.signal.is_some();
         let alone = one_asked || rest.iter().filter(|at| !called(at)).count() == 1;
         let is_known = |at: usize| if alone { self.is_known_of_one(at) } else { self.is_known_of_all(at) };
-        if let Some(at) = rest.iter().find(|at| one_asked && called(at) && !is_known(**at)) {
-            if self.column(*at).filled > 0 {
-                return Err(self.unknown_quality(*at));
-            }
+        let is_unknown = |at: &&usize| called(at) && !is_known(**at) && self.column(**at).filled > 0;
+        if let Some(at) = rest.iter().find(is_unknown).filter(|_| one_asked) {
+            return Err(self.unknown_quality(*at));
         }
         Ok(rest.into_iter().partition(|at| match words::quality_of(self.sheet.header(*at)) {
             _ if self.is_asked_for(*at) => false,
