@@ -13,7 +13,7 @@ use tidemill_historian::Historian;
 use tidemill_journal::Log;
 use tidemill_web::{Admin, Doors, PlantFacts, Serves, Web};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::admin::Keeper;
@@ -215,6 +215,11 @@ fn serve(
     let (web, served_by) = (rooms.web.clone(), runtime.clone());
     spawn(ground, "control", move |stop| served_by.block_on(web.serve_unix(control, stop)))?;
 
+    // From the ready line on a signal is a wish, and does not kill.
+    let signals = {
+        let _runtime = runtime.enter();
+        Signals::listen()?
+    };
     tracing::info!(event = "plant.ready", plant = %plant.folder.display(), http = addresses.join(" "));
     (options.announce)(plant, &addresses);
     let (failed, fails) = oneshot::channel();
@@ -231,7 +236,7 @@ fn serve(
     }
     runtime.block_on(async {
         tokio::select! {
-            ended = wait_for_the_end(&rooms.keeper) => ended,
+            () = wait_for_the_end(signals, &rooms.keeper) => Ok(()),
             Ok(problem) = fails => Err(problem),
         }
     })
@@ -249,14 +254,27 @@ fn spawn(ground: &Ground, name: &str, work: impl FnOnce(Stop) + Send + 'static) 
         .map_err(|error| Problem::new(&codes::STOPPING, error.to_string()))
 }
 
+/// The signals that mean something to a plant.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, Problem> {
+        let of = |kind| {
+            signal(kind).map_err(|error| {
+                Problem::new(&codes::INTERNAL, format!("signals cannot be received: {error}"))
+            })
+        };
+        let (terminate, interrupt) = (of(SignalKind::terminate())?, of(SignalKind::interrupt())?);
+        Ok(Signals { terminate, interrupt, hang_up: of(SignalKind::hangup())? })
+    }
+}
+
 /// Until SIGTERM or Ctrl-C. The configuration is read again when a file of it was saved, and at SIGHUP.
-async fn wait_for_the_end(keeper: &Keeper) -> Result<(), Problem> {
-    let failed = |error: std::io::Error| {
-        Problem::new(&codes::INTERNAL, format!("signals cannot be received: {error}"))
-    };
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+async fn wait_for_the_end(mut signals: Signals, keeper: &Keeper) {
     let mut look = tokio::time::interval(saved::LOOK_EVERY);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // The system says neither who sent a signal, root or who runs this process, nor who saved a file.
@@ -267,9 +285,9 @@ async fn wait_for_the_end(keeper: &Keeper) -> Result<(), Problem> {
     };
     loop {
         let who = tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => by("house:signal"),
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            _ = signals.hang_up.recv() => by("house:signal"),
             _ = look.tick() => match keeper.saved_anew() {
                 true => by("house:file"),
                 false => continue,
