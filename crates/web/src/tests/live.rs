@@ -297,7 +297,7 @@ async fn who_does_not_read_or_does_not_answer_holds_no_stop() {
         let stopping =
             tokio::task::spawn_blocking(move || ground.tasks.shutdown(std::time::Duration::from_secs(20)));
         // Requests would have five seconds.
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(2), async {
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(4), async {
             assert_eq!(closing(&mut reader).await, "1012 the plant is stopping");
             served.serving.await.unwrap();
         });
