@@ -71,8 +71,10 @@ fn guard(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 Transformed::yes(charged(part))
             }
             Expr::BinaryExpr(operation) if part.get_type(schema).is_ok_and(|kind| kind.is_integer()) => {
-                let name = part.schema_name().to_string();
-                checked(operation, name).map_or_else(|| Transformed::no(part.clone()), Transformed::yes)
+                match checked(operation) {
+                    Some(checked) => Transformed::yes(checked),
+                    None => Transformed::no(part),
+                }
             }
             _ => Transformed::no(part),
         })

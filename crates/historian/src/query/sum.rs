@@ -100,15 +100,15 @@ impl AggregateUDFImpl for ExactSum {
     }
 
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        match Whole::of(arguments.return_type()).filter(|_| !arguments.is_distinct) {
-            Some(whole) => Ok(Box::new(One { whole, sum: 0, count: 0 })),
+        match One::of(&arguments) {
+            Some(one) => Ok(Box::new(one)),
             None => self.0.accumulator(arguments),
         }
     }
 
     fn create_sliding_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        match Whole::of(arguments.return_type()).filter(|_| !arguments.is_distinct) {
-            Some(whole) => Ok(Box::new(One { whole, sum: 0, count: 0 })),
+        match One::of(&arguments) {
+            Some(one) => Ok(Box::new(one)),
             None => self.0.create_sliding_accumulator(arguments),
         }
     }
@@ -157,6 +157,11 @@ struct One {
 }
 
 impl One {
+    fn of(arguments: &AccumulatorArgs) -> Option<One> {
+        let whole = Whole::of(arguments.return_type()).filter(|_| !arguments.is_distinct)?;
+        Some(One { whole, sum: 0, count: 0 })
+    }
+
     fn get(&self) -> Option<i128> {
         (self.count > 0).then_some(self.sum)
     }

@@ -1,5 +1,5 @@
 //! `+`, `-` and `*` of integers, refused where the result does not fit: DataFusion's wrap around. They are put in place of
-//! those at the end of planning, with their names. What is not here: sums over rows ([`super::sum`]), other types, and
+//! those at the end of planning; who puts them there keeps the names. What is not here: sums over rows ([`super::sum`]), other types, and
 //! constants, which the planner has worked out before.
 
 use std::sync::Arc;
@@ -31,10 +31,10 @@ fn kernel(operation: Operator) -> Option<Kernel> {
 }
 
 /// The operation over integers, refusing what does not fit; none for any other.
-pub(crate) fn checked(operation: &BinaryExpr, name: String) -> Option<Expr> {
+pub(crate) fn checked(operation: &BinaryExpr) -> Option<Expr> {
     kernel(operation.op)?;
     let signature = Signature::any(2, Volatility::Immutable);
-    let checked = Arc::new(ScalarUDF::from(Checked { operation: operation.op, name, signature }));
+    let checked = Arc::new(ScalarUDF::from(Checked { operation: operation.op, signature }));
     let sides = [&operation.left, &operation.right].map(|side| side.as_ref().clone());
     Some(Expr::ScalarFunction(ScalarFunction::new_udf(checked, sides.into())))
 }
@@ -42,22 +42,12 @@ pub(crate) fn checked(operation: &BinaryExpr, name: String) -> Option<Expr> {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Checked {
     operation: Operator,
-    /// What the operation was called: whoever names its column finds it.
-    name: String,
     signature: Signature,
 }
 
 impl ScalarUDFImpl for Checked {
     fn name(&self) -> &str {
         "checked"
-    }
-
-    fn display_name(&self, _: &[Expr]) -> Result<String> {
-        Ok(self.name.clone())
-    }
-
-    fn schema_name(&self, _: &[Expr]) -> Result<String> {
-        Ok(self.name.clone())
     }
 
     fn signature(&self) -> &Signature {
@@ -71,7 +61,7 @@ impl ScalarUDFImpl for Checked {
     fn return_field_from_args(&self, sides: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let kinds: Vec<DataType> = sides.arg_fields.iter().map(|field| field.data_type().clone()).collect();
         let nullable = sides.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(&self.name, self.return_type(&kinds)?, nullable)))
+        Ok(Arc::new(Field::new(self.name(), self.return_type(&kinds)?, nullable)))
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
