@@ -1,6 +1,7 @@
 //! The foreign programs that tests compare Tidemill with: one table of what they are, who needs them and how they come
-//! here. They live in `.partners/` of the checkout and nowhere else, so that removing that folder removes them all.
-//! What a test does with a partner stands in that test.
+//! here. They live in `.partners/` of the checkout and nowhere else, so that removing that folder removes them all: what
+//! Python's index has in a virtual environment, what Debian has unpacked and not installed, so that no service starts and
+//! nobody needs to be root. What a test does with a partner stands in that test.
 
 use crate::shell;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,33 @@ struct Partner {
     /// What cannot be tested without it.
     used_by: &'static str,
 }
+
+/// A program of Debian that some test or benchmark needs.
+struct Program {
+    /// Its package, and those that it needs and a bare system has not. Unpacked below `.partners/debian/`.
+    packages: &'static [&'static str],
+    /// Where it stands below that folder.
+    path: &'static str,
+    /// Arguments with which it ends well at once.
+    probe: &'static str,
+    /// What cannot be tested or measured without it.
+    used_by: &'static str,
+}
+
+const PROGRAMS: &[Program] = &[
+    Program {
+        packages: &["victoria-metrics"],
+        path: "usr/bin/victoria-metrics",
+        probe: "--version",
+        used_by: "bench peers: VictoriaMetrics under the same load",
+    },
+    Program {
+        packages: &["influxdb"],
+        path: "usr/bin/influxd",
+        probe: "version",
+        used_by: "bench peers: InfluxDB 1 under the same load",
+    },
+];
 
 const PARTNERS: &[Partner] = &[
     Partner {
@@ -81,10 +109,10 @@ pub(crate) struct Ready {
 /// Sets up what is not there yet. Fast when all is there: one stamp file is compared.
 pub(crate) fn ready() -> Result<Ready, String> {
     let folder = shell::root().join(".partners");
-    let stamp = folder.join("python/wanted.txt");
-    let wanted = wanted();
-    if python(&folder).is_file() && std::fs::read_to_string(&stamp).is_ok_and(|stood| stood == wanted) {
-        println!("partners: {} are ready in .partners/", PARTNERS.len());
+    let stamp = folder.join("wanted.txt");
+    let (wanted, count) = (wanted(), PARTNERS.len() + PROGRAMS.len());
+    if std::fs::read_to_string(&stamp).is_ok_and(|stood| stood == wanted) && python(&folder).is_file() {
+        println!("partners: {count} are ready in .partners/");
         return Ok(Ready { folder, missing: Vec::new() });
     }
     match may_install() {
@@ -95,17 +123,36 @@ pub(crate) fn ready() -> Result<Ready, String> {
         .iter()
         .filter(|partner| !is_usable(&folder, partner))
         .map(|partner| format!("{} ({})", partner.name, partner.used_by))
+        .chain(PROGRAMS.iter().filter(|program| !runs(&folder, program)).map(|program| {
+            format!("{} ({})", program.packages.first().unwrap_or(&program.path), program.used_by)
+        }))
         .collect();
     if missing.is_empty() {
         std::fs::write(&stamp, wanted)
             .map_err(|error| format!("{} not written: {error}", stamp.display()))?;
-        println!("partners: all {} work", PARTNERS.len());
+        println!("partners: all {count} work");
     }
     Ok(Ready { folder, missing })
 }
 
+/// A Debian program as a command that finds its libraries, by the name of its file.
+pub(crate) fn program(name: &str) -> Result<std::process::Command, String> {
+    let folder = shell::root().join(".partners");
+    let known = PROGRAMS.iter().find(|program| program.path.rsplit('/').next() == Some(name));
+    let program = known.ok_or_else(|| format!("{name} is no partner"))?;
+    if runs(&folder, program) {
+        return Ok(command(&folder, program));
+    }
+    Err(format!("{name} is not set up: `cargo xtask test` sets partners up, on Debian"))
+}
+
 fn wanted() -> String {
-    PARTNERS.iter().map(|partner| format!("{}\n", partner.requirement)).collect()
+    let python = PARTNERS.iter().map(|partner| format!("{}\n", partner.requirement));
+    python.chain(packages().map(|package| format!("debian {package}\n"))).collect()
+}
+
+fn packages() -> impl Iterator<Item = &'static str> {
+    PROGRAMS.iter().flat_map(|program| program.packages).copied()
 }
 
 fn python(folder: &Path) -> PathBuf {
@@ -117,17 +164,23 @@ fn may_install() -> Result<(), String> {
     if shell::is_ci() || (shell::is_root() && !shell::is_terminal()) {
         return Ok(());
     }
-    let list: Vec<&str> = PARTNERS.iter().map(|partner| partner.requirement).collect();
+    let list: Vec<&str> = PARTNERS.iter().map(|partner| partner.requirement).chain(packages()).collect();
     if !shell::is_terminal() {
         return Err("nobody is here to be asked: run it on a terminal, or with CI=true".into());
     }
     println!("The tests compare Tidemill with other programs: {}.", list.join(", "));
-    println!("They come from PyPI into .partners/ of this checkout, about 600 MB; nothing else changes.");
+    println!(
+        "They come from PyPI and Debian into .partners/ of this checkout, about 900 MB; nothing else changes."
+    );
     if shell::confirmed("Install them?") { Ok(()) } else { Err("as you wished".into()) }
 }
 
-/// Makes the virtual environment and fills it. What fails is said and found missing by its probe afterwards.
+/// Makes the virtual environment and fills it, and unpacks what Debian has. What fails is said, and found missing by its
+/// probe afterwards.
 fn install(folder: &Path) {
+    if let Err(error) = unpack(folder) {
+        println!("partners: {error}");
+    }
     if let Err(error) = make_environment(folder) {
         println!("partners: no Python environment: {error}");
         return;
@@ -143,6 +196,66 @@ fn install(folder: &Path) {
             println!("partners: {error}");
         }
     }
+}
+
+/// Fetches and unpacks the packages of programs that do not run yet.
+fn unpack(folder: &Path) -> Result<(), String> {
+    let missing = PROGRAMS.iter().filter(|program| !runs(folder, program));
+    let packages: Vec<&str> = missing.flat_map(|program| program.packages).copied().collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    println!("partners: unpacking {} into .partners/", packages.join(", "));
+    let (into, fetched) = (folder.join("debian"), folder.join("fetched"));
+    let at = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    std::fs::create_dir_all(&into).map_err(|error| at(&into, error))?;
+    for package in packages {
+        // One that Debian does not have takes the others not with it.
+        let _ = std::fs::remove_dir_all(&fetched);
+        std::fs::create_dir_all(&fetched).map_err(|error| at(&fetched, error))?;
+        if let Err(error) = download(package, &fetched) {
+            println!("partners: {package}: {error}");
+            continue;
+        }
+        for file in std::fs::read_dir(&fetched).map_err(|error| at(&fetched, error))?.flatten() {
+            let mut unpack = shell::program("dpkg-deb");
+            unpack.arg("--extract").arg(file.path()).arg(&into);
+            shell::capture(unpack)?;
+        }
+    }
+    std::fs::remove_dir_all(&fetched).map_err(|error| at(&fetched, error))
+}
+
+fn download(package: &str, into: &Path) -> Result<(), String> {
+    let fetch = || {
+        let mut apt = shell::program("apt-get");
+        // Not as the user `_apt`, who may not write here.
+        apt.args(["download", "-qq", "-o", "APT::Sandbox::User=root", package]).current_dir(into);
+        shell::capture(apt).map(|_| ())
+    };
+    match fetch() {
+        Err(_) if shell::is_root() => {}
+        outcome => return outcome,
+    }
+    // The lists of packages may be old, or not there.
+    let mut update = shell::program("apt-get");
+    update.args(["update", "-qq"]);
+    shell::capture(update)?;
+    fetch()
+}
+
+fn runs(folder: &Path, program: &Program) -> bool {
+    let mut probe = command(folder, program);
+    probe.args(program.probe.split_whitespace());
+    shell::capture(probe).is_ok()
+}
+
+fn command(folder: &Path, program: &Program) -> std::process::Command {
+    let debian = folder.join("debian");
+    let mut command = shell::program(&debian.join(program.path).to_string_lossy());
+    let libraries = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    command.env("LD_LIBRARY_PATH", debian.join(libraries));
+    command
 }
 
 fn pip(folder: &Path, requirements: &[&str]) -> Result<(), String> {
@@ -195,6 +308,7 @@ mod tests {
     #[test]
     fn the_stamp_names_every_requirement_once() {
         let stamp = wanted();
+        assert!(packages().all(|package| stamp.lines().any(|line| line == format!("debian {package}"))));
         for partner in PARTNERS {
             assert_eq!(
                 stamp.lines().filter(|line| *line == partner.requirement).count(),
@@ -210,5 +324,6 @@ mod tests {
     fn without_an_environment_nobody_is_usable() {
         let nowhere = Path::new("there/is/no/such/folder");
         assert!(PARTNERS.iter().all(|partner| !is_usable(nowhere, partner)));
+        assert!(PROGRAMS.iter().all(|program| !runs(nowhere, program)));
     }
 }
