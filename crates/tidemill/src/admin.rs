@@ -15,6 +15,7 @@ use tidemill_ground::MemoryPlan;
 use tidemill_guard::{Guard, Right, TokenInfo};
 use tidemill_historian::Historian;
 use tidemill_journal::Log;
+use tidemill_sqldoors::SqlDoors;
 use tidemill_web::{
     AccessAnswer, AccessQuestion, Admin, AuditReport, CheckFinding, Reloaded, Rule, TokenFacts, TokenOrder,
     TokenSecret, Web, WhyAnswer,
@@ -36,8 +37,8 @@ pub(crate) struct Keeper {
     saved: Mutex<Saved>,
     /// Why the files as they are now are not in force.
     refused: Mutex<Option<Problem>>,
-    /// Set once the face stands.
-    web: OnceLock<(Web, MemoryPlan)>,
+    /// Set once the faces stand.
+    faces: OnceLock<(Web, SqlDoors, MemoryPlan)>,
 }
 
 impl Keeper {
@@ -48,13 +49,13 @@ impl Keeper {
     ) -> Keeper {
         let (guard, journal, bus, historian) = rooms;
         let (config, saved) = (Mutex::new(config), Mutex::new(saved));
-        let (refused, web) = (Mutex::new(None), OnceLock::new());
-        Keeper { plant, config, guard, journal, bus, historian, saved, refused, web }
+        let (refused, faces) = (Mutex::new(None), OnceLock::new());
+        Keeper { plant, config, guard, journal, bus, historian, saved, refused, faces }
     }
 
-    pub(crate) fn attach(&self, web: Web, memory: MemoryPlan) {
-        let fresh = self.web.set((web, memory)).is_ok();
-        debug_assert!(fresh, "the face is attached once");
+    pub(crate) fn attach(&self, web: Web, sql: SqlDoors, memory: MemoryPlan) {
+        let fresh = self.faces.set((web, sql, memory)).is_ok();
+        debug_assert!(fresh, "the faces are attached once");
     }
 
     /// Asks the guard what may wait for the disk, on a thread that may wait.
@@ -107,13 +108,14 @@ impl Keeper {
     fn apply_files(&self) -> Result<Reloaded, Problem> {
         let mut config = lock(&self.config);
         let fresh = house::load(&self.plant)?;
-        let Some((web, memory)) = self.web.get() else {
+        let Some((web, sql, memory)) = self.faces.get() else {
             return Err(Problem::new(&codes::STOPPING, "the plant is still starting"));
         };
         let web_settings = settings::web(&self.plant, &fresh, memory)?;
         self.guard.update(settings::guard(&self.plant, &fresh))?;
         self.bus.update(settings::bus(&fresh, memory));
         web.set_settings(web_settings);
+        sql.set_settings(settings::sql(&fresh, memory));
         let restart = needs_restart(&config, &fresh);
         let changed = *config != fresh;
         *config = fresh;
@@ -305,7 +307,7 @@ impl Keeper {
                 true,
             );
         }
-        if let Some((web, _)) = self.web.get() {
+        if let Some((web, ..)) = self.faces.get() {
             for merged in web.merged() {
                 find(
                     "connections/line-protocol.toml",
@@ -345,6 +347,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("plant.name", old.plant_name != new.plant_name),
         ("plant.timezone", old.timezone != new.timezone),
         ("http.listen", old.http_listen != new.http_listen),
+        ("postgres.listen", old.postgres_listen != new.postgres_listen),
+        ("flight.listen", old.flight_listen != new.flight_listen),
         ("storage.commit_window", old.commit_window != new.commit_window),
         ("storage.durability", old.relaxed != new.relaxed),
         ("storage.free_min", old.free_min != new.free_min),

@@ -11,6 +11,7 @@ use tidemill_ground::{Ground, MemoryPlan, Phase, Stop};
 use tidemill_guard::Guard;
 use tidemill_historian::Historian;
 use tidemill_journal::Log;
+use tidemill_sqldoors::SqlDoors;
 use tidemill_web::{Admin, Doors, PlantFacts, Serves, Web};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::admin::Keeper;
 use crate::config::{self, Config, Listener, PLANT_FILE};
+use crate::doors;
 use crate::plant::{self, Plant};
 use crate::saved::{self, Saved};
 use crate::settings;
@@ -34,7 +36,7 @@ pub(crate) type Companion = Box<dyn FnOnce(Running, &Stop) -> Result<(), Problem
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
     pub(crate) plant: Plant,
-    /// `http://…` of every listener.
+    /// `http://…` of every listener, then those of other doors.
     pub(crate) addresses: Vec<String>,
     /// Host and port of the first.
     pub(crate) host: String,
@@ -96,10 +98,11 @@ pub(crate) fn load(plant: &Plant) -> Result<Config, Problem> {
 }
 
 /// The rooms, wired.
-struct Rooms {
+pub(crate) struct Rooms {
     web: Web,
+    pub(crate) sql: SqlDoors,
     keeper: Arc<Keeper>,
-    guard: Arc<Guard>,
+    pub(crate) guard: Arc<Guard>,
 }
 
 /// Opens the rooms, each with what it stands on. Threads they start end in their phase: doors, engines, log.
@@ -165,7 +168,7 @@ fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved) -> Result
         historian.table(table, Some(facts));
     }
 
-    // The face. It sees traits only.
+    // The faces. They see traits only.
     let kept = (guard.clone(), log.clone(), bus.clone(), historian.clone());
     let keeper = Arc::new(Keeper::new(plant.clone(), (config.clone(), saved), kept));
     let web = Web::new(Doors {
@@ -182,8 +185,16 @@ fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved) -> Result
         settings: settings::web(plant, config, &memory)?,
         ready: crate::health::ready(ground, log.clone(), historian.clone()),
     });
-    keeper.attach(web.clone(), memory);
-    Ok(Rooms { web, keeper, guard })
+    let sql = SqlDoors::new(tidemill_sqldoors::Doors {
+        history: historian.clone() as Arc<dyn History>,
+        authority: guard.clone() as Arc<dyn Authority>,
+        metrics: ground.metrics.clone(),
+        clock: ground.clock.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        settings: settings::sql(config, &memory),
+    });
+    keeper.attach(web.clone(), sql.clone(), memory);
+    Ok(Rooms { web, sql, keeper, guard })
 }
 
 /// Listens, says so, and waits for the word to stop.
@@ -202,7 +213,7 @@ fn serve(
     for listener in &config.http_listen {
         let Some((tcp, address)) = listen(listener, options.any_port)? else { continue };
         let (web, runtime) = (rooms.web.clone(), runtime.clone());
-        let serves = listener.zone.clone().map(|zone| served_by(rooms.guard.clone(), zone, address));
+        let serves = listener.zone.clone().map(|zone| served_by(rooms.guard.clone(), zone, "http", address));
         if host.is_empty() {
             host = address.to_string();
         }
@@ -211,6 +222,7 @@ fn serve(
             runtime.block_on(web.serve_tcp(tcp, serves, stop));
         })?;
     }
+    addresses.extend(doors::open(ground, config, rooms, &runtime)?);
     let control = control_socket(plant)?;
     let (web, served_by) = (rooms.web.clone(), runtime.clone());
     spawn(ground, "control", move |stop| served_by.block_on(web.serve_unix(control, stop)))?;
@@ -220,7 +232,7 @@ fn serve(
         let _runtime = runtime.enter();
         Signals::listen()?
     };
-    tracing::info!(event = "plant.ready", plant = %plant.folder.display(), http = addresses.join(" "));
+    tracing::info!(event = "plant.ready", plant = %plant.folder.display(), addresses = addresses.join(" "));
     (options.announce)(plant, &addresses);
     let (failed, fails) = oneshot::channel();
     if let Some(companion) = options.companion {
@@ -243,11 +255,15 @@ fn serve(
 }
 
 /// A listener of a zone is for that zone's addresses alone.
-fn served_by(guard: Arc<Guard>, zone: String, listener: SocketAddr) -> Serves {
-    Arc::new(move |address| guard.serves(&zone, "http", listener, address))
+pub(crate) fn served_by(guard: Arc<Guard>, zone: String, door: &'static str, listener: SocketAddr) -> Serves {
+    Arc::new(move |address| guard.serves(&zone, door, listener, address))
 }
 
-fn spawn(ground: &Ground, name: &str, work: impl FnOnce(Stop) + Send + 'static) -> Result<(), Problem> {
+pub(crate) fn spawn(
+    ground: &Ground,
+    name: &str,
+    work: impl FnOnce(Stop) + Send + 'static,
+) -> Result<(), Problem> {
     ground
         .tasks
         .spawn(name, Phase::Doors, work)

@@ -6,6 +6,7 @@ mod client;
 mod command;
 mod config;
 mod demo;
+mod doors;
 mod facts;
 mod health;
 mod house;

@@ -119,6 +119,15 @@ pub(crate) fn historian(config: &Config, memory: &MemoryPlan) -> tidemill_histor
     settings
 }
 
+/// What one query may cost, whichever the door.
+fn query(config: &Config, memory: &MemoryPlan) -> Budget {
+    Budget { time: config.query_time, memory_bytes: memory.queries, rows: config.query_rows }
+}
+
+pub(crate) fn sql(config: &Config, memory: &MemoryPlan) -> tidemill_sqldoors::Settings {
+    tidemill_sqldoors::Settings { query: query(config, memory), ..tidemill_sqldoors::Settings::default() }
+}
+
 pub(crate) fn web(
     plant: &Plant,
     config: &Config,
@@ -136,7 +145,7 @@ pub(crate) fn web(
         ahead_max_ns: config.future.map(nanoseconds),
         behind_max_ns: config.past.map(nanoseconds),
         keep_max_ns: config.keep.map(nanoseconds),
-        query: Budget { time: config.query_time, memory_bytes: memory.queries, rows: config.query_rows },
+        query: query(config, memory),
         drain: Duration::from_secs(5),
         templates,
         ..tidemill_web::Settings::default()

@@ -125,22 +125,18 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
         if let Some((on, problem)) = plant.refusal() {
             find(on, format!("the plant cannot be run: {}", problem.detail), problem.mend(), false);
         }
-        for listener in &config.http_listen {
-            if let Err(error) = TcpListener::bind(listener.address)
-                && error.kind() == std::io::ErrorKind::AddrInUse
-            {
-                find(
-                    plant.file(),
-                    format!(
-                        "another program listens on {}{}",
-                        listener.address,
-                        plant::holder_of(listener.address)
-                            .map(|holder| format!(", {holder}"))
-                            .unwrap_or_default()
-                    ),
-                    "Stop it, or change http.listen",
-                    false,
-                );
+        for (key, listeners) in config.listeners() {
+            for listener in listeners {
+                let Err(error) = TcpListener::bind(listener.address) else { continue };
+                if error.kind() != std::io::ErrorKind::AddrInUse {
+                    continue;
+                }
+                let holder = plant::holder_of(listener.address);
+                let holder = holder.map(|holder| format!(", {holder}")).unwrap_or_default();
+                let what = format!("another program listens on {}{holder}", listener.address);
+                // Without HTTP a plant does not run; without another door it does.
+                let warning = key != "http.listen";
+                find(plant.file(), what, &format!("Stop it, or change {key}"), warning);
             }
         }
     }

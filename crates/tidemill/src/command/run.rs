@@ -69,7 +69,12 @@ fn wanted(named: Option<&Path>) -> Result<Plant, Problem> {
 fn announce(json: bool) -> house::Announce {
     Box::new(move |plant: &plant::Plant, addresses: &[String]| {
         let printed = if json {
-            output::try_json(&serde_json::json!({ "ready": true, "plant": plant.folder, "http": addresses }))
+            let of = |scheme: &str| -> Vec<&String> {
+                addresses.iter().filter(|address| address.starts_with(scheme)).collect()
+            };
+            output::try_json(&serde_json::json!({
+                "ready": true, "plant": plant.folder, "http": of("http"), "postgres": of("postgresql:"), "flight": of("grpc"),
+            }))
         } else {
             output::try_line(&format!("ready: {} {}", plant.folder.display(), addresses.join(" ")))
         };

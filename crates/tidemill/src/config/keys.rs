@@ -57,6 +57,10 @@ keys! {
         "Where HTTP listens. Loopback is plain. Beyond loopback a listener needs a zone that says plain = true.";
     http.trusted_proxies: KeyKind::Networks, "[]", true,
         "Addresses or networks of proxies whose forwarded requests may have a zone's rights.";
+    postgres.listen: KeyKind::Listeners, "[]", false,
+        "Where SQL is answered by the PostgreSQL protocol: [\"127.0.0.1:5432\"] when wanted. A token is the password.";
+    flight.listen: KeyKind::Listeners, "[]", false,
+        "Where SQL is answered by Flight SQL (ADBC, JDBC): [\"127.0.0.1:8441\"] when wanted.";
     storage.commit_window: KeyKind::Duration("0s", "1s"), "\"2ms\"", false,
         "The longest that an acknowledgement waits for company; a lone one does not wait.";
     storage.durability: KeyKind::Word(&["disk", "relaxed"]), "\"disk\"", false,
@@ -123,6 +127,8 @@ pub(crate) static ZONE_KEYS: &[Key] = &[
 pub(crate) static SECTIONS: &[(&str, &str)] = &[
     ("plant", "Who we are."),
     ("http", "HTTP and WebSocket: API, health, metrics."),
+    ("postgres", "SQL for psql, Grafana, DBeaver and their like: docs/reference/sql-clients.md"),
+    ("flight", "SQL in columns, for ADBC and JDBC."),
     ("storage", "What happens on disk."),
     ("limits", "Bounds. Each has a counter: SELECT * FROM sys.limits"),
 ];

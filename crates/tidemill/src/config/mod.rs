@@ -68,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) plant_name: String,
     pub(crate) timezone: String,
     pub(crate) http_listen: Vec<Listener>,
+    pub(crate) postgres_listen: Vec<Listener>,
+    pub(crate) flight_listen: Vec<Listener>,
     pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) commit_window: Duration,
     pub(crate) relaxed: bool,
@@ -90,6 +92,17 @@ pub(crate) struct Config {
     pub(crate) future: Option<Duration>,
     pub(crate) past: Option<Duration>,
     pub(crate) zones: Vec<Zone>,
+}
+
+impl Config {
+    /// Every face that listens, by the key that says where.
+    pub(crate) fn listeners(&self) -> [(&'static str, &[Listener]); 3] {
+        [
+            ("http.listen", &self.http_listen),
+            ("postgres.listen", &self.postgres_listen),
+            ("flight.listen", &self.flight_listen),
+        ]
+    }
 }
 
 /// The variables of the environment that are text; others are not ours.

@@ -295,6 +295,8 @@ impl<'a> Reader<'a> {
             plant_name: values.text("plant", "name"),
             timezone: values.text("plant", "timezone"),
             http_listen: values.listeners("http", "listen"),
+            postgres_listen: values.listeners("postgres", "listen"),
+            flight_listen: values.listeners("flight", "listen"),
             trusted_proxies: values.networks("http", "trusted_proxies"),
             commit_window: values.duration("storage", "commit_window").unwrap_or_default(),
             relaxed: values.text("storage", "durability") == "relaxed",
@@ -327,26 +329,30 @@ impl<'a> Reader<'a> {
                 "Use an IANA name such as \"Europe/Berlin\", or \"system\"".to_owned(),
             );
         }
-        for listener in &config.http_listen {
-            let named = |name: &String| config.zones.iter().find(|zone| zone.name == *name);
-            let zone = listener.zone.as_ref().and_then(named);
-            if let Some(name) = &listener.zone
-                && zone.is_none()
-            {
-                self.finding_at(
-                    "http.listen",
-                    format!("there is no zone '{name}'"),
-                    format!("Add [zone.{name}] with its cidr"),
-                );
-            } else if !listener.address.ip().is_loopback() && !zone.is_some_and(|zone| zone.plain) {
-                self.finding_at(
-                    "http.listen",
-                    format!("{} is beyond loopback, and nothing plain listens there", listener.address),
-                    "Listen on 127.0.0.1 behind a TLS proxy, or name a zone that says plain = true: { address = \"…\", zone = \"…\" }".to_owned(),
-                );
-            }
+        for (key, listeners) in config.listeners() {
+            listeners.iter().for_each(|listener| self.listener_rules(key, listener, config));
         }
         self.zone_rules(config);
+    }
+
+    fn listener_rules(&mut self, key: &str, listener: &Listener, config: &Config) {
+        let named = |name: &String| config.zones.iter().find(|zone| zone.name == *name);
+        let zone = listener.zone.as_ref().and_then(named);
+        if let Some(name) = &listener.zone
+            && zone.is_none()
+        {
+            self.finding_at(
+                key,
+                format!("there is no zone '{name}'"),
+                format!("Add [zone.{name}] with its cidr"),
+            );
+        } else if !listener.address.ip().is_loopback() && !zone.is_some_and(|zone| zone.plain) {
+            self.finding_at(
+                key,
+                format!("{} is beyond loopback, and nothing plain listens there", listener.address),
+                "Listen on 127.0.0.1 behind a TLS proxy, or name a zone that says plain = true: { address = \"…\", zone = \"…\" }".to_owned(),
+            );
+        }
     }
 }
 
