@@ -8,6 +8,7 @@ mod journal;
 mod json;
 mod line;
 mod names;
+mod remote;
 mod rights;
 mod survival;
 
@@ -26,6 +27,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("names", names::run),
     ("line", line::run),
     ("json", json::run),
+    ("remote", remote::run),
     ("rights", rights::run),
 ];
 

@@ -39,11 +39,13 @@ problem_codes! {
     BAD_QUALITY "bad-quality" 400 "the quality cannot be read" "Use good, uncertain, bad or an OPC UA status code";
     BAD_UNIT "bad-unit" 400 "the unit is not known" "Use a UCUM code or a common spelling such as °C, bar, m³/h";
     BAD_LINE "bad-line" 400 "a line of line protocol cannot be read" "Mend the line: docs/reference/line-protocol.md says how it is written";
+    BAD_SERIES "bad-series" 400 "the labels of a series cannot be a name" "Give each series one __name__ and each label once: docs/reference/line-protocol.md says what they become";
+    PARTIAL_WRITE "partial-write" 400 "a part of the request was refused" "Mend what the detail names; what was kept is durable and need not be sent again";
     BAD_JSON "bad-json" 400 "the JSON cannot be read" "Send {\"signal\", \"time\", \"value\", \"quality\"} objects, in an array or one a line";
     BAD_ARROW "bad-arrow" 400 "the Arrow or Parquet data cannot be read" "Send columns signal, time, value and optionally quality";
     BAD_PARAMETER "bad-parameter" 400 "a parameter is unknown or cannot be read" "See /api/v1/openapi.json for this call's parameters";
     BAD_SQL "bad-sql" 400 "the SQL query cannot be run" "See docs/reference/sql.md for tables and functions";
-    BAD_ENCODING "bad-encoding" 400 "the request body is not what its headers say" "Check Content-Encoding (gzip, zstd) and that the text is UTF-8";
+    BAD_ENCODING "bad-encoding" 400 "the request body is not what its headers say" "Check Content-Encoding (gzip, zstd, snappy) and that the text is UTF-8";
     BAD_HOST "bad-host" 400 "the request does not say which host it asks, or says it twice" "Send one Host header, as HTTP/1.1 demands (RFC 9112, 3.2)";
     BAD_CONFIGURATION "bad-configuration" 400 "a configuration file has problems" "Mend what is listed; the old configuration stays in force";
     BAD_IMPORT "bad-import" 400 "the file cannot be imported as it is" "Name what cannot be recognised with --time, --value, --signal or --timezone";

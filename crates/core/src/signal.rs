@@ -62,6 +62,17 @@ impl NumberKind {
             NumberKind::Integer => written.parse().map_or(ValueRef::Float(float), ValueRef::Int),
         }
     }
+
+    /// What a number becomes of which there is a float alone: an integer where it is one to the bit.
+    pub fn of_float(self, float: f64) -> ValueRef<'static> {
+        let whole = float as i64;
+        match self {
+            NumberKind::Integer if (whole as f64).to_bits() == float.to_bits() && whole != i64::MAX => {
+                ValueRef::Int(whole)
+            }
+            _ => ValueRef::Float(float),
+        }
+    }
 }
 
 /// What people and connectors say about a signal.
@@ -103,4 +114,26 @@ pub struct Signal {
     pub created: i64,
     /// Deleted: it has no samples that can be read, and its id is never given to another.
     pub retired: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_float_becomes_an_integer_only_where_it_is_one_to_the_bit() {
+        for (float, expected) in [
+            (3.0, ValueRef::Int(3)),
+            (-9_007_199_254_740_992.0, ValueRef::Int(-9_007_199_254_740_992)),
+            (-9_223_372_036_854_775_808.0, ValueRef::Int(i64::MIN)),
+            (9_223_372_036_854_775_808.0, ValueRef::Float(9_223_372_036_854_775_808.0)),
+            (3.5, ValueRef::Float(3.5)),
+            (f64::INFINITY, ValueRef::Float(f64::INFINITY)),
+        ] {
+            assert_eq!(NumberKind::Integer.of_float(float), expected);
+            assert_eq!(NumberKind::Float.of_float(float), ValueRef::Float(float));
+        }
+        let ValueRef::Float(zero) = NumberKind::Integer.of_float(-0.0) else { panic!("it has a sign") };
+        assert!(zero.is_sign_negative());
+    }
 }

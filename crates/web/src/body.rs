@@ -17,6 +17,11 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 /// How many members a gzip body may have. Whoever joins files has some; each costs the setting up of a decoder, however
 /// empty it is.
 const GZIP_MEMBERS_MAX: usize = 1_000;
+/// A snappy body becomes at most so many times its bytes (a copy of 64 bytes takes three): one that claims more lies, and no
+/// room is made for it.
+const SNAPPY_RATIO_MAX: u64 = 22;
+/// A snappy body of more than this is unpacked on a thread of its own: it cannot be done in steps.
+const SNAPPY_INLINE_BYTES_MAX: usize = 256 << 10;
 /// After so many steps of decompression others get their turn: a step makes at most 64 KiB.
 const STEPS_PER_TURN: usize = 16;
 /// By how much the share of the common bound grows at a time.
@@ -59,7 +64,7 @@ async fn read_into(mut body: Body, mut decoder: Decoder, idle_max: Duration) -> 
     loop {
         let frame = tokio::time::timeout(idle_max, body.frame()).await.map_err(|_| too_slow())?;
         match frame {
-            None => return decoder.finish(),
+            None => return finish(decoder).await,
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     feed(&mut decoder, &data).await?;
@@ -68,6 +73,42 @@ async fn read_into(mut body: Body, mut decoder: Decoder, idle_max: Duration) -> 
             Some(Err(_)) => return Err(bad_encoding("the connection broke before the body was complete")),
         }
     }
+}
+
+async fn finish(decoder: Decoder) -> Result<Whole, Problem> {
+    match decoder {
+        Decoder::Snappy(packed) if packed.whole.bytes.len() > SNAPPY_INLINE_BYTES_MAX => {
+            let lost =
+                |_| Problem::new(&codes::INTERNAL, "unpacking the request failed; nothing of it was kept");
+            tokio::task::spawn_blocking(move || unsnapped(packed)).await.map_err(lost)?
+        }
+        decoder => decoder.finish(),
+    }
+}
+
+/// What a snappy block (<https://github.com/google/snappy/blob/main/format_description.txt>) holds: its length comes first.
+fn unsnapped(packed: Bounded) -> Result<Whole, Problem> {
+    let Bounded { whole: Whole { bytes, mut permit }, bytes_max, .. } = packed;
+    if bytes.is_empty() {
+        return Ok(Whole { bytes, permit });
+    }
+    let len = snap::raw::decompress_len(&bytes).map_err(|_| not_snappy())?;
+    if len > bytes_max {
+        return Err(too_large(bytes_max));
+    }
+    if len as u64 > (bytes.len() as u64).saturating_mul(SNAPPY_RATIO_MAX) {
+        return Err(not_snappy());
+    }
+    if !permit.try_grow(len as u64) {
+        return Err(busy());
+    }
+    let unpacked = snap::raw::Decoder::new().decompress_vec(&bytes).map_err(|_| not_snappy())?;
+    permit.shrink(bytes.len() as u64);
+    Ok(Whole { bytes: unpacked, permit })
+}
+
+fn not_snappy() -> Problem {
+    bad_encoding("the body is not snappy's block format, or is cut off")
 }
 
 /// Takes a piece in, with pauses: few bytes may become very many.
@@ -192,7 +233,14 @@ fn why(member: &mut GzDecoder<Bounded>) -> Problem {
 enum Decoder {
     Plain(Bounded),
     Gzip(Box<Gzip>),
-    Zstd { decoder: ZstdDecoder<'static>, out: Bounded, buffer: Vec<u8>, complete: bool },
+    Zstd {
+        decoder: ZstdDecoder<'static>,
+        out: Bounded,
+        buffer: Vec<u8>,
+        complete: bool,
+    },
+    /// The packed bytes: it is unpacked as a whole.
+    Snappy(Bounded),
 }
 
 impl Decoder {
@@ -209,8 +257,9 @@ impl Decoder {
                 let decoder = decoder.map_err(|_| bad_encoding("zstd cannot be read here"))?;
                 Ok(Decoder::Zstd { decoder, out, buffer: vec![0; 64 << 10], complete: true })
             }
+            Some(b"snappy") => Ok(Decoder::Snappy(out)),
             Some(_) => {
-                let detail = "the body's Content-Encoding is not known: gzip, zstd and identity are";
+                let detail = "the body's Content-Encoding is not known: gzip, zstd, snappy and identity are";
                 Err(Problem::new(&codes::UNSUPPORTED_FORMAT, detail))
             }
         }
@@ -218,7 +267,7 @@ impl Decoder {
 
     fn step(&mut self, data: &[u8]) -> Result<Step, Problem> {
         match self {
-            Decoder::Plain(out) => {
+            Decoder::Plain(out) | Decoder::Snappy(out) => {
                 out.push(data)?;
                 Ok(Step { taken: data.len(), complete: true })
             }
@@ -242,6 +291,7 @@ impl Decoder {
             Decoder::Plain(out) => Ok(out.whole),
             Decoder::Gzip(mut gzip) => Ok(gzip.end()?.whole),
             Decoder::Zstd { out, complete: true, .. } => Ok(out.whole),
+            Decoder::Snappy(packed) => unsnapped(packed),
             Decoder::Zstd { .. } => Err(bad_encoding("the zstd body ends before its frame is complete")),
         }
     }

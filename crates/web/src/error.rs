@@ -49,6 +49,22 @@ pub enum Error {
     AfterTimestamp(String),
     #[error("the text is not UTF-8")]
     NotUtf8,
+    #[error("the body is no protobuf of remote write: {0}")]
+    Protobuf(&'static str),
+    #[error("the series has no label __name__: it says how the metric is called")]
+    NoMetricName,
+    #[error("a label has no name")]
+    NoLabelName,
+    #[error("the label '{0}' stands twice: a series has each label once")]
+    LabelTwice(String),
+    #[error("the series has more than {0} labels: drop some by write_relabel_configs")]
+    ManyLabels(usize),
+    #[error(
+        "native histograms have no form here: send classic ones, or drop them by send_native_histograms: false"
+    )]
+    Histogram,
+    #[error("the time {0} ms is outside the years 1677 to 2262")]
+    MillisRange(i64),
     #[error("the JSON cannot be read: {0}")]
     Json(&'static str),
     #[error("the JSON is nested deeper than {0} levels")]
@@ -81,10 +97,11 @@ impl Error {
     /// The code that clients may rely on.
     pub fn code(&self) -> &'static Code {
         match self {
-            Error::NotUtf8 => &codes::BAD_ENCODING,
+            Error::NotUtf8 | Error::Protobuf(_) => &codes::BAD_ENCODING,
             Error::Timestamp(_)
             | Error::TimeRange(_)
             | Error::TimeExponent(_)
+            | Error::MillisRange(_)
             | Error::AfterTimestamp(_)
             | Error::FarTime { .. }
             | Error::Time(_) => &codes::BAD_TIME,
@@ -93,6 +110,7 @@ impl Error {
             | Error::Negative(_)
             | Error::FloatRange(_)
             | Error::KindMismatch { .. }
+            | Error::Histogram
             | Error::TextTooLong { .. } => &codes::BAD_VALUE,
             Error::Json(_)
             | Error::JsonDepth(_)
@@ -100,6 +118,9 @@ impl Error {
             | Error::JsonMember(_)
             | Error::JsonMissing(_)
             | Error::JsonType { .. } => &codes::BAD_JSON,
+            Error::NoMetricName | Error::NoLabelName | Error::LabelTwice(_) | Error::ManyLabels(_) => {
+                &codes::BAD_SERIES
+            }
             Error::Problem(problem) => problem.code,
             _ => &codes::BAD_LINE,
         }

@@ -18,7 +18,7 @@ use crate::caller::Caller;
 use crate::params::Params;
 use crate::times::TimeUnit;
 use crate::write::collect::Terms;
-use crate::write::{Spelling, Written, nothing_kept, read_body, write_whole};
+use crate::write::{Spelling, Written, agents, nothing_kept, read_body, write_whole};
 
 /// What clients that ask for a version are told: the protocol of InfluxDB 1.8, and who speaks it.
 const VERSION: &str = "1.8.10-tidemill";
@@ -80,7 +80,7 @@ async fn write(
     match written {
         Ok(written) if written.refused_count == 0 => nothing(),
         Ok(written) => partial(version, written),
-        Err(problem) => error(version, &problem),
+        Err(problem) => error(version, &agents::later(problem)),
     }
 }
 

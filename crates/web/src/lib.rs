@@ -26,6 +26,7 @@ mod params;
 mod peers;
 mod read;
 mod refusals;
+pub mod remote;
 pub mod samples;
 mod serve;
 mod settings;

@@ -174,7 +174,8 @@ fn describe_bodies(operation: &mut Operation) {
     }
     let Some(RefOr::T(taken)) = &mut operation.request_body else { return };
     for (media_type, content) in &mut taken.content {
-        if [Format::Arrow, Format::Parquet].iter().any(|format| format.media_type() == media_type) {
+        let columns = [Format::Arrow, Format::Parquet].iter().any(|format| format.media_type() == media_type);
+        if columns || media_type == "application/x-protobuf" {
             *content = Content::default().into();
         }
     }

@@ -63,7 +63,7 @@ static TOKEN: Codes = &[&NOT_FOUND, &EXISTS, &BAD_PARAMETER, &BAD_PATTERN];
 
 /// Method, path, and what the call refuses besides [`EVERYWHERE`].
 static CALLS: &[(&str, &str, &[Codes])] = &[
-    ("post", "/api/v1/write", &[CALLER, PARAMETERS, BODY, SAMPLES, LOG]),
+    ("post", "/api/v1/write", &[CALLER, PARAMETERS, BODY, SAMPLES, LOG, &[&BAD_SERIES, &PARTIAL_WRITE]]),
     ("get", "/api/v1/read", &[CALLER, PARAMETERS, PATTERNS, TIMES, FORMAT, HISTORY]),
     (
         "post",

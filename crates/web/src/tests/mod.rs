@@ -8,6 +8,7 @@ mod live;
 mod names;
 mod reading;
 mod refusing;
+mod remote;
 mod serving;
 mod writing;
 

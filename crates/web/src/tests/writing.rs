@@ -147,9 +147,9 @@ async fn columns_go_to_the_historian() {
     assert_eq!(house.plant.shown(), "acme/a = x (text) at 5 Good\nacme/b = y (text) at 1000000 Good\n");
     assert_eq!(house.send("POST /api/v1/write", &arrow, "x").await.brief(), "400 bad-arrow this is no arrow");
     assert!(house.plant.state().published[0].flags.has(tidemill_core::Flags::REPLACE));
-    let protobuf = [("content-type", "application/x-protobuf")];
+    let thrift = [("content-type", "application/x-thrift")];
     assert!(
-        house.send("POST /api/v1/write", &protobuf, "").await.brief().starts_with("415 unsupported-format")
+        house.send("POST /api/v1/write", &thrift, "").await.brief().starts_with("415 unsupported-format")
     );
 }
 

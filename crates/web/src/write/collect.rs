@@ -18,6 +18,7 @@ use crate::Settings;
 use crate::error::{Error, Fault, Refused, excerpt};
 use crate::line::name::{Series, field_name};
 use crate::line::{self, Field, FieldValue, Line};
+use crate::remote::{self, Labels};
 use crate::samples::{Sample, Take};
 use crate::times::TimeUnit;
 
@@ -419,6 +420,38 @@ impl line::Sink for Collector<'_> {
         self.names_kept = self.names.len();
         self.line_bindings = bindings;
         Ok(())
+    }
+
+    fn bad(&mut self, refused: Refused) -> ControlFlow<()> {
+        self.note(refused)
+    }
+}
+
+impl remote::Sink for Collector<'_> {
+    type Bound = Binding;
+
+    fn check(&mut self, time: i64) -> Result<(), Error> {
+        self.check_time(time)
+    }
+
+    fn bind(&mut self, labels: &Labels<'_, '_>) -> Result<Binding, Error> {
+        // The key begins with a length: no path and no series of line protocol looks like that.
+        let known = self.set.begin(labels.key);
+        if let Found::Binding(binding) = self.set.find(known, 0, b"") {
+            return Ok(binding);
+        }
+        let mut asked = Asked { bus: &*self.desk.bus, who: self.who, names: &mut self.names };
+        let (templates, tags) = (&self.settings.templates, &self.terms.tags);
+        let grant = self.desk.namer.bind(&mut asked, templates, &labels.series()?, tags, "value")?;
+        self.set.learn(known, b"", grant.into());
+        Ok(grant.into())
+    }
+
+    fn sample(&mut self, series: Binding, time: i64, value: f64) -> Result<(), Error> {
+        if value.to_bits() == remote::STALE_BITS {
+            return self.keep_sample(series, Some(time), ValueRef::None, Quality::BAD_NO_COMMUNICATION);
+        }
+        self.keep_sample(series, Some(time), series.number.of_float(value), Quality::GOOD)
     }
 
     fn bad(&mut self, refused: Refused) -> ControlFlow<()> {

@@ -1,6 +1,7 @@
 //! Writing: a whole request is read, checked and bound before any of it is published, and its new names are created by
 //! what is published; it is acknowledged once all of it is durable.
 
+pub(crate) mod agents;
 pub(crate) mod bindings;
 pub(crate) mod collect;
 pub(crate) mod namer;
@@ -23,7 +24,7 @@ use crate::error::Refused;
 use crate::params::Params;
 use crate::samples::{self, Layout};
 use crate::times::TimeUnit;
-use crate::{Web, line};
+use crate::{Web, line, remote};
 
 /// Bodies up to this size are read where they arrive; larger ones on a thread of their own, so that other requests are
 /// not kept waiting. 64 KiB of line protocol take about 0.2 ms.
@@ -35,6 +36,8 @@ pub(crate) enum Spelling {
     Lines,
     Samples(Layout),
     Columns(Format),
+    /// Prometheus remote write 1.0.
+    Remote,
 }
 
 /// The parameters of a write.
@@ -63,18 +66,21 @@ pub(crate) struct RefusedLine {
 ///
 /// 204 once all of them are durable. Otherwise nothing of the request was kept, unless `partial=true`; after a 5xx the
 /// outcome is unknown, and repeating is safe where samples carry times or the request an `Idempotency-Key`.
+/// Of Prometheus remote write the good samples are kept and the others counted in a 400 `partial-write`; what can be
+/// kept later is a 5xx.
 #[utoipa::path(
     post, path = "/api/v1/write", tag = "samples",
     params(
         ("precision" = Option<String>, Query, description = "What a number of time counts in text: ns (default), us, ms, s. In columns it is ns"),
         ("partial" = Option<bool>, Query, description = "Keep the good lines and list the bad"),
-        ("format" = Option<String>, Query, description = "line, json, ndjson, arrow, parquet; wins over Content-Type"),
+        ("format" = Option<String>, Query, description = "line, json, ndjson, arrow, parquet, prometheus; wins over Content-Type"),
         ("mode" = Option<String>, Query, description = "replace: overwrite what stands at the same signal and time"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key and body is kept once"),
     ),
     request_body(content(
         (String = "text/plain"), (serde_json::Value = "application/json"), (String = "application/x-ndjson"),
         (Vec<u8> = "application/vnd.apache.arrow.stream"), (Vec<u8> = "application/vnd.apache.parquet"),
+        (Vec<u8> = "application/x-protobuf"),
     )),
     responses(
         (status = 204, description = "Durable"),
@@ -91,7 +97,10 @@ pub(crate) async fn write(
         Ok(caller) => answer(&web, &caller, request).await,
         Err(refusal) => Err(refusal.0),
     };
-    answered.map_err(|problem| Refusal(if partial == Ok(true) { problem } else { nothing_kept(problem) }))
+    answered.map_err(|problem| {
+        let says_itself = partial == Ok(true) || problem.code == &codes::PARTIAL_WRITE;
+        Refusal(if says_itself { problem } else { nothing_kept(problem) })
+    })
 }
 
 /// Says of a refusal that it refused the whole request. After a 5xx the outcome is unknown.
@@ -108,19 +117,23 @@ async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response
     let unit = params.choice("precision", TimeUnit::Nanoseconds, "ns, us, ms or s", TimeUnit::from_name)?;
     let flags = params
         .choice("mode", Flags::default(), "replace", |text| (text == "replace").then_some(Flags::REPLACE))?;
-    let partial = params.flag("partial")?;
-    let terms = Terms { unit, flags, partial, partial_by: "?partial=true", tags: Vec::new() };
     let spelling = spelling(params.one("format")?, request.headers())?;
-    if matches!(spelling, Spelling::Columns(_)) && unit != TimeUnit::Nanoseconds {
-        let detail =
-            "precision= says what numbers in text count; in columns whole numbers of `time` are nanoseconds";
+    let partial = params.flag("partial")? || spelling == Spelling::Remote;
+    let terms = Terms { unit, flags, partial, partial_by: "?partial=true", tags: Vec::new() };
+    if matches!(spelling, Spelling::Columns(_) | Spelling::Remote) && unit != TimeUnit::Nanoseconds {
+        let detail = "precision= says what numbers in text count; in columns whole numbers of `time` are nanoseconds, \
+                      in remote write milliseconds";
         return Err(Problem::new(&codes::BAD_PARAMETER, detail)
             .hint("Leave precision= away, or send timestamps: their type says the unit"));
     }
     let (parts, body) = request.into_parts();
     let whole = read_body(web, &parts.headers, body).await?;
     let once = Once::of(&parts.headers, &caller.identity, &whole.bytes)?;
-    let written = write_whole(web, &caller.identity, spelling, terms, whole, once).await?;
+    let written = write_whole(web, &caller.identity, spelling, terms, whole, once).await;
+    if spelling == Spelling::Remote {
+        return agents::remote_written(written.map_err(agents::later)?);
+    }
+    let written = written?;
     Ok(match written.refused_count {
         0 => nothing(),
         refused => json(&PartialWrite { kept: written.kept, refused, problems: listed(written) }),
@@ -159,7 +172,7 @@ fn spelling(format: Option<&str>, headers: &HeaderMap) -> Result<Spelling, Probl
     let unsupported = |what: &str| {
         let detail = format!(
             "{what} cannot be written: send text/plain (line protocol), application/json, application/x-ndjson, \
-             {} or {}",
+             {}, {} or application/x-protobuf (Prometheus remote write 1.0)",
             Format::Arrow.media_type(),
             Format::Parquet.media_type()
         );
@@ -172,6 +185,7 @@ fn spelling(format: Option<&str>, headers: &HeaderMap) -> Result<Spelling, Probl
             "ndjson" => Ok(Spelling::Samples(Layout::JsonLines)),
             "arrow" => Ok(Spelling::Columns(Format::Arrow)),
             "parquet" => Ok(Spelling::Columns(Format::Parquet)),
+            "prometheus" => Ok(Spelling::Remote),
             other => Err(unsupported(&other.chars().take(40).collect::<String>())),
         };
     }
@@ -188,6 +202,13 @@ fn spelling(format: Option<&str>, headers: &HeaderMap) -> Result<Spelling, Probl
         }
         "application/vnd.apache.arrow.stream" => Ok(Spelling::Columns(Format::Arrow)),
         "application/vnd.apache.parquet" => Ok(Spelling::Columns(Format::Parquet)),
+        // Version 2 names itself in a parameter; who sends it goes back to this one when told that it is not spoken.
+        "application/x-protobuf"
+            if value.contains("proto=") && !value.contains("prometheus.WriteRequest") =>
+        {
+            Err(unsupported("this kind of protobuf"))
+        }
+        "application/x-protobuf" => Ok(Spelling::Remote),
         other => Err(unsupported(&other.chars().take(60).collect::<String>())),
     }
 }
@@ -220,6 +241,7 @@ pub(crate) async fn write_whole(
             let all_bytes = unpacked(web, format, &body, &mut permit).await?;
             (all_bytes, all_bytes.max(body_bytes))
         }
+        Spelling::Remote => (body_bytes.saturating_mul(BATCH_BYTES_A_REMOTE_BYTE), body_bytes),
         _ => (body_bytes.saturating_mul(BATCH_BYTES_A_BODY_BYTE), body_bytes),
     };
     let mut commits = Vec::new();
@@ -316,6 +338,8 @@ const PART_BYTES_MAX: u64 = BATCH_ROWS_MAX as u64 * ROW_BYTES + BATCH_HEAP_BYTES
 const WINDOW_BYTES_MAX: u64 = 64 << 20;
 /// The shortest field (`,a=1`) makes so many times its bytes.
 const BATCH_BYTES_A_BODY_BYTE: u64 = 7;
+/// The shortest sample of remote write has two bytes: both its numbers are 0.
+const BATCH_BYTES_A_REMOTE_BYTE: u64 = ROW_BYTES / 2;
 
 /// Takes room for what columns become while they are decoded. Gives how many bytes of samples they are at most, as far as
 /// their heads tell: texts that stand often are counted when they are there.
@@ -389,6 +413,7 @@ fn collecting(
             Spelling::Lines => line::parse(&body, terms.unit, &mut collector),
             Spelling::Samples(layout) => samples::decode(&body, layout, &mut collector),
             Spelling::Columns(format) => house.doors.history.decode(format, body, &mut collector)?,
+            Spelling::Remote => remote::parse(&body, &mut collector),
         }
         Ok(collector.finish())
     }
