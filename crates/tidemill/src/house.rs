@@ -22,6 +22,7 @@ use crate::config::{self, Config, Listener, PLANT_FILE};
 use crate::doors;
 use crate::plant::{self, Plant};
 use crate::saved::{self, Saved};
+use crate::service::Manager;
 use crate::settings;
 
 /// How long a stop may take before what hangs is left behind. Unsynced data is not lost by it: it was not acknowledged.
@@ -234,6 +235,8 @@ fn serve(
     };
     tracing::info!(event = "plant.ready", plant = %plant.folder.display(), addresses = addresses.join(" "));
     (options.announce)(plant, &addresses);
+    let manager = Manager::from_environment();
+    manager.ready(&addresses);
     let (failed, fails) = oneshot::channel();
     if let Some(companion) = options.companion {
         let running = Running { plant: plant.clone(), addresses, host };
@@ -246,12 +249,15 @@ fn serve(
             }
         })?;
     }
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         tokio::select! {
             () = wait_for_the_end(signals, &rooms.keeper) => Ok(()),
             Ok(problem) = fails => Err(problem),
+            never = manager.keep_told() => match never {},
         }
-    })
+    });
+    manager.stopping();
+    outcome
 }
 
 /// A listener of a zone is for that zone's addresses alone.

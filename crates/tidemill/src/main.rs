@@ -16,6 +16,7 @@ mod output;
 mod plant;
 mod progress;
 mod saved;
+mod service;
 mod settings;
 mod time;
 

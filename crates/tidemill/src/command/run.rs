@@ -7,7 +7,7 @@ use tidemill_core::{Problem, codes};
 
 use super::{CommandResult, Global, Outcome};
 use crate::plant::{self, Plant};
-use crate::{config, house, log, output};
+use crate::{config, house, log, output, service};
 
 /// Runs the plant until SIGTERM or Ctrl-C; saved settings are applied, SIGHUP reads them at once.
 #[derive(Args, Debug)]
@@ -21,11 +21,17 @@ pub(crate) struct Run {
     /// Log JSON objects, one a line
     #[arg(long)]
     log_json: bool,
+    /// Make the plant's folder with commented defaults where there is none, and end: for installers
+    #[arg(long)]
+    init: bool,
 }
 
 impl Run {
     pub(crate) fn execute(self, global: &Global) -> CommandResult {
-        let plant = wanted(global.plant.as_deref())?;
+        let plant = wanted(global.plant.as_deref(), self.init)?;
+        if self.init {
+            return Ok(Outcome::Done);
+        }
         log::begin(self.log_file.as_deref(), self.log_json)?;
         house::run(
             &plant,
@@ -36,8 +42,8 @@ impl Run {
 }
 
 /// The plant to run: named, else this folder, else ./plant, which is made. Under a service manager a missing folder
-/// is an error: a mistyped path must not become a new plant.
-fn wanted(named: Option<&Path>) -> Result<Plant, Problem> {
+/// is an error: a mistyped path, or a disk that is not mounted, must not become a new plant; an installer says `--init`.
+fn wanted(named: Option<&Path>, init: bool) -> Result<Plant, Problem> {
     let folder = match named {
         Some(folder) => folder,
         None if config::is_plant(Path::new(".")) => Path::new("."),
@@ -45,9 +51,15 @@ fn wanted(named: Option<&Path>) -> Result<Plant, Problem> {
     };
     let plant = Plant::at(folder);
     if !plant.stands()? {
-        if std::env::var_os("INVOCATION_ID").is_some() {
-            return Err(Problem::new(&codes::NO_PLANT, format!("{} is no plant", folder.display()))
-                .hint("Make it first: run `tidemill run --plant DIR` once by hand"));
+        if service::is_manager_above() && !init {
+            let make = format!(
+                "Make it first, as the user of the service: `{} run --init --plant {}`; or mount the disk that holds it",
+                crate::program(),
+                crate::quoted(&folder.to_string_lossy())
+            );
+            return Err(
+                Problem::new(&codes::NO_PLANT, format!("{} is no plant", folder.display())).hint(make)
+            );
         }
         let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
         if occupied {

@@ -149,11 +149,42 @@ fn under_a_service_manager_a_missing_folder_is_an_error() {
     command.env("INVOCATION_ID", "0123456789abcdef0123456789abcdef");
     crate::plant::ran(command).expect_problem("no-plant");
     assert!(!home.path("mistyped").exists(), "a mistyped path became a plant");
+    // An installer says that a new one is wanted; what stands is left as it is.
+    for _ in 0..2 {
+        let mut command = home.command(&["run", "--init", "--plant", "wanted"]);
+        command.env("INVOCATION_ID", "0123456789abcdef0123456789abcdef");
+        crate::plant::ran(command).expect(0);
+        assert_eq!(mode(&home.path("wanted")), 0o700);
+        let file = home.path("wanted/tidemill.toml");
+        assert!(std::fs::read_to_string(&file).is_ok_and(|text| text.contains("name = \"wanted\"")));
+    }
     // And by hand, a folder that holds something else is not taken over.
     std::fs::create_dir(home.path("photos")).expect("a folder");
     home.file("photos/one.jpg", "x");
     home.run(&["run", "--plant", "photos"]).expect_problem("no-plant");
     assert!(!home.path("photos/data").exists());
+}
+
+#[test]
+fn a_service_manager_is_told_when_the_plant_is_ready_and_when_it_stops() {
+    let home = Home::new();
+    let socket = std::os::unix::net::UnixDatagram::bind(home.path("notify")).expect("bound");
+    socket.set_read_timeout(Some(crate::plant::PATIENCE)).expect("set");
+    let heard = || {
+        let mut text = [0; 1024];
+        let length = socket.recv(&mut text).expect("the plant says something");
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+    let mut command = home.command(&["run"]);
+    command.env("NOTIFY_SOCKET", home.path("notify")).env("WATCHDOG_USEC", "200000");
+    let mut process = Process::spawn(command);
+    let ready = heard();
+    assert!(ready.starts_with("READY=1\nSTATUS=ready: http://127.0.0.1:"), "{ready}");
+    assert_eq!(heard(), "WATCHDOG=1");
+    assert!(process.line("ready: ").contains(ready.rsplit(' ').next().unwrap_or_default()));
+    process.signal(rustix::process::Signal::TERM);
+    let last = std::iter::repeat_with(heard).find(|text| text != "WATCHDOG=1");
+    assert!(last.is_some_and(|text| text.starts_with("STOPPING=1\n")));
 }
 
 #[test]
