@@ -80,6 +80,9 @@ problem_codes! {
     PLANT_LOCKED "plant-locked" 409 "the plant is already running" "Stop the other process, or use the commands that talk to it";
     NOT_RUNNING "not-running" 503 "the plant does not run" "Start it with `tidemill run`";
     ADDRESS_TAKEN "address-taken" 409 "another program listens there" "Stop it, or choose another address in tidemill.toml";
+    BACKUP_DAMAGED "backup-damaged" 422 "the backup is damaged or not whole" "Use another backup; `tidemill backup verify FILE` lists what is wrong with this one";
+    BACKUP_BASE "backup-base" 422 "a backup that this one builds upon is missing or another" "Put it beside this one, or name its file or folder with --base";
+    NOT_EMPTY "not-empty" 409 "there is something already where the plant would go" "Name a folder that is new or empty";
     NEWER_FORMAT "newer-format" 409 "a file was written by a newer version" "Install that version or a later one; nothing was changed";
     INTERNAL "internal" 500 "something that should not happen did" "Please report it with the log lines around it; nothing acknowledged is lost";
 }

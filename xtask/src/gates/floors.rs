@@ -18,6 +18,7 @@ const FLOORS: &[&[&str]] = &[
         "tidemill-twin",
         "tidemill-insight",
         "tidemill-guard",
+        "tidemill-backup",
     ],
     &[
         "tidemill-mqtt",

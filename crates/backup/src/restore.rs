@@ -1,0 +1,163 @@
+//! A folder from a backup: everything is checked while it is written, to a folder beside the one that is wanted; that gets its
+//! name when all of it is on disk. A process that ends on the way leaves no plant.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tidemill_ground::{Disk, Open, create_dirs};
+
+use crate::{Chain, Error, Hash};
+
+/// Where a restored plant says so until its next start has written it to the audit.
+pub const RESTORED: &str = "data/restored.json";
+/// A large file is synced in such steps, so that other writers of the disk are not held up.
+const SYNC_BYTES: u64 = 8 << 20;
+/// Stands in a folder while it is being written, and says that it may be cleared: no other is.
+const UNFINISHED: &str = "restoring";
+
+/// What [`RESTORED`] says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restored {
+    /// The version of this file's format.
+    #[serde(rename = "tidemill-restored")]
+    pub format: u32,
+    /// The hash of the backup's manifest.
+    pub backup: Hash,
+    /// When the backup was made, RFC 3339.
+    pub taken: String,
+    /// When it was restored, RFC 3339.
+    pub restored: String,
+    /// Who did, as the system knows them.
+    pub by: String,
+}
+
+/// Makes `folder` from a backup. It must not be there, or be empty. `seen` is told of bytes as they are written.
+///
+/// # Errors
+/// Damage, a folder that is not empty, a disk that refuses or is too small: then nothing is at `folder` that was not before.
+pub fn restore(
+    disk: &dyn Disk,
+    chain: &Chain,
+    folder: &Path,
+    about: &Restored,
+    seen: &mut dyn FnMut(u64),
+) -> Result<(), Error> {
+    check_target(disk, folder)?;
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_dirs(disk, parent).map_err(failed("made", parent))?;
+    check_room(disk, chain, parent)?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let partial = parent.join(format!(".{name}.restoring"));
+    clear_unfinished(disk, &partial)?;
+    let written = write_all(disk, chain, &partial, about, seen)
+        .and_then(|()| disk.rename(&partial, folder).map_err(failed("renamed", &partial)))
+        .and_then(|()| disk.sync_dir(parent).map_err(failed("synced", parent)));
+    if written.is_err() {
+        // The first error is what matters, and the next restore clears it as well.
+        let _ = clear_unfinished(disk, &partial);
+    }
+    written
+}
+
+fn failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Error + 'a {
+    move |source| Error::Disk { what, path: path.to_owned(), source }
+}
+
+fn check_target(disk: &dyn Disk, folder: &Path) -> Result<(), Error> {
+    match disk.list(folder) {
+        Ok(entries) if entries.is_empty() => Ok(()),
+        Ok(_) => Err(Error::NotEmpty { path: folder.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Err(Error::NotEmpty { path: folder.to_owned() })
+        }
+        Err(error) => Err(failed("looked into", folder)(error)),
+    }
+}
+
+fn check_room(disk: &dyn Disk, chain: &Chain, parent: &Path) -> Result<(), Error> {
+    let needed_bytes = chain.own().manifest().plant_bytes();
+    match disk.space(parent) {
+        Ok(space) if space.free_bytes < needed_bytes => {
+            Err(Error::NoRoom { path: parent.to_owned(), needed_bytes, free_bytes: space.free_bytes })
+        }
+        // Where room cannot be asked for, writing meets the end of it.
+        _ => Ok(()),
+    }
+}
+
+fn write_all(
+    disk: &dyn Disk,
+    chain: &Chain,
+    partial: &Path,
+    about: &Restored,
+    seen: &mut dyn FnMut(u64),
+) -> Result<(), Error> {
+    let mut folders = BTreeSet::from([partial.to_owned()]);
+    let unfinished = partial.join(UNFINISHED);
+    create_dirs(disk, partial).map_err(failed("made", partial))?;
+    disk.open(&unfinished, Open::CreateNew).map_err(failed("made", &unfinished))?;
+    for file in &chain.own().manifest().files {
+        // Every name in it was checked when the manifest was read.
+        let path: PathBuf = partial.join(&file.path);
+        note_folders(&mut folders, partial, &path);
+        let dir = path.parent().unwrap_or(partial);
+        disk.create_dir_all(dir).map_err(failed("made", dir))?;
+        let out = disk.open(&path, Open::CreateNew).map_err(failed("made", &path))?;
+        let (mut at, mut synced) = (0, 0);
+        chain.content(file, &mut |bytes| {
+            out.write_at(bytes, at).map_err(failed("written", &path))?;
+            at += bytes.len() as u64;
+            if at - synced >= SYNC_BYTES {
+                out.sync_data().map_err(failed("synced", &path))?;
+                synced = at;
+            }
+            seen(bytes.len() as u64);
+            Ok(())
+        })?;
+        out.sync_all().map_err(failed("synced", &path))?;
+    }
+    let path = partial.join(RESTORED);
+    note_folders(&mut folders, partial, &path);
+    let dir = path.parent().unwrap_or(partial);
+    disk.create_dir_all(dir).map_err(failed("made", dir))?;
+    let text = serde_json::to_vec_pretty(about).unwrap_or_default();
+    tidemill_ground::replace(disk, &path, &text).map_err(failed("written", &path))?;
+    disk.remove(&unfinished).map_err(failed("removed", &unfinished))?;
+    folders.iter().rev().try_for_each(|folder| disk.sync_dir(folder).map_err(failed("synced", folder)))
+}
+
+/// All folders between, for each is a name that must be synced.
+fn note_folders(folders: &mut BTreeSet<PathBuf>, root: &Path, file: &Path) {
+    let above = file.ancestors().skip(1).take_while(|folder| *folder != root);
+    folders.extend(above.map(Path::to_owned));
+}
+
+/// Removes what an earlier restore left.
+fn clear_unfinished(disk: &dyn Disk, partial: &Path) -> Result<(), Error> {
+    let entries = match disk.list(partial) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(failed("looked into", partial))?,
+    };
+    if !entries.is_empty() && !entries.iter().any(|entry| entry.name == UNFINISHED) {
+        return Err(Error::NotEmpty { path: partial.to_owned() });
+    }
+    // The file that allows it goes last: a process that ends meanwhile leaves it to the next.
+    for entry in entries.iter().filter(|entry| entry.name != UNFINISHED) {
+        clear(disk, &partial.join(&entry.name), entry.is_dir)?;
+    }
+    clear(disk, partial, true)
+}
+
+fn clear(disk: &dyn Disk, path: &Path, is_dir: bool) -> Result<(), Error> {
+    if !is_dir {
+        return disk.remove(path).map_err(failed("removed", path));
+    }
+    for entry in disk.list(path).map_err(failed("looked into", path))? {
+        clear(disk, &path.join(&entry.name), entry.is_dir)?;
+    }
+    disk.remove_dir(path).map_err(failed("removed", path))
+}
