@@ -52,8 +52,8 @@ fn split(name: &str) -> Option<(&str, &str)> {
     let cuts = name.match_indices('/').map(|(at, _)| at);
     let parts = cuts.filter_map(|at| Some((name.get(..at)?, name.get(at.checked_add(1)?..)?)));
     parts
-        .filter(|(prefix, rest)| prefix.len() <= PREFIX_BYTES && rest.len() <= NAME_BYTES && !rest.is_empty())
-        .last()
+        .rev()
+        .find(|(prefix, rest)| prefix.len() <= PREFIX_BYTES && rest.len() <= NAME_BYTES && !rest.is_empty())
 }
 
 fn block(prefix: &str, name: &str, kind: u8, bytes: u64, time_s: u64) -> Vec<u8> {

@@ -18,6 +18,7 @@
 //! - What strangers can make grow (addresses, refusals, names) has a bound, and what goes over it is counted.
 
 pub mod audit; //    the chain of entries: files, mark, check
+mod copy; //         tokens and audit at one moment, for a backup
 mod error; //        what can go wrong
 mod explain; //      `access why`, `access list`, the facts tables
 mod guard; //        the door of the room: open, update, Authority
@@ -31,6 +32,7 @@ mod token; //        what a token looks like
 mod tokens; //       create, list, revoke, rotate
 
 pub use audit::{AUDIT_TABLE, Finding, Report, verify};
+pub use copy::CopiedFile;
 pub use error::Error;
 pub use explain::{ACCESS_TABLE, Access, Explanation, TOKENS_TABLE};
 pub use guard::Guard;

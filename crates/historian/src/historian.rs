@@ -11,7 +11,7 @@ use tidemill_core::{
     Journal, Problem, ReadQuery, ReadScope, SampleSink, Seq, SqlQuery, TableSpec, Verb, codes,
 };
 use tidemill_ground::Ground;
-use tidemill_lake::{CORRECTIONS, Error, SampleSource, Settings as LakeSettings, Store};
+use tidemill_lake::{CORRECTIONS, Copy, Error, SampleSource, Settings as LakeSettings, Store};
 
 use crate::query;
 
@@ -90,6 +90,11 @@ impl Historian {
     /// The first that is not.
     pub fn check_places(&self) -> Result<(), Error> {
         self.store.check_places()
+    }
+
+    /// Begins a copy of the files as they are now; what is younger is in the journal. See [`Copy`].
+    pub fn hold_for_copy(&self) -> Copy {
+        self.store.hold_for_copy()
     }
 
     /// Blocks until queries see everything up to `seq`, or so long (`false`).

@@ -13,4 +13,4 @@ mod query; // from scans to answers
 
 pub use historian::{Historian, Settings};
 pub use query::{ColumnFile, ColumnText, Naming, Part, Untimed, fuzz};
-pub use tidemill_lake::{Error, Settings as LakeSettings, inspect};
+pub use tidemill_lake::{Copy, Error, Settings as LakeSettings, TableCopy, inspect, tables};

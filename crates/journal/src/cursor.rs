@@ -160,6 +160,17 @@ impl Cursors {
         self.lock().dirty
     }
 
+    /// The file as it would be written now, empty where there is no cursor; and up to where all are done.
+    pub(crate) fn image(&self) -> (Vec<u8>, Seq) {
+        let table = self.lock();
+        let saved: BTreeMap<String, Saved> =
+            table.cursors.iter().map(|(name, cursor)| (name.clone(), cursor.now.clone())).collect();
+        let done = saved.values().map(|saved| saved.place).min().unwrap_or_default();
+        // An even generation stands in the first slot.
+        let bytes = if saved.is_empty() { Vec::new() } else { slot_bytes(2, &saved) };
+        (bytes, done)
+    }
+
     /// These places are on the disk.
     pub(crate) fn written(&self, saved: &BTreeMap<String, Saved>) {
         let mut table = self.lock();

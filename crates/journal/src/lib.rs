@@ -15,6 +15,7 @@
 //! - The writer is a state machine without threads or sleeps ([`Writer::step`]), so that a simulation can drive it.
 
 mod ahead; //    reading before it is asked for
+mod copy; //     what is held while the files are copied
 mod cursor; //   how far each engine is done, and what it may hold back
 mod damage; //   what engines went past
 mod decode; //   bytes to parcel
@@ -38,6 +39,7 @@ mod writer; //   the one that writes
 #[cfg(test)]
 mod frame_tests;
 
+pub use copy::{CopiedSegment, Copy};
 pub use decode::{Malformed, decode};
 pub use error::Error;
 pub use examine::{Examined, Memory, Newer, examine};

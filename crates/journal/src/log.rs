@@ -11,6 +11,7 @@ use tidemill_core::{
 };
 use tidemill_ground::{Disk, Entry, File, Ground, Open, Phase};
 
+use crate::copy::Copies;
 use crate::cursor::{CursorFile, Cursors};
 use crate::damage::Damage;
 use crate::error::Error;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) segments: Segments,
     pub(crate) cursors: Cursors,
     pub(crate) lent: AtomicBool,
+    pub(crate) copies: Copies,
     damage: Mutex<Damage>,
     cut_bytes: u64,
     epoch: Epoch,
@@ -147,6 +149,10 @@ impl Log {
         self.shared.front.stop();
         let stopped = self.shared.stopped.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.shared.stop.wait_while(stopped, |stopped| !*stopped && self.threaded));
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Why samples would be refused now, if they would: for who asks how the plant is, before anybody writes.
@@ -325,6 +331,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
         segments: Segments::new(segments),
         cursors: Cursors::new(read.cursors, gauges.clone()),
         lent: AtomicBool::new(false),
+        copies: Copies::default(),
         damage: Mutex::new(damage),
         cut_bytes: belief.cut_bytes,
         epoch: Epoch(u64::from(next_id)),

@@ -254,6 +254,10 @@ impl Writer {
                 self.leave_reserve(now);
             }
         }
+        let full = self.reserves.emergency || self.reserves.free_bytes < self.settings.free_min_bytes;
+        if full && self.shared.copies.give_up() {
+            self.reserves.trim_now = true;
+        }
         let held = self.look_at_holds(now);
         if std::mem::take(&mut self.reserves.trim_now) {
             self.trim();
@@ -310,6 +314,7 @@ impl Writer {
     /// Lets segments go that nobody needs.
     fn trim(&mut self) {
         let Some(done) = self.shared.cursors.done() else { return };
+        let done = self.shared.copies.trimmed_to(done);
         let mut removed = false;
         loop {
             let oldest = self.shared.segments.with(|all| match all.as_slice() {

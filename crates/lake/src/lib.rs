@@ -21,6 +21,7 @@ mod checked; //    bytes of a file and their sums
 mod chunk; //      sealed pieces of it
 mod columns; //    rows to columns of files and back
 mod commit; //     a change becomes part of the table
+mod copy; //       files held while they are copied
 mod damage; //     files that cannot be read
 mod decimal; //    floats that are decimals
 mod delta; //      the table's log
@@ -65,6 +66,7 @@ mod model_tests;
 mod trouble_tests;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -73,6 +75,7 @@ use tidemill_ground::{Clock, Disk, Entropy};
 
 use buffer::Fill;
 pub use commit::CORRECTIONS;
+pub use copy::{Copy, TableCopy, tables};
 use damage::DamagedFiles;
 use delta::{Add, Log};
 pub use error::Error;
@@ -160,6 +163,8 @@ pub struct Store {
     /// Held by a flush from its picture of the table to its commit, and by whatever else takes files out of the table, for its
     /// commit: no flush finds that what it rewrote is gone.
     flushing: Mutex<()>,
+    /// So many copies of the files are being made: none is removed meanwhile.
+    copies: AtomicUsize,
     pub(crate) meters: Meters,
 }
 

@@ -3,6 +3,7 @@
 //! bounded memory, never in the way of an append. Also retention and cleaning. What does not live here: the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::Store;
@@ -274,6 +275,9 @@ impl Store {
 
     /// Removes files that left the table long enough ago and that no view reads.
     pub(crate) fn clean(&self) -> Result<(), Error> {
+        if self.copies.load(Ordering::Acquire) > 0 {
+            return Ok(());
+        }
         let vacuum_after = i64::try_from(self.settings.vacuum_after.as_millis()).unwrap_or(i64::MAX);
         let before = timestamp_ms(self.clock.wall()).saturating_sub(vacuum_after);
         {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tidemill_ground::{Disk, Ground, TokenBucket, create_dirs};
 
 use super::commit::CORRECTIONS;
 use super::damage::DamagedFiles;
-use super::delta::{self, Add, Log, MetaData};
+use super::delta::{self, Add, Log, MetaData, TableState};
 use super::files::Version;
 use super::frozen::Active;
 use super::meters::Meters;
@@ -76,6 +77,7 @@ impl Store {
             damaged: DamagedFiles::default(),
             unrecorded: Mutex::new(unrecorded),
             flushing: Mutex::new(()),
+            copies: AtomicUsize::new(0),
             meters,
         });
         Meters::watch(&ground.metrics, &store);
@@ -159,7 +161,7 @@ pub(super) fn recover(
 fn samples_log(ground: &Ground, dir: &Path) -> Result<Log, Error> {
     let meta = || meta_data("samples", schema::delta(&schema::samples()), BTreeMap::new(), ground);
     let log = Log::open(ground.disk.clone(), dir, "samples", meta)?;
-    check_format(&log, "samples")?;
+    check_format(&log.state, "samples")?;
     Ok(log)
 }
 
@@ -212,8 +214,8 @@ fn check_journal(journal: &dyn Journal, flushed: Seq) -> Result<(), Error> {
 }
 
 /// Refuses a table of a later format.
-fn check_format(log: &Log, file: &str) -> Result<(), Error> {
-    let format = log.state.meta.as_ref().and_then(|meta| meta.configuration.get(schema::FORMAT_KEY));
+pub(super) fn check_format(state: &TableState, file: &str) -> Result<(), Error> {
+    let format = state.meta.as_ref().and_then(|meta| meta.configuration.get(schema::FORMAT_KEY));
     match format.and_then(|format| format.parse().ok()) {
         Some(found) if found > schema::FORMAT => {
             Err(Error::NewerFormat { file: format!("the table {file}"), found, known: schema::FORMAT })
@@ -264,7 +266,7 @@ fn open_log(ground: &Ground, dir: &Path, spec: &'static TableSpec) -> Result<Log
     let schema = schema::delta(&tables::file_schema(spec));
     let log =
         Log::open(ground.disk.clone(), dir, &name, || meta_data(spec.name, schema, configuration, ground))?;
-    check_format(&log, &name)?;
+    check_format(&log.state, &name)?;
     Ok(log)
 }
 

@@ -21,7 +21,7 @@ use tidemill_ground::{Disk, Open, read};
 use super::delta::{Action, Add, CommitInfo, Log, Remove, TableState, Txn, timestamp_ms};
 use super::schema::{self, FORMAT, FORMAT_KEY, timestamp_us};
 use crate::Error;
-use crate::{TableScan, table_schema};
+use crate::{TableCopy, TableScan, table_schema};
 
 /// Rows of a file at most.
 const FILE_ROWS_MAX: usize = 1 << 20;
@@ -117,6 +117,11 @@ impl Table {
             }
             Err(closed) => vec![closed],
         }
+    }
+
+    /// Which files make its present version.
+    pub(crate) fn copy(&self) -> Result<TableCopy, Error> {
+        self.lock()?.copy(&format!("tables/{}", self.spec.name))
     }
 
     /// Why the table is closed, if it is.

@@ -57,7 +57,7 @@ const MARK: &str = "mark";
 const BESIDE: &str = "audit.mark";
 
 /// Both marks; the one beside the folder tells of it when it is gone.
-fn mark_paths(dir: &Path) -> [PathBuf; 2] {
+pub(crate) fn mark_paths(dir: &Path) -> [PathBuf; 2] {
     [dir.join(MARK), dir.with_file_name(BESIDE)]
 }
 

@@ -18,6 +18,7 @@ use tidemill_journal::{Error, Log, Settings, Writer};
 
 use super::{ready, record};
 
+mod copy;
 mod damage;
 
 const DIR: &str = "/log";

@@ -8,8 +8,8 @@ use tidemill_ground::{Disk, create_dirs, read, replace};
 
 use super::action::{APP_ID, Action, Add, MetaData, Protocol, Remove, Txn};
 use super::checkpoint;
-use crate::Error;
 use crate::commit::CORRECTIONS_KEY;
+use crate::{Error, TableCopy};
 
 /// After so many commits the log so far is written as one file. Tests come to it sooner.
 const CHECKPOINT_EVERY: u64 = if cfg!(test) { 4 } else { 100 };
@@ -115,6 +115,37 @@ impl Log {
         }
         log.replay(&names)?;
         Ok(log)
+    }
+
+    /// What the log of a table says that nobody has open; none where there is none. Nothing is changed.
+    pub(crate) fn look(disk: Arc<dyn Disk>, dir: &Path, name: &str) -> Result<Option<Log>, Error> {
+        let mut log = Log { disk, dir: dir.into(), name: name.into(), state: TableState::default() };
+        if matches!(log.disk.exists(&log.log_dir()), Ok(false)) {
+            return Ok(None);
+        }
+        let names = log.names()?;
+        if names.is_empty() {
+            return Ok(None);
+        }
+        log.replay(&names)?;
+        Ok(Some(log))
+    }
+
+    /// Which files make this version.
+    pub(crate) fn copy(&self, folder: &str) -> Result<TableCopy, Error> {
+        let names = self.names()?;
+        let mine = || names.iter().filter(|(version, _, _)| *version <= self.state.version);
+        // What comes before a checkpoint is of use to nobody who has that.
+        let from = mine().filter(|(_, checkpoint, _)| *checkpoint).map(|(version, _, _)| *version).max();
+        let log = mine().filter(|(version, _, _)| Some(*version) >= from).map(|(_, _, name)| name.clone());
+        Ok(TableCopy {
+            folder: folder.to_owned(),
+            version: self.state.version,
+            applied: self.state.applied,
+            files: self.state.files.values().map(|file| (file.path.clone(), file.size)).collect(),
+            log: log.collect(),
+            last_checkpoint: from.and_then(|_| self.read("_last_checkpoint").ok()),
+        })
     }
 
     fn log_dir(&self) -> PathBuf {

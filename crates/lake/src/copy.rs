@@ -1,0 +1,149 @@
+//! What a copy of the lake needs: which files make a table, as its log says, of a table that goes on and of one that nobody
+//! has open. Whoever copies reads the files. What does not live here: how files are written, or mended.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tidemill_ground::Disk;
+
+use super::Store;
+use super::delta::{Add, Log};
+use super::files::Version;
+use super::open::check_format;
+use crate::Error;
+
+/// One table as it is at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableCopy {
+    /// Its folder below the lake.
+    pub folder: String,
+    /// The version of its log.
+    pub version: u64,
+    /// Up to where the journal is in it.
+    pub applied: u64,
+    /// Its files and their bytes. No other file ever has the name of one.
+    pub files: Vec<(String, u64)>,
+    /// The entries and checkpoints of its log that make this version.
+    pub log: Vec<String>,
+    /// What stands in `_last_checkpoint`.
+    pub last_checkpoint: Option<Vec<u8>>,
+}
+
+/// Keeps every file that a table has or had, until it is dropped.
+pub struct Copy {
+    store: Arc<Store>,
+    /// Those of the samples, so that no file is taken for one that nobody reads.
+    _version: Arc<Version>,
+    /// The tables that can be understood. What stands in the folder of another is worth having as it is.
+    pub tables: Vec<TableCopy>,
+}
+
+impl Store {
+    /// Begins a copy of the tables as they are now.
+    pub fn hold_for_copy(self: &Arc<Store>) -> Copy {
+        self.copies.fetch_add(1, Ordering::AcqRel);
+        let mut tables = Vec::new();
+        let version = {
+            let log = self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let samples = log.copy("samples");
+            // Files of corrections that no table names yet are named by the last commit of samples alone.
+            let waiting = log.state.corrections.as_deref().and_then(|json| serde_json::from_str(json).ok());
+            let waiting: Vec<Add> = waiting.unwrap_or_default();
+            tables.extend(samples.ok());
+            let state = self.lock();
+            let declared: Vec<_> = state.tables.values().map(|(table, _)| table.clone()).collect();
+            let version = state.version.clone();
+            drop(state);
+            for table in declared {
+                let Ok(mut copy) = table.copy() else { continue };
+                if Arc::ptr_eq(&table, &self.corrections) {
+                    let named = waiting.iter().filter(|file| !table.knows(&file.path));
+                    copy.files.extend(named.map(|file| (file.path.clone(), file.size)));
+                }
+                tables.push(copy);
+            }
+            version
+        };
+        Copy { store: self.clone(), _version: version, tables }
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        self.store.copies.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The tables of a lake that nobody has open, and why those are not among them that cannot be understood. Changes nothing.
+pub fn tables(disk: &Arc<dyn Disk>, lake: &Path) -> Vec<Result<TableCopy, Error>> {
+    let names = disk.list(&lake.join("tables")).unwrap_or_default();
+    let declared =
+        names.into_iter().filter(|entry| entry.is_dir).map(|entry| format!("tables/{}", entry.name));
+    let folders = ["samples".to_owned()].into_iter().chain(declared);
+    folders.filter_map(|folder| table(disk, lake, &folder).transpose()).collect()
+}
+
+fn table(disk: &Arc<dyn Disk>, lake: &Path, folder: &str) -> Result<Option<TableCopy>, Error> {
+    let Some(log) = Log::look(disk.clone(), &lake.join(folder), folder)? else { return Ok(None) };
+    check_format(&log.state, folder)?;
+    log.copy(folder).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_core::{Quality, Seq, Value};
+    use tidemill_ground::Open;
+
+    use super::*;
+    use crate::fakes::{LAKE, World};
+    use crate::model_tests::parcel;
+
+    fn copied(world: &World, copy: &Copy) {
+        // As a backup does it: what the copy names, and nothing else.
+        let disk = &world.ground.disk;
+        for table in &copy.tables {
+            let (from, to) = (Path::new(LAKE).join(&table.folder), Path::new("/copy").join(&table.folder));
+            let logged = table.log.iter().map(|name| format!("_delta_log/{name}"));
+            for name in logged.chain(table.files.iter().map(|(name, _)| name.clone())) {
+                let bytes = tidemill_ground::read(&**disk, &from.join(&name)).expect("it is held");
+                tidemill_ground::create_dirs(&**disk, to.join(&name).parent().expect("a folder"))
+                    .expect("room");
+                let file = disk.open(&to.join(&name), Open::CreateNew).expect("room");
+                file.write_at(&bytes, 0).expect("room");
+            }
+            if let Some(bytes) = &table.last_checkpoint {
+                let file = disk.open(&to.join("_delta_log/_last_checkpoint"), Open::CreateNew).expect("room");
+                file.write_at(bytes, 0).expect("room");
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_is_one_version_however_the_table_goes_on() {
+        let world = World::new(3, &["a", "b"]);
+        let mut last = Seq(0);
+        // Beyond a checkpoint.
+        for number in 0..6 {
+            last = world.write(parcel(&[(1, number, Value::Float(0.5), Quality::GOOD)], false));
+            world.flush().expect("room");
+        }
+        let copy = world.store.hold_for_copy();
+        // The table's files are all replaced, and what was replaced would go at once.
+        world.write(parcel(&[(2, 99, Value::Float(9.0), Quality::GOOD)], false));
+        world.flush().expect("room");
+        while world.store.merge_step(&|| false).expect("room") {}
+        world.store.clean().expect("nothing is removed");
+        copied(&world, &copy);
+        let found = tables(&world.ground.disk, Path::new("/copy"));
+        let found: Vec<TableCopy> = found.into_iter().collect::<Result<_, _>>().expect("whole logs");
+        assert_eq!(found, copy.tables);
+        assert_eq!(found.first().map(|table| table.applied), Some(last.0));
+        assert!(found.first().is_some_and(|table| table.last_checkpoint.is_some() && table.log.len() < 6));
+        drop(copy);
+        let names = || world.ground.disk.list(&Path::new(LAKE).join("samples")).expect("a folder").len();
+        let before = names();
+        world.store.clean().expect("what was held goes");
+        assert!(names() < before, "{before}");
+    }
+}
