@@ -106,6 +106,27 @@ pub enum Error {
     /// The plant is stopping.
     #[error("the plant is stopping: repeat the change when it runs again")]
     Stopping,
+    /// The plant's certificate authority is not what was written.
+    #[error("{path} cannot be used ({why}): restore it from a backup. Or move ca.key and ca.pem away: the plant then makes a \
+             new authority, which clients must be told to trust", path = path.display())]
+    AuthorityDamaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The owner's certificate cannot be used.
+    #[error("{path} cannot be used ({why}): put a certificate with its chain, and its key without passphrase, both as PEM, where \
+             tls.certificate and tls.key say", path = path.display())]
+    Certificate {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A certificate could not be made.
+    #[error("a certificate could not be issued ({0}): see that tls.names are names of this machine")]
+    Issue(String),
     /// A task could not be started.
     #[error(transparent)]
     Tasks(#[from] tidemill_ground::Error),
@@ -127,10 +148,12 @@ impl From<Error> for Problem {
             // Not a mistake of this program, and not one of who asks over the network.
             Error::Disk { action: "reading" | "listing", .. } => &codes::FILE_UNREADABLE,
             Error::Disk { source, .. } => codes::INTERNAL.or_full(source),
-            Error::Tasks(_) => &codes::INTERNAL,
+            Error::Tasks(_) | Error::Issue(_) => &codes::INTERNAL,
             Error::Newer { .. } => &codes::NEWER_FORMAT,
-            Error::TokensDamaged { .. } | Error::TokensMissing { .. } => &codes::DAMAGED,
-            Error::Settings(_) => &codes::BAD_CONFIGURATION,
+            Error::TokensDamaged { .. } | Error::TokensMissing { .. } | Error::AuthorityDamaged { .. } => {
+                &codes::DAMAGED
+            }
+            Error::Settings(_) | Error::Certificate { .. } => &codes::BAD_CONFIGURATION,
             Error::Name(_)
             | Error::NoRights(_)
             | Error::Reserved(_)

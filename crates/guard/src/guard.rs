@@ -18,6 +18,7 @@ use crate::policy::Policy;
 use crate::refusals::Refusals;
 use crate::settings::Settings;
 use crate::store::{self, Tokens};
+use crate::tls::Tls;
 
 /// How long a change waits for its audit entry to be on disk.
 const AUDIT_WAIT: Duration = Duration::from_secs(30);
@@ -35,6 +36,7 @@ pub struct Guard {
     pub(crate) log: Log,
     pub(crate) policy: ArcSwap<Policy>,
     pub(crate) refusals: Refusals,
+    tls: Arc<Tls>,
     state: Mutex<State>,
     damage: Gauge,
     token_count: Gauge,
@@ -54,7 +56,8 @@ impl Guard {
     /// no error: changes are refused until it can, and data goes on.
     ///
     /// # Errors
-    /// The settings have problems; the tokens cannot be read, or a file is of a newer version.
+    /// The settings have problems; the tokens cannot be read, or a file is of a newer version; the certificate authority is
+    /// damaged or cannot be written.
     pub fn open(
         ground: &Ground,
         data_dir: &Path,
@@ -66,6 +69,7 @@ impl Guard {
         let tokens_path = data_dir.join(store::FILE);
         let tokens = store::load(ground.disk.as_ref(), &tokens_path)?;
         let log = Log::open(ground, data_dir, journal, settings.limits.clone())?;
+        let tls = Tls::open(ground, data_dir, settings.tls.clone())?;
         let settings = Arc::new(settings);
         let policy = Policy::build(None, 1, settings.clone(), &tokens, ground.clock.wall());
         let metrics = &ground.metrics;
@@ -77,6 +81,7 @@ impl Guard {
             log,
             policy: ArcSwap::from_pointee(policy),
             refusals: Refusals::new(ground.clock.clone(), metrics),
+            tls,
             damage: metrics.gauge("tidemill_audit_damage", "Findings of the last check of the audit chain."),
             token_count: metrics.gauge("tidemill_tokens", "Tokens there are."),
             strangers: metrics.counter(
@@ -94,6 +99,7 @@ impl Guard {
             // A plain or anonymous network is recorded at each start; nobody waits for it.
             let _ = guard.log.append(zones_entry(&settings, AuditResult::Done));
         }
+        guard.record_certificates();
         guard.look_after(ground)?;
         Ok(guard)
     }
@@ -101,15 +107,20 @@ impl Guard {
     /// Takes other settings over. What was decided before is decided again: the epoch grows by one.
     ///
     /// # Errors
-    /// The settings have problems, or the change cannot be audited; the old ones then stay in force.
+    /// The settings have problems, the owner's certificate cannot be used, or the change cannot be audited; the old ones then
+    /// stay in force.
     pub fn update(&self, settings: Settings) -> Result<(), Error> {
         settings.check().map_err(Error::Settings)?;
         let mut state = self.lock();
         let changes = settings.zones != state.settings.zones
             || settings.trusted_proxies != state.settings.trusted_proxies
             || settings.owner_uid != state.settings.owner_uid;
-        if changes {
-            self.record(zones_entry(&settings, AuditResult::Intended))?;
+        self.tls.update(settings.tls.clone())?;
+        self.record_certificates();
+        if changes && let Err(error) = self.record(zones_entry(&settings, AuditResult::Intended)) {
+            // What was shown before was good before.
+            let _ = self.tls.update(state.settings.tls.clone());
+            return Err(error);
         }
         self.log.set_limits(settings.limits.clone());
         state.settings = Arc::new(settings);
@@ -118,6 +129,18 @@ impl Guard {
             self.record_after(zones_entry(&state.settings, AuditResult::Done));
         }
         Ok(())
+    }
+
+    /// The certificates that listeners show.
+    pub fn tls(&self) -> &Arc<Tls> {
+        &self.tls
+    }
+
+    /// Nobody waits for it: whoever changed a file is not there to be told.
+    fn record_certificates(&self) {
+        for event in self.tls.events() {
+            let _ = self.log.append(crate::audit::own_entry(event.action, event.target, &event.detail));
+        }
     }
 
     /// Checks the whole audit chain, also while the plant runs.
@@ -154,9 +177,11 @@ impl Guard {
 
     fn tidy_now(&self, ending: bool) {
         self.log.nudge();
+        self.tls.tend();
+        self.record_certificates();
         for sum in self.refusals.sums(ending) {
             if let Err(error) = self.log.append(sum) {
-                tracing::warn!(%error, "refusals were not written to the audit");
+                tracing::warn!(event = "audit.refusal_lost", %error, "refusals were not written to the audit");
             }
         }
         let mut state = self.lock();
@@ -167,7 +192,9 @@ impl Guard {
             if tokens != state.tokens {
                 match store::save(self.disk.as_ref(), &self.tokens_path, &tokens) {
                     Ok(()) => state.tokens = tokens,
-                    Err(error) => tracing::warn!(%error, "the last uses of tokens were not saved"),
+                    Err(error) => {
+                        tracing::warn!(event = "tokens.uses_unsaved", %error, "the last uses of tokens were not saved")
+                    }
                 }
             }
         }
@@ -212,14 +239,21 @@ impl Guard {
     fn check_at_start(&self) {
         match self.verify_audit() {
             Ok(report) if report.is_sound() => {
-                tracing::info!(entries = report.entries, last = report.last, "the audit chain is sound");
+                tracing::info!(
+                    event = "audit.sound",
+                    entries = report.entries,
+                    last = report.last,
+                    "the audit chain is sound"
+                );
             }
             Ok(report) => {
                 for finding in &report.findings {
-                    tracing::error!(%finding, "the audit chain is damaged: `tidemill audit verify` lists all of it");
+                    tracing::error!(event = "audit.damaged", %finding, "the audit chain is damaged: `tidemill audit verify` lists all of it");
                 }
             }
-            Err(error) => tracing::error!(%error, "the audit chain could not be checked"),
+            Err(error) => {
+                tracing::error!(event = "audit.unchecked", %error, "the audit chain could not be checked")
+            }
         }
         if let Err(error @ Error::TokensMissing { .. }) = self.check_tokens() {
             tracing::error!(event = "tokens.missing", "{error}");
@@ -256,7 +290,7 @@ impl Guard {
     pub(crate) fn record_after(&self, entry: AuditEntry) {
         let (action, target) = (entry.action, entry.target.clone());
         if let Err(error) = self.record(entry) {
-            tracing::error!(action, target, %error, "how a change ended was not written to the audit");
+            tracing::error!(event = "audit.change_unrecorded", action, target, %error, "how a change ended was not written to the audit");
         }
     }
 }

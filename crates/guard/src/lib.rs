@@ -2,14 +2,16 @@
 //! recorded. Tokens, zones and the owner of the folder today; people and devices with certificates find their room
 //! here later.
 //!
-//! What lives here: credentials and their store, rights compiled to tries, read scopes, the audit chain. What does
+//! What lives here: credentials and their store, rights compiled to tries, read scopes, the audit chain, the plant's own
+//! certificates. What does
 //! not: any socket, any header of a protocol, any configuration file (the binary reads those and gives typed
 //! [`Settings`]), any table file (the historian keeps the rows of [`AUDIT_TABLE`]).
 //!
 //! Invariants
 //! - Deny is the default, and nothing is remembered of a decision: who holds an identity is decided anew, so a
 //!   revoked or expired token is worth nothing at once.
-//! - No secret is written anywhere: what is kept of a token is its SHA-256, what is logged is its name.
+//! - No secret is written anywhere: what is kept of a token is its SHA-256, what is logged is its name. The one key in a
+//!   file is that of the plant's certificate authority, for its owner's eyes; keys of its certificates stand in no file.
 //! - `tidemill/#` is written by the house alone, whatever a right says: nobody else writes there, commands there, or
 //!   gives, takes or changes names there, but for the owner, who names what came back as `tidemill/unknown/…`.
 //! - A change of rights is on disk as intended before it is made; if that cannot be written, it is not made.
@@ -28,6 +30,7 @@ mod refusals; //     refusals counted, slowed and summed up
 mod right; //        `verb:pattern`
 mod settings; //     zones, proxies, limits: typed values and what is wrong with them
 mod store; //        tokens.json: what is kept of tokens
+pub mod tls; //      certificates: the plant's own authority, the owner's, and what listeners show
 mod token; //        what a token looks like
 mod tokens; //       create, list, revoke, rotate
 

@@ -29,6 +29,8 @@ pub struct Settings {
     /// The system user who owns the plant's folder. Besides the superuser, who can read every file of the plant
     /// anyway, only this one is let in by the control socket.
     pub owner_uid: Option<u32>,
+    /// What listeners show of themselves.
+    pub tls: crate::tls::Settings,
     /// Bounds.
     pub limits: Limits,
 }

@@ -163,6 +163,7 @@ fn farm() -> Settings {
             zone("office", &["192.168.9.0/24"], &[]),
         ],
         trusted_proxies: vec!["127.0.0.1".parse().unwrap(), "10.9.0.0/16".parse().unwrap()],
+        tls: crate::tls::Settings::default(),
         owner_uid: Some(1000),
         limits: Limits::default(),
     }

@@ -16,7 +16,7 @@ mod serve;
 mod settings;
 
 pub use error::Error;
-pub use serve::{Listening, Serves};
+pub use serve::{Acceptors, Listening, Serves};
 pub use settings::Settings;
 
 use std::sync::{Arc, PoisonError, RwLock};

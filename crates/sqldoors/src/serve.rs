@@ -10,6 +10,7 @@ use tidemill_ground::{Limit, Permit, Stop};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::peers::{Peers, Share};
 
@@ -19,10 +20,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Says whether a listener serves an address. Whoever says no counts it and tells whom it concerns.
 pub type Serves = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
+/// Asked at each connection, with the address of this machine that was reached: clients check that the certificate is for it.
+pub type Acceptors = Arc<dyn Fn(IpAddr) -> TlsAcceptor + Send + Sync>;
+
 /// Where a door listens, and for whom.
 pub struct Listening {
     /// The socket.
     pub tcp: TcpListener,
+    /// Where there is one, nothing is served without TLS.
+    pub tls: Option<Acceptors>,
     /// Whom it serves; all where there is none.
     pub serves: Option<Serves>,
 }
@@ -31,6 +37,8 @@ pub struct Listening {
 pub(crate) struct Visit {
     /// The other end.
     pub(crate) peer: SocketAddr,
+    /// Where there is one, nothing is served before its handshake.
+    pub(crate) tls: Option<TlsAcceptor>,
     serves: Option<Serves>,
     stopped: watch::Receiver<bool>,
     _held: (Permit, Share),
@@ -65,7 +73,7 @@ pub(crate) async fn serve<One, Serving>(
     One: Fn(TcpStream, Visit) -> Serving,
     Serving: Future<Output = ()> + Send + 'static,
 {
-    let Listening { tcp, serves } = listening;
+    let Listening { tcp, tls, serves } = listening;
     let (sender, mut stopped) = watch::channel(false);
     stop.on_stop(move || {
         let _ = sender.send(true);
@@ -93,7 +101,15 @@ pub(crate) async fn serve<One, Serving>(
         // Beyond the limits the connection is closed at once; they count it.
         let Some(permit) = connections.try_take(1) else { continue };
         let Some(share) = peers.try_take(peer.ip(), (connections.max() / 2).max(1)) else { continue };
-        let visit = Visit { peer, serves: serves.clone(), stopped: stopped.clone(), _held: (permit, share) };
+        let acceptor = match &tls {
+            None => None,
+            Some(tls) => {
+                let Ok(local) = stream.local_addr() else { continue };
+                Some(tls(local.ip()))
+            }
+        };
+        let (serves, stopped) = (serves.clone(), stopped.clone());
+        let visit = Visit { peer, tls: acceptor, serves, stopped, _held: (permit, share) };
         running.spawn(one(stream, visit));
     }
     // Whoever comes now is told at once that nobody is here.

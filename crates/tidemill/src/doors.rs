@@ -14,25 +14,29 @@ use crate::config::{Config, Listener};
 use crate::house::{Rooms, served_by, spawn};
 use crate::plant;
 
-/// A door: its name to the guard, the beginning of its address as clients write it, its key, and how it serves.
+/// A door: its name to the guard, the beginning of its address as clients write it without and with TLS, its key, what it
+/// speaks within TLS (ALPN), and how it serves.
 struct Door {
     name: &'static str,
-    scheme: &'static str,
+    schemes: [&'static str; 2],
     key: &'static str,
+    protocol: &'static str,
     serve: fn(&Runtime, &SqlDoors, Listening, Stop),
 }
 
 const DOORS: [Door; 2] = [
     Door {
         name: "postgres",
-        scheme: "postgresql",
+        schemes: ["postgresql", "postgresql"],
         key: "postgres.listen",
+        protocol: "postgresql",
         serve: |runtime, doors, listening, stop| runtime.block_on(doors.serve_postgres(listening, stop)),
     },
     Door {
         name: "flight",
-        scheme: "grpc",
+        schemes: ["grpc", "grpc+tls"],
         key: "flight.listen",
+        protocol: "h2",
         serve: |runtime, doors, listening, stop| runtime.block_on(doors.serve_flight(listening, stop)),
     },
 ];
@@ -53,9 +57,11 @@ pub(crate) fn open(
             let (serve, runtime, doors) = (door.serve, runtime.clone(), rooms.sql.clone());
             let zone = listener.zone.clone();
             let serves = zone.map(|zone| served_by(rooms.guard.clone(), zone, door.name, address));
-            addresses.push(format!("{}://{address}", door.scheme));
+            let encrypts = config.encrypts(listener);
+            let tls = encrypts.then(|| rooms.guard.tls().acceptors(&[door.protocol])).transpose()?;
+            addresses.push(format!("{}://{address}", door.schemes[usize::from(encrypts)]));
             spawn(ground, &format!("{} {address}", door.name), move |stop| {
-                serve(&runtime, &doors, Listening { tcp, serves }, stop);
+                serve(&runtime, &doors, Listening { tcp, tls, serves }, stop);
             })?;
         }
     }

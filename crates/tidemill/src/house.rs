@@ -218,9 +218,10 @@ fn serve(
         if host.is_empty() {
             host = address.to_string();
         }
-        addresses.push(format!("http://{address}"));
+        let tls = config.encrypts(listener).then(|| rooms.guard.tls().acceptors(&["http/1.1"])).transpose()?;
+        addresses.push(format!("{}://{address}", if tls.is_some() { "https" } else { "http" }));
         spawn(ground, &format!("http {address}"), move |stop| {
-            runtime.block_on(web.serve_tcp(tcp, serves, stop));
+            runtime.block_on(web.serve_tcp(tcp, tls, serves, stop));
         })?;
     }
     addresses.extend(doors::open(ground, config, rooms, &runtime)?);

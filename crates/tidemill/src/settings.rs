@@ -90,7 +90,27 @@ pub(crate) fn guard(plant: &Plant, config: &Config) -> tidemill_guard::Settings 
         zones: config.zones.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
         owner_uid: Some(plant.owner()),
+        tls: tls(plant, config),
         ..tidemill_guard::Settings::default()
+    }
+}
+
+/// What listeners show: the machine's own name goes first.
+pub(crate) fn tls(plant: &Plant, config: &Config) -> tidemill_guard::tls::Settings {
+    let listeners = config.listeners().into_iter().flat_map(|(_, listeners)| listeners);
+    let machine = rustix::system::uname().nodename().to_string_lossy().parse().ok();
+    let own = config.tls_own.as_ref().map(|(certificate, key)| tidemill_guard::tls::Own {
+        certificate: plant.folder.join(certificate),
+        key: plant.folder.join(key),
+    });
+    tidemill_guard::tls::Settings {
+        plant: config.plant_name.clone(),
+        listeners: listeners
+            .filter(|listener| config.encrypts(listener))
+            .map(|listener| listener.address.ip())
+            .collect(),
+        names: machine.into_iter().chain(config.tls_names.iter().cloned()).collect(),
+        own,
     }
 }
 

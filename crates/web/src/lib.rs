@@ -34,16 +34,18 @@ mod shapes;
 mod signals;
 mod sql;
 pub mod times;
+mod tls;
 mod write;
 
 pub use admin::{
-    AccessAnswer, AccessQuestion, Admin, AuditReport, CheckFinding, Reloaded, Rule, TokenFacts, TokenOrder,
+    AccessAnswer, AccessQuestion, Admin, AuditReport, BackupOrder, CheckFinding, Reloaded, Rule, TokenFacts, TokenOrder,
     TokenSecret, WhyAnswer,
 };
 pub use caller::Connection;
 pub use error::{Error, Fault, Refused};
 pub use serve::Serves;
 pub use settings::{PlantFacts, Settings, TrustedProxy};
+pub use tls::Acceptors;
 pub use write::namer::{Merged, SERIES_TAG};
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -92,6 +94,8 @@ struct Limits {
     connections: Limit,
     control: Limit,
     peers: peers::Peers,
+    handshakes: Limit,
+    handshake_peers: peers::Peers,
     live: Limit,
     bindings: Limit,
 }
@@ -102,6 +106,9 @@ struct Counters {
     panics: Counter,
     live_lagged: Counter,
     headers_late: Counter,
+    tls_plain: Counter,
+    tls_failed: Counter,
+    tls_late: Counter,
 }
 
 impl House {
@@ -141,7 +148,9 @@ impl Web {
             bodies: Limit::new(metrics, "http_bodies_bytes", settings.bodies_bytes_max),
             connections: Limit::new(metrics, "http_connections", settings.connections_max),
             control: Limit::new(metrics, "http_control_connections", serve::CONTROL_CONNECTIONS_MAX),
-            peers: peers::Peers::new(metrics),
+            peers: peers::Peers::new(metrics, "tidemill_http_peer_refused"),
+            handshakes: Limit::new(metrics, "http_handshakes", settings.handshakes_max),
+            handshake_peers: peers::Peers::new(metrics, "tidemill_http_handshake_peer_refused"),
             live: Limit::new(metrics, "http_live", settings.live_max),
             bindings: Limit::new(metrics, "http_bindings", settings.bindings_max),
         };
@@ -156,6 +165,13 @@ impl Web {
             headers_late: metrics.counter(
                 "tidemill_http_headers_late",
                 "Connections closed because the headers of their first request did not come in time.",
+            ),
+            tls_plain: metrics
+                .counter("tidemill_http_tls_plain", "Connections without TLS to a listener that speaks it."),
+            tls_failed: metrics.counter("tidemill_http_tls_failed", "TLS handshakes that failed."),
+            tls_late: metrics.counter(
+                "tidemill_http_tls_late",
+                "Connections closed because their TLS handshake took too long.",
             ),
         };
         let house = House {
@@ -176,6 +192,7 @@ impl Web {
         let limits = &self.0.limits;
         limits.bodies.set_max(settings.bodies_bytes_max);
         limits.connections.set_max(settings.connections_max);
+        limits.handshakes.set_max(settings.handshakes_max);
         limits.live.set_max(settings.live_max);
         limits.bindings.set_max(settings.bindings_max);
         *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);

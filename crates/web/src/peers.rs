@@ -23,9 +23,10 @@ pub(crate) struct Share {
 }
 
 impl Peers {
-    pub(crate) fn new(metrics: &Metrics) -> Peers {
+    /// What goes over a share is counted under this name.
+    pub(crate) fn new(metrics: &Metrics, counter: &str) -> Peers {
         let help = "Connections closed because their address had its share already.";
-        Peers { held: Arc::default(), refused: metrics.counter("tidemill_http_peer_refused", help) }
+        Peers { held: Arc::default(), refused: metrics.counter(counter, help) }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u64>> {
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn each_address_has_its_share_and_gives_it_back() {
-        let peers = Peers::new(&Metrics::new());
+        let peers = Peers::new(&Metrics::new(), "tidemill_http_peer_refused");
         let take = |address: &str| peers.try_take(address.parse().unwrap(), 2);
         let (first, second) = (take("10.0.0.1"), take("::ffff:10.0.0.1"));
         assert!(first.is_some() && second.is_some());

@@ -1,5 +1,6 @@
-//! Serving connections: by TCP, and by the control socket with the kernel's word for who calls. Bounded in number and
-//! in the time a client may take for its headers; drained when the plant stops.
+//! Serving connections: by TCP, plain or behind TLS, and by the control socket with the kernel's word for who calls. Bounded
+//! in number and in the time a client may take for its headers; drained when the plant stops. How a connection becomes an
+//! encrypted one stands in `tls`.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -25,6 +26,7 @@ use tower::ServiceExt;
 use crate::answer::Refusal;
 use crate::caller::{Connection, Standing};
 use crate::peers::Share;
+use crate::tls::{Acceptors, TlsListener};
 use crate::{House, Web};
 
 /// The control socket has connections of its own, so that its owner gets in however many the network holds.
@@ -38,9 +40,18 @@ pub type Serves = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 impl Web {
     /// Serves a TCP listener until `stop`, then drains. One that serves some addresses only closes connections from
     /// others before anything is read of them; a connection that stands is asked about again at each request, for
-    /// settings change while it lasts.
-    pub async fn serve_tcp(&self, listener: TcpListener, serves: Option<Serves>, stop: Stop) {
-        self.serve(listener, serves, stop).await;
+    /// settings change while it lasts. Behind TLS, whoever does not speak it is told so.
+    pub async fn serve_tcp(
+        &self,
+        listener: TcpListener,
+        tls: Option<Acceptors>,
+        serves: Option<Serves>,
+        stop: Stop,
+    ) {
+        match tls {
+            Some(tls) => self.serve(TlsListener::new(listener, tls), serves, stop).await,
+            None => self.serve(listener, serves, stop).await,
+        }
     }
 
     /// Serves the control socket until `stop`, then drains. Who may connect at all is decided by the socket's folder.
@@ -87,9 +98,8 @@ impl Web {
                     stopped: stopped.clone(),
                     _waited_for: waited_for.clone(),
                 };
-                let serving = serve_one(web, router, stream, connection, standing);
                 connections.spawn(async move {
-                    serving.await;
+                    stream.serve(web, router, connection, standing).await;
                     drop(held);
                 });
             }
@@ -132,11 +142,29 @@ impl House {
 }
 
 /// Where connections come from.
-trait Accept {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+pub(crate) trait Accept {
+    type Stream: Serve;
 
     /// The next one, and who is at its other end. Cancel safe.
     fn next(&self) -> impl Future<Output = std::io::Result<(Self::Stream, Connection)>> + Send;
+}
+
+/// What came by, ready to be served as its kind is.
+pub(crate) trait Serve: Send + 'static {
+    /// Until the connection ends.
+    fn serve(
+        self,
+        web: Web,
+        router: Router,
+        connection: Arc<Connection>,
+        standing: Standing,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Serve for S {
+    async fn serve(self, web: Web, router: Router, connection: Arc<Connection>, standing: Standing) {
+        serve_one(web, router, self, connection, standing).await;
+    }
 }
 
 impl Accept for TcpListener {
@@ -161,8 +189,13 @@ impl Accept for UnixListener {
     }
 }
 
-async fn serve_one<S>(web: Web, router: Router, stream: S, connection: Arc<Connection>, standing: Standing)
-where
+pub(crate) async fn serve_one<S>(
+    web: Web,
+    router: Router,
+    stream: S,
+    connection: Arc<Connection>,
+    standing: Standing,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stopping = standing.clone();

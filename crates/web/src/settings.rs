@@ -25,6 +25,8 @@ pub struct Settings {
     pub bodies_bytes_max: u64,
     /// Connections by network at once; one address may have half of them. The control socket has its own.
     pub connections_max: u64,
+    /// TLS handshakes at once that have not ended; one address may have half of them.
+    pub handshakes_max: u64,
     /// `live` subscribers at once.
     pub live_max: u64,
     /// Bindings (series and field to signal) that are remembered, all identities together.
@@ -39,6 +41,8 @@ pub struct Settings {
     pub keep_max_ns: Option<i64>,
     /// What one query may cost.
     pub query: Budget,
+    /// How long a TLS handshake may take.
+    pub handshake_max: Duration,
     /// How long a new connection may take for the headers of its first request.
     pub header_max: Duration,
     /// How long the next request's headers, or the next piece of a body, may take.
@@ -59,6 +63,7 @@ impl Default for Settings {
             body_bytes_max: 64 << 20,
             bodies_bytes_max: 192 << 20,
             connections_max: 1024,
+            handshakes_max: 256,
             live_max: 256,
             bindings_max: 200_000,
             text_sample_bytes: 1024,
@@ -66,6 +71,7 @@ impl Default for Settings {
             behind_max_ns: None,
             keep_max_ns: None,
             query: Budget { time: Duration::from_secs(60), memory_bytes: 256 << 20, rows: 50_000_000 },
+            handshake_max: Duration::from_secs(10),
             header_max: Duration::from_secs(10),
             idle_max: Duration::from_secs(30),
             body_time_max: Duration::from_secs(300),

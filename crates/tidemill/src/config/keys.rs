@@ -16,6 +16,10 @@ pub(crate) enum KeyKind {
     Listeners,
     /// Networks: `["192.168.1.0/24"]`.
     Networks,
+    /// Names or addresses of a machine: `["tidemill.example.org"]`.
+    Names,
+    /// A file, by its path from the plant's folder; empty for none.
+    File,
     /// Rights: `["write:farm/sensors/#"]`.
     Rights,
     /// One of these words.
@@ -54,9 +58,15 @@ keys! {
     plant.timezone: KeyKind::Text, "\"system\"", false,
         "The IANA time zone of days, shifts, charts and times without an offset, e.g. \"Europe/Berlin\"; \"system\" is the machine's.";
     http.listen: KeyKind::Listeners, "[\"127.0.0.1:8440\", \"[::1]:8440\"]", false,
-        "Where HTTP listens. Loopback is plain. Beyond loopback a listener needs a zone that says plain = true.";
+        "Where HTTP listens. Loopback is plain; any other address is TLS (8443 is usual), unless its zone says plain = true.";
     http.trusted_proxies: KeyKind::Networks, "[]", true,
         "Addresses or networks of proxies whose forwarded requests may have a zone's rights.";
+    tls.certificate: KeyKind::File, "\"\"", true,
+        "Your certificate with its chain, as PEM, from the plant's folder. Empty: the plant's own authority issues one and renews it. A changed file is taken up within half a minute; a bad one leaves the one before in force.";
+    tls.key: KeyKind::File, "\"\"", true,
+        "The private key of that certificate, as PEM without a passphrase.";
+    tls.names: KeyKind::Names, "[]", true,
+        "Names and addresses by which clients reach this machine, e.g. [\"tidemill.example.org\"], for the certificate that the plant issues. The machine's name, localhost and the addresses that clients reach stand in it anyway.";
     postgres.listen: KeyKind::Listeners, "[]", false,
         "Where SQL is answered by the PostgreSQL protocol: [\"127.0.0.1:5432\"] when wanted. A token is the password.";
     flight.listen: KeyKind::Listeners, "[]", false,
@@ -127,6 +137,7 @@ pub(crate) static ZONE_KEYS: &[Key] = &[
 pub(crate) static SECTIONS: &[(&str, &str)] = &[
     ("plant", "Who we are."),
     ("http", "HTTP and WebSocket: API, health, metrics."),
+    ("tls", "What listeners beyond loopback show to clients. `tidemill trust` says how clients come to trust it."),
     ("postgres", "SQL for psql, Grafana, DBeaver and their like: docs/reference/sql-clients.md"),
     ("flight", "SQL in columns, for ADBC and JDBC."),
     ("storage", "What happens on disk."),

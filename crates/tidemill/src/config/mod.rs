@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tidemill_guard::tls::Name;
 use tidemill_guard::{Cidr, Zone};
 
 pub(crate) use read::{load, nearest};
@@ -53,6 +54,8 @@ pub(crate) fn sentence(text: &str) -> String {
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     pub(crate) zone: Option<String>,
+    /// What it says of TLS itself, if anything.
+    pub(crate) tls: Option<bool>,
 }
 
 /// How much of something must stay free.
@@ -70,6 +73,10 @@ pub(crate) struct Config {
     pub(crate) http_listen: Vec<Listener>,
     pub(crate) postgres_listen: Vec<Listener>,
     pub(crate) flight_listen: Vec<Listener>,
+    /// The owner's certificate and its key, where both are named.
+    pub(crate) tls_own: Option<(PathBuf, PathBuf)>,
+    /// Names of this machine beside those that it knows.
+    pub(crate) tls_names: Vec<Name>,
     pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) commit_window: Duration,
     pub(crate) relaxed: bool,
@@ -102,6 +109,17 @@ impl Config {
             ("postgres.listen", &self.postgres_listen),
             ("flight.listen", &self.flight_listen),
         ]
+    }
+
+    /// Whether a listener speaks TLS: beyond loopback each does whose zone is not plain.
+    pub(crate) fn encrypts(&self, listener: &Listener) -> bool {
+        let plain = listener.address.ip().is_loopback() || self.is_plain(listener);
+        listener.tls.unwrap_or(!plain)
+    }
+
+    /// Whether a listener's zone is plain.
+    fn is_plain(&self, listener: &Listener) -> bool {
+        self.zones.iter().any(|zone| zone.plain && Some(&zone.name) == listener.zone.as_ref())
     }
 }
 

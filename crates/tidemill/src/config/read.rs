@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use tidemill_guard::tls::Name;
 use tidemill_guard::{Cidr, Right, Zone};
 use toml_edit::{Document, Item, TableLike, Value};
 
@@ -72,6 +73,7 @@ pub(super) enum Setting {
     Integer(i64),
     Listeners(Vec<Listener>),
     Networks(Vec<Cidr>),
+    Names(Vec<Name>),
     Rights(Vec<Right>),
 }
 
@@ -193,6 +195,7 @@ impl<'a> Reader<'a> {
             KeyKind::Listeners => self.listeners(value, line).map(Setting::Listeners),
             KeyKind::Networks => parsed(value).ok().map(Setting::Networks),
             KeyKind::Rights => parsed(value).ok().map(Setting::Rights),
+            KeyKind::Names => parsed(value).ok().map(Setting::Names),
             KeyKind::Integer(from, to) => {
                 value.as_integer().filter(|number| (from..=to).contains(number)).map(Setting::Integer)
             }
@@ -211,30 +214,25 @@ impl<'a> Reader<'a> {
     fn listeners(&mut self, value: &Value, line: usize) -> Option<Vec<Listener>> {
         let mut listeners = Vec::new();
         for entry in entries(value) {
-            let (address, zone) = match &entry {
-                Value::String(text) => (text.value().as_str(), None),
+            let (address, zone, tls) = match &entry {
+                Value::String(text) => (text.value().as_str(), None, None),
                 Value::InlineTable(table) => {
                     for (name, _) in table.iter() {
                         if !["address", "zone", "tls"].contains(&name) {
                             self.unknown_key("listener", name, line, ["address", "zone", "tls"].into_iter());
                         }
                     }
-                    if table.get("tls").and_then(Value::as_bool) == Some(true) {
-                        self.finding(
-                            line,
-                            "this version speaks no TLS yet".to_owned(),
-                            "Take tls = true away, and put a TLS proxy in front".to_owned(),
-                        );
-                    }
-                    (
-                        table.get("address")?.as_str()?,
-                        table.get("zone").and_then(Value::as_str).map(str::to_owned),
-                    )
+                    let tls = match table.get("tls") {
+                        None => None,
+                        Some(word) => Some(word.as_bool()?),
+                    };
+                    let zone = table.get("zone").and_then(Value::as_str).map(str::to_owned);
+                    (table.get("address")?.as_str()?, zone, tls)
                 }
                 _ => return None,
             };
             let address: SocketAddr = address.parse().ok()?;
-            listeners.push(Listener { address, zone });
+            listeners.push(Listener { address, zone, tls });
         }
         Some(listeners)
     }
@@ -297,6 +295,8 @@ impl<'a> Reader<'a> {
             http_listen: values.listeners("http", "listen"),
             postgres_listen: values.listeners("postgres", "listen"),
             flight_listen: values.listeners("flight", "listen"),
+            tls_own: values.file("tls", "certificate").zip(values.file("tls", "key")),
+            tls_names: values.names("tls", "names"),
             trusted_proxies: values.networks("http", "trusted_proxies"),
             commit_window: values.duration("storage", "commit_window").unwrap_or_default(),
             relaxed: values.text("storage", "durability") == "relaxed",
@@ -329,6 +329,19 @@ impl<'a> Reader<'a> {
                 "Use an IANA name such as \"Europe/Berlin\", or \"system\"".to_owned(),
             );
         }
+        let values = Values { given: &self.values };
+        let alone = match (values.file("tls", "certificate"), values.file("tls", "key")) {
+            (Some(_), None) => Some(("tls.certificate", "tls.key")),
+            (None, Some(_)) => Some(("tls.key", "tls.certificate")),
+            _ => None,
+        };
+        if let Some((key, missing)) = alone {
+            self.finding_at(
+                key,
+                format!("{key} is named, and {missing} is not"),
+                "A certificate is of use only with its key: name both, or neither".to_owned(),
+            );
+        }
         for (key, listeners) in config.listeners() {
             listeners.iter().for_each(|listener| self.listener_rules(key, listener, config));
         }
@@ -346,11 +359,14 @@ impl<'a> Reader<'a> {
                 format!("there is no zone '{name}'"),
                 format!("Add [zone.{name}] with its cidr"),
             );
-        } else if !listener.address.ip().is_loopback() && !zone.is_some_and(|zone| zone.plain) {
+        } else if !listener.address.ip().is_loopback()
+            && !config.encrypts(listener)
+            && !config.is_plain(listener)
+        {
             self.finding_at(
                 key,
                 format!("{} is beyond loopback, and nothing plain listens there", listener.address),
-                "Listen on 127.0.0.1 behind a TLS proxy, or name a zone that says plain = true: { address = \"…\", zone = \"…\" }".to_owned(),
+                "Take tls = false away, or name a zone that says plain = true: { address = \"…\", zone = \"…\" }".to_owned(),
             );
         }
     }
@@ -384,6 +400,7 @@ fn reason(kind: KeyKind, item: &Item) -> String {
     let why = match (kind, item.as_value()) {
         (KeyKind::Networks, Some(value)) => parsed::<Cidr>(value).err(),
         (KeyKind::Rights, Some(value)) => parsed::<Right>(value).err(),
+        (KeyKind::Names, Some(value)) => parsed::<Name>(value).err(),
         _ => None,
     };
     why.map(|why| format!(": {why}")).unwrap_or_default()
@@ -392,6 +409,7 @@ fn reason(kind: KeyKind, item: &Item) -> String {
 fn plain_setting(kind: KeyKind, text: &str) -> Option<Setting> {
     let good = match kind {
         KeyKind::Text => !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control),
+        KeyKind::File => text.len() <= 4096 && !text.chars().any(char::is_control),
         KeyKind::Duration(from, to) => within(tidemill_core::parse_duration, text, from, to),
         KeyKind::Share(to) => within(quantity::percent, text, "0%", to) || quantity::bytes(text).is_some(),
         KeyKind::Word(words) => words.contains(&text),
@@ -399,7 +417,9 @@ fn plain_setting(kind: KeyKind, text: &str) -> Option<Setting> {
             text == word || within(tidemill_core::parse_duration, text, from, to)
         }
         KeyKind::WordOrBytes(word, from, to) => text == word || within(quantity::bytes, text, from, to),
-        KeyKind::Integer(..) | KeyKind::Listeners | KeyKind::Networks | KeyKind::Rights => false,
+        KeyKind::Integer(..) | KeyKind::Listeners | KeyKind::Networks | KeyKind::Names | KeyKind::Rights => {
+            false
+        }
     };
     good.then(|| Setting::Text(text.to_owned()))
 }
@@ -436,6 +456,17 @@ impl Values<'_> {
             Setting::Networks(list) => list,
             _ => Vec::new(),
         }
+    }
+
+    fn names(&self, section: &'static str, name: &'static str) -> Vec<Name> {
+        match self.setting(section, name) {
+            Setting::Names(list) => list,
+            _ => Vec::new(),
+        }
+    }
+
+    fn file(&self, section: &'static str, name: &'static str) -> Option<PathBuf> {
+        Some(self.text(section, name)).filter(|text| !text.is_empty()).map(PathBuf::from)
     }
 
     fn listeners(&self, section: &'static str, name: &'static str) -> Vec<Listener> {

@@ -51,7 +51,8 @@ pub(crate) fn reference_page() -> String {
     out.push_str("\n## [zone.NAME]\nNamed networks; none exists by default.\n\n");
     table(&mut out, ZONE_KEYS.iter(), false);
     out.push_str(
-        "\nA listener may also be a table: `{ address = \"192.168.1.5:8440\", zone = \"farm\" }`.\n",
+        "\nA listener may also be a table: `{ address = \"192.168.1.5:8443\", zone = \"farm\", tls = true }`. One with a zone serves that zone's\n\
+         addresses only. Beyond loopback each speaks TLS whose zone does not say `plain = true`; `tls = true` asks for it on loopback too.\n",
     );
     out
 }
@@ -82,6 +83,8 @@ pub(crate) fn takes(kind: KeyKind) -> String {
         KeyKind::Share(to) => format!("a share such as `5%`, up to {to}, or a size such as `10GiB`"),
         KeyKind::Listeners => "an address such as `127.0.0.1:8440`, or a list of them".to_owned(),
         KeyKind::Networks => "a network such as `192.168.1.0/24`, or a list of them".to_owned(),
+        KeyKind::Names => "a name such as `tidemill.example.org`, an address, or a list of them".to_owned(),
+        KeyKind::File => "a file's path, or nothing".to_owned(),
         KeyKind::Rights => "a right such as `write:farm/sensors/#`, or a list of them".to_owned(),
         KeyKind::Word(list) => format!("one of {}", words(list)),
         KeyKind::WordOrDuration(word, from, to) => {

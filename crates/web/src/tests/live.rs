@@ -37,7 +37,7 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let (ground, _) = Ground::simulated(1);
         let stop = ground.tasks.stop(tidemill_ground::Phase::Doors);
-        let serving = tokio::spawn(async move { web.serve_tcp(listener, serves, stop).await });
+        let serving = tokio::spawn(async move { web.serve_tcp(listener, None, serves, stop).await });
         Served { plant, address, ground, serving }
     }
 

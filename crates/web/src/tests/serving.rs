@@ -48,7 +48,7 @@ async fn connections_beyond_the_limit_are_closed_and_counted() {
     let (ground, _) = Ground::simulated(1);
     let stop = ground.tasks.stop(Phase::Doors);
     let served = web.clone();
-    tokio::spawn(async move { served.serve_tcp(listener, None, stop).await });
+    tokio::spawn(async move { served.serve_tcp(listener, None, None, stop).await });
     let probe = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut first = TcpStream::connect(address).await.unwrap();
     first.write_all(probe.as_bytes()).await.unwrap();
@@ -65,7 +65,7 @@ pub(super) async fn serve(web: &crate::Web) -> (std::net::SocketAddr, Ground) {
     let address = listener.local_addr().unwrap();
     let (ground, _) = Ground::simulated(1);
     let (stop, served) = (ground.tasks.stop(Phase::Doors), web.clone());
-    tokio::spawn(async move { served.serve_tcp(listener, None, stop).await });
+    tokio::spawn(async move { served.serve_tcp(listener, None, None, stop).await });
     (address, ground)
 }
 
