@@ -62,6 +62,15 @@ pub struct SqlQuery {
     pub parameters: Vec<Value>,
 }
 
+/// What a query takes and gives, each as an Arrow IPC stream without rows.
+#[derive(Clone, Debug)]
+pub struct SqlShape {
+    /// Its columns, as the answer in [`Format::Arrow`] begins.
+    pub columns: Bytes,
+    /// Its parameters `$1`, `$2`, … in order, as far as their types can be told; where parameters were given with the query, none.
+    pub parameters: Bytes,
+}
+
 /// How bytes are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -207,6 +216,19 @@ pub trait History: Send + Sync {
         format: Format,
         budget: Budget,
     ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>>;
+    /// What a query in SQL takes and gives; it is not run. Parameters may be left out.
+    fn sql_shape<'a>(
+        &'a self,
+        _scope: &ReadScope,
+        _query: SqlQuery,
+        _budget: Budget,
+    ) -> Boxed<'a, Result<SqlShape, Problem>> {
+        Box::pin(async { Err(unknown_shape()) })
+    }
+    /// Rows of parameters for [`History::sql`] in a format; times become text in RFC 3339. Of bounded size, as the body is.
+    fn sql_values(&self, _format: Format, _body: Bytes) -> Result<Vec<Vec<Value>>, Problem> {
+        Err(unknown_shape())
+    }
     /// What an Arrow stream or a Parquet file will take when it is decoded, from its heads alone: nothing is unpacked.
     fn measure(&self, format: Format, body: &Bytes) -> Result<ColumnMeasure, Problem>;
     /// The samples of an Arrow stream or a Parquet file in their order, a few thousand rows at a time. Names are not asked
@@ -223,4 +245,8 @@ pub trait History: Send + Sync {
     ) -> Boxed<'a, Result<Seq, Problem>>;
     /// Declares a table: of records (with a stream) or of facts.
     fn table(&self, table: &'static TableSpec, facts: Option<Arc<dyn Facts>>);
+}
+
+fn unknown_shape() -> Problem {
+    Problem::new(&crate::problem::codes::UNSUPPORTED_FORMAT, "this history does not describe queries")
 }

@@ -21,6 +21,8 @@ pub enum Error {
     Unknown { what: &'static str, name: String },
     #[error("{0}")]
     Parameter(String),
+    #[error("the query was cancelled")]
+    Cancelled,
     #[error(transparent)]
     Problem(Box<Problem>),
 }
@@ -32,6 +34,7 @@ impl Error {
             Error::Protocol(_) | Error::Unknown { .. } | Error::Parameter(_) => &codes::BAD_PARAMETER,
             Error::TooLarge { .. } | Error::TooMany { .. } => &codes::TOO_LARGE,
             Error::ReadOnly(_) | Error::Unsupported(_) => &codes::BAD_SQL,
+            Error::Cancelled => &codes::QUERY_TIME,
             Error::Problem(problem) => problem.code,
         }
     }
@@ -43,6 +46,9 @@ impl Error {
             Error::ReadOnly(_) => Problem::new(self.code(), self.to_string()).hint(
                 "Use SELECT, EXPLAIN or SHOW; values are written by MQTT, HTTP (/api/v1/write) or a file",
             ),
+            Error::Cancelled => {
+                Problem::new(self.code(), self.to_string()).hint("Ask again if it is still wanted")
+            }
             error => Problem::new(error.code(), error.to_string()),
         }
     }

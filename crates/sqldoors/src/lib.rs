@@ -22,7 +22,7 @@ pub use settings::Settings;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tidemill_core::{Authority, History};
-use tidemill_ground::{Clock, Metrics, Stop};
+use tidemill_ground::{Clock, Entropy, Metrics, Stop};
 
 /// Everything the doors need from the house.
 #[derive(Clone)]
@@ -32,6 +32,7 @@ pub struct Doors {
     pub authority: Arc<dyn Authority>,
     pub metrics: Metrics,
     pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
     /// The version of the program, as it is told to clients.
     pub version: Arc<str>,
     pub settings: Settings,

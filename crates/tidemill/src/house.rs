@@ -191,6 +191,7 @@ fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved) -> Result
         authority: guard.clone() as Arc<dyn Authority>,
         metrics: ground.metrics.clone(),
         clock: ground.clock.clone(),
+        entropy: ground.entropy.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         settings: settings::sql(config, &memory),
     });

@@ -1,25 +1,61 @@
-//! The door of Flight SQL. Nothing is spoken here yet.
+//! The door of Flight SQL: gRPC over HTTP/2, queries in SQL, answers in Arrow as the history spells them. What does not live
+//! here: columns and rows (bytes pass through), rights, the acceptance of connections (`serve`).
+
+mod calls;
+mod catalog;
+mod connection;
+mod flatbuffer;
+mod grpc;
+mod info;
+mod ipc;
+mod messages;
+mod rows;
+mod statements;
+mod table;
+mod wire;
 
 use std::sync::Arc;
 
-use tidemill_ground::{Limit, Stop};
+use tidemill_ground::{Counter, Limit, Stop};
 
 use crate::peers::Peers;
 use crate::serve::{self, Listening};
 use crate::{Doors, House};
 
+/// How many calls are answered at once, of all connections.
+const CALLS_MAX: u64 = 1_024;
+/// What all calls together hold of what was sent to them.
+const SENT_BYTES_MAX: u64 = 32 << 20;
+
 /// What the door holds.
 pub(crate) struct Held {
     pub(crate) connections: Limit,
     peers: Peers,
+    calls: Limit,
+    sent: Limit,
+    statements: statements::Statements,
+    /// Connections that were closed: nobody said who they are, or they spoke something else.
+    unknown: Counter,
+    not_tls: Counter,
+    not_http_2: Counter,
 }
 
 impl Held {
     pub(crate) fn new(doors: &Doors) -> Held {
-        let max = doors.settings.connections_max;
+        let (metrics, max) = (&doors.metrics, doors.settings.connections_max);
+        let closed = |why| {
+            let help = "Connections of Flight SQL that were closed, and why.";
+            metrics.counter_with("tidemill_flight_connections_closed", help, &[("why", why)])
+        };
         Held {
-            connections: Limit::new(&doors.metrics, "flight_connections", max),
-            peers: Peers::new(&doors.metrics, "flight"),
+            connections: Limit::new(metrics, "flight_connections", max),
+            peers: Peers::new(metrics, "flight"),
+            calls: Limit::new(metrics, "flight_calls", CALLS_MAX),
+            sent: Limit::new(metrics, "flight_sent_bytes", SENT_BYTES_MAX),
+            statements: statements::Statements::new(metrics, doors.clock.clone(), doors.entropy.clone()),
+            unknown: closed("unknown"),
+            not_tls: closed("not_tls"),
+            not_http_2: closed("not_http_2"),
         }
     }
 }
@@ -27,15 +63,9 @@ impl Held {
 pub(crate) async fn serve(house: &Arc<House>, listening: Listening, stop: Stop) {
     let held = &house.flight;
     let drain = house.settings().drain;
-    serve::serve(
-        "flight",
-        (&held.connections, &held.peers),
-        listening,
-        drain,
-        stop,
-        |stream, visit| async move {
-            drop((stream, visit));
-        },
-    )
+    let doors = (&held.connections, &held.peers);
+    serve::serve("flight", doors, listening, drain, stop, |stream, visit| {
+        connection::serve(house.clone(), stream, visit)
+    })
     .await;
 }
