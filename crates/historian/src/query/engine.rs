@@ -1,6 +1,7 @@
 //! The front door of queries: what is asked is admitted, given a consistent view that holds everything acknowledged
 //! before, planned, run and spelled. The parts stand in the other files of this folder.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::execute_stream;
 use futures_util::StreamExt;
 use tidemill_core::{
-    Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Journal, Problem, ReadMode, ReadQuery, ReadScope,
-    SampleBatch, SqlQuery, TableSpec, codes,
+    Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Journal, Problem, ReadMode, ReadQuery,
+    ReadScope, SampleBatch, SqlQuery, SqlShape, TableSpec, codes,
 };
 use tidemill_ground::{Clock, Limit, Metrics};
 use tokio::runtime::{Handle, Runtime};
@@ -28,6 +29,7 @@ use super::relation::Relation;
 use super::run::{Admission, Sink, Threads, Within, panicked, run};
 use super::samples::Samples;
 use super::session::{Given, session};
+use super::shape::Shape;
 use super::signals::Signals;
 use super::{modes, planning, session as sessions, statement};
 use tidemill_lake::{SampleSource, View};
@@ -110,14 +112,19 @@ impl Engine {
             .enable_time()
             .build()
             .map_err(|error| internal(&error.to_string()))?;
-        let memory = Arc::new(Shared::new(usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX)));
+        let memory = Arc::new(Shared::new(
+            usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX),
+        ));
         let held = memory.clone();
         #[expect(clippy::cast_precision_loss, reason = "a gauge needs no last byte")]
         let watched = move || held.used() as f64;
         #[expect(clippy::cast_precision_loss, reason = "a gauge needs no last byte")]
         let bytes_max = settings.memory_bytes as f64;
-        Limit::show(&settings.metrics, "queries_bytes", watched, move || bytes_max);
-        let admission = Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max);
+        Limit::show(&settings.metrics, "queries_bytes", watched, move || {
+            bytes_max
+        });
+        let admission =
+            Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max);
         let inner = Inner {
             source,
             bus,
@@ -129,12 +136,19 @@ impl Engine {
             declared: RwLock::default(),
             settings,
         };
-        Ok(Engine { inner: Arc::new(inner), runtime: Some(runtime), watching: Some(watching) })
+        Ok(Engine {
+            inner: Arc::new(inner),
+            runtime: Some(runtime),
+            watching: Some(watching),
+        })
     }
 
     fn threads(&self) -> Option<Threads> {
         let (work, watch) = (self.runtime.as_ref()?, self.watching.as_ref()?);
-        Some(Threads { work: work.handle().clone(), watch: watch.handle().clone() })
+        Some(Threads {
+            work: work.handle().clone(),
+            watch: watch.handle().clone(),
+        })
     }
 
     /// Waits on this thread, which is none of a runtime.
@@ -150,7 +164,11 @@ impl Engine {
 
     /// Declares a table; a second one of that name replaces the first.
     pub(crate) fn table(&self, spec: &'static TableSpec, facts: Option<Arc<dyn Facts>>) {
-        let mut declared = self.inner.declared.write().unwrap_or_else(PoisonError::into_inner);
+        let mut declared = self
+            .inner
+            .declared
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         declared.retain(|table| table.spec.name != spec.name);
         declared.push(Declared { spec, facts });
     }
@@ -218,19 +236,59 @@ impl Engine {
         Box::pin(async move {
             let threads = threads.ok_or_else(stopped)?;
             let admission = inner.admission.clone();
-            let answer = run(threads, admission, budget, Within::All, move |sink| async move {
-                let view = inner.clone().view(budget.time).await?;
-                inner.answer(scope, query, format, budget, view, sink).await
-            })
+            let answer = run(
+                threads,
+                admission,
+                budget,
+                Within::All,
+                move |sink| async move {
+                    let view = inner.clone().view(budget.time).await?;
+                    inner.answer(scope, query, format, budget, view, sink).await
+                },
+            )
             .await?;
             Ok(Box::new(answer) as Box<dyn Chunks>)
+        })
+    }
+
+    /// What a query takes and gives; see [`tidemill_core::History::sql_shape`].
+    pub(crate) fn sql_shape<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: SqlQuery,
+        budget: Budget,
+    ) -> Boxed<'a, Result<SqlShape, Problem>> {
+        let (inner, scope, threads) = (self.inner.clone(), scope.clone(), self.threads());
+        Box::pin(async move {
+            let threads = threads.ok_or_else(stopped)?;
+            let admission = inner.admission.clone();
+            let mut answer = run(
+                threads,
+                admission,
+                budget,
+                Within::All,
+                move |sink| async move {
+                    let view = inner.source.view();
+                    let shape = inner.shape(scope, query, budget, view, &sink).await?;
+                    sink.send(shape).await;
+                    Ok(())
+                },
+            )
+            .await?;
+            answer
+                .piece()
+                .await
+                .unwrap_or_else(|| Err(internal("a query without a shape")))
         })
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        for runtime in [self.runtime.take(), self.watching.take()].into_iter().flatten() {
+        for runtime in [self.runtime.take(), self.watching.take()]
+            .into_iter()
+            .flatten()
+        {
             runtime.shutdown_background();
         }
     }
@@ -241,7 +299,9 @@ fn stopped() -> Problem {
 }
 
 /// Runs what blocks.
-async fn on_a_thread(work: impl FnOnce() -> Result<(), Problem> + Send + 'static) -> Result<(), Problem> {
+async fn on_a_thread(
+    work: impl FnOnce() -> Result<(), Problem> + Send + 'static,
+) -> Result<(), Problem> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
         Err(failure) => Err(panicked(failure)),
@@ -263,8 +323,9 @@ fn retrieve(
     for batch in modes::read(view, inner.bus.as_ref(), scope, names, query, &account) {
         let mut batch = batch?;
         let left = query.limit.map(|limit| limit.saturating_sub(rows));
-        if let Some(left) =
-            left.and_then(|left| usize::try_from(left).ok()).filter(|left| *left < batch.len())
+        if let Some(left) = left
+            .and_then(|left| usize::try_from(left).ok())
+            .filter(|left| *left < batch.len())
         {
             batch = modes::first_rows(&batch, left);
         }
@@ -284,7 +345,10 @@ fn retrieve(
 }
 
 fn too_many_rows(budget: Budget) -> Problem {
-    Problem::new(&codes::QUERY_ROWS, format!("the answer has more than the {} rows allowed", budget.rows))
+    Problem::new(
+        &codes::QUERY_ROWS,
+        format!("the answer has more than the {} rows allowed", budget.rows),
+    )
 }
 
 impl Inner {
@@ -313,7 +377,11 @@ impl Inner {
         sink: &Sink<Bytes>,
     ) -> Result<(), Problem> {
         let wrong = |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &[]);
-        let names = Arc::new(Names::of_patterns(self.bus.as_ref(), scope, &query.patterns));
+        let names = Arc::new(Names::of_patterns(
+            self.bus.as_ref(),
+            scope,
+            &query.patterns,
+        ));
         let mut encoder = of_samples(format, names.clone(), self.bus.clone()).map_err(wrong)?;
         encoder.begin().map_err(wrong)?;
         let wanted = retrieve(self, scope, &names, query, view, budget, |batch| {
@@ -339,7 +407,8 @@ impl Inner {
         let wanted = self.journal.durable();
         if self.source.applied() < wanted {
             let waiting = self.clone();
-            let waited = tokio::task::spawn_blocking(move || waiting.source.wait_applied(wanted, time));
+            let waited =
+                tokio::task::spawn_blocking(move || waiting.source.wait_applied(wanted, time));
             if !waited.await.map_err(|error| internal(&error.to_string()))? {
                 let detail = "what was written last could not be read in time";
                 return Err(Problem::new(&codes::QUERY_TIME, detail));
@@ -357,27 +426,20 @@ impl Inner {
         view: Arc<dyn View>,
         sink: Sink<Bytes>,
     ) -> Result<(), Problem> {
-        let tables = self.system(&scope, &view);
-        let names: Vec<String> = ["samples".to_owned(), "signals".to_owned()]
-            .into_iter()
-            .chain(tables.iter().map(|(name, _)| format!("sys.{name}")))
-            .collect();
-        let told = |error: DataFusionError| to_problem(&error, &names);
-        let pool = self.pool(budget);
-        let meter = Meter::new(&pool, sink.stopped());
-        let state = self.session(&scope, &view, tables, pool, meter.clone()).map_err(told)?;
+        let asked = Asked::of(&self, &scope, &view, budget, sink.stopped())?;
+        let (told, meter) = (|error| asked.told(&error), &asked.meter);
         let statement = statement::read(&query.text, &query.parameters).map_err(told)?;
         // Planning computes and blocks: not on the threads on which others' answers come forward.
-        let (planner, asked, place) = (state.clone(), meter.clone(), sink.place());
+        let (planner, state, place) = (asked.meter.clone(), asked.state.clone(), sink.place());
         let handle = Handle::current();
         let work = move || {
             let _place = place;
             let names = (self.bus.as_ref(), &scope);
-            handle.block_on(planning::plan(&planner, statement, &asked, names))
+            handle.block_on(planning::plan(&state, statement, &planner, names))
         };
         let planned = tokio::task::spawn_blocking(work).await.map_err(panicked)?;
         let plan = planned.map_err(told)?;
-        let mut stream = execute_stream(plan, state.task_ctx()).map_err(told)?;
+        let mut stream = execute_stream(plan, asked.state.task_ctx()).map_err(told)?;
         let mut encoder = of_table(format);
         let wrong = |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &[]);
         encoder.begin(&stream.schema()).map_err(wrong)?;
@@ -404,16 +466,45 @@ impl Inner {
         Ok(())
     }
 
+    async fn shape(
+        self: Arc<Self>,
+        scope: ReadScope,
+        query: SqlQuery,
+        budget: Budget,
+        view: Arc<dyn View>,
+        sink: &Sink<SqlShape>,
+    ) -> Result<SqlShape, Problem> {
+        let asked = Asked::of(&self, &scope, &view, budget, sink.stopped())?;
+        let (place, handle) = (sink.place(), Handle::current());
+        let work = move || {
+            let _place = place;
+            let names = (self.bus.as_ref(), &scope);
+            let shape = handle.block_on(Shape::of(&asked.state, &query, &asked.meter, names));
+            shape.map_err(|error| asked.told(&error))?.spelled()
+        };
+        tokio::task::spawn_blocking(work).await.map_err(panicked)?
+    }
+
     /// What stands beside `sys.*`.
-    fn public(&self, scope: &ReadScope, view: &Arc<dyn View>) -> Vec<(&'static str, Arc<dyn Relation>)> {
+    fn public(
+        &self,
+        scope: &ReadScope,
+        view: &Arc<dyn View>,
+    ) -> Vec<(&'static str, Arc<dyn Relation>)> {
         let samples = Samples {
             view: view.clone(),
             bus: self.bus.clone(),
             scope: scope.clone(),
             partitions: self.settings.partitions,
         };
-        let signals = Signals { bus: self.bus.clone(), scope: scope.clone() };
-        vec![("samples", Arc::new(samples)), ("signals", Arc::new(signals))]
+        let signals = Signals {
+            bus: self.bus.clone(),
+            scope: scope.clone(),
+        };
+        vec![
+            ("samples", Arc::new(samples)),
+            ("signals", Arc::new(signals)),
+        ]
     }
 
     fn functions(
@@ -421,7 +512,11 @@ impl Inner {
         scope: &ReadScope,
         view: &Arc<dyn View>,
     ) -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
-        let read = Read { view: view.clone(), bus: self.bus.clone(), scope: scope.clone() };
+        let read = Read {
+            view: view.clone(),
+            bus: self.bus.clone(),
+            scope: scope.clone(),
+        };
         vec![(READ, Arc::new(read))]
     }
 
@@ -444,6 +539,43 @@ impl Inner {
                 now: self.settings.clock.wall(),
             },
         )
+    }
+}
+
+/// A question in SQL before it is read: what it may see, and who looks after what it takes.
+struct Asked {
+    state: SessionState,
+    meter: Arc<Meter>,
+    /// For messages about those that are not there.
+    tables: Vec<String>,
+}
+
+impl Asked {
+    fn of(
+        inner: &Inner,
+        scope: &ReadScope,
+        view: &Arc<dyn View>,
+        budget: Budget,
+        stopped: Arc<AtomicBool>,
+    ) -> Result<Asked, Problem> {
+        let system = inner.system(scope, view);
+        let tables: Vec<String> = ["samples".to_owned(), "signals".to_owned()]
+            .into_iter()
+            .chain(system.iter().map(|(name, _)| format!("sys.{name}")))
+            .collect();
+        let pool = inner.pool(budget);
+        let meter = Meter::new(&pool, stopped);
+        let state = inner.session(scope, view, system, pool, meter.clone());
+        let state = state.map_err(|error| to_problem(&error, &tables))?;
+        Ok(Asked {
+            state,
+            meter,
+            tables,
+        })
+    }
+
+    fn told(&self, error: &DataFusionError) -> Problem {
+        to_problem(error, &self.tables)
     }
 }
 

@@ -35,6 +35,7 @@ mod rules;
 mod run;
 mod samples;
 mod session;
+mod shape;
 mod signals;
 mod statement;
 mod sum;
@@ -48,5 +49,5 @@ mod fuzz_tests;
 pub(crate) mod tests;
 
 pub use decode::{ColumnFile, ColumnText, Naming, Part, Untimed};
-pub(crate) use decode::{decode, measure};
+pub(crate) use decode::{decode, measure, values};
 pub(crate) use engine::{Engine, Settings};

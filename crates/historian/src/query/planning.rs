@@ -44,15 +44,28 @@ pub(crate) async fn plan(
     meter: &Arc<Meter>,
     (bus, scope): (&dyn Bus, &ReadScope),
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let plan = state.statement_to_plan(statement).await?;
-    meter.go_on()?;
-    verify(&plan)?;
+    let plan = read(state, statement, meter).await?;
     let plan = resolved(plan, bus, scope)?;
     let plan = guarded(state.optimize(&plan)?)?;
     meter.go_on()?;
     let plan = state.query_planner().create_physical_plan(&plan, state).await?;
     let plan = gate::gated(plan, meter)?;
     meter.planned();
+    Ok(plan)
+}
+
+/// What a statement means, looked at and not yet made fit to run. Blocking.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) async fn read(
+    state: &SessionState,
+    statement: Statement,
+    meter: &Arc<Meter>,
+) -> Result<LogicalPlan> {
+    let plan = state.statement_to_plan(statement).await?;
+    meter.go_on()?;
+    verify(&plan)?;
     Ok(plan)
 }
 

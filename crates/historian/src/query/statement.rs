@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident, ObjectName, Query, SelectItem, SetExpr,
     Statement as SqlStatement, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 use tidemill_core::{Problem, Value, codes};
 
@@ -29,19 +29,46 @@ pub(crate) const CHAIN_MAX: usize = 250;
 /// How many tables and subqueries a query may mean.
 pub(crate) const TABLES_MAX: usize = 1_000;
 
+/// The highest number of a parameter.
+pub(crate) const PARAMETERS_MAX: usize = 1_000;
+
 /// Reads the text and puts the parameters in.
 ///
 /// # Errors
 /// `bad-sql`: it cannot be read, is no single query, or names a parameter that was not given.
 pub(crate) fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
+    Ok(with(text, Some(parameters))?.0)
+}
+
+/// The same with its parameters left open, and how many it takes.
+///
+/// # Errors
+/// `bad-sql`: it cannot be read, or is no single query.
+pub(crate) fn open(text: &str) -> Result<(Statement, usize)> {
+    with(text, None)
+}
+
+fn with(text: &str, parameters: Option<&[Value]>) -> Result<(Statement, usize)> {
+    let mut statement = parse(text, &GenericDialect {})?;
+    check(&statement)?;
+    measure(&statement)?;
+    name(&mut statement);
+    let highest = bind(&mut statement, parameters)?;
+    Ok((statement, highest))
+}
+
+/// Reads the text, in bounded time and memory.
+///
+/// # Errors
+/// `bad-sql`: it cannot be read, or is no single statement.
+pub(crate) fn parse(text: &str, dialect: &dyn Dialect) -> Result<Statement> {
     if text.len() > TEXT_BYTES_MAX {
         let detail = format!("the query has {} bytes; at most {TEXT_BYTES_MAX} are allowed", text.len());
         return Err(from_problem(
             Problem::new(&codes::BAD_SQL, detail).hint("Say it in fewer words, or with parameters"),
         ));
     }
-    let dialect = GenericDialect {};
-    let tokens = Tokenizer::new(&dialect, text)
+    let tokens = Tokenizer::new(dialect, text)
         .tokenize_with_location()
         .map_err(|error| DataFusionError::SQL(Box::new(error.into()), None))?;
     if tokens.len() > TOKENS_MAX {
@@ -52,20 +79,16 @@ pub(crate) fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
         ));
     }
     let mut statements = DFParserBuilder::new(tokens)
-        .with_dialect(&dialect)
+        .with_dialect(dialect)
         .with_recursion_limit(DEPTH_MAX)
         .build()?
         .parse_statements()?;
-    let (Some(mut statement), None) = (statements.pop_front(), statements.pop_front()) else {
+    let (Some(statement), None) = (statements.pop_front(), statements.pop_front()) else {
         return Err(from_problem(
             Problem::new(&codes::BAD_SQL, "one query is expected, and only one")
                 .hint("Send queries one by one"),
         ));
     };
-    check(&statement)?;
-    measure(&statement)?;
-    name(&mut statement);
-    bind(&mut statement, parameters)?;
     Ok(statement)
 }
 
@@ -84,7 +107,7 @@ fn name(statement: &mut Statement) {
 }
 
 /// Only what reads. What this lets through is looked at once more when it is planned.
-fn check(statement: &Statement) -> Result<()> {
+pub(crate) fn check(statement: &Statement) -> Result<()> {
     match statement {
         Statement::Statement(inner) => match inner.as_ref() {
             SqlStatement::Query(_)
@@ -114,7 +137,7 @@ fn first_word(text: &str) -> String {
 
 /// Refuses what would become too many tables: each use of a name from WITH is what it names once more, so that twenty names
 /// that use the one before them twice are a million tables.
-fn measure(statement: &Statement) -> Result<()> {
+pub(crate) fn measure(statement: &Statement) -> Result<()> {
     let mut meant = Meant::default();
     match statement {
         Statement::Statement(inner) => match inner.visit(&mut meant) {
@@ -174,23 +197,27 @@ impl Visitor for Meant {
     }
 }
 
-fn bind(statement: &mut Statement, parameters: &[Value]) -> Result<()> {
+/// Returns the highest number of a parameter.
+fn bind(statement: &mut Statement, parameters: Option<&[Value]>) -> Result<usize> {
     match statement {
         Statement::Statement(inner) => {
-            let mut binder = Binder { parameters, depth: 0 };
+            let mut binder = Binder { parameters, highest: 0, depth: 0 };
             match inner.visit(&mut binder) {
-                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Continue(()) => Ok(binder.highest),
                 ControlFlow::Break(error) => Err(error),
             }
         }
         Statement::Explain(explain) => bind(&mut explain.statement, parameters),
-        _ => Ok(()),
+        _ => Ok(0),
     }
 }
 
 /// Puts literals where placeholders stand. In the tree, not in the text, so that no parameter can become syntax.
 struct Binder<'a> {
-    parameters: &'a [Value],
+    /// None leaves them open.
+    parameters: Option<&'a [Value]>,
+    /// The highest number that was met.
+    highest: usize,
     /// How many expressions are being looked into.
     depth: usize,
 }
@@ -214,7 +241,8 @@ impl VisitorMut for Binder<'_> {
             && let Literal::Placeholder(name) = &value.value
         {
             match self.literal(name) {
-                Ok(literal) => *expr = literal,
+                Ok(Some(literal)) => *expr = literal,
+                Ok(None) => {}
                 Err(error) => return ControlFlow::Break(error),
             }
         }
@@ -223,18 +251,20 @@ impl VisitorMut for Binder<'_> {
 }
 
 impl Binder<'_> {
-    fn literal(&self, name: &str) -> Result<Expr> {
+    fn literal(&mut self, name: &str) -> Result<Option<Expr>> {
         let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
-        let Some(number) = number.filter(|number| *number > 0) else {
-            return Err(bad(format!("'{name}' is no parameter: write $1, $2, …")));
+        let Some(number) = number.filter(|number| (1..=PARAMETERS_MAX).contains(number)) else {
+            return Err(bad(format!("'{name}' is no parameter: write $1, $2, … up to ${PARAMETERS_MAX}")));
         };
-        let Some(value) = self.parameters.get(number - 1) else {
+        self.highest = self.highest.max(number);
+        let Some(parameters) = self.parameters else { return Ok(None) };
+        let Some(value) = parameters.get(number - 1) else {
             return Err(bad(format!(
                 "the query uses ${number} and {} parameters were given",
-                self.parameters.len()
+                parameters.len()
             )));
         };
-        Ok(literal(value))
+        Ok(Some(literal(value)))
     }
 }
 

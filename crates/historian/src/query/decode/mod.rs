@@ -9,6 +9,7 @@ mod numbers;
 mod pages;
 mod parts;
 mod table;
+mod values;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use tidemill_ground::quietly;
 
 pub use self::parts::{ColumnFile, Naming, Part, Untimed};
 pub use self::table::ColumnText;
+pub(crate) use self::values::values;
 
 use self::column::{Sources, Texts};
 use super::errors::nearest;

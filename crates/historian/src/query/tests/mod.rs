@@ -10,6 +10,8 @@ mod mistakes;
 mod plot;
 mod reference;
 mod scope;
+mod shape;
+mod slow;
 mod small;
 mod sql;
 mod store;
