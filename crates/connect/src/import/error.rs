@@ -46,6 +46,8 @@ pub(crate) enum Error {
         "{place} may be {comma} (decimal comma) or {point} (thousands), and no row of the file decides it"
     )]
     DecimalMark { place: String, comma: String, point: String },
+    #[error("{0} has no column that counts from the start")]
+    NoStep(String),
     #[error("{0}")]
     Path(String),
 }
@@ -97,6 +99,7 @@ impl Error {
                 "Say which with --time-format dmy or --time-format mdy; rows of the other order are then rejected"
             }
             Error::DecimalMark { .. } => "Say which with --decimal comma or --decimal point",
+            Error::NoStep(_) => "Say how far apart its rows are: --step 3m, 1d, 1mo",
             Error::Path(_) => "Name it with --signal PATH or --prefix PATH; see docs/reference/names.md",
         }
     }

@@ -27,7 +27,8 @@ const COLUMNS_MAX: usize = 1000;
 /// How objects become samples.
 #[derive(Debug, Clone)]
 pub(super) struct JsonPlan {
-    pub(super) time: String,
+    /// None: the objects are counted.
+    pub(super) time: Option<String>,
     pub(super) time_of_day: Option<String>,
     pub(super) form: TimeForm,
     pub(super) zone: TimeZone,
@@ -270,7 +271,7 @@ impl Seen {
         let mut look = Look::new(file, &sheet, options, self.columns).members()?;
         let name = |at: usize| sheet.header(at).to_owned();
         let opt = |at: Option<usize>| at.map(name);
-        let (time, time_of_day) = (name(look.time), opt(look.time_of_day));
+        let (time, time_of_day) = (opt(look.time), opt(look.time_of_day));
         let shape = match look.narrow {
             Some(narrow) => {
                 let object =
@@ -292,7 +293,7 @@ impl Seen {
             None => {
                 let aside = look.left_out.into_iter().map(name).chain(time_of_day.clone());
                 let within = Within::of(self.qualities, &self.others, &mut look.notes);
-                let aside = aside.chain([time.clone()]).chain(within.names.values().cloned());
+                let aside = aside.chain(time.clone()).chain(within.names.values().cloned());
                 let left_out: HashSet<String> = aside.collect();
                 let all = sheet.header.iter().chain(&self.others);
                 let tells_of_any = |holder: &&Holder| {

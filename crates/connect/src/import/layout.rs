@@ -1,10 +1,11 @@
 //! From what the columns hold to what each is: times, values, names, quality, units. Where two readings are possible
 //! the user is asked; where a column is left out, a note says so.
 
+mod counted;
 mod qualities;
 
 use jiff::tz::TimeZone;
-use tidemill_core::SignalPath;
+use tidemill_core::{Escape, SignalPath};
 
 use super::cell::{self, CellKind, Decimal};
 use super::civil::{self, DayOrder};
@@ -13,6 +14,7 @@ use super::error::Error;
 use super::names;
 use super::plan::Options;
 use super::reader::Signal;
+use super::records::Record;
 use super::sheet::Sheet;
 use super::time::{TimeForm, TimeFormat, Unit};
 use super::words::{self, Meaning};
@@ -29,10 +31,13 @@ pub(super) struct Layout {
     pub(super) header_line: Option<(u64, String)>,
     pub(super) skip_lines: u64,
     /// The column with the time, or with its date.
-    pub(super) time: usize,
+    /// None: the rows are counted.
+    pub(super) time: Option<usize>,
     pub(super) time_of_day: Option<usize>,
     pub(super) form: TimeForm,
     pub(super) zone: TimeZone,
+    /// Columns whose cells stand in the names.
+    pub(super) keyed: Option<Keyed>,
     pub(super) shape: Shape,
     /// Fields that a row has at least.
     pub(super) fields_min: usize,
@@ -70,6 +75,33 @@ pub(super) struct Wide {
     pub(super) quality: Option<usize>,
 }
 
+/// Columns whose cells stand in the names, between the prefix and what else there is.
+#[derive(Debug, Clone)]
+pub(super) struct Keyed {
+    pub(super) prefix: SignalPath,
+    pub(super) columns: Vec<usize>,
+    /// Of the wide form: what stands behind, one a column of values; empty where nothing does.
+    pub(super) names: Vec<String>,
+}
+
+impl Keyed {
+    /// The cells of a row as segments. The error is the column of an empty one.
+    pub(super) fn of(&self, record: &Record) -> Result<String, usize> {
+        let mut key = String::new();
+        for at in &self.columns {
+            let cell = record.field(*at);
+            if cell.is_empty() {
+                return Err(*at);
+            }
+            if !key.is_empty() {
+                key.push('/');
+            }
+            key.push_str(&Escape::segment(cell));
+        }
+        Ok(key)
+    }
+}
+
 /// The columns of the narrow form.
 #[derive(Debug, Clone)]
 pub(super) struct Narrow {
@@ -86,7 +118,7 @@ pub(super) struct Narrow {
 
 /// What the members of objects are.
 pub(super) struct Members {
-    pub(super) time: usize,
+    pub(super) time: Option<usize>,
     pub(super) time_of_day: Option<usize>,
     pub(super) form: TimeForm,
     pub(super) zone: TimeZone,
@@ -102,8 +134,8 @@ pub(super) struct Members {
 /// The columns with times.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
-    /// The time, or its date.
-    at: usize,
+    /// The time, or its date. None: the rows are counted.
+    at: Option<usize>,
     of_day: Option<usize>,
     /// Dates, not numbers.
     textual: bool,
@@ -148,10 +180,11 @@ impl<'a> Look<'a> {
         if let Some(times) = self.times {
             return Ok(times);
         }
+        if self.options.start.is_some() {
+            return self.counting();
+        }
         let (at, of_day) = self.time_columns()?;
-        let column = self.column(at);
-        let textual = column.is_date_time() || column.is_date() || column.is_digit_date();
-        Ok(Times { at, of_day, textual })
+        Ok(Times { at: Some(at), of_day, textual: self.is_textual(at) })
     }
 
     /// Decides.
@@ -160,8 +193,9 @@ impl<'a> Look<'a> {
         let (time, time_of_day) = (times.at, times.of_day);
         let form = self.time_form(times)?;
         let zone = self.zone(time, time_of_day);
-        let mut rest: Vec<usize> =
-            (0..self.sheet.width()).filter(|at| *at != time && Some(*at) != time_of_day).collect();
+        let keys = self.keys()?;
+        let is_rest = |at: &usize| Some(*at) != time && Some(*at) != time_of_day && !keys.contains(at);
+        let mut rest: Vec<usize> = (0..self.sheet.width()).filter(is_rest).collect();
         self.leave_out(&mut rest);
         let (shape, signals) = match self.narrow(&rest)? {
             Some(narrow) => (Shape::Narrow(narrow), Vec::new()),
@@ -171,12 +205,20 @@ impl<'a> Look<'a> {
             Shape::Wide { columns } => columns.iter().map(|wide| wide.index).collect(),
             Shape::Narrow(narrow) => vec![narrow.signal, narrow.value],
         };
-        let most = used.into_iter().chain([time]).chain(time_of_day).max().unwrap_or_default();
+        let most = used
+            .into_iter()
+            .chain(time)
+            .chain(time_of_day)
+            .chain(keys.iter().copied())
+            .max()
+            .unwrap_or_default();
         let numbers = self.numbers(&match &shape {
             Shape::Wide { columns } => columns.iter().filter_map(|wide| wide.quality).collect(),
             Shape::Narrow(narrow) => Vec::from_iter(narrow.quality),
         });
+        let keyed = self.keyed(keys, &shape)?;
         Ok(Layout {
+            keyed,
             separator: self.sheet.separator,
             headers: self.sheet.header.clone(),
             header_line: self.sheet.header_line.clone(),
@@ -202,7 +244,7 @@ impl<'a> Look<'a> {
         let (time, time_of_day) = (times.at, times.of_day);
         let form = self.time_form(times)?;
         let zone = self.zone(time, time_of_day);
-        let is_value = |at: &usize| *at != time && Some(*at) != time_of_day;
+        let is_value = |at: &usize| Some(*at) != time && Some(*at) != time_of_day;
         let mut rest: Vec<usize> = (0..self.sheet.width()).filter(is_value).collect();
         let all = rest.clone();
         self.leave_out(&mut rest);
@@ -292,7 +334,7 @@ impl<'a> Look<'a> {
         }
         let day_time = (0..self.sheet.width()).find(|at| self.column(*at).is_day_time());
         let zoned = (0..self.sheet.width()).find(|at| self.column(*at).unknown_zone.is_some());
-        let mut hint = "Name the column with --time COLUMN; a file without times cannot be imported";
+        let mut hint = "Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m";
         let seen = match day_time {
             _ if let Some(at) = zoned => {
                 hint = ZONE_HINT;
@@ -305,7 +347,12 @@ impl<'a> Look<'a> {
     }
 
     /// How the times of a column are written.
-    fn time_form(&self, Times { at, textual, .. }: Times) -> Result<TimeForm, Error> {
+    fn time_form(&self, times: Times) -> Result<TimeForm, Error> {
+        let Times { textual, .. } = times;
+        if let Some(start) = self.options.start {
+            return self.counted(start, times.at);
+        }
+        let Some(at) = times.at else { return Err(self.no_time()) };
         let column = self.column(at);
         let told = match self.options.time_format {
             Some(TimeFormat::Epoch(unit)) => return Ok(TimeForm::Epoch(unit)),
@@ -355,7 +402,7 @@ impl<'a> Look<'a> {
         self.column_problem(
             at,
             what,
-            "A sample needs a date: name another column with --time COLUMN, or say --time-format s",
+            "Say when it began: --start 2024-01-01T00:00:00Z, and what one is, --step 1s; or name another column with --time COLUMN",
         )
     }
 
@@ -394,11 +441,11 @@ impl<'a> Look<'a> {
         format!("'{text}' in {} (line {line}, column '{}')", self.file, self.sheet.shown(at))
     }
 
-    fn zone(&mut self, time: usize, time_of_day: Option<usize>) -> TimeZone {
+    fn zone(&mut self, time: Option<usize>, time_of_day: Option<usize>) -> TimeZone {
         if let Some(zone) = &self.options.timezone {
             return zone.clone();
         }
-        let headers = [Some(time), time_of_day];
+        let headers = [time, time_of_day];
         if headers.into_iter().flatten().any(|at| words::says_utc(self.sheet.header(at))) {
             self.notes.push("times are UTC, as their header says".to_owned());
             return TimeZone::UTC;

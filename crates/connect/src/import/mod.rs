@@ -25,6 +25,7 @@ mod records;
 mod rejected;
 mod sheet;
 mod source;
+mod steps;
 mod survey;
 mod time;
 mod words;
@@ -43,6 +44,7 @@ pub use reader::{Part, Piece, Reader, Summary};
 pub use recognise::open;
 pub use rejected::{Originals, Reject, rejected_name};
 pub use source::Open;
+pub use steps::Step;
 pub use time::{LocalTimes, TimeFormat, instant_of};
 
 /// Names that one file may bring; the plant has a limit of its own.

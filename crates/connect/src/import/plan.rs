@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io::Read;
 
 use jiff::tz::TimeZone;
-use tidemill_core::{Kind, SignalPath};
+use tidemill_core::{Kind, SignalPath, rfc3339};
 
 use super::cell::{CellKind, Decimal};
 use super::json::{Elements, JsonPlan, Objects};
@@ -12,6 +12,7 @@ use super::layout::{Layout, Shape};
 use super::lines::{Lines, Otherwise};
 use super::records::Records;
 use super::source::Encoding;
+use super::steps::{Grid, Step};
 use super::time::{TimeForm, TimeFormat, Unit, zone_name};
 
 /// What the command line says, and what a file of columns says of itself.
@@ -33,6 +34,14 @@ pub struct Options {
     pub time_format: Option<TimeFormat>,
     /// `--decimal`.
     pub decimal: Option<Decimal>,
+    /// `--start`: the time of the first row, in ns UTC, where rows have none of their own.
+    pub start: Option<i64>,
+    /// `--step`: how far apart rows are.
+    pub step: Option<Step>,
+    /// `--key`: columns whose cells stand in the names, by header or number from 1.
+    pub keys: Vec<String>,
+    /// `--transposed`: one row is one signal, its name first.
+    pub transposed: bool,
     /// Where the file has typed columns.
     pub typed: Option<Typed>,
 }
@@ -60,6 +69,10 @@ impl Options {
             plant_timezone,
             time_format: None,
             decimal: None,
+            start: None,
+            step: None,
+            keys: Vec::new(),
+            transposed: false,
             typed: None,
         }
     }
@@ -157,6 +170,7 @@ impl Plan {
     fn describe_table(&self, layout: &Layout, out: &mut String) -> std::fmt::Result {
         let separator = match layout.separator {
             '\t' => "tabs".to_owned(),
+            ' ' => "blanks".to_owned(),
             separator => format!("'{separator}'"),
         };
         match (self.written.format, &layout.header_line) {
@@ -171,11 +185,15 @@ impl Plan {
         }
         let shown = |index: usize| layout.headers.get(index).filter(|name| !name.is_empty()).cloned();
         let column = |index: usize| shown(index).unwrap_or_else(|| format!("column {}", index + 1));
-        write!(out, "time: {}", column(layout.time))?;
-        if let Some(second) = layout.time_of_day {
-            write!(out, " and {}", column(second))?;
+        write!(out, "time: ")?;
+        if let Some(time) = layout.time {
+            write!(out, "{}", column(time))?;
+            if let Some(second) = layout.time_of_day {
+                write!(out, " and {}", column(second))?;
+            }
+            write!(out, ", ")?;
         }
-        writeln!(out, ", {}", spoken_form(layout.form, &layout.zone))?;
+        writeln!(out, "{}", spoken_form(layout.form, &layout.zone))?;
         match &layout.shape {
             Shape::Wide { columns } => {
                 for wide in columns {
@@ -214,6 +232,12 @@ fn spoken_form(form: TimeForm, zone: &TimeZone) -> String {
     let zone = zone_name(zone);
     match form {
         TimeForm::Epoch(unit) => format!("{} since 1970 UTC", unit.name()),
+        TimeForm::Elapsed(Grid { start, step }) => {
+            format!("counted in {} from {}", step.name(), rfc3339(start))
+        }
+        TimeForm::Rows(Grid { start, step }) => {
+            format!("{} for the first row, each next one {} later", rfc3339(start), step.name())
+        }
         TimeForm::Excel => format!("Excel's serial numbers in {zone}"),
         TimeForm::Text(_) => format!("{zone} where no offset is given"),
     }

@@ -9,13 +9,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tidemill_core::{Kind, Problem, Quality, SignalPath, Value};
+use tidemill_core::{Escape, Kind, Problem, Quality, SignalPath, Value};
 
 use super::SIGNALS_MAX;
 use super::cell::{self, CellKind};
 use super::error::Error;
 use super::json::Objects;
-use super::layout::{Layout, Narrow, Shape, StatusNumbers, Wide};
+use super::layout::{Keyed, Layout, Narrow, Shape, StatusNumbers, Wide};
 use super::lines::Lines;
 use super::names;
 use super::plan::{Content, Plan};
@@ -118,6 +118,9 @@ pub struct Reader {
     input: Input,
     signals: Vec<Signal>,
     by_name: HashMap<String, u32>,
+    by_path: HashMap<SignalPath, u32>,
+    /// Of a table with keys: by the key, its number and those of its signals.
+    by_key: HashMap<String, (usize, Arc<[u32]>)>,
     clock: Clock,
     runs: Vec<Run>,
     bytes: Arc<AtomicU64>,
@@ -147,7 +150,7 @@ impl Reader {
         let (input, signals, clock) = match &plan.content {
             Content::Table(layout) => (
                 Input::Table(plan.written.records(input, layout.separator)),
-                layout.signals.clone(),
+                if layout.keyed.is_some() { Vec::new() } else { layout.signals.clone() },
                 Clock::new(layout.form, layout.zone.clone()),
             ),
             Content::Json(json) => (
@@ -170,6 +173,8 @@ impl Reader {
             input,
             signals,
             by_name: HashMap::new(),
+            by_path: HashMap::new(),
+            by_key: HashMap::new(),
             clock,
             runs: vec![Run::default()],
             bytes,
@@ -254,6 +259,7 @@ impl Reader {
                 Step::Fault { line, .. } if line <= layout.skip_lines => {}
                 Step::Fault { line, raw, reason } => {
                     self.summary.rows += 1;
+                    self.pass_over();
                     self.reject(&mut batch.rejects, line, &raw, (None, reason));
                 }
                 Step::Record => {
@@ -277,10 +283,12 @@ impl Reader {
     /// Reads one row of a table; the faults are those of its cells.
     fn row(&mut self, layout: &Layout, record: &Record, batch: &mut Batch) -> Vec<Fault> {
         if record.len() < layout.fields_min {
+            self.pass_over();
             let reason = format!("the row has {} fields, and {} are needed", record.len(), layout.fields_min);
             return vec![(None, reason)];
         }
         if (layout.headers.len()..record.len()).any(|index| !record.field(index).is_empty()) {
+            self.pass_over();
             let reason =
                 format!("the row has {} fields, and the table {}", record.len(), layout.headers.len());
             return vec![(None, reason)];
@@ -300,8 +308,8 @@ impl Reader {
         let day = layout.time_of_day.map(|index| record.field(index));
         let mut spare = Run::default();
         let run = self.runs.get_mut(run).unwrap_or(&mut spare);
-        let time = self.clock.read(record.field(layout.time), day, run);
-        time.map_err(|fault| (Some(layout.column(layout.time)), fault.to_string()))
+        let time = self.clock.read(layout.time.map_or("", |index| record.field(index)), day, run);
+        time.map_err(|fault| (layout.time.map(|index| layout.column(index)), fault.to_string()))
     }
 
     fn wide_row(
@@ -311,8 +319,13 @@ impl Reader {
         record: &Record,
         batch: &mut Batch,
     ) -> Vec<Fault> {
-        let time = match self.time(layout, record, 0) {
-            Ok(time) => time,
+        let keyed = layout.keyed.as_ref().map(|keyed| self.key(keyed, layout, record)).transpose();
+        let time = keyed.and_then(|keyed| {
+            let (run, numbers) = keyed.unwrap_or_default();
+            Ok((self.time(layout, record, run)?, numbers))
+        });
+        let (time, numbers) = match time {
+            Ok(known) => known,
             Err(fault) => return vec![fault],
         };
         let mut faults = Vec::new();
@@ -342,7 +355,8 @@ impl Reader {
                 Ok((value, quality)) => {
                     let whole = matches!(value, Value::Int(_) | Value::UInt(_)) && !wide.kind.is_stated();
                     self.summary.whole_numbers += u64::from(whole);
-                    let signal = u32::try_from(wide.signal).unwrap_or(u32::MAX);
+                    let own = numbers.get(wide.signal).copied();
+                    let signal = own.or(u32::try_from(wide.signal).ok()).unwrap_or(u32::MAX);
                     self.push(
                         batch,
                         Sample { signal, time, value, quality, row: batch.originals.next_row() },
@@ -363,7 +377,13 @@ impl Reader {
     ) -> Result<(), Fault> {
         let blame = |at: usize, reason: String| (Some(layout.column(at)), reason);
         let unit = narrow.counts_in.or(narrow.unit.map(|at| record.field(at))).unwrap_or_default();
-        let signal = self.signal(narrow.prefix.as_ref(), record.field(narrow.signal), unit);
+        let signal = match &layout.keyed {
+            None => self.signal(narrow.prefix.as_ref(), record.field(narrow.signal), unit),
+            Some(keyed) => {
+                let key = keyed.of(record).map_err(|at| blame(at, "there is no name".to_owned()))?;
+                self.signal(narrow.prefix.as_ref(), &format!("{key}/{}", record.field(narrow.signal)), unit)
+            }
+        };
         let signal = signal.map_err(|reason| blame(narrow.signal, reason))?;
         let time = self.time(layout, record, signal as usize)?;
         let stated =
@@ -404,6 +424,33 @@ impl Reader {
         Ok(())
     }
 
+    /// A row that cannot be read has its place in time all the same.
+    fn pass_over(&mut self) {
+        if let Some(run) = self.runs.first_mut() {
+            run.skip();
+        }
+    }
+
+    /// The number of the key of a row, and those of its signals, one a column.
+    fn key(&mut self, keyed: &Keyed, layout: &Layout, record: &Record) -> Result<(usize, Arc<[u32]>), Fault> {
+        let blame = |at: usize| (Some(layout.column(at)), "there is no name".to_owned());
+        let key = keyed.of(record).map_err(blame)?;
+        if let Some(known) = self.by_key.get(&key) {
+            return Ok(known.clone());
+        }
+        let first = keyed.columns.first().map(|at| layout.column(*at));
+        let prefix = names::narrow(Some(&keyed.prefix), &key).map_err(|reason| (first.clone(), reason))?;
+        let units = layout.signals.iter().map(|signal| signal.unit.as_str());
+        let number = |(name, unit): (&String, &str)| match name.is_empty() {
+            true => self.signal(None, prefix.as_str(), unit),
+            false => self.signal(None, &format!("{prefix}/{}", Escape::segment(name)), unit),
+        };
+        let numbers: Result<Arc<[u32]>, String> = keyed.names.iter().zip(units).map(number).collect();
+        let known = (self.by_key.len(), numbers.map_err(|reason| (first, reason))?);
+        self.by_key.insert(key, known.clone());
+        Ok(known)
+    }
+
     /// The number of a signal by the name that the file gives it.
     fn signal(&mut self, prefix: Option<&SignalPath>, name: &str, unit: &str) -> Result<u32, String> {
         if let Some(number) = self.by_name.get(name) {
@@ -411,12 +458,13 @@ impl Reader {
         }
         let path = names::narrow(prefix, name)?;
         // Two spellings may be one path.
-        let known = self.signals.iter().position(|signal| signal.path == path);
+        let known = self.by_path.get(&path).copied();
         if known.is_none() && self.signals.len() >= SIGNALS_MAX {
             return Err(format!("the file names more than {SIGNALS_MAX} signals"));
         }
-        let number = u32::try_from(known.unwrap_or(self.signals.len())).unwrap_or(u32::MAX);
+        let number = known.or(u32::try_from(self.signals.len()).ok()).unwrap_or(u32::MAX);
         if known.is_none() {
+            self.by_path.insert(path.clone(), number);
             self.signals.push(Signal { path, unit: unit.to_owned() });
         }
         if self.by_name.len() < SIGNALS_MAX * 2 {

@@ -231,7 +231,7 @@ fn table(text: &str, line_end: u8, name: &str, options: &Options) -> Result<Draf
         return Err(Error::Foreign(name.to_owned(), "an annotated CSV of InfluxDB", hint));
     }
     let mut first = None;
-    for sheet in sheet::sheets(name, text, line_end)? {
+    for sheet in sheet::sheets(name, text, line_end, options.start.is_some())? {
         if sheet.is_header_alone() {
             return Ok(DraftContent::Nothing);
         }

@@ -8,6 +8,9 @@ use super::lines::{Line, Lines, RECORD_BYTES_MAX};
 /// How many lines a quoted field may run over.
 const RECORD_LINES_MAX: usize = 2000;
 
+/// Separates by runs of blanks and tabs.
+pub(super) const BLANKS: char = ' ';
+
 /// One record, used again for the next.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Record {
@@ -62,6 +65,10 @@ impl Record {
         self.ends.clear();
         self.quoted.clear();
         let mut rest = raw;
+        if separator == BLANKS {
+            // A run of blanks is one separator, and none at the ends of a line.
+            rest = raw.trim();
+        }
         loop {
             let quoted = rest.trim_start_matches(|c: char| c == ' ' || (c == '\t' && separator != '\t'));
             let inside = quoted.strip_prefix('"');
@@ -74,7 +81,7 @@ impl Record {
                 None => self.unquoted(rest, separator),
             };
             self.ends.push(self.text.len());
-            match after {
+            match after.map(|next| if separator == BLANKS { next.trim_start() } else { next }) {
                 Some(next) => rest = next,
                 None => return true,
             }
@@ -83,7 +90,8 @@ impl Record {
 
     /// Up to the separator, and what follows it.
     fn unquoted<'a>(&mut self, rest: &'a str, separator: char) -> Option<&'a str> {
-        let (field, after) = match rest.split_once(separator) {
+        let cut = if separator == BLANKS { rest.split_once([' ', '\t']) } else { rest.split_once(separator) };
+        let (field, after) = match cut {
             Some((field, after)) => (field, Some(after)),
             None => (rest, None),
         };
@@ -103,7 +111,9 @@ impl Record {
                 continue;
             }
             // What stands between the closing quote and the separator belongs to the field.
-            let (junk, next) = match after.split_once(separator) {
+            let cut =
+                if separator == BLANKS { after.split_once([' ', '\t']) } else { after.split_once(separator) };
+            let (junk, next) = match cut {
                 Some((junk, next)) => (junk, Some(next)),
                 None => (after, None),
             };

@@ -8,7 +8,7 @@ use super::civil;
 use super::columns::Column;
 use super::error::Error;
 use super::lines::{Lines, Otherwise};
-use super::records::{Record, Records, Step};
+use super::records::{BLANKS, Record, Records, Step};
 use super::words::{self, Meaning};
 
 /// How many records are looked at.
@@ -35,7 +35,7 @@ pub(super) struct Sheet {
 }
 
 /// The readings of a text as a table, the most trusted first. The text ends with a whole line.
-pub(super) fn sheets(file: &str, text: &str, line_end: u8) -> Result<Vec<Sheet>, Error> {
+pub(super) fn sheets(file: &str, text: &str, line_end: u8, counted: bool) -> Result<Vec<Sheet>, Error> {
     let stated = text.lines().next().and_then(stated_separator);
     let candidates: Vec<char> = stated.map_or_else(|| SEPARATORS.to_vec(), |separator| vec![separator]);
     let mut found: Vec<(bool, usize, Vec<Record>)> = Vec::new();
@@ -46,6 +46,26 @@ pub(super) fn sheets(file: &str, text: &str, line_end: u8) -> Result<Vec<Sheet>,
         if width >= 2 {
             found.push((share >= 90, share, records));
             separators.push((separator, width));
+        }
+    }
+    // Blanks stand in texts too: only where nothing else separates the rows alike.
+    if stated.is_none() && !found.iter().any(|(sure, ..)| *sure) {
+        let records = sample(text, line_end, BLANKS, false);
+        let numbers =
+            records.iter().filter(|record| record.fields().any(|field| cell::spelling(field).is_some()));
+        let are_words = numbers.count() * 2 < records.len();
+        let fit = width_of(&records).filter(|(width, share)| *width >= 2 && *share >= 90 && !are_words);
+        match (fit, found.is_empty()) {
+            (Some((width, share)), _) => {
+                found.push((true, share, records));
+                separators.push((BLANKS, width));
+            }
+            // One number a row, where rows need no times.
+            (None, true) if counted => {
+                found.push((true, 100, sample(text, line_end, '\t', false)));
+                separators.push(('\t', 1));
+            }
+            (None, _) => {}
         }
     }
     let mut order: Vec<usize> = (0..found.len()).collect();

@@ -1,5 +1,6 @@
 //! What a user meets who imports a file: each case is a file, and what becomes of it.
 
+mod counted;
 mod data;
 mod dialects;
 mod forms;

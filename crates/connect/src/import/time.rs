@@ -9,6 +9,7 @@ use tidemill_core::rfc3339;
 
 use super::SIGNALS_MAX;
 use super::civil::{self, Civil, DayOrder};
+use super::steps::Grid;
 
 /// What `--time-format` may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,10 @@ pub(super) enum TimeForm {
     Text(Option<DayOrder>),
     Epoch(Unit),
     Excel,
+    /// A column counts from a start.
+    Elapsed(Grid),
+    /// No column tells: each row is a step behind the one before.
+    Rows(Grid),
 }
 
 /// Why a time cannot be read.
@@ -130,9 +135,16 @@ pub(super) struct Run {
     last: Option<i64>,
     descending: Option<bool>,
     repeats: bool,
+    /// How many rows there were.
+    rows: u64,
 }
 
 impl Run {
+    /// Passes over a row that cannot be read: those behind it keep their times.
+    pub(super) fn skip(&mut self) {
+        self.rows += 1;
+    }
+
     fn step(&mut self, time: i64) {
         if let Some(last) = self.last {
             if time == last {
@@ -168,11 +180,17 @@ impl Clock {
         time_of_day: Option<&str>,
         run: &mut Run,
     ) -> Result<i64, TimeFault> {
+        if let TimeForm::Rows(grid) = self.form {
+            let row = run.rows;
+            run.rows += 1;
+            return grid.at(&row.to_string(), &self.zone);
+        }
         if text.is_empty() {
             return Err(TimeFault::Missing);
         }
         let time = match self.form {
             TimeForm::Epoch(unit) => epoch(text, unit)?,
+            TimeForm::Elapsed(grid) | TimeForm::Rows(grid) => grid.at(text, &self.zone)?,
             TimeForm::Excel => self.local(text, excel(text).ok_or_else(|| form(text))?, None, run)?,
             TimeForm::Text(order) => {
                 let mut civil = civil::parse(text, order).ok_or_else(|| form(text))?;

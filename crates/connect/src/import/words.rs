@@ -86,6 +86,13 @@ pub(super) fn says_utc(header: &str) -> bool {
         || matches!(plain(header).as_str(), "timeutc" | "timestamputc" | "datetimeutc" | "utctime")
 }
 
+/// Whether a header with a unit of time tells of elapsed time.
+pub(super) fn is_elapsed(header: &str) -> bool {
+    const WORDS: &[&str] =
+        &["elapsed", "elapsedtime", "xvalue", "x", "runtime", "laufzeit", "seconds", "sekunden"];
+    meaning(header) == Some(Meaning::Time) || WORDS.contains(&plain(header).as_str())
+}
+
 /// A header without what varies between writers: case, blanks, punctuation, and a remark in brackets.
 pub(super) fn plain(header: &str) -> String {
     let header = header.split(['(', '[']).next().unwrap_or_default();

@@ -72,9 +72,12 @@ impl Reader {
             self.runs.push(Run::default());
         }
         let mut spare = Run::default();
-        let time =
-            self.clock.read(text(&plan.time).trim(), day, self.runs.get_mut(run).unwrap_or(&mut spare));
-        let time = time.map_err(|fault| (Some(plan.time.clone()), fault.to_string()))?;
+        let time = self.clock.read(
+            plan.time.as_deref().map_or("", text).trim(),
+            day,
+            self.runs.get_mut(run).unwrap_or(&mut spare),
+        );
+        let time = time.map_err(|fault| (plan.time.clone(), fault.to_string()))?;
         match &plan.shape {
             JsonShape::Narrow { value, quality: at, kind, .. } => {
                 let stated = self.stated(at.as_deref(), plan.numbers, members)?;

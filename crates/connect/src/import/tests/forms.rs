@@ -100,11 +100,11 @@ fn times() {
             2016-12-31T23:59:60Z -> 2017-01-01T00:00:00Z
             2016-12-31T12:59:60Z -> rejected line 2, column 'time': '2016-12-31T12:59:60Z' has a second 60 where none can be: a leap second is 23:59:60 UTC on the last day of a month
             1500-01-01 00:00:00 -> rejected line 2, column 'time': '1500-01-01 00:00:00' is outside the years 1677 to 2262
-            2024-02-30 00:00:00 -> bad-import: t.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN; a file without times cannot be imported
-            12:00:00 -> bad-import: t.csv has no column with times. The column 'time' has times of day, and none a date. Name the column with --time COLUMN; a file without times cannot be imported
+            2024-02-30 00:00:00 -> bad-import: t.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m
+            12:00:00 -> bad-import: t.csv has no column with times. The column 'time' has times of day, and none a date. Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m
             45322.5 -> bad-import: the column 'time' of t.csv has numbers that may be Excel's serial dates. Say so with --time-format excel, or format the cells as dates first
-            17.25 -> bad-import: the column 'time' of t.csv has numbers too small for times since 1970; they may be elapsed time. A sample needs a date: name another column with --time COLUMN, or say --time-format s
-            CST 2024-01-31 -> bad-import: t.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN; a file without times cannot be imported
+            17.25 -> bad-import: the column 'time' of t.csv has numbers too small for times since 1970; they may be elapsed time. Say when it began: --start 2024-01-01T00:00:00Z, and what one is, --step 1s; or name another column with --time COLUMN
+            CST 2024-01-31 -> bad-import: t.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m
             2024-01-31 12:00:00 EST -> bad-import: t.csv has no column with times. The column 'time' has times that end in 'EST' (line 2), which is no zone that is known here: such names mean several. Write offsets such as -05:00 in their place, or take the word away and say the zone with --timezone America/New_York
             31.01.2024 12:00 IST -> bad-import: t.csv has no column with times. The column 'time' has times that end in 'IST' (line 2), which is no zone that is known here: such names mean several. Write offsets such as -05:00 in their place, or take the word away and say the zone with --timezone America/New_York
         "#]],

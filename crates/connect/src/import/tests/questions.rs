@@ -114,20 +114,20 @@ fn no_time_no_import() {
     check(
         "UDI,Type,Torque [Nm]\n1,M,42.8\n2,L,46.3\n",
         expect![[r#"
-        bad-import: t.csv has no column with times. Its columns: UDI, Type, Torque [Nm]. Name the column with --time COLUMN; a file without times cannot be imported
-    "#]],
+            bad-import: t.csv has no column with times. Its columns: UDI, Type, Torque [Nm]. Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m
+        "#]],
     );
     check(
         "time,a\n12:00:00,1\n12:00:01,2\n",
         expect![[r#"
-        bad-import: t.csv has no column with times. The column 'time' has times of day, and none a date. Name the column with --time COLUMN; a file without times cannot be imported
-    "#]],
+            bad-import: t.csv has no column with times. The column 'time' has times of day, and none a date. Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m
+        "#]],
     );
     check(
         "time,a\n0.0,1\n0.1,2\n",
         expect![[r#"
-        bad-import: the column 'time' of t.csv has numbers too small for times since 1970; they may be elapsed time. A sample needs a date: name another column with --time COLUMN, or say --time-format s
-    "#]],
+            bad-import: the column 'time' of t.csv has numbers too small for times since 1970; they may be elapsed time. Say when it began: --start 2024-01-01T00:00:00Z, and what one is, --step 1s; or name another column with --time COLUMN
+        "#]],
     );
     check(
         "time,a\n45322.5,1\n",
@@ -138,8 +138,8 @@ fn no_time_no_import() {
     check(
         "time,a\nnow,1\n",
         expect![[r#"
-        bad-import: t.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN; a file without times cannot be imported
-    "#]],
+            bad-import: t.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m
+        "#]],
     );
     // Named or not, it is told which word is not understood.
     expect![[r#"
@@ -153,8 +153,8 @@ fn no_time_no_import() {
     check(
         "a,b\n1,2\n",
         expect![[r#"
-        bad-import: t.csv has no column with times. Its columns: a, b. Name the column with --time COLUMN; a file without times cannot be imported
-    "#]],
+            bad-import: t.csv has no column with times. Its columns: a, b. Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m
+        "#]],
     );
     check(
         "time\n2024-01-02T00:00:00Z\n",
@@ -165,8 +165,8 @@ fn no_time_no_import() {
     check(
         "just words\nand more of them\n",
         expect![[r#"
-        bad-import: t.csv is neither CSV, line protocol, JSON, Parquet nor Arrow: its rows have no common number of fields. Export it as CSV with a header, separated by ',' or ';'
-    "#]],
+            bad-import: t.csv is neither CSV, line protocol, JSON, Parquet nor Arrow: its rows have no common number of fields. Export it as CSV with a header, separated by ',' or ';'
+        "#]],
     );
 }
 
@@ -204,8 +204,8 @@ fn options_that_do_not_fit() {
         two,
         &with(|options| options.time = Some("b".to_owned())),
         expect![[r#"
-        bad-import: the column 'b' of t.csv has numbers too small for times since 1970; they may be elapsed time. A sample needs a date: name another column with --time COLUMN, or say --time-format s
-    "#]],
+            bad-import: the column 'b' of t.csv has numbers too small for times since 1970; they may be elapsed time. Say when it began: --start 2024-01-01T00:00:00Z, and what one is, --step 1s; or name another column with --time COLUMN
+        "#]],
     );
     check_with(
         "t.csv",
