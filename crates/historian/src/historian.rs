@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidemill_core::{
-    Amend, Batches, Boxed, Budget, Bus, Chunks, ColumnMeasure, Facts, Format, Grant, History,
-    Identity, Journal, Problem, ReadQuery, ReadScope, SampleSink, Seq, SqlQuery, SqlShape,
-    TableSpec, Value, Verb, codes,
+    Amend, Batches, Boxed, Budget, Bus, Chunks, ColumnMeasure, Facts, Format, Grant, History, Identity,
+    Journal, Problem, ReadQuery, ReadScope, SampleSink, Seq, SqlQuery, SqlShape, TableSpec, Value, Verb,
+    codes,
 };
 use tidemill_ground::Ground;
 use tidemill_lake::{CORRECTIONS, Copy, Error, SampleSource, Settings as LakeSettings, Store};
@@ -31,12 +31,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings {
-            store: LakeSettings::default(),
-            queries: 4,
-            queries_waiting_max: 64,
-            query_threads: 2,
-        }
+        Settings { store: LakeSettings::default(), queries: 4, queries_waiting_max: 64, query_threads: 2 }
     }
 }
 
@@ -73,11 +68,7 @@ impl Historian {
         let engine = query::Engine::new(source, bus, journal, queries)?;
         engine.table(CORRECTIONS, None);
         store.start(ground)?;
-        Ok(Arc::new(Historian {
-            ground: ground.clone(),
-            store,
-            engine,
-        }))
+        Ok(Arc::new(Historian { ground: ground.clone(), store, engine }))
     }
 
     /// Puts everything applied so far into files. Blocks.
@@ -116,15 +107,10 @@ impl Historian {
 /// The first and the last time of a stretch whose end is excluded.
 fn stretch(from: i64, to: i64) -> Result<(i64, i64), Problem> {
     // As in a question: nothing lies behind the last time that there is.
-    let last = if to == i64::MAX {
-        Some(to)
-    } else {
-        to.checked_sub(1)
-    };
+    let last = if to == i64::MAX { Some(to) } else { to.checked_sub(1) };
     let last = last.filter(|last| *last >= from);
-    let last = last.ok_or_else(|| {
-        Problem::new(&codes::BAD_TIME, "the time to delete ends before it begins")
-    })?;
+    let last =
+        last.ok_or_else(|| Problem::new(&codes::BAD_TIME, "the time to delete ends before it begins"))?;
     Ok((from, last))
 }
 
@@ -179,12 +165,7 @@ impl History for Historian {
         query::measure(format, body)
     }
 
-    fn decode(
-        &self,
-        format: Format,
-        body: Bytes,
-        sink: &mut dyn SampleSink,
-    ) -> Result<(), Problem> {
+    fn decode(&self, format: Format, body: Bytes, sink: &mut dyn SampleSink) -> Result<(), Problem> {
         query::decode(format, body, sink)
     }
 
@@ -197,9 +178,7 @@ impl History for Historian {
     ) -> Boxed<'a, Result<Seq, Problem>> {
         let store = self.store.clone();
         let reason = reason.to_owned();
-        let refused = grants
-            .iter()
-            .any(|grant| !matches!(grant.verb, Verb::Configure | Verb::Administer));
+        let refused = grants.iter().any(|grant| !matches!(grant.verb, Verb::Configure | Verb::Administer));
         let (identity, grants) = (who.clone(), grants.to_vec());
         Box::pin(async move {
             if refused {
@@ -208,37 +187,28 @@ impl History for Historian {
                     "deleting samples needs the right to configure the signal",
                 ));
             }
-            let work: Box<dyn FnOnce() -> Result<Seq, Error> + Send> =
-                match (amend, grants.as_slice()) {
-                    (Amend::Retire, [grant]) => {
-                        let grant = *grant;
-                        Box::new(move || store.retire(&identity, &grant, &reason))
-                    }
-                    (Amend::Retire, _) => {
-                        return Err(Problem::new(
-                            &codes::BAD_PARAMETER,
-                            "signals are deleted one by one",
-                        ));
-                    }
-                    (Amend::Delete { from, to }, _) => {
-                        let time = stretch(from, to)?;
-                        let signals: Vec<_> = grants.iter().map(|grant| grant.id).collect();
-                        Box::new(move || store.delete(&identity.name, &signals, time, &reason))
-                    }
-                };
+            let work: Box<dyn FnOnce() -> Result<Seq, Error> + Send> = match (amend, grants.as_slice()) {
+                (Amend::Retire, [grant]) => {
+                    let grant = *grant;
+                    Box::new(move || store.retire(&identity, &grant, &reason))
+                }
+                (Amend::Retire, _) => {
+                    return Err(Problem::new(&codes::BAD_PARAMETER, "signals are deleted one by one"));
+                }
+                (Amend::Delete { from, to }, _) => {
+                    let time = stretch(from, to)?;
+                    let signals: Vec<_> = grants.iter().map(|grant| grant.id).collect();
+                    Box::new(move || store.delete(&identity.name, &signals, time, &reason))
+                }
+            };
             // It waits for files to be rewritten, which is no work for the thread of a door.
             let (done, outcome) = tokio::sync::oneshot::channel();
             let work = move || {
                 let _ = done.send(work());
             };
-            let thread = std::thread::Builder::new()
-                .name("historian-amend".into())
-                .spawn(work);
+            let thread = std::thread::Builder::new().name("historian-amend".into()).spawn(work);
             thread.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?;
-            outcome
-                .await
-                .map_err(|_| Problem::from(Error::Stopping))?
-                .map_err(Problem::from)
+            outcome.await.map_err(|_| Problem::from(Error::Stopping))?.map_err(Problem::from)
         })
     }
 

@@ -13,8 +13,8 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::execute_stream;
 use futures_util::StreamExt;
 use tidemill_core::{
-    Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Journal, Problem, ReadMode, ReadQuery,
-    ReadScope, SampleBatch, SqlQuery, SqlShape, TableSpec, codes,
+    Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Journal, Problem, ReadMode, ReadQuery, ReadScope,
+    SampleBatch, SqlQuery, SqlShape, TableSpec, codes,
 };
 use tidemill_ground::{Clock, Limit, Metrics};
 use tokio::runtime::{Handle, Runtime};
@@ -112,19 +112,14 @@ impl Engine {
             .enable_time()
             .build()
             .map_err(|error| internal(&error.to_string()))?;
-        let memory = Arc::new(Shared::new(
-            usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX),
-        ));
+        let memory = Arc::new(Shared::new(usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX)));
         let held = memory.clone();
         #[expect(clippy::cast_precision_loss, reason = "a gauge needs no last byte")]
         let watched = move || held.used() as f64;
         #[expect(clippy::cast_precision_loss, reason = "a gauge needs no last byte")]
         let bytes_max = settings.memory_bytes as f64;
-        Limit::show(&settings.metrics, "queries_bytes", watched, move || {
-            bytes_max
-        });
-        let admission =
-            Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max);
+        Limit::show(&settings.metrics, "queries_bytes", watched, move || bytes_max);
+        let admission = Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max);
         let inner = Inner {
             source,
             bus,
@@ -136,19 +131,12 @@ impl Engine {
             declared: RwLock::default(),
             settings,
         };
-        Ok(Engine {
-            inner: Arc::new(inner),
-            runtime: Some(runtime),
-            watching: Some(watching),
-        })
+        Ok(Engine { inner: Arc::new(inner), runtime: Some(runtime), watching: Some(watching) })
     }
 
     fn threads(&self) -> Option<Threads> {
         let (work, watch) = (self.runtime.as_ref()?, self.watching.as_ref()?);
-        Some(Threads {
-            work: work.handle().clone(),
-            watch: watch.handle().clone(),
-        })
+        Some(Threads { work: work.handle().clone(), watch: watch.handle().clone() })
     }
 
     /// Waits on this thread, which is none of a runtime.
@@ -164,11 +152,7 @@ impl Engine {
 
     /// Declares a table; a second one of that name replaces the first.
     pub(crate) fn table(&self, spec: &'static TableSpec, facts: Option<Arc<dyn Facts>>) {
-        let mut declared = self
-            .inner
-            .declared
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut declared = self.inner.declared.write().unwrap_or_else(PoisonError::into_inner);
         declared.retain(|table| table.spec.name != spec.name);
         declared.push(Declared { spec, facts });
     }
@@ -236,16 +220,10 @@ impl Engine {
         Box::pin(async move {
             let threads = threads.ok_or_else(stopped)?;
             let admission = inner.admission.clone();
-            let answer = run(
-                threads,
-                admission,
-                budget,
-                Within::All,
-                move |sink| async move {
-                    let view = inner.clone().view(budget.time).await?;
-                    inner.answer(scope, query, format, budget, view, sink).await
-                },
-            )
+            let answer = run(threads, admission, budget, Within::All, move |sink| async move {
+                let view = inner.clone().view(budget.time).await?;
+                inner.answer(scope, query, format, budget, view, sink).await
+            })
             .await?;
             Ok(Box::new(answer) as Box<dyn Chunks>)
         })
@@ -262,33 +240,21 @@ impl Engine {
         Box::pin(async move {
             let threads = threads.ok_or_else(stopped)?;
             let admission = inner.admission.clone();
-            let mut answer = run(
-                threads,
-                admission,
-                budget,
-                Within::All,
-                move |sink| async move {
-                    let view = inner.source.view();
-                    let shape = inner.shape(scope, query, budget, view, &sink).await?;
-                    sink.send(shape).await;
-                    Ok(())
-                },
-            )
+            let mut answer = run(threads, admission, budget, Within::All, move |sink| async move {
+                let view = inner.source.view();
+                let shape = inner.shape(scope, query, budget, view, &sink).await?;
+                sink.send(shape).await;
+                Ok(())
+            })
             .await?;
-            answer
-                .piece()
-                .await
-                .unwrap_or_else(|| Err(internal("a query without a shape")))
+            answer.piece().await.unwrap_or_else(|| Err(internal("a query without a shape")))
         })
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        for runtime in [self.runtime.take(), self.watching.take()]
-            .into_iter()
-            .flatten()
-        {
+        for runtime in [self.runtime.take(), self.watching.take()].into_iter().flatten() {
             runtime.shutdown_background();
         }
     }
@@ -299,9 +265,7 @@ fn stopped() -> Problem {
 }
 
 /// Runs what blocks.
-async fn on_a_thread(
-    work: impl FnOnce() -> Result<(), Problem> + Send + 'static,
-) -> Result<(), Problem> {
+async fn on_a_thread(work: impl FnOnce() -> Result<(), Problem> + Send + 'static) -> Result<(), Problem> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
         Err(failure) => Err(panicked(failure)),
@@ -323,9 +287,8 @@ fn retrieve(
     for batch in modes::read(view, inner.bus.as_ref(), scope, names, query, &account) {
         let mut batch = batch?;
         let left = query.limit.map(|limit| limit.saturating_sub(rows));
-        if let Some(left) = left
-            .and_then(|left| usize::try_from(left).ok())
-            .filter(|left| *left < batch.len())
+        if let Some(left) =
+            left.and_then(|left| usize::try_from(left).ok()).filter(|left| *left < batch.len())
         {
             batch = modes::first_rows(&batch, left);
         }
@@ -345,10 +308,7 @@ fn retrieve(
 }
 
 fn too_many_rows(budget: Budget) -> Problem {
-    Problem::new(
-        &codes::QUERY_ROWS,
-        format!("the answer has more than the {} rows allowed", budget.rows),
-    )
+    Problem::new(&codes::QUERY_ROWS, format!("the answer has more than the {} rows allowed", budget.rows))
 }
 
 impl Inner {
@@ -377,11 +337,7 @@ impl Inner {
         sink: &Sink<Bytes>,
     ) -> Result<(), Problem> {
         let wrong = |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &[]);
-        let names = Arc::new(Names::of_patterns(
-            self.bus.as_ref(),
-            scope,
-            &query.patterns,
-        ));
+        let names = Arc::new(Names::of_patterns(self.bus.as_ref(), scope, &query.patterns));
         let mut encoder = of_samples(format, names.clone(), self.bus.clone()).map_err(wrong)?;
         encoder.begin().map_err(wrong)?;
         let wanted = retrieve(self, scope, &names, query, view, budget, |batch| {
@@ -407,8 +363,7 @@ impl Inner {
         let wanted = self.journal.durable();
         if self.source.applied() < wanted {
             let waiting = self.clone();
-            let waited =
-                tokio::task::spawn_blocking(move || waiting.source.wait_applied(wanted, time));
+            let waited = tokio::task::spawn_blocking(move || waiting.source.wait_applied(wanted, time));
             if !waited.await.map_err(|error| internal(&error.to_string()))? {
                 let detail = "what was written last could not be read in time";
                 return Err(Problem::new(&codes::QUERY_TIME, detail));
@@ -486,25 +441,15 @@ impl Inner {
     }
 
     /// What stands beside `sys.*`.
-    fn public(
-        &self,
-        scope: &ReadScope,
-        view: &Arc<dyn View>,
-    ) -> Vec<(&'static str, Arc<dyn Relation>)> {
+    fn public(&self, scope: &ReadScope, view: &Arc<dyn View>) -> Vec<(&'static str, Arc<dyn Relation>)> {
         let samples = Samples {
             view: view.clone(),
             bus: self.bus.clone(),
             scope: scope.clone(),
             partitions: self.settings.partitions,
         };
-        let signals = Signals {
-            bus: self.bus.clone(),
-            scope: scope.clone(),
-        };
-        vec![
-            ("samples", Arc::new(samples)),
-            ("signals", Arc::new(signals)),
-        ]
+        let signals = Signals { bus: self.bus.clone(), scope: scope.clone() };
+        vec![("samples", Arc::new(samples)), ("signals", Arc::new(signals))]
     }
 
     fn functions(
@@ -512,11 +457,7 @@ impl Inner {
         scope: &ReadScope,
         view: &Arc<dyn View>,
     ) -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
-        let read = Read {
-            view: view.clone(),
-            bus: self.bus.clone(),
-            scope: scope.clone(),
-        };
+        let read = Read { view: view.clone(), bus: self.bus.clone(), scope: scope.clone() };
         vec![(READ, Arc::new(read))]
     }
 
@@ -567,11 +508,7 @@ impl Asked {
         let meter = Meter::new(&pool, stopped);
         let state = inner.session(scope, view, system, pool, meter.clone());
         let state = state.map_err(|error| to_problem(&error, &tables))?;
-        Ok(Asked {
-            state,
-            meter,
-            tables,
-        })
+        Ok(Asked { state, meter, tables })
     }
 
     fn told(&self, error: &DataFusionError) -> Problem {

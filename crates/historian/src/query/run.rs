@@ -31,20 +31,11 @@ pub(crate) struct Admission {
 
 impl Admission {
     pub(crate) fn new(metrics: &Metrics, concurrent: usize, waiting_max: usize) -> Admission {
-        let outcome = |name| {
-            metrics.counter_with(
-                "tidemill_queries",
-                "How queries ended.",
-                &[("outcome", name)],
-            )
-        };
+        let outcome =
+            |name| metrics.counter_with("tidemill_queries", "How queries ended.", &[("outcome", name)]);
         Admission {
             places: Arc::new(Semaphore::new(concurrent)),
-            waiting: Limit::new(
-                metrics,
-                "queries_waiting",
-                u64::try_from(waiting_max).unwrap_or(u64::MAX),
-            ),
+            waiting: Limit::new(metrics, "queries_waiting", u64::try_from(waiting_max).unwrap_or(u64::MAX)),
             running: metrics.gauge("tidemill_queries_running", "How many queries run now."),
             done: outcome("done"),
             failed: outcome("failed"),
@@ -62,10 +53,7 @@ impl Admission {
     /// Counts a query that failed, also with the bound that ended it.
     fn failed(&self, problem: &Problem) {
         self.failed.add(1);
-        let bound = self
-            .ended
-            .iter()
-            .find(|(code, _)| code.id == problem.code.id);
+        let bound = self.ended.iter().find(|(code, _)| code.id == problem.code.id);
         if let Some((_, refused)) = bound {
             refused.add(1);
         }
@@ -87,18 +75,12 @@ impl Admission {
     async fn enter(&self) -> Result<Place, Problem> {
         let Some(_waiting) = self.waiting.try_take(1) else {
             let detail = format!("{} queries wait already", self.waiting.max());
-            return Err(Problem::new(&codes::BUSY, detail)
-                .hint("Repeat in a moment")
-                .retry_after(1));
+            return Err(Problem::new(&codes::BUSY, detail).hint("Repeat in a moment").retry_after(1));
         };
         let place = self.places.clone().acquire_owned().await;
-        let place =
-            place.map_err(|_| Problem::new(&codes::STOPPING, "no more queries are taken"))?;
+        let place = place.map_err(|_| Problem::new(&codes::STOPPING, "no more queries are taken"))?;
         self.running.add(1);
-        Ok(Place {
-            _place: place,
-            running: self.running.clone(),
-        })
+        Ok(Place { _place: place, running: self.running.clone() })
     }
 }
 
@@ -236,31 +218,11 @@ where
     let seen = (within == Within::Steps).then(|| given.clone());
     let working = async move {
         let place = entering.enter().await?;
-        work(Sink {
-            sender: to_work,
-            stopped: flag,
-            told,
-            given,
-            place: Arc::new(place),
-        })
-        .await
+        work(Sink { sender: to_work, stopped: flag, told, given, place: Arc::new(place) }).await
     };
-    let task = Stopping {
-        task: threads.work.spawn(working),
-        stopped,
-        tell,
-    };
-    threads.watch.spawn(supervise(
-        task,
-        sender,
-        admission,
-        overdue(budget.time, seen),
-    ));
-    let mut answer = Answer {
-        first: None,
-        receiver,
-        ended: false,
-    };
+    let task = Stopping { task: threads.work.spawn(working), stopped, tell };
+    threads.watch.spawn(supervise(task, sender, admission, overdue(budget.time, seen)));
+    let mut answer = Answer { first: None, receiver, ended: false };
     match answer.piece().await {
         Some(Ok(first)) => answer.first = Some(first),
         Some(Err(problem)) => return Err(problem),
@@ -303,15 +265,11 @@ async fn overdue(time: Duration, given: Option<Arc<AtomicU64>>) -> Problem {
     loop {
         tokio::time::sleep(time).await;
         let Some(given) = &given else {
-            return Problem::new(
-                &codes::QUERY_TIME,
-                format!("the query was stopped after {time:?}"),
-            );
+            return Problem::new(&codes::QUERY_TIME, format!("the query was stopped after {time:?}"));
         };
         let now = Some(given.load(Ordering::Relaxed));
         if now == before || now == Some(0) {
-            let detail =
-                format!("the answer was stopped: nothing of it was taken or came for {time:?}");
+            let detail = format!("the answer was stopped: nothing of it was taken or came for {time:?}");
             return Problem::new(&codes::QUERY_TIME, detail);
         }
         before = now;
@@ -322,9 +280,9 @@ pub(crate) fn panicked(failure: tokio::task::JoinError) -> Problem {
     let what = match failure.try_into_panic() {
         Ok(panic) => match panic.downcast::<String>() {
             Ok(text) => *text,
-            Err(panic) => panic
-                .downcast::<&'static str>()
-                .map_or("a panic".to_owned(), |text| (*text).to_owned()),
+            Err(panic) => {
+                panic.downcast::<&'static str>().map_or("a panic".to_owned(), |text| (*text).to_owned())
+            }
         },
         Err(_) => return Problem::new(&codes::STOPPING, "queries are being stopped"),
     };

@@ -11,7 +11,6 @@ mod plot;
 mod reference;
 mod scope;
 mod shape;
-mod slow;
 mod small;
 mod sql;
 mod store;
