@@ -130,12 +130,13 @@ pub struct ReadScope {
     everything: bool,
     key: u64,
     tables: bool,
+    who: Option<(Arc<str>, &'static str)>,
 }
 
 impl ReadScope {
     /// Everything, the system's own tables included: for the house itself and for administrators.
     pub fn everything() -> ReadScope {
-        ReadScope { patterns: Arc::default(), everything: true, key: u64::MAX, tables: true }
+        ReadScope { patterns: Arc::default(), everything: true, key: u64::MAX, tables: true, who: None }
     }
 
     /// What these patterns mean. `key` is equal only for equal scopes (guard numbers them), so that engines may cache
@@ -144,7 +145,19 @@ impl ReadScope {
         let mut trie = PatternTrie::default();
         patterns.iter().for_each(|pattern| trie.insert(pattern, ()));
         let everything = patterns.iter().any(|pattern| pattern.as_str() == "#");
-        ReadScope { patterns: Arc::new(trie), everything, key, tables }
+        ReadScope { patterns: Arc::new(trie), everything, key, tables, who: None }
+    }
+
+    /// The same, and for whom it is: what is asked with it is told under that name.
+    #[must_use]
+    pub fn of_identity(mut self, who: &Identity) -> ReadScope {
+        self.who = Some((who.name.clone(), who.peer.door));
+        self
+    }
+
+    /// Who asks, and by which door; the house itself where nobody is named.
+    pub fn asked_by(&self) -> (Arc<str>, &'static str) {
+        self.who.clone().unwrap_or_else(|| ("house".into(), "house"))
     }
 
     /// Whether the path may be read.

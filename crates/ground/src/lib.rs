@@ -30,7 +30,7 @@ pub use clock::{Clock, RealClock, SimClock};
 pub use disk::{Disk, Entry, File, Open, READ_BYTES_MAX, Space, create_dirs, read, read_exact_at, replace};
 pub use entropy::{Entropy, RealEntropy, SeededEntropy};
 pub use error::Error;
-pub use limit::{Limit, Permit, TokenBucket};
+pub use limit::{LIMITS, Limit, LimitInfo, Permit, TokenBucket};
 pub use memory::{AUTO_BYTES_MAX, MemoryPlan, available};
 pub use metrics::{Counter, Gauge, Histogram, Kind, Labels, Metrics, Reading, SECONDS, SERIES_MAX};
 pub use quiet::{Caught, quietly};

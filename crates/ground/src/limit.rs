@@ -13,6 +13,54 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Limit(Arc<Held>);
 
+/// What is always true of a limit, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitInfo {
+    /// The name.
+    pub name: &'static str,
+    /// The key of the settings that raises it; empty where it is fixed.
+    pub key: &'static str,
+    /// What it bounds, and what happens beyond.
+    pub bounds: &'static str,
+}
+
+macro_rules! limits {
+    ($($name:literal $key:literal $bounds:literal;)*) => {
+        /// Every limit that a plant shows, sorted by name.
+        pub static LIMITS: &[LimitInfo] = &[$(LimitInfo { name: $name, key: $key, bounds: $bounds }),*];
+    };
+}
+
+limits! {
+    "buffer_bytes" "limits.memory" "Samples in memory that are not yet in files; beyond it the journal holds what comes";
+    "flight_calls" "" "Calls of Flight SQL that run; further ones are told to come again";
+    "flight_connections" "" "Connections of Flight SQL; further ones are closed";
+    "flight_sent_bytes" "" "Bytes of answers of Flight SQL on their way; more waits";
+    "flight_statements" "" "Prepared statements of Flight SQL; the oldest are forgotten";
+    "flight_statements_bytes" "" "Bytes of prepared statements of Flight SQL; the oldest are forgotten";
+    "future" "limits.future" "Seconds that a sample may be ahead of the clock; later ones are refused";
+    "http_bindings" "" "Names that HTTP remembers with their rights; the oldest are looked up again";
+    "http_bodies_bytes" "limits.memory" "Bodies of requests, all together; further requests are told to come again";
+    "http_connections" "" "Connections by HTTP; further ones are closed";
+    "http_control_connections" "" "Connections of the control socket; further ones are closed";
+    "http_live" "" "Live subscribers; further ones are told to come again";
+    "journal_unsynced_bytes" "" "Bytes that wait for the disk; beyond it writers are told to come again";
+    "keep" "storage.keep" "Seconds that samples are kept; older ones are refused";
+    "last_values_bytes" "limits.memory" "Texts among the last values; longer ones are read from history";
+    "past" "limits.past" "Seconds that a sample may be behind the clock; older ones are refused";
+    "patterns" "" "Patterns of all subscriptions; further ones are told to come again";
+    "postgres_connections" "" "Connections by the PostgreSQL protocol; further ones are closed";
+    "queries_bytes" "limits.memory" "Memory of all queries; one that needs more fails";
+    "queries_waiting" "" "Queries that wait for a place; further ones are told to come again";
+    "query_rows" "limits.query_rows" "Rows of one answer; a query that gives more fails";
+    "query_time" "limits.query_time" "Seconds of one query; one that takes longer is stopped";
+    "registry_bytes" "limits.memory" "Memory of signals and their names; new names are refused";
+    "signals" "limits.signals" "Signals, without those under tidemill/; new names are refused";
+    "signals_new_per_hour" "limits.signals_new_per_hour" "New names of one identity within an hour; further ones are refused";
+    "sources" "" "Identities that ever wrote; new ones are refused";
+    "text_sample_bytes" "limits.text_sample_bytes" "Bytes of a text; longer ones are refused";
+}
+
 const MAX: (&str, &str) = ("tidemill_limit_max", "What may be held at once.");
 const USED: (&str, &str) = ("tidemill_limit_used", "What is held now.");
 

@@ -251,6 +251,10 @@ impl Policy {
     }
 
     pub(crate) fn scope(&self, who: &Identity, now: i64) -> ReadScope {
+        self.readable(who, now).of_identity(who)
+    }
+
+    fn readable(&self, who: &Identity, now: i64) -> ReadScope {
         match who.kind {
             IdentityKind::Owner | IdentityKind::House => return ReadScope::everything(),
             IdentityKind::Token | IdentityKind::Zone => {}

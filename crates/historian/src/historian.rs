@@ -27,11 +27,19 @@ pub struct Settings {
     pub queries_waiting_max: usize,
     /// How many threads work for one query.
     pub query_threads: usize,
+    /// A query that takes longer is slow: it is logged, and stands in `sys.queries`. None: none is.
+    pub slow_query: Option<Duration>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { store: LakeSettings::default(), queries: 4, queries_waiting_max: 64, query_threads: 2 }
+        Settings {
+            store: LakeSettings::default(),
+            queries: 4,
+            queries_waiting_max: 64,
+            query_threads: 2,
+            slow_query: Some(Duration::from_secs(5)),
+        }
     }
 }
 
@@ -60,6 +68,7 @@ impl Historian {
             waiting_max: settings.queries_waiting_max,
             memory_bytes: settings.store.queries_bytes,
             partitions: settings.query_threads.max(1),
+            slow: settings.slow_query,
             clock: ground.clock.clone(),
             metrics: ground.metrics.clone(),
         };
@@ -96,6 +105,11 @@ impl Historian {
     /// Begins a copy of the files as they are now; what is younger is in the journal. See [`Copy`].
     pub fn hold_for_copy(&self) -> Copy {
         self.store.hold_for_copy()
+    }
+
+    /// From now on a query is slow that takes longer; none: none is.
+    pub fn set_slow_query(&self, slow: Option<Duration>) {
+        self.engine.set_slow(slow);
     }
 
     /// Blocks until queries see everything up to `seq`, or so long (`false`).

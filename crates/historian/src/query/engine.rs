@@ -21,6 +21,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use super::errors::{internal, to_problem};
 use super::formats::{PIECE_BYTES, TableEncoder, of_samples, of_table, slices};
+use super::ledger::{self, Ledger, Question};
 use super::meter::{Meter, bytes_of};
 use super::names::Names;
 use super::pool::{Pool, ScanAccount, Shared};
@@ -52,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) memory_bytes: u64,
     /// How many threads work for one query.
     pub(crate) partitions: usize,
+    /// From here on a query is slow, and told so; none is without it.
+    pub(crate) slow: Option<Duration>,
     /// For `now()` and for waiting.
     pub(crate) clock: Arc<dyn Clock>,
     /// Where queries are counted.
@@ -119,7 +122,8 @@ impl Engine {
         #[expect(clippy::cast_precision_loss, reason = "a gauge needs no last byte")]
         let bytes_max = settings.memory_bytes as f64;
         Limit::show(&settings.metrics, "queries_bytes", watched, move || bytes_max);
-        let admission = Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max);
+        let ledger = Ledger::new(settings.clock.clone(), &settings.metrics, settings.slow);
+        let admission = Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max, ledger);
         let inner = Inner {
             source,
             bus,
@@ -150,6 +154,11 @@ impl Engine {
         self.inner.memory.used()
     }
 
+    /// From now on a query is slow that takes longer.
+    pub(crate) fn set_slow(&self, slow: Option<Duration>) {
+        self.inner.admission.ledger.set_slow(slow);
+    }
+
     /// Declares a table; a second one of that name replaces the first.
     pub(crate) fn table(&self, spec: &'static TableSpec, facts: Option<Arc<dyn Facts>>) {
         let mut declared = self.inner.declared.write().unwrap_or_else(PoisonError::into_inner);
@@ -169,6 +178,7 @@ impl Engine {
             modes::check(&query)?;
             let threads = threads.ok_or_else(stopped)?;
             let (admission, within) = inner.terms(&query);
+            let admission = admission.asked(Question::samples(&scope, "read", &query));
             let answer = run(threads, admission, budget, within, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 on_a_thread(move || {
@@ -198,6 +208,7 @@ impl Engine {
             modes::check(&query)?;
             let threads = threads.ok_or_else(stopped)?;
             let (admission, within) = inner.terms(&query);
+            let admission = admission.asked(Question::samples(&scope, "export", &query));
             let answer = run(threads, admission, budget, within, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 on_a_thread(move || inner.spell(&scope, &query, format, &view, budget, &sink)).await
@@ -219,7 +230,7 @@ impl Engine {
         let threads = self.threads();
         Box::pin(async move {
             let threads = threads.ok_or_else(stopped)?;
-            let admission = inner.admission.clone();
+            let admission = inner.admission.asked(Question::sql(&scope, "sql", &query.text));
             let answer = run(threads, admission, budget, Within::All, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 inner.answer(scope, query, format, budget, view, sink).await
@@ -266,7 +277,7 @@ fn stopped() -> Problem {
 
 /// Runs what blocks.
 async fn on_a_thread(work: impl FnOnce() -> Result<(), Problem> + Send + 'static) -> Result<(), Problem> {
-    match tokio::task::spawn_blocking(work).await {
+    match tokio::task::spawn_blocking(ledger::carried(work)).await {
         Ok(outcome) => outcome,
         Err(failure) => Err(panicked(failure)),
     }
@@ -293,6 +304,7 @@ fn retrieve(
             batch = modes::first_rows(&batch, left);
         }
         rows = rows.saturating_add(batch.len() as u64);
+        ledger::count_rows(batch.len());
         // Samples as they are stream in bounded memory, however many there are.
         if query.mode != ReadMode::Raw && rows > budget.rows {
             return Err(too_many_rows(budget));
@@ -323,7 +335,9 @@ impl Inner {
     /// What one question may hold.
     fn pool(&self, budget: Budget) -> Arc<dyn MemoryPool> {
         let bytes_max = usize::try_from(budget.memory_bytes).unwrap_or(usize::MAX);
-        Arc::new(Pool::new(bytes_max, self.memory.clone()))
+        let pool = Arc::new(Pool::new(bytes_max, self.memory.clone()));
+        ledger::holds_in(&pool);
+        pool
     }
 
     /// Samples as bytes. Blocking.
@@ -402,6 +416,7 @@ impl Inner {
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(told)?;
             rows = rows.saturating_add(batch.num_rows() as u64);
+            ledger::count_rows(batch.num_rows());
             if rows > budget.rows {
                 return Err(too_many_rows(budget));
             }

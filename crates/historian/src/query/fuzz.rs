@@ -31,6 +31,7 @@ pub fn sql(text: &[u8]) -> bool {
             waiting_max: 64,
             memory_bytes: 128 << 20,
             partitions: 1,
+            slow: None,
             clock: Arc::new(SimClock::default()),
             metrics: Metrics::new(),
         };

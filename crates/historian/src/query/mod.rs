@@ -22,6 +22,7 @@ mod functions;
 pub mod fuzz;
 mod gate;
 mod guard;
+mod ledger;
 mod meter;
 mod modes;
 mod names;

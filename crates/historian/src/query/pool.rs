@@ -13,6 +13,8 @@ use tidemill_lake::Account;
 #[derive(Debug)]
 pub(crate) struct Pool {
     used: AtomicUsize,
+    /// The most that was held at once.
+    peak: AtomicUsize,
     bytes_max: usize,
     all: Arc<Shared>,
 }
@@ -37,7 +39,16 @@ impl Shared {
 
 impl Pool {
     pub(crate) fn new(bytes_max: usize, all: Arc<Shared>) -> Pool {
-        Pool { used: AtomicUsize::new(0), bytes_max, all }
+        Pool { used: AtomicUsize::new(0), peak: AtomicUsize::new(0), bytes_max, all }
+    }
+
+    /// The most that was held at once.
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    fn raise(&self) {
+        self.peak.fetch_max(self.used.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 
@@ -53,6 +64,7 @@ impl MemoryPool for Pool {
 
     fn grow(&self, _: &MemoryReservation, additional: usize) {
         self.used.fetch_add(additional, Ordering::AcqRel);
+        self.raise();
         self.all.used.fetch_add(additional, Ordering::AcqRel);
     }
 
@@ -70,6 +82,7 @@ impl MemoryPool for Pool {
             self.used.fetch_sub(additional, Ordering::AcqRel);
             return Err(refused());
         }
+        self.raise();
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! How a query runs: admitted in order of arrival, on threads of its own, within its time, stopped when nobody listens,
 //! and with a panic turned into a problem. What is not here: what it computes.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::errors::internal;
+use super::ledger::{self, Entry, Ledger, Question, Record};
 
 /// How many pieces of an answer may wait for its reader.
 const PIECES_AHEAD_MAX: usize = 2;
@@ -27,10 +29,17 @@ pub(crate) struct Admission {
     cancelled: Counter,
     /// Why queries were ended, by the codes of the bounds.
     ended: Arc<[(&'static Code, Counter)]>,
+    pub(crate) ledger: Arc<Ledger>,
+    question: Arc<Question>,
 }
 
 impl Admission {
-    pub(crate) fn new(metrics: &Metrics, concurrent: usize, waiting_max: usize) -> Admission {
+    pub(crate) fn new(
+        metrics: &Metrics,
+        concurrent: usize,
+        waiting_max: usize,
+        ledger: Arc<Ledger>,
+    ) -> Admission {
         let outcome =
             |name| metrics.counter_with("tidemill_queries", "How queries ended.", &[("outcome", name)]);
         Admission {
@@ -47,6 +56,8 @@ impl Admission {
             ]
             .map(|(code, name)| (code, Limit::refusals(metrics, name)))
             .into(),
+            ledger,
+            question: Arc::default(),
         }
     }
 
@@ -69,7 +80,14 @@ impl Admission {
             failed: self.failed.clone(),
             cancelled: self.cancelled.clone(),
             ended: self.ended.clone(),
+            ledger: self.ledger.clone(),
+            question: self.question.clone(),
         }
+    }
+
+    /// The same places, for this question.
+    pub(crate) fn asked(&self, question: Question) -> Arc<Admission> {
+        Arc::new(Admission { question: Arc::new(question), places: self.places.clone(), ..self.beside(0) })
     }
 
     async fn enter(&self) -> Result<Place, Problem> {
@@ -105,12 +123,15 @@ pub(crate) struct Sink<T> {
     /// How many pieces were handed over.
     given: Arc<AtomicU64>,
     place: Arc<Place>,
+    entry: Arc<Entry>,
 }
 
-impl<T> Sink<T> {
+impl<T: 'static> Sink<T> {
     /// Hands a piece over; false when nobody wants more.
     pub(crate) async fn send(&self, piece: T) -> bool {
+        let (bytes, since) = (bytes_of(&piece), self.entry.now());
         let sent = self.sender.send(Ok(piece)).await.is_ok();
+        self.entry.handed_over(bytes, since);
         self.given.fetch_add(u64::from(sent), Ordering::Relaxed);
         sent
     }
@@ -118,6 +139,7 @@ impl<T> Sink<T> {
     /// The same for a thread that may block.
     pub(crate) fn send_blocking(&self, piece: T) -> bool {
         let mut told = self.told.clone();
+        let (bytes, since) = (bytes_of(&piece), self.entry.now());
         // A reader that stands still must not keep the thread when time is up.
         let sent = !self.is_stopped()
             && Handle::current().block_on(async {
@@ -127,6 +149,7 @@ impl<T> Sink<T> {
                     _ = told.wait_for(|stopped| *stopped) => false,
                 }
             });
+        self.entry.handed_over(bytes, since);
         self.given.fetch_add(u64::from(sent), Ordering::Relaxed);
         sent
     }
@@ -145,6 +168,12 @@ impl<T> Sink<T> {
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed) || self.sender.is_closed()
     }
+}
+
+/// How large a piece of an answer is, where it is bytes.
+fn bytes_of<T: 'static>(piece: &T) -> usize {
+    let piece: &dyn Any = piece;
+    piece.downcast_ref::<Bytes>().map_or(0, Bytes::len)
 }
 
 /// What is read of an answer, piece by piece. Dropping it stops the query.
@@ -216,12 +245,23 @@ where
     let (tell, told) = watch::channel(false);
     let given = Arc::new(AtomicU64::new(0));
     let seen = (within == Within::Steps).then(|| given.clone());
+    let record = admission.ledger.begin(admission.question.clone());
+    let entry = record.entry();
     let working = async move {
         let place = entering.enter().await?;
-        work(Sink { sender: to_work, stopped: flag, told, given, place: Arc::new(place) }).await
+        entry.admitted();
+        let sink = Sink {
+            sender: to_work,
+            stopped: flag,
+            told,
+            given,
+            place: Arc::new(place),
+            entry: entry.clone(),
+        };
+        ledger::about(entry, work(sink)).await
     };
     let task = Stopping { task: threads.work.spawn(working), stopped, tell };
-    threads.watch.spawn(supervise(task, sender, admission, overdue(budget.time, seen)));
+    threads.watch.spawn(supervise(task, sender, (admission, record), overdue(budget.time, seen)));
     let mut answer = Answer { first: None, receiver, ended: false };
     match answer.piece().await {
         Some(Ok(first)) => answer.first = Some(first),
@@ -235,7 +275,7 @@ where
 async fn supervise<T: Send + 'static>(
     mut task: Stopping,
     sender: mpsc::Sender<Result<T, Problem>>,
-    admission: Arc<Admission>,
+    (admission, mut record): (Arc<Admission>, Record),
     overdue: impl Future<Output = Problem>,
 ) {
     let outcome = tokio::select! {
@@ -250,9 +290,15 @@ async fn supervise<T: Send + 'static>(
     // The work is stopped before the reader is told, who may be slow to listen.
     drop(task);
     match outcome {
-        Ok(()) => admission.done.add(1),
+        Ok(()) => {
+            admission.done.add(1);
+            record.ended("done");
+        }
         Err(problem) => {
             admission.failed(&problem);
+            record.ended(problem.code.id);
+            // It has ended, however long its reader takes to hear of it.
+            drop(record);
             // A reader that has gone away needs no problem.
             let _ = sender.send(Err(problem)).await;
         }

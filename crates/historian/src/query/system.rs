@@ -92,6 +92,31 @@ pub(crate) static LIMITS: TableSpec = TableSpec {
         column("used", ColumnKind::Float, "What is held now"),
         column("high_water", ColumnKind::Float, "The most that was ever held"),
         column("refused", ColumnKind::Float, "How often more was asked for"),
+        column("share", ColumnKind::Float, "How near it is: what is held, as a share of what may be"),
+        column("key", ColumnKind::Text, "The key of tidemill.toml that raises it; NULL where it is fixed"),
+        column("description", ColumnKind::Text, "What it bounds, and what happens beyond"),
+    ],
+    path_columns: &[],
+};
+
+/// Questions that run, and slow ones.
+pub(crate) static QUERIES: TableSpec = TableSpec {
+    name: "queries",
+    description: "The queries that run now, and the last hundred that took longer than limits.slow_query",
+    stream: None,
+    columns: &[
+        column("number", ColumnKind::Int, "Its number since the start of the plant"),
+        column("state", ColumnKind::Text, "waiting, running, or slow: ended after longer than limits.slow_query"),
+        column("who", ColumnKind::Text, "Who asked"),
+        column("door", ColumnKind::Text, "By which door"),
+        column("kind", ColumnKind::Text, "sql, or read and export for samples"),
+        column("query", ColumnKind::Text, "What was asked, its first 1,000 bytes; parameters are not kept"),
+        column("began", ColumnKind::Time, "When it was asked"),
+        column("seconds", ColumnKind::Float, "How long it took, without the time in which nobody took the answer"),
+        column("rows", ColumnKind::Int, "Rows so far"),
+        column("bytes", ColumnKind::Int, "Bytes of the answer so far"),
+        column("memory_bytes", ColumnKind::Int, "The most memory that it held"),
+        column("outcome", ColumnKind::Text, "done, cancelled, or the code of what ended it"),
     ],
     path_columns: &[],
 };
@@ -109,7 +134,7 @@ pub(crate) static FUNCTIONS: TableSpec = TableSpec {
 };
 
 /// The historian's own tables that everyone may read, and those for who may read tables.
-pub(crate) static OWN: [&TableSpec; 5] = [&TABLES, &COLUMNS, &FUNCTIONS, &FILES, &LIMITS];
+pub(crate) static OWN: [&TableSpec; 6] = [&TABLES, &COLUMNS, &FUNCTIONS, &FILES, &LIMITS, &QUERIES];
 const FOR_ALL: usize = 3;
 
 /// The Arrow type of a declared column.
@@ -281,6 +306,7 @@ impl Inner {
         if scope.allows_tables() {
             seen.push(Declared { spec: &FILES, facts: None });
             seen.push(Declared { spec: &LIMITS, facts: None });
+            seen.push(Declared { spec: &QUERIES, facts: None });
         }
         let specs: Vec<&'static TableSpec> =
             OWN.into_iter().take(FOR_ALL).chain(seen.iter().map(|table| table.spec)).collect();
@@ -293,6 +319,7 @@ impl Inner {
             let content = match (table.spec.name, table.facts) {
                 ("files", None) => Content::Facts(list_files(view.clone())),
                 ("limits", None) => Content::Facts(self.list_limits()),
+                ("queries", None) => Content::Facts(self.list_queries()),
                 (_, Some(facts)) => Content::Facts(Arc::new(move || facts.rows())),
                 (_, None) => Content::Records(view.clone()),
             };
@@ -309,6 +336,11 @@ impl Inner {
     fn list_limits(&self) -> Rows {
         let metrics = self.settings.metrics.clone();
         Arc::new(move || limits(&metrics.snapshot()))
+    }
+
+    fn list_queries(&self) -> Rows {
+        let ledger = self.admission.ledger.clone();
+        Arc::new(move || ledger.rows())
     }
 }
 
@@ -329,8 +361,13 @@ fn limits(readings: &[Reading]) -> Vec<Vec<Value>> {
     }
     rows.into_iter()
         .map(|(name, parts)| {
-            let parts = parts.into_iter().map(|part| part.map_or(Value::None, Value::Float));
-            std::iter::once(Value::Text(name.into())).chain(parts).collect()
+            let [max, used, ..] = parts;
+            let share = used.zip(max.filter(|max| *max > 0.0)).map(|(used, max)| used / max);
+            let known = tidemill_ground::LIMITS.iter().find(|known| known.name == name);
+            let words = |words: &str| if words.is_empty() { Value::None } else { text(words) };
+            let numbers = parts.into_iter().chain([share]).map(|part| part.map_or(Value::None, Value::Float));
+            let told = [words(known.map_or("", |known| known.key)), words(known.map_or("", |known| known.bounds))];
+            std::iter::once(text(&name)).chain(numbers).chain(told).collect()
         })
         .collect()
 }

@@ -364,6 +364,7 @@ pub(crate) fn settings() -> Settings {
         waiting_max: 16,
         memory_bytes: 256 << 20,
         partitions: 2,
+        slow: None,
         clock: Arc::new(SimClock::new(T0 + 3600 * SECOND)),
         metrics: Metrics::new(),
     }

@@ -42,7 +42,7 @@ fn mistakes_are_explained() {
             bad-sql: Expected: an SQL statement, found: SELEKT (line 1, column 1). See docs/reference/sql.md for tables and functions
 
             > SELECT FROM WHERE
-            bad-sql: there is no table 'where' (line 1, column 13). There are: samples, signals, sys.tables, sys.columns, sys.functions, sys.events, sys.doors, sys.files, sys.limits
+            bad-sql: there is no table 'where' (line 1, column 13). There are: samples, signals, sys.tables, sys.columns, sys.functions, sys.events, sys.doors, sys.files, sys.limits, sys.queries
 
             > SELECT valeu FROM samples
             bad-sql: there is no column 'valeu' (line 1, column 8). Did you mean value?
@@ -62,7 +62,7 @@ fn mistakes_are_explained() {
             bad-sql: there is no table 'sys.fies' (line 1, column 15). Did you mean sys.files?
 
             > SELECT * FROM nothing.at.all
-            bad-sql: there is no table 'nothing.at.all' (line 1, column 15). There are: samples, signals, sys.tables, sys.columns, sys.functions, sys.events, sys.doors, sys.files, sys.limits
+            bad-sql: there is no table 'nothing.at.all' (line 1, column 15). There are: samples, signals, sys.tables, sys.columns, sys.functions, sys.events, sys.doors, sys.files, sys.limits, sys.queries
 
             > SELECT valu() FROM samples
             bad-sql: there is no function 'valu' (line 1, column 8). Did you mean var?

@@ -251,6 +251,7 @@ fn the_system_shows_itself() {
             sys.doors,The doors that are open
             sys.files,"The history files that a query reads now; the newest samples are in memory"
             sys.limits,"The named limits: what may be held at once, what is held, and how often more was refused"
+            sys.queries,"The queries that run now, and the last hundred that took longer than limits.slow_query"
 
             > SELECT * FROM sys.files
             name,bytes,rows,first_time,last_time,level
@@ -296,6 +297,7 @@ fn the_system_shows_itself() {
             sys,files
             sys,functions
             sys,limits
+            sys,queries
             sys,tables
 
             > DESCRIBE samples

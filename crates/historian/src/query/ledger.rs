@@ -1,0 +1,329 @@
+//! Which questions run and which were slow: who asked, what, since when, and what it took. Rows of `sys.queries`, and a line
+//! of the log for each slow one. What does not live here: what a question may cost ([`super::run`]).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tidemill_core::{ReadQuery, ReadScope, Value};
+use tidemill_ground::{Clock, Counter, Histogram, Metrics, SECONDS};
+
+use super::pool::Pool;
+
+/// So many slow questions are remembered, the newest.
+const SLOW_MAX: usize = 100;
+/// The longest text of a question that is kept and logged.
+const TEXT_BYTES_MAX: usize = 1_000;
+
+tokio::task_local! {
+    /// The question that a task, or a thread that works for it, is about.
+    static CURRENT: Arc<Entry>;
+}
+
+/// Runs a task for a question.
+pub(crate) async fn about<T>(entry: Arc<Entry>, work: impl Future<Output = T>) -> T {
+    CURRENT.scope(entry, work).await
+}
+
+/// Work for a thread of its own, about the question of this task.
+pub(crate) fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let current = CURRENT.try_with(Clone::clone).ok();
+    move || match current {
+        Some(entry) => CURRENT.sync_scope(entry, work),
+        None => work(),
+    }
+}
+
+/// The question of this task has so many rows more.
+pub(crate) fn count_rows(rows: usize) {
+    // Outside of a question nothing is counted.
+    let _ = CURRENT.try_with(|entry| entry.rows.fetch_add(rows as u64, Ordering::Relaxed));
+}
+
+/// The question of this task holds its memory there.
+pub(crate) fn holds_in(pool: &Arc<Pool>) {
+    // A question has one pool; what a second holds would only be less exact.
+    let _ = CURRENT.try_with(|entry| entry.pool.set(pool.clone()).is_ok());
+}
+
+/// What is asked, and by whom.
+#[derive(Default)]
+pub(crate) struct Question {
+    who: Arc<str>,
+    door: &'static str,
+    kind: &'static str,
+    text: String,
+}
+
+impl Question {
+    /// One in SQL; its parameters are not kept.
+    pub(crate) fn sql(scope: &ReadScope, kind: &'static str, text: &str) -> Question {
+        let (who, door) = scope.asked_by();
+        Question { who, door, kind, text: cut(text) }
+    }
+
+    /// One for samples.
+    pub(crate) fn samples(scope: &ReadScope, kind: &'static str, query: &ReadQuery) -> Question {
+        let patterns: Vec<&str> = query.patterns.iter().map(|pattern| pattern.as_str()).take(16).collect();
+        let more = query.patterns.len().saturating_sub(patterns.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let text =
+            format!("{}{more} from {} to {}, {:?}", patterns.join(" "), query.from, query.to, query.mode);
+        Question::sql(scope, kind, &text)
+    }
+}
+
+fn cut(text: &str) -> String {
+    let end = text
+        .char_indices()
+        .map(|(at, letter)| at + letter.len_utf8())
+        .take_while(|end| *end <= TEXT_BYTES_MAX);
+    let end = end.last().unwrap_or(0);
+    let rest = if end < text.len() { "…" } else { "" };
+    format!("{}{rest}", text.get(..end).unwrap_or_default())
+}
+
+/// One question, while it runs and after.
+pub(crate) struct Entry {
+    number: u64,
+    question: Arc<Question>,
+    began_ns: i64,
+    began: Duration,
+    clock: Arc<dyn Clock>,
+    admitted: AtomicBool,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    /// How long it waited for whoever reads the answer: that is no slowness of the query.
+    waited_ns: AtomicU64,
+    pool: OnceLock<Arc<Pool>>,
+}
+
+impl Entry {
+    /// It has a place and runs.
+    pub(crate) fn admitted(&self) {
+        self.admitted.store(true, Ordering::Relaxed);
+    }
+
+    /// So many bytes of the answer more, and how long its reader kept it waiting.
+    pub(crate) fn handed_over(&self, bytes: usize, since: Duration) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        let waited = self.clock.monotonic().saturating_sub(since);
+        self.waited_ns.fetch_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Now, to be given to [`Entry::handed_over`].
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    fn took(&self) -> Duration {
+        let waited = Duration::from_nanos(self.waited_ns.load(Ordering::Relaxed));
+        self.clock.monotonic().saturating_sub(self.began).saturating_sub(waited)
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.pool.get().map_or(0, |pool| pool.peak() as u64)
+    }
+
+    fn row(&self, state: &'static str, outcome: &'static str, took: Duration) -> Vec<Value> {
+        let text = |text: &str| Value::Text(text.into());
+        let number = |number: &AtomicU64| Value::UInt(number.load(Ordering::Relaxed));
+        vec![
+            Value::UInt(self.number),
+            text(state),
+            text(&self.question.who),
+            text(self.question.door),
+            text(self.question.kind),
+            text(&self.question.text),
+            Value::Int(self.began_ns),
+            Value::Float(took.as_secs_f64()),
+            number(&self.rows),
+            number(&self.bytes),
+            Value::UInt(self.memory_bytes()),
+            if outcome.is_empty() { Value::None } else { text(outcome) },
+        ]
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    running: BTreeMap<u64, Arc<Entry>>,
+    slow: VecDeque<Vec<Value>>,
+}
+
+/// All questions that run, and the last slow ones.
+pub(crate) struct Ledger {
+    clock: Arc<dyn Clock>,
+    next: AtomicU64,
+    /// From here on a question is slow; `u64::MAX`: none is.
+    slow_ns: AtomicU64,
+    kept: Mutex<Kept>,
+    seconds: Histogram,
+    slow: Counter,
+}
+
+impl Ledger {
+    pub(crate) fn new(clock: Arc<dyn Clock>, metrics: &Metrics, slow: Option<Duration>) -> Arc<Ledger> {
+        let ledger = Ledger {
+            clock,
+            next: AtomicU64::new(1),
+            slow_ns: AtomicU64::new(u64::MAX),
+            kept: Mutex::default(),
+            seconds: metrics.histogram(
+                "tidemill_query_seconds",
+                "How long queries took, without the time in which nobody took their answer.",
+                SECONDS,
+            ),
+            slow: metrics
+                .counter("tidemill_queries_slow", "Queries that took longer than limits.slow_query."),
+        };
+        ledger.set_slow(slow);
+        Arc::new(ledger)
+    }
+
+    /// From now on a question is slow that takes longer; none: no question is.
+    pub(crate) fn set_slow(&self, slow: Option<Duration>) {
+        let slow_ns = slow.and_then(|slow| u64::try_from(slow.as_nanos()).ok());
+        self.slow_ns.store(slow_ns.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A question that begins. It ends when what this gives is dropped.
+    pub(crate) fn begin(self: &Arc<Ledger>, question: Arc<Question>) -> Record {
+        let entry = Arc::new(Entry {
+            number: self.next.fetch_add(1, Ordering::Relaxed),
+            question,
+            began_ns: self.clock.wall(),
+            began: self.clock.monotonic(),
+            clock: self.clock.clone(),
+            admitted: AtomicBool::new(false),
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            waited_ns: AtomicU64::new(0),
+            pool: OnceLock::new(),
+        });
+        // As many as may wait and run: admission bounds it.
+        self.lock().running.insert(entry.number, entry.clone());
+        Record { ledger: self.clone(), entry, outcome: "cancelled" }
+    }
+
+    /// Rows of `sys.queries`: those that run, the oldest first, then the slow ones, the newest first.
+    pub(crate) fn rows(&self) -> Vec<Vec<Value>> {
+        let kept = self.lock();
+        let running = kept.running.values().map(|entry| {
+            let state = if entry.admitted.load(Ordering::Relaxed) { "running" } else { "waiting" };
+            entry.row(state, "", entry.took())
+        });
+        running.chain(kept.slow.iter().rev().cloned()).collect()
+    }
+
+    fn end(&self, entry: &Entry, outcome: &'static str) {
+        let took = entry.took();
+        self.seconds.observe(took.as_secs_f64());
+        let mut kept = self.lock();
+        kept.running.remove(&entry.number);
+        if u64::try_from(took.as_nanos()).unwrap_or(u64::MAX) < self.slow_ns.load(Ordering::Relaxed) {
+            return;
+        }
+        if kept.slow.len() >= SLOW_MAX {
+            kept.slow.pop_front();
+        }
+        kept.slow.push_back(entry.row("slow", outcome, took));
+        drop(kept);
+        self.slow.add(1);
+        tracing::warn!(
+            event = "query.slow",
+            who = &*entry.question.who,
+            door = entry.question.door,
+            kind = entry.question.kind,
+            seconds = took.as_secs_f64(),
+            rows = entry.rows.load(Ordering::Relaxed),
+            bytes = entry.bytes.load(Ordering::Relaxed),
+            memory_bytes = entry.memory_bytes(),
+            outcome,
+            text = entry.question.text,
+        );
+    }
+}
+
+/// A question that runs.
+pub(crate) struct Record {
+    ledger: Arc<Ledger>,
+    entry: Arc<Entry>,
+    outcome: &'static str,
+}
+
+impl Record {
+    pub(crate) fn entry(&self) -> Arc<Entry> {
+        self.entry.clone()
+    }
+
+    /// How it ended: `done`, or the code of what ended it.
+    pub(crate) fn ended(&mut self, outcome: &'static str) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.ledger.end(&self.entry, self.outcome);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_ground::SimClock;
+
+    use super::*;
+
+    fn states(ledger: &Ledger) -> Vec<String> {
+        let rows = ledger.rows();
+        rows.iter().map(|row| [1, 5, 7, 11].map(|at| row[at].to_string()).join(" ")).collect()
+    }
+
+    #[test]
+    fn slow_questions_are_remembered_and_quick_ones_are_not() {
+        let clock = Arc::new(SimClock::default());
+        let metrics = Metrics::new();
+        let ledger = Ledger::new(clock.clone(), &metrics, Some(Duration::from_secs(5)));
+        let ask = |text: &str| ledger.begin(Arc::new(Question::sql(&ReadScope::everything(), "sql", text)));
+        let (mut quick, mut slow, mut slowly_read) = (ask("quick"), ask("slow"), ask("slowly read"));
+        slow.entry().admitted();
+        clock.advance(Duration::from_secs(4));
+        quick.ended("done");
+        drop(quick);
+        assert_eq!(states(&ledger), ["running slow 4 -", "waiting slowly read 4 -"]);
+        let entry = slowly_read.entry();
+        let since = entry.now();
+        clock.advance(Duration::from_secs(60));
+        entry.handed_over(10, since);
+        slow.ended("query-time");
+        drop(slow);
+        slowly_read.ended("done");
+        drop(slowly_read);
+        assert_eq!(states(&ledger), ["slow slow 64 query-time"]);
+        assert!(metrics.render().contains("tidemill_queries_slow_total 1\n"));
+        assert!(metrics.render().contains("tidemill_query_seconds_count 3\n"));
+        ledger.set_slow(None);
+        let never = ask("off");
+        clock.advance(Duration::from_secs(3_600));
+        drop(never);
+        assert_eq!(states(&ledger).len(), 1);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let clock = Arc::new(SimClock::default());
+        let ledger = Ledger::new(clock, &Metrics::new(), Some(Duration::ZERO));
+        for _ in 0..SLOW_MAX + 10 {
+            drop(ledger.begin(Arc::new(Question::sql(&ReadScope::everything(), "sql", &"é".repeat(10_000)))));
+        }
+        let rows = ledger.rows();
+        assert_eq!((rows.len(), rows[0][0].to_string()), (SLOW_MAX, "110".to_owned()), "the newest first");
+        assert_eq!(rows[0][5].to_string().len(), TEXT_BYTES_MAX + "…".len());
+    }
+}
