@@ -36,10 +36,11 @@ use crate::{Web, admin, health, influx, live, read, refusals, signals, sql, writ
         influx::write_1,
         influx::write_2,
         influx::write_3,
-        influx::query_in_address,
-        influx::query,
+        influx::query::query_in_address,
+        influx::query::query,
         influx::ping,
         influx::health,
+        influx::ready,
         admin::tokens,
         admin::token_create,
         admin::token_revoke,
@@ -74,9 +75,10 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/write", post(influx::write_1))
         .route("/api/v2/write", post(influx::write_2))
         .route("/api/v3/write_lp", post(influx::write_3))
-        .route("/query", get(influx::query_in_address).post(influx::query))
+        .route("/query", get(influx::query::query_in_address).post(influx::query::query))
         .route("/ping", get(influx::ping))
         .route("/health", get(influx::health))
+        .route("/ready", get(influx::ready))
         .route("/api/v1/tokens", get(admin::tokens).post(admin::token_create))
         .route("/api/v1/tokens/{name}", delete(admin::token_revoke))
         .route("/api/v1/tokens/{name}/rotate", post(admin::token_rotate))

@@ -85,6 +85,7 @@ static CALLS: &[(&str, &str, &[Codes])] = &[
     ("post", "/query", &[CALLER, PARAMETERS, BODY, STATEMENT]),
     ("get", "/ping", &[]),
     ("get", "/health", &[]),
+    ("get", "/ready", &[]),
     ("get", "/api/v1/tokens", &[CALLER, CONTROL]),
     ("post", "/api/v1/tokens", &[CALLER, BODY, PARAMETERS, DOCUMENT, TOKEN, CONTROL]),
     ("delete", "/api/v1/tokens/{name}", &[CALLER, TOKEN, CONTROL]),

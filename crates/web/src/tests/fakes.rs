@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) signals_max: Option<usize>,
     /// Refuse so many publishes as busy.
     pub(super) busy: u32,
+    /// Refuse every publish with this.
+    pub(super) refusing: Option<&'static tidemill_core::Code>,
     /// Answer so many publishes with a change of the epoch.
     pub(super) conflicts: u32,
     /// Once so many are published.
@@ -210,6 +212,9 @@ impl Bus for Plant {
         if state.busy > 0 {
             state.busy -= 1;
             return Err(Problem::new(&codes::BUSY, "the disk is slow").retry_after(1));
+        }
+        if let Some(code) = state.refusing {
+            return Err(Problem::new(code, "not now"));
         }
         if state.conflicts > 0 && state.published.len() >= state.conflicts_after {
             state.conflicts -= 1;

@@ -1,7 +1,7 @@
 //! What InfluxDB's clients and Telegraf see.
 
 use expect_test::expect;
-use tidemill_core::Flags;
+use tidemill_core::{Flags, codes};
 
 use super::{House, from};
 
@@ -18,7 +18,7 @@ async fn good_lines_are_kept_and_bad_ones_counted() {
         ),
         (
             "/api/v3/write_lp?db=d",
-            r#"{"error":"partial write: line 2: the line has no field: write measurement field=value dropped=2","data":[{"line_number":2,"error_message":"the line has no field: write measurement field=value"},{"line_number":3,"error_message":"'x' is no field value: write 1.5, 3i, 3u, true or \"text\"; NaN and infinities have no form here"}]}"#,
+            r#"{"error":"partial write: partial write of line protocol occurred; line 2: the line has no field: write measurement field=value dropped=2","data":[{"line_number":2,"error_message":"the line has no field: write measurement field=value"},{"line_number":3,"error_message":"'x' is no field value: write 1.5, 3i, 3u, true or \"text\"; NaN and infinities have no form here"}]}"#,
         ),
     ];
     for (uri, expected) in table {
@@ -27,12 +27,15 @@ async fn good_lines_are_kept_and_bad_ones_counted() {
         assert_eq!((answer.status.as_u16(), answer.text().as_str()), (400, expected), "{uri}");
         assert_eq!(house.plant.shown(), "a/f = 1 (float) at 1 Good\nd/f = 2 (float) at 2 Good\n", "{uri}");
         assert!(house.plant.state().published[0].flags.has(Flags::REPLACE), "{uri}");
-        assert_eq!(house.send(&format!("POST {uri}"), &[], "").await.status, 204, "an empty body");
+        for coding in ["", "gzip", "zstd"] {
+            let empty = house.send(&format!("POST {uri}"), &[("content-encoding", coding)], "").await;
+            assert_eq!(empty.status, 204, "an empty body, {coding}");
+        }
     }
     let house = House::new();
     let whole = house.send("POST /api/v3/write_lp?db=d&accept_partial=false", &[], "a f=1 1\nb").await;
     assert_eq!((whole.status.as_u16(), house.plant.shown().as_str()), (400, ""));
-    expect![[r#"{"error":"the line has no field: write measurement field=value. Nothing of the request was kept. Mend the line: docs/reference/line-protocol.md says how it is written. Or send ?accept_partial=true to keep the good lines"}"#]].assert_eq(&whole.text());
+    expect![[r#"{"error":"parsing failed for write_lp endpoint: line 2: the line has no field: write measurement field=value. Nothing of the request was kept. Mend the line: docs/reference/line-protocol.md says how it is written. Or send ?accept_partial=true to keep the good lines","data":[{"line_number":2,"error_message":"the line has no field: write measurement field=value"}]}"#]].assert_eq(&whole.text());
 }
 
 #[tokio::test]
@@ -46,11 +49,38 @@ async fn databases_and_buckets_are_tags() {
     let shown = house.send("POST /query", &[], "q=SHOW+DATABASES").await;
     expect![[r#"{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["plant"],["telegraf"]]}]}]}"#]]
         .assert_eq(&shown.text());
-    let made = house.send("POST /query?q=CREATE%20DATABASE%20%22telegraf%22", &[], "").await;
-    assert_eq!(made.text(), r#"{"results":[{"statement_id":0}]}"#);
-    let other = house.send("GET /query?q=SELECT+1", &[], "").await;
-    assert_eq!(other.status, 400);
-    assert!(other.text().starts_with(r#"{"error":"InfluxQL is not spoken here"#));
+}
+
+#[tokio::test]
+async fn statements_that_come_before_writing() {
+    let keep_max_ns = Some(30 * 86_400_000_000_000 + 61_000_000_000);
+    let house = House::with(crate::Settings { keep_max_ns, ..crate::Settings::default() });
+    let mut told = String::new();
+    for statement in [
+        "CREATE DATABASE \"telegraf\"",
+        "create database x with duration 7d",
+        "CREATE RETENTION POLICY \"one_week\" ON \"x\" DURATION 7d REPLICATION 1",
+        "SHOW RETENTION POLICIES ON \"x\";",
+        "SHOW MEASUREMENTS",
+        "SELECT * FROM cpu",
+        "DROP DATABASE x",
+        " ; ",
+    ] {
+        let form = format!("q={}", statement.replace(' ', "+").replace('"', "%22").replace(';', "%3B"));
+        let answer = house.send("POST /query?db=x", &[], form).await;
+        told += &format!("{} {}\n", answer.status.as_u16(), answer.text());
+    }
+    expect![[r#"
+        200 {"results":[{"statement_id":0}]}
+        200 {"results":[{"statement_id":0,"messages":[{"level":"warning","text":"no retention policy is made: how long samples are kept is said by storage.keep in tidemill.toml"}]}]}
+        200 {"results":[{"statement_id":0,"messages":[{"level":"warning","text":"no retention policy is made: how long samples are kept is said by storage.keep in tidemill.toml"}]}]}
+        200 {"results":[{"statement_id":0,"series":[{"columns":["name","duration","shardGroupDuration","replicaN","default"],"values":[["autogen","720h1m1s","24h0m0s",1,true]]}]}]}
+        400 {"error":"InfluxQL is not spoken here beyond CREATE DATABASE, CREATE RETENTION POLICY, SHOW DATABASES and SHOW RETENTION POLICIES. Ask in SQL: POST /api/v1/sql {\"query\": \"SELECT signal, tags FROM signals\"} says what there is"}
+        400 {"error":"InfluxQL is not spoken here beyond CREATE DATABASE, CREATE RETENTION POLICY, SHOW DATABASES and SHOW RETENTION POLICIES. Ask in SQL: POST /api/v1/sql {\"query\": \"SELECT time, value FROM samples WHERE signal = 'cpu/host=edge1/idle'\"}"}
+        400 {"error":"InfluxQL is not spoken here beyond CREATE DATABASE, CREATE RETENTION POLICY, SHOW DATABASES and SHOW RETENTION POLICIES. Nothing was changed. `tidemill signals delete` deletes, and storage.keep says how long samples are kept"}
+        400 {"error":"the statement is missing. Send it as q="}
+    "#]]
+    .assert_eq(&told);
 }
 
 #[tokio::test]
@@ -107,6 +137,43 @@ async fn what_clients_ask_first() {
     assert_eq!(verbose.text(), r#"{"version":"1.8.10-tidemill"}"#);
     let health = house.send_by(far(), "GET /health", &[], "").await;
     assert_eq!(health.json()["status"], "pass");
+    let ready = house.send_by(far(), "GET /ready", &[], "").await;
+    assert_eq!(ready.text(), r#"{"status":"ready"}"#);
     house.plant.ready.store(false, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(house.send_by(far(), "GET /health", &[], "").await.status, 503);
+    assert_eq!(house.send_by(far(), "GET /ready", &[], "").await.status, 503);
+}
+
+/// What Telegraf's output for InfluxDB 1 looks for in the text of a 5xx, to drop the batch instead of keeping it; and it
+/// drops whatever a 4xx refuses, and repeats where the answer is no JSON.
+const DROPPED_BY_TELEGRAF: [&str; 5] = [
+    "hinted handoff queue not empty",
+    "partial write",
+    "points beyond retention policy",
+    "retention policy not found",
+    "unable to parse",
+];
+
+/// What holds for this moment only is a 5xx on every door of agents, and its text makes nobody drop anything.
+#[tokio::test]
+async fn what_can_be_kept_later_is_repeated_by_agents() {
+    let later = [
+        &codes::BUSY,
+        &codes::SHARE_EXCEEDED,
+        &codes::CONFLICT,
+        &codes::DISK_FULL,
+        &codes::NOT_DURABLE,
+        &codes::STOPPING,
+    ];
+    for code in later {
+        for uri in ["/write?db=telegraf", "/api/v2/write?bucket=b", "/api/v3/write_lp?db=d"] {
+            let house = House::new();
+            house.plant.state().refusing = Some(code);
+            let answer = house.send(&format!("POST {uri}"), &[], "a f=1 1").await;
+            assert!(answer.status.is_server_error(), "{}: {}", code.id, answer.status);
+            let text = answer.text();
+            assert!(answer.json().is_object());
+            assert!(!DROPPED_BY_TELEGRAF.iter().any(|part| text.contains(part)), "{text}");
+        }
+    }
 }

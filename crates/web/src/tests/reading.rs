@@ -350,6 +350,7 @@ async fn every_call_says_who_may_call() {
         get /health/ready []
         get /metrics [{"bearer":[]},{"basic":[]},{}]
         get /ping []
+        get /ready []
     "#]]
     .assert_eq(&told);
 }

@@ -2,14 +2,15 @@
 //! they write. Good lines are kept and bad ones counted, samples replace what stands at the same time, and errors look
 //! as each version's clients expect. There are no databases: a database, bucket or organisation is a tag of the signal.
 
-use std::collections::BTreeSet;
+pub(crate) mod query;
+
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
-use tidemill_core::{Flags, Pattern, Problem, codes};
+use tidemill_core::{Flags, Problem, codes};
 use utoipa::ToSchema;
 
 use crate::Web;
@@ -128,7 +129,9 @@ fn partial(version: Version, written: Written) -> Response<Body> {
     let kept = written.kept;
     let mut lines = written.refused.into_iter().map(|refused| (refused.line, refused.into_problem()));
     let Some((line, first)) = lines.next() else { return nothing() };
-    let message = format!("partial write: line {line}: {} dropped={dropped}", first.detail);
+    // By these words clients of version 3 know that the rest of the answer is theirs.
+    let third = if version == Version::Three { "partial write of line protocol occurred; " } else { "" };
+    let message = format!("partial write: {third}line {line}: {} dropped={dropped}", first.detail);
     // Nothing was allowed: that is a refusal, not a partial success.
     let status = if kept == 0 && first.code == &codes::FORBIDDEN {
         StatusCode::FORBIDDEN
@@ -158,7 +161,14 @@ fn error(version: Version, problem: &Problem) -> Response<Body> {
         _ => "invalid",
     };
     let message = format!("{}. {}", problem.detail, problem.mend());
-    let mut response = shaped(version, status, code, &message);
+    let mut response = match (version, problem.place) {
+        (Version::Three, Some((line, _))) => {
+            let error = format!("parsing failed for write_lp endpoint: line {line}: {message}");
+            let data = vec![ComplaintLine { line_number: line, error_message: problem.detail.clone() }];
+            with_json(status, &Complaint { error: &error, data })
+        }
+        _ => shaped(version, status, code, &message),
+    };
     response.extensions_mut().insert(problem.code);
     if let Some(seconds) = problem.retry_after_s {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -196,104 +206,6 @@ fn shaped(version: Version, status: StatusCode, code: &str, message: &str) -> Re
         Version::Two => with_json(status, &ComplaintWithCode { code, message }),
         Version::One | Version::Three => with_json(status, &Complaint { error: message, data: Vec::new() }),
     }
-}
-
-/// What statements are answered with.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Results {
-    results: [StatementResult; 1],
-}
-
-#[derive(Serialize, ToSchema)]
-pub(crate) struct StatementResult {
-    statement_id: u32,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    series: Vec<ResultSeries>,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ResultSeries {
-    name: &'static str,
-    columns: [&'static str; 1],
-    values: Vec<[String; 1]>,
-}
-
-impl Results {
-    /// Of one statement.
-    fn new(series: Vec<ResultSeries>) -> Results {
-        Results { results: [StatementResult { statement_id: 0, series }] }
-    }
-}
-
-/// The statements of POST, in the address.
-#[utoipa::path(get, path = "/query", tag = "influxdb", operation_id = "influx_query_in_address",
-    params(
-        ("q" = Option<String>, Query, description = "The statement"),
-        ("u" = Option<String>, Query, description = "Anything; with it the token may stand in p"),
-        ("p" = Option<String>, Query, description = "The token"),
-    ),
-    responses((status = 200, description = "Results as InfluxDB 1 gives them", body = Results)))]
-pub(crate) async fn query_in_address(
-    web: State<Web>,
-    caller: Result<Caller, Refusal>,
-    request: Request,
-) -> Response<Body> {
-    query(web, caller, request).await
-}
-
-/// Answers the statements that clients send before they write: CREATE DATABASE and SHOW DATABASES.
-#[utoipa::path(post, path = "/query", tag = "influxdb", operation_id = "influx_query",
-    params(
-        ("q" = Option<String>, Query, description = "The statement; also as a form in the body"),
-        ("u" = Option<String>, Query, description = "Anything; with it the token may stand in p"),
-        ("p" = Option<String>, Query, description = "The token"),
-    ),
-    responses((status = 200, description = "Results as InfluxDB 1 gives them", body = Results)))]
-pub(crate) async fn query(
-    State(web): State<Web>,
-    caller: Result<Caller, Refusal>,
-    request: Request,
-) -> Response<Body> {
-    let answered = match caller {
-        Ok(caller) => answer(&web, &caller, request).await,
-        Err(Refusal(problem)) => Err(problem),
-    };
-    answered.unwrap_or_else(|problem| error(Version::One, &problem))
-}
-
-async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response<Body>, Problem> {
-    let mut statement =
-        Params::parse(request.uri().query().unwrap_or_default())?.one("q")?.map(str::to_owned);
-    if statement.is_none() {
-        let (parts, body) = request.into_parts();
-        let whole = read_body(web, &parts.headers, body).await?;
-        let form = Params::parse(&String::from_utf8_lossy(&whole.bytes))?;
-        statement = form.one("q")?.map(str::to_owned);
-    }
-    let statement = statement.unwrap_or_default();
-    let words: Vec<String> = statement.split_whitespace().take(2).map(str::to_ascii_uppercase).collect();
-    match words.iter().map(|word| word.trim_end_matches(';')).collect::<Vec<_>>().as_slice() {
-        // Nothing needs to be made: a database is a tag.
-        ["CREATE", "DATABASE"] => Ok(json(&Results::new(Vec::new()))),
-        ["SHOW", "DATABASES"] => {
-            let values = databases(web, caller).into_iter().map(|name| [name]).collect();
-            let series = ResultSeries { name: "databases", columns: ["name"], values };
-            Ok(json(&Results::new(vec![series])))
-        }
-        _ => {
-            let detail = "InfluxQL is not spoken here beyond CREATE DATABASE and SHOW DATABASES";
-            Err(Problem::new(&codes::BAD_SQL, detail).hint("Use POST /api/v1/sql"))
-        }
-    }
-}
-
-/// The databases and buckets of the signals that the caller may read.
-fn databases(web: &Web, caller: &Caller) -> BTreeSet<String> {
-    let scope = web.doors().authority.scope(&caller.identity);
-    let signals = web.doors().bus.describe(&scope, &Pattern::everything());
-    let tags =
-        signals.iter().flat_map(|signal| ["db", "bucket"].map(|name| signal.meta.tags.get(name).cloned()));
-    tags.flatten().map(|name| name.to_string()).collect()
 }
 
 /// Which version of InfluxDB's protocol is spoken.
@@ -342,4 +254,22 @@ pub(crate) async fn health(State(web): State<Web>) -> Response<Body> {
     };
     let version = &web.doors().plant.version;
     with_json(status, &Health { name: "tidemill", message, status: word, checks: [], version })
+}
+
+/// What InfluxDB 2 is asked before it is written to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InfluxReady)]
+pub(crate) struct Ready {
+    /// `ready`, or why it is not.
+    status: String,
+}
+
+/// Readiness as InfluxDB 2 gives it.
+#[utoipa::path(get, path = "/ready", tag = "influxdb", operation_id = "influx_ready",
+    responses((status = 200, description = "ready", body = Ready), (status = 503, description = "Not ready", body = Ready)))]
+pub(crate) async fn ready(State(web): State<Web>) -> Response<Body> {
+    match (web.doors().ready)() {
+        Ok(()) => json(&Ready { status: "ready".into() }),
+        Err(problem) => with_json(StatusCode::SERVICE_UNAVAILABLE, &Ready { status: problem.detail }),
+    }
 }

@@ -1,0 +1,169 @@
+//! `/query` of InfluxDB 1: the statements that clients send before they write. There are no databases and no retention
+//! policies to make; what is asked for beyond that is told how to ask in SQL, which is not spoken here.
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Response;
+use serde::Serialize;
+use serde_json::{Value as Json, json as value};
+use tidemill_core::{NANOS_PER_SECOND, Pattern, Problem, codes};
+use utoipa::ToSchema;
+
+use super::{Version, error};
+use crate::Web;
+use crate::answer::{Refusal, json};
+use crate::caller::Caller;
+use crate::params::Params;
+use crate::write::read_body;
+
+/// What statements are answered with.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Results {
+    results: [StatementResult; 1],
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StatementResult {
+    statement_id: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    series: Vec<ResultSeries>,
+    /// What was not done of a statement that was taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<Message>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ResultSeries {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'static str>,
+    columns: Vec<&'static str>,
+    values: Vec<Vec<Json>>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Message {
+    level: &'static str,
+    text: &'static str,
+}
+
+impl Results {
+    /// Of one statement.
+    fn new(series: Vec<ResultSeries>, messages: Vec<Message>) -> Results {
+        Results { results: [StatementResult { statement_id: 0, series, messages }] }
+    }
+}
+
+/// The statements of POST, in the address.
+#[utoipa::path(get, path = "/query", tag = "influxdb", operation_id = "influx_query_in_address",
+    params(
+        ("q" = Option<String>, Query, description = "The statement"),
+        ("u" = Option<String>, Query, description = "Anything; with it the token may stand in p"),
+        ("p" = Option<String>, Query, description = "The token"),
+    ),
+    responses((status = 200, description = "Results as InfluxDB 1 gives them", body = Results)))]
+pub(crate) async fn query_in_address(
+    web: State<Web>,
+    caller: Result<Caller, Refusal>,
+    request: Request,
+) -> Response<Body> {
+    query(web, caller, request).await
+}
+
+/// Answers the statements that clients send before they write: CREATE DATABASE and SHOW DATABASES.
+#[utoipa::path(post, path = "/query", tag = "influxdb", operation_id = "influx_query",
+    params(
+        ("q" = Option<String>, Query, description = "The statement; also as a form in the body"),
+        ("u" = Option<String>, Query, description = "Anything; with it the token may stand in p"),
+        ("p" = Option<String>, Query, description = "The token"),
+    ),
+    responses((status = 200, description = "Results as InfluxDB 1 gives them", body = Results)))]
+pub(crate) async fn query(
+    State(web): State<Web>,
+    caller: Result<Caller, Refusal>,
+    request: Request,
+) -> Response<Body> {
+    let answered = match caller {
+        Ok(caller) => answer(&web, &caller, request).await,
+        Err(Refusal(problem)) => Err(problem),
+    };
+    answered.unwrap_or_else(|problem| error(Version::One, &problem))
+}
+
+async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response<Body>, Problem> {
+    let mut statement =
+        Params::parse(request.uri().query().unwrap_or_default())?.one("q")?.map(str::to_owned);
+    if statement.is_none() {
+        let (parts, body) = request.into_parts();
+        let whole = read_body(web, &parts.headers, body).await?;
+        let form = Params::parse(&String::from_utf8_lossy(&whole.bytes))?;
+        statement = form.one("q")?.map(str::to_owned);
+    }
+    let statement = statement.unwrap_or_default().to_ascii_uppercase();
+    let words: Vec<&str> = statement.trim().trim_end_matches(';').split_whitespace().collect();
+    let results = match words.as_slice() {
+        // Nothing needs to be made: a database is a tag.
+        ["CREATE", "DATABASE", _, "WITH", ..] | ["CREATE", "RETENTION", "POLICY", ..] => {
+            let text = "no retention policy is made: how long samples are kept is said by storage.keep in tidemill.toml";
+            Results::new(Vec::new(), vec![Message { level: "warning", text }])
+        }
+        ["CREATE", "DATABASE", ..] => Results::new(Vec::new(), Vec::new()),
+        ["SHOW", "DATABASES"] => {
+            let values = databases(web, caller).into_iter().map(|name| vec![name.into()]).collect();
+            let series = ResultSeries { name: Some("databases"), columns: vec!["name"], values };
+            Results::new(vec![series], Vec::new())
+        }
+        ["SHOW", "RETENTION", "POLICIES", ..] => {
+            let columns = vec!["name", "duration", "shardGroupDuration", "replicaN", "default"];
+            let keep_s = web.settings().keep_max_ns.unwrap_or_default() / NANOS_PER_SECOND;
+            let values = vec![vec![
+                "autogen".into(),
+                duration(keep_s).into(),
+                duration(86_400).into(),
+                1.into(),
+                value!(true),
+            ]];
+            Results::new(vec![ResultSeries { name: None, columns, values }], Vec::new())
+        }
+        [first, ..] => return Err(not_spoken(first)),
+        [] => {
+            return Err(Problem::new(&codes::BAD_PARAMETER, "the statement is missing").hint("Send it as q="));
+        }
+    };
+    Ok(json(&results))
+}
+
+/// As InfluxDB writes durations; 0 is for ever.
+fn duration(seconds: i64) -> String {
+    match seconds {
+        0 => "0s".into(),
+        seconds => format!("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60),
+    }
+}
+
+fn not_spoken(verb: &str) -> Problem {
+    let hint = match verb {
+        "DROP" | "DELETE" | "ALTER" | "KILL" => {
+            "Nothing was changed. `tidemill signals delete` deletes, and storage.keep says how long samples are kept"
+        }
+        "SHOW" => {
+            "Ask in SQL: POST /api/v1/sql {\"query\": \"SELECT signal, tags FROM signals\"} says what there is"
+        }
+        _ => {
+            "Ask in SQL: POST /api/v1/sql {\"query\": \"SELECT time, value FROM samples WHERE signal = 'cpu/host=edge1/idle'\"}"
+        }
+    };
+    let detail = "InfluxQL is not spoken here beyond CREATE DATABASE, CREATE RETENTION POLICY, SHOW DATABASES and \
+                  SHOW RETENTION POLICIES";
+    Problem::new(&codes::BAD_SQL, detail).hint(hint)
+}
+
+/// The databases and buckets of the signals that the caller may read.
+fn databases(web: &Web, caller: &Caller) -> BTreeSet<String> {
+    let scope = web.doors().authority.scope(&caller.identity);
+    let signals = web.doors().bus.describe(&scope, &Pattern::everything());
+    let tags =
+        signals.iter().flat_map(|signal| ["db", "bucket"].map(|name| signal.meta.tags.get(name).cloned()));
+    tags.flatten().map(|name| name.to_string()).collect()
+}
