@@ -12,6 +12,7 @@ mod bench;
 mod binary;
 mod crash;
 mod dice;
+mod dist;
 mod fuzz;
 mod gates;
 mod generate;
@@ -44,6 +45,7 @@ const COMMANDS: &[Command] = &[
     fuzz::COMMAND,
     sim::COMMAND,
     bench::COMMAND,
+    dist::COMMAND,
 ];
 
 fn main() -> ExitCode {

@@ -91,6 +91,12 @@ const PARTNERS: &[Partner] = &[
         used_by: "tidemill: /metrics as a scraper reads it",
     },
     Partner {
+        name: "cyclonedx-python-lib",
+        requirement: "cyclonedx-python-lib[json-validation]>=11,<12",
+        probe: "import cyclonedx.validation.json, jsonschema",
+        used_by: "dist: the bill of materials by the schema of CycloneDX",
+    },
+    Partner {
         name: "openapi-spec-validator",
         requirement: "openapi-spec-validator>=0.7,<1",
         probe: "from openapi_spec_validator import validate",
