@@ -20,6 +20,8 @@ enum Page {
     Problems,
     Names,
     CommandLine,
+    /// The page of the manual, for `man`
+    Manual,
 }
 
 impl Reference {
@@ -29,6 +31,7 @@ impl Reference {
             Page::Problems => problems(),
             Page::Names => names(),
             Page::CommandLine => command_line(),
+            Page::Manual => manual(),
         };
         output::raw(text.as_bytes())?;
         Ok(Outcome::Done)
@@ -74,7 +77,11 @@ fn names() -> String {
                     .join(" ")
             )
         };
-        let _ = writeln!(out, "| {} | `{}` | {escaped} | `{}` |", rule.name, rule.separator, rule.example);
+        let _ = writeln!(
+            out,
+            "| {} | `{}` | {escaped} | `{}` |",
+            rule.name, rule.separator, rule.example
+        );
     }
     out
 }
@@ -90,17 +97,58 @@ fn command_line() -> String {
     out
 }
 
+/// The same as a page for `man`: the help texts stand in it as they are printed.
+fn manual() -> String {
+    let mut out = format!(
+        ".TH TIDEMILL 1 \"\" \"Tidemill {}\"\n.SH NAME\ntidemill \\- an open Industry 4.0 platform in one binary\n.SH SYNOPSIS\n\
+         .B tidemill\n[\\fIOPTIONS\\fR] [\\fICOMMAND\\fR]\n.SH DESCRIPTION\nMachine values come in, every one gets one name, is on disk \
+         before it is acknowledged, is kept in open files, and comes out again by name and by SQL.\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    for line in command_line()
+        .lines()
+        .skip_while(|line| !line.starts_with("## "))
+    {
+        match (line.strip_prefix("## "), line) {
+            (Some(name), _) => {
+                let _ = writeln!(out, ".SH {}", name.to_uppercase());
+            }
+            (None, "```text") => out.push_str(".nf\n"),
+            (None, "```") => out.push_str(".fi\n"),
+            (None, "") => out.push('\n'),
+            // `\&` keeps a line that begins with a dot or a quote from being a request.
+            (None, text) => {
+                let _ = writeln!(out, "\\&{}", text.replace('\\', "\\e").replace('-', "\\-"));
+            }
+        }
+    }
+    out.push_str(
+        ".SH EXIT STATUS\n0 done; 1 failed; 2 what was typed cannot be understood; 3 looked and found problems.\n\
+         .SH FILES\n.I tidemill.toml\nin the folder of a plant; every key is there with its default.\n",
+    );
+    out
+}
+
 fn pages(command: &mut clap::Command, above: &str, out: &mut String) {
     let name = if above.is_empty() {
         command.get_name().to_owned()
     } else {
         format!("{above} {}", command.get_name())
     };
-    let help = command.clone().bin_name(name.clone()).term_width(100).render_long_help().to_string();
-    let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let help = command
+        .clone()
+        .bin_name(name.clone())
+        .term_width(100)
+        .render_long_help()
+        .to_string();
+    let help: String = help
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect();
     let _ = write!(out, "\n## {name}\n```text\n{}\n```\n", help.trim_end());
-    for below in
-        command.get_subcommands_mut().filter(|below| !below.is_hide_set() && below.get_name() != "help")
+    for below in command
+        .get_subcommands_mut()
+        .filter(|below| !below.is_hide_set() && below.get_name() != "help")
     {
         pages(below, &name, out);
     }
@@ -111,9 +159,31 @@ mod tests {
     use super::*;
 
     fn unexplained(command: &clap::Command) -> Vec<String> {
-        let silent = command.get_arguments().filter(|argument| argument.get_help().is_none());
+        let silent = command
+            .get_arguments()
+            .filter(|argument| argument.get_help().is_none());
         let own = silent.map(|argument| format!("{} {}", command.get_name(), argument.get_id()));
-        own.chain(command.get_subcommands().flat_map(unexplained)).collect()
+        own.chain(command.get_subcommands().flat_map(unexplained))
+            .collect()
+    }
+
+    #[test]
+    fn the_manual_has_a_section_for_every_command_and_no_line_that_man_takes_for_a_request() {
+        let page = manual();
+        for command in CommandLine::command()
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+        {
+            let section = format!(".SH TIDEMILL {}\n", command.get_name().to_uppercase());
+            assert!(page.contains(&section), "no {section}");
+        }
+        for line in page.lines().filter(|line| line.starts_with(['.', '\''])) {
+            let request = line.split(' ').next().unwrap_or_default();
+            assert!(
+                [".TH", ".SH", ".B", ".nf", ".fi", ".I"].contains(&request),
+                "{line}"
+            );
+        }
     }
 
     #[test]
