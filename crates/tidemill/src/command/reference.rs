@@ -77,11 +77,7 @@ fn names() -> String {
                     .join(" ")
             )
         };
-        let _ = writeln!(
-            out,
-            "| {} | `{}` | {escaped} | `{}` |",
-            rule.name, rule.separator, rule.example
-        );
+        let _ = writeln!(out, "| {} | `{}` | {escaped} | `{}` |", rule.name, rule.separator, rule.example);
     }
     out
 }
@@ -105,10 +101,7 @@ fn manual() -> String {
          before it is acknowledged, is kept in open files, and comes out again by name and by SQL.\n",
         env!("CARGO_PKG_VERSION")
     );
-    for line in command_line()
-        .lines()
-        .skip_while(|line| !line.starts_with("## "))
-    {
+    for line in command_line().lines().skip_while(|line| !line.starts_with("## ")) {
         match (line.strip_prefix("## "), line) {
             (Some(name), _) => {
                 let _ = writeln!(out, ".SH {}", name.to_uppercase());
@@ -135,20 +128,11 @@ fn pages(command: &mut clap::Command, above: &str, out: &mut String) {
     } else {
         format!("{above} {}", command.get_name())
     };
-    let help = command
-        .clone()
-        .bin_name(name.clone())
-        .term_width(100)
-        .render_long_help()
-        .to_string();
-    let help: String = help
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect();
+    let help = command.clone().bin_name(name.clone()).term_width(100).render_long_help().to_string();
+    let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     let _ = write!(out, "\n## {name}\n```text\n{}\n```\n", help.trim_end());
-    for below in command
-        .get_subcommands_mut()
-        .filter(|below| !below.is_hide_set() && below.get_name() != "help")
+    for below in
+        command.get_subcommands_mut().filter(|below| !below.is_hide_set() && below.get_name() != "help")
     {
         pages(below, &name, out);
     }
@@ -159,30 +143,21 @@ mod tests {
     use super::*;
 
     fn unexplained(command: &clap::Command) -> Vec<String> {
-        let silent = command
-            .get_arguments()
-            .filter(|argument| argument.get_help().is_none());
+        let silent = command.get_arguments().filter(|argument| argument.get_help().is_none());
         let own = silent.map(|argument| format!("{} {}", command.get_name(), argument.get_id()));
-        own.chain(command.get_subcommands().flat_map(unexplained))
-            .collect()
+        own.chain(command.get_subcommands().flat_map(unexplained)).collect()
     }
 
     #[test]
     fn the_manual_has_a_section_for_every_command_and_no_line_that_man_takes_for_a_request() {
         let page = manual();
-        for command in CommandLine::command()
-            .get_subcommands()
-            .filter(|command| !command.is_hide_set())
-        {
+        for command in CommandLine::command().get_subcommands().filter(|command| !command.is_hide_set()) {
             let section = format!(".SH TIDEMILL {}\n", command.get_name().to_uppercase());
             assert!(page.contains(&section), "no {section}");
         }
         for line in page.lines().filter(|line| line.starts_with(['.', '\''])) {
             let request = line.split(' ').next().unwrap_or_default();
-            assert!(
-                [".TH", ".SH", ".B", ".nf", ".fi", ".I"].contains(&request),
-                "{line}"
-            );
+            assert!([".TH", ".SH", ".B", ".nf", ".fi", ".I"].contains(&request), "{line}");
         }
     }
 
