@@ -308,11 +308,11 @@ impl Keeper {
             );
         }
         if let Some((web, ..)) = self.faces.get() {
-            for merged in web.merged() {
+            for kept in web.default_kept() {
                 find(
                     "connections/line-protocol.toml",
-                    merged.to_string(),
-                    "Make the template's names differ, for instance by another tag",
+                    kept.to_string(),
+                    "Give the series a template of its own before the others, for instance with another tag",
                     true,
                 );
             }

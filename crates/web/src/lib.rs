@@ -46,7 +46,7 @@ pub use error::{Error, Fault, Refused};
 pub use serve::Serves;
 pub use settings::{PlantFacts, Settings, TrustedProxy};
 pub use tls::Acceptors;
-pub use write::namer::{Merged, SERIES_TAG};
+pub use write::namer::{DefaultKept, SERIES_TAG};
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -198,9 +198,9 @@ impl Web {
         *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
-    /// Series that a template would merge and that keep their default names, for `tidemill check`.
-    pub fn merged(&self) -> Vec<Merged> {
-        self.0.desk.namer.merged()
+    /// Series that keep their default names though a template is meant for them, for `tidemill check`.
+    pub fn default_kept(&self) -> Vec<DefaultKept> {
+        self.0.desk.namer.default_kept()
     }
 
     /// All calls, the same for every listener and for the control socket. Whoever serves it puts a [`Connection`]

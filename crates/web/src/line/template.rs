@@ -1,5 +1,5 @@
 //! Plant names for foreign series: `path = "{host}/{measurement}/{cpu}/{field}"` from connections/line-protocol.toml.
-//! Here: what a template is and what it makes of a series. That two series never meet in one name is seen to by the
+//! Here: what a template is and what it makes of a series; those that come with the program are in [`super::preset`]. That two series never meet in one name is seen to by the
 //! binding (`write::namer`).
 
 use std::collections::BTreeMap;
@@ -7,24 +7,40 @@ use std::collections::BTreeMap;
 use tidemill_core::SignalPath;
 
 use super::name::{Series, measurement_into, segment_into};
+use super::preset::Preset;
 
-/// Templates of one file, first match wins.
+/// Templates of one file, first match wins: the file's own, then those of its presets.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Templates {
+    /// By name, in the order of the file.
+    #[serde(default)]
+    pub presets: Vec<Preset>,
     /// In the order of the file.
     #[serde(default)]
     pub template: Vec<Template>,
+}
+
+/// What the templates say of a field of a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// No template fits: the default name is meant.
+    Default,
+    /// The name that the first fitting template gives.
+    Path(SignalPath),
+    /// A template fits and gives no name; why.
+    Nothing(String),
 }
 
 /// One template.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
-    /// Tag name, `measurement` or `field` → the value it must have; `*` for any that is there, `!` for none.
+    /// Tag name, `measurement` or `field` → the value it must have; `*` for any that is there, `!` for none, `ns=*` for
+    /// any that begins so.
     #[serde(default, rename = "match")]
     pub conditions: BTreeMap<String, String>,
-    /// The name, with `{measurement}`, `{field}` and `{tag}` in it.
+    /// The name, with `{measurement}`, `{field}` and `{tag}` in it; of `{tag:path}` the slashes separate.
     pub path: Shape,
 }
 
@@ -39,6 +55,8 @@ pub struct Shape {
 enum Piece {
     Text(String),
     Name(String),
+    /// A tag whose slashes separate.
+    Path(String),
 }
 
 impl TryFrom<String> for Shape {
@@ -58,7 +76,10 @@ impl TryFrom<String> for Shape {
             if !head.is_empty() {
                 pieces.push(Piece::Text(head.to_owned()));
             }
-            pieces.push(Piece::Name(name.to_owned()));
+            pieces.push(match name.strip_suffix(":path") {
+                Some("") | None => Piece::Name(name.to_owned()),
+                Some(tag) => Piece::Path(tag.to_owned()),
+            });
             rest = tail;
         }
         if !rest.is_empty() {
@@ -67,39 +88,62 @@ impl TryFrom<String> for Shape {
         let shape = Shape { pieces };
         let example = shape.render(|_| Some("x"), "x", "x");
         match example.map(|path| SignalPath::new(&path)) {
-            Some(Err(error)) => Err(format!("'{text}' makes no legal name: {error}")),
+            Ok(Err(error)) => Err(format!("'{text}' makes no legal name: {error}")),
             _ => Ok(shape),
         }
     }
 }
 
 impl Shape {
+    /// The name; else the tag that is not there.
     fn render<'a>(
         &'a self,
         tag: impl Fn(&'a str) -> Option<&'a str>,
         measurement: &str,
         field: &str,
-    ) -> Option<String> {
+    ) -> Result<String, &'a str> {
         let mut out = String::new();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Name(name) if name == "measurement" => measurement_into(measurement, &mut out),
                 Piece::Name(name) if name == "field" => segment_into(field, &mut out),
-                Piece::Name(name) => segment_into(tag(name)?, &mut out),
+                Piece::Name(name) => segment_into(tag(name).ok_or(name.as_str())?, &mut out),
+                // As topics are taken: a slash at an end separates nothing.
+                Piece::Path(name) => {
+                    let value = tag(name).ok_or(name.as_str())?;
+                    let inner = value.strip_prefix('/').unwrap_or(value);
+                    measurement_into(inner.strip_suffix('/').unwrap_or(inner), &mut out);
+                }
             }
         }
-        Some(out)
+        Ok(out)
     }
 }
 
 impl Templates {
-    /// The name that the first fitting template gives; none where no template fits or all its names are not there.
-    pub fn path(&self, series: &Series, field: &str) -> Option<SignalPath> {
-        let template = self.template.iter().find(|template| template.fits(series, field))?;
+    /// Whether every series has its default name.
+    pub fn is_empty(&self) -> bool {
+        self.all().next().is_none()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Template> {
+        self.template.iter().chain(self.presets.iter().flat_map(|preset| &preset.templates))
+    }
+
+    /// What the first fitting template calls a field of a series.
+    pub fn name(&self, series: &Series, field: &str) -> Named {
+        let Some(template) = self.all().find(|template| template.fits(series, field)) else {
+            return Named::Default;
+        };
         let tag = |name: &str| series.tags.get(name).map(|value| &**value);
-        let path = template.path.render(tag, &series.measurement, field)?;
-        SignalPath::new(&path).ok()
+        match template.path.render(tag, &series.measurement, field) {
+            Ok(path) => match SignalPath::new(&path) {
+                Ok(path) => Named::Path(path),
+                Err(error) => Named::Nothing(format!("its template makes no legal name: {error}")),
+            },
+            Err(tag) => Named::Nothing(format!("its template wants the tag {tag}, which it has not")),
+        }
     }
 }
 
@@ -114,7 +158,10 @@ impl Template {
             match wanted.as_str() {
                 "*" => value.is_some(),
                 "!" => value.is_none(),
-                wanted => value == Some(wanted),
+                wanted => match wanted.strip_suffix('*') {
+                    Some(beginning) => value.is_some_and(|value| value.starts_with(beginning)),
+                    None => value == Some(wanted),
+                },
             }
         })
     }

@@ -139,3 +139,25 @@ async fn more_names_than_bindings_may_be_kept_are_created_once() {
         assert_eq!(path.as_str(), format!("s{}/f", row.value));
     }
 }
+
+/// `tidemill check` tells of every series that a template is meant for and that keeps its default name all the same.
+#[tokio::test]
+async fn who_keeps_a_default_name_is_told_with_the_reason() {
+    let templates = toml::from_str("presets = [\"telegraf-modbus\", \"telegraf-system\"]").unwrap();
+    let plant = fakes::Plant::new();
+    let web = plant.web_with(crate::Settings { templates, ..crate::Settings::default() });
+    let house = House::of(plant, web.router());
+    let body = "modbus,host=a,name=press,slave_id=1,type=coil t=1 1\nmodbus,host=b,name=press,slave_id=1,type=coil t=2 1\n\
+                mem used=1 1\nweather t=1 1\n";
+    assert_eq!(house.write("/write?db=x", body).await, "204 ");
+    let told: String = web.default_kept().iter().map(|kept| format!("{kept}\n")).collect();
+    expect_test::expect![[r#"
+        the series mem/used keeps its default name: its template wants the tag host, which it has not
+        the series modbus/host=b,name=press,slave_id=1,type=coil/t keeps its default name: its template names it press/t, which is already modbus/host=a,name=press,slave_id=1,type=coil/t
+    "#]]
+    .assert_eq(&told);
+    assert_eq!(
+        stand(&house),
+        ["mem/used", "modbus/host=b,name=press,slave_id=1,type=coil/t", "press/t", "weather/t"]
+    );
+}

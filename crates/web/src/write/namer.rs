@@ -9,51 +9,46 @@ use tidemill_ground::{Counter, Metrics};
 
 use crate::error::Error;
 use crate::line::name::Series;
-use crate::line::template::Templates;
+use crate::line::template::{Named, Templates};
 
 /// Under which tag the registry keeps the default name of the series that owns a template's name.
 pub const SERIES_TAG: &str = "line-protocol.series";
 
-/// How many series that a template would merge are listed; all are counted.
-const MERGED_MAX: usize = 256;
+/// How many series that keep their default names are listed; all are counted.
+const KEPT_MAX: usize = 256;
 
-/// A series that keeps its default name because a template would give it another's.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct Merged {
-    /// The name that the template gives.
-    pub template: String,
+/// A series that keeps its default name though a template is meant for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultKept {
     /// The default name, which is used.
-    pub kept: String,
-    /// The default name of the series that has the template's name; empty where that signal is no series' at all.
-    pub owner: String,
+    pub name: String,
+    /// Why the template's is not.
+    pub why: String,
 }
 
-impl std::fmt::Display for Merged {
+impl std::fmt::Display for DefaultKept {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Merged { template, kept, owner } = self;
-        let other = if owner.is_empty() { "a signal that no series writes" } else { owner.as_str() };
-        write!(
-            out,
-            "the template names series {kept} {template}, which is already {other}: it keeps the name {kept}"
-        )
+        write!(out, "the series {} keeps its default name: {}", self.name, self.why)
     }
 }
 
 /// Names series and binds them.
 pub(crate) struct Namer {
-    merged: Mutex<BTreeMap<String, Merged>>,
+    /// Default name → why.
+    kept: Mutex<BTreeMap<String, String>>,
     merged_count: Counter,
 }
 
 impl Namer {
     pub(crate) fn new(metrics: &Metrics) -> Namer {
         let help = "Series that keep their default name because a template would merge them with another.";
-        Namer { merged: Mutex::default(), merged_count: metrics.counter("tidemill_http_series_merged", help) }
+        Namer { kept: Mutex::default(), merged_count: metrics.counter("tidemill_http_series_merged", help) }
     }
 
     /// Series that keep their default names, as far as they are remembered.
-    pub(crate) fn merged(&self) -> Vec<Merged> {
-        self.merged.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    pub(crate) fn default_kept(&self) -> Vec<DefaultKept> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().map(|(name, why)| DefaultKept { name: name.clone(), why: why.clone() }).collect()
     }
 
     /// Binds a field of a series for writing.
@@ -77,16 +72,21 @@ impl Namer {
             }
             Arc::new(Meta { tags, ..Meta::default() })
         };
-        if templates.template.is_empty() {
+        if templates.is_empty() {
             return Ok(asked.bind(&default, || hint(None))?);
         }
-        let templated = templates.path(series, field).filter(|path| *path != default);
-        if let Some(path) = templated {
-            match asked.owner_of(&path) {
-                Owner::Series(owner) if *owner != *default.as_str() => self.note(&path, &default, &owner),
-                Owner::Other => self.note(&path, &default, ""),
-                _ => return Ok(asked.bind(&path, || hint(Some(&default)))?),
+        match templates.name(series, field) {
+            Named::Path(path) if path != default => {
+                let other = match asked.owner_of(&path) {
+                    Owner::Series(owner) if *owner != *default.as_str() => owner.to_string(),
+                    Owner::Other => "a signal that no series writes".to_owned(),
+                    _ => return Ok(asked.bind(&path, || hint(Some(&default)))?),
+                };
+                self.merged_count.add(1);
+                self.note(&default, format!("its template names it {path}, which is already {other}"));
             }
+            Named::Nothing(why) => self.note(&default, why),
+            Named::Path(_) | Named::Default => {}
         }
         if let Owner::Series(owner) = asked.owner_of(&default)
             && *owner != *default.as_str()
@@ -99,13 +99,10 @@ impl Namer {
         Ok(asked.bind(&default, || hint(None))?)
     }
 
-    fn note(&self, path: &SignalPath, default: &SignalPath, owner: &str) {
-        self.merged_count.add(1);
-        let mut merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
-        if merged.len() < MERGED_MAX || merged.contains_key(default.as_str()) {
-            let note =
-                Merged { template: path.to_string(), kept: default.to_string(), owner: owner.to_owned() };
-            merged.insert(default.to_string(), note);
+    fn note(&self, default: &SignalPath, why: String) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT_MAX || kept.contains_key(default.as_str()) {
+            kept.insert(default.to_string(), why);
         }
     }
 }
