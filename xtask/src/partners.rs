@@ -32,6 +32,18 @@ struct Program {
 
 const PROGRAMS: &[Program] = &[
     Program {
+        packages: &["prometheus"],
+        path: "usr/bin/prometheus",
+        probe: "--version",
+        used_by: "tidemill: remote write as Prometheus sends it",
+    },
+    Program {
+        packages: &["victoria-metrics"],
+        path: "usr/bin/vmagent",
+        probe: "--version",
+        used_by: "tidemill: remote write as vmagent sends it",
+    },
+    Program {
         packages: &["victoria-metrics"],
         path: "usr/bin/victoria-metrics",
         probe: "--version",
@@ -95,6 +107,24 @@ const PARTNERS: &[Partner] = &[
         requirement: "cyclonedx-python-lib[json-validation]>=11,<12",
         probe: "import cyclonedx.validation.json, jsonschema",
         used_by: "dist: the bill of materials by the schema of CycloneDX",
+    },
+    Partner {
+        name: "influxdb",
+        requirement: "influxdb>=5.3,<6",
+        probe: "import influxdb; influxdb.InfluxDBClient",
+        used_by: "tidemill: what InfluxDB's client of version 1 sends",
+    },
+    Partner {
+        name: "influxdb-client",
+        requirement: "influxdb-client>=1.40,<2",
+        probe: "import influxdb_client; influxdb_client.InfluxDBClient",
+        used_by: "tidemill: what InfluxDB's client of version 2 sends",
+    },
+    Partner {
+        name: "influxdb3-python",
+        requirement: "influxdb3-python>=0.18,<1",
+        probe: "import influxdb_client_3; influxdb_client_3.InfluxDBClient3",
+        used_by: "tidemill: what InfluxDB's client of version 3 sends",
     },
     Partner {
         name: "openapi-spec-validator",

@@ -59,6 +59,7 @@ fn the_api_describes_every_address_and_serves_what_it_describes() {
         ("POST", "/api/v3/write_lp"),
         ("GET", "/ping"),
         ("GET", "/health"),
+        ("GET", "/ready"),
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
         ("GET", "/metrics"),

@@ -6,6 +6,7 @@
     reason = "the tests are outside the house: its disk and its clock are not theirs"
 )]
 
+mod agents;
 mod checking;
 mod client;
 mod command_line;
@@ -13,6 +14,7 @@ mod damage;
 mod documents;
 mod full_disk;
 mod importing;
+mod influx;
 mod living;
 mod lost;
 mod partners;

@@ -133,7 +133,7 @@ os._exit(0) # as above
 }
 
 /// Whether a partner's module is there; if not, the test is skipped by name.
-fn has(python: &PathBuf, module: &str, test: &str) -> bool {
+pub(crate) fn has(python: &PathBuf, module: &str, test: &str) -> bool {
     let mut look = Command::new(python);
     look.args(["-c", &format!("import {module}")]);
     let found = ran(look).code == Some(0);
@@ -304,6 +304,7 @@ const CALLS: &[Call<'static>] = &[
     ("", "GET", "/ping", "", "", 204),
     ("", "GET", "/ping?verbose=true", "", "", 200),
     ("", "GET", "/health", "", "", 200),
+    ("", "GET", "/ready", "", "", 200),
     ("", "GET", "/health/live", "", "", 200),
     ("", "GET", "/health/ready", "", "", 200),
     ("", "GET", "/metrics", "", "", 200),

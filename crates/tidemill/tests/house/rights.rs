@@ -205,7 +205,7 @@ fn without_a_token_nothing_is_told_and_a_revoked_one_is_none() {
             .expect_problem(401, "unauthenticated");
     }
     plant.run_as("", &["read"]).expect_problem("unauthenticated");
-    for path in ["/health/live", "/health/ready", "/health", "/api/v1/openapi.json", "/metrics"] {
+    for path in ["/health/live", "/health/ready", "/health", "/ready", "/api/v1/openapi.json", "/metrics"] {
         plant.get(path).send().expect(200);
     }
     let read = |token: &str| plant.get("/api/v1/read?signal=open/level").token(token).send();

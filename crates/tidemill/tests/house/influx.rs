@@ -1,0 +1,276 @@
+//! Clients of InfluxDB as they are: its Python clients of three versions, and what Telegraf's two outputs send, byte for byte
+//! but for the host. None of them is told that this is no InfluxDB.
+
+use std::io::{Read, Write};
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::client::connect;
+use crate::partners::{has, python};
+use crate::plant::{Plant, ran};
+
+/// Runs a script with the address and a token as `sys.argv`; it fails by itself.
+#[track_caller]
+fn by_client(test: &str, module: &str, script: &str) -> Option<Plant> {
+    let python = python(test).filter(|python| has(python, module, test))?;
+    let plant = Plant::start();
+    let token = plant.token("client", &["write:#", "read:#"]);
+    let file = plant.home.file("client.py", script);
+    let mut command = Command::new(&python);
+    command.arg(file).args([&plant.address.ip().to_string(), &plant.address.port().to_string(), &token]);
+    ran(command).expect(0);
+    Some(plant)
+}
+
+#[test]
+fn the_client_of_version_1() {
+    let script = r#"
+import sys, influxdb
+from influxdb.exceptions import InfluxDBClientError
+host, port, token = sys.argv[1:]
+def point(fields, time): return {"measurement": "cpu", "tags": {"host": "a b"}, "fields": fields, "time": time}
+for gzip in (False, True):
+    client = influxdb.InfluxDBClient(host, int(port), "anyone", token, "plant", gzip=gzip)
+    assert client.ping().startswith("1.8")
+    client.create_database("plant")
+    assert client.write_points([])
+    assert client.write_points([point({"idle": 1.5, "n": 3, "s": 'x "y"', "on": True}, "2026-03-01T00:00:00Z")])
+    assert client.write_points([point({"idle": 2.5}, 1772323201000)], time_precision="ms")
+    assert client.write_points([point({"idle": 3.5}, 1772323202)], time_precision="s", retention_policy="autogen")
+    assert {"name": "plant"} in client.get_list_database()
+    assert client.get_list_retention_policies("plant")[0]["name"] == "autogen"
+    try: client.write(["cpu idle=1 1", "bad"], params={"db": "plant"}, protocol="line"); sys.exit("not refused")
+    except InfluxDBClientError as error: assert error.code == 400 and "partial write" in str(error) and "dropped=1" in str(error)
+    try: client.query("SELECT * FROM cpu"); sys.exit("InfluxQL was understood")
+    except InfluxDBClientError as error: assert "/api/v1/sql" in str(error), error
+"#;
+    let Some(plant) = by_client("the_client_of_version_1", "influxdb", script) else { return };
+    let rows = plant.sql(
+        "SELECT signal, kind, coalesce(text, CAST(value AS TEXT)), time FROM samples ORDER BY signal, time",
+    );
+    assert_eq!(
+        rows,
+        json!([
+            ["cpu/host=a b/idle", "float", "1.5", "2026-03-01T00:00:00Z"],
+            ["cpu/host=a b/idle", "float", "2.5", "2026-03-01T00:00:01Z"],
+            ["cpu/host=a b/idle", "float", "3.5", "2026-03-01T00:00:02Z"],
+            ["cpu/host=a b/n", "integer", "3.0", "2026-03-01T00:00:00Z"],
+            ["cpu/host=a b/on", "boolean", "1.0", "2026-03-01T00:00:00Z"],
+            ["cpu/host=a b/s", "text", "x \"y\"", "2026-03-01T00:00:00Z"],
+            ["cpu/idle", "float", "1.0", "1970-01-01T00:00:00.000000001Z"],
+        ]),
+        "and none twice"
+    );
+}
+
+#[test]
+fn the_client_of_version_2() {
+    let script = r#"
+import sys
+from influxdb_client import InfluxDBClient, Point, WriteOptions, WritePrecision
+from influxdb_client.client.write_api import ASYNCHRONOUS, SYNCHRONOUS
+from influxdb_client.rest import ApiException
+host, port, token = sys.argv[1:]
+for gzip in (False, True):
+    with InfluxDBClient(url=f"http://{host}:{port}", token=token, org="acme", enable_gzip=gzip) as client:
+        assert client.ping() and client.version().startswith("1.8")
+        assert client.health().status == "pass" and client.ready().status == "ready"
+        write = client.write_api(write_options=SYNCHRONOUS)
+        write.write("plant", record=b"")
+        point = Point("mem").tag("host", "b").field("used", 1.5).time(1772323200, WritePrecision.S)
+        write.write("plant", record=point, write_precision=WritePrecision.S)
+        write.write("plant", record=["mem,host=b used=2.5 1772323201000"], write_precision=WritePrecision.MS)
+        client.write_api(write_options=ASYNCHRONOUS).write("plant", record={"measurement": "mem", "tags": {"host": "b"}, "fields": {"free": 7}, "time": 1772323200000000000}).get()
+        try: write.write("plant", record="mem used=1 1\nbad"); sys.exit("not refused")
+        except ApiException as error: assert error.status == 400 and "dropped=1" in error.message, error.message
+        failed = []
+        with client.write_api(write_options=WriteOptions(batch_size=700, flush_interval=100), error_callback=lambda *all: failed.append(all)) as batch:
+            for number in range(2_000): batch.write("plant", record=Point("batch").tag("kind", "x=,y").field("n", number).time(number + 1))
+        assert not failed, failed
+wrong = InfluxDBClient(url=f"http://{host}:{port}", token="wrong", org="acme")
+try: wrong.write_api(write_options=SYNCHRONOUS).write("plant", record="mem used=1 1"); sys.exit("anyone may write")
+except ApiException as error: assert error.status == 401 and "token" in error.message, error.message
+"#;
+    let Some(plant) = by_client("the_client_of_version_2", "influxdb_client", script) else { return };
+    let rows = plant.sql(
+        "SELECT signal, count(*), sum(value), CAST(max(time) AS BIGINT) FROM samples GROUP BY signal ORDER BY signal",
+    );
+    assert_eq!(
+        rows,
+        json!([
+            ["batch/kind=x%3D%2Cy/n", 2_000, 1_999_000.0, 2_000],
+            ["mem/host=b/free", 1, 7.0, 1_772_323_200_000_000_000_i64],
+            ["mem/host=b/used", 2, 4.0, 1_772_323_201_000_000_000_i64],
+            ["mem/used", 1, 1.0, 1],
+        ]),
+        "and none twice"
+    );
+    let tags = plant.sql("SELECT tags FROM signals WHERE signal = 'mem/host=b/free'").to_string();
+    assert!(["plant", "acme"].iter().all(|tag| tags.contains(tag)), "{tags}");
+}
+
+#[test]
+fn the_client_of_version_3() {
+    let script = r#"
+import sys
+from influxdb_client_3 import InfluxDBClient3, Point
+host, port, token = sys.argv[1:]
+for more in ({}, {"write_use_v2_api": False}, {"write_use_v2_api": False, "write_no_sync": True}, {"write_use_v2_api": False, "enable_gzip": True}):
+    client = InfluxDBClient3(host=f"http://{host}:{port}", token=token, database="plant", **more)
+    assert client.get_server_version().startswith("1.8")
+    client.write(Point("three").tag("a", "b").field("x", 1.5).time(1772323200000000000))
+    client.write("three,a=b x=2.5 1772323201000", write_precision="ms")
+    client.write(["three,a=b x=3.5 1772323202"], write_precision="s")
+    try: client.write("three x=1 5\nbad"); sys.exit("not refused")
+    except Exception as error: assert "no field" in str(error) and "partial write" in str(error), error
+client = InfluxDBClient3(host=f"http://{host}:{port}", token=token, database="plant", write_use_v2_api=False, write_accept_partial=False)
+try: client.write("never x=1 5\nbad"); sys.exit("not refused")
+except Exception as error: assert "no field" in str(error) and "parsing failed" in str(error), error
+"#;
+    let Some(plant) = by_client("the_client_of_version_3", "influxdb_client_3", script) else { return };
+    let rows = plant
+        .sql("SELECT signal, value, CAST(time AS BIGINT) / 1000000000 FROM samples ORDER BY signal, time");
+    assert_eq!(
+        rows,
+        json!([
+            ["three/a=b/x", 1.5, 1_772_323_200],
+            ["three/a=b/x", 2.5, 1_772_323_201],
+            ["three/a=b/x", 3.5, 1_772_323_202],
+            ["three/x", 1.0, 0],
+        ]),
+        "and none twice, none of the refused request"
+    );
+}
+
+/// Metrics as Telegraf writes them: five tags, of which `dc`, `rack` and `site` are global ones.
+const METRICS: &str = "cpu,cpu=cpu0,dc=leeds,host=edge1,rack=r3,site=acme usage_idle=98.39679358731463,usage_user=1.1022044088176353 1772323200000000000\n\
+    modbus,dc=leeds,host=edge1,name=press,rack=r3,site=acme,slave_id=1,type=holding_register oil\\ temp=41.5,parts=17i 1772323200000000000\n\
+    opcua,dc=leeds,host=edge1,id=ns\\=3;s\\=Temperature,rack=r3,site=acme Temp=12,Quality=\"The operation succeeded. StatusGood (0x0)\" 1772323200000000000\n";
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+/// As Go's client frames a body whose length it does not know.
+fn chunked(body: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", body.len()).as_bytes(), body, b"\r\n0\r\n\r\n"].concat()
+}
+
+/// Sends the bytes; gives the whole answer.
+fn exchange(plant: &Plant, head: &str, body: &[u8]) -> String {
+    let mut stream = connect(plant.address, None);
+    let head = format!(
+        "{}Connection: close\r\n\r\n",
+        head.replace("HOST", &plant.address.to_string()).replace('\n', "\r\n")
+    );
+    stream.write_all(&[head.as_bytes(), body].concat()).expect("the plant takes it");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the plant answers");
+    answer
+}
+
+/// Its output for InfluxDB 1 looks for 204, and reads `results` and `error`; that for 2 counts every 2xx.
+#[test]
+fn telegraf_writes_by_both_outputs() {
+    let plant = Plant::start();
+    let token = plant.token("telegraf", &["write:#"]);
+    let basic = format!("Basic {}", base64(&format!("telegraf:{token}")));
+    let create = format!(
+        "POST /query HTTP/1.1\nHost: HOST\nUser-Agent: Telegraf/1.30.1 Go/1.22.1\nContent-Length: 34\nAuthorization: {basic}\n\
+         Content-Type: application/x-www-form-urlencoded\nAccept-Encoding: gzip\n"
+    );
+    let made = exchange(&plant, &create, b"q=CREATE+DATABASE+%22telegraf%22++");
+    assert!(
+        made.starts_with("HTTP/1.1 200 ") && made.ends_with(r#"{"results":[{"statement_id":0}]}"#),
+        "{made}"
+    );
+    let write_1 = format!(
+        "POST /write?consistency=any&db=telegraf&rp=two_weeks HTTP/1.1\nHost: HOST\nUser-Agent: Telegraf/1.30.1 Go/1.22.1\n\
+         Transfer-Encoding: chunked\nAuthorization: {basic}\nContent-Encoding: gzip\nContent-Type: text/plain; charset=utf-8\nAccept-Encoding: gzip\n"
+    );
+    let packed = gzip(METRICS);
+    let write_2 = |body: &[u8]| {
+        format!(
+            "POST /api/v2/write?bucket=telegraf&org=acme HTTP/1.1\nHost: HOST\nUser-Agent: Telegraf/1.30.1 Go/1.22.1\nContent-Length: {}\n\
+             Authorization: Token {token}\nContent-Encoding: gzip\nContent-Type: text/plain; charset=utf-8\nAccept-Encoding: gzip\n",
+            body.len()
+        )
+    };
+    // What was sent is sent again after a cut: nothing stands twice.
+    for _ in 0..2 {
+        let written = exchange(&plant, &write_1, &chunked(&packed));
+        assert!(written.starts_with("HTTP/1.1 204 "), "{written}");
+        let written = exchange(&plant, &write_2(&packed), &packed);
+        assert!(written.starts_with("HTTP/1.1 204 "), "{written}");
+    }
+    // A field that is of another kind elsewhere is no conflict here, and a later value takes the place of an earlier one.
+    let later = gzip(&METRICS.replace("parts=17i", "parts=18i").replace("Temp=12,", "Temp=\"off\","));
+    assert!(exchange(&plant, &write_2(&later), &later).starts_with("HTTP/1.1 204 "));
+    let broken = gzip(
+        "cpu,host=edge1 usage_idle=NaN 1772323200000000000\nnet,host=edge1 sent=1i 1772323200000000000\n",
+    );
+    let partial = exchange(&plant, &write_1, &chunked(&broken));
+    assert!(partial.starts_with("HTTP/1.1 400 ") && partial.contains("partial write: line 1:"), "{partial}");
+    let rows = plant.sql("SELECT signal, coalesce(text, CAST(value AS TEXT)) FROM samples ORDER BY signal");
+    let tags = "dc=leeds,host=edge1";
+    assert_eq!(
+        rows,
+        json!([
+            [format!("cpu/cpu=cpu0,{tags},rack=r3,site=acme/usage_idle"), "98.39679358731463"],
+            [format!("cpu/cpu=cpu0,{tags},rack=r3,site=acme/usage_user"), "1.1022044088176353"],
+            [
+                format!(
+                    "modbus/{tags},name=press,rack=r3,site=acme,slave_id=1,type=holding_register/oil temp"
+                ),
+                "41.5"
+            ],
+            [
+                format!("modbus/{tags},name=press,rack=r3,site=acme,slave_id=1,type=holding_register/parts"),
+                "18.0"
+            ],
+            ["net/host=edge1/sent".to_owned(), "1.0"],
+            [
+                format!("opcua/{tags},id=ns%3D3;s%3DTemperature,rack=r3,site=acme/Quality"),
+                "The operation succeeded. StatusGood (0x0)"
+            ],
+            [format!("opcua/{tags},id=ns%3D3;s%3DTemperature,rack=r3,site=acme/Temp"), "off"],
+        ])
+    );
+}
+
+/// What stood where a sample was written again is told by `sys.corrections`, once the new one is in files.
+#[test]
+fn a_value_that_is_written_again_takes_the_place_of_the_first() {
+    let plant = Plant::start();
+    let token = plant.token("client", &["write:#"]);
+    let write = |value: &str| {
+        let line = format!("cpu,host=a idle={value} 1772323200000000000");
+        plant.post("/write?db=plant").token(&token).body("text/plain", line).send().expect(204);
+    };
+    write("1");
+    write("2");
+    write("2");
+    assert_eq!(plant.sql("SELECT value FROM samples"), json!([[2.0]]));
+    let plant = plant.stop().start();
+    let corrected = "SELECT action, signal, value, new_value FROM sys.corrections";
+    assert_eq!(plant.sql(corrected), json!([["replace", "cpu/host=a/idle", "1", "2"]]));
+}
+
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let number = three
+            .iter()
+            .enumerate()
+            .fold(0_u32, |sum, (place, byte)| sum | u32::from(*byte) << (16 - 8 * place));
+        for place in 0..4 {
+            let digit = DIGITS[(number >> (18 - 6 * place)) as usize & 63] as char;
+            out.push(if place > three.len() { '=' } else { digit });
+        }
+    }
+    out
+}
