@@ -6,6 +6,7 @@ mod bytes;
 mod figure;
 mod generate;
 mod house;
+mod peers;
 mod process;
 mod restart;
 mod stand;
@@ -16,17 +17,19 @@ use std::path::PathBuf;
 
 pub(crate) const COMMAND: Command = Command {
     name: "bench",
-    arguments: "[journal|bus|web|lake|house|bytes|restart]… [--samples N] [--import DIR]… [--log-mb N] [--lines N] [--binary FILE]",
+    arguments: "[journal|bus|web|lake|house|bytes|restart|peers]… [--samples N] [--runs N] [--import DIR]… [--log-mb N] [--lines N] [--binary FILE]",
     summary: "Measure the rooms, and the whole house over HTTP",
     help: "A room's figures come from its example `bench`. The others build the release binary and measure it from\n\
-           outside (--binary takes one that stands already); without a name all are measured but `restart`:\n\
+           outside (--binary takes one that stands already); without a name all are measured but `restart` and `peers`:\n\
            house    4 connections write line protocol, 5,000 lines a request, 2,000 signals (--samples in all, 4,000,000\n\
            \x20        if not said); then flush, size, lone writes against fdatasync, start, and SQL against DuckDB on\n\
            \x20        the same files; medians of 3 runs\n\
            bytes    bytes a sample of the generated plant, and of the CSV files below each --import DIR\n\
            restart  kill -9 with --log-mb (1,000) of log that is in no file, written with --lines (1,000) samples a\n\
            \x20        request: until a write is accepted, until everything is visible; from memory and from the disk.\n\
-           \x20        Takes 6 GiB of memory; root for the disk\n\n\
+           \x20        Takes 6 GiB of memory; root for the disk\n\
+           peers    beside VictoriaMetrics, InfluxDB 1, DuckDB and chdb: --samples (26,600,000) of 2,200 signals over 4\n\
+           \x20        connections, what kill -9 leaves, memory, bytes, questions; medians of --runs (3), half an hour\n\n\
            Example: cargo xtask bench bytes --import ../data/nab",
     run,
 };
@@ -34,14 +37,18 @@ pub(crate) const COMMAND: Command = Command {
 /// The rooms with an example `bench`.
 const ROOMS: &[&str] = &["journal", "bus", "web", "lake"];
 /// What is measured from outside.
-const OUTSIDE: &[&str] = &["house", "bytes", "restart"];
-/// Measured only when it is named.
-const LARGE: &str = "restart";
+const OUTSIDE: &[&str] = &["house", "bytes", "restart", "peers"];
+/// Measured only when they are named.
+const LARGE: &[&str] = &["restart", "peers"];
+
+/// What `house` and `bytes` send unless it is said.
+const SAMPLES: u64 = 4_000_000;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     names: Vec<String>,
-    samples: u64,
+    samples: Option<u64>,
+    runs: u64,
     imports: Vec<PathBuf>,
     log_mb: u64,
     lines: u64,
@@ -52,7 +59,7 @@ fn run(arguments: &[String]) -> Outcome {
     let options = understood(arguments)?;
     let wants = |name: &str| {
         let named = options.names.iter().any(|wanted| wanted == name);
-        named || options.names.is_empty() && name != LARGE
+        named || options.names.is_empty() && !LARGE.contains(&name)
     };
     for room in ROOMS.iter().filter(|room| wants(room)) {
         println!("==> {room}");
@@ -72,8 +79,9 @@ fn run(arguments: &[String]) -> Outcome {
     for name in outside {
         println!("==> {name}");
         match name {
-            "house" => house::run(&binary, options.samples)?,
-            "bytes" => bytes::run(&binary, options.samples, &options.imports)?,
+            "house" => house::run(&binary, options.samples.unwrap_or(SAMPLES))?,
+            "bytes" => bytes::run(&binary, options.samples.unwrap_or(SAMPLES), &options.imports)?,
+            "peers" => peers::run(&binary, options.samples.unwrap_or(peers::SAMPLES), options.runs)?,
             _ => restart::run(&binary, options.log_mb * 1_000_000, options.lines)?,
         }
     }
@@ -83,7 +91,8 @@ fn run(arguments: &[String]) -> Outcome {
 fn understood(arguments: &[String]) -> Result<Options, String> {
     let mut options = Options {
         names: Vec::new(),
-        samples: 4_000_000,
+        samples: None,
+        runs: 3,
         imports: Vec::new(),
         log_mb: 1_000,
         lines: 1_000,
@@ -92,7 +101,8 @@ fn understood(arguments: &[String]) -> Result<Options, String> {
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--samples" => options.samples = shell::number(word, words.next())?,
+            "--samples" => options.samples = Some(shell::number(word, words.next())?),
+            "--runs" => options.runs = shell::number::<u64>(word, words.next())?.max(1),
             "--log-mb" => options.log_mb = shell::number(word, words.next())?,
             "--lines" => options.lines = shell::number(word, words.next())?,
             "--import" => {
@@ -125,7 +135,7 @@ mod tests {
     fn arguments_are_understood_or_refused() {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let options = understood(&words("journal house --samples 5_000")).expect("good");
-        assert_eq!((options.names, options.samples), (vec!["journal".into(), "house".into()], 5_000));
+        assert_eq!((options.names, options.samples), (vec!["journal".into(), "house".into()], Some(5_000)));
         assert_eq!(understood(&words("--import /")).expect("good").names, ["bytes"]);
         assert!(understood(&words("--import there/is/no/such/folder")).is_err());
         assert!(understood(&words("jurnal")).is_err_and(|error| error.contains("journal")));

@@ -195,7 +195,8 @@ impl Drop for Running {
     }
 }
 
-fn free_address() -> std::io::Result<SocketAddr> {
+/// An address of loopback that nobody listens on.
+pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 

@@ -43,6 +43,17 @@ const PROGRAMS: &[Program] = &[
         probe: "--version",
         used_by: "tidemill: remote write as vmagent sends it",
     },
+];
+
+/// Those that only benchmarks need; the tests do not wait for them.
+const BENCH_PARTNERS: &[Partner] = &[Partner {
+    name: "chdb",
+    requirement: "chdb==4.4.0",
+    probe: "import chdb.session",
+    used_by: "bench peers: ClickHouse's engine over the same samples",
+}];
+
+const BENCH_PROGRAMS: &[Program] = &[
     Program {
         packages: &["victoria-metrics"],
         path: "usr/bin/victoria-metrics",
@@ -95,6 +106,12 @@ const PARTNERS: &[Partner] = &[
         requirement: "pandas>=2,<4",
         probe: "import pandas; pandas.DataFrame",
         used_by: "historian: the history opens in pandas as the documentation says",
+    },
+    Partner {
+        name: "adbc-driver-flightsql",
+        requirement: "adbc-driver-flightsql>=1.8,<2",
+        probe: "import adbc_driver_flightsql.dbapi, pyarrow.flight",
+        used_by: "tidemill: Flight SQL as ADBC and pyarrow speak it",
     },
     Partner {
         name: "prometheus_client",
@@ -152,7 +169,7 @@ pub(crate) fn ready() -> Result<Ready, String> {
         return Ok(Ready { folder, missing: Vec::new() });
     }
     match may_install() {
-        Ok(()) => install(&folder),
+        Ok(()) => install(&folder, PARTNERS, PROGRAMS),
         Err(reason) => println!("partners: not installed, {reason}"),
     }
     let missing: Vec<String> = PARTNERS
@@ -171,10 +188,24 @@ pub(crate) fn ready() -> Result<Ready, String> {
     Ok(Ready { folder, missing })
 }
 
+/// Sets up what benchmarks need beside the partners of tests.
+pub(crate) fn for_bench() -> Result<(), String> {
+    let folder = ready()?.folder;
+    if BENCH_PROGRAMS.iter().all(|program| runs(&folder, program))
+        && BENCH_PARTNERS.iter().all(|partner| is_usable(&folder, partner))
+    {
+        return Ok(());
+    }
+    may_install()?;
+    install(&folder, BENCH_PARTNERS, BENCH_PROGRAMS);
+    Ok(())
+}
+
 /// A Debian program as a command that finds its libraries, by the name of its file.
 pub(crate) fn program(name: &str) -> Result<std::process::Command, String> {
     let folder = shell::root().join(".partners");
-    let known = PROGRAMS.iter().find(|program| program.path.rsplit('/').next() == Some(name));
+    let known =
+        PROGRAMS.iter().chain(BENCH_PROGRAMS).find(|program| program.path.rsplit('/').next() == Some(name));
     let program = known.ok_or_else(|| format!("{name} is no partner"))?;
     if runs(&folder, program) {
         return Ok(command(&folder, program));
@@ -211,17 +242,22 @@ fn may_install() -> Result<(), String> {
     if shell::confirmed("Install them?") { Ok(()) } else { Err("as you wished".into()) }
 }
 
+/// The interpreter that has the partners of Python.
+pub(crate) fn interpreter() -> PathBuf {
+    python(&shell::root().join(".partners"))
+}
+
 /// Makes the virtual environment and fills it, and unpacks what Debian has. What fails is said, and found missing by its
 /// probe afterwards.
-fn install(folder: &Path) {
-    if let Err(error) = unpack(folder) {
+fn install(folder: &Path, partners: &[Partner], programs: &[Program]) {
+    if let Err(error) = unpack(folder, programs) {
         println!("partners: {error}");
     }
     if let Err(error) = make_environment(folder) {
         println!("partners: no Python environment: {error}");
         return;
     }
-    let all: Vec<&str> = PARTNERS.iter().map(|partner| partner.requirement).collect();
+    let all: Vec<&str> = partners.iter().map(|partner| partner.requirement).collect();
     println!("partners: installing {} into .partners/ (a minute or two)", all.join(", "));
     if pip(folder, &all).is_ok() {
         return;
@@ -235,8 +271,8 @@ fn install(folder: &Path) {
 }
 
 /// Fetches and unpacks the packages of programs that do not run yet.
-fn unpack(folder: &Path) -> Result<(), String> {
-    let missing = PROGRAMS.iter().filter(|program| !runs(folder, program));
+fn unpack(folder: &Path, programs: &[Program]) -> Result<(), String> {
+    let missing = programs.iter().filter(|program| !runs(folder, program));
     let packages: Vec<&str> = missing.flat_map(|program| program.packages).copied().collect();
     if packages.is_empty() {
         return Ok(());
@@ -359,7 +395,7 @@ mod tests {
     #[test]
     fn without_an_environment_nobody_is_usable() {
         let nowhere = Path::new("there/is/no/such/folder");
-        assert!(PARTNERS.iter().all(|partner| !is_usable(nowhere, partner)));
-        assert!(PROGRAMS.iter().all(|program| !runs(nowhere, program)));
+        assert!(PARTNERS.iter().chain(BENCH_PARTNERS).all(|partner| !is_usable(nowhere, partner)));
+        assert!(PROGRAMS.iter().chain(BENCH_PROGRAMS).all(|program| !runs(nowhere, program)));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::figure::{self, figure};
 use super::generate::{LINES, Plant};
-use super::stand::{ANSWER_MAX, Stand, asked, pour};
+use super::stand::{ANSWER_MAX, Stand, WRITE, asked, pour};
 use crate::binary::Binary;
 use crate::http::Client;
 use crate::shell;
@@ -27,7 +27,7 @@ fn generated(binary: &Binary, samples: u64) -> Result<(), String> {
     let bodies = Plant::new().bodies(samples, LINES);
     let sent: usize = bodies.iter().map(Vec::len).sum();
     let address = running.address;
-    pour(&bodies, &|| Client::new(address, &token, ANSWER_MAX))?;
+    pour(&bodies, WRITE, &|| Client::new(address, &token, ANSWER_MAX))?;
     running.stop()?;
     println!("\nthe generated plant, {samples} samples");
     print(&stand, samples, sent as u64, "of line protocol");

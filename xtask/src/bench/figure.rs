@@ -40,6 +40,24 @@ pub(super) fn medians(runs: &[Vec<Figure>]) -> Vec<Figure> {
     runs.first().map_or_else(Vec::new, |run| run.iter().map(median).collect())
 }
 
+/// The same figures of several programs, the first one's with the others beside them and their shares of it.
+pub(super) fn beside(all: &[(&str, Vec<Figure>)]) {
+    let Some(((first, figures), others)) = all.split_first() else { return };
+    println!("\n{first}, and the others with the share that it is of them");
+    for figure in figures {
+        let mut beside = vec![figure.beside.clone()];
+        for (name, theirs) in others {
+            if let Some(their) = theirs.iter().find(|their| their.name == figure.name) {
+                let share = figure.value / their.value;
+                let share = if share.is_finite() { format!(" ({share:.2})") } else { String::new() };
+                beside.push(format!("{name} {}{share}", their.shown()));
+            }
+        }
+        beside.retain(|part| !part.is_empty());
+        println!("{}", line(&Figure { beside: beside.join("; "), ..figure.clone() }));
+    }
+}
+
 pub(super) fn print(figures: &[Figure]) {
     println!();
     for figure in figures {
@@ -47,9 +65,16 @@ pub(super) fn print(figures: &[Figure]) {
     }
 }
 
+impl Figure {
+    fn shown(&self) -> String {
+        let Figure { value, decimals, unit, .. } = self;
+        format!("{value:.decimals$} {unit}").trim_end().to_owned()
+    }
+}
+
 fn line(figure: &Figure) -> String {
-    let Figure { name, value, decimals, unit, beside, spread } = figure;
-    let shown = format!("{value:.decimals$} {unit}");
+    let Figure { name, decimals, beside, spread, .. } = figure;
+    let shown = figure.shown();
     let spread =
         spread.map_or_else(String::new, |(low, high)| format!("({low:.decimals$} to {high:.decimals$})"));
     format!("{name:<36} {shown:>16} {spread:<18} {beside}").trim_end().to_owned()

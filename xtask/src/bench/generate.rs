@@ -11,8 +11,9 @@ pub(super) const LINES: u64 = 5_000;
 /// 2026-01-01T00:00:00Z.
 pub(super) const BEGIN_NS: i64 = 1_767_225_600_000_000_000;
 
+/// What a signal's values are like, with the present one.
 #[derive(Clone, Copy)]
-enum Form {
+pub(super) enum Form {
     /// A random walk, shown with two decimals.
     Rounded(f64),
     /// The same with all digits.
@@ -21,6 +22,49 @@ enum Form {
     /// A number that stays for minutes.
     State(i64),
     Switch(bool),
+}
+
+impl Form {
+    /// That of the signal with this number: of twenty, twelve are rounded.
+    pub(super) fn of(number: u64, dice: &mut Dice) -> Form {
+        match number % 20 {
+            0..12 => Form::Rounded(20.0 + dice.share() * 80.0),
+            12..15 => Form::Full(dice.share() * 10.0),
+            15..17 => Form::Counter(dice.below(1_000_000) as i64),
+            17..19 => Form::State(dice.below(8) as i64),
+            _ => Form::Switch(false),
+        }
+    }
+
+    /// Writes the next value as a field of line protocol has it.
+    pub(super) fn step(&mut self, dice: &mut Dice, out: &mut String) {
+        let step = (dice.share() - 0.5) * 0.2;
+        let written = match self {
+            Form::Rounded(value) => {
+                *value += step;
+                write!(out, "{value:.2}")
+            }
+            Form::Full(value) => {
+                *value += step;
+                write!(out, "{value:?}")
+            }
+            Form::Counter(value) => {
+                *value += dice.below(4) as i64;
+                write!(out, "{value}i")
+            }
+            Form::State(value) => {
+                if dice.one_in(200) {
+                    *value = dice.below(8) as i64;
+                }
+                write!(out, "{value}i")
+            }
+            Form::Switch(value) => {
+                *value ^= dice.one_in(100);
+                write!(out, "{value}")
+            }
+        };
+        debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    }
 }
 
 /// All signals with their present values.
@@ -35,13 +79,7 @@ impl Plant {
     pub(super) fn new() -> Plant {
         let mut dice = Dice::of(2_000, &[]);
         let signals = (0..SIGNALS).map(|number| {
-            let form = match number % 20 {
-                0..12 => Form::Rounded(20.0 + dice.share() * 80.0),
-                12..15 => Form::Full(dice.share() * 10.0),
-                15..17 => Form::Counter(dice.below(1_000_000) as i64),
-                17..19 => Form::State(dice.below(8) as i64),
-                _ => Form::Switch(false),
-            };
+            let form = Form::of(number, &mut dice);
             let (line, cell) = (number / 500, number / 50 % 10);
             (format!("acme/leeds/line{line}/cell{cell}/s{number:04}"), form)
         });
@@ -68,31 +106,10 @@ impl Plant {
 
     fn line(&mut self, place: usize, time: i64, out: &mut String) {
         let Some((name, form)) = self.signals.get_mut(place) else { return };
-        let step = (self.dice.share() - 0.5) * 0.2;
-        let written = match form {
-            Form::Rounded(value) => {
-                *value += step;
-                writeln!(out, "{name} value={value:.2} {time}")
-            }
-            Form::Full(value) => {
-                *value += step;
-                writeln!(out, "{name} value={value:?} {time}")
-            }
-            Form::Counter(value) => {
-                *value += self.dice.below(4) as i64;
-                writeln!(out, "{name} value={value}i {time}")
-            }
-            Form::State(value) => {
-                if self.dice.one_in(200) {
-                    *value = self.dice.below(8) as i64;
-                }
-                writeln!(out, "{name} value={value}i {time}")
-            }
-            Form::Switch(value) => {
-                *value ^= self.dice.one_in(100);
-                writeln!(out, "{name} value={value} {time}")
-            }
-        };
+        out.push_str(name);
+        out.push_str(" value=");
+        form.step(&mut self.dice, out);
+        let written = writeln!(out, " {time}");
         debug_assert!(written.is_ok(), "writing to a String cannot fail");
     }
 }

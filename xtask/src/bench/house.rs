@@ -5,11 +5,11 @@
 use super::figure::{self, Figure, figure, medians};
 use super::generate::{LINES, Plant};
 use super::process::{Process, quantile, syncs};
-use super::stand::{ANSWER_MAX, CONNECTIONS, Stand, asked, ms, pour, write};
+use super::stand::{ANSWER_MAX, CONNECTIONS, Stand, WRITE, asked, ms, pour, write};
 use crate::binary::Binary;
 use crate::http::Client;
-use crate::shell;
-use std::path::PathBuf;
+use crate::{partners, shell};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Each figure is the median of so many runs, each on a plant of its own.
@@ -51,7 +51,7 @@ fn written(binary: &Binary, bodies: &[Vec<u8>], samples: u64) -> Result<Vec<Figu
     let written_before = process.written_bytes()?;
 
     let began = Instant::now();
-    let acknowledged = pour(bodies, &|| Client::new(address, &token, ANSWER_MAX))?;
+    let acknowledged = pour(bodies, WRITE, &|| Client::new(address, &token, ANSWER_MAX))?;
     let took = began.elapsed();
     let cpu_acknowledged = process.cpu()?;
     stand.settle(&running, &mut client)?;
@@ -96,7 +96,7 @@ fn lone(stand: &Stand, client: &mut Client, figures: &mut Vec<Figure>) -> Result
     let mut probes = syncs(&stand.folder, LONE_WRITES / 2)?;
     for number in 0..LONE_WRITES {
         let line = format!("bench/lone value={number}\n");
-        times.push(write(client, line.as_bytes())?);
+        times.push(write(client, WRITE, line.as_bytes())?);
     }
     probes.extend(syncs(&stand.folder, LONE_WRITES / 2)?);
     times.sort_unstable();
@@ -127,7 +127,7 @@ fn questions(
     }
     times.sort_unstable();
     let mine = quantile(&times, 0.5);
-    let beside = match duckdb(stand, samples) {
+    let beside = match duckdb(&stand.lake(), samples) {
         Ok(theirs) => {
             format!("DuckDB {:.0} ms: {:.2} of it", ms(theirs), mine.as_secs_f64() / theirs.as_secs_f64())
         }
@@ -137,11 +137,10 @@ fn questions(
     Ok(())
 }
 
-fn duckdb(stand: &Stand, samples: u64) -> Result<Duration, String> {
-    let partners = std::env::var_os("TIDEMILL_PARTNERS").map(PathBuf::from);
-    let python = partners.unwrap_or_else(|| shell::root().join(".partners")).join("python/bin/python");
-    let mut command = shell::program(&python.to_string_lossy());
-    command.args(["-c", DUCKDB]).arg(stand.lake().join("samples")).arg(QUESTIONS.to_string());
+/// How long DuckDB takes for the count and the mean of the table in a lake.
+pub(super) fn duckdb(lake: &Path, samples: u64) -> Result<Duration, String> {
+    let mut command = shell::program(&partners::interpreter().to_string_lossy());
+    command.args(["-c", DUCKDB]).arg(lake.join("samples")).arg(QUESTIONS.to_string());
     let said =
         shell::capture(command).map_err(|error| error.lines().last().unwrap_or_default().to_owned())?;
     let mut words = said.split_whitespace();

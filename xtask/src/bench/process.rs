@@ -27,10 +27,19 @@ impl Process {
 
     /// The most memory it ever held.
     pub(super) fn memory_peak_bytes(self) -> Result<u64, String> {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// The memory it holds now.
+    pub(super) fn memory_bytes(self) -> Result<u64, String> {
+        self.status_bytes("VmRSS:")
+    }
+
+    fn status_bytes(self, name: &str) -> Result<u64, String> {
         let status = self.read("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-        kib.map(|kib| kib << 10).ok_or_else(|| "/proc/PID/status has no VmHWM".to_owned())
+        kib.map(|kib| kib << 10).ok_or_else(|| format!("/proc/PID/status has no {name}"))
     }
 
     /// Bytes that it caused to be written to disk.

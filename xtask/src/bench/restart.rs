@@ -4,7 +4,7 @@
 
 use super::figure::{self, Figure, figure, medians};
 use super::generate::Plant;
-use super::stand::{ANSWER_MAX, Stand, asked, ms, pour, write};
+use super::stand::{ANSWER_MAX, Stand, WRITE, asked, ms, pour, write};
 use crate::binary::{Binary, Running};
 use crate::http::Client;
 use crate::shell;
@@ -93,7 +93,7 @@ fn fill(rounds: &mut Rounds<'_>, running: &Running, log_bytes: u64, lines: u64) 
             samples += rounds.samples * (log_bytes - written) / written;
         }
         let bodies = plant.bodies(samples, lines);
-        pour(&bodies, &|| Client::new(address, &rounds.token, ANSWER_MAX))?;
+        pour(&bodies, WRITE, &|| Client::new(address, &rounds.token, ANSWER_MAX))?;
         rounds.samples += samples;
     }
 }
@@ -106,7 +106,7 @@ impl Rounds<'_> {
         let mut client = Client::new(running.address, &self.token, ANSWER_MAX);
         // Its time is late, so that it is told from the others.
         let marker = format!("bench/marker value=1 {}\n", 1_900_000_000_000_000_000 + self.samples);
-        while let Err(error) = write(&mut client, marker.as_bytes()) {
+        while let Err(error) = write(&mut client, WRITE, marker.as_bytes()) {
             if began.elapsed() > ACCEPT_MAX {
                 return Err(format!("it does not accept: {error}"));
             }

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub(super) const CONNECTIONS: usize = 4;
+/// Where Tidemill takes lines.
+pub(super) const WRITE: &str = "/api/v1/write";
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(120);
 const SETTLE_MAX: Duration = Duration::from_secs(300);
 /// A plant that does less than this share of a core, and changes no file, for so long, has settled.
@@ -26,6 +28,16 @@ pub(super) struct Stand {
     pub start: Start,
 }
 
+/// A new folder on the disk of the checkout; whoever asks removes it.
+pub(super) fn scratch() -> Result<PathBuf, String> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("bench-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+    // Not the folder for temporary files, which may be memory: syncs must be real.
+    let folder = shell::root().join("target").join(name);
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(folder)
+}
+
 impl Drop for Stand {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
@@ -34,11 +46,7 @@ impl Drop for Stand {
 
 impl Stand {
     pub(super) fn new(binary: &Binary, settings: &[(&str, &str)]) -> Result<Stand, String> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("bench-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
-        // Not the folder for temporary files, which may be memory: syncs must be real.
-        let folder = shell::root().join("target").join(name);
-        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let folder = scratch()?;
         let settings =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let start = Start { plant: folder.join("plant"), log: folder.join("log"), settings };
@@ -129,6 +137,7 @@ pub(super) fn ms(time: Duration) -> f64 {
 /// All bodies over all connections; the time to each acknowledgement, sorted.
 pub(super) fn pour(
     bodies: &[Vec<u8>],
+    target: &str,
     client: &(dyn Fn() -> Client + Sync),
 ) -> Result<Vec<Duration>, String> {
     let next = AtomicUsize::new(0);
@@ -137,7 +146,7 @@ pub(super) fn pour(
         let mut client = client();
         let mut mine = Vec::new();
         while let Some(body) = bodies.get(next.fetch_add(1, Ordering::SeqCst)) {
-            mine.push(write(&mut client, body)?);
+            mine.push(write(&mut client, target, body)?);
         }
         if let Ok(mut times) = times.lock() {
             times.extend(mine);
@@ -159,10 +168,10 @@ pub(super) fn pour(
 
 /// Writes lines until they are acknowledged; how long the request took that was. Told to slow down, the wait is the
 /// load's, and the repeat is measured anew.
-pub(super) fn write(client: &mut Client, lines: &[u8]) -> Result<Duration, String> {
+pub(super) fn write(client: &mut Client, target: &str, lines: &[u8]) -> Result<Duration, String> {
     loop {
         let began = Instant::now();
-        let answer = client.post("/api/v1/write", "text/plain", lines).map_err(|error| error.to_string())?;
+        let answer = client.post(target, "text/plain", lines).map_err(|error| error.to_string())?;
         match answer {
             Answer { status: 204, .. } => return Ok(began.elapsed()),
             Answer { status: 429 | 503, .. } => std::thread::sleep(RETRY_AFTER),
