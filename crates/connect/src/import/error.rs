@@ -46,6 +46,10 @@ pub(crate) enum Error {
         "{place} may be {comma} (decimal comma) or {point} (thousands), and no row of the file decides it"
     )]
     DecimalMark { place: String, comma: String, point: String },
+    #[error(
+        "the one column of {0} adds nothing to the prefix, so that the values of all these files would be one signal"
+    )]
+    Merged(String),
     #[error("{0} has no column that counts from the start")]
     NoStep(String),
     #[error("{0}")]
@@ -99,6 +103,9 @@ impl Error {
                 "Say which with --time-format dmy or --time-format mdy; rows of the other order are then rejected"
             }
             Error::DecimalMark { .. } => "Say which with --decimal comma or --decimal point",
+            Error::Merged(_) => {
+                "Name each file in the prefix: --prefix 'PATH/{file}'; or say that they are one: --signal PATH"
+            }
             Error::NoStep(_) => "Say how far apart its rows are: --step 3m, 1d, 1mo",
             Error::Path(_) => "Name it with --signal PATH or --prefix PATH; see docs/reference/names.md",
         }

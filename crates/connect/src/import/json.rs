@@ -345,10 +345,7 @@ fn wide(file: &str, mut names: Vec<String>, options: &Options) -> Result<Wide, E
     if names.is_empty() {
         return Err(Error::NoValue { file: file.to_owned() });
     }
-    let prefix = match &options.prefix {
-        Some(prefix) => names::stated("--prefix", prefix)?,
-        None => names::stem(file)?,
-    };
+    let prefix = options.base(file)?;
     let only = match (&options.signal, names.as_slice()) {
         (Some(signal), [name]) => Some((name.clone(), names::stated("--signal", signal)?)),
         (Some(_), many) => {
@@ -356,6 +353,9 @@ fn wide(file: &str, mut names: Vec<String>, options: &Options) -> Result<Wide, E
             return Err(Error::ManyValues { file: file.to_owned(), columns, names: many.join(", ") });
         }
         (None, [name]) if words::meaning(name) == Some(Meaning::Value) => {
+            if options.several && options.prefix.is_some() {
+                return Err(Error::Merged(file.to_owned()));
+            }
             Some((name.clone(), prefix.clone()))
         }
         (None, [name]) if options.value.is_some() => {
@@ -403,7 +403,7 @@ impl Elements {
         Ok(byte)
     }
 
-    fn next_element(&mut self) -> io::Result<Option<Line>> {
+    pub(super) fn next_element(&mut self) -> io::Result<Option<Line>> {
         let mut stray: Vec<u8> = Vec::new();
         loop {
             if self.ended {

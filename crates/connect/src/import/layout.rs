@@ -330,6 +330,11 @@ impl<'a> Look<'a> {
 
     fn no_time(&self) -> Error {
         if self.columns.iter().all(|column| column.filled == 0) {
+            if self.objects {
+                let hint = "Write one object a row, with a time in it";
+                let what = "JSON without rows: its members are lists and objects without a time";
+                return Error::Foreign(self.file.to_owned(), what, hint);
+            }
             return Error::NoRows(self.file.to_owned());
         }
         let day_time = (0..self.sheet.width()).find(|at| self.column(*at).is_day_time());
@@ -575,14 +580,14 @@ impl<'a> Look<'a> {
             let shown = distinct.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
             return Err(Error::ManyValues { file: self.file.to_owned(), columns: named.len(), names: shown });
         }
-        let prefix = match &self.options.prefix {
-            Some(prefix) => names::stated("--prefix", prefix)?,
-            None => names::stem(self.file)?,
-        };
+        let prefix = self.options.base(self.file)?;
         // As in line protocol: a column that is only called `value` adds nothing to the name.
         if let [(_, header)] = named
             && words::meaning(header) == Some(Meaning::Value)
         {
+            if self.options.several && self.options.prefix.is_some() {
+                return Err(Error::Merged(self.file.to_owned()));
+            }
             return Ok(vec![prefix]);
         }
         let below = |(name, _): &(String, String)| {

@@ -12,6 +12,7 @@ mod civil;
 mod columns;
 mod encode;
 mod error;
+mod foreign;
 mod json;
 mod layout;
 mod lineprotocol;
@@ -29,6 +30,9 @@ mod steps;
 mod survey;
 mod time;
 mod words;
+mod workbook;
+mod xml;
+mod zip;
 
 #[cfg(test)]
 use reader::{Batch, Sample, Signal};
@@ -39,6 +43,7 @@ mod tests;
 
 pub use cell::Decimal;
 pub use encode::{CONTENT_TYPE, QUERY, encode};
+pub use names::stem_of;
 pub use plan::{Options, Typed};
 pub use reader::{Part, Piece, Reader, Summary};
 pub use recognise::open;
@@ -46,12 +51,17 @@ pub use rejected::{Originals, Reject, rejected_name};
 pub use source::Open;
 pub use steps::Step;
 pub use time::{LocalTimes, TimeFormat, instant_of};
+pub use workbook::{Workbook, is_workbook};
+pub use zip::{MAGIC as ZIP_MAGIC, Member as Packed, members as packed};
 
 /// Names that one file may bring; the plant has a limit of its own.
 const SIGNALS_MAX: usize = 100_000;
 
 /// Recognises and reads any bytes as a file, for the fuzz targets: gives how many samples and rejects there were.
 pub fn exercise(bytes: &[u8]) -> (usize, usize) {
+    if bytes.starts_with(ZIP_MAGIC) {
+        return (workbook::exercise(bytes), 0);
+    }
     let options = Options { prefix: Some("fuzz".to_owned()), ..Options::new(jiff::tz::TimeZone::UTC) };
     let owned = bytes.to_vec();
     let opened = open(

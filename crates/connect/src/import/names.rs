@@ -78,16 +78,24 @@ pub(super) fn stated(option: &str, text: &str) -> Result<SignalPath, Error> {
         .map_err(|error| Error::Path(format!("{option} '{text}': {error}")))
 }
 
+/// A file's name without folder and endings, as one segment of a path.
+pub fn stem_of(file: &str) -> String {
+    let stem = bare(file);
+    Escape::segment(stem.trim()).into_owned()
+}
+
 /// A file's name without folder and endings, as one segment.
 pub(super) fn stem(file: &str) -> Result<SignalPath, Error> {
+    SignalPath::new(&stem_of(file)).map_err(|error| Error::Path(format!("the file's name: {error}")))
+}
+
+fn bare(file: &str) -> &str {
     let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
     let mut stem = name;
-    for ending in [".rejected", ".gz"] {
+    for ending in [".rejected", ".gz", ".zst"] {
         stem = stem.strip_suffix(ending).unwrap_or(stem);
     }
-    stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| if stem.is_empty() { name } else { stem });
-    SignalPath::new(&Escape::segment(stem.trim()))
-        .map_err(|error| Error::Path(format!("the file's name: {error}")))
+    stem.rsplit_once('.').map_or(stem, |(stem, _)| if stem.is_empty() { name } else { stem })
 }
 
 /// A column's name below a prefix.

@@ -7,9 +7,11 @@ use jiff::tz::TimeZone;
 use tidemill_core::{Kind, SignalPath, rfc3339};
 
 use super::cell::{CellKind, Decimal};
+use super::error::Error;
 use super::json::{Elements, JsonPlan, Objects};
 use super::layout::{Layout, Shape};
 use super::lines::{Lines, Otherwise};
+use super::names;
 use super::records::Records;
 use super::source::Encoding;
 use super::steps::{Grid, Step};
@@ -22,6 +24,10 @@ pub struct Options {
     pub signal: Option<String>,
     /// `--prefix`: what stands before the names of the file.
     pub prefix: Option<String>,
+    /// What stands before the names of a file's columns where no prefix is given; none: the file's own name.
+    pub stem: Option<String>,
+    /// Whether the same prefix is given to several files.
+    pub several: bool,
     /// `--time`: the column with times, by header or number from 1.
     pub time: Option<String>,
     /// `--value`: the one column to take, by header or number from 1.
@@ -58,11 +64,22 @@ pub struct Typed {
 }
 
 impl Options {
+    /// What stands before the names of a file's columns.
+    pub(super) fn base(&self, file: &str) -> Result<SignalPath, Error> {
+        match (&self.prefix, &self.stem) {
+            (Some(prefix), _) => names::stated("--prefix", prefix),
+            (None, Some(stem)) => names::stated("the file's name", stem),
+            (None, None) => names::stem(file),
+        }
+    }
+
     /// Nothing said.
     pub fn new(plant_timezone: TimeZone) -> Options {
         Options {
             signal: None,
             prefix: None,
+            stem: None,
+            several: false,
             time: None,
             value: None,
             timezone: None,
@@ -125,6 +142,8 @@ impl Written {
 pub struct Plan {
     pub(super) written: Written,
     pub(super) content: Content,
+    /// What the rows are turned from, for people.
+    pub(super) foreign: Option<&'static str>,
 }
 
 /// How the content is read.
@@ -143,7 +162,7 @@ pub(super) enum Content {
 impl Plan {
     /// What was recognised, for people: a line for the file, one for its times, one a column.
     pub fn describe(&self) -> String {
-        let mut out = String::new();
+        let mut out = self.foreign.map(|foreign| format!("{foreign}, read as ")).unwrap_or_default();
         let written = match &self.content {
             Content::Table(layout) => self.describe_table(layout, &mut out),
             Content::Json(json) => self.describe_objects(json, &mut out),

@@ -2,12 +2,13 @@
 
 use std::io::Cursor;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use tidemill_core::{Problem, SignalPath};
 
 use super::columns::Epochs;
 use super::error::Error;
+use super::foreign::{self, Foreign};
 use super::layout::{Look, Times};
 use super::lineprotocol;
 use super::members;
@@ -16,7 +17,7 @@ use super::plan::{Content, Format, Options, Plan, Written};
 use super::reader::Reader;
 use super::rejected;
 use super::sheet::{self, Sheet};
-use super::source::{self, Encoding, Open};
+use super::source::{self, Encoding, Open, Source};
 use super::survey;
 use super::time::{TimeFormat, Unit};
 
@@ -31,15 +32,15 @@ const FOREIGN: &[(&[u8], &str, &str)] = &[
         "Save the sheet as CSV UTF-8, or unpack the archive first",
     ),
     (b"\xD0\xCF\x11\xE0", "an old Excel workbook", "Save the sheet as CSV"),
-    (b"\x28\xB5\x2F\xFD", "compressed with zstd", "Unpack it first: zstd -d FILE"),
+    (b"\x28\xB5\x2F\xFD", "compressed with zstd twice", "Unpack it first: zstd -d FILE"),
     (b"\x1F\x8B", "compressed with gzip twice", "Unpack it first: gzip -d FILE"),
     (b"BZh", "compressed with bzip2", "Unpack it first: bzip2 -d FILE"),
     (b"\xFD7zXZ", "compressed with xz", "Unpack it first: xz -d FILE"),
     (b"SQLite format 3", "an SQLite database", "Export its table as CSV"),
     (b"\x89HDF", "an HDF5 file", "Export it as CSV or Parquet"),
     // As they are, the command line reads them; these were packed.
-    (b"ARROW1", "an Arrow file in gzip", "Unpack it first: gzip -d FILE"),
-    (b"PAR1", "a Parquet file in gzip", "Unpack it first: gzip -d FILE"),
+    (b"ARROW1", "a packed Arrow file", "Unpack it first: gzip -d FILE, or zstd -d FILE"),
+    (b"PAR1", "a packed Parquet file", "Unpack it first: gzip -d FILE, or zstd -d FILE"),
     (b"%PDF", "a PDF document", "Export the table itself as CSV"),
     (b"<?xml", "an XML document", "Export it as CSV"),
     (b"<!DOCTYPE", "a web page", "Download the file itself"),
@@ -67,29 +68,42 @@ enum DraftContent {
 /// It is no file that can be read, or something must be asked; the hint names the option that answers. Or the file cannot
 /// be read.
 pub fn open(
-    mut source: Open,
+    source: Open,
     name: &str,
     options: &Options,
     looked: &mut dyn FnMut(u64),
 ) -> Result<Reader, Problem> {
-    let bytes = Arc::new(AtomicU64::new(0));
+    let mut source = Source::new(source);
+    let bytes = Arc::clone(&source.bytes);
     let io = |error| Error::Io(name.to_owned(), error);
-    let mut first = source::unpacked(&mut source, &bytes).map_err(io)?;
-    let head = source::head(&mut *first, HEAD_BYTES).map_err(io)?;
-    drop(first);
-    let draft = draft(&head, name, options)?;
-    let input = source::unpacked(&mut source, &bytes).map_err(io)?;
+    let mut head = source::head(&mut *source.read().map_err(io)?, HEAD_BYTES).map_err(io)?;
+    if options.typed.is_none()
+        && known(&head).is_none()
+        && let Ok((encoding, text)) = text(&head, name)
+        && let Some(foreign) = foreign::recognise(encoding, rejected::first_row(&text), options)
+    {
+        source.foreign = Some(foreign);
+        head = source::head(&mut *source.read().map_err(io)?, HEAD_BYTES).map_err(io)?;
+    }
+    let draft = draft(&head, name, options, source.foreign.as_ref())?;
+    let input = source.read().map_err(io)?;
     let mut step = || looked(bytes.load(Ordering::Relaxed));
-    let plan = draft.plan(input, name, options, &mut step)?;
-    let input = source::unpacked(&mut source, &bytes).map_err(io)?;
+    let mut plan = draft.plan(input, name, options, &mut step)?;
+    plan.foreign = source.foreign.as_ref().map(|foreign| foreign.name);
+    let input = source.read().map_err(io)?;
     Reader::new(plan, name, input, bytes).map_err(Problem::from)
 }
 
-fn draft(head: &[u8], name: &str, options: &Options) -> Result<Draft, Error> {
+/// What the first bytes say that is not read.
+fn known(head: &[u8]) -> Option<&'static (&'static [u8], &'static str, &'static str)> {
+    FOREIGN.iter().find(|(magic, ..)| head.starts_with(magic))
+}
+
+fn draft(head: &[u8], name: &str, options: &Options, foreign: Option<&Foreign>) -> Result<Draft, Error> {
     if let Some(typed) = &options.typed {
         return typed_draft(head, typed.format, name, options);
     }
-    if let Some((_, what, mend)) = FOREIGN.iter().find(|(magic, ..)| head.starts_with(magic)) {
+    if let Some((_, what, mend)) = known(head) {
         return Err(Error::Foreign(name.to_owned(), what, mend));
     }
     let (encoding, text) = text(head, name)?;
@@ -100,7 +114,7 @@ fn draft(head: &[u8], name: &str, options: &Options) -> Result<Draft, Error> {
     } else if begin.starts_with('{') || is_array(begin) {
         let one_a_line = begin.lines().next().is_some_and(|line| members::members(line, &[]).is_ok());
         (if one_a_line { Format::JsonLines } else { Format::JsonArray }, DraftContent::Objects)
-    } else if is_line_protocol(&text) {
+    } else if foreign.is_some_and(Foreign::is_points) || is_line_protocol(&text) {
         if options.signal.is_some() {
             return Err(Error::Named(name.to_owned()));
         }
@@ -145,7 +159,7 @@ impl Draft {
             }
             DraftContent::Nothing => Content::Nothing,
         };
-        Ok(Plan { written: self.written, content })
+        Ok(Plan { written: self.written, content, foreign: None })
     }
 }
 
@@ -226,10 +240,6 @@ fn points_unit(name: &str, times: &Epochs) -> Result<Unit, Error> {
 
 /// The first reading as a table in which times are found.
 fn table(text: &str, line_end: u8, name: &str, options: &Options) -> Result<DraftContent, Error> {
-    if text.lines().take(10).any(|line| line.contains(",_field") && line.contains("_measurement")) {
-        let hint = "Export line protocol instead: influxd inspect export-lp";
-        return Err(Error::Foreign(name.to_owned(), "an annotated CSV of InfluxDB", hint));
-    }
     let mut first = None;
     for sheet in sheet::sheets(name, text, line_end, options.start.is_some())? {
         if sheet.is_header_alone() {

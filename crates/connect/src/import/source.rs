@@ -1,4 +1,4 @@
-//! A file as a stream of UTF-8: unpacking gzip, recognising the encoding, decoding, counting what was read. What the
+//! A file as a stream of UTF-8: unpacking gzip and zstd, recognising the encoding, decoding, counting what was read. What the
 //! text means is not looked at.
 
 use std::io::{self, BufRead, BufReader, Read};
@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use encoding_rs::{Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
+
+use super::foreign::Foreign;
 
 /// Opens the file from its beginning. Called once for each pass: recognising, deciding, reading.
 pub type Open = Box<dyn FnMut() -> io::Result<Box<dyn Read + Send>> + Send>;
@@ -164,13 +166,40 @@ impl Read for Counted {
     }
 }
 
-/// The file's bytes from the beginning, unpacked if they are gzip; `bytes` counts what was read of the file.
-pub(super) fn unpacked(open: &mut Open, bytes: &Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
+/// A file that is read from its beginning as often as it is needed.
+pub(super) struct Source {
+    open: Open,
+    /// What was read of the file itself.
+    pub(super) bytes: Arc<AtomicU64>,
+    /// What its rows are turned from.
+    pub(super) foreign: Option<Foreign>,
+}
+
+impl Source {
+    pub(super) fn new(open: Open) -> Source {
+        Source { open, bytes: Arc::new(AtomicU64::new(0)), foreign: None }
+    }
+
+    /// The file's content from the beginning.
+    pub(super) fn read(&mut self) -> io::Result<Box<dyn Read + Send>> {
+        let content = unpacked(&mut self.open, &self.bytes)?;
+        Ok(match &self.foreign {
+            Some(foreign) => foreign.convert(content),
+            None => content,
+        })
+    }
+}
+
+/// A window that a packed stream may ask for: 128 MiB, what `zstd --long` writes.
+const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// The file's bytes from the beginning, unpacked if they are gzip or zstd; `bytes` counts what was read of the file.
+fn unpacked(open: &mut Open, bytes: &Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
     bytes.store(0, Ordering::Relaxed);
     let mut source = Counted { source: open()?, bytes: Arc::clone(bytes) };
-    let mut magic = [0; 2];
+    let mut magic = [0; 4];
     let mut have = 0;
-    while have < 2 {
+    while have < magic.len() {
         match source.read(magic.get_mut(have..).unwrap_or_default()) {
             Ok(0) => break,
             Ok(count) => have += count,
@@ -180,7 +209,12 @@ pub(super) fn unpacked(open: &mut Open, bytes: &Arc<AtomicU64>) -> io::Result<Bo
     }
     let start = io::Cursor::new(magic.get(..have).unwrap_or_default().to_vec());
     let whole = start.chain(source);
-    if have == 2 && magic == [0x1F, 0x8B] {
+    if magic == [0x28, 0xB5, 0x2F, 0xFD] {
+        let mut decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(BUFFER_BYTES, whole))?;
+        decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+        return Ok(Box::new(decoder));
+    }
+    if magic.starts_with(&[0x1F, 0x8B]) {
         return Ok(Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(
             BUFFER_BYTES,
             whole,

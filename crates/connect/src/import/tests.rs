@@ -3,6 +3,7 @@
 mod counted;
 mod data;
 mod dialects;
+mod foreign;
 mod forms;
 mod property;
 mod qualities;

@@ -335,7 +335,7 @@ fn range(text: &str) -> TimeFault {
 }
 
 /// Reads a decimal count of a unit exactly: a float would lose the nanoseconds.
-fn epoch(text: &str, unit: Unit) -> Result<i64, TimeFault> {
+pub(super) fn epoch(text: &str, unit: Unit) -> Result<i64, TimeFault> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -9,7 +9,7 @@ use tidemill_core::Quality;
 /// Headers of a column with times, as [`plain`] leaves them.
 const TIME: &str = "time timestamp datetime date ts t epoch unixtime eventtime sourcetimestamp sourcetime recordtime \
     lastseen timems timestampms timeutc timestamputc utctime utc datetimeutc localtime timelocal \
-    dateandtime timestring isotime timens timeofday zeit zeitstempel datum datumzeit datumuhrzeit \
+    dateandtime timestring isotime timens tstamp tst timeofday zeit zeitstempel datum datumzeit datumuhrzeit \
     datumundzeit uhrzeit zeitpunkt messzeit messzeitpunkt horodatage horodate dateheure dateetheure \
     heure fecha fechahora fechayhora hora tiempo data dataora dataeora ora datahora tijd tijdstip \
     datumtijd dato tid tidspunkt datumtid czas dataczas dataiczas datagodzina čas datumčas aika \
@@ -26,7 +26,7 @@ const VALUE: &str = "value val v values varvalue reading state numericvalue wert
     værdi värde verdi wartość hodnota arvo değer значение 数值 值 値";
 
 /// Headers of a column with the quality or status of a value.
-const QUALITY: &str = "quality q status statuscode opcquality validity valid qualität qualitaet güte gültigkeit gueltigkeit \
+const QUALITY: &str = "quality dataquality q status statuscode opcquality validity valid qualität qualitaet güte gültigkeit gueltigkeit \
     qualité qualite calidad estado qualità qualidade kwaliteit kwalität kvalitet jakość качество";
 
 /// Headers of a column with the unit.

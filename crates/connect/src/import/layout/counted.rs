@@ -83,10 +83,7 @@ impl Look<'_> {
         if self.options.signal.is_some() {
             return Err(Error::Named(self.file.to_owned()));
         }
-        let prefix = match &self.options.prefix {
-            Some(prefix) => names::stated("--prefix", prefix)?,
-            None => names::stem(self.file)?,
-        };
+        let prefix = self.options.base(self.file)?;
         let names = match shape {
             Shape::Narrow(_) => Vec::new(),
             Shape::Wide { columns } => {

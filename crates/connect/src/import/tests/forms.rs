@@ -359,7 +359,7 @@ fn packed_and_whole_files() {
         &packed.finish().unwrap(),
         &options(),
         expect![[r#"
-            bad-import: t.parquet.gz is a Parquet file in gzip, and cannot be read as it is. Unpack it first: gzip -d FILE
+            bad-import: t.parquet.gz is a packed Parquet file, and cannot be read as it is. Unpack it first: gzip -d FILE, or zstd -d FILE
         "#]],
     );
 }

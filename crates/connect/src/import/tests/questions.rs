@@ -257,8 +257,8 @@ fn foreign_files() {
         (
             b"#group,false\n#datatype,string\n,result,table,_time,_value,_field,_measurement\n",
             expect![[r#"
-            bad-import: t.csv is an annotated CSV of InfluxDB, and cannot be read as it is. Export line protocol instead: influxd inspect export-lp
-        "#]],
+                bad-import: t.csv is empty. Check that the export was finished
+            "#]],
         ),
     ] {
         check_with("t.csv", bytes, &options(), expected);

@@ -1,0 +1,216 @@
+//! Files whose rows are neither tables, objects nor lines that the plant reads: what other programs dump. Each is turned
+//! into one of these as it is read; what its rows mean is then decided as for any other file.
+
+mod influx;
+mod objects;
+mod points;
+mod prometheus;
+mod turned;
+
+use std::io::{self, BufRead, Read};
+
+use super::lines::{Lines, Otherwise};
+use super::plan::Options;
+use super::records::{Record, Records, Step};
+use super::source::Encoding;
+
+/// A file of another program.
+#[derive(Clone, Debug)]
+pub(super) struct Foreign {
+    /// For people.
+    pub(super) name: &'static str,
+    kind: Kind,
+    encoding: Encoding,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// InfluxDB 2: tables with annotations above each.
+    Annotated,
+    /// InfluxDB 1: what its command line prints as CSV. The columns that are tags.
+    Query(Vec<String>),
+    /// Telegraf: an object a metric.
+    Telegraf,
+    Prometheus,
+    /// Rows within another object, or lists by the name of their signal.
+    Wrapped,
+    /// One row a signal.
+    Turned(turned::Turned),
+    /// AVEVA (Wonderware) Historian's import files: three lines, then rows without a header.
+    Historian(char),
+}
+
+/// Recognises by the first bytes, which end with a whole line if the file goes on.
+pub(super) fn recognise(encoding: Encoding, text: &str, options: &Options) -> Option<Foreign> {
+    let found = |name, kind| Some(Foreign { name, kind, encoding });
+    if options.transposed {
+        return found("one row a signal", Kind::Turned(turned::Turned::of(text)?));
+    }
+    let first = text.lines().find(|line| !line.trim().is_empty())?.trim();
+    if first.starts_with('{') || first.starts_with('[') {
+        if objects::is_telegraf(text) {
+            return found("Telegraf's metrics in JSON", Kind::Telegraf);
+        }
+        if first.starts_with("{__name__=") {
+            return found("Prometheus' text format", Kind::Prometheus);
+        }
+        return objects::is_wrapped(text)
+            .then_some(())
+            .and_then(|()| found("JSON with its rows within", Kind::Wrapped));
+    }
+    if influx::is_annotated(text) {
+        return found("an annotated CSV of InfluxDB", Kind::Annotated);
+    }
+    if let Some(tags) = influx::query_tags(text) {
+        return found("a CSV of InfluxDB's command line", Kind::Query(tags));
+    }
+    if prometheus::is_one(text) {
+        return found("Prometheus' text format", Kind::Prometheus);
+    }
+    if first.eq_ignore_ascii_case("ascii") || first.eq_ignore_ascii_case("unicode") {
+        let separator = text.lines().nth(1).and_then(|line| line.trim_end_matches('\r').chars().next())?;
+        return found("a CSV of AVEVA Historian", Kind::Historian(separator));
+    }
+    turned::Turned::by_header(text).and_then(|turned| found("one row a signal", Kind::Turned(turned)))
+}
+
+impl Foreign {
+    /// Whether its rows come as line protocol.
+    pub(super) fn is_points(&self) -> bool {
+        matches!(self.kind, Kind::Annotated | Kind::Query(_) | Kind::Telegraf | Kind::Prometheus)
+    }
+
+    /// The stream as rows that are read on.
+    pub(super) fn convert(&self, input: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        let otherwise = match self.encoding {
+            Encoding::Utf8 => Otherwise::Fault,
+            Encoding::Ascii => Otherwise::Windows1252,
+            _ => Otherwise::Decoded,
+        };
+        let decoded = self.encoding.decode(input);
+        let lines = |decoded| Lines::new(decoded, otherwise, b'\n');
+        match &self.kind {
+            Kind::Annotated => by_record(lines(decoded), ',', influx::Tables::default()),
+            Kind::Query(tags) => by_record(lines(decoded), ',', influx::Query::new(tags)),
+            Kind::Historian(separator) => by_record(lines(decoded), *separator, Historian::default()),
+            Kind::Turned(turned) => by_record(lines(decoded), turned.separator, turned.clone()),
+            Kind::Prometheus => by_line(lines(decoded), prometheus::line),
+            Kind::Telegraf => by_object(decoded, objects::metric),
+            Kind::Wrapped => objects::unwrapped(decoded),
+        }
+    }
+}
+
+/// Turns records into what is read on.
+trait ByRecord: Send + 'static {
+    /// Appends what a record is.
+    fn record(&mut self, record: &Record, out: &mut Vec<u8>);
+}
+
+/// A stream that is made piece by piece.
+struct Made<F> {
+    /// Appends the next piece; false at the end.
+    next: F,
+    out: Vec<u8>,
+    at: usize,
+}
+
+impl<F: FnMut(&mut Vec<u8>) -> io::Result<bool>> Read for Made<F> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.at >= self.out.len() {
+            self.out.clear();
+            self.at = 0;
+            if !(self.next)(&mut self.out)? {
+                return Ok(0);
+            }
+        }
+        let count = Read::read(&mut self.out.get(self.at..).unwrap_or_default(), into)?;
+        self.at += count;
+        Ok(count)
+    }
+}
+
+pub(super) fn made(
+    next: impl FnMut(&mut Vec<u8>) -> io::Result<bool> + Send + 'static,
+) -> Box<dyn Read + Send> {
+    Box::new(Made { next, out: Vec::new(), at: 0 })
+}
+
+/// What cannot be turned stays as it is, and is rejected further on.
+fn as_it_is(text: &str, out: &mut Vec<u8>) {
+    out.extend(text.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+    out.push(b'\n');
+}
+
+fn by_record(lines: Lines, separator: char, mut turn: impl ByRecord) -> Box<dyn Read + Send> {
+    let mut records = Records::new(lines, separator);
+    let mut record = Record::default();
+    made(move |out| {
+        match records.read(&mut record)? {
+            Step::End => return Ok(false),
+            Step::Fault { raw, .. } => as_it_is(&raw, out),
+            Step::Record => turn.record(&record, out),
+        }
+        Ok(true)
+    })
+}
+
+fn by_line(mut lines: Lines, turn: fn(&str, &mut Vec<u8>)) -> Box<dyn Read + Send> {
+    made(move |out| {
+        let Some(line) = lines.next_line()? else { return Ok(false) };
+        turn(&line.text, out);
+        Ok(true)
+    })
+}
+
+fn by_object(input: Box<dyn BufRead + Send>, turn: fn(&str, &mut Vec<u8>)) -> Box<dyn Read + Send> {
+    let mut objects = super::json::Objects::Elements(super::json::Elements::new(input));
+    made(move |out| {
+        let Some(object) = objects.next_object()? else { return Ok(false) };
+        turn(&object.text, out);
+        Ok(true)
+    })
+}
+
+/// A cell of CSV.
+fn cell(text: &str, out: &mut Vec<u8>) {
+    let plain = !text.contains(['"', ',', '\n', '\r']) && text.trim().len() == text.len();
+    if plain {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+    out.push(b'"');
+}
+
+/// Cells of CSV as a row.
+pub(super) fn row<'a>(cells: impl IntoIterator<Item = &'a str>, out: &mut Vec<u8>) {
+    for (at, text) in cells.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        cell(text, out);
+    }
+    out.push(b'\n');
+}
+
+/// Rows of tag, operation, date, time, how the time is meant, value and quality below three lines.
+#[derive(Default)]
+struct Historian {
+    begun: bool,
+}
+
+impl ByRecord for Historian {
+    fn record(&mut self, record: &Record, out: &mut Vec<u8>) {
+        if record.line <= 3 {
+            return;
+        }
+        if !std::mem::replace(&mut self.begun, true) {
+            out.extend_from_slice(b"tagname,date,time,value,quality\n");
+        }
+        match record.len() {
+            6.. => row([0, 2, 3, 5, 6].map(|at| record.field(at)), out),
+            _ => as_it_is(&record.raw, out),
+        }
+    }
+}

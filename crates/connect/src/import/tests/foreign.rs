@@ -1,0 +1,296 @@
+//! What other programs dump: as they write it, and what becomes of it.
+
+use expect_test::expect;
+
+use super::*;
+
+fn check_foreign(name: &str, text: &str, expected: Expect) {
+    let mut out = match open_bytes(name, text.as_bytes(), &prefix("p")) {
+        Ok(reader) => reader.plan().describe(),
+        Err(problem) => format!("{problem}\n"),
+    };
+    out.push_str(&shown(name, text.as_bytes(), &prefix("p")));
+    expected.assert_eq(&out);
+}
+
+#[test]
+fn influxdb_annotated_csv() {
+    let text = "#group,false,false,true,true,false,false,true,true,true\r\n\
+        #datatype,string,long,dateTime:RFC3339,dateTime:RFC3339,dateTime:RFC3339,double,string,string,string\r\n\
+        #default,_result,,,,,,,,\r\n\
+        ,result,table,_start,_stop,_time,_value,_field,_measurement,host\r\n\
+        ,,0,2024-01-01T00:00:00Z,2024-01-02T00:00:00Z,2024-01-01T00:00:00Z,1.5,usage idle,cpu,\"a,b\"\r\n\
+        ,,0,2024-01-01T00:00:00Z,2024-01-02T00:00:00Z,2024-01-01T00:00:10.000000001Z,,usage idle,cpu,\"a,b\"\r\n\
+        ,,0,2024-01-01T00:00:00Z,2024-01-02T00:00:00Z,yesterday,2,usage idle,cpu,a\r\n\
+        \r\n\
+        #group,false,false,false,false,true,true\r\n\
+        #datatype,string,long,dateTime:RFC3339,string,string,string\r\n\
+        #default,_result,,,,state,pump\r\n\
+        ,result,table,_time,_value,_field,_measurement\r\n\
+        ,,1,2024-01-01T00:00:00Z,\"run\"\"ning\",,\r\n\
+        #datatype,string,long,dateTime:RFC3339,unsignedLong,string,string\r\n\
+        ,result,table,_time,_value,_field,_measurement\r\n\
+        ,,2,2024-01-01T00:00:00Z,18446744073709551615,n,pump\r\n";
+    check_foreign(
+        "a.csv",
+        text,
+        expect![[r#"
+        an annotated CSV of InfluxDB, read as InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        p/cpu,host=a\,b usage\ idle=1.5 1704067200000000000
+        p/pump state="run\"ning" 1704067200000000000
+        p/pump n=18446744073709551615u 1704067200000000000
+        rejected line 2: it is no line protocol
+    "#]],
+    );
+    // For `influx write`.
+    let text = "#datatype measurement,tag,double,long,dateTime:RFC3339\nm,host,used,n,time\n\
+        mem,h1,64.2,3,2024-01-01T00:00:00Z\n";
+    check_foreign(
+        "a.csv",
+        text,
+        expect![[r#"
+        an annotated CSV of InfluxDB, read as InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        p/mem,host=h1 used=64.2,n=3i 1704067200000000000
+    "#]],
+    );
+    // Pivoted, without annotations.
+    let text = ",result,table,_time,_measurement,host,_field,_value\n\
+        ,_result,0,2024-01-01T00:00:00Z,cpu,a,idle,1\n,_result,0,2024-01-01T00:00:10Z,cpu,a,idle,2.5\n";
+    check_foreign(
+        "a.csv",
+        text,
+        expect![[r#"
+        an annotated CSV of InfluxDB, read as InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        p/cpu,host=a idle=1 1704067200000000000
+        p/cpu,host=a idle=2.5 1704067210000000000
+    "#]],
+    );
+}
+
+#[test]
+fn influxdb_command_line_csv() {
+    let text = "name,time,host,usage_idle,up\ncpu,1700000000000000000,a,1.5,true\ncpu,1700000001000000000,b,,false\n\n\
+        name,time,used\nmem,2023-11-14T22:13:20Z,7\nmem,never,7\n";
+    check_foreign(
+        "q.csv",
+        text,
+        expect![[r#"
+        a CSV of InfluxDB's command line, read as InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        p/cpu,host=a usage_idle=1.5,up=true 1700000000000000000
+        p/cpu,host=b up=false 1700000001000000000
+        p/mem used=7 1700000000000000000
+        rejected line 4: it is no line protocol
+    "#]],
+    );
+    let text = "name,tags,time,mean\ncpu,\"host=a,cpu=0\",1700000000000000000,1.5\n";
+    check_foreign(
+        "q.csv",
+        text,
+        expect![[r#"
+        a CSV of InfluxDB's command line, read as InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        p/cpu,host=a,cpu=0 mean=1.5 1700000000000000000
+    "#]],
+    );
+}
+
+#[test]
+fn telegraf_and_prometheus() {
+    let text = "{\"fields\":{\"usage_idle\":1.5,\"n\":3,\"s\":\"a \\\"b\\\"\",\"up\":true},\"name\":\"cpu\",\"tags\":{\"host\":\"x y\"},\"timestamp\":1700000000}\n\
+        {\"fields\":{},\"name\":\"cpu\",\"tags\":{},\"timestamp\":1700000001}\n";
+    check_foreign(
+        "metrics.out",
+        text,
+        expect![[r#"
+        Telegraf's metrics in JSON, read as InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        p/cpu,host=x\ y n=3,s="a \"b\"",up=true,usage_idle=1.5 1700000000000000000
+        rejected line 2: it is no line protocol
+    "#]],
+    );
+    let text = "{\"metrics\":[{\"fields\":{\"v\":1},\"name\":\"a\",\"tags\":{},\"timestamp\":1700000000},{\"fields\":{\"v\":2},\"name\":\"a\",\"tags\":{},\"timestamp\":1700000010}]}\n";
+    check_foreign(
+        "metrics.json",
+        text,
+        expect![[r#"
+        Telegraf's metrics in JSON, read as InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        p/a v=1 1700000000000000000
+        p/a v=2 1700000010000000000
+    "#]],
+    );
+    let text = "# HELP up x\n# TYPE up gauge\nup{instance=\"h:9100\",job=\"a \\\"b\\\"\"} 1 1700000000000\n\
+        up 1.5e3 1700000001000\nup{job=\"n\"} NaN 1700000002000\nup 3\n";
+    check_foreign(
+        "prom.txt",
+        text,
+        expect![[r#"
+        Prometheus' text format, read as InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        p/up,instance=h:9100,job=a\ "b" value=1 1700000000000000000
+        p/up value=1.5e3 1700000001000000000
+        p/up,job=n value=NaN 1700000002000000000
+        rejected line 4: there is no time
+    "#]],
+    );
+    let text = "{__name__=\"up\", instance=\"h:9100\", job=\"n\"} 1 1700000000000\n{__name__=\"up\", job=\"m\"} 0 1700000000000\n";
+    check_foreign(
+        "dump.txt",
+        text,
+        expect![[r#"
+        Prometheus' text format, read as InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        p/up,instance=h:9100,job=n value=1 1700000000000000000
+        p/up,job=m value=0 1700000000000000000
+    "#]],
+    );
+    let text = "# TYPE foo counter\nfoo_total{a=\"b\"} 17.0 1700000000.5 # {id=\"x\"} 0.67\n# EOF\n";
+    check_foreign(
+        "om.txt",
+        text,
+        expect![[r#"
+        Prometheus' text format, read as InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        p/foo_total,a=b value=17.0 1700000000500000000
+    "#]],
+    );
+}
+
+#[test]
+fn rows_within_objects() {
+    let text = "{\"temperature\":[{\"ts\":1700000000000,\"value\":\"1.5\"},{\"ts\":1700000001000,\"value\":\"on\"}],\n\
+        \"a b\":[{\"ts\":1700000000000,\"value\":55}]}";
+    check_foreign(
+        "tb.json",
+        text,
+        expect![[r#"
+        JSON with its rows within, read as JSON lines, UTF-8; times ms since 1970 UTC
+        2023-11-14T22:13:20Z p/temperature float 1.5
+        2023-11-14T22:13:21Z p/temperature text on
+        2023-11-14T22:13:20Z p/a b float 55
+    "#]],
+    );
+    let text = "{\"status\":\"ok\",\"data\":[\n {\"time\":\"2024-01-01T00:00:00Z\",\n  \"temp\":1.5},\n {\"time\":\"2024-01-01T00:00:01Z\",\"temp\":2}]}";
+    check_foreign(
+        "api.json",
+        text,
+        expect![[r#"
+        JSON with its rows within, read as JSON lines, UTF-8; times Europe/Berlin where no offset is given
+        2024-01-01T00:00:00Z p/temp float 1.5
+        2024-01-01T00:00:01Z p/temp float 2
+    "#]],
+    );
+    let text = "{\"timestamp\":1700000000000,\"values\":[{\"id\":\"Ch.Dev.T1\",\"v\":42,\"q\":true,\"t\":1700000000000},{\"id\":\"Ch.Dev.T2\",\"v\":43,\"q\":false,\"t\":1700000000000}]}\n\
+        {\"timestamp\":1700000001000,\"values\":[{\"id\":\"Ch.Dev.T1\",\"v\":44,\"q\":true,\"t\":1700000001000}]}\n";
+    check_foreign(
+        "kep.json",
+        text,
+        expect![[r#"
+        JSON with its rows within, read as JSON lines, UTF-8; times ms since 1970 UTC
+        2023-11-14T22:13:20Z p/Ch.Dev.T1 float 42
+        2023-11-14T22:13:20Z p/Ch.Dev.T2 float 43 Bad
+        2023-11-14T22:13:21Z p/Ch.Dev.T1 float 44
+    "#]],
+    );
+    // No rows, and rows that hold lists.
+    check_foreign(
+        "labels.json",
+        "{\"a.csv\":[[\"2014-04-10 07:15:00\",\"2014-04-11 16:45:00\"]],\"b.csv\":[]}",
+        expect![[r#"
+        bad-import: labels.json is JSON without rows: its members are lists and objects without a time, and cannot be read as it is. Write one object a row, with a time in it
+        bad-import: labels.json is JSON without rows: its members are lists and objects without a time, and cannot be read as it is. Write one object a row, with a time in it
+    "#]],
+    );
+    check_foreign(
+        "l.json",
+        "{\"time\":1700000000,\"l\":[{\"time\":1,\"x\":2}]}\n",
+        expect![[r#"
+        JSON lines, UTF-8; times s since 1970 UTC
+        2023-11-14T22:13:20Z p/l json [{"time":1,"x":2}]
+    "#]],
+    );
+}
+
+#[test]
+fn one_row_a_signal() {
+    check_foreign(
+        "pivot.csv",
+        "tag,2024-01-01,2024-01-02,2024-01-03\nA,1.5,,3.5\n\"B,x\",4,NA,6\n",
+        expect![[r#"
+        one row a signal, read as CSV, UTF-8, separated by ',', header in line 1
+        time: time, Europe/Berlin where no offset is given
+        one value a row: signal signal, value value; values by their form, decimal point
+        2023-12-31T23:00:00Z p/A float 1.5
+        2024-01-02T23:00:00Z p/A float 3.5
+        2023-12-31T23:00:00Z p/B,x float 4
+        2024-01-02T23:00:00Z p/B,x float 6
+    "#]],
+    );
+    let turned = |options: &mut Options| {
+        options.prefix = Some("p".to_owned());
+        options.transposed = true;
+        options.start = Some(1_704_067_200_000_000_000);
+        options.step = Step::parse("1w");
+    };
+    let text = "\"V1\",\"V2\",\"V3\",\"V4\"\n\"W1\",\"1\",\"2\",NA\n\"W2\",\"3\",,\n";
+    check_with(
+        "m4.csv",
+        text.as_bytes(),
+        &with(turned),
+        expect![[r#"
+        2024-01-01T00:00:00Z p/W1 float 1
+        2024-01-08T00:00:00Z p/W1 float 2
+        2024-01-01T00:00:00Z p/W2 float 3
+    "#]],
+    );
+    check_with(
+        "d00.dat",
+        b"  1.0e-01  2.0e-01 3\n  3.6426000e+03   3.6948000e+03 4\n",
+        &with(turned),
+        expect![[r#"
+        2024-01-01T00:00:00Z p/row 1 float 0.1
+        2024-01-08T00:00:00Z p/row 1 float 0.2
+        2024-01-15T00:00:00Z p/row 1 float 3
+        2024-01-01T00:00:00Z p/row 2 float 3642.6
+        2024-01-08T00:00:00Z p/row 2 float 3694.8
+        2024-01-15T00:00:00Z p/row 2 float 4
+    "#]],
+    );
+}
+
+#[test]
+fn historians_of_plants() {
+    let text = "ASCII\r\n,\r\nAdmin,1,Server Local,1,1\r\nReactTemp,0,2024/01/01,00:00:01.500,0,1.5,192\r\nReactTemp,0,2024/01/01,00:00:02.500,0,2.5,0\r\nReactTemp,0,2024/01/01,00:00:03.500,0,\"2,5\",64\r\nState,0,2024/01/01,00:00:03.500,0,on,192\r\nshort,0\r\n";
+    check_foreign(
+        "hist.csv",
+        text,
+        expect![[r#"
+        a CSV of AVEVA Historian, read as CSV, UTF-8, separated by ',', header in line 1
+        time: date and time, Europe/Berlin where no offset is given
+        one value a row: signal tagname, value value, quality quality; values by their form, decimal point
+        2023-12-31T23:00:01.500Z p/ReactTemp float 1.5
+        2023-12-31T23:00:02.500Z p/ReactTemp float 2.5 Bad
+        2023-12-31T23:00:03.500Z p/ReactTemp text 2,5 Uncertain
+        2023-12-31T23:00:03.500Z p/State boolean true
+        rejected line 6: the row has 2 fields, and 4 are needed
+    "#]],
+    );
+    let text = "[Data]\r\nTagname,TimeStamp,Value,DataQuality\r\nTIGER.F_CV,07/20/01 11:07,1,Good\r\n* a comment\r\nTIGER.F_CV,07/20/01 11:08,2,Bad\r\n";
+    check_foreign(
+        "ge.csv",
+        text,
+        expect![[r#"
+        CSV, UTF-8, separated by ',', header in line 2
+        time: TimeStamp, Europe/Berlin where no offset is given
+        one value a row: signal Tagname, value Value, quality DataQuality; values by their form, decimal point
+        note: 1 lines above the table are left out
+        2001-07-20T09:07:00Z p/TIGER.F_CV float 1
+        2001-07-20T09:08:00Z p/TIGER.F_CV float 2 Bad
+        rejected line 4: the row has 1 fields, and 3 are needed
+    "#]],
+    );
+}
