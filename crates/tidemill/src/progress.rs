@@ -1,8 +1,12 @@
-//! Progress of long work, on a terminal only.
+//! Progress of long work: on a terminal a bar; of an import also a line now and then where there is none.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output;
 
 /// Counts bytes of an unknown total.
 pub(crate) fn bytes(verb: &'static str) -> ProgressBar {
@@ -19,4 +23,66 @@ pub(crate) fn bar(total: u64) -> ProgressBar {
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.enable_steady_tick(Duration::from_millis(200));
     bar.with_style(style)
+}
+
+/// How often the progress of an import is told where there is no terminal.
+const TOLD_EVERY: Duration = Duration::from_secs(30);
+
+/// The progress of an import: a bar on a terminal, else a line now and then, so that a log of a long one shows that it lives.
+pub(crate) struct Import {
+    bar: ProgressBar,
+    name: String,
+    bytes: u64,
+    is_terminal: bool,
+    begun: Instant,
+    /// When a line was told, and the samples that were there at the beginning.
+    told: Cell<Instant>,
+    first: Cell<Option<u64>>,
+}
+
+/// Of a file of about so many bytes.
+pub(crate) fn import(name: &str, bytes: u64) -> Import {
+    let (now, is_terminal) = (Instant::now(), std::io::stderr().is_terminal());
+    let (told, first) = (Cell::new(now), Cell::new(None));
+    Import { bar: bar(bytes), name: name.to_owned(), bytes, is_terminal, begun: now, told, first }
+}
+
+impl Import {
+    /// The bar itself.
+    pub(crate) fn bar(&self) -> &ProgressBar {
+        &self.bar
+    }
+
+    /// How far the file was looked through.
+    pub(crate) fn looked(&self, position: u64) {
+        self.bar.set_message("looked through");
+        self.bar.set_position(position);
+        self.tell(position, "looked through");
+    }
+
+    /// How far the file was read, and how many samples are durable.
+    pub(crate) fn at(&self, position: u64, samples: u64) {
+        let first = self.first.get().unwrap_or(samples);
+        self.first.set(Some(first));
+        let rate = (samples - first.min(samples)) as f64 / self.begun.elapsed().as_secs_f64().max(0.001);
+        let text = format!("{samples} samples, {rate:.0}/s");
+        self.bar.set_message(text.clone());
+        self.bar.set_position(position.max(self.bar.position()));
+        self.tell(position, &text);
+    }
+
+    fn tell(&self, position: u64, what: &str) {
+        if self.is_terminal || self.told.get().elapsed() < TOLD_EVERY {
+            return;
+        }
+        self.told.set(Instant::now());
+        let share = position.min(self.bytes) as f64 / self.bytes.max(1) as f64;
+        let left = self.begun.elapsed().as_secs_f64() * (1.0 - share) / share.max(0.001);
+        output::note(&format!("{}: {:.0}% {what}, about {left:.0} s left", self.name, share * 100.0));
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish_and_clear(&self) {
+        self.bar.finish_and_clear();
+    }
 }

@@ -1,0 +1,298 @@
+//! Sends what was read to the plant, and keeps what could not be read or was refused in FILE.rejected with the reason.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::Value as Json;
+use tidemill_connect::import::{CONTENT_TYPE, Originals, Part, Piece, QUERY, Reader, Reject, encode};
+use tidemill_core::{Problem, codes};
+use tidemill_historian::{Part as Rows, Untimed};
+
+use super::Tally;
+use super::resume::{Note, Progress};
+use crate::client::{Body, Client, query};
+use crate::output;
+
+/// Tries while the plant is busy: with the pause below, about a minute.
+const TRIES_MAX: u32 = 120;
+/// How many refused lines one answer names.
+const REFUSED_LISTED: usize = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
+/// How many rows of columns may be refused: each costs a request.
+const REFUSED_ROWS_MAX: u64 = 1_000;
+
+pub(super) struct Sender<'a> {
+    pub(super) client: Option<&'a Client>,
+    pub(super) rejects: Rejects,
+    pub(super) tally: Tally,
+    note: Note,
+    progress: Progress,
+    /// Parts that were acknowledged by an import that was cut off, and are read over.
+    skipped: u64,
+    parts: u64,
+    /// Rows of columns that the plant refused.
+    refused_rows: u64,
+}
+
+impl<'a> Sender<'a> {
+    /// For one file, from where an import of it was cut off.
+    pub(super) async fn new(rejects: PathBuf, mut note: Note, client: Option<&'a Client>) -> Sender<'a> {
+        let progress = note.progress(client).await;
+        let mut rejects = Rejects { path: rejects, file: None };
+        let found = progress.rejected == 0 || rejects.go_on(progress.rejected_bytes).is_ok();
+        let progress = if found { progress } else { Progress::default() };
+        let tally = Tally { samples: progress.samples, rejected: progress.rejected, ..Tally::default() };
+        let skipped = progress.parts;
+        Sender { client, rejects, tally, note, progress, skipped, parts: 0, refused_rows: 0 }
+    }
+
+    /// What an import that was cut off had brought in.
+    pub(super) fn resumed(&self) -> Option<u64> {
+        (self.skipped > 0).then_some(self.progress.samples)
+    }
+
+    /// Whether the next part was acknowledged before.
+    pub(super) fn skips(&mut self) -> bool {
+        self.parts += 1;
+        self.parts <= self.skipped
+    }
+
+    /// The part that was sent is durable.
+    pub(super) fn acknowledged(&mut self, last: Option<(String, i64)>) {
+        let (samples, rejected) = (self.tally.samples, self.tally.rejected);
+        let rejected_bytes = self.rejects.bytes();
+        let last = last.or_else(|| self.progress.last.take());
+        self.progress = Progress { parts: self.parts, samples, rejected, rejected_bytes, last };
+        self.note.keep(&self.progress);
+    }
+
+    /// Keeps how far it came, for the next time.
+    pub(super) fn stop(&mut self) {
+        if self.progress.parts > self.skipped {
+            self.note.write(&self.progress);
+        }
+    }
+
+    /// The file is at its end.
+    pub(super) fn finish(&self) {
+        self.note.remove();
+    }
+
+    /// Sets aside rows of columns that have no time.
+    pub(super) fn untimed(&mut self, rows: Vec<Untimed>, before: u64) -> Result<(), Problem> {
+        let reject = |Untimed { row, line, reason }| {
+            let column = Some("time".to_owned());
+            Reject { line: before + row as u64 + 1, column, raw: line, reason }
+        };
+        self.reject(None, &rows.into_iter().map(reject).collect::<Vec<_>>())
+    }
+
+    /// Sends rows of columns. The plant takes a body whole or names the first row that it refuses: that one is set
+    /// aside, and those before and behind it go on their own.
+    pub(super) async fn rows(&mut self, part: &Rows, before: u64) -> Result<(), Problem> {
+        let mut from = 0;
+        while from < part.len() {
+            let sent = self.send(&part.body(from, part.len())?, Rows::MEDIA_TYPE, "").await;
+            let Err(problem) = sent else {
+                self.tally.samples += (part.len() - from) as u64;
+                return Ok(());
+            };
+            let place = problem.place.and_then(|(row, _)| usize::try_from(row).ok()).filter(|row| *row > 0);
+            let Some(row) = place.map(|row| from + row - 1).filter(|row| *row < part.len()) else {
+                return Err(problem);
+            };
+            if self.refused_rows >= REFUSED_ROWS_MAX {
+                return Err(
+                    problem.hint(format!("More than {REFUSED_ROWS_MAX} rows were refused; mend the file"))
+                );
+            }
+            if row > from {
+                self.send(&part.body(from, row)?, Rows::MEDIA_TYPE, "").await?;
+                self.tally.samples += (row - from) as u64;
+            }
+            let line = before + part.place(row) as u64 + 1;
+            let reject = Reject { line, column: None, raw: part.line(row)?, reason: problem.detail };
+            self.reject(None, &[reject])?;
+            self.refused_rows += 1;
+            from = row + 1;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn part(&mut self, reader: &Reader, part: Part) -> Result<(), Problem> {
+        let last = match &part {
+            Part::Samples(batch) => batch.samples.last().and_then(|sample| {
+                Some((reader.signals().get(sample.signal as usize)?.path.as_str().to_owned(), sample.time))
+            }),
+            Part::Piece(_) => None,
+        };
+        self.sent(reader, part).await?;
+        self.acknowledged(last);
+        Ok(())
+    }
+
+    async fn sent(&mut self, reader: &Reader, part: Part) -> Result<(), Problem> {
+        match part {
+            Part::Samples(batch) => {
+                let mut body = Vec::new();
+                encode(&batch, reader.signals(), &mut body);
+                let rows: Vec<u32> = batch.samples.iter().map(|sample| sample.row).collect();
+                let sent = self.lines(&body, &rows, CONTENT_TYPE, QUERY).await;
+                self.set_aside(reader, batch.rejects, &batch.originals, sent)
+            }
+            Part::Piece(Piece { body, content_type, query, rows, rejects, originals }) => {
+                let sent = self.lines(&body, &rows, content_type, &query).await;
+                self.set_aside(reader, rejects, &originals, sent)
+            }
+        }
+    }
+
+    /// Writes down which rows could not be read or were refused, also where the plant then ceased to answer.
+    fn set_aside(
+        &mut self,
+        reader: &Reader,
+        rejects: Vec<Reject>,
+        originals: &Originals,
+        sent: Result<Vec<Refused>, Problem>,
+    ) -> Result<(), Problem> {
+        let (refused, outcome) = sent.map_or_else(|error| (Vec::new(), Err(error)), |all| (all, Ok(())));
+        self.tally.samples = self.tally.samples.saturating_sub(refused.len() as u64);
+        self.reject(reader.rejected_head(), &originals.rejects(rejects, &refused))?;
+        outcome
+    }
+
+    /// Sends lines. The plant names the first hundred that it refuses: where there are more, the lines are sent again in
+    /// hundreds, so that each refused one is told. What is sent twice is kept once.
+    async fn lines(
+        &mut self,
+        body: &[u8],
+        rows: &[u32],
+        content_type: &str,
+        terms: &str,
+    ) -> Result<Vec<Refused>, Problem> {
+        if body.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answer = self.send(body, content_type, terms).await?;
+        self.tally.samples += rows.len() as u64;
+        let listed = |answer: &Json| answer["problems"].as_array().cloned().unwrap_or_default();
+        let refused = listed(&answer);
+        if answer["refused"].as_u64().unwrap_or(0) <= refused.len() as u64 {
+            return Ok(rows_of(&refused, rows));
+        }
+        let lines: Vec<&[u8]> = body.split_inclusive(|byte| *byte == b'\n').collect();
+        let mut all = Vec::new();
+        for (lines, rows) in lines.chunks(REFUSED_LISTED).zip(rows.chunks(REFUSED_LISTED)) {
+            let answer = self.send(&lines.concat(), content_type, terms).await?;
+            all.extend(rows_of(&listed(&answer), rows));
+        }
+        Ok(all)
+    }
+
+    fn reject(&mut self, head: Option<&str>, rejects: &[Reject]) -> Result<(), Problem> {
+        self.tally.rejected += rejects.len() as u64;
+        if self.client.is_none() {
+            return Ok(());
+        }
+        self.rejects.write(head, rejects).map_err(|mut problem| {
+            let kept = self.tally.samples;
+            problem
+                .detail
+                .push_str(&format!("; {kept} samples of the file are written and durable, and it ends here"));
+            problem
+        })
+    }
+
+    /// Sends; waits and sends again while the plant is busy. Gives its answer.
+    async fn send(&self, body: &[u8], content_type: &str, terms: &str) -> Result<Json, Problem> {
+        let Some(client) = self.client else { return Ok(Json::Null) };
+        let partial = if content_type == Rows::MEDIA_TYPE {
+            String::new()
+        } else {
+            query(&[("partial", "true".to_owned())])
+        };
+        let path = match (terms.is_empty(), partial.is_empty()) {
+            (true, _) => format!("/api/v1/write{partial}"),
+            (false, true) => format!("/api/v1/write?{terms}"),
+            (false, false) => format!("/api/v1/write{partial}&{terms}"),
+        };
+        let body = Bytes::copy_from_slice(body);
+        let headers = [("content-type", content_type)];
+        let mut tries = 0;
+        loop {
+            match client.send(Method::POST, &path, &headers, Body::from(body.clone())).await {
+                Ok(reply) => return reply.json().await,
+                Err(problem) if problem.retry_after_s.is_some() && tries < TRIES_MAX => {
+                    tries += 1;
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+    }
+}
+
+/// A row of the part that was sent, and why a sample of it was refused.
+type Refused = (u32, String);
+
+/// What the plant refused, by the lines of the body that it names, as rows of the file.
+fn rows_of(refused: &[Json], rows: &[u32]) -> Vec<Refused> {
+    let row = |problem: &Json| {
+        let line = problem["line"].as_u64()?.checked_sub(1)?;
+        Some((*rows.get(usize::try_from(line).ok()?)?, output::cell(&problem["detail"])))
+    };
+    refused.iter().filter_map(row).collect()
+}
+
+/// FILE.rejected, made when the first row is rejected.
+pub(super) struct Rejects {
+    pub(super) path: PathBuf,
+    file: Option<File>,
+}
+
+impl Rejects {
+    /// Goes on behind what an import that was cut off had kept.
+    fn go_on(&mut self, bytes: u64) -> std::io::Result<()> {
+        let file = File::options().append(true).open(&self.path)?;
+        if file.metadata()?.len() < bytes {
+            return Err(std::io::Error::other("it is shorter than it was"));
+        }
+        file.set_len(bytes)?;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
+    }
+
+    fn write(&mut self, head: Option<&str>, rejects: &[Reject]) -> Result<(), Problem> {
+        if rejects.is_empty() {
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| {
+            Problem::new(
+                &codes::FILE_UNWRITABLE,
+                format!("{} cannot be written: {error}", self.path.display()),
+            )
+            .hint("Rejected rows are kept there: import again from a folder that you may write to; what is kept is kept once")
+        };
+        let mut text = Vec::new();
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                if let Some(head) = head {
+                    text.extend_from_slice(head.as_bytes());
+                    text.push(b'\n');
+                }
+                self.file.insert(File::create(&self.path).map_err(failed)?)
+            }
+        };
+        rejects.iter().for_each(|reject| reject.write(&mut text));
+        file.write_all(&text).map_err(failed)
+    }
+}
