@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tidemill_bus::Namespace;
 use tidemill_core::{
-    AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, Format, History, Identity, Journal,
+    AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, Chunks, Format, History, Identity, Journal,
     Pattern, Problem, Quality, ReadMode, ReadQuery, ReadScope, Signal, SignalPath, SqlQuery, Value, Verb,
     codes, parse_rfc3339, rfc3339,
 };
@@ -17,10 +17,11 @@ use tidemill_historian::Historian;
 use tidemill_journal::Log;
 use tidemill_sqldoors::SqlDoors;
 use tidemill_web::{
-    AccessAnswer, AccessQuestion, Admin, AuditReport, CheckFinding, Reloaded, Rule, TokenFacts, TokenOrder,
+    AccessAnswer, AccessQuestion, Admin, AuditReport, BackupOrder, CheckFinding, Reloaded, Rule, TokenFacts, TokenOrder,
     TokenSecret, Web, WhyAnswer,
 };
 
+use crate::backup::{self, Backups};
 use crate::config::Config;
 use crate::plant::Plant;
 use crate::saved::Saved;
@@ -35,6 +36,7 @@ pub(crate) struct Keeper {
     bus: Arc<Namespace>,
     historian: Arc<Historian>,
     saved: Mutex<Saved>,
+    backups: Arc<Backups>,
     /// Why the files as they are now are not in force.
     refused: Mutex<Option<Problem>>,
     /// Set once the faces stand.
@@ -46,11 +48,12 @@ impl Keeper {
         plant: Plant,
         (config, saved): (Config, Saved),
         rooms: (Arc<Guard>, Arc<Log>, Arc<Namespace>, Arc<Historian>),
+        backups: Arc<Backups>,
     ) -> Keeper {
         let (guard, journal, bus, historian) = rooms;
         let (config, saved) = (Mutex::new(config), Mutex::new(saved));
         let (refused, faces) = (Mutex::new(None), OnceLock::new());
-        Keeper { plant, config, guard, journal, bus, historian, saved, refused, faces }
+        Keeper { plant, config, guard, journal, bus, historian, saved, backups, refused, faces }
     }
 
     pub(crate) fn attach(&self, web: Web, sql: SqlDoors, memory: MemoryPlan) {
@@ -482,6 +485,17 @@ impl Admin for Keeper {
 
     fn check<'a>(&'a self, _who: &'a Identity) -> Boxed<'a, Result<Vec<CheckFinding>, Problem>> {
         Box::pin(async move { Ok(tokio::task::block_in_place(|| self.findings())) })
+    }
+
+    fn backup<'a>(
+        &'a self,
+        who: &'a Identity,
+        order: BackupOrder,
+    ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>> {
+        Box::pin(async move {
+            let since = order.since.map(|bytes| backup::since(&bytes)).transpose()?;
+            self.backups.begin(who, since, order.rate_bytes_per_s).await
+        })
     }
 
     fn why<'a>(

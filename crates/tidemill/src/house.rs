@@ -18,6 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::admin::Keeper;
+use crate::backup::{self, Backups};
 use crate::config::{self, Config, Listener, PLANT_FILE};
 use crate::doors;
 use crate::plant::{self, Plant};
@@ -137,6 +138,8 @@ fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved) -> Result
     // Who may do what, and the record of who did.
     let guard = Guard::open(ground, &data.join("guard"), log.clone(), settings::guard(plant, config))?;
 
+    backup::record_restore(ground, plant, guard.as_ref())?;
+
     // Names, order, last values, subscribers.
     let bus = Namespace::open(
         ground,
@@ -171,7 +174,8 @@ fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved) -> Result
 
     // The faces. They see traits only.
     let kept = (guard.clone(), log.clone(), bus.clone(), historian.clone());
-    let keeper = Arc::new(Keeper::new(plant.clone(), (config.clone(), saved), kept));
+    let backups = Backups::new(ground, plant, &config.plant_name, (guard.clone(), log.clone(), historian.clone()));
+    let keeper = Arc::new(Keeper::new(plant.clone(), (config.clone(), saved), kept, backups));
     let web = Web::new(Doors {
         bus: bus.clone() as Arc<dyn Bus>,
         history: historian.clone() as Arc<dyn History>,

@@ -2,13 +2,15 @@
 //! forgets what is written, so that what would keep the plant from running, or would be lost, is found by the code that would
 //! meet it. A running plant says itself what is wrong (`admin.rs`).
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidemill_backup::Chain;
 use tidemill_bus::Namespace;
 use tidemill_core::{Journal, Problem};
-use tidemill_ground::{Ground, MemoryPlan, RealDisk, Shadow};
+use tidemill_ground::{Disk, Ground, MemoryPlan, Open, RealDisk, Shadow};
 use tidemill_guard::Guard;
 use tidemill_journal::Log;
 
@@ -81,7 +83,7 @@ fn rooms(ground: &Ground, plant: &Plant) -> Vec<Finding> {
 }
 
 /// The plant's settings, or the defaults where they cannot be read, which is told elsewhere.
-fn settings_of(plant: &Plant) -> Option<(Config, MemoryPlan)> {
+pub(crate) fn settings_of(plant: &Plant) -> Option<(Config, MemoryPlan)> {
     let config = config::load(&plant.file(), &config::environment())
         .or_else(|_| config::read::check_text(&plant.file(), "", &Default::default()))
         .ok()?;
@@ -118,6 +120,53 @@ fn audit(guard: &Path, journal: Option<&dyn Journal>) -> Vec<Finding> {
         findings.push(found(guard, &Problem::from(error).to_string()));
     }
     findings
+}
+
+/// The most that the tables' logs may take in memory while a backup is verified.
+const LOGS_BYTES_MAX: u64 = 1 << 30;
+
+/// What is wrong with the tables of a backup whose bytes are sound: a log that is not whole, a file that is not in it. The logs
+/// are read from a disk that forgets.
+pub(crate) fn tables_of(chain: &Chain) -> Result<Vec<String>, Problem> {
+    const LAKE: &str = "data/lake/";
+    let shadow: Arc<dyn Disk> = Arc::new(Shadow::over(Arc::new(RealDisk), LOGS_BYTES_MAX));
+    // Nothing of this name is there: a restore makes it beside its folder alone.
+    let root = Path::new("/.tidemill-backup-verify");
+    for file in chain.own().manifest().files.iter().filter(|file| {
+        file.path.strip_prefix(LAKE).is_some_and(|path| path.contains("/_delta_log/"))
+    }) {
+        let path = root.join(&file.path);
+        let failed = |source| tidemill_backup::Error::Disk { what: "kept", path: path.clone(), source };
+        path.parent().map_or(Ok(()), |folder| shadow.create_dir_all(folder)).map_err(failed)?;
+        let copy = shadow.open(&path, Open::CreateNew).map_err(failed)?;
+        let mut at = 0;
+        chain.content(file, &mut |bytes| {
+            copy.write_at(bytes, at).map_err(failed)?;
+            at += bytes.len() as u64;
+            Ok(())
+        })?;
+    }
+    let sizes: HashMap<&str, u64> =
+        chain.own().manifest().files.iter().map(|file| (file.path.as_str(), file.bytes)).collect();
+    let mut found = Vec::new();
+    for table in tidemill_historian::tables(&shadow, &root.join(LAKE)) {
+        let table = match table {
+            Ok(table) => table,
+            Err(error) => {
+                found.push(error.to_string());
+                continue;
+            }
+        };
+        for (name, bytes) in table.files {
+            let path = format!("{LAKE}{}/{name}", table.folder);
+            match sizes.get(path.as_str()) {
+                Some(there) if *there == bytes => {}
+                Some(there) => found.push(format!("{path} has {there} bytes, its table says {bytes}")),
+                None => found.push(format!("{path} is not in the backup, and its table names it")),
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What is said of a relaxed log that lost its end, and what to do.

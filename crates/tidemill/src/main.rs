@@ -2,6 +2,7 @@
 //! engine or a face does. The wiring stands on one page, `house.rs`.
 
 mod admin;
+mod backup;
 mod client;
 mod command;
 mod config;

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tidemill_core::{
-    Boxed, Format, Identity, Pattern, Problem, SignalPath, SqlQuery, Verb, codes, parse_duration, rfc3339,
+    Boxed, Chunks, Format, Identity, Pattern, Problem, SignalPath, SqlQuery, Verb, codes, parse_duration,
+    rfc3339,
 };
 use utoipa::ToSchema;
 
@@ -16,9 +18,9 @@ use crate::Web;
 use crate::answer::{Answer, json, nothing, with_json};
 use crate::caller::Caller;
 use crate::params::Params;
-use crate::read::{format_of, stream_chunks};
+use crate::read::{format_of, stream_chunks, stream_typed};
 use crate::shapes::Table;
-use crate::sql::read_json;
+use crate::sql::{read_json, read_json_bytes};
 
 /// A token to be made.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -148,6 +150,15 @@ pub struct CheckFinding {
     pub warning: bool,
 }
 
+/// A backup to be made.
+#[derive(Clone, Debug, Default)]
+pub struct BackupOrder {
+    /// The manifest of an earlier backup: what that holds is left out.
+    pub since: Option<Bytes>,
+    /// Bytes a second at most; none for what leaves the disk to those who write.
+    pub rate_bytes_per_s: Option<u64>,
+}
+
 /// Where a value came from.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct WhyAnswer {
@@ -191,6 +202,12 @@ pub trait Admin: Send + Sync {
     fn reload<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Reloaded, Problem>>;
     /// Checks every file and the environment, as `tidemill check` does.
     fn check<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Vec<CheckFinding>, Problem>>;
+    /// Everything that the plant is made of, as one file that is made while it is sent (docs/spec/backup.md).
+    fn backup<'a>(
+        &'a self,
+        who: &'a Identity,
+        order: BackupOrder,
+    ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>>;
     /// Where the value of a signal at a time (now if none) came from, by whichever of its names, as `read` finds it.
     /// `not-found`, as for a name that does not exist, where the caller may not read it under its present name.
     fn why<'a>(
@@ -201,6 +218,8 @@ pub trait Admin: Send + Sync {
     ) -> Boxed<'a, Result<WhyAnswer, Problem>>;
 }
 
+/// The longest manifest of a backup: some 300,000 files.
+const BACKUP_MANIFEST_BYTES_MAX: usize = 64 << 20;
 /// The most entries of the audit log in one answer.
 const AUDIT_ENTRIES_MAX: usize = 10_000;
 /// How long two tokens of a name overlap unless asked otherwise: time to change every device by hand.
@@ -344,6 +363,24 @@ pub(crate) async fn reload(State(web): State<Web>, caller: Caller) -> Answer {
 pub(crate) async fn check(State(web): State<Web>, caller: Caller) -> Answer {
     administrator(&web, &caller)?;
     Ok(json(&web.doors().admin.check(&caller.identity).await?))
+}
+
+/// Everything that the plant is made of, as one tar archive that is made while it is sent: docs/spec/backup.md. The body is `{}`,
+/// or the manifest of an earlier backup, of which what it holds is left out.
+#[utoipa::path(post, path = "/api/v1/backup", tag = "control",
+    params(("rate" = Option<u64>, Query, description = "Bytes a second at most; default 67108864")),
+    request_body(content = Object, content_type = "application/json"),
+    responses((status = 200, description = "The backup", content_type = "application/x-tar", body = Vec<u8>)))]
+pub(crate) async fn backup(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
+    let params = Params::of(request.uri(), &["rate"])?;
+    let rate_bytes_per_s = params.number("rate")?;
+    administrator(&web, &caller)?;
+    let headers = request.headers().clone();
+    let body = read_json_bytes(&web, request, BACKUP_MANIFEST_BYTES_MAX).await?;
+    let since = (!matches!(body.trim_ascii(), b"" | b"{}")).then_some(body);
+    let order = BackupOrder { since, rate_bytes_per_s };
+    let chunks = web.doors().admin.backup(&caller.identity, order).await?;
+    stream_typed(chunks, "application/x-tar", &headers).await
 }
 
 /// Where a value came from.

@@ -50,6 +50,7 @@ use crate::{Web, admin, health, influx, live, read, refusals, signals, sql, writ
         admin::reload,
         admin::audit,
         admin::check,
+        admin::backup,
         admin::why,
         health::live,
         health::ready,
@@ -87,6 +88,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/v1/audit/verify", post(admin::audit_verify))
         .route("/api/v1/reload", post(admin::reload))
         .route("/api/v1/check", get(admin::check))
+        .route("/api/v1/backup", post(admin::backup))
         .route("/api/v1/why", get(admin::why))
 }
 

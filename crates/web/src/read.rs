@@ -123,12 +123,21 @@ pub(crate) fn format_of(params: &Params, headers: &HeaderMap, default: Format) -
 /// later trouble is told by a client's wish in a trailer (`TE: trailers`), else breaks the connection, which no client
 /// takes for a whole answer.
 pub(crate) async fn stream_chunks(
-    mut chunks: Box<dyn Chunks>,
+    chunks: Box<dyn Chunks>,
     format: Format,
     headers: &HeaderMap,
 ) -> Answer {
+    stream_typed(chunks, format.media_type(), headers).await
+}
+
+/// The same for bytes of any type.
+pub(crate) async fn stream_typed(
+    mut chunks: Box<dyn Chunks>,
+    media_type: &'static str,
+    headers: &HeaderMap,
+) -> Answer {
     let first = match chunks.next().await {
-        None => return Ok(bytes_of(StatusCode::OK, format.media_type(), Body::empty())),
+        None => return Ok(bytes_of(StatusCode::OK, media_type, Body::empty())),
         Some(first) => first?,
     };
     let rest = stream::unfold(chunks, async |mut chunks| {
@@ -140,10 +149,10 @@ pub(crate) async fn stream_chunks(
     });
     let all = stream::once(std::future::ready(Ok(first))).chain(rest);
     if !takes_trailers(headers) {
-        return Ok(bytes_of(StatusCode::OK, format.media_type(), Body::from_stream(all)));
+        return Ok(bytes_of(StatusCode::OK, media_type, Body::from_stream(all)));
     }
     let frames = all.map(|piece| Ok::<_, Infallible>(piece.map_or_else(trailer, Frame::data)));
-    let mut response = bytes_of(StatusCode::OK, format.media_type(), Body::new(StreamBody::new(frames)));
+    let mut response = bytes_of(StatusCode::OK, media_type, Body::new(StreamBody::new(frames)));
     response.headers_mut().insert(header::TRAILER, HeaderValue::from_static(PROBLEM_TRAILER));
     Ok(response)
 }

@@ -1,6 +1,7 @@
 //! SQL over everything the caller may read. What a query means and may cost is the historian's business.
 
 use axum::extract::{Request, State};
+use bytes::Bytes;
 use axum::http::header;
 use serde::Deserialize;
 use tidemill_core::{Format, Problem, SqlQuery, Value, codes};
@@ -71,6 +72,12 @@ pub(crate) async fn read_json<T: serde::de::DeserializeOwned>(
     web: &Web,
     request: Request,
 ) -> Result<T, Problem> {
+    let bytes = read_json_bytes(web, request, BODY_BYTES_MAX).await?;
+    object(&bytes, "See /api/v1/openapi.json for this call's members")
+}
+
+/// The bytes of a body that says that it is JSON.
+pub(crate) async fn read_json_bytes(web: &Web, request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     let (parts, body) = request.into_parts();
     let media_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     // A page of another site can send text/plain without being asked, never application/json.
@@ -80,12 +87,12 @@ pub(crate) async fn read_json<T: serde::de::DeserializeOwned>(
     }
     let settings = web.settings();
     let limits = BodyLimits {
-        bytes_max: BODY_BYTES_MAX,
+        bytes_max,
         idle_max: settings.idle_max,
         time_max: settings.body_time_max,
     };
     let whole = body::read(&parts.headers, body, &web.0.limits.bodies, limits).await?;
-    object(&whole.bytes, "See /api/v1/openapi.json for this call's members")
+    Ok(whole.bytes.into())
 }
 
 /// A JSON object as one of our types. An array with the members in the order of our code would be read as well, and

@@ -2,10 +2,12 @@
 
 mod access;
 pub(crate) mod audit;
+mod backup;
 mod check;
 mod import;
 mod read;
 mod reference;
+mod restore;
 mod run;
 mod signals;
 mod sql;
@@ -166,6 +168,10 @@ enum Command {
     Access(access::Access),
     /// Who did what
     Audit(audit::Audit),
+    /// Make a backup, also while the plant runs, or verify one
+    Backup(backup::Backup),
+    /// Make a plant from a backup
+    Restore(restore::Restore),
     /// See a small living plant with 30 days behind it
     Demo(crate::demo::Demo),
     /// Print a page of docs/reference as the code says it
@@ -196,6 +202,8 @@ impl CommandLine {
             Command::Token(command) => client_side(command.execute(&global)),
             Command::Access(command) => client_side(command.execute(&global)),
             Command::Audit(command) => client_side(command.execute(&global)),
+            Command::Backup(command) => command.execute(&global),
+            Command::Restore(command) => command.execute(&global),
             Command::Demo(command) => command.execute(&global),
             Command::Reference(command) => command.execute(),
             Command::Completions { shell } => {

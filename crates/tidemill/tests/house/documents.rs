@@ -73,6 +73,7 @@ fn the_api_describes_every_address_and_serves_what_it_describes() {
         ("POST", "/api/v1/reload"),
         ("GET", "/api/v1/check"),
         ("GET", "/api/v1/why"),
+        ("POST", "/api/v1/backup"),
     ] {
         assert!(
             described.contains(&(method.to_owned(), path.to_owned())),

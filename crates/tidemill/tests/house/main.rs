@@ -7,6 +7,7 @@
 )]
 
 mod agents;
+mod backup;
 mod checking;
 mod client;
 mod command_line;

@@ -1,0 +1,129 @@
+//! Backups of this plant: which files belong to it, at what moment, and how their bytes leave. What does not live here: the
+//! format (the crate `backup`), and what the rooms do so that their files hold still.
+
+mod capture; // which files, at one moment
+mod keeper; //  a backup of a running plant, through its doors
+
+use std::io::Write;
+use std::sync::Arc;
+
+use serde_json::json;
+use tidemill_backup::{Done, Error, Hash, Manifest, Packer, RESTORED, Restored, Since};
+use tidemill_core::{AuditEntry, AuditResult, Authority, Identity, IdentityKind, Peer, Problem, codes};
+use tidemill_ground::{Disk, File, Ground, Open};
+
+use crate::plant::Plant;
+
+pub(crate) use capture::{Capture, of_stopped};
+pub(crate) use keeper::Backups;
+
+use capture::{Item, Source};
+
+/// How long a start waits until it is in the audit that the plant was restored.
+const RECORDED_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// The earlier backup that a manifest tells of.
+pub(crate) fn since(manifest: &[u8]) -> Result<Since, Problem> {
+    let parsed = Manifest::parse(manifest).map_err(|why| Problem::new(&codes::BACKUP_DAMAGED, why))?;
+    Ok(Since { manifest: parsed, hash: Hash::of(manifest) })
+}
+
+/// Writes to the audit that the plant was restored, if it was and nobody wrote it yet. An audit that cannot be written keeps
+/// no plant from running: the next start tries again.
+pub(crate) fn record_restore(
+    ground: &Ground,
+    plant: &Plant,
+    authority: &dyn Authority,
+) -> Result<(), Problem> {
+    let path = plant.folder.join(RESTORED);
+    let disk = ground.disk.as_ref();
+    let Ok(bytes) = tidemill_ground::read(disk, &path) else { return Ok(()) };
+    let told = match serde_json::from_slice::<Restored>(&bytes) {
+        Ok(told) if told.format > 1 => {
+            let detail =
+                format!("{} is of format {}, and this program knows format 1", path.display(), told.format);
+            return Err(Problem::new(&codes::NEWER_FORMAT, detail));
+        }
+        Ok(told) => json!({
+            "backup": told.backup.to_string(), "taken": told.taken, "restored": told.restored, "by": told.by,
+        }),
+        Err(error) => json!({ "unreadable": error.to_string() }),
+    };
+    let peer = Peer { door: "house", address: None };
+    let entry = AuditEntry {
+        who: Identity { name: "house:restore".into(), kind: IdentityKind::House, peer },
+        action: "plant.restore",
+        target: "plant".to_owned(),
+        result: AuditResult::Done,
+        detail: told.to_string(),
+    };
+    match authority.audit(entry)?.wait(RECORDED_WITHIN) {
+        Some(Ok(_)) => {
+            tracing::info!(event = "plant.restored", detail = %told, "the plant was restored from a backup");
+            // What stays is written to the audit once more.
+            let _ = disk.remove(&path);
+        }
+        Some(Err(error)) => tracing::warn!(event = "plant.restored", %error, "not in the audit yet"),
+        None => tracing::warn!(event = "plant.restored", "not in the audit yet"),
+    }
+    Ok(())
+}
+
+/// Packs what was captured, the journal first, so that it is soon held no more.
+pub(crate) fn pack<W: Write>(
+    disk: &dyn Disk,
+    capture: Capture,
+    since: Option<Since>,
+    out: W,
+) -> Result<(W, Done), Problem> {
+    let Capture { about, journal, held, others, lake, notes } = capture;
+    let mut packer = Packer::begin(out, about, since)?;
+    notes.into_iter().for_each(|note| packer.note(note));
+    for item in journal {
+        add(disk, &mut packer, item)?;
+    }
+    if held.is_some_and(|held| !held.is_held()) {
+        let detail = "the disk became so full that the journal could not be held for the backup";
+        return Err(Problem::new(&codes::DISK_FULL, detail).hint("Free space, then make the backup again"));
+    }
+    for item in others {
+        add(disk, &mut packer, item)?;
+    }
+    drop(lake);
+    Ok(packer.finish()?)
+}
+
+fn add<W: Write>(disk: &dyn Disk, packer: &mut Packer<W>, item: Item) -> Result<(), Error> {
+    let Item { path, source, unchanging } = item;
+    let (file, wanted): (Arc<dyn File>, Option<u64>) = match source {
+        Source::Bytes(bytes) => {
+            let read = |buffer: &mut [u8], at: u64| {
+                let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+                let count = rest.len().min(buffer.len());
+                buffer.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+                Ok(count)
+            };
+            return packer.add(&path, bytes.len() as u64, unchanging, &read);
+        }
+        Source::Open(file, bytes) => (file, Some(bytes)),
+        Source::Place(place, bytes) => match disk.open(&place, Open::Read) {
+            Ok(file) => (file, bytes),
+            Err(error) => {
+                packer.note(format!("{path} is not in the backup: it cannot be opened: {error}"));
+                return Ok(());
+            }
+        },
+    };
+    let there = match file.len() {
+        Ok(there) => there,
+        Err(error) => {
+            packer.note(format!("{path} is not in the backup: it cannot be looked at: {error}"));
+            return Ok(());
+        }
+    };
+    let bytes = wanted.map_or(there, |wanted| wanted.min(there));
+    if let Some(wanted) = wanted.filter(|wanted| *wanted > there) {
+        packer.note(format!("{path} has {there} bytes, and should have {wanted}"));
+    }
+    packer.add(&path, bytes, unchanging && wanted == Some(bytes), &|buffer, at| file.read_at(buffer, at))
+}

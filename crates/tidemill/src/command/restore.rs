@@ -1,0 +1,93 @@
+//! `tidemill restore`: a plant from a backup, checked while it is written, in a folder that was not there before.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use tidemill_backup::{Chain, Restored};
+use tidemill_core::{Problem, codes, rfc3339};
+use tidemill_ground::RealDisk;
+
+use super::{CommandResult, Global, Outcome};
+use crate::config::quantity;
+use crate::plant::Plant;
+use crate::{config, inspect, output, progress};
+
+/// Makes the plant of a backup again, in a folder that is new or empty; then checks it as `check` does.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Every byte is checked while it is written; where anything is wrong no plant is made. Tokens, names and the audit are those\nof the moment of the backup: what was done later, such as revoking a token, is to be done again. The next `run` writes\nto the audit that the plant was restored. Do not run it beside the plant that it was made from.\n\nExamples:\n  tidemill restore /backups/monday.tdm --plant ./plant\n  tidemill restore /backups/tuesday.tdm --plant ./plant --base /vault"
+)]
+pub(crate) struct Restore {
+    /// The backup
+    file: PathBuf,
+    /// Where the backups are that it builds upon, if not beside it: a file or a folder
+    #[arg(long, value_name = "PLACE")]
+    base: Vec<PathBuf>,
+}
+
+impl Restore {
+    pub(crate) fn execute(self, global: &Global) -> CommandResult {
+        let folder = global.plant.as_ref().filter(|_| global.url.is_none()).ok_or_else(|| {
+            Problem::new(&codes::BAD_PARAMETER, "it is not said where the plant is to be made")
+                .hint("Name a folder of this machine that is new or empty: --plant DIR")
+        })?;
+        let (disk, plant) = (RealDisk, Plant::at(folder));
+        let chain = Chain::open(&disk, &self.file, &self.base)?;
+        let manifest = chain.own().manifest();
+        let about = Restored {
+            format: 1,
+            backup: chain.own().hash(),
+            taken: manifest.taken.clone(),
+            restored: rfc3339(super::now()),
+            by: format!("user number {}", rustix::process::getuid().as_raw()),
+        };
+        let bar = progress::bar(manifest.plant_bytes());
+        let made =
+            tidemill_backup::restore(&disk, &chain, &plant.folder, &about, &mut |bytes| bar.inc(bytes));
+        bar.finish_and_clear();
+        made.map_err(|error| {
+            let mounted = matches!(&error, tidemill_backup::Error::Disk { what: "renamed", .. });
+            let problem = Problem::from(error);
+            let below = plant.folder.join("plant");
+            match mounted {
+                true => problem.hint(format!(
+                    "If {} is a mounted disk, name a folder in it: --plant {}",
+                    plant.folder.display(),
+                    below.display()
+                )),
+                false => problem,
+            }
+        })?;
+        let mut findings = match config::load(&plant.file(), &config::environment()) {
+            Ok(_) => Vec::new(),
+            Err(findings) => findings,
+        };
+        findings.extend(config::templates::check(&plant.folder));
+        findings.extend(inspect::data(&plant));
+        let (files, bytes) = (manifest.files.len(), manifest.plant_bytes());
+        if global.json {
+            let found: Vec<_> = findings
+                .iter()
+                .map(|finding| json!({ "file": finding.file, "problem": finding.what, "mend": finding.mend, "warning": finding.warning }))
+                .collect();
+            output::verdict_json(&json!({
+                "plant": plant.folder, "taken": manifest.taken, "files": files, "bytes": bytes,
+                "notes": manifest.notes, "problems": found,
+            }))?;
+        } else {
+            let mut lines = vec![format!(
+                "{}: {files} files, {}, as of {}",
+                plant.folder.display(),
+                quantity::show_bytes(bytes),
+                manifest.taken
+            )];
+            lines.extend(manifest.notes.iter().map(|note| format!("note: {note}")));
+            lines.extend(findings.iter().map(|finding| format!("problem: {finding}")));
+            output::verdict(&lines.join("\n"))?;
+            let folder = crate::quoted(&folder.to_string_lossy());
+            output::note(&format!("start it with `{} run --plant {folder}`", crate::program()));
+        }
+        Ok(if findings.is_empty() { Outcome::Done } else { Outcome::Found })
+    }
+}

@@ -1,0 +1,332 @@
+//! Backups and what is made of them: the restore drill. A plant that goes on is backed up, made again elsewhere, and is the
+//! same: by SQL, by its tokens, its names, its audit, and to DuckDB. What is damaged, missing or interrupted makes no plant.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use rustix::process::Signal;
+use serde_json::{Value as Json, json};
+
+use crate::client::Request;
+use crate::partners;
+use crate::plant::{Home, PATIENCE, Plant, Process, ran};
+
+const BEGAN_NS: i64 = 1_772_323_200_000_000_000;
+const STEP_NS: i64 = 60_000_000_000;
+
+/// Lines whose times go on from a number, with values that no packing makes small.
+fn lines(from: u64, to: u64) -> String {
+    let line = |number: u64| {
+        let value = (number.wrapping_mul(6_364_136_223_846_793_005) >> 11) as f64 / 3.0;
+        format!("press,line={} pressure={value} {}\n", number % 5, BEGAN_NS + number as i64 * STEP_NS)
+    };
+    (from..to).map(line).collect()
+}
+
+fn write(address: std::net::SocketAddr, token: &str, from: u64, to: u64) -> bool {
+    let request = Request::new(address, "POST", "/api/v1/write").token(token);
+    request.body("text/plain", lines(from, to)).try_send().is_some_and(|answer| answer.status == 204)
+}
+
+/// Everything up to a number, to the last bit.
+fn checksums(plant: &Plant, upto: u64) -> Json {
+    plant.sql(&format!(
+        "SELECT signal, count(*), sum(value), min(value), max(value), CAST(min(time) AS BIGINT), CAST(max(time) AS BIGINT), \
+         bit_xor(CAST(time AS BIGINT) / {STEP_NS} * 31 + CAST(value AS BIGINT)) \
+         FROM samples WHERE signal LIKE 'press/%' AND CAST(time AS BIGINT) < {} GROUP BY 1 ORDER BY 1",
+        BEGAN_NS + upto as i64 * STEP_NS
+    ))
+}
+
+fn path(home: &Home, name: &str) -> String {
+    home.path(name).display().to_string()
+}
+
+/// What is made of a backup takes the place of the plant that it was made from.
+fn restored(home: Home, file: &str) -> Home {
+    let again = path(&home, "again");
+    home.run(&["restore", file, "--plant", &again]).expect(0);
+    std::fs::rename(home.plant(), home.path("old")).expect("it stands still");
+    std::fs::rename(&again, home.plant()).expect("it stands still");
+    home
+}
+
+#[test]
+fn a_plant_that_goes_on_is_the_same_elsewhere() {
+    let plant = Plant::start();
+    let token = plant.token("press", &["write:#", "read:#"]);
+    let (mut sent, step) = (0, 500);
+    for part in 0..12 {
+        assert!(write(plant.address, &token, sent, sent + step));
+        sent += step;
+        if part == 5 {
+            // What is deleted is in files, and so is all before it.
+            let to = "2026-03-01T01:00:00Z";
+            let (from, signal) = ("2026-03-01T00:00:00Z", "press/line=0/pressure");
+            plant.ok(&["signals", "delete", signal, "--from", from, "--to", to, "--reason", "test"]);
+        }
+    }
+    plant.ok(&["signals", "set", "press/line=1/pressure", "unit=bar", "description=main"]);
+    plant.ok(&["signals", "rename", "press/line=2/pressure", "press/two"]);
+    let acknowledged = sent;
+    let before = checksums(&plant, acknowledged);
+    assert_eq!(before.as_array().map(Vec::len), Some(5), "{before}");
+
+    let (stop, written) = (AtomicBool::new(false), AtomicU64::new(acknowledged));
+    let (address, file) = (plant.address, path(&plant.home, "monday.tdm"));
+    let told = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let from = written.load(Ordering::Relaxed);
+                assert!(write(address, &token, from, from + 50), "the plant goes on");
+                written.store(from + 50, Ordering::Relaxed);
+            }
+        });
+        let told = plant.run(&["backup", &file, "--json"]);
+        stop.store(true, Ordering::Relaxed);
+        told
+    });
+    let told = told.expect(0).json();
+    assert!(told["journal"].as_u64().is_some() && told["notes"] == json!([]), "{told}");
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).expect("the backup").permissions());
+    assert_eq!(mode & 0o777, 0o600, "it holds keys and hashes of tokens");
+    assert!(written.load(Ordering::Relaxed) > acknowledged, "nothing was written meanwhile");
+    let verified = plant.home.run(&["backup", "verify", &file, "--json"]).expect(0).json();
+    assert_eq!((&verified["intact"], &verified["backup"]["sha256"]), (&json!(true), &told["sha256"]));
+    // After the backup: not in it.
+    plant.token("later", &["read:#"]);
+
+    let home = restored(plant.kill(), &file);
+    home.run(&["check", "--plant", "plant"]).expect(0);
+    let plant = home.start();
+    assert_eq!(checksums(&plant, acknowledged), before);
+    let names =
+        plant.sql("SELECT signal, unit, description FROM signals WHERE signal LIKE 'press/%' ORDER BY 1");
+    assert_eq!(names[1], json!(["press/line=1/pressure", "bar", "main"]), "{names}");
+    assert_eq!(names[4][0], "press/two");
+    // The same tokens, and whoever came later is unknown.
+    assert!(write(plant.address, &token, acknowledged, acknowledged + 10));
+    let tokens = plant.run(&["token", "list", "--json"]).expect(0).json();
+    assert!(tokens.to_string().contains("press") && !tokens.to_string().contains("later"), "{tokens}");
+    // The chain goes on, and says what happened.
+    assert!(plant.ok(&["audit", "verify"]).contains("the chain is intact"));
+    let audit = plant.run(&["audit", "--json", "--limit", "500"]).expect(0).out;
+    assert!(
+        audit.contains("plant.restore") && audit.contains(told["sha256"].as_str().unwrap_or("-")),
+        "{audit}"
+    );
+    assert!(audit.contains("backup.take"));
+    // Told once.
+    let plant = plant.stop().start();
+    let audit = plant.run(&["audit", "--json", "--limit", "500"]).expect(0).out;
+    assert_eq!(audit.matches("plant.restore").count(), 1);
+    plant.run(&["check"]).expect(0);
+}
+
+#[test]
+fn others_read_what_was_restored() {
+    const COUNT: &str = "import sys, duckdb\nduckdb.sql('INSTALL delta; LOAD delta')\n\
+        print(duckdb.sql(f\"SELECT count(*) FROM delta_scan('{sys.argv[1]}')\").fetchone()[0])";
+    const COUNT_BY_DELTA: &str = "import sys, os, deltalake\n\
+        print(deltalake.DeltaTable(sys.argv[1]).to_pyarrow_table().num_rows, flush=True)\nos._exit(0)";
+    let Some(python) = partners::python("others_read_what_was_restored") else { return };
+    let plant = Plant::start();
+    let token = plant.token("press", &["write:#"]);
+    assert!(write(plant.address, &token, 0, 3_000));
+    let home = plant.stop();
+    let file = path(&home, "stopped.tdm");
+    home.run(&["backup", &file, "--plant", "plant"]).expect(0);
+    let home = restored(home, &file);
+    let lake = home.plant().join("data/lake/samples").display().to_string();
+    let mut command = Command::new(&python);
+    command.args(["-c", COUNT_BY_DELTA, &lake]);
+    assert_eq!(ran(command).expect(0).out.trim(), "3000");
+    // Its extension may not be there.
+    let mut command = Command::new(&python);
+    command.args(["-c", COUNT, &lake]);
+    let told = ran(command);
+    assert!(told.code != Some(0) || told.out.trim() == "3000", "{told:?}");
+}
+
+/// A small backup of a plant that stands still.
+fn small() -> (Home, String) {
+    let plant = Plant::start();
+    let token = plant.token("press", &["write:#"]);
+    assert!(write(plant.address, &token, 0, 200));
+    let home = plant.stop();
+    std::fs::create_dir_all(home.plant().join("displays/deep")).expect("ours");
+    std::fs::write(home.plant().join("displays/deep/läufer.json"), "{}").expect("ours");
+    let file = path(&home, "small.tdm");
+    home.run(&["backup", &file, "--plant", "plant"]).expect(0);
+    (home, file)
+}
+
+#[test]
+fn what_is_damaged_makes_no_plant() {
+    let (home, file) = small();
+    let whole = std::fs::read(&file).expect("a backup");
+    let find = |what: &[u8]| {
+        whole.windows(what.len()).position(|part| part == what).unwrap_or_else(|| panic!("{what:?}"))
+    };
+    let with = |at: usize, new: &[u8]| {
+        let mut bad = whole.clone();
+        bad[at..at + new.len()].copy_from_slice(new);
+        bad
+    };
+    let parquet = find(b"PAR1");
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("cut off", whole[..whole.len() / 2].to_vec(), "no whole backup"),
+        ("without its end", whole[..whole.len() - 1_536].to_vec(), "no whole backup"),
+        ("empty", Vec::new(), "no whole backup"),
+        ("more behind it", [&whole[..], &[0; 512]].concat(), "no whole backup"),
+        ("a bit of history", with(parquet + 9, &[whole[parquet + 9] ^ 4]), ".parquet"),
+        (
+            "a bit of the journal",
+            {
+                let at = find(b"data/journal/0000000001.segment") + 600;
+                with(at, &[whole[at] ^ 1])
+            },
+            "data/journal/0000000001.segment",
+        ),
+        ("a name that leads out", with(find(b"tidemill.toml.zst\0"), b"../../etc/pwd.zst\0"), "tidemill.toml"),
+        ("a link", with(find(b"tidemill.toml.zst\0") + 156, b"2"), "tidemill.toml"),
+        ("the list", with(find(b"\"plant\":\""), b"\"plant\":'"), "manifest"),
+        ("a later format", with(find(b"tidemill-backup 1\n"), b"tidemill-backup 7\n"), "format 7"),
+    ];
+    let bad = path(&home, "bad.tdm");
+    for (name, bytes, named) in cases {
+        std::fs::write(&bad, bytes).expect("room");
+        let verified = home.run(&["backup", "verify", &bad]).expect(3);
+        assert!(verified.out.contains(named) && verified.out.contains("bad.tdm"), "{name}: {}", verified.out);
+        let verified = home.run(&["backup", "verify", &bad, "--json"]).expect(3).json();
+        assert_eq!(verified["intact"], false, "{name}");
+        let code = if named == "format 7" { "newer-format" } else { "backup-damaged" };
+        let refused = home.run(&["restore", &bad, "--plant", "again"]).expect_problem(code);
+        assert!(refused.err.contains(named), "{name}: {}", refused.err);
+        assert!(!home.path("again").exists() && !home.path(".again.restoring").exists(), "{name}");
+    }
+    // The whole one is whole, and nothing else was touched.
+    home.run(&["restore", &file, "--plant", "again"]).expect(0);
+    assert_eq!(std::fs::read(home.path("again/displays/deep/läufer.json")).expect("restored"), b"{}");
+    assert!(!home.path("etc").exists());
+    home.run(&["restore", &file, "--plant", "again"]).expect_problem("not-empty");
+    home.run(&["backup", &file, "--plant", "plant"]).expect_problem("exists");
+    let inside = path(&home, "plant/data/me.tdm");
+    home.run(&["backup", &inside, "--plant", "plant"]).expect_usage("bad-parameter");
+    home.run(&["restore", &file]).expect_usage("bad-parameter");
+}
+
+#[test]
+fn three_backups_that_build_upon_each_other() {
+    let plant = Plant::start();
+    let token = plant.token("press", &["write:#"]);
+    let files: Vec<String> =
+        ["one.tdm", "two.tdm", "three.tdm"].iter().map(|name| path(&plant.home, name)).collect();
+    let mut plant = plant;
+    let mut told = Vec::new();
+    for (number, file) in files.iter().enumerate() {
+        let from = number as u64 * 2_000;
+        assert!(write(plant.address, &token, from, from + 2_000));
+        // A stop puts it into files.
+        plant = plant.stop().start();
+        let mut words = vec!["backup", file, "--json"];
+        if let Some(older) = number.checked_sub(1) {
+            words.extend(["--since", &files[older]]);
+        }
+        told.push(plant.run(&words).expect(0).json());
+    }
+    let size = |number: usize| told[number]["bytes"].as_u64().unwrap_or_default();
+    assert!(told[2]["plant_bytes"].as_u64() > told[0]["plant_bytes"].as_u64(), "{told:?}");
+    assert_eq!(told[1]["bases"], json!([told[0]["sha256"]]));
+    assert_eq!(told[2]["bases"].as_array().map(Vec::len), Some(2));
+    assert!(size(2) < told[2]["plant_bytes"].as_u64().unwrap_or_default(), "{told:?}");
+    let before = checksums(&plant, 6_000);
+    let home = plant.kill();
+    std::fs::create_dir(home.path("vault")).expect("ours");
+    std::fs::rename(&files[0], home.path("vault/renamed")).expect("ours");
+    let base = told[0]["sha256"].as_str().unwrap_or_default();
+    let verified = home.run(&["backup", "verify", &files[2]]).expect(3);
+    assert!(verified.out.contains(base), "the missing one is named: {}", verified.out);
+    let refused = home.run(&["restore", &files[2], "--plant", "again"]).expect_problem("backup-base");
+    assert!(refused.err.contains(base), "{}", refused.err);
+    assert!(!home.path("again").exists());
+    home.run(&["backup", "verify", &files[2], "--base", "vault"]).expect(0);
+    home.run(&["restore", &files[2], "--plant", "again", "--base", "vault/renamed"]).expect(0);
+    std::fs::rename(home.plant(), home.path("old")).expect("it stands still");
+    std::fs::rename(home.path("again"), home.plant()).expect("it stands still");
+    let plant = home.start();
+    assert_eq!(checksums(&plant, 6_000), before);
+}
+
+#[test]
+fn a_plant_that_is_killed_leaves_no_backup_and_a_restore_that_is_killed_no_plant() {
+    let plant = Plant::start();
+    let token = plant.token("press", &["write:#"]);
+    for part in 0..8 {
+        assert!(write(plant.address, &token, part * 5_000, (part + 1) * 5_000));
+    }
+    let file = path(&plant.home, "slow.tdm");
+    let partial = plant.home.path(".slow.tdm.part");
+    let mut backup = plant.spawn(&["backup", &file, "--rate", "1KiB"]);
+    wait_for(|| std::fs::metadata(&partial).is_ok_and(|about| about.len() > 0), "the first bytes");
+    // One at a time.
+    plant.run(&["backup", &path(&plant.home, "other.tdm")]).expect_problem("busy");
+    let home = plant.kill();
+    assert_eq!(backup.end().code(), Some(1));
+    assert!(!Path::new(&file).exists() && !partial.exists());
+    home.run(&["backup", &file, "--plant", "plant"]).expect(0);
+
+    let unfinished = home.path(".again.restoring");
+    for _ in 0..5 {
+        let mut restore = Process::spawn(home.command(&["restore", &file, "--plant", "again"]));
+        wait_for(|| unfinished.exists() || home.path("again").exists(), "the restore begins");
+        restore.signal(Signal::KILL);
+        restore.end();
+        if home.path("again").exists() {
+            // It was quicker: then all of it is there.
+            home.run(&["check", "--plant", "again"]).expect(0);
+            std::fs::remove_dir_all(home.path("again")).expect("ours");
+        }
+    }
+    let home = restored(home, &file);
+    assert!(!unfinished.exists());
+    let plant = home.start();
+    let count = plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'press/%'");
+    assert_eq!(count, json!([[40_000]]));
+}
+
+/// Asks until it is so: what is waited for is another process.
+#[track_caller]
+fn wait_for(is_so: impl Fn() -> bool, what: &str) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn who_administers_everything_may_take_a_backup_over_http() {
+    let plant = Plant::start();
+    plant.ok(&["write", "a/b", "1"]);
+    let (file, all) = (path(&plant.home, "remote.tdm"), plant.token("keeper", &["administer:#"]));
+    let some = plant.token("some", &["administer:a/#", "read:#"]);
+    plant.run_as(&some, &["backup", &file]).expect_problem("forbidden");
+    assert!(!Path::new(&file).exists());
+    plant.run_as(&all, &["backup", &file]).expect(0);
+    plant.home.run(&["backup", "verify", &file]).expect(0);
+    let metrics = plant.get("/metrics").send().expect(200).text();
+    assert!(metrics.contains("tidemill_backups_total 1\n"), "{metrics}");
+    // A page of another site could not ask for it: it would have to say that it sends JSON.
+    plant
+        .post("/api/v1/backup")
+        .token(&all)
+        .body("text/plain", "{}")
+        .send()
+        .expect_problem(415, "unsupported-format");
+    let bad = plant.post("/api/v1/backup").token(&all).body("application/json", "{\"files\":[]}").send();
+    bad.expect_problem(422, "backup-damaged");
+}
