@@ -13,6 +13,7 @@ mod load;
 mod place;
 mod run;
 mod strike;
+mod telegraf;
 mod watch;
 mod writer;
 
@@ -26,7 +27,7 @@ use strike::Way;
 
 pub(crate) const COMMAND: Command = Command {
     name: "crash",
-    arguments: "[--cycles N] [--samples N] [--seed S] [--variant NAME|all] [--release | --binary FILE] [--keep]",
+    arguments: "[--cycles N] [--samples N] [--seed S] [--variant NAME|all | --telegraf SECONDS] [--release | --binary FILE] [--keep]",
     summary: "Kill the real binary under load and check that nothing acknowledged is lost",
     help: "Each cycle starts the plant, checks by SQL what the last one left, writes from many threads, and strikes after\n\
            50 to 2000 ms, every other time while a flush or a merge is under way, and now and then during the start.\n\
@@ -35,6 +36,8 @@ pub(crate) const COMMAND: Command = Command {
            --samples is about how many are written in all (default 2,000,000), a rush before each strike not counted.\n\n\
            Variants: kill (default), pause, disk-full, read-only, power-cut. The last three mount file systems: they\n\
            need root and are skipped by name without it.\n\
+           --telegraf runs agents with buffers, as Telegraf's, for so long instead, and kills the plant twice: every metric is there\n\
+           once at the end, and no agent is told anything upon which it would drop data.\n\
            The binary is built first, in the dev profile or with --release; --binary takes one that stands already.\n\
            On any finding the folder of the run is kept and named, with the seed that repeats it; --keep keeps it always.\n\n\
            Example: cargo xtask crash --cycles 1000 --release",
@@ -52,6 +55,8 @@ struct Options {
     samples: u64,
     seed: u64,
     variants: Vec<Variant>,
+    /// Agents instead of writers, for so many seconds.
+    telegraf_s: Option<u64>,
     release: bool,
     binary: Option<PathBuf>,
     keep: bool,
@@ -80,6 +85,9 @@ fn run(arguments: &[String]) -> Outcome {
         None => Binary::build(options.release)?,
     };
     let folder = std::env::temp_dir().join(format!("tidemill-crash-{}", std::process::id()));
+    if let Some(seconds) = options.telegraf_s {
+        return agents(&binary, &options, seconds, &folder).map_err(Into::into);
+    }
     let (mut failed, mut table) = (Vec::new(), vec![run::table_head()]);
     for variant in &options.variants {
         if let Err(why) = place::may_mount(variant.ground) {
@@ -113,6 +121,19 @@ fn run(arguments: &[String]) -> Outcome {
     .into())
 }
 
+/// Runs agents; on a finding the folder is kept and named.
+fn agents(binary: &Binary, options: &Options, seconds: u64, folder: &Path) -> Result<(), String> {
+    let went = telegraf::run(binary, options, seconds, folder);
+    if went.is_ok() && !options.keep {
+        let _ = std::fs::remove_dir_all(folder);
+    } else {
+        println!("kept in {}", folder.display());
+    }
+    went.map_err(|error| {
+        format!("{error}; `cargo xtask crash --telegraf {seconds} --seed {}` repeats it", options.seed)
+    })
+}
+
 /// Runs a variant; whether it went well, and its line of the last table.
 fn went(
     binary: &Binary,
@@ -144,6 +165,7 @@ fn understood(arguments: &[String]) -> Result<Options, String> {
         samples: SAMPLES_DEFAULT,
         seed: clock.as_secs(),
         variants: VARIANTS.iter().take(1).copied().collect(),
+        telegraf_s: None,
         release: false,
         binary: None,
         keep: false,
@@ -155,6 +177,7 @@ fn understood(arguments: &[String]) -> Result<Options, String> {
             "--samples" => options.samples = shell::number(word, words.next())?,
             "--seed" => options.seed = shell::number(word, words.next())?,
             "--variant" => options.variants = variants(words.next().map_or("", String::as_str))?,
+            "--telegraf" => options.telegraf_s = Some(shell::number(word, words.next())?),
             "--release" => options.release = true,
             "--binary" => {
                 options.binary = Some(words.next().map(PathBuf::from).ok_or("`--binary` takes a file")?);
@@ -188,6 +211,7 @@ mod tests {
         assert_eq!((options.cycles, options.samples, options.seed, options.release), (7, 1_000, 3, true));
         assert_eq!(options.variants, VARIANTS);
         assert_eq!(understood(&[]).expect("good").variants, &VARIANTS[..1]);
+        assert_eq!(understood(&words("--telegraf 60")).expect("good").telegraf_s, Some(60));
         for bad in ["--cycle 3", "--cycles", "--cycles many", "--variant flood"] {
             assert!(understood(&words(bad)).is_err(), "{bad}");
         }

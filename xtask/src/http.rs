@@ -46,6 +46,8 @@ impl Answer {
 #[derive(Default)]
 pub(crate) struct Content<'a> {
     pub media_type: &'a str,
+    /// How the body is packed, or empty.
+    pub coding: &'a str,
     pub idempotency_key: Option<&'a str>,
     pub body: &'a [u8],
 }
@@ -60,7 +62,7 @@ impl Client {
     }
 
     pub(crate) fn post(&mut self, target: &str, media_type: &str, body: &[u8]) -> io::Result<Answer> {
-        self.send("POST", target, &Content { media_type, idempotency_key: None, body })
+        self.send("POST", target, &Content { media_type, body, ..Content::default() })
     }
 
     /// Sends one request and waits for its answer. After an error the outcome is unknown, and the next request opens a
@@ -77,6 +79,9 @@ impl Client {
         }
         if !content.media_type.is_empty() {
             write!(request, "Content-Type: {}\r\n", content.media_type)?;
+        }
+        if !content.coding.is_empty() {
+            write!(request, "Content-Encoding: {}\r\n", content.coding)?;
         }
         if let Some(key) = content.idempotency_key {
             write!(request, "Idempotency-Key: {key}\r\n")?;

@@ -17,8 +17,11 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 /// What runs after `cargo test`: our own commands with their arguments, each a test of the whole house.
-const STEPS: &[&[&str]] =
-    &[&["crash", "--cycles", "20", "--samples", "200000"], &["fuzz", "--seconds", "30"]];
+const STEPS: &[&[&str]] = &[
+    &["crash", "--cycles", "20", "--samples", "200000"],
+    &["crash", "--telegraf", "60"],
+    &["fuzz", "--seconds", "30"],
+];
 
 fn run(arguments: &[String]) -> Outcome {
     let began = Instant::now();

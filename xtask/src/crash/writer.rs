@@ -150,6 +150,7 @@ impl<'a> Writer<'a> {
             media_type: request.media_type(),
             idempotency_key: key.as_deref(),
             body: body.as_bytes(),
+            ..Content::default()
         };
         self.shift.live.in_flight.fetch_add(1, Ordering::SeqCst);
         let answer = self.client.send("POST", request.target(), &content);
