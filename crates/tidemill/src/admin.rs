@@ -22,7 +22,7 @@ use tidemill_web::{
 };
 
 use crate::backup::{self, Backups};
-use crate::config::Config;
+use crate::config::{Config, sentence};
 use crate::plant::Plant;
 use crate::saved::Saved;
 use crate::{house, inspect, settings};
@@ -302,6 +302,9 @@ impl Keeper {
             let problem = Problem::from(error);
             find("data/guard", problem.detail.clone(), problem.mend(), false);
         }
+        for concern in self.guard.tls().concerns() {
+            find(&concern.on, concern.problem, &sentence(&concern.mend), concern.warning);
+        }
         for twin in self.bus.twins() {
             find(
                 twin.path.as_str(),
@@ -481,6 +484,10 @@ impl Admin for Keeper {
             self.guard.audit(entry(result, detail.to_string()))?.await?;
             outcome
         })
+    }
+
+    fn authority(&self) -> Option<String> {
+        self.guard.tls().authority()
     }
 
     fn check<'a>(&'a self, _who: &'a Identity) -> Boxed<'a, Result<Vec<CheckFinding>, Problem>> {

@@ -2,7 +2,7 @@
 //! of the command line goes through here, so each has its twin in the API.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -16,8 +16,10 @@ use serde_json::Value as Json;
 use tidemill_core::{Problem, codes};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
 
 use crate::plant::{self, Plant};
+use crate::trusted::Trust;
 
 fn not_running(plant: &Plant) -> Problem {
     let run = format!("Start it with `{} run --plant {}`", crate::program(), plant.folder.display());
@@ -35,6 +37,21 @@ fn out_of_reach(plant: &Plant) -> Problem {
     Problem::new(&codes::FORBIDDEN, detail).hint(url)
 }
 
+/// The handshake failed: the other side is not whom it says, or does not speak TLS.
+fn not_encrypted(host: &str, error: io::Error) -> Problem {
+    use tokio_rustls::rustls::{Error, InvalidMessage};
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(why)) => {
+            Problem::new(&codes::UNTRUSTED, format!("the certificate of {host} is not trusted: {why}"))
+        }
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            Problem::new(&codes::NOT_RUNNING, format!("{host} answers, and does not speak TLS"))
+                .hint("Perhaps it is a plain listener: --url http://…")
+        }
+        _ => Problem::new(&codes::NOT_RUNNING, format!("{host} does not answer over TLS: {error}")),
+    }
+}
+
 /// Something bytes go through.
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
@@ -44,8 +61,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 pub(crate) enum Client {
     /// The plant's owner, through the socket in its folder.
     Owner(Plant),
-    /// Whoever the token says.
-    Remote { host: String, token: Option<String> },
+    /// Whoever the token says; with TLS where there is trust.
+    Remote { host: String, token: Option<String>, trust: Option<Trust> },
 }
 
 /// An answer that is not an error.
@@ -55,11 +72,12 @@ pub(crate) struct Reply {
 }
 
 impl Client {
-    /// By `--url` and `--token`, else by the plant that is meant.
+    /// By `--url` with `--token` and `--ca`, else by the plant that is meant.
     pub(crate) fn new(
-        named: Option<&std::path::Path>,
+        named: Option<&Path>,
         url: Option<&str>,
         token: Option<&str>,
+        ca: Option<&Path>,
     ) -> Result<Client, Problem> {
         let Some(url) = url else {
             let plant = plant::meant(named)?;
@@ -69,17 +87,20 @@ impl Client {
                 Err(_) => Err(not_running(&plant)),
             };
         };
-        let Some(host) = url.strip_prefix("http://") else {
+        let plain = url.strip_prefix("http://").map(|host| (host, 80));
+        let Some((host, port)) = plain.or_else(|| url.strip_prefix("https://").map(|host| (host, 443)))
+        else {
             return Err(Problem::new(&codes::BAD_PARAMETER, format!("--url {url} cannot be used"))
-                .hint("Write it like http://127.0.0.1:8440"));
+                .hint("Write it like http://127.0.0.1:8440 or https://tidemill.example.org:8443"));
         };
         let host = host.split('/').next().unwrap_or_default();
         let host = if host.rsplit(']').next().is_some_and(|rest| rest.contains(':')) {
             host.to_owned()
         } else {
-            format!("{host}:80")
+            format!("{host}:{port}")
         };
-        Ok(Client::Remote { host, token: token.map(str::to_owned) })
+        let trust = if plain.is_none() { Some(Trust::new(&host, ca, named)?) } else { None };
+        Ok(Client::Remote { host, token: token.map(str::to_owned), trust })
     }
 
     /// The host named in requests.
@@ -88,6 +109,12 @@ impl Client {
             Client::Owner(_) => "localhost",
             Client::Remote { host, .. } => host,
         }
+    }
+
+    /// Where it is, as it is typed.
+    pub(crate) fn url(&self) -> String {
+        let encrypted = matches!(self, Client::Remote { trust: Some(_), .. });
+        format!("{}://{}", if encrypted { "https" } else { "http" }, self.host())
     }
 
     /// The token, if one is used.
@@ -113,10 +140,13 @@ impl Client {
                 .map_err(|error| failed(plant.folder.display().to_string(), error))?;
                 Ok(Box::new(stream))
             }
-            Client::Remote { host, .. } => {
+            Client::Remote { host, trust, .. } => {
                 let stream = TcpStream::connect(host).await.map_err(|error| failed(host.clone(), error))?;
                 stream.set_nodelay(true).map_err(|error| failed(host.clone(), error))?;
-                Ok(Box::new(stream))
+                let Some(trust) = trust else { return Ok(Box::new(stream)) };
+                let connector = TlsConnector::from(trust.config.clone());
+                let encrypted = connector.connect(trust.name.clone(), stream).await;
+                Ok(Box::new(encrypted.map_err(|error| not_encrypted(host, error))?))
             }
         }
     }

@@ -57,8 +57,10 @@ fn rooms(ground: &Ground, plant: &Plant) -> Vec<Finding> {
         refused(&data.join("guard"), Problem::from(error).to_string());
         guarded("guard.none")
     });
+    let mut concerns = Vec::new();
     match guard {
         Ok(guard) => {
+            concerns = told(&guard);
             let folder = data.join("bus");
             match Namespace::open(ground, &folder, log.clone(), guard, settings::bus(&config, &memory)) {
                 // Dropped: it ends as at a crash, for what it would write is for nobody.
@@ -68,6 +70,7 @@ fn rooms(ground: &Ground, plant: &Plant) -> Vec<Finding> {
         }
         Err(error) => refused(&data.join("guard"), Problem::from(error).to_string()),
     }
+    findings.extend(concerns);
     let lake = data.join("lake");
     let declared = [&tidemill_guard::AUDIT_TABLE];
     for error in tidemill_historian::inspect(ground, &lake, log.as_ref(), &declared) {
@@ -80,6 +83,19 @@ fn rooms(ground: &Ground, plant: &Plant) -> Vec<Finding> {
         findings.push(Finding { file: journal, line: 0, what, mend: mend.to_owned(), warning: true });
     }
     findings
+}
+
+/// What is to be known of the certificates.
+fn told(guard: &Guard) -> Vec<Finding> {
+    let concerns = guard.tls().concerns().into_iter();
+    let finding = |concern: tidemill_guard::tls::Concern| Finding {
+        file: concern.on.into(),
+        line: 0,
+        what: concern.problem,
+        mend: sentence(&concern.mend),
+        warning: concern.warning,
+    };
+    concerns.map(finding).collect()
 }
 
 /// The plant's settings, or the defaults where they cannot be read, which is told elsewhere.

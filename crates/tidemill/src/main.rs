@@ -20,6 +20,7 @@ mod saved;
 mod service;
 mod settings;
 mod time;
+mod trusted;
 
 use std::process::ExitCode;
 

@@ -200,6 +200,8 @@ pub trait Admin: Send + Sync {
     fn audit_verify<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<AuditReport, Problem>>;
     /// Rereads the configuration, as SIGHUP does.
     fn reload<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Reloaded, Problem>>;
+    /// The certificate of the plant's own authority (PEM); none while nothing needed one.
+    fn authority(&self) -> Option<String>;
     /// Checks every file and the environment, as `tidemill check` does.
     fn check<'a>(&'a self, who: &'a Identity) -> Boxed<'a, Result<Vec<CheckFinding>, Problem>>;
     /// Everything that the plant is made of, as one file that is made while it is sent (docs/spec/backup.md).

@@ -14,6 +14,7 @@ mod answer;
 pub mod bench; // what examples/bench.rs measures inside
 mod body;
 mod caller;
+mod certificate;
 mod compress;
 mod error;
 mod health;

@@ -16,7 +16,7 @@ use utoipa::openapi::{Components, Content, RefOr, Response as Described};
 use crate::answer::{ProblemDocument, json};
 use crate::influx::{Complaint, ComplaintWithCode};
 use crate::write::PartialWrite;
-use crate::{Web, admin, health, influx, live, read, refusals, signals, sql, write};
+use crate::{Web, admin, certificate, health, influx, live, read, refusals, signals, sql, write};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -52,6 +52,7 @@ use crate::{Web, admin, health, influx, live, read, refusals, signals, sql, writ
         admin::check,
         admin::backup,
         admin::why,
+        certificate::authority,
         health::live,
         health::ready,
         health::metrics,
@@ -90,6 +91,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/v1/check", get(admin::check))
         .route("/api/v1/backup", post(admin::backup))
         .route("/api/v1/why", get(admin::why))
+        .route("/api/v1/ca.pem", get(certificate::authority))
 }
 
 /// The description, for this plant's version.

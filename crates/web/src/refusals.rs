@@ -97,6 +97,7 @@ static CALLS: &[(&str, &str, &[Codes])] = &[
     ("get", "/api/v1/check", &[CALLER, CONTROL]),
     ("post", "/api/v1/backup", &[CALLER, PARAMETERS, BODY, CONTROL, &[&BACKUP_DAMAGED, &FILE_UNREADABLE]]),
     ("get", "/api/v1/why", &[CALLER, PARAMETERS, SIGNAL, TIMES, &[&NOT_FOUND], HISTORY, CONTROL]),
+    ("get", "/api/v1/ca.pem", &[&[&NOT_FOUND]]),
     ("get", "/health/live", &[]),
     // Why the plant is not ready is told by the code; the status is 503 whatever it has elsewhere.
     ("get", "/health/ready", &[]),

@@ -22,8 +22,8 @@ use super::{DAY_S, read_small};
 use crate::audit::hex;
 use crate::error::Error;
 
-/// The files, inside the guard's folder.
-pub(super) const CERTIFICATE: &str = "ca.pem";
+/// The authority's certificate as PEM, inside the guard's folder; beside it stands its key.
+pub const CERTIFICATE: &str = "ca.pem";
 const KEY: &str = "ca.key";
 
 /// How long an authority holds: its certificate stands in the trust stores of machines that nobody likes to visit.
@@ -148,11 +148,8 @@ impl Authority {
         Ok((CertifiedKey::new(chain, key), about))
     }
 
-    /// The SHA-256 of the certificate, as people compare it.
     pub(super) fn fingerprint(&self) -> String {
-        let digits = hex(&Sha256::digest(&self.der)).to_uppercase();
-        let pairs: Vec<&str> = (0..digits.len()).step_by(2).filter_map(|at| digits.get(at..at + 2)).collect();
-        pairs.join(":")
+        fingerprint(&self.der)
     }
 
     fn matches(&self) -> Result<(), &'static str> {
@@ -160,6 +157,36 @@ impl Authority {
         let pair = CertifiedKey::new(vec![self.der.clone()], key);
         pair.keys_match().map_err(|_| "it does not belong to the key beside it")
     }
+}
+
+/// What people compare before they trust an authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Its common name.
+    pub name: String,
+    /// The SHA-256 of its bytes, in pairs of upper-case digits with colons between, as other programs show it.
+    pub sha256: String,
+    /// Until when it holds: nanoseconds UTC.
+    pub until_ns: i64,
+}
+
+impl Certificate {
+    /// The first certificate in a PEM text; none where there is none.
+    pub fn read(pem: &str) -> Option<Certificate> {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+        let about = about(&der)?;
+        Some(Certificate {
+            name: about.name.unwrap_or_default(),
+            sha256: fingerprint(&der),
+            until_ns: about.until_s.saturating_mul(1_000_000_000),
+        })
+    }
+}
+
+fn fingerprint(der: &[u8]) -> String {
+    let digits = hex(&Sha256::digest(der)).to_uppercase();
+    let pairs: Vec<&str> = (0..digits.len()).step_by(2).filter_map(|at| digits.get(at..at + 2)).collect();
+    pairs.join(":")
 }
 
 fn signing(key: &KeyPair) -> Result<Arc<dyn rustls::sign::SigningKey>, Error> {

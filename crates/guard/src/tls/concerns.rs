@@ -1,16 +1,13 @@
-//! What is told of certificates before it hurts: for `tidemill check`, of a plant that runs and of one that does not, and
-//! for metrics.
+//! What is told of certificates before it hurts: for `tidemill check` and for metrics.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use tidemill_core::Problem;
-use tidemill_ground::{Clock, Disk, Ground};
+use tidemill_ground::Ground;
 
 use super::about::About;
-use super::authority::{Authority, CERTIFICATE};
-use super::{DAY_S, Settings, State, Tls};
-use crate::error::Error;
+use super::authority::CERTIFICATE;
+use super::{DAY_S, State, Tls};
 
 /// Of a certificate that its owner renews: warned of when less is left, or a third of its life if that is shorter.
 const OWN_WARNED_S: i64 = 30 * DAY_S;
@@ -67,36 +64,6 @@ impl Tls {
             });
         }
     }
-}
-
-/// The same of a plant that does not run, from its files; it changes nothing.
-pub fn inspect(disk: &dyn Disk, clock: &dyn Clock, dir: &Path, settings: &Settings) -> Vec<Concern> {
-    let now_s = clock.wall() / 1_000_000_000;
-    let mut concerns = Vec::new();
-    match Authority::load(disk, dir) {
-        Ok(authority) => {
-            concerns.extend(authority.and_then(|held| authority_ending(dir, &held.about, now_s)));
-        }
-        Err(error) => concerns.push(of_error(dir.join(CERTIFICATE).display().to_string(), error)),
-    }
-    let mut state = State { settings: settings.clone(), ..State::default() };
-    let own = settings.own.as_ref().filter(|_| !settings.listeners.is_empty());
-    let provider = rustls::crypto::ring::default_provider();
-    match own.map(|own| own.read(disk).and_then(|bytes| Ok((own.take(&bytes, &provider)?.1, bytes.mark)))) {
-        Some(Ok((about, mark))) => {
-            state.taken = Some(mark);
-            concerns.extend(ending(&state, &about, now_s));
-        }
-        Some(Err(error)) => concerns.push(of_failure(&state, &error.to_string())),
-        None => {}
-    }
-    concerns
-}
-
-fn of_error(on: String, error: Error) -> Concern {
-    let problem = Problem::from(error);
-    let mend = problem.mend().to_owned();
-    Concern { on, problem: problem.detail, mend, warning: false }
 }
 
 fn of_failure(state: &State, why: &str) -> Concern {

@@ -29,7 +29,8 @@ use crate::error::Error;
 use about::About;
 use authority::Authority;
 
-pub use concerns::{Concern, inspect};
+pub use authority::{CERTIFICATE as AUTHORITY_FILE, Certificate};
+pub use concerns::Concern;
 pub use names::{Name, NameError};
 pub use own::Own;
 
@@ -196,7 +197,7 @@ impl Tls {
         std::mem::take(&mut self.lock().events)
     }
 
-    /// The certificate of the plant's own authority, in PEM, for whoever is to trust it; none while none was needed.
+    /// The certificate of the plant's own authority, as PEM, for whoever is to trust it; none while none was needed.
     pub fn authority(&self) -> Option<String> {
         self.lock().authority.as_ref().map(|authority| authority.pem.clone())
     }

@@ -32,11 +32,10 @@ impl Check {
             let client = global.client()?;
             let told = super::client_side(told(&client))?;
             let findings = told.ok_or_else(|| {
-                let detail =
-                    format!("http://{} does not answer within {} s", client.host(), LIFE_WITHIN.as_secs());
+                let detail = format!("{} does not answer within {} s", client.url(), LIFE_WITHIN.as_secs());
                 Problem::new(&codes::NOT_RUNNING, detail).hint("See on that machine what holds it up")
             })?;
-            report(&format!("http://{}", client.host()), &findings, global.json)?;
+            report(&client.url(), &findings, global.json)?;
             return Ok(outcome(&findings));
         }
         let plant = plant::meant(global.plant.as_deref())?;

@@ -13,6 +13,7 @@ mod signals;
 mod sql;
 mod status;
 mod token;
+mod trust;
 mod watch;
 mod why;
 mod write;
@@ -123,6 +124,9 @@ pub(crate) struct Global {
     /// The token to show there
     #[arg(long, global = true, env = "TIDEMILL_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    /// Trust only the authorities in this file (PEM) over https, instead of this machine's and its plants'
+    #[arg(long, global = true, env = "TIDEMILL_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// Print JSON, for machines
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -130,7 +134,7 @@ pub(crate) struct Global {
 
 impl Global {
     pub(crate) fn client(&self) -> Result<Client, Problem> {
-        Client::new(self.plant.as_deref(), self.url.as_deref(), self.token.as_deref())
+        Client::new(self.plant.as_deref(), self.url.as_deref(), self.token.as_deref(), self.ca.as_deref())
     }
 
     /// The zone of times without an offset: the plant's, as its file says; over HTTP, where there is no file, the
@@ -166,6 +170,8 @@ enum Command {
     Token(token::Token),
     /// Who may do what, and why
     Access(access::Access),
+    /// How machines come to trust this plant's certificate
+    Trust(trust::Trust),
     /// Who did what
     Audit(audit::Audit),
     /// Make a backup, also while the plant runs, or verify one
@@ -201,6 +207,7 @@ impl CommandLine {
             Command::Why(command) => client_side(command.execute(&global)),
             Command::Token(command) => client_side(command.execute(&global)),
             Command::Access(command) => client_side(command.execute(&global)),
+            Command::Trust(command) => client_side(command.execute(&global)),
             Command::Audit(command) => client_side(command.execute(&global)),
             Command::Backup(command) => command.execute(&global),
             Command::Restore(command) => command.execute(&global),

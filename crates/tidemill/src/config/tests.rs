@@ -70,10 +70,17 @@ fn problems_name_line_and_nearest() {
 
 #[test]
 fn nothing_plain_beyond_loopback_without_a_zone() {
+    check("[http]\nlisten = [\"0.0.0.0:8443\"]", expect!["fine"]);
     check(
-        "[http]\nlisten = [\"0.0.0.0:8440\"]",
+        "[http]\nlisten = [{ address = \"0.0.0.0:8440\", tls = false }]",
         expect![[
-            r#"tidemill.toml:2: 0.0.0.0:8440 is beyond loopback, and nothing plain listens there. Listen on 127.0.0.1 behind a TLS proxy, or name a zone that says plain = true: { address = "…", zone = "…" }"#
+            r#"tidemill.toml:2: 0.0.0.0:8440 is beyond loopback, and nothing plain listens there. Take tls = false away, or name a zone that says plain = true: { address = "…", zone = "…" }"#
+        ]],
+    );
+    check(
+        "[http]\nlisten = [{ address = \"0.0.0.0:8440\", tls = \"no\" }]",
+        expect![[
+            r#"tidemill.toml:2: listen = [{ address = "0.0.0.0:8440", tls = "no" }] cannot be used. It takes an address such as 127.0.0.1:8440, or a list of them; the default is ["127.0.0.1:8440", "[::1]:8440"]"#
         ]],
     );
     check(
@@ -83,6 +90,52 @@ fn nothing_plain_beyond_loopback_without_a_zone() {
     check(
         "[http]\nlisten = [{ address = \"192.168.1.5:8440\", zone = \"frm\" }]",
         expect!["tidemill.toml:2: there is no zone 'frm'. Add [zone.frm] with its cidr"],
+    );
+}
+
+#[test]
+fn who_speaks_tls() {
+    let text = r#"
+[http]
+listen = ["127.0.0.1:1", { address = "127.0.0.1:2", tls = true }, "10.0.0.1:3", { address = "10.0.0.1:4", zone = "farm" },
+    { address = "10.0.0.1:5", zone = "farm", tls = true }, { address = "10.0.0.1:6", zone = "office" }]
+[zone.farm]
+cidr = ["10.0.0.0/24"]
+plain = true
+[zone.office]
+cidr = ["10.0.1.0/24"]
+"#;
+    let config = check_text(Path::new("t"), text, &HashMap::new()).unwrap();
+    let encrypts = |listener| config.encrypts(listener);
+    let ports: Vec<u16> =
+        config.http_listen.iter().filter(|one| encrypts(one)).map(|one| one.address.port()).collect();
+    assert_eq!(ports, [2, 3, 5, 6]);
+}
+
+#[test]
+fn certificates_and_names() {
+    check(
+        "[tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\nnames = \"mill.example.org, 10.0.0.7\"",
+        expect!["fine"],
+    );
+    check("[tls]\ncertificate = \"\"\nkey = \"\"", expect!["fine"]);
+    check(
+        "[tls]\ncertificate = \"a.pem\"",
+        expect![
+            "tidemill.toml:2: tls.certificate is named, and tls.key is not. A certificate is of use only with its key: name both, or neither"
+        ],
+    );
+    check(
+        "[tls]\nkey = \"a.pem\"",
+        expect![
+            "tidemill.toml:2: tls.key is named, and tls.certificate is not. A certificate is of use only with its key: name both, or neither"
+        ],
+    );
+    check(
+        "[tls]\nnames = [\"mill:8443\"]",
+        expect![
+            "tidemill.toml:2: names = [\"mill:8443\"] cannot be used: 'mill:8443' is no name of a machine: write it like tidemill.example.org or 192.168.1.5, without port. It takes a name such as tidemill.example.org, an address, or a list of them; the default is []"
+        ],
     );
 }
 
@@ -133,9 +186,9 @@ fn a_wrong_variable_is_named() {
     );
     check(
         "TIDEMILL_HTTP_LISTEN",
-        "0.0.0.0:8440",
+        "[{ address = \"0.0.0.0:8440\", tls = false }]",
         expect![[
-            r#"environment variable TIDEMILL_HTTP_LISTEN: 0.0.0.0:8440 is beyond loopback, and nothing plain listens there. Listen on 127.0.0.1 behind a TLS proxy, or name a zone that says plain = true: { address = "…", zone = "…" }"#
+            r#"environment variable TIDEMILL_HTTP_LISTEN: 0.0.0.0:8440 is beyond loopback, and nothing plain listens there. Take tls = false away, or name a zone that says plain = true: { address = "…", zone = "…" }"#
         ]],
     );
     check(

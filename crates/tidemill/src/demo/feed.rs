@@ -102,7 +102,7 @@ impl Feed {
         let zone = crate::time::zone(&crate::house::load(&running.plant)?.timezone)?;
         Ok(Feed {
             runtime,
-            machines: Client::Remote { host, token: Some(token) },
+            machines: Client::Remote { host, token: Some(token), trust: None },
             owner,
             clock: RealClock::new(),
             zone,

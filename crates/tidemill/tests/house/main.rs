@@ -13,6 +13,7 @@ mod client;
 mod command_line;
 mod damage;
 mod documents;
+mod encryption;
 mod full_disk;
 mod importing;
 mod influx;

@@ -92,7 +92,7 @@ fn it_listens_on_loopback_only() {
 fn beyond_loopback_nothing_plain_listens_without_a_zone_that_says_so() {
     let home = Home::new();
     let mut command = home.command(&["run"]);
-    command.env("TIDEMILL_HTTP_LISTEN", r#"["0.0.0.0:0"]"#);
+    command.env("TIDEMILL_HTTP_LISTEN", r#"[{ address = "0.0.0.0:0", tls = false }]"#);
     let ran = crate::plant::ran(command).expect_problem("bad-configuration");
     assert!(ran.err.contains("beyond loopback"), "{}", ran.err);
 }

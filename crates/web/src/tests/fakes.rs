@@ -542,6 +542,10 @@ impl Admin for Plant {
         ready(Ok(TokenSecret { name: name.to_owned(), token, expires: None }))
     }
 
+    fn authority(&self) -> Option<String> {
+        None
+    }
+
     fn check<'a>(&'a self, _: &'a Identity) -> Boxed<'a, Result<Vec<CheckFinding>, Problem>> {
         ready(Ok(Vec::new()))
     }

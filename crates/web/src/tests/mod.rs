@@ -10,6 +10,7 @@ mod reading;
 mod refusing;
 mod remote;
 mod serving;
+mod tls;
 mod writing;
 
 use std::sync::Arc;

@@ -345,6 +345,7 @@ async fn every_call_says_who_may_call() {
         }
     }
     expect![[r#"
+        get /api/v1/ca.pem []
         get /health []
         get /health/live []
         get /health/ready []
