@@ -17,7 +17,7 @@ use crate::{house, output, plant, trusted};
 /// Shows the plant's certificate authority, its fingerprint, and how systems, browsers and programs come to trust it.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Listeners beyond loopback speak TLS, with a certificate of this authority unless tidemill.toml names another. Give\nits certificate to the machines that are to trust the plant, and compare the fingerprint there.\n\nExamples:\n  tidemill trust\n  tidemill trust --output tidemill-ca.pem"
+    after_help = "Listeners beyond loopback speak TLS, with a certificate of this authority unless tidemill.toml names another. Give its certificate to the machines that are to trust the plant, and compare the fingerprint there.\n\nExamples:\n  tidemill trust\n  tidemill trust --output tidemill-ca.pem"
 )]
 pub(crate) struct Trust {
     /// Write the authority's certificate (PEM) to this file
