@@ -3,6 +3,7 @@
 #![no_main]
 
 mod configuration;
+mod flight;
 mod import;
 mod journal;
 mod json;
@@ -26,6 +27,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("configuration", configuration::run),
     ("names", names::run),
     ("line", line::run),
+    ("flight", flight::run),
     ("json", json::run),
     ("remote", remote::run),
     ("rights", rights::run),

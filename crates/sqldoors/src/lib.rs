@@ -16,6 +16,7 @@ mod serve;
 mod settings;
 
 pub use error::Error;
+pub use flight::fuzz_flight;
 pub use serve::{Acceptors, Listening, Serves};
 pub use settings::Settings;
 

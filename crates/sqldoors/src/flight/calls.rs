@@ -137,7 +137,7 @@ impl Call<'_> {
             }
             Command::Query { text, .. } => Ok(Ok(Query::of(text))),
             Command::Prepared(handle) => Ok(Ok(statements.find(&self.who.name, Kind::Prepared, &handle)?.0)),
-            Command::Change(name) => Err(Error::ReadOnly(name)),
+            Command::Change(what) => Err(Error::ReadOnly(what.to_owned())),
             Command::Other(name) => Err(Error::Unsupported(name)),
             Command::Ticket(_) => Err(Error::Protocol("a ticket is taken by DoGet alone")),
             command => Ok(Err(command)),
@@ -205,7 +205,7 @@ impl Call<'_> {
             if let Some(descriptor) = put.descriptor.filter(|_| command.is_none()) {
                 match messages::descriptor(&descriptor)? {
                     Command::Prepared(handle) => command = Some(handle),
-                    Command::Change(name) => return Err(Error::ReadOnly(name)),
+                    Command::Change(what) => return Err(Error::ReadOnly(what.to_owned())),
                     _ => {
                         return Err(Error::Unsupported(
                             "sending rows for anything but parameters".to_owned(),
@@ -254,7 +254,6 @@ impl Call<'_> {
                 handles.iter().for_each(|handle| statements.forget(&self.who.name, handle));
                 Ok(one(messages::cancelled(older)))
             }
-            Action::Change(name) => Err(Error::Unsupported(format!("{name}: this door only reads, and"))),
             Action::Other(name) => Err(Error::Unsupported(format!("the action {name}"))),
         }
     }

@@ -10,7 +10,7 @@ use base64::{Engine as _, alphabet};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response};
@@ -87,7 +87,11 @@ fn status(outcome: Option<Error>) -> HeaderMap {
         Error::ReadOnly(_) | Error::Unsupported(_) => UNIMPLEMENTED,
         error => number(error.code()),
     };
-    let problem = error.into_problem();
+    let mut problem = error.into_problem();
+    if [&codes::BAD_PARAMETER, &codes::UNSUPPORTED_FORMAT].contains(&problem.code) {
+        // The code's own speaks of HTTP.
+        problem.hint = "See docs/reference/sql-clients.md for what this door speaks".to_owned();
+    }
     let text = cut(&problem.to_string());
     let info = Writer::new()
         .bytes(1, problem.code.id.as_bytes())
@@ -127,7 +131,8 @@ fn percent(text: &str) -> String {
 
 /// An answer that is a status and nothing else.
 pub(super) fn refused(error: Error) -> Reply {
-    let mut reply = Response::new(StreamBody::new(stream::empty()).boxed_unsync());
+    // The headers end the stream, or clients look for trailers.
+    let mut reply = Response::new(Empty::new().boxed_unsync());
     let headers = reply.headers_mut();
     headers.extend(status(Some(error)));
     headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);

@@ -52,8 +52,8 @@ pub(super) enum Command {
     ForeignKeys,
     SqlInfo(Vec<u32>),
     TypeInfo(Option<i32>),
-    /// What would change something, by its name.
-    Change(String),
+    /// What would change something.
+    Change(&'static str),
     /// What this door has no answer to, by its name.
     Other(String),
 }
@@ -92,9 +92,8 @@ impl Command {
             }
             "CommandGetSqlInfo" => Command::SqlInfo(numbers(&value)?),
             "CommandGetXdbcTypeInfo" => Command::TypeInfo(type_number(&value)?),
-            "CommandStatementUpdate" | "CommandPreparedStatementUpdate" | "CommandStatementIngest" => {
-                Command::Change(name)
-            }
+            "CommandStatementUpdate" | "CommandPreparedStatementUpdate" => Command::Change("an update"),
+            "CommandStatementIngest" => Command::Change("loading rows"),
             _ => Command::Other(name),
         })
     }
@@ -216,7 +215,7 @@ pub(super) enum Action {
         handles: Vec<Bytes>,
         older: bool,
     },
-    Change(String),
+    /// By its name.
     Other(String),
 }
 
@@ -240,7 +239,6 @@ pub(super) fn action(message: &Bytes) -> Result<Action, Error> {
             let info = bytes_of(&any_of(&body)?.1, 1)?;
             Action::Cancel { handles: handles(&info)?, older: true }
         }
-        "BeginTransaction" | "BeginSavepoint" | "EndTransaction" | "EndSavepoint" => Action::Change(name),
         _ => Action::Other(name),
     })
 }
@@ -398,10 +396,7 @@ mod tests {
             command("CommandStatementQuery", query),
             Command::Query { text: "SELECT 1".to_owned(), in_transaction: false }
         );
-        assert_eq!(
-            command("CommandStatementUpdate", Writer::new()),
-            Command::Change("CommandStatementUpdate".to_owned())
-        );
+        assert_eq!(command("CommandStatementUpdate", Writer::new()), Command::Change("an update"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod calls;
 mod catalog;
 mod connection;
 mod flatbuffer;
+mod fuzz;
 mod grpc;
 mod info;
 mod ipc;
@@ -13,6 +14,8 @@ mod rows;
 mod statements;
 mod table;
 mod wire;
+
+pub use fuzz::flight as fuzz_flight;
 
 use std::sync::Arc;
 

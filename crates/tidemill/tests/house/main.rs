@@ -14,6 +14,7 @@ mod command_line;
 mod damage;
 mod documents;
 mod encryption;
+mod flight;
 mod full_disk;
 mod importing;
 mod influx;
