@@ -156,6 +156,8 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CellKind {
     Float(Decimal),
+    /// A number with this unit behind it, or none.
+    United(Decimal, &'static str),
     Bool,
     Text,
     /// By each cell: the narrow form, where rows belong to different signals.
@@ -184,6 +186,10 @@ pub(super) fn read(text: &str, kind: CellKind) -> Result<Read, String> {
             Some(value) => good(float_or_whole(text, value)),
             None => missing(true).ok_or_else(|| format!("'{}' is no finite number", shown())),
         },
+        CellKind::United(decimal, unit) => {
+            let bare = text.strip_suffix(unit).map_or(text, str::trim_end);
+            read(bare, CellKind::Float(decimal)).map_err(|_| format!("'{}' is no number of {unit}", shown()))
+        }
         CellKind::Bool => match boolean(text) {
             Some(value) => good(Value::Bool(value)),
             None => missing(true).ok_or_else(|| format!("'{}' is neither true nor false", shown())),
@@ -239,6 +245,7 @@ pub(super) fn read_stated(text: &str, kind: Kind) -> Result<Value, String> {
         Kind::Text => Ok(Value::Text(text.into())),
         Kind::Json => {
             serde_json::from_str::<&serde_json::value::RawValue>(text).map_err(|_| no())?;
+            super::members::judge_document(text)?;
             Ok(Value::Json(text.into()))
         }
         Kind::Bytes => hex(text).map(|bytes| Value::Bytes(bytes.into())).ok_or_else(no),

@@ -47,6 +47,10 @@ pub(super) fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
     if text.len() > 64 {
         return None;
     }
+    let text = without_weekday(text);
+    if let Some(regular) = year_last(text) {
+        return parse(&regular, order);
+    }
     let mut at = Cursor { text };
     let Some((date, evidence)) = date(&mut at, order) else {
         let mut at = Cursor { text };
@@ -70,6 +74,29 @@ pub(super) fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
     let (nanos, leap) = time_of_day(&mut at)?;
     let offset_seconds = offset(&mut at)?;
     Some(Civil { date: Some(date), nanos: Some(nanos), leap, offset_seconds, evidence })
+}
+
+/// `Mon, 01 Jan 2024 10:00:00 GMT` without its first word.
+fn without_weekday(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphabetic()).unwrap_or(0);
+    let (word, rest) = text.split_at(end);
+    if word.is_empty() || !words::is_weekday(word) {
+        return text;
+    }
+    rest.trim_start_matches(['.', ',', ' '])
+}
+
+/// `Jan 1 10:00:00 CET 2024`, as Java and C write it, with the year where others have it.
+fn year_last(text: &str) -> Option<String> {
+    text.starts_with(char::is_alphabetic).then_some(())?;
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let (month, day, time, zone, year) = match words.as_slice() {
+        [month, day, time, year] => (month, day, time, "", year),
+        [month, day, time, zone, year] => (month, day, time, *zone, year),
+        _ => return None,
+    };
+    let is_year = year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit());
+    (is_year && time.contains(':')).then(|| format!("{month} {day} {year} {time} {zone}"))
 }
 
 struct Cursor<'a> {

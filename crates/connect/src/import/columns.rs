@@ -51,6 +51,9 @@ pub(super) struct Column {
     zeros: usize,
     /// Numbers beyond 16 bits: only OPC UA's codes are so large.
     ua_numbers: usize,
+    /// Numbers with a unit behind them, while it is the same one.
+    united: usize,
+    unit: Option<&'static str>,
     pub(super) orders: Orders,
     pub(super) marks: Marks,
     /// Numbers from 0 or 1, each one more than the one before.
@@ -205,6 +208,9 @@ impl Column {
                 self.no_status.get_or_insert_with(|| place(line, text));
             }
         } else if !is_time {
+            if self.add_united(line, text) {
+                return;
+            }
             let keep = self.words.len() < WORDS_MAX && text.len() <= WORD_BYTES_MAX;
             let word = Word::of(text, keep || is_code(text));
             if keep {
@@ -215,6 +221,29 @@ impl Column {
             }
             self.add_word(word);
         }
+    }
+
+    fn add_united(&mut self, line: u64, text: &str) -> bool {
+        let Some((number, unit)) =
+            text.ends_with(|c: char| !c.is_ascii_digit()).then(|| words::united(text)).flatten()
+        else {
+            return false;
+        };
+        let Some(spelling) = cell::spelling(number) else { return false };
+        self.no_status.get_or_insert_with(|| place(line, text));
+        if *self.unit.get_or_insert(unit) == unit {
+            self.united += 1;
+            self.marks.add(spelling, line, number);
+        }
+        true
+    }
+
+    /// The unit that stands behind its numbers, if nearly all have it and the others none.
+    pub(super) fn unit(&self) -> Option<&'static str> {
+        let all = self.filled.saturating_sub(self.absent);
+        self.unit.filter(|_| {
+            self.united > self.numbers && few(all.saturating_sub(self.united + self.numbers), all)
+        })
     }
 
     /// Adds what is no scalar: no status, but it may say one.

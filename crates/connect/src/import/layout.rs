@@ -338,9 +338,18 @@ impl<'a> Look<'a> {
             return Error::NoRows(self.file.to_owned());
         }
         let day_time = (0..self.sheet.width()).find(|at| self.column(*at).is_day_time());
+        let relative = |at: &usize| {
+            let shown = self.column(*at).no_status.as_ref();
+            self.means(*at, Meaning::Time) && shown.is_some_and(|(_, text)| text.starts_with('*'))
+        };
+        let relative = (0..self.sheet.width()).find(relative);
         let zoned = (0..self.sheet.width()).find(|at| self.column(*at).unknown_zone.is_some());
         let mut hint = "Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m";
         let seen = match day_time {
+            _ if let Some(at) = relative => {
+                hint = "Export them as absolute times: what `*` meant when the file was written is not in it";
+                format!("The column '{}' has times relative to now (*)", self.sheet.shown(at))
+            }
             _ if let Some(at) = zoned => {
                 hint = ZONE_HINT;
                 format!("The column '{}' has {}", self.sheet.shown(at), self.column(at).in_unknown_zone())
@@ -552,6 +561,8 @@ impl<'a> Look<'a> {
             let below = self.sheet.units.as_ref().and_then(|units| units.get(*at)).cloned();
             let unit = below.filter(|_| unit.is_empty()).unwrap_or_else(|| unit.clone());
             let unit = self.counts_in(*at).map_or(unit, str::to_owned);
+            let unit =
+                if unit.is_empty() { self.column(*at).unit().unwrap_or_default().to_owned() } else { unit };
             signals.push(Signal { path, unit });
             let quality = self.quality_for(*at, &values, &status);
             columns.push(Wide { index: *at, signal: number, kind: self.kind(*at, &values)?, quality });
@@ -560,6 +571,7 @@ impl<'a> Look<'a> {
             self.notes.push(format!("{} belongs to no value, and is left out", self.sheet.shown(*at)));
         }
         self.note_other_words(&values);
+        self.note_keys(&columns);
         Ok((Shape::Wide { columns }, signals))
     }
 
@@ -613,6 +625,9 @@ impl<'a> Look<'a> {
             return Ok(stated);
         }
         let column = self.column(at);
+        if let Some(unit) = column.unit() {
+            return Ok(CellKind::United(self.decimal(at, values)?, unit));
+        }
         let infinite = if column.numbers > 0 { column.infinite } else { 0 };
         let present = column.filled.saturating_sub(column.absent + infinite);
         if column.numbers > 0 && few(present.saturating_sub(column.numbers), present) {

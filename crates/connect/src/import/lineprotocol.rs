@@ -12,6 +12,11 @@ pub(super) enum Stamp {
     None,
 }
 
+/// Whether a line is no point and says nothing of one: a remark, or what `influx_inspect export` writes above its points.
+pub(super) fn is_aside(line: &str) -> bool {
+    line.is_empty() || line.starts_with('#') || line.starts_with("CREATE DATABASE ")
+}
+
 /// Looks at one line; none if it is no line protocol.
 pub(super) fn look(line: &str) -> Option<Stamp> {
     let line = line.trim();

@@ -104,6 +104,33 @@ pub(super) fn members<'a>(text: &'a str, whole: &[&str]) -> Result<Vec<Member<'a
     Ok(out)
 }
 
+/// Whether a text is one JSON object, whatever its members are.
+pub(super) fn is_object(text: &str) -> bool {
+    text.starts_with('{') && serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
+/// Looks through a document for an object in which a member stands twice: of these nobody knows which counts.
+pub(super) fn judge_document(json: &str) -> Result<(), String> {
+    match json.trim_start().as_bytes().first() {
+        Some(b'{') => {
+            let object: Object<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+            let mut names = HashSet::new();
+            for (name, value) in &object.0 {
+                if !names.insert(name) {
+                    return Err(format!("the member '{name}' stands twice"));
+                }
+                judge_document(value.get())?;
+            }
+            Ok(())
+        }
+        Some(b'[') => {
+            let elements: Vec<&RawValue> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+            elements.iter().try_for_each(|element| judge_document(element.get()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn walk<'a>(
     text: &'a str,
     whole: &[&str],

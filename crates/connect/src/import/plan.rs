@@ -243,6 +243,10 @@ impl Plan {
                 writeln!(out, "; {}", spoken_kind(narrow.cell))?;
             }
         }
+        if let Some(keyed) = &layout.keyed {
+            let columns: Vec<String> = keyed.columns.iter().map(|at| column(*at)).collect();
+            writeln!(out, "in the names behind the prefix: {}", columns.join(", "))?;
+        }
         layout.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))
     }
 }
@@ -266,6 +270,8 @@ fn spoken_kind(kind: CellKind) -> &'static str {
     match kind {
         CellKind::Float(Decimal::Point) => "numbers with decimal point",
         CellKind::Float(Decimal::Comma) => "numbers with decimal comma",
+        CellKind::United(Decimal::Point, _) => "numbers with decimal point and their unit",
+        CellKind::United(Decimal::Comma, _) => "numbers with decimal comma and their unit",
         CellKind::Bool => "true or false",
         CellKind::Text => "text",
         CellKind::Any(Decimal::Point) => "values by their form, decimal point",

@@ -30,6 +30,9 @@ const BATCH_ROWS_MAX: usize = 10_000;
 /// Bytes of text in one batch, and of one piece of line protocol.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
+/// How the names begin under which WinCC writes when it began and ended.
+const WINCC_MARK: &str = "$RT_";
+
 /// A signal of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signal {
@@ -376,6 +379,9 @@ impl Reader {
         batch: &mut Batch,
     ) -> Result<(), Fault> {
         let blame = |at: usize, reason: String| (Some(layout.column(at)), reason);
+        if record.field(narrow.signal).starts_with(WINCC_MARK) {
+            return Err(blame(narrow.signal, "a mark of WinCC's runtime is no sample".to_owned()));
+        }
         let unit = narrow.counts_in.or(narrow.unit.map(|at| record.field(at))).unwrap_or_default();
         let signal = match &layout.keyed {
             None => self.signal(narrow.prefix.as_ref(), record.field(narrow.signal), unit),

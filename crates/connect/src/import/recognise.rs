@@ -112,7 +112,7 @@ fn draft(head: &[u8], name: &str, options: &Options, foreign: Option<&Foreign>) 
     let (format, content) = if begin.strip_prefix('[').is_some_and(|rest| rest.trim() == "]") {
         (Format::JsonArray, DraftContent::Nothing)
     } else if begin.starts_with('{') || is_array(begin) {
-        let one_a_line = begin.lines().next().is_some_and(|line| members::members(line, &[]).is_ok());
+        let one_a_line = begin.lines().next().is_some_and(members::is_object);
         (if one_a_line { Format::JsonLines } else { Format::JsonArray }, DraftContent::Objects)
     } else if foreign.is_some_and(Foreign::is_points) || is_line_protocol(&text) {
         if options.signal.is_some() {
@@ -214,7 +214,7 @@ fn is_array(text: &str) -> bool {
 /// Whether most of the first lines are line protocol.
 fn is_line_protocol(text: &str) -> bool {
     const LINES: usize = 200;
-    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).take(LINES);
+    let lines = text.lines().filter(|line| !lineprotocol::is_aside(line.trim())).take(LINES);
     let (mut all, mut good) = (0, 0);
     for line in lines {
         all += 1;

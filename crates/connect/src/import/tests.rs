@@ -10,6 +10,7 @@ mod qualities;
 mod questions;
 mod ratings;
 mod survey;
+mod workbook;
 
 use std::fmt::Write;
 use std::io::Cursor;

@@ -22,7 +22,7 @@ const SIGNAL: &str = "signal tag tagname tagid signalname path point pointname p
     etiqueta balise";
 
 /// Headers of a column with the value.
-const VALUE: &str = "value val v values varvalue reading state numericvalue wert messwert valeur valor valore waarde \
+const VALUE: &str = "value val v values varvalue reading state numericvalue payload wert messwert valeur valor valore waarde \
     værdi värde verdi wartość hodnota arvo değer значение 数值 值 値";
 
 /// Headers of a column with the quality or status of a value.
@@ -48,6 +48,11 @@ pub(super) enum Meaning {
     Unit,
     Kind,
     Aside,
+}
+
+/// Whether a member holds what a message carried.
+pub(super) fn is_payload(name: &str) -> bool {
+    name == "payload"
 }
 
 /// What a header's word says, if it is a known one.
@@ -279,6 +284,35 @@ const MONTHS: [&str; 12] = [
     "november novembre noviembre novembro",
     "december dezember dez décembre déc diciembre dic dicembre dezembro",
 ];
+
+/// Days of the week in the languages of the months, by their first letters, lower case.
+const WEEKDAYS: &str = "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun \
+    montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag mo di mi do fr sa so \
+    lundi mardi mercredi jeudi vendredi samedi dimanche lun mer jeu ven sam dim";
+
+/// Whether a word is a day of the week.
+pub(super) fn is_weekday(word: &str) -> bool {
+    word.len() <= 12 && WEEKDAYS.split(' ').any(|day| day.eq_ignore_ascii_case(word))
+}
+
+/// Columns that say what a row is about, besides those that name signals.
+const KEYS: &str = "device deviceid devicename host hostname machine machineid machinename maschine anlage asset assetid \
+    assetname equipment equipmentid station stationid site plant line store shop room location meter meterid node unitid \
+    serial serialnumber gerät geraet standort raum zähler";
+
+/// Whether a header says that its column tells what a row is about.
+pub(super) fn is_key(header: &str) -> bool {
+    let plain = plain(header);
+    meaning(header) == Some(Meaning::Signal) || KEYS.split(' ').any(|word| word == plain)
+}
+
+/// A number and a known unit behind it: `23.5 °C`.
+pub(super) fn united(text: &str) -> Option<(&str, &'static str)> {
+    let end = text.rfind(|c: char| c.is_ascii_digit())? + 1;
+    let unit = text.get(end..)?.trim();
+    let unit = UNITS.iter().find(|known| **known == unit)?;
+    Some((text.get(..end)?.trim_end(), unit))
+}
 
 /// The month of a name or of its usual short form.
 pub(super) fn month(name: &str) -> Option<u8> {

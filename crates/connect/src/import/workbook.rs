@@ -135,7 +135,7 @@ impl Workbook {
         let (_, member) =
             self.sheets.iter().find(|(name, _)| name == sheet).ok_or_else(|| bad("the sheet is missing"))?;
         let xml = Xml::new(BufReader::new(member.open(input)?));
-        let mut rows = Rows { xml, book: self.clone(), cells: Vec::new(), next_row: 1 };
+        let mut rows = Rows { xml, book: self.clone(), cells: Vec::new(), width: 0, next_row: 1 };
         Ok(made(move |out| rows.next(out)))
     }
 }
@@ -241,6 +241,8 @@ struct Rows {
     xml: Xml<BufReader<Box<dyn Read + Send>>>,
     book: Workbook,
     cells: Vec<String>,
+    /// The widest row so far: empty cells at the end of a row are left out.
+    width: usize,
     next_row: u64,
 }
 
@@ -291,6 +293,8 @@ impl Rows {
                         }
                     }
                     "row" => {
+                        self.width = self.width.max(self.cells.len());
+                        self.cells.resize(self.width, String::new());
                         row(self.cells.iter().map(String::as_str), out);
                         return Ok(true);
                     }

@@ -3,6 +3,7 @@
 
 mod influx;
 mod objects;
+mod pairs;
 mod points;
 mod prometheus;
 mod turned;
@@ -36,6 +37,8 @@ enum Kind {
     Wrapped,
     /// One row a signal.
     Turned(turned::Turned),
+    /// A pair of time and value for each signal, side by side.
+    Pairs(pairs::Pairs),
     /// AVEVA (Wonderware) Historian's import files: three lines, then rows without a header.
     Historian(char),
 }
@@ -71,6 +74,9 @@ pub(super) fn recognise(encoding: Encoding, text: &str, options: &Options) -> Op
         let separator = text.lines().nth(1).and_then(|line| line.trim_end_matches('\r').chars().next())?;
         return found("a CSV of AVEVA Historian", Kind::Historian(separator));
     }
+    if let Some(pairs) = pairs::Pairs::of(text) {
+        return found("times and values side by side", Kind::Pairs(pairs));
+    }
     turned::Turned::by_header(text).and_then(|turned| found("one row a signal", Kind::Turned(turned)))
 }
 
@@ -93,6 +99,7 @@ impl Foreign {
             Kind::Annotated => by_record(lines(decoded), ',', influx::Tables::default()),
             Kind::Query(tags) => by_record(lines(decoded), ',', influx::Query::new(tags)),
             Kind::Historian(separator) => by_record(lines(decoded), *separator, Historian::default()),
+            Kind::Pairs(pairs) => by_record(lines(decoded), pairs.separator, pairs.clone()),
             Kind::Turned(turned) => by_record(lines(decoded), turned.separator, turned.clone()),
             Kind::Prometheus => by_line(lines(decoded), prometheus::line),
             Kind::Telegraf => by_object(decoded, objects::metric),

@@ -1,12 +1,13 @@
 //! Rows without times of their own, and rows that say in some of their columns what they are about: what `--start`,
 //! `--step` and `--key` mean for a table.
 
+use super::super::cell::CellKind;
 use super::super::error::Error;
 use super::super::names;
 use super::super::steps::{Grid, Step};
 use super::super::time::{TimeForm, TimeFormat};
 use super::super::words::{self, Meaning};
-use super::{Keyed, Look, Shape, Times};
+use super::{Keyed, Look, Shape, Times, Wide};
 
 impl Look<'_> {
     pub(super) fn is_textual(&self, at: usize) -> bool {
@@ -68,6 +69,18 @@ impl Look<'_> {
                 Err(self.column_problem(at, what, "Say what one is with --step, such as 1s, 1h or 1d"))
             }
         }
+    }
+
+    /// Says which texts may be what the rows are about: without a key the values of all are one signal.
+    pub(super) fn note_keys(&mut self, columns: &[Wide]) {
+        let is_key =
+            |wide: &&Wide| wide.kind == CellKind::Text && words::is_key(self.sheet.header(wide.index));
+        let note = |wide: &Wide| {
+            let shown = self.sheet.shown(wide.index);
+            format!("{shown} may say what each row is about: --key {shown} puts it into the names")
+        };
+        let notes: Vec<String> = columns.iter().filter(is_key).map(note).collect();
+        self.notes.extend(notes.into_iter().filter(|_| columns.len() > 1));
     }
 
     /// The columns of `--key`.

@@ -4,12 +4,13 @@ use std::io;
 
 use tidemill_core::{Escape, Kind, Quality, SignalPath, Value};
 
-use super::super::cell;
+use super::super::cell::{self, CellKind, Decimal};
 use super::super::json::{JsonPlan, JsonShape};
 use super::super::layout::StatusNumbers;
 use super::super::members::{self, Member, Scalar};
 use super::super::rejected;
 use super::super::time::Run;
+use super::super::words;
 use super::{Batch, Fault, Input, Reader, Sample, one, short, with_quality};
 
 impl Reader {
@@ -84,6 +85,13 @@ impl Reader {
                 let kind = kind.as_deref().map(text).filter(|kind| !kind.is_empty());
                 let blame = |reason: String| (Some(value.clone()), reason);
                 let member = outer(value).ok_or_else(|| blame("there is no value".to_owned()))?;
+                if words::is_payload(value) && kind.is_none() {
+                    let path = self.signals.get(signal as usize).map(|signal| signal.path.clone());
+                    let path = path.ok_or_else(|| blame("there is no name".to_owned()))?;
+                    return self
+                        .payload(&path, &member.value, (time, stated), batch)
+                        .map_err(|(_, why)| blame(why));
+                }
                 let read = scalar(&member.value, kind).map_err(blame)?;
                 self.count_whole(Some(&read).filter(|_| kind.is_none()));
                 let (value, quality) = judged(read, stated);
@@ -123,6 +131,31 @@ impl Reader {
                 Ok(faults)
             }
         }
+    }
+
+    /// What a message held, in a log of messages: a text that is JSON or a number is that, and of an object each scalar is a
+    /// signal below the topic, as at the MQTT door.
+    fn payload(
+        &mut self,
+        topic: &SignalPath,
+        value: &Scalar<'_>,
+        (time, stated): (i64, Option<Quality>),
+        batch: &mut Batch,
+    ) -> Result<Vec<Fault>, Fault> {
+        let shown = value.shown().trim();
+        let text = if shown.starts_with('{') { shown } else { "" };
+        if let Ok(members) = members::members(text, &[]) {
+            let added = |member: &Member<'_>| self.member(topic, None, member, time, stated, batch).err();
+            return Ok(members.iter().filter_map(added).collect());
+        }
+        let read = match value {
+            Scalar::Text(text) => cell::read(text, CellKind::Any(Decimal::Point)),
+            other => scalar(other, None),
+        };
+        let (value, quality) = judged(read.map_err(|reason| (None, reason))?, stated);
+        let signal = self.signal(None, topic.as_str(), "").map_err(|reason| (None, reason))?;
+        self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
+        Ok(Vec::new())
     }
 
     /// The quality that a member of the object states.
@@ -203,6 +236,9 @@ fn scalar(scalar: &Scalar<'_>, kind: Option<&str>) -> Result<cell::Read, String>
         },
         // JSON says what is text and what is not: no word stands for absence here.
         Scalar::Text(text) => good(Value::Text(text.as_ref().into())),
-        Scalar::Document(json) => good(Value::Json((*json).into())),
+        Scalar::Document(json) => {
+            members::judge_document(json)?;
+            good(Value::Json((*json).into()))
+        }
     }
 }

@@ -29,7 +29,7 @@ impl Reader {
                 break;
             };
             let text = line.text.trim();
-            if line.fault.is_none() && (text.is_empty() || text.starts_with('#')) {
+            if line.fault.is_none() && lineprotocol::is_aside(text) {
                 continue;
             }
             self.summary.rows += 1;

@@ -294,3 +294,153 @@ fn historians_of_plants() {
     "#]],
     );
 }
+
+#[test]
+fn pi_and_others_side_by_side() {
+    let text = "sinusoid,,cdt158,\nTimestamp,Value,Timestamp,Value\n15-Jan-24 10:00:00,50,15-Jan-24 10:00:07,60\n15-Jan-24 10:00:10,I/O Timeout,,\n";
+    check_foreign(
+        "dl.csv",
+        text,
+        expect![[r#"
+        times and values side by side, read as CSV, UTF-8, separated by ',', header in line 1
+        time: time, Europe/Berlin where no offset is given
+        one value a row: signal signal, value value; values by their form, decimal point
+        2024-01-15T09:00:00Z p/sinusoid float 50
+        2024-01-15T09:00:07Z p/cdt158 float 60
+        2024-01-15T09:00:10Z p/sinusoid none - Bad_Timeout
+    "#]],
+    );
+    check_foreign(
+        "pi.csv",
+        "Tag,Time,Value\nA,*-1h,3\nA,*,4\n",
+        expect![[r#"
+        bad-import: pi.csv has no column with times. The column 'Time' has times relative to now (*). Export them as absolute times: what `*` meant when the file was written is not in it
+        bad-import: pi.csv has no column with times. The column 'Time' has times relative to now (*). Export them as absolute times: what `*` meant when the file was written is not in it
+    "#]],
+    );
+    let text = "\"VarName\";\"TimeString\";\"VarValue\";\"Validity\"\n\"T\";\"2024-01-15 10:00:00\";1,5;1\n\"$RT_OFF$\";\"2024-01-15 10:01:00\";0;2\n";
+    check_foreign(
+        "wincc.csv",
+        text,
+        expect![[r#"
+        CSV, UTF-8, separated by ';', header in line 1
+        time: TimeString, Europe/Berlin where no offset is given
+        one value a row: signal VarName, value VarValue, quality Validity; values by their form, decimal comma
+        2024-01-15T09:00:00Z p/T float 1.5
+        rejected line 3, column 'VarName': a mark of WinCC's runtime is no sample
+    "#]],
+    );
+}
+
+#[test]
+fn logs_of_messages() {
+    let text = "{\"tst\":\"2024-01-01T00:00:00.000000+0100\",\"topic\":\"acme/oven/t\",\"qos\":0,\"retain\":0,\"payloadlen\":3,\"payload\":\"1.5\"}\n\
+        {\"tst\":\"2024-01-01T00:00:01+0100\",\"topic\":\"acme/oven\",\"qos\":0,\"payload\":\"{\\\"temp\\\":2,\\\"s\\\":{\\\"on\\\":true}}\"}\n\
+        {\"tst\":\"2024-01-01T00:00:02+0100\",\"topic\":\"acme/door\",\"qos\":0,\"payload\":\"ON\"}\n\
+        {\"tst\":\"2024-01-01T00:00:03+0100\",\"topic\":\"acme/oven\",\"qos\":0,\"payload\":{\"temp\":3}}\n";
+    check_foreign(
+        "mqtt.json",
+        text,
+        expect![[r#"
+        JSON lines, UTF-8; times Europe/Berlin where no offset is given
+        note: qos is left out
+        note: retain is left out
+        note: payloadlen is left out
+        2023-12-31T23:00:00Z p/acme/oven/t float 1.5
+        2023-12-31T23:00:01Z p/acme/oven/temp float 2
+        2023-12-31T23:00:01Z p/acme/oven/s/on boolean true
+        2023-12-31T23:00:02Z p/acme/door boolean true
+        2023-12-31T23:00:03Z p/acme/oven/temp float 3
+    "#]],
+    );
+}
+
+#[test]
+fn influx_inspect_and_numbers_with_units() {
+    let text = "# DDL\nCREATE DATABASE telegraf WITH NAME autogen\n# DML\n# CONTEXT-DATABASE:telegraf\ncpu,host=a usage=1.5 1700000000000000000\n";
+    check_foreign(
+        "export.lp",
+        text,
+        expect![[r#"
+        InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        p/cpu,host=a usage=1.5 1700000000000000000
+    "#]],
+    );
+    let text = "Time,Temp,host\n2024-01-01 00:00:00,20.5 °C,a\n2024-01-01 00:01:00,\"1,021.5 °C\",a\n2024-01-01 00:02:00,,a\n2024-01-01 00:03:00,7 bar,a\n2024-01-01 00:04:00,-3 °C,a\n2024-01-01 00:05:00,4,a\n2024-01-01 00:06:00,N/A,a\n";
+    check_foreign(
+        "grafana.csv",
+        text,
+        expect![[r#"
+        CSV, UTF-8, separated by ',', header in line 1
+        time: Time, Europe/Berlin where no offset is given
+        p/Temp: Temp, numbers with decimal point and their unit, in °C
+        p/host: host, text
+        note: host may say what each row is about: --key host puts it into the names
+        2023-12-31T23:00:00Z p/Temp float 20.5 °C
+        2023-12-31T23:00:00Z p/host text a
+        2023-12-31T23:01:00Z p/Temp float 1021.5 °C
+        2023-12-31T23:01:00Z p/host text a
+        2023-12-31T23:02:00Z p/host text a
+        2023-12-31T23:03:00Z p/host text a
+        2023-12-31T23:04:00Z p/Temp float -3 °C
+        2023-12-31T23:04:00Z p/host text a
+        2023-12-31T23:05:00Z p/Temp float 4 °C
+        2023-12-31T23:05:00Z p/host text a
+        2023-12-31T23:06:00Z p/Temp none - °C Bad_NoData
+        2023-12-31T23:06:00Z p/host text a
+        rejected line 5, column 'Temp': '7 bar' is no number of °C
+    "#]],
+    );
+}
+
+#[test]
+fn members_that_stand_twice() {
+    let text = "{\"time\":1700000000,\"a\":1,\"a\":2}\n{\"time\":1700000001,\"a\":3}\n";
+    check_foreign(
+        "l.json",
+        text,
+        expect![[r#"
+        JSON lines, UTF-8; times s since 1970 UTC
+        2023-11-14T22:13:21Z p/a float 3
+        rejected line 1: the member 'a' stands twice
+    "#]],
+    );
+    let text = "{\"signal\":\"s\",\"time\":1700000000,\"value\":{\"a\":[{\"b\":1,\"b\":2}]}}\n{\"signal\":\"s\",\"time\":1700000000,\"value\":{\"a\":[{\"b\":1}]}}\n";
+    check_foreign(
+        "n.json",
+        text,
+        expect![[r#"
+        JSON lines, UTF-8; times s since 1970 UTC
+        2023-11-14T22:13:20Z p/s json {"a":[{"b":1}]}
+        rejected line 1, column 'value': the member 'b' stands twice
+    "#]],
+    );
+    check_foreign(
+        "n.csv",
+        "signal,time,value,kind\ns,1700000000,\"{\"\"a\"\":1,\"\"a\"\":2}\",json\n",
+        expect![[r#"
+        CSV, UTF-8, separated by ',', header in line 1
+        time: time, s since 1970 UTC
+        one value a row: signal signal, value value, kind kind; values by their form, decimal point
+        rejected line 2, column 'value': the member 'a' stands twice
+    "#]],
+    );
+}
+
+#[test]
+fn days_of_the_week() {
+    for time in [
+        "Mon Jan 01 10:00:00 CET 2024",
+        "Mon, 01 Jan 2024 09:00:00 GMT",
+        "Montag, 1. Januar 2024 10:00",
+        "Mon Jan  1 10:00:00 2024",
+    ] {
+        let text = format!("time;a\n{time};1\n");
+        assert_eq!(
+            shown("t.csv", text.as_bytes(), &prefix("p")),
+            "2024-01-01T09:00:00Z p/a float 1\n",
+            "{time}"
+        );
+    }
+}
