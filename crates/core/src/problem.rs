@@ -50,6 +50,7 @@ problem_codes! {
     BAD_CONFIGURATION "bad-configuration" 400 "a configuration file has problems" "Mend what is listed; the old configuration stays in force";
     BAD_IMPORT "bad-import" 400 "the file cannot be imported as it is" "Name what cannot be recognised with --time, --value, --signal or --timezone";
     UNSUPPORTED_FORMAT "unsupported-format" 415 "this format is not spoken here" "See /api/v1/openapi.json for the formats of this call";
+    TOO_SLOW "too-slow" 408 "the body of the request did not come in time" "Send smaller requests, or over a better connection";
     TOO_LARGE "too-large" 413 "the request is larger than allowed" "Send it in parts";
     ADDRESS_TOO_LONG "address-too-long" 414 "the address of the request is too long" "Ask with wider patterns, or in several requests";
     HEAD_TOO_LARGE "head-too-large" 431 "the headers of the request are too large" "Send fewer or shorter headers: cookies and forwarding headers grow unseen";

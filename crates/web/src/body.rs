@@ -147,7 +147,7 @@ fn busy() -> Problem {
 
 fn too_slow() -> Problem {
     let detail = "the request body came too slowly and was given up; nothing of it was kept";
-    Problem::new(&codes::BAD_ENCODING, detail).hint("Send smaller requests, or over a better connection")
+    Problem::new(&codes::TOO_SLOW, detail)
 }
 
 fn bad_encoding(detail: &str) -> Problem {

@@ -18,7 +18,7 @@ static PATTERNS: Codes = &[&BAD_PATTERN];
 static TIMES: Codes = &[&BAD_TIME];
 static SIGNAL: Codes = &[&BAD_PATH];
 static FORMAT: Codes = &[&UNSUPPORTED_FORMAT];
-static BODY: Codes = &[&BAD_ENCODING, &TOO_LARGE, &UNSUPPORTED_FORMAT, &BUSY];
+static BODY: Codes = &[&BAD_ENCODING, &TOO_SLOW, &TOO_LARGE, &UNSUPPORTED_FORMAT, &BUSY];
 static DOCUMENT: Codes = &[&BAD_JSON];
 static STATEMENT: Codes = &[&BAD_SQL];
 /// What bytes and samples are refused for.

@@ -188,7 +188,7 @@ async fn odd_requests_get_plain_answers() {
             write("Content-Encoding: gzip, gzip\r\nContent-Length: 1\r\n", "x"),
             "415 unsupported-format",
         ),
-        ("no text".into(), write("Content-Length: 2\r\n", "\u{7f}"), "400"),
+        ("no text".into(), write("Content-Length: 2\r\n", "\u{7f}"), "408 too-slow"),
         ("too large by its length".into(), write("Content-Length: 99999999999\r\n", ""), "413 too-large"),
         ("a format nobody has".into(), get("/api/v1/read?signal=a&format=yaml"), "415 unsupported-format"),
         // Waiting for a word that need not come.
@@ -251,7 +251,7 @@ async fn a_body_that_drips_is_given_up() {
     let (address, _ground) = serve(&plant.web_with(settings)).await;
     let head = format!("POST /api/v1/write HTTP/1.1\r\n{HEAD}Content-Length: 1000\r\n\r\n");
     // Nothing after the head.
-    assert_eq!(raw(address, head.as_bytes()).await, ["400 bad-encoding"]);
+    assert_eq!(raw(address, head.as_bytes()).await, ["408 too-slow"]);
     // A byte at a time, each in time: the whole takes too long.
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -264,7 +264,7 @@ async fn a_body_that_drips_is_given_up() {
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(PATIENCE, reader.read_to_end(&mut answer)).await.expect("it ends");
     drip.abort();
-    assert_eq!(statuses(&String::from_utf8_lossy(&answer)), ["400 bad-encoding"]);
+    assert_eq!(statuses(&String::from_utf8_lossy(&answer)), ["408 too-slow"]);
     assert_eq!(plant.shown(), "");
 }
 

@@ -161,6 +161,7 @@ async fn what_can_be_kept_later_is_repeated_by_agents() {
         &codes::BUSY,
         &codes::SHARE_EXCEEDED,
         &codes::CONFLICT,
+        &codes::TOO_SLOW,
         &codes::DISK_FULL,
         &codes::NOT_DURABLE,
         &codes::STOPPING,

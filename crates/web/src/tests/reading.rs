@@ -389,7 +389,7 @@ async fn every_call_says_what_it_refuses() {
     }
     let write = &api["paths"]["/api/v1/write"]["post"];
     let statuses: Vec<&str> = write["responses"].as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = "200 204 400 401 403 409 413 414 415 429 431 500 503 507";
+    let expected = "200 204 400 401 403 408 409 413 414 415 429 431 500 503 507";
     assert_eq!(statuses.join(" "), expected);
     let full = &write["responses"]["507"];
     let codes =

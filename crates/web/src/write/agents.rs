@@ -11,10 +11,10 @@ use crate::answer::nothing;
 /// How long an agent waits where nobody knows better.
 const RETRY_AFTER_S: u32 = 1;
 
-/// A refusal that holds for this moment only is `busy`: as 429 or 409 it would be dropped by Telegraf's output for
+/// A refusal that holds for this moment only is `busy`: as 408, 409 or 429 it would be dropped by Telegraf's output for
 /// InfluxDB 1, and by Prometheus unless it is told otherwise.
 pub(crate) fn later(problem: Problem) -> Problem {
-    if problem.code != &codes::SHARE_EXCEEDED && problem.code != &codes::CONFLICT {
+    if ![&codes::SHARE_EXCEEDED, &codes::CONFLICT, &codes::TOO_SLOW].contains(&problem.code) {
         return problem;
     }
     let seconds = problem.retry_after_s.unwrap_or(RETRY_AFTER_S);

@@ -127,7 +127,8 @@ async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response
             .hint("Leave precision= away, or send timestamps: their type says the unit"));
     }
     let (parts, body) = request.into_parts();
-    let whole = read_body(web, &parts.headers, body).await?;
+    let whole = read_body(web, &parts.headers, body).await;
+    let whole = if spelling == Spelling::Remote { whole.map_err(agents::later)? } else { whole? };
     let once = Once::of(&parts.headers, &caller.identity, &whole.bytes)?;
     let written = write_whole(web, &caller.identity, spelling, terms, whole, once).await;
     if spelling == Spelling::Remote {
