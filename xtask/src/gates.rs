@@ -9,6 +9,7 @@ mod licences;
 mod links;
 mod metadata;
 mod spdx;
+mod targets;
 mod unify;
 mod words;
 
@@ -91,6 +92,12 @@ const GATES: &[Gate] = &[
         name: "docs",
         check: docs::check,
         lesson: "documentation that does not build is not read: mend the link or the markup that rustdoc names",
+    },
+    Gate {
+        name: "targets",
+        check: targets::check,
+        lesson: "the house is to build on machines that nobody here has: keep what one system alone has behind cfg, in the \
+                 places where it stands already",
     },
     Gate {
         name: "generated",

@@ -21,6 +21,7 @@ const STEPS: &[&[&str]] = &[
     &["crash", "--cycles", "20", "--samples", "200000"],
     &["crash", "--telegraf", "60"],
     &["fuzz", "--seconds", "30"],
+    &["dist", "--test"],
 ];
 
 fn run(arguments: &[String]) -> Outcome {
