@@ -1,6 +1,8 @@
 //! Rows without times of their own: when the first was, and how far apart they are. Which column counts, if any does, is
 //! decided in `layout`.
 
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 

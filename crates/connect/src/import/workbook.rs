@@ -1,6 +1,8 @@
 //! Excel's workbooks (ECMA-376, .xlsx): the sheets, and the rows of one as CSV, read as they stream out of the archive.
 //! Formulas come as the values that Excel saved; charts and colours are left out. What the rows mean is decided as for CSV.
 
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 use std::io::{self, BufReader, Read, Seek};
 
 use jiff::civil::DateTime;
@@ -30,6 +32,9 @@ pub struct Workbook {
     /// Days are counted from 1904.
     from_1904: bool,
 }
+
+/// A part of the archive as XML.
+type Part = Xml<BufReader<Box<dyn Read + Send>>>;
 
 /// How a number is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +123,7 @@ impl Workbook {
         &self,
         name: &str,
         reopen: &mut dyn FnMut() -> io::Result<R>,
-    ) -> io::Result<Option<Xml<BufReader<Box<dyn Read + Send>>>>> {
+    ) -> io::Result<Option<Part>> {
         let Some(member) = self.members.iter().find(|member| member.name == name) else { return Ok(None) };
         Ok(Some(Xml::new(BufReader::new(member.open(reopen()?)?))))
     }
@@ -238,7 +243,7 @@ fn shown(code: &str) -> Shown {
 }
 
 struct Rows {
-    xml: Xml<BufReader<Box<dyn Read + Send>>>,
+    xml: Part,
     book: Workbook,
     cells: Vec<String>,
     /// The widest row so far: empty cells at the end of a row are left out.

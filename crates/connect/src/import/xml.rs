@@ -1,6 +1,8 @@
 //! As much of XML 1.0 as office programs write: tags with attributes, texts, entities, in UTF-8 and in bounded room. A
 //! document type is refused: entities of its own are how such files blow up.
 
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 use std::io::{self, BufRead};
 
 /// The longest tag, and the longest text between two tags.

@@ -1,6 +1,8 @@
 //! The list and the content of a ZIP archive (APPNOTE 6.3): stored and deflated members, ZIP64, each checked by its
 //! checksum. What a member holds is the business of others; nothing is written to disk.
 
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use flate2::Crc;

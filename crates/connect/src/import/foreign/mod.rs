@@ -1,6 +1,8 @@
 //! Files whose rows are neither tables, objects nor lines that the plant reads: what other programs dump. Each is turned
 //! into one of these as it is read; what its rows mean is then decided as for any other file.
 
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 mod influx;
 mod objects;
 mod pairs;

@@ -35,7 +35,7 @@ pub(super) fn metric(text: &str, out: &mut Vec<u8>) {
             _ => None,
         };
         let point = Point {
-            measurement: metric["name"].as_str().unwrap_or_default(),
+            measurement: metric.get("name").and_then(Json::as_str).unwrap_or_default(),
             tags: members("tags")
                 .iter()
                 .filter_map(|(name, tag)| Some((name.as_str(), tag.as_str()?)))
@@ -44,7 +44,7 @@ pub(super) fn metric(text: &str, out: &mut Vec<u8>) {
                 .iter()
                 .filter_map(|(name, field)| Some((name.as_str(), value(field)?)))
                 .collect(),
-            time: instant(&metric["timestamp"].to_string()),
+            time: metric.get("timestamp").and_then(|time| instant(&time.to_string())),
         };
         if !point.write(out) {
             as_it_is(&metric.to_string(), out);
@@ -74,20 +74,22 @@ pub(super) fn unwrapped(input: Box<dyn BufRead + Send>) -> Box<dyn Read + Send> 
         let line = row.replace(['\n', '\r'], " ");
         match serde_json::from_str::<Json>(&line) {
             // ThingsBoard: the name of the list is the signal's, and numbers stand in quotes.
-            Ok(Json::Object(members))
-                if members.len() == 2 && members.contains_key("ts") && members.contains_key("value") =>
-            {
-                let value = match &members["value"] {
-                    Json::String(text) if text.parse::<f64>().is_ok_and(f64::is_finite) => text.clone(),
-                    Json::String(text) if matches!(&**text, "true" | "false") => text.clone(),
-                    other => other.to_string(),
-                };
-                let line = format!(
-                    "{{\"signal\":{},\"time\":{},\"value\":{value}}}\n",
-                    Json::String(list),
-                    members["ts"]
-                );
-                out.extend_from_slice(line.as_bytes());
+            Ok(Json::Object(members)) if members.len() == 2 => {
+                match (members.get("ts"), members.get("value")) {
+                    (Some(time), Some(value)) => {
+                        let value = match value {
+                            Json::String(text) if text.parse::<f64>().is_ok_and(f64::is_finite) => {
+                                text.clone()
+                            }
+                            Json::String(text) if matches!(&**text, "true" | "false") => text.clone(),
+                            other => other.to_string(),
+                        };
+                        let name = Json::String(list);
+                        let line = format!("{{\"signal\":{name},\"time\":{time},\"value\":{value}}}\n");
+                        out.extend_from_slice(line.as_bytes());
+                    }
+                    _ => as_it_is(&line, out),
+                }
             }
             _ => as_it_is(&line, out),
         }
