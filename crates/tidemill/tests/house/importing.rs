@@ -1,6 +1,8 @@
 //! Files in, and the same files out again: real measurements as their makers publish them, read a second time by plain
 //! splitting of lines; every kind of value there and back through each export; rows that cannot be read.
 
+mod people;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
