@@ -26,7 +26,7 @@ pub(crate) const COMMAND: Command = Command {
            machine like this one).\n\
            --test packs the dev build, or that of --binary, twice, compares the bytes, installs the package on a clean Debian that systemd-nspawn \
            boots,\nand uses, upgrades, removes and purges it there. It needs root and Debian; without them it is skipped by name.\n\n\
-           Times in archives are those of the commit, or SOURCE_DATE_EPOCH.\n\n\
+           The one time in archives is that of the commit.\n\n\
            Example: cargo xtask dist && ls target/dist",
     run,
 };
@@ -81,14 +81,14 @@ fn run(arguments: &[String]) -> Outcome {
 /// Fills `folder`, which is emptied before; returns the names of the files.
 fn make(binary: &Path, folder: &Path, level: u8) -> Result<Vec<String>, String> {
     let contents = contents(binary)?;
-    let date = commit_date()?;
+    let date = Date::of_commit()?;
     let (version, machine) = (&contents.program.version, contents.program.machine);
     let archive = format!("tidemill-{version}-{}.tar.gz", machine.target);
     let package = format!("tidemill_{version}_{}.deb", machine.debian);
     let prefix = format!("tidemill-{version}/");
     let files = [
-        (archive, gzip(&unpacked(&contents)?.tar(&prefix, date.0)?, level)?),
-        (package, deb::package(&contents, version, date, level)?),
+        (archive, gzip(&unpacked(&contents)?.tar(&prefix, date.seconds)?, level)?),
+        (package, deb::package(&contents, version, &date, level)?),
         ("Containerfile".to_owned(), text("packaging/Containerfile")?.into_bytes()),
         (format!("tidemill-{version}-{}.cdx.json", machine.target), contents.sbom.clone().into_bytes()),
     ];
@@ -134,7 +134,7 @@ fn contents(binary: &Path) -> Result<Contents, String> {
         manual: program.prints(&["reference", "manual"])?,
         completions,
         third_party: licences::text(&parts)?,
-        sbom: sbom::document(&program, &parts, commit_date()?),
+        sbom: sbom::document(&program, &parts, &Date::of_commit()?),
         program,
     })
 }
@@ -156,21 +156,6 @@ fn unpacked(contents: &Contents) -> Result<Tree, String> {
     let local = contents.unit.replace("/usr/bin/tidemill", "/usr/local/bin/tidemill");
     tree.file("share/systemd/tidemill.service", local);
     Ok(tree)
-}
-
-/// When the commit was made: the one time in everything.
-fn commit_date() -> Result<Date, String> {
-    let said = match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(said) => said,
-        Err(_) => {
-            let mut git = shell::program("git");
-            git.args(["log", "-1", "--format=%ct"]);
-            shell::capture(git)
-                .map_err(|error| format!("{error}\nset SOURCE_DATE_EPOCH outside a checkout"))?
-        }
-    };
-    let seconds = said.trim().parse().map_err(|_| format!("`{}` is no number of seconds", said.trim()))?;
-    Ok(Date(seconds))
 }
 
 /// A text of the repository.

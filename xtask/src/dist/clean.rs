@@ -4,7 +4,8 @@
 
 mod system;
 
-use super::{LEVEL_TEST, commit_date, contents, deb, make, text};
+use super::date::Date;
+use super::{LEVEL_TEST, contents, deb, make, text};
 use crate::binary::Binary;
 use crate::shell;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub(super) fn run(binary: Option<PathBuf>) -> Result<(), String> {
     let contents = contents(&binary)?;
     let later = place.join("later.deb");
     let bytes =
-        deb::package(&contents, &format!("{}+1", contents.program.version), commit_date()?, LEVEL_TEST)?;
+        deb::package(&contents, &format!("{}+1", contents.program.version), &Date::of_commit()?, LEVEL_TEST)?;
     std::fs::write(&later, bytes).map_err(|error| format!("{}: {error}", later.display()))?;
 
     let system = System::boot(&place)?;

@@ -10,7 +10,7 @@ use super::{Contents, text};
 const MAINTAINER: &str = "The Tidemill authors <authors@tidemill.invalid>";
 
 /// The package as one file. `version` may be higher than the program's own, for a test of upgrades.
-pub(crate) fn package(contents: &Contents, version: &str, date: Date, level: u8) -> Result<Vec<u8>, String> {
+pub(crate) fn package(contents: &Contents, version: &str, date: &Date, level: u8) -> Result<Vec<u8>, String> {
     let data = data(contents, version, date)?;
     let mut control = Tree::default();
     control.file("control", about(contents, version, &data));
@@ -20,15 +20,15 @@ pub(crate) fn package(contents: &Contents, version: &str, date: Date, level: u8)
     Ok(ar(
         &[
             ("debian-binary", b"2.0\n"),
-            ("control.tar.gz", &gzip(&control.tar("./", date.0)?, level)?),
-            ("data.tar.gz", &gzip(&data.tar("./", date.0)?, level)?),
+            ("control.tar.gz", &gzip(&control.tar("./", date.seconds)?, level)?),
+            ("data.tar.gz", &gzip(&data.tar("./", date.seconds)?, level)?),
         ],
-        date.0,
+        date.seconds,
     ))
 }
 
 /// Every file where the system looks for it.
-fn data(contents: &Contents, version: &str, date: Date) -> Result<Tree, String> {
+fn data(contents: &Contents, version: &str, date: &Date) -> Result<Tree, String> {
     let mut tree = Tree::default();
     tree.program("usr/bin/tidemill", contents.program.bytes.clone());
     tree.file("usr/lib/systemd/system/tidemill.service", contents.unit.clone());
@@ -43,7 +43,7 @@ fn data(contents: &Contents, version: &str, date: Date) -> Result<Tree, String> 
     }
     let changes = format!(
         "tidemill ({version}) stable; urgency=medium\n\n  * What changed stands in CHANGELOG.md.gz beside this file.\n\n -- {MAINTAINER}  {}\n",
-        date.rfc2822()
+        date.rfc2822
     );
     let mut document =
         |name: &str, bytes: Vec<u8>| tree.file(&format!("usr/share/doc/tidemill/{name}"), bytes);

@@ -6,7 +6,7 @@ use super::parts::Part;
 use super::program::Program;
 use serde_json::{Value, json};
 
-pub(crate) fn document(program: &Program, parts: &[Part], date: Date) -> String {
+pub(crate) fn document(program: &Program, parts: &[Part], date: &Date) -> String {
     let (itself, others): (Vec<&Part>, Vec<&Part>) =
         parts.iter().partition(|part| part.name == "tidemill" && part.is_ours());
     let hash = super::sha256(&program.bytes);
@@ -30,7 +30,7 @@ pub(crate) fn document(program: &Program, parts: &[Part], date: Date) -> String 
         "serialNumber": serial(&hash),
         "version": 1,
         "metadata": {
-            "timestamp": date.rfc3339(),
+            "timestamp": date.rfc3339,
             "lifecycles": [{ "phase": "build" }],
             "tools": { "components": [{ "type": "application", "name": "cargo xtask dist", "version": program.version }] },
             "component": about,
