@@ -33,8 +33,10 @@ pub(super) struct State {
     pub(super) signals_max: Option<usize>,
     /// Refuse so many publishes as busy.
     pub(super) busy: u32,
-    /// Refuse every publish with this.
-    pub(super) refusing: Option<&'static tidemill_core::Code>,
+    /// No more batches than these, then it stops.
+    pub(super) batches_max: Option<u32>,
+    /// Refuse the next publishes with these.
+    pub(super) refusing: Vec<&'static tidemill_core::Code>,
     /// Answer so many publishes with a change of the epoch.
     pub(super) conflicts: u32,
     /// Once so many are published.
@@ -198,6 +200,11 @@ impl Bus for Plant {
     }
 
     fn batch(&self, _: &Identity, flags: Flags) -> Result<BatchBuilder, Problem> {
+        match &mut self.state().batches_max {
+            Some(0) => return Err(Problem::new(&codes::STOPPING, "the plant stops")),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         Ok(BatchBuilder::new(SourceId(1), flags))
     }
 
@@ -213,7 +220,7 @@ impl Bus for Plant {
             state.busy -= 1;
             return Err(Problem::new(&codes::BUSY, "the disk is slow").retry_after(1));
         }
-        if let Some(code) = state.refusing {
+        if let Some(code) = state.refusing.pop() {
             return Err(Problem::new(code, "not now"));
         }
         if state.conflicts > 0 && state.published.len() >= state.conflicts_after {

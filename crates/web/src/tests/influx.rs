@@ -169,7 +169,7 @@ async fn what_can_be_kept_later_is_repeated_by_agents() {
     for code in later {
         for uri in ["/write?db=telegraf", "/api/v2/write?bucket=b", "/api/v3/write_lp?db=d"] {
             let house = House::new();
-            house.plant.state().refusing = Some(code);
+            house.plant.state().refusing = vec![code; 9];
             let answer = house.send(&format!("POST {uri}"), &[], "a f=1 1").await;
             assert!(answer.status.is_server_error(), "{}: {}", code.id, answer.status);
             let text = answer.text();
@@ -177,4 +177,25 @@ async fn what_can_be_kept_later_is_repeated_by_agents() {
             assert!(!DROPPED_BY_TELEGRAF.iter().any(|part| text.contains(part)), "{text}");
         }
     }
+}
+
+/// A plant that stops while a request is read is no fault of the lines that are left: they are not dropped, all are sent again.
+#[tokio::test]
+async fn a_plant_that_stops_refuses_whole_requests() {
+    let house = House::new();
+    house.plant.state().batches_max = Some(1);
+    let body: String = (0..70_000).map(|time| format!("a f=1 {time}\n")).collect();
+    let answer = house.send("POST /write?db=x", &[], body).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_eq!(house.plant.shown(), "");
+}
+
+/// Others may take the last names between reading and publishing: the lines that need none are kept all the same.
+#[tokio::test]
+async fn names_that_ran_out_meanwhile_refuse_lines_and_not_the_request() {
+    let house = House::new();
+    house.plant.state().refusing = vec![&codes::SIGNALS_LIMIT];
+    let answer = house.send("POST /write?db=x", &[], "a f=1 1").await;
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    assert_eq!(house.plant.shown(), "a/f = 1 (float) at 1 Good\n");
 }

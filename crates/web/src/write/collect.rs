@@ -64,6 +64,8 @@ pub(crate) struct Collected {
     /// The first [`REFUSED_LISTED_MAX`].
     pub(crate) refused: Vec<Refused>,
     pub(crate) refused_count: u64,
+    /// Why the request cannot be taken, whatever its lines are: nothing of it is published.
+    pub(crate) failed: Option<Problem>,
 }
 
 /// What filling batches needs from the house.
@@ -133,6 +135,7 @@ pub(crate) struct Collector<'a> {
     kept: u64,
     refused: Vec<Refused>,
     refused_count: u64,
+    failed: Option<Problem>,
 }
 
 impl<'a> Collector<'a> {
@@ -173,6 +176,7 @@ impl<'a> Collector<'a> {
             kept: 0,
             refused: Vec::new(),
             refused_count: 0,
+            failed: None,
         })
     }
 
@@ -199,6 +203,7 @@ impl<'a> Collector<'a> {
             kept: self.kept,
             refused: self.refused,
             refused_count: self.refused_count,
+            failed: self.failed,
         }
     }
 
@@ -340,6 +345,11 @@ impl<'a> Collector<'a> {
     }
 
     fn note(&mut self, refused: Refused) -> ControlFlow<()> {
+        if refused.error.code().status >= 500 {
+            // No fault of this line's: as one that is refused in part its sender would drop it.
+            self.failed = Some(refused.error.into_problem());
+            return ControlFlow::Break(());
+        }
         self.refused_count += 1;
         if self.names.len() > self.names_kept {
             // Names that only the refused line brings.

@@ -284,8 +284,11 @@ async fn write_in_turns(
     loop {
         let room_bytes = room(&web.0.limits.bodies, &mut permit, *batches_bytes)?;
         let window = Window { from: commits.len(), bytes_max: room_bytes };
-        let Collected { epoch, parts, parts_bytes, kept, refused, refused_count, complete } =
+        let Collected { epoch, parts, parts_bytes, kept, refused, refused_count, failed, complete } =
             read_aside(*long_bytes, collecting(web, who, *spelling, terms, body.clone(), window)).await?;
+        if let Some(problem) = failed {
+            return Err(problem);
+        }
         if refused_before.is_none() {
             web.0.counters.refused_lines.add(refused_count);
         }
@@ -305,7 +308,8 @@ async fn write_in_turns(
                 permit.shrink(permit.amount().saturating_sub(held_bytes));
                 continue;
             }
-            Err(problem) if problem.code == &codes::CONFLICT && tried < EPOCHS_TRIED_MAX => {
+            // Others took the last names meanwhile: read again, it is known for which lines there are none.
+            Err(problem) if tried < EPOCHS_TRIED_MAX && is_read_again(&problem, terms.partial) => {
                 tried += 1;
                 // The batches of this attempt are gone.
                 permit.shrink(permit.amount().saturating_sub(held_bytes));
@@ -319,6 +323,11 @@ async fn write_in_turns(
         web.0.counters.samples.add(kept);
         return Ok(Written { kept, refused, refused_count });
     }
+}
+
+fn is_read_again(problem: &Problem, partial: bool) -> bool {
+    let no_names = [&codes::SIGNALS_LIMIT, &codes::SIGNALS_RATE].contains(&problem.code);
+    problem.code == &codes::CONFLICT || partial && no_names
 }
 
 /// The line or sample for which a request is refused.
