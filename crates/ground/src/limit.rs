@@ -35,7 +35,7 @@ limits! {
     "buffer_bytes" "limits.memory" "Samples in memory that are not yet in files; beyond it the journal holds what comes";
     "flight_calls" "" "Calls of Flight SQL that run; further ones are told to come again";
     "flight_connections" "" "Connections of Flight SQL; further ones are closed";
-    "flight_sent_bytes" "" "Bytes of answers of Flight SQL on their way; more waits";
+    "flight_sent_bytes" "" "Bytes that calls of Flight SQL sent and that are held; further calls are told to come again";
     "flight_statements" "" "Prepared statements of Flight SQL; the oldest are forgotten";
     "flight_statements_bytes" "" "Bytes of prepared statements of Flight SQL; the oldest are forgotten";
     "future" "limits.future" "Seconds that a sample may be ahead of the clock; later ones are refused";

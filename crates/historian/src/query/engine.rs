@@ -250,7 +250,7 @@ impl Engine {
         let (inner, scope, threads) = (self.inner.clone(), scope.clone(), self.threads());
         Box::pin(async move {
             let threads = threads.ok_or_else(stopped)?;
-            let admission = inner.admission.clone();
+            let admission = inner.admission.asked(Question::sql(&scope, "sql", &query.text));
             let mut answer = run(threads, admission, budget, Within::All, move |sink| async move {
                 let view = inner.source.view();
                 let shape = inner.shape(scope, query, budget, view, &sink).await?;

@@ -121,7 +121,7 @@ where
     }
     let (reader, writer) = tokio::io::split(stream);
     let stream = tokio::io::join(Cursor::new(first).chain(reader), writer);
-    let mut stopped = visit.stopped();
+    let (mut stopped, drain) = (visit.stopped(), house.settings().drain);
     let caller = Arc::new(Caller {
         house,
         visit,
@@ -154,7 +154,7 @@ where
         () = caller.until_idle() => {
             serving.as_mut().graceful_shutdown();
             // Whoever does not go is closed upon.
-            tokio::time::timeout(PING_TIME_MAX, serving).await.unwrap_or(Ok(()))
+            tokio::time::timeout(drain, serving).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = outcome {
