@@ -58,6 +58,7 @@ pub(crate) fn run(plant: &Plant, options: Options) -> Result<(), Problem> {
     let config = load(plant)?;
     let _lock = plant.lock()?;
     allow_descriptors();
+    take_small_pages();
     let ground = Ground::real();
     ground.tasks.on_panic(
         |panic| tracing::error!(event = "task.panicked", task = %panic.task, message = %panic.message),
@@ -81,6 +82,13 @@ fn allow_descriptors() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::info!(event = "plant.descriptors", %error, "the limit of open files stays as it is");
     }
+}
+
+/// Of a huge page the allocator uses a part, and the system gives all of it: a plant would take twice the memory. A system
+/// without that choice is no error.
+fn take_small_pages() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// The plant's configuration, or all that is wrong with it as one problem.
