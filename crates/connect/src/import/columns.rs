@@ -194,7 +194,13 @@ impl Column {
         if let Some(word) = self.words.get(text) {
             return self.add_word(*word);
         }
-        let is_time = first.is_alphanumeric() && self.add_time(line, text);
+        // Without a digit it is neither a time nor a number, and long texts are no words: most cells of texts are these.
+        let has_digit = text.bytes().take(WORD_BYTES_MAX).any(|byte| byte.is_ascii_digit());
+        if text.len() > WORD_BYTES_MAX && !has_digit && !is_code(text) {
+            self.no_status.get_or_insert_with(|| place(line, text));
+            return;
+        }
+        let is_time = has_digit && first.is_alphanumeric() && self.add_time(line, text);
         // Only digits are a time and a number.
         if is_time && text.contains([':', '-', '/', ' ']) {
             self.no_status.get_or_insert_with(|| place(line, text));

@@ -420,6 +420,9 @@ impl Reader {
                     }
                 }
             }
+            None if let Some(missing) = absent_by_row(layout, narrow, text, stated) => {
+                with_quality((Value::None, missing), stated)
+            }
             None => {
                 let read = cell::read(text, narrow.cell).map_err(|reason| blame(narrow.value, reason))?;
                 self.count_whole(Some(&read).filter(|_| !narrow.cell.is_stated()));
@@ -533,6 +536,20 @@ impl Layout {
             Some(name) => name.to_owned(),
         }
     }
+}
+
+/// A word that may be a state's name, where the row says that it is none: beside a bad quality, as PI writes its system
+/// states, and Home Assistant's two words for an entity that is away.
+fn absent_by_row(layout: &Layout, narrow: &Narrow, text: &str, stated: Option<Quality>) -> Option<Quality> {
+    let bad = stated.is_some_and(Quality::is_bad);
+    let away = || {
+        let entities = layout.headers.get(narrow.signal).is_some_and(|header| header == "entity_id");
+        entities && matches!(text, "unavailable" | "unknown")
+    };
+    if narrow.cell.is_stated() || !(bad || away()) {
+        return None;
+    }
+    words::absent(text, true)
 }
 
 /// Whether a cell holds nothing. Where there are types, a text that is there and empty stands in quotes.

@@ -199,6 +199,7 @@ const STATUS: &[(&str, Quality)] = &[
     ("valid", Quality::GOOD),
     ("gut", Quality::GOOD),
     ("gültig", Quality::GOOD),
+    // PI: somebody wrote a remark to it; of the value it says nothing.
     ("annotated", Quality::GOOD),
     ("none", Quality::GOOD),
     ("questionable", Quality::UNCERTAIN),
@@ -220,6 +221,11 @@ pub(super) fn status(text: &str) -> Option<Quality> {
     let code = text.strip_suffix(')').and_then(|text| text.rsplit_once("(0x"));
     if let Some((_, hex)) = code {
         return u32::from_str_radix(hex, 16).ok().map(Quality);
+    }
+    // PI's flags stand beside each other: the worst counts.
+    if text.contains([',', ';']) {
+        let all: Option<Vec<Quality>> = text.split([',', ';']).map(|part| status(part.trim())).collect();
+        return all?.into_iter().max_by_key(|quality| quality.0 >> 30);
     }
     let lower = text.to_lowercase();
     let known = STATUS.iter().find(|(word, _)| *word == lower).map(|(_, quality)| *quality);

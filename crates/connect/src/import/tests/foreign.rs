@@ -429,6 +429,44 @@ fn members_that_stand_twice() {
 }
 
 #[test]
+fn words_that_are_no_values() {
+    let text = "entity_id,state,last_changed\nsensor.t,21.5,2024-01-01T00:00:00.000Z\nsensor.t,unavailable,2024-01-01T00:00:01.000Z\n\
+        binary_sensor.door,on,2024-01-01T00:00:00.000Z\nsun.sun,above_horizon,2024-01-01T00:00:00.000Z\n";
+    check_foreign(
+        "history.csv",
+        text,
+        expect![[r#"
+        CSV, UTF-8, separated by ',', header in line 1
+        time: last_changed, Europe/Berlin where no offset is given
+        one value a row: signal entity_id, value state; values by their form, decimal point
+        2024-01-01T00:00:00Z p/sensor.t float 21.5
+        2024-01-01T00:00:01Z p/sensor.t none - Bad_NoData
+        2024-01-01T00:00:00Z p/binary_sensor.door boolean true
+        2024-01-01T00:00:00Z p/sun.sun text above_horizon
+    "#]],
+    );
+    let text = "Tag;Time;Value;Status\nS;15-Jan-2024 10:00:00.00000;1.5;Good\nS;15-Jan-2024 10:01:00;Shutdown;Bad\n\
+        S;15-Jan-2024 10:02:00;I/O Timeout;Bad\nS;15-Jan-2024 10:03:00;2;Questionable\nS;15-Jan-2024 10:04:00;3;Annotated, Substituted\n\
+        S;15-Jan-2024 10:05:00;Pt Created;Bad\nM;15-Jan-2024 10:00:00;Running;Good\n";
+    check_foreign(
+        "pi.csv",
+        text,
+        expect![[r#"
+        CSV, UTF-8, separated by ';', header in line 1
+        time: Time, Europe/Berlin where no offset is given
+        one value a row: signal Tag, value Value, quality Status; values by their form, decimal point
+        2024-01-15T09:00:00Z p/S float 1.5
+        2024-01-15T09:01:00Z p/S none - Bad_Shutdown
+        2024-01-15T09:02:00Z p/S none - Bad_Timeout
+        2024-01-15T09:03:00Z p/S float 2 Uncertain
+        2024-01-15T09:04:00Z p/S float 3 Uncertain_SubstituteValue
+        2024-01-15T09:05:00Z p/S none - Bad_WaitingForInitialData
+        2024-01-15T09:00:00Z p/M text Running
+    "#]],
+    );
+}
+
+#[test]
 fn days_of_the_week() {
     for time in [
         "Mon Jan 01 10:00:00 CET 2024",
