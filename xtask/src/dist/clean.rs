@@ -131,6 +131,17 @@ fn from_the_package(system: &System, guide: &Guide) -> Result<(), String> {
     )?;
     system.expect(&read, "20.5")?;
 
+    println!("listen beyond this machine");
+    let listen =
+        guide.0.lines().find(|line| line.starts_with("listen = ")).ok_or("the guide has no `listen = `")?;
+    system.says(&format!(
+        "sed -i 's/^\\[http\\]$/[http]\\n{}/' {PLANT}/tidemill.toml",
+        listen.replace('/', "\\/")
+    ))?;
+    system.says("systemctl restart tidemill")?;
+    system.expect("systemctl status --no-pager tidemill", "https://0.0.0.0:8443")?;
+    system.says(&format!("tidemill --plant {PLANT} trust --output /release/ca.pem"))?;
+
     println!("upgrade");
     let before = system.says("systemctl show -P MainPID tidemill")?;
     system.says("dpkg --install /later.deb")?;
