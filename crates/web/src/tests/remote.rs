@@ -1,12 +1,15 @@
 //! Prometheus remote write: the bytes of its protobuf, made here by hand, and what becomes of them.
 
+use std::ops::ControlFlow;
+
 use expect_test::expect;
 use proptest::prelude::*;
 use tidemill_core::Flags;
 
 use super::{Answered, House};
 use crate::line::template::Templates;
-use crate::remote::STALE_BITS;
+use crate::remote::{self, STALE_BITS};
+use crate::{Error, Refused};
 
 fn varint(mut number: u64, out: &mut Vec<u8>) {
     while number > 0x7F {
@@ -198,17 +201,53 @@ async fn templates_name_series_of_remote_write_too() {
     assert_eq!(house.plant.shown(), "node/a/up = 1 (float) at 1000000 Good\n");
 }
 
+/// Takes every series that has a name, and nothing more.
+struct Nothing;
+
+impl remote::Sink for Nothing {
+    type Bound = ();
+
+    fn check(&mut self, _: i64) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn bind(&mut self, labels: &remote::Labels<'_, '_>) -> Result<(), Error> {
+        labels.series()?.path("value").map(drop)
+    }
+
+    fn sample(&mut self, (): (), _: i64, _: f64) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn bad(&mut self, refused: Refused) -> ControlFlow<()> {
+        assert!(refused.line > 0);
+        ControlFlow::Continue(())
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(body in proptest::collection::vec(prop_oneof![Just(0x0Au8), Just(0x12), Just(0x02), any::<u8>()], 0..80)) {
-        struct Nothing;
-        impl crate::remote::Sink for Nothing {
-            type Bound = ();
-            fn check(&mut self, _: i64) -> Result<(), crate::Error> { Ok(()) }
-            fn bind(&mut self, labels: &crate::remote::Labels<'_, '_>) -> Result<(), crate::Error> { labels.series().map(drop) }
-            fn sample(&mut self, (): (), _: i64, _: f64) -> Result<(), crate::Error> { Ok(()) }
-            fn bad(&mut self, _: crate::Refused) -> std::ops::ControlFlow<()> { std::ops::ControlFlow::Continue(()) }
+        remote::parse(&body, &mut Nothing);
+    }
+
+    /// What was whole and is broken in a few places.
+    #[test]
+    fn no_broken_message_panics(
+        breaks in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        length in any::<prop::sample::Index>(),
+    ) {
+        let mut body = [
+            series(&[("__name__", "up"), ("job", "node")], &[(1.0, 1), (f64::NAN, -1)]),
+            nested(3, &[0x08, 0x01, 0x12, 0x02, b'u', b'p']),
+            series(&[("__name__", "b"), ("a", "1")], &[(2.0, i64::MAX)]),
+        ]
+        .concat();
+        for (at, byte) in breaks {
+            let at = at.index(body.len());
+            body[at] = byte;
         }
-        crate::remote::parse(&body, &mut Nothing);
+        body.truncate(length.index(body.len()) + 1);
+        remote::parse(&body, &mut Nothing);
     }
 }
