@@ -77,7 +77,7 @@ impl Guard {
             let result = AuditResult::Refused;
             let entry = AuditEntry { who, action: "access.refused", target, result, detail };
             if let Err(error) = self.log.append(entry) {
-                tracing::warn!(%error, "a refusal was not written to the audit");
+                tracing::warn!(event = "audit.refusal_lost", %error, "a refusal was not written to the audit");
             }
         }
         noted

@@ -215,7 +215,7 @@ impl Guard {
         {
             let detail = serde_json::json!({ "why": error.to_string() });
             if let Err(error) = self.log.append(entry(by, action, name, AuditResult::Refused, &detail)) {
-                tracing::warn!(%error, action, "a refusal was not written to the audit");
+                tracing::warn!(event = "audit.refusal_lost", %error, action, "a refusal was not written to the audit");
             }
         }
         checked

@@ -35,7 +35,7 @@ impl DamagedFiles {
         *failures = if unreadable { *failures + 1 } else { UNREADABLE_MAX };
         let new = *failures == UNREADABLE_MAX;
         if new {
-            tracing::error!(%error, "a damaged file stays as it is; what is new goes into files of its own");
+            tracing::error!(event = "file.damaged", %error, "a damaged file stays as it is; what is new goes into files of its own");
         }
         new
     }

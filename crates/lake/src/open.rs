@@ -19,7 +19,7 @@ use super::meters::Meters;
 use super::read::Files;
 use super::tables::{self, Table};
 use super::write::Place;
-use super::{CURSOR, JOURNAL_HELD, Settings, State, Store, schema, vacuum};
+use super::{CURSOR, Settings, State, Store, schema, vacuum};
 use crate::Error;
 
 impl Store {
@@ -57,7 +57,7 @@ impl Store {
             open_values: settings.values_open,
         };
         // What is not in files is in the journal only: it may not go before, whatever is refused meanwhile.
-        let bytes_max = settings.journal_bytes.saturating_mul(JOURNAL_HELD);
+        let bytes_max = settings.journal_bytes_max();
         journal.hold(CURSOR, Hold { bytes_max, age_max: Duration::MAX, beyond: HoldAction::Refuse });
         let state = State::begun(&settings, version, Seq(log.state.applied), &corrections);
         let store = Arc::new(Store {
@@ -249,7 +249,7 @@ fn table_with(
     spec: &'static TableSpec,
 ) -> Arc<Table> {
     let log = log.inspect_err(|error| {
-        tracing::error!(table = spec.name, %error, "the table is closed; the plant runs without it");
+        tracing::error!(event = "table.closed", table = spec.name, %error, "the table is closed; the plant runs without it");
     });
     Arc::new(Table::new(spec, ground.disk.clone(), dir, log))
 }
@@ -275,7 +275,7 @@ fn tidy(table: &Table) {
     if table.closed().is_none()
         && let Err(error) = table.remove_orphans()
     {
-        tracing::warn!(table = table.spec.name, %error, "leftovers of a crash could not be removed");
+        tracing::warn!(event = "table.leftovers", table = table.spec.name, %error, "leftovers of a crash could not be removed");
     }
 }
 
@@ -290,7 +290,7 @@ fn finish_corrections(disk: &dyn Disk, log: &Log, corrections: &Table, wall: i64
     let (there, gone): (Vec<Add>, Vec<Add>) =
         missing.partition(|file| !matches!(disk.exists(&corrections.path_of(file)), Ok(false)));
     for file in gone {
-        tracing::error!(file = file.path, "a file of the record of corrections is missing");
+        tracing::error!(event = "corrections.missing", file = file.path, "a file of the record of corrections is missing");
     }
     if corrections.closed().is_none() && !there.is_empty() {
         corrections.commit(there, None, wall)?;

@@ -87,6 +87,11 @@ impl Store {
         outcome.map(|()| true)
     }
 
+    /// Why the last flush failed, if it did; it is tried again.
+    pub fn flush_failure(&self) -> Option<Problem> {
+        self.lock().failure.clone()
+    }
+
     fn flush_frozen(&self, frozen: &Arc<Frozen>) -> Result<(), Error> {
         if frozen.begun {
             return self.flush_in_pieces(frozen);
@@ -171,6 +176,7 @@ impl Store {
             let given_up = records.len().saturating_sub(records_max);
             if given_up > 0 {
                 tracing::error!(
+                    event = "records.given_up",
                     stream = stream.0,
                     given_up,
                     "records are given up: too many wait for a table that is closed or not declared"

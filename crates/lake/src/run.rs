@@ -100,6 +100,7 @@ impl Store {
                 Some(Delivery::Data { .. }) => {}
                 Some(Delivery::Lagged { missed, to }) => {
                     tracing::error!(
+                        event = "journal.cut",
                         missed,
                         to = to.0,
                         "the journal no longer has parcels that were not in files"
@@ -173,7 +174,7 @@ impl Store {
                 Ok(false) if ending => break,
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::error!(%error, "the flush failed; the journal keeps what it would have written");
+                    tracing::error!(event = "flush.failed", %error, "the flush failed; the journal keeps what it would have written");
                     if ending {
                         break;
                     }
@@ -190,14 +191,14 @@ impl Store {
                     Ok(true) if !stop.requested() => {}
                     Ok(_) | Err(Error::Stopping | Error::Conflict) => break,
                     Err(error) => {
-                        tracing::error!(%error, "a merge of files failed; it is tried again");
+                        tracing::error!(event = "merge.failed", %error, "a merge of files failed; it is tried again");
                         self.meters.merge_failures.add(1);
                         break;
                     }
                 }
             }
             if let Err(error) = self.clean() {
-                tracing::warn!(%error, "old files could not be removed; it is tried again");
+                tracing::warn!(event = "vacuum.failed", %error, "old files could not be removed; it is tried again");
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::JOURNAL_HELD;
+
 /// What can be set.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -56,6 +58,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// So many bytes the journal may hold for the lake before new values are refused.
+    pub fn journal_bytes_max(&self) -> u64 {
+        self.journal_bytes.saturating_mul(JOURNAL_HELD)
+    }
+
     /// Bytes for the open pieces of one buffer.
     pub(crate) fn open_bytes(&self) -> usize {
         usize::try_from(self.buffer_bytes / 6).unwrap_or(usize::MAX)

@@ -215,7 +215,12 @@ impl Shared {
                 queue.next_seq = writer.chain().seq + 1;
                 queue.durable_end = writer.durable_end();
                 for note in notes {
-                    tracing::warn!(action = note.action, detail = note.detail, "the audit log was mended");
+                    tracing::warn!(
+                        event = "audit.mended",
+                        action = note.action,
+                        detail = note.detail,
+                        "the audit log was mended"
+                    );
                     drop(queue.push(self.clock.wall(), note, None));
                 }
                 self.counters.unwritable.set(0);
@@ -230,7 +235,7 @@ impl Shared {
 
     fn failed(&self, queue: &mut Queue, error: &Error) {
         if queue.failed.is_none() {
-            tracing::error!(%error, "the audit log cannot be written: changes are refused, data goes on");
+            tracing::error!(event = "audit.unwritable", %error, "the audit log cannot be written: changes are refused, data goes on");
         }
         queue.failed = Some((error.to_string().into(), self.clock.monotonic()));
         self.counters.unwritable.set(1);
@@ -325,7 +330,9 @@ impl Shared {
                     drop(queue.push(now, entry, Some(first)));
                 }
             }
-            Err(error) => tracing::warn!(%error, "old audit files were not looked through"),
+            Err(error) => {
+                tracing::warn!(event = "audit.trim_failed", %error, "old audit files were not looked through")
+            }
         }
     }
 }

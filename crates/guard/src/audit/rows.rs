@@ -108,11 +108,12 @@ impl Rows {
         let owed = self.owed(last, self.journal.durable());
         let rows = if owed.missing.is_empty() { Ok(Vec::new()) } else { rows_of(disk, dir, &owed.missing) };
         let rows = rows.unwrap_or_else(|error| {
-            tracing::warn!(%error, "entries that are not in the table sys.audit could not be read");
+            tracing::warn!(event = "audit.rows_unread", %error, "entries that are not in the table sys.audit could not be read");
             Vec::new()
         });
         if !rows.is_empty() {
             tracing::info!(
+                event = "audit.rows_handed_on",
                 entries = rows.len(),
                 "entries that the table sys.audit did not have are handed on"
             );
@@ -207,7 +208,7 @@ impl Rows {
                     self.given.push_back(Given { last, count: count as u64, commit });
                 }
                 Err(busy) => {
-                    tracing::debug!(%busy, "audit rows wait for the journal");
+                    tracing::debug!(event = "audit.rows_waiting", %busy, "audit rows wait for the journal");
                     break;
                 }
             }

@@ -291,12 +291,12 @@ impl Writer {
         });
         match &moved {
             Ok(()) => {
-                tracing::warn!(file = name, to = %to.display(), "a file that is no part of the audit was moved away: find out who put it there");
+                tracing::warn!(event = "audit.file_foreign", file = name, to = %to.display(), "a file that is no part of the audit was moved away: find out who put it there");
             }
             // It was in the way of a new file and is moved away already.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
-                tracing::warn!(file = name, %error, "a file that is no part of the audit could not be moved away; it is tried again at the next start");
+                tracing::warn!(event = "audit.file_kept", file = name, %error, "a file that is no part of the audit could not be moved away; it is tried again at the next start");
             }
         }
         moved.is_ok()
@@ -305,7 +305,7 @@ impl Writer {
     fn remove(&self, first: u64) {
         let path = self.dir.join(file_name(first));
         if let Err(error) = self.disk.remove(&path).and_then(|()| self.disk.sync_dir(&self.dir)) {
-            tracing::warn!(file = %path.display(), %error, "an old audit file could not be removed; it is tried again later");
+            tracing::warn!(event = "audit.file_kept", file = %path.display(), %error, "an old audit file could not be removed; it is tried again later");
         }
     }
 

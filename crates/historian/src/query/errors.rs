@@ -70,7 +70,7 @@ pub(crate) fn to_problem(error: &DataFusionError, tables: &[String]) -> Problem 
 
 /// Something that should not happen; the details go to the log, not to the caller.
 pub(crate) fn internal(what: &str) -> Problem {
-    tracing::error!(what, "a query failed inside");
+    tracing::error!(event = "query.failed", what, "a query failed inside");
     Problem::new(&codes::INTERNAL, "the query failed inside, which it should not")
 }
 
