@@ -37,6 +37,9 @@ pub(crate) const GENERATED: &[Generated] = &[
         "docs/reference/configuration.md",
         &["run", "-q", "-p", "tidemill", "--", "reference", "configuration"],
     ),
+    page("docs/reference/events.md", &["run", "-q", "-p", "tidemill", "--", "reference", "events"]),
+    page("docs/reference/health.md", &["run", "-q", "-p", "tidemill", "--", "reference", "health"]),
+    page("docs/reference/metrics.md", &["run", "-q", "-p", "tidemill", "--", "reference", "metrics"]),
     page("docs/reference/names.md", &["run", "-q", "-p", "tidemill", "--", "reference", "names"]),
     page("docs/reference/problems.md", &["run", "-q", "-p", "tidemill", "--", "reference", "problems"]),
 ];

@@ -9,7 +9,7 @@ use tidemill_core::{Identity, Meta, NewName, Problem, Signal, SignalId, SignalPa
 use crate::bind::{NAME_BYTES_MAX, TAGS_MAX, TEXT_BYTES_MAX};
 use crate::meters::Refusal;
 use crate::namespace::Twin;
-use crate::registry::{Entry, Registry, SIGNAL_BYTES};
+use crate::registry::{Entry, Registry, SIGNAL_BYTES, is_own};
 use crate::shared::Shared;
 use crate::units::ucum;
 use crate::writers::Writer;
@@ -35,9 +35,13 @@ impl Shared {
         path: &SignalPath,
         new: usize,
     ) -> Result<(), Problem> {
+        // The house's own are few, and are told also where all others are refused.
+        if is_own(path) {
+            return Ok(());
+        }
         let settings = self.settings.load();
         let new = new as u64;
-        let living = registry.living() as u64 + new;
+        let living = registry.counted() as u64 + new;
         if living >= settings.signals_max {
             self.meters.refuse(Refusal::Limit);
             self.meters.signals_refused.add(1);

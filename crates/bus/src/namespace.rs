@@ -191,7 +191,7 @@ impl Namespace {
         type Ask = fn(&Shared) -> f64;
         type Bound = fn(&Settings) -> u64;
         let limits: [(&str, Ask, Bound); 6] = [
-            ("signals", |shared| shared.registry().living() as f64, |settings| settings.signals_max),
+            ("signals", |shared| shared.registry().counted() as f64, |settings| settings.signals_max),
             // Each identity has its own hour: no one number says how much of it is used.
             ("signals_new_per_hour", |_| 0.0, |settings| settings.signals_new_per_hour),
             ("registry_bytes", |shared| shared.registry().bytes() as f64, |settings| settings.registry_bytes),

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use tidemill_core::{Meta, Pattern, Signal, SignalId, SignalPath, SourceId};
+use tidemill_core::{Meta, Pattern, Signal, SignalId, SignalPath, SourceId, UNKNOWN};
 
 /// How many short texts (units, owners, tags) are kept once for all signals that share them.
 const TEXTS_MAX: usize = 65_536;
@@ -15,6 +16,15 @@ const TEXT_BYTES_MAX: usize = 64;
 
 /// About what a signal takes in memory beside its texts, all indexes included; measured by examples/bench.rs.
 pub(crate) const SIGNAL_BYTES: u64 = 400;
+
+/// What the house writes of itself stands here.
+const OWN: &str = "tidemill/";
+
+/// Whether a signal is one that the house writes of itself. What came back without its name is not.
+pub(crate) fn is_own(path: &SignalPath) -> bool {
+    let unknown = path.as_str().strip_prefix(UNKNOWN).is_some_and(|rest| rest.starts_with('/'));
+    path.as_str().starts_with(OWN) && !unknown
+}
 
 type TagSet = Vec<(Arc<str>, Arc<str>)>;
 
@@ -98,6 +108,12 @@ impl Registry {
         self.ordered.len()
     }
 
+    /// How many of them count against the limit of signals: the house's own do not.
+    pub(crate) fn counted(&self) -> usize {
+        let own = self.ordered.range::<str, _>((Bound::Included(OWN), Bound::Unbounded));
+        self.living() - own.take_while(|(path, _)| path.as_str().starts_with(OWN)).filter(|(path, _)| is_own(path)).count()
+    }
+
     /// About how many bytes it takes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
@@ -130,7 +146,7 @@ impl Registry {
             .as_path()
             .filter(|path| !self.ordered.contains_key(path))
             .and_then(|path| self.find(path.as_str()));
-        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
+        let from = (Bound::Included(prefix), Bound::Unbounded);
         self.ordered
             .range::<str, _>(from)
             .take_while(move |(path, _)| path.as_str().starts_with(prefix))

@@ -18,6 +18,7 @@ mod disk; //     what is asked of a disk; durable patterns
 mod entropy; //  random bytes
 mod error; //    refusals
 mod limit; //    bounds on what is held and what flows
+mod machine; //  what the system says of process and machine
 mod memory; //   who may hold how much
 mod metrics; //  counters, gauges, histograms
 mod quiet; //    panics that are caught and not reported
@@ -31,8 +32,9 @@ pub use disk::{Disk, Entry, File, Open, READ_BYTES_MAX, Space, create_dirs, read
 pub use entropy::{Entropy, RealEntropy, SeededEntropy};
 pub use error::Error;
 pub use limit::{LIMITS, Limit, LimitInfo, Permit, TokenBucket};
+pub use machine::{Machine, flash_worn, inodes, machine};
 pub use memory::{AUTO_BYTES_MAX, MemoryPlan, available};
-pub use metrics::{Counter, Gauge, Histogram, Kind, Labels, Metrics, Reading, SECONDS, SERIES_MAX};
+pub use metrics::{Counter, FamilyInfo, Gauge, Histogram, Kind, Labels, Metrics, Reading, SECONDS, SERIES_MAX};
 pub use quiet::{Caught, quietly};
 pub use real::RealDisk;
 pub use shadow::Shadow;

@@ -43,12 +43,14 @@ limits! {
     "http_bodies_bytes" "limits.memory" "Bodies of requests, all together; further requests are told to come again";
     "http_connections" "" "Connections by HTTP; further ones are closed";
     "http_control_connections" "" "Connections of the control socket; further ones are closed";
+    "http_handshakes" "" "TLS connections that are being begun; further ones are closed";
     "http_live" "" "Live subscribers; further ones are told to come again";
     "journal_unsynced_bytes" "" "Bytes that wait for the disk; beyond it writers are told to come again";
     "keep" "storage.keep" "Seconds that samples are kept; older ones are refused";
     "last_values_bytes" "limits.memory" "Texts among the last values; longer ones are read from history";
     "past" "limits.past" "Seconds that a sample may be behind the clock; older ones are refused";
     "patterns" "" "Patterns of all subscriptions; further ones are told to come again";
+    "postgres_beginning" "" "Connections by the PostgreSQL protocol that have not shown who they are; further ones are closed";
     "postgres_connections" "" "Connections by the PostgreSQL protocol; further ones are closed";
     "queries_bytes" "limits.memory" "Memory of all queries; one that needs more fails";
     "queries_waiting" "" "Queries that wait for a place; further ones are told to come again";

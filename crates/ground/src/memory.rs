@@ -102,7 +102,7 @@ pub fn available() -> u64 {
 /// The same for a machine whose `/proc` and `/sys` stand under `root`.
 fn available_under(root: &Path) -> u64 {
     let machine = machine_bytes(root).unwrap_or(UNKNOWN_MACHINE_BYTES);
-    let smaller = container_bytes(root).map_or(machine, |container| container.min(machine));
+    let smaller = group_bytes_under(root).map_or(machine, |container| container.min(machine));
     (smaller / 4).min(AUTO_BYTES_MAX)
 }
 
@@ -114,7 +114,7 @@ fn machine_bytes(root: &Path) -> Option<u64> {
 }
 
 /// The smallest limit of the control group that this process is in and of those above it; version 1 and 2.
-fn container_bytes(root: &Path) -> Option<u64> {
+pub(crate) fn group_bytes_under(root: &Path) -> Option<u64> {
     let groups = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mut limits = Vec::new();
     for line in groups.lines() {

@@ -184,6 +184,19 @@ pub struct Reading {
     pub help: String,
 }
 
+/// What is always true of the series of one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FamilyInfo {
+    /// The name, without the endings that OpenMetrics adds.
+    pub name: String,
+    /// What kind of numbers.
+    pub kind: Kind,
+    /// The names of labels, without those of buckets.
+    pub labels: Vec<&'static str>,
+    /// What is counted, in words.
+    pub help: String,
+}
+
 impl Default for Metrics {
     fn default() -> Metrics {
         Metrics::new()
@@ -277,7 +290,7 @@ impl Metrics {
     fn cell(&self, name: &str, help: &str, labels: Labels<'_>, fresh: Cell) -> Option<Cell> {
         let legal = is_name(name) && labels.iter().all(|(label, _)| is_label(label));
         let name = &*full_name(name);
-        let mut families = self.families();
+        let mut families = self.families_locked();
         let full = families.series >= self.0.series_max;
         let standing = families.by_name.get(name);
         let key: Vec<_> = labels.iter().map(|(label, value)| (*label, (*value).to_owned())).collect();
@@ -300,7 +313,7 @@ impl Metrics {
         Some(fresh)
     }
 
-    fn families(&self) -> MutexGuard<'_, Families> {
+    fn families_locked(&self) -> MutexGuard<'_, Families> {
         self.0.families.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -319,6 +332,18 @@ impl Metrics {
             });
         });
         readings
+    }
+
+    /// What is counted, by name.
+    pub fn families(&self) -> Vec<FamilyInfo> {
+        let families = self.families_locked();
+        let info = |(name, family): (&String, &Family)| FamilyInfo {
+            name: name.clone(),
+            kind: family.kind,
+            labels: family.series.keys().next().into_iter().flatten().map(|(label, _)| *label).collect(),
+            help: family.help.clone(),
+        };
+        families.by_name.iter().map(info).collect()
     }
 
     /// The OpenMetrics 1.0 text: `application/openmetrics-text; version=1.0.0; charset=utf-8`.
@@ -344,7 +369,7 @@ impl Metrics {
     /// Visits copies, not the registry itself, so that a watched gauge may ask for anything, also for an instrument.
     fn visit(&self, mut visitor: impl FnMut(&Head, &Series)) {
         let copies: Vec<(Head, Vec<Series>)> = {
-            let families = self.families();
+            let families = self.families_locked();
             let copy = |(name, family): (&String, &Family)| {
                 let head = Head { name: name.clone(), help: family.help.clone(), kind: family.kind };
                 let series = family.series.iter();
@@ -365,7 +390,7 @@ impl Metrics {
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("series", &self.families().series).finish_non_exhaustive()
+        f.debug_struct("Metrics").field("series", &self.families_locked().series).finish_non_exhaustive()
     }
 }
 

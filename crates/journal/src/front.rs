@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     /// Its payload; `None` for one that is not in the log.
     pub(crate) payload: Option<Payload>,
     pub(crate) parcel: Arc<Parcel>,
+    /// When it was taken, where somebody waits for its commit.
+    pub(crate) since: Option<Duration>,
 }
 
 pub(crate) struct Payload {
@@ -164,7 +166,9 @@ impl Front {
             self.gauges.refused(Reason::TooLarge);
             return Err(Busy::TooLarge { bytes, max_bytes: self.frame_bytes_max });
         }
-        let ride_since = matches!(durability, Durability::Ride).then(|| self.clock.monotonic());
+        let now = self.clock.monotonic();
+        let ride_since = matches!(durability, Durability::Ride).then_some(now);
+        let since = matches!(durability, Durability::Commit).then_some(now);
         let mut queue = self.lock();
         self.admit(&queue, &parcel, durability)?;
         let waiting = queue.waiting_bytes + queue.in_flight_bytes;
@@ -190,7 +194,7 @@ impl Front {
         queue.waiting_bytes += bytes;
         queue.commits += usize::from(durability == Durability::Commit);
         queue.oldest_ride = queue.oldest_ride.or(ride_since);
-        queue.entries.push(Entry { seq, payload, parcel });
+        queue.entries.push(Entry { seq, payload, parcel, since });
         self.wake(queue);
         self.gauges.appends.add(1);
         Ok(commit)

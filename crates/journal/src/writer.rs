@@ -179,6 +179,11 @@ impl Writer {
             Ok(()) => {
                 let followers = self.publish(&entries, |_| true);
                 group.resolve(Ok(()));
+                let acknowledged = self.clock.monotonic();
+                for since in entries.iter().filter_map(|entry| entry.since) {
+                    let took = acknowledged.saturating_sub(since);
+                    self.shared.gauges.acknowledge_seconds.observe(took.as_secs_f64());
+                }
                 self.waits.committed_at = now;
                 followers
             }

@@ -17,7 +17,7 @@ use tidemill_historian::Historian;
 use tidemill_journal::Log;
 use tidemill_sqldoors::SqlDoors;
 use tidemill_web::{
-    AccessAnswer, AccessQuestion, Admin, AuditReport, BackupOrder, CheckFinding, Reloaded, Rule, TokenFacts, TokenOrder,
+    AccessAnswer, AccessQuestion, Admin, AuditReport, BackupOrder, CheckFinding, HealthWarning, Reloaded, Rule, TokenFacts, TokenOrder,
     TokenSecret, Web, WhyAnswer,
 };
 
@@ -25,12 +25,15 @@ use crate::backup::{self, Backups};
 use crate::config::{Config, sentence};
 use crate::plant::Plant;
 use crate::saved::Saved;
+use crate::vitals::Vitals;
 use crate::{house, inspect, settings};
 
 /// The keeper of the house's own affairs.
 pub(crate) struct Keeper {
     plant: Plant,
     config: Mutex<Config>,
+    /// As the plant was started.
+    started: Config,
     guard: Arc<Guard>,
     journal: Arc<Log>,
     bus: Arc<Namespace>,
@@ -39,6 +42,8 @@ pub(crate) struct Keeper {
     backups: Arc<Backups>,
     /// Why the files as they are now are not in force.
     refused: Mutex<Option<Problem>>,
+    /// Set once it looks.
+    vitals: OnceLock<Arc<Vitals>>,
     /// Set once the faces stand.
     faces: OnceLock<(Web, SqlDoors, MemoryPlan)>,
 }
@@ -51,14 +56,38 @@ impl Keeper {
         backups: Arc<Backups>,
     ) -> Keeper {
         let (guard, journal, bus, historian) = rooms;
+        let started = config.clone();
         let (config, saved) = (Mutex::new(config), Mutex::new(saved));
         let (refused, faces) = (Mutex::new(None), OnceLock::new());
-        Keeper { plant, config, guard, journal, bus, historian, saved, backups, refused, faces }
+        Keeper { plant, config, started, vitals: OnceLock::new(), guard, journal, bus, historian, saved, backups, refused, faces }
     }
 
     pub(crate) fn attach(&self, web: Web, sql: SqlDoors, memory: MemoryPlan) {
         let fresh = self.faces.set((web, sql, memory)).is_ok();
         debug_assert!(fresh, "the faces are attached once");
+    }
+
+    /// From now on what it finds is told.
+    pub(crate) fn listen_to(&self, vitals: Arc<Vitals>) {
+        let fresh = self.vitals.set(vitals).is_ok();
+        debug_assert!(fresh, "one looks after the plant");
+    }
+
+    /// Why saved settings are not in force, if they are not.
+    pub(crate) fn refused(&self) -> Option<String> {
+        let refused = lock(&self.refused);
+        let lines = refused.as_ref().map(|problem| problem.detail.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+        lines.map(|detail| format!("what was saved is not in force: {detail}"))
+    }
+
+    /// Which saved settings hold from the next start only.
+    pub(crate) fn restart_waiting(&self) -> Vec<String> {
+        needs_restart(&self.started, &lock(&self.config))
+    }
+
+    /// How often the plant's own figures are written; none for never.
+    pub(crate) fn figures_every(&self) -> Option<Duration> {
+        lock(&self.config).figures_every
     }
 
     /// Asks the guard what may wait for the disk, on a thread that may wait.
@@ -119,6 +148,7 @@ impl Keeper {
         self.bus.update(settings::bus(&fresh, memory));
         web.set_settings(web_settings);
         sql.set_settings(settings::sql(&fresh, memory));
+        self.historian.set_slow_query(fresh.slow_query);
         let restart = needs_restart(&config, &fresh);
         let changed = *config != fresh;
         *config = fresh;
@@ -323,6 +353,9 @@ impl Keeper {
                 );
             }
         }
+        if let Some(vitals) = self.vitals.get() {
+            vitals.findings().iter().for_each(|(on, what, mend, warning)| find(on, what.clone(), mend, *warning));
+        }
         findings
     }
 }
@@ -503,6 +536,10 @@ impl Admin for Keeper {
             let since = order.since.map(|bytes| backup::since(&bytes)).transpose()?;
             self.backups.begin(who, since, order.rate_bytes_per_s).await
         })
+    }
+
+    fn health(&self) -> Vec<HealthWarning> {
+        self.vitals.get().map(|vitals| vitals.told()).unwrap_or_default()
     }
 
     fn why<'a>(

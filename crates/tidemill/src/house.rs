@@ -25,6 +25,7 @@ use crate::plant::{self, Plant};
 use crate::saved::{self, Saved};
 use crate::service::Manager;
 use crate::settings;
+use crate::vitals::{self, Vitals};
 
 /// How long a stop may take before what hangs is left behind. Unsynced data is not lost by it: it was not acknowledged.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
@@ -116,7 +117,7 @@ pub(crate) struct Rooms {
 }
 
 /// Opens the rooms, each with what it stands on. Threads they start end in their phase: doors, engines, log.
-fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved) -> Result<Rooms, Problem> {
+pub(crate) fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved) -> Result<Rooms, Problem> {
     let memory_bytes = config.memory_bytes.unwrap_or_else(tidemill_ground::available);
     let memory = MemoryPlan::divide(memory_bytes).map_err(|error| {
         Problem::new(&codes::BAD_CONFIGURATION, error.to_string()).hint("Raise limits.memory")
@@ -208,6 +209,23 @@ fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved) -> Result
         settings: settings::sql(config, &memory),
     });
     keeper.attach(web.clone(), sql.clone(), memory);
+
+    // Who looks after all of them.
+    ground.metrics.show("tidemill_log_lines_lost", "Lines of the log that went to standard error because their file could not be written.", crate::log::lost());
+    let vitals = Vitals::new(ground);
+    historian.table(&vitals::HEALTH, Some(vitals.clone()));
+    keeper.listen_to(vitals.clone());
+    let watched = vitals::Rooms {
+        ground: ground.clone(),
+        plant: plant.clone(),
+        config: config.clone(),
+        guard: guard.clone(),
+        journal: log.clone(),
+        historian: historian.clone(),
+        keeper: keeper.clone(),
+        journal_bytes_max: settings::historian(config, &memory).store.journal_bytes_max(),
+    };
+    vitals.start(watched, bus.clone())?;
     Ok(Rooms { web, sql, keeper, guard })
 }
 

@@ -16,7 +16,7 @@ use tidemill_journal::Log;
 
 use crate::config::{self, Config, Finding, sentence};
 use crate::plant::Plant;
-use crate::settings;
+use crate::{settings, vitals};
 
 /// What a start may write before it is done: the end of the log once more, the registry once, small files. Beyond it the
 /// disk is full, which keeps no room from opening.
@@ -61,6 +61,7 @@ fn rooms(ground: &Ground, plant: &Plant) -> Vec<Finding> {
     match guard {
         Ok(guard) => {
             concerns = told(&guard);
+            concerns.extend(vitals::at_rest(&data, &guard, ground.clock.wall()));
             let folder = data.join("bus");
             match Namespace::open(ground, &folder, log.clone(), guard, settings::bus(&config, &memory)) {
                 // Dropped: it ends as at a crash, for what it would write is for nobody.

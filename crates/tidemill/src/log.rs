@@ -1,32 +1,85 @@
-//! Where log lines go: standard error, or a file that is rotated by size. Events have stable names; values of signals
-//! and secrets are never logged.
+//! Where log lines go: standard error, or a file that is begun anew by size and age. Events have stable names
+//! (`tidemill_core::EVENTS`); values of signals and secrets are never logged. A log that cannot be written stops nothing.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
-use tidemill_core::{Problem, codes};
-use tidemill_ground::{Disk, RealDisk};
+use clap::Args;
+use tidemill_core::{Problem, codes, is_full, parse_duration};
+use tidemill_ground::{Clock, Counter, Disk, RealClock, RealDisk};
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// A log file begins anew at this size.
-const FILE_BYTES_MAX: u64 = 16 << 20;
-/// So many older files are kept, as NAME.1 (the newest) to NAME.5.
-const OLD_FILES_MAX: u32 = 5;
+use crate::config::quantity;
 
-/// Begins logging. `TIDEMILL_LOG` filters, e.g. `debug` or `tidemill_web=debug`; `json` writes a JSON object a line.
-pub(crate) fn begin(file: Option<&Path>, json: bool) -> Result<(), Problem> {
+/// How lines are kept.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Keep {
+    /// Log to this file instead of standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+    /// Log JSON objects, one a line
+    #[arg(long)]
+    pub(crate) log_json: bool,
+    /// The log file begins anew at this size
+    #[arg(long, value_name = "BYTES", default_value = "16MiB", value_parser = size)]
+    pub(crate) log_size: u64,
+    /// The log file begins anew at this age
+    #[arg(long, value_name = "AGE", default_value = "30d", value_parser = age)]
+    pub(crate) log_age: Duration,
+    /// So many older log files are kept, as FILE.1 (the newest), FILE.2, …
+    #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) log_keep: u32,
+}
+
+impl Keep {
+    /// In this file, or on standard error, with the defaults of the command line.
+    pub(crate) fn plain(log_file: Option<PathBuf>) -> Keep {
+        Keep {
+            log_file,
+            log_json: false,
+            log_size: 16 << 20,
+            log_age: Duration::from_secs(30 * 86_400),
+            log_keep: 5,
+        }
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let bytes = quantity::bytes(text).filter(|bytes| *bytes >= 4096);
+    bytes.ok_or_else(|| "write a size such as 16MiB, at least 4KiB".to_owned())
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    let age = parse_duration(text).filter(|age| *age >= Duration::from_secs(1));
+    age.ok_or_else(|| "write an age such as 30d, at least 1s".to_owned())
+}
+
+/// Lines that could not be written to the log file; they went to standard error.
+static LOST: std::sync::LazyLock<Counter> = std::sync::LazyLock::new(Counter::default);
+
+/// The counter of lines that went to standard error because their file could not be written.
+pub(crate) fn lost() -> &'static Counter {
+    &LOST
+}
+
+/// Begins logging. `TIDEMILL_LOG` filters, e.g. `debug` or `tidemill_web=debug`.
+pub(crate) fn begin(keep: &Keep) -> Result<(), Problem> {
     let filter = EnvFilter::try_from_env("TIDEMILL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let writer = match file {
+    let writer = match &keep.log_file {
         None => Target::Stderr,
-        Some(path) => Target::File(Arc::new(Mutex::new(Rotating::open(path).map_err(|error| {
-            Problem::new(
-                &codes::FILE_UNWRITABLE,
-                format!("the log file {} cannot be written: {error}", path.display()),
-            )
-            .hint("Choose another --log-file")
-        })?))),
+        Some(path) => {
+            let opened = Rotating::open(path, keep, Arc::new(RealClock::new())).map_err(|error| {
+                Problem::new(
+                    &codes::FILE_UNWRITABLE,
+                    format!("the log file {} cannot be written: {error}", path.display()),
+                )
+                .hint("Choose another --log-file")
+            })?;
+            Target::File(Arc::new(Mutex::new(opened)))
+        }
     };
     // No colour: it would need a library more, and files and journals want none.
     // What cannot be logged is no reason to end: the library would say so on standard error, and panic where that is shut.
@@ -36,7 +89,11 @@ pub(crate) fn begin(file: Option<&Path>, json: bool) -> Result<(), Problem> {
         .with_target(false)
         .log_internal_errors(false)
         .with_writer(move || writer.clone());
-    let begun = if json { builder.json().try_init() } else { builder.compact().try_init() };
+    let begun = if keep.log_json {
+        builder.json().flatten_event(true).try_init()
+    } else {
+        builder.compact().try_init()
+    };
     begun.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))
 }
 
@@ -61,7 +118,10 @@ impl Write for Target {
             Target::File(file) => {
                 let written = file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
                 // Better there than nowhere.
-                written.or_else(|_| io::stderr().write(bytes))
+                written.map(|()| bytes.len()).or_else(|_| {
+                    LOST.add(1);
+                    io::stderr().write(bytes)
+                })
             }
         }
     }
@@ -71,16 +131,51 @@ impl Write for Target {
     }
 }
 
+/// A file that cannot be begun anew grows to so many times its size; then lines go to standard error.
+const OVERGROWN: u64 = 2;
+/// How often it is tried again to open a file that could not be, or to begin it anew.
+const RETRY_EVERY: Duration = Duration::from_secs(10);
+
 struct Rotating {
     path: PathBuf,
-    file: File,
+    keep: Keep,
+    clock: Arc<dyn Clock>,
+    /// None while the disk has no room for it.
+    file: Option<File>,
     bytes: u64,
+    /// When the file was begun, by the wall.
+    begun_ns: i64,
+    retry_at: Duration,
 }
 
 impl Rotating {
-    fn open(path: &Path) -> io::Result<Rotating> {
-        let file = File::options().create(true).append(true).open(path)?;
-        Ok(Rotating { path: path.to_owned(), bytes: file.metadata()?.len(), file })
+    /// A full disk is no error: the plant starts without its log file, and it is tried again.
+    fn open(path: &Path, keep: &Keep, clock: Arc<dyn Clock>) -> io::Result<Rotating> {
+        let mut log = Rotating {
+            path: path.to_owned(),
+            keep: keep.clone(),
+            clock,
+            file: None,
+            bytes: 0,
+            begun_ns: 0,
+            retry_at: Duration::ZERO,
+        };
+        match log.reopen() {
+            Err(error) if !is_full(&error) => Err(error),
+            _ => Ok(log),
+        }
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        let file = File::options().create(true).append(true).open(&self.path)?;
+        let about = file.metadata()?;
+        let begun = about.created().or_else(|_| about.modified()).ok();
+        let begun = begun.and_then(|begun| begun.duration_since(UNIX_EPOCH).ok());
+        self.begun_ns =
+            begun.and_then(|begun| i64::try_from(begun.as_nanos()).ok()).unwrap_or_else(|| self.clock.wall());
+        self.bytes = about.len();
+        self.file = Some(file);
+        Ok(())
     }
 
     fn old(&self, number: u32) -> PathBuf {
@@ -89,43 +184,111 @@ impl Rotating {
         PathBuf::from(name)
     }
 
+    fn is_due(&self) -> bool {
+        let age_max_ns = i64::try_from(self.keep.log_age.as_nanos()).unwrap_or(i64::MAX);
+        let age_ns = self.clock.wall().saturating_sub(self.begun_ns);
+        self.bytes > 0 && (self.bytes >= self.keep.log_size || age_ns >= age_max_ns)
+    }
+
     fn rotate(&mut self) -> io::Result<()> {
-        for number in (1..OLD_FILES_MAX).rev() {
+        for number in (1..self.keep.log_keep).rev() {
             if RealDisk.exists(&self.old(number))? {
                 RealDisk.rename(&self.old(number), &self.old(number + 1))?;
             }
         }
-        RealDisk.rename(&self.path, &self.old(1))?;
-        *self = Rotating::open(&self.path)?;
-        Ok(())
+        match self.keep.log_keep {
+            0 => RealDisk.remove(&self.path)?,
+            _ => RealDisk.rename(&self.path, &self.old(1))?,
+        }
+        self.file = None;
+        self.reopen()
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.bytes >= FILE_BYTES_MAX {
-            self.rotate()?;
+    /// Writes one line, whole or not at all.
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let now = self.clock.monotonic();
+        if (self.file.is_none() || self.is_due()) && now >= self.retry_at {
+            let outcome = if self.file.is_none() { self.reopen() } else { self.rotate() };
+            if outcome.is_err() {
+                self.retry_at = now + RETRY_EVERY;
+            }
         }
-        let written = self.file.write(bytes)?;
-        self.bytes += written as u64;
-        Ok(written)
+        let overgrown = self.bytes >= self.keep.log_size.saturating_mul(OVERGROWN);
+        let Some(file) = self.file.as_mut().filter(|_| !overgrown) else {
+            return Err(io::ErrorKind::StorageFull.into());
+        };
+        if let Err(error) = file.write_all(line) {
+            // Half a line is none.
+            let _ = file.set_len(self.bytes);
+            return Err(error);
+        }
+        self.bytes += line.len() as u64;
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tidemill_ground::SimClock;
+
     use super::*;
 
+    fn text(path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    fn log(path: &Path, keep: u32) -> (Rotating, Arc<SimClock>) {
+        let clock = Arc::new(SimClock::new(RealClock::new().wall()));
+        let keep = Keep { log_keep: keep, log_size: 4, ..Keep::plain(None) };
+        (Rotating::open(path, &keep, clock.clone()).unwrap(), clock)
+    }
+
     #[test]
-    fn rotates_and_keeps_a_few() {
+    fn rotates_by_size_and_keeps_as_many_as_asked() {
+        for keep in [0, 1, 3] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("tidemill.log");
+            let (mut log, _) = log(&path, keep);
+            for round in 0..6u8 {
+                log.write(&[b'0' + round; 4]).unwrap();
+            }
+            assert_eq!(text(&path), "5555");
+            for number in 1..=keep {
+                assert_eq!(text(&log.old(number)), (5 - number).to_string().repeat(4));
+            }
+            assert!(!log.old(keep + 1).exists());
+        }
+    }
+
+    #[test]
+    fn rotates_by_age_also_across_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tidemill.log");
-        let mut log = Rotating::open(&path).unwrap();
-        for round in 0..8u8 {
-            log.write(&[b'0' + round]).unwrap();
-            log.bytes = FILE_BYTES_MAX;
-        }
-        let text = |path: &Path| std::fs::read_to_string(path).unwrap();
-        assert_eq!(text(&path), "7");
-        assert_eq!((text(&log.old(1)), text(&log.old(5))), ("6".to_owned(), "2".to_owned()));
-        assert!(!log.old(6).exists());
+        let (mut first, clock) = log(&path, 5);
+        first.write(b"a").unwrap();
+        clock.advance(Duration::from_secs(29 * 86_400));
+        first.write(b"b").unwrap();
+        assert_eq!(text(&path), "ab");
+        let mut second = Rotating::open(&path, &first.keep, clock.clone()).unwrap();
+        clock.advance(Duration::from_secs(2 * 86_400));
+        second.write(b"c").unwrap();
+        assert_eq!((text(&path), text(&second.old(1))), ("c".to_owned(), "ab".to_owned()));
+    }
+
+    #[test]
+    fn what_cannot_be_begun_anew_grows_a_little_and_no_further() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tidemill.log");
+        let (mut log, clock) = log(&path, 1);
+        // A folder with something in it cannot be replaced by a file.
+        let in_the_way = log.old(1);
+        std::fs::create_dir_all(in_the_way.join("x")).unwrap();
+        let written = (0..5).filter(|_| log.write(b"1234").is_ok()).count();
+        assert_eq!((written, text(&path).len()), (2, 8));
+        std::fs::remove_dir_all(&in_the_way).unwrap();
+        assert!(log.write(b"1234").is_err(), "it is not tried again at once");
+        clock.advance(RETRY_EVERY);
+        log.write(b"5678").unwrap();
+        assert_eq!((text(&path), text(&in_the_way)), ("5678".to_owned(), "12341234".to_owned()));
     }
 }

@@ -159,6 +159,25 @@ pub struct BackupOrder {
     pub rate_bytes_per_s: Option<u64>,
 }
 
+/// Something that is wrong with the plant, or will be.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct HealthWarning {
+    /// Which kind; docs/reference/health.md lists all.
+    pub code: String,
+    /// About what: a limit, a token, an engine; empty for the plant as a whole.
+    pub subject: String,
+    /// Something is lost or refused now; else it will be.
+    pub now: bool,
+    /// What is wrong.
+    pub problem: String,
+    /// What it affects.
+    pub affects: String,
+    /// What to do.
+    pub mend: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+}
+
 /// Where a value came from.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct WhyAnswer {
@@ -210,6 +229,10 @@ pub trait Admin: Send + Sync {
         who: &'a Identity,
         order: BackupOrder,
     ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>>;
+    /// What the plant warns of now. The caller may read all of `tidemill/#`.
+    fn health(&self) -> Vec<HealthWarning> {
+        Vec::new()
+    }
     /// Where the value of a signal at a time (now if none) came from, by whichever of its names, as `read` finds it.
     /// `not-found`, as for a name that does not exist, where the caller may not read it under its present name.
     fn why<'a>(

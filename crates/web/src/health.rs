@@ -4,9 +4,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
+use tidemill_core::{Pattern, Problem, Verb, codes};
 use utoipa::ToSchema;
 
 use crate::Web;
+use crate::admin::HealthWarning;
 use crate::answer::{Answer, ProblemDocument, bytes_of, json, not_ready};
 use crate::caller::{Caller, Connection};
 
@@ -35,6 +37,33 @@ pub(crate) async fn ready(State(web): State<Web>) -> Response<Body> {
         Ok(()) => json(&Health { status: "ready" }),
         Err(problem) => not_ready(&problem),
     }
+}
+
+/// How the plant is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PlantHealth {
+    /// `well`, `warning` (something will be wrong) or `problem` (something is lost or refused now).
+    status: &'static str,
+    /// What is wrong, what is lost now first.
+    warnings: Vec<HealthWarning>,
+}
+
+/// What the plant warns of, in plain words: for whoever may read all of `tidemill/#`.
+#[utoipa::path(get, path = "/api/v1/health", tag = "health", operation_id = "health", responses((status = 200, body = PlantHealth)))]
+pub(crate) async fn plant(State(web): State<Web>, caller: Caller) -> Answer {
+    let own = Pattern::new("tidemill/#")?;
+    let decision = web.doors().authority.decide_all(&caller.identity, Verb::Read, &own);
+    if !decision.allowed {
+        let detail = format!("this needs the right to read tidemill/#: {}", decision.rule);
+        return Err(Problem::new(&codes::FORBIDDEN, detail).into());
+    }
+    let warnings = web.doors().admin.health();
+    let status = match warnings.as_slice() {
+        [] => "well",
+        all if all.iter().any(|warning| warning.now) => "problem",
+        _ => "warning",
+    };
+    Ok(json(&PlantHealth { status, warnings }))
 }
 
 /// Counters and gauges as OpenMetrics text. From this machine or the control socket without a token; from elsewhere

@@ -11,6 +11,7 @@
 
 mod admin;
 mod answer;
+mod answered;
 pub mod bench; // what examples/bench.rs measures inside
 mod body;
 mod caller;
@@ -39,7 +40,7 @@ mod tls;
 mod write;
 
 pub use admin::{
-    AccessAnswer, AccessQuestion, Admin, AuditReport, BackupOrder, CheckFinding, Reloaded, Rule, TokenFacts, TokenOrder,
+    AccessAnswer, AccessQuestion, Admin, AuditReport, BackupOrder, CheckFinding, HealthWarning, Reloaded, Rule, TokenFacts, TokenOrder,
     TokenSecret, WhyAnswer,
 };
 pub use caller::Connection;
@@ -55,6 +56,7 @@ use axum::Router;
 use tidemill_core::{Authority, Bus, History, Problem};
 use tidemill_ground::{Clock, Counter, Limit, Metrics};
 
+use crate::answered::Answered;
 use crate::write::collect::Desk;
 
 /// Says whether the plant takes work, values as well as questions; else why not.
@@ -107,6 +109,7 @@ struct Counters {
     panics: Counter,
     live_lagged: Counter,
     headers_late: Counter,
+    answered: Answered,
     tls_plain: Counter,
     tls_failed: Counter,
     tls_late: Counter,
@@ -156,6 +159,7 @@ impl Web {
             bindings: Limit::new(metrics, "http_bindings", settings.bindings_max),
         };
         let counters = Counters {
+            answered: Answered::new(metrics),
             samples: metrics.counter("tidemill_http_samples_written", "Samples made durable by HTTP."),
             refused_lines: metrics
                 .counter("tidemill_http_lines_refused", "Lines and samples that were refused."),

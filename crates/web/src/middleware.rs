@@ -61,6 +61,7 @@ async fn around(State(web): State<Web>, mut request: Request, next: Next) -> Res
     response.headers_mut().insert(REQUEST_ID, HeaderValue::from(number));
     let took = web.doors().clock.monotonic().saturating_sub(started);
     let (status, who) = (response.status().as_u16(), seen.name());
+    web.0.counters.answered.count(status, took);
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     if response.status().is_server_error() {
         tracing::warn!(event = "http.request", request = number, %method, route, status, who, took_us);

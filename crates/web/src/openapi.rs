@@ -55,6 +55,7 @@ use crate::{Web, admin, certificate, health, influx, live, read, refusals, signa
         certificate::authority,
         health::live,
         health::ready,
+        health::plant,
         health::metrics,
     ),
     components(schemas(PartialWrite, ProblemDocument, Complaint, ComplaintWithCode, live::Subscribe))
@@ -68,6 +69,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/api/v1/health", get(health::plant))
         .route("/api/v1/openapi.json", get(description))
         .route("/api/v1/write", post(write::write))
         .route("/api/v1/read", get(read::read))

@@ -20,6 +20,9 @@ enum Page {
     Problems,
     Names,
     CommandLine,
+    Events,
+    Health,
+    Metrics,
     /// The page of the manual, for `man`
     Manual,
 }
@@ -31,6 +34,9 @@ impl Reference {
             Page::Problems => problems(),
             Page::Names => names(),
             Page::CommandLine => command_line(),
+            Page::Events => crate::events::page(),
+            Page::Health => crate::vitals::page(),
+            Page::Metrics => crate::measured::page()?,
             Page::Manual => manual(),
         };
         output::raw(text.as_bytes())?;

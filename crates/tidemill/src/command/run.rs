@@ -1,6 +1,6 @@
 //! `tidemill run`: runs the plant in the foreground.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use tidemill_core::{Problem, codes};
@@ -15,12 +15,8 @@ use crate::{config, house, log, output, service};
     after_help = "Examples:\n  tidemill run\n  tidemill run --plant /srv/leeds --log-file /var/log/tidemill.log"
 )]
 pub(crate) struct Run {
-    /// Log to this file, rotated at 16 MiB, instead of standard error
-    #[arg(long, value_name = "FILE")]
-    log_file: Option<PathBuf>,
-    /// Log JSON objects, one a line
-    #[arg(long)]
-    log_json: bool,
+    #[command(flatten)]
+    keep: log::Keep,
     /// Make the plant's folder with commented defaults where there is none, and end: for installers
     #[arg(long)]
     init: bool,
@@ -32,7 +28,7 @@ impl Run {
         if self.init {
             return Ok(Outcome::Done);
         }
-        log::begin(self.log_file.as_deref(), self.log_json)?;
+        log::begin(&self.keep)?;
         house::run(
             &plant,
             house::Options { announce: announce(global.json), any_port: false, companion: None },

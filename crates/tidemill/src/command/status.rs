@@ -1,7 +1,39 @@
 //! `tidemill` with no command: what it is, what runs here, and the next sensible step.
 
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
 use super::{CommandResult, Global, Outcome};
-use crate::{config, output, plant};
+use crate::client::Client;
+use crate::plant::Plant;
+use crate::{config, output, plant, vitals};
+
+/// A plant that says nothing within this time is told of as silent: whoever types no command waits for none.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a running plant says of its health; none where it does not say.
+fn health(plant: &Plant) -> Option<Json> {
+    let client = Client::Owner(plant.clone());
+    let asked = async { Ok(tokio::time::timeout(ANSWER_WITHIN, client.get("/api/v1/health")).await) };
+    super::client_side(asked).ok()?.ok()?.ok()
+}
+
+/// Its folder, and how it is.
+fn show(plant: &Plant) -> CommandResult {
+    let folder = plant.folder.display();
+    let Some(health) = health(plant) else {
+        output::line(&format!("  {folder}: it does not say how it is; `check` looks"))?;
+        return Ok(Outcome::Done);
+    };
+    let lines = vitals::lines(&health);
+    let how = if lines.is_empty() { "all is well".to_owned() } else { format!("{} warning(s)", lines.len()) };
+    output::line(&format!("  {folder}: {how}"))?;
+    for line in lines {
+        output::line(&format!("    {line}"))?;
+    }
+    Ok(Outcome::Done)
+}
 
 pub(crate) fn status(global: &Global) -> CommandResult {
     let running = plant::running();
@@ -9,9 +41,10 @@ pub(crate) fn status(global: &Global) -> CommandResult {
     let program = crate::program();
     if global.json {
         let plants: Vec<String> = running.iter().map(|plant| plant.folder.display().to_string()).collect();
-        output::json(
-            &serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "running": plants, "this_folder_is_a_plant": here }),
-        )?;
+        let health: Vec<Json> = running.iter().map(|plant| health(plant).unwrap_or_default()).collect();
+        output::json(&serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"), "running": plants, "health": health, "this_folder_is_a_plant": here,
+        }))?;
         return Ok(Outcome::Done);
     }
     output::line(&format!(
@@ -22,7 +55,7 @@ pub(crate) fn status(global: &Global) -> CommandResult {
         (false, _) => {
             output::line("Running for this user:")?;
             for plant in &running {
-                output::line(&format!("  {}", plant.folder.display()))?;
+                show(plant)?;
             }
             &[
                 ("signals", "what there is"),

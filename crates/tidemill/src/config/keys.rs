@@ -97,12 +97,16 @@ keys! {
         "Longer text is not kept as a sample.";
     limits.query_time: KeyKind::Duration("100ms", "1d"), "\"30s\"", true,
         "The longest that one query may run; for samples as they are, that their answer may stand still.";
+    limits.slow_query: KeyKind::WordOrDuration("off", "1ms", "1d"), "\"5s\"", true,
+        "A query that takes longer is logged and stands in sys.queries.";
     limits.query_rows: KeyKind::Integer(1, 1_000_000_000), "10000000", true,
         "The most rows that an answer of SQL or with points may have; samples as they are have no limit.";
     limits.future: KeyKind::WordOrDuration("off", "1s", "200y"), "\"off\"", true,
         "Samples with a time further ahead of the clock than this are refused; \"off\" accepts, marks and counts them.";
     limits.past: KeyKind::WordOrDuration("off", "1s", "200y"), "\"off\"", true,
         "Samples with a time further behind the clock than this are refused; \"off\" accepts them.";
+    health.figures: KeyKind::WordOrDuration("off", "2s", "1h"), "\"10s\"", true,
+        "How often the plant writes its own figures as signals under tidemill/, those that changed; \"off\" writes none.";
 }
 
 /// The keys of a zone: `[zone.NAME]`.
@@ -142,6 +146,7 @@ pub(crate) static SECTIONS: &[(&str, &str)] = &[
     ("flight", "SQL in columns, for ADBC and JDBC."),
     ("storage", "What happens on disk."),
     ("limits", "Bounds. Each has a counter: SELECT * FROM sys.limits"),
+    ("health", "How the plant looks after itself: docs/reference/health.md"),
 ];
 
 /// The environment variable that overrides a key: `TIDEMILL_STORAGE_KEEP`.

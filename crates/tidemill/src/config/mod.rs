@@ -95,9 +95,13 @@ pub(crate) struct Config {
     pub(crate) signals_new_per_hour: u64,
     pub(crate) text_sample_bytes: u64,
     pub(crate) query_time: Duration,
+    /// `None` is off.
+    pub(crate) slow_query: Option<Duration>,
     pub(crate) query_rows: u64,
     pub(crate) future: Option<Duration>,
     pub(crate) past: Option<Duration>,
+    /// `None` is off.
+    pub(crate) figures_every: Option<Duration>,
     pub(crate) zones: Vec<Zone>,
 }
 

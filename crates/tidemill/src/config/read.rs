@@ -311,9 +311,11 @@ impl<'a> Reader<'a> {
             signals_new_per_hour: values.integer("limits", "signals_new_per_hour"),
             text_sample_bytes: values.integer("limits", "text_sample_bytes"),
             query_time: values.duration("limits", "query_time").unwrap_or_default(),
+            slow_query: values.duration("limits", "slow_query"),
             query_rows: values.integer("limits", "query_rows"),
             future: values.duration("limits", "future"),
             past: values.duration("limits", "past"),
+            figures_every: values.duration("health", "figures"),
             zones,
         };
         self.rules(&config);

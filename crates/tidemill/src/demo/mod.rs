@@ -52,7 +52,7 @@ impl Demo {
         let live_table = !self.headless && !json && output::is_terminal();
         // The table needs the terminal: log lines go to a file then.
         let log_file = live_table.then(|| plant.data().join("demo.log"));
-        log::begin(log_file.as_deref(), false)?;
+        log::begin(&log::Keep::plain(log_file))?;
         let (speed, days) = (self.speed, self.days);
         let options = house::Options {
             announce: Box::new(|_, _| ()),

@@ -21,10 +21,10 @@ const TEXT_BYTES: usize = 1_000;
 const FIRST_NS: u64 = 1_767_225_600_000_000_000;
 
 /// A file system in memory, gone with this.
-struct Mounted(PathBuf);
+pub(crate) struct Mounted(PathBuf);
 
 impl Mounted {
-    fn at(folder: PathBuf) -> Result<Mounted, String> {
+    pub(crate) fn at(folder: PathBuf) -> Result<Mounted, String> {
         if !rustix::process::getuid().is_root() {
             return Err("only root may mount file systems".to_owned());
         }

@@ -16,6 +16,7 @@ mod documents;
 mod encryption;
 mod flight;
 mod full_disk;
+mod health;
 mod importing;
 mod influx;
 mod living;

@@ -1,5 +1,7 @@
 //! What a user sees of the progress of an import, as numbers.
 
+use std::io::Write as _;
+
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
@@ -21,7 +23,7 @@ fn the_bar_of_packed_columns_shows_the_place_in_the_file() {
         Ok(Box::new(MultiGzDecoder::new(again)))
     };
     let options = Options { signal: Some("a".to_owned()), ..Options::new(jiff::tz::TimeZone::UTC) };
-    let bar = ProgressBar::hidden();
+    let bar = progress::import("x.csv", bytes);
     looked_through(Box::new(unpacked), "x.csv", &options, Some(&place), &bar).unwrap();
-    assert!((bytes / 2..=bytes).contains(&bar.position()), "{} of {bytes}", bar.position());
+    assert!((bytes / 2..=bytes).contains(&bar.bar().position()), "{} of {bytes}", bar.bar().position());
 }

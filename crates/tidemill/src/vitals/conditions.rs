@@ -1,0 +1,321 @@
+//! When a warning is due: from what was seen at this look and the looks before. Each threshold at which one begins has a lower
+//! one at which it ends. What does not live here: looking (`look.rs`), and how long a condition must hold (`board.rs`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tidemill_core::rfc3339;
+use tidemill_ground::LIMITS;
+
+use super::board::{Condition, Found};
+use super::seen::{Buckets, Past, Seen, between, count, quantile};
+use super::warnings::{self as w, Warning};
+use crate::config::quantity::show_bytes;
+
+const SECOND_NS: i64 = 1_000_000_000;
+const DAY_NS: i64 = 86_400 * SECOND_NS;
+/// A disk that is full within this time is warned of, and told no longer when it is half as long again.
+const FILLING_HOURS: f64 = 24.0;
+/// The rate at which a disk fills is taken over an hour, and not before so long.
+const RATE_AFTER: Duration = Duration::from_secs(600);
+/// The clock was set where the wall differs from the time that passed by more than this between two looks.
+const STEP_NS: i64 = SECOND_NS;
+/// So long a step of the clock is told.
+const STEP_TOLD: Duration = Duration::from_secs(3_600);
+/// A token is warned of so long before it expires, or for the last quarter of its life where that is shorter.
+const TOKEN_WARNED_NS: i64 = 7 * DAY_NS;
+/// So long one is told of that has expired.
+const TOKEN_TOLD_NS: i64 = 30 * DAY_NS;
+/// Below this a disk is not slow, whatever it was before; and of so few syncs nothing is concluded.
+const SLOW_SYNC_SECONDS: f64 = 0.1;
+const RECENT_SYNCS: f64 = 20.0;
+const USUAL_SYNCS: f64 = 200.0;
+/// Parcels that an engine may be behind.
+const LAG_PARCELS: f64 = 10_000.0;
+/// Swapped bytes that may be those of what is never used.
+const SWAPPED_BYTES: u64 = 32 << 20;
+
+pub(super) const SYNCS: &str = "tidemill_journal_sync_seconds";
+
+/// Limits that are reached in good order: caches that forget the oldest, and buffers that are emptied when they are full.
+const REACHED_IN_ORDER: [&str; 5] =
+    ["buffer_bytes", "flight_statements", "flight_statements_bytes", "http_bindings", "last_values_bytes"];
+/// Limits of single questions and values: whoever asks is told, and the plant is well.
+pub(super) const OF_THE_ASKER: [&str; 7] =
+    ["future", "keep", "past", "queries_bytes", "query_rows", "query_time", "text_sample_bytes"];
+
+/// What must be known of earlier looks.
+pub(crate) struct Earlier {
+    free: Past<u64>,
+    syncs: Past<Buckets>,
+    /// What one sync in a hundred took while the disk was not slow.
+    usual_sync: Option<f64>,
+    /// Wall minus monotonic time at the look before.
+    offset_ns: Option<i64>,
+    /// When the clock was set last, and by how much.
+    stepped: Option<(Duration, i64)>,
+    refused: BTreeMap<String, f64>,
+    merge_failures: Option<f64>,
+}
+
+impl Default for Earlier {
+    fn default() -> Earlier {
+        Earlier {
+            free: Past::new(Duration::from_secs(60), 60),
+            syncs: Past::new(Duration::from_secs(30), 10),
+            usual_sync: None,
+            offset_ns: None,
+            stepped: None,
+            refused: BTreeMap::new(),
+            merge_failures: None,
+        }
+    }
+}
+
+/// What was found, gathered.
+#[derive(Default)]
+struct List(Vec<Condition>);
+
+impl List {
+    fn add(&mut self, warning: &'static Warning, subject: &str, found: Found, what: String) {
+        self.with(warning, subject, found, what, String::new());
+    }
+
+    fn with(&mut self, warning: &'static Warning, subject: &str, found: Found, what: String, mend: String) {
+        self.0.push(Condition { warning, subject: subject.to_owned(), what, mend, found });
+    }
+
+    /// Where a value is beyond the threshold, or beyond the second one.
+    fn above(
+        &mut self,
+        warning: &'static Warning,
+        subject: &str,
+        (value, over, ends): (f64, f64, f64),
+        what: &str,
+    ) {
+        if value >= ends {
+            let found = if value >= over { Found::Over } else { Found::Between };
+            self.add(warning, subject, found, what.to_owned());
+        }
+    }
+
+    fn of<T: AsRef<str>>(&mut self, warning: &'static Warning, what: Option<T>) {
+        if let Some(what) = what {
+            self.add(warning, "", Found::Over, what.as_ref().to_owned());
+        }
+    }
+}
+
+/// Everything that is the matter.
+pub(crate) fn conditions(seen: &Seen, earlier: &mut Earlier) -> Vec<Condition> {
+    let mut list = List::default();
+    if let Some((what, mend)) = &seen.refusing {
+        list.with(&w::REFUSING, "", Found::Over, what.clone(), mend.clone());
+    }
+    disk(seen, earlier, &mut list);
+    memory(seen, &mut list);
+    clock(seen, earlier, &mut list);
+    limits(seen, earlier, &mut list);
+    engines(seen, earlier, &mut list);
+    access(seen, &mut list);
+    list.0
+}
+
+fn disk(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
+    list.of(&w::DISK_LOW, seen.tight.as_ref().filter(|_| seen.refusing.is_none()));
+    if let Some(space) = seen.space {
+        earlier.free.put(seen.monotonic, space.free_bytes);
+        let since = earlier.free.oldest().filter(|(at, _)| seen.monotonic.saturating_sub(*at) >= RATE_AFTER);
+        if let Some((at, before)) = since
+            && let Some(gone) = before.checked_sub(space.free_bytes).filter(|gone| *gone > 0)
+        {
+            let hours = seen.monotonic.saturating_sub(*at).as_secs_f64() / 3_600.0;
+            let left = space.free_bytes.saturating_sub(seen.free_min_bytes) as f64 / (gone as f64 / hours);
+            let what = format!(
+                "the disk has {} free and loses {} an hour: in {left:.0} hours new values are refused",
+                show_bytes(space.free_bytes),
+                show_bytes((gone as f64 / hours) as u64)
+            );
+            // The nearer the end, the larger.
+            list.above(&w::DISK_FILLING, "", (-left, -FILLING_HOURS, -1.5 * FILLING_HOURS), &what);
+        }
+    }
+    if let Some((free, all)) = seen.inodes {
+        let used = 1.0 - free as f64 / (all as f64).max(1.0);
+        let what = format!("the file system can hold {free} more files, of {all}");
+        list.above(&w::INODES_LOW, "", (used, 0.95, 0.93), &what);
+    }
+    if let Some(worn) = seen.flash_worn {
+        let what =
+            format!("{:.0} % of the life of the flash memory is used up, as it says itself", worn * 100.0);
+        list.above(&w::FLASH_WORN, "", (worn, 0.8, 0.8), &what);
+    }
+    disk_slow(seen, earlier, list);
+}
+
+/// Against the disk's own past: what is slow for one is usual for another.
+fn disk_slow(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
+    let all = seen.numbers.buckets(SYNCS);
+    let recent = earlier.syncs.oldest().map(|(_, before)| (between(before, &all), before.clone()));
+    earlier.syncs.put(seen.monotonic, all);
+    let Some((recent, usual)) = recent else { return };
+    if count(&recent) < RECENT_SYNCS || count(&usual) < USUAL_SYNCS {
+        return;
+    }
+    let Some(now) = quantile(&recent, 0.99) else { return };
+    // What is slow does not become usual by lasting.
+    let kept = earlier.usual_sync.filter(|usual| now >= SLOW_SYNC_SECONDS && now >= 2.0 * usual);
+    let Some(before) = kept.or_else(|| quantile(&usual, 0.99)) else { return };
+    earlier.usual_sync = Some(before);
+    let what = format!(
+        "one sync in a hundred takes {:.0} ms or more, before it took {:.0} ms",
+        now * 1_000.0,
+        before * 1_000.0
+    );
+    let times = if now >= SLOW_SYNC_SECONDS { now / before.max(1e-6) } else { 0.0 };
+    list.above(&w::DISK_SLOW, "", (times, 4.0, 2.0), &what);
+}
+
+fn memory(seen: &Seen, list: &mut List) {
+    let machine = &seen.machine;
+    if let (Some(resident), Some(most)) =
+        (machine.resident_bytes, machine.group_bytes_max.filter(|most| *most > 0))
+    {
+        let what =
+            format!("the process has {}, and its container {}", show_bytes(resident), show_bytes(most));
+        list.above(&w::MEMORY_NEAR, "", (resident as f64 / most as f64, 0.9, 0.8), &what);
+    }
+    if let (Some(free), Some(all)) = (machine.available_bytes, machine.memory_bytes.filter(|all| *all > 0)) {
+        let what = format!("the machine has {} left of {}", show_bytes(free), show_bytes(all));
+        list.above(&w::MEMORY_SHORT, "", (1.0 - free as f64 / all as f64, 0.95, 0.92), &what);
+    }
+    if let Some(swapped) = machine.swapped_bytes {
+        let what = format!("{} of the plant are swapped out", show_bytes(swapped));
+        list.above(
+            &w::SWAPPING,
+            "",
+            (swapped as f64, SWAPPED_BYTES as f64, SWAPPED_BYTES as f64 / 2.0),
+            &what,
+        );
+    }
+    if let (Some(open), Some(most)) = (machine.open_files, machine.open_files_max.filter(|most| *most > 0)) {
+        let what = format!("{open} files and connections are open, and {most} may be");
+        list.above(&w::FILES_NEAR, "", (open as f64 / most as f64, 0.8, 0.7), &what);
+    }
+}
+
+fn clock(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
+    let passed_ns = i64::try_from(seen.monotonic.as_nanos()).unwrap_or(i64::MAX);
+    let offset_ns = seen.wall_ns.saturating_sub(passed_ns);
+    let by_ns = offset_ns.saturating_sub(earlier.offset_ns.replace(offset_ns).unwrap_or(offset_ns));
+    if by_ns.abs() > STEP_NS {
+        earlier.stepped = Some((seen.monotonic, by_ns));
+    }
+    let told = |(at, _): &(Duration, i64)| seen.monotonic.saturating_sub(*at) < STEP_TOLD;
+    if let Some((_, by_ns)) = earlier.stepped.filter(told) {
+        let way = if by_ns < 0 { "back" } else { "forward" };
+        let seconds = by_ns.unsigned_abs() as f64 / SECOND_NS as f64;
+        list.add(&w::CLOCK_STEPPED, "", Found::Over, format!("the clock went {way} by {seconds:.1} s"));
+    }
+    if seen.machine.clock_set == Some(false) {
+        list.add(
+            &w::CLOCK_UNSET,
+            "",
+            Found::Over,
+            "systemd-timesyncd runs and has not set the clock".to_owned(),
+        );
+    }
+}
+
+fn limits(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
+    let mend = |name: &str| {
+        let key = LIMITS.iter().find(|limit| limit.name == name).map_or("", |limit| limit.key);
+        if key.is_empty() {
+            "It is fixed: see in sys.limits what it bounds, and who asks for so much".to_owned()
+        } else {
+            format!("Raise {key}, if there is more to come")
+        }
+    };
+    for (name, most) in seen.numbers.labelled("tidemill_limit_max") {
+        let used = seen.numbers.of_label("tidemill_limit_used", name).unwrap_or(0.0);
+        let share = if most > 0.0 { used / most } else { 0.0 };
+        if share >= 0.7 && !REACHED_IN_ORDER.contains(&name) {
+            let found = if share >= 0.8 { Found::Over } else { Found::Between };
+            let what = format!("the limit {name} is {used:.0} of {most:.0}");
+            list.with(&w::LIMIT_NEAR, name, found, what, mend(name));
+        }
+    }
+    for (name, refused) in seen.numbers.labelled("tidemill_limit_refused_total") {
+        let before = earlier.refused.insert(name.to_owned(), refused).unwrap_or(refused);
+        if refused > before && !OF_THE_ASKER.contains(&name) && !REACHED_IN_ORDER.contains(&name) {
+            let what =
+                format!("the limit {name} was reached, and refused {refused:.0} time(s) since the start");
+            list.with(&w::LIMIT_REFUSED, name, Found::Over, what, mend(name));
+        }
+    }
+}
+
+fn engines(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
+    let numbers = &seen.numbers;
+    for (engine, metric) in
+        [("bus", "tidemill_bus_lag_parcels"), ("historian", "tidemill_historian_lag_parcels")]
+    {
+        let lag = numbers.get(metric).unwrap_or(0.0);
+        let what = format!("the {engine} has {lag:.0} parcels of the journal before it");
+        list.above(&w::LAGGING, engine, (lag, LAG_PARCELS, LAG_PARCELS / 10.0), &what);
+    }
+    list.of(&w::FLUSH_FAILING, seen.flush_failing.as_ref());
+    let failures = numbers.get("tidemill_historian_merge_failures_total").unwrap_or(0.0);
+    if failures > earlier.merge_failures.replace(failures).unwrap_or(failures) {
+        list.add(
+            &w::MERGE_FAILING,
+            "",
+            Found::Over,
+            format!("{failures:.0} merge(s) failed since the start"),
+        );
+    }
+    let held = numbers.get("tidemill_journal_segment_bytes").unwrap_or(0.0);
+    let share = held / (seen.journal_bytes_max as f64).max(1.0);
+    let what = format!(
+        "the journal holds {}, and refuses new values at {}",
+        show_bytes(held as u64),
+        show_bytes(seen.journal_bytes_max)
+    );
+    list.above(&w::JOURNAL_HELD, "", (share, 0.5, 0.4), &what);
+    list.of(&w::DAMAGE, seen.damage.first());
+    list.of(&w::HISTORY_UNREADABLE, seen.unreadable.as_ref());
+    let closed = numbers.get("tidemill_historian_tables_closed").filter(|closed| *closed > 0.0);
+    list.of(&w::TABLES_CLOSED, closed.map(|closed| format!("{closed:.0} table(s) could not be opened")));
+}
+
+fn access(seen: &Seen, list: &mut List) {
+    list.of(&w::AUDIT_UNWRITABLE, seen.audit_failure.as_ref());
+    let damage = seen.numbers.get("tidemill_audit_damage").filter(|damage| *damage > 0.0);
+    list.of(
+        &w::AUDIT_DAMAGED,
+        damage.map(|damage| format!("the check of the audit chain found {damage:.0} problem(s)")),
+    );
+    for token in &seen.tokens {
+        let left_ns = token.expires_ns.saturating_sub(seen.wall_ns);
+        let life_ns = token.expires_ns.saturating_sub(token.made_ns);
+        let name = &token.name;
+        if left_ns > 0 && left_ns < TOKEN_WARNED_NS.min(life_ns / 4) {
+            let what = format!("the token {name} expires at {}", rfc3339(token.expires_ns));
+            list.add(&w::TOKEN_EXPIRING, name, Found::Over, what);
+        } else if left_ns <= 0 && left_ns > -TOKEN_TOLD_NS && token.used {
+            let what =
+                format!("the token {name}, which was in use, expired at {}", rfc3339(token.expires_ns));
+            list.add(&w::TOKEN_EXPIRED, name, Found::Over, what);
+        }
+    }
+    for (on, what, mend) in &seen.certificates {
+        list.with(&w::CERTIFICATE, on, Found::Over, what.clone(), mend.clone());
+    }
+    list.of(&w::CONFIGURATION_REFUSED, seen.configuration_refused.as_ref());
+    let restart = (!seen.restart.is_empty()).then(|| seen.restart.join("; "));
+    list.of(&w::RESTART_WAITING, restart);
+}
+
+#[cfg(test)]
+#[path = "conditions_tests.rs"]
+mod tests;

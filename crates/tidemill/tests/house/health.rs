@@ -1,0 +1,268 @@
+//! What the plant says of itself: warnings that begin when something is really wrong and end when it is not, the same in
+//! `tidemill`, in `check`, in SQL, in the API, in the log and as a signal; its own figures; slow queries; the log as files.
+
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use crate::full_disk::Mounted;
+use crate::plant::{Home, Plant, Process, files_below, skip};
+
+/// A plant that writes its own figures every two seconds.
+fn start(home: Home, settings: &str) -> Plant {
+    if !home.plant().is_dir() {
+        std::fs::create_dir(home.plant()).expect("a folder in the temporary folder");
+    }
+    home.file("plant/tidemill.toml", settings);
+    let mut command = home.command(&["run", "--plant", "plant"]);
+    command.env("TIDEMILL_HEALTH_FIGURES", "2s");
+    let process = Process::spawn(command);
+    Plant::ready(home, process)
+}
+
+/// The plant with other settings, read by itself.
+fn save(plant: &Plant, settings: &str) {
+    plant.home.file("plant/tidemill.toml", settings);
+}
+
+/// Waits until a warning is told, sees it everywhere, and gives its row of `sys.health`.
+#[track_caller]
+fn began(plant: &mut Plant, code: &str) -> Json {
+    plant.process.log_line(&format!("code=\"{code}\""));
+    let rows = plant
+        .sql(&format!("SELECT subject, problem, affects, mend, now FROM sys.health WHERE code = '{code}'"));
+    let row = rows[0].clone();
+    let problem = row[1].as_str().unwrap_or_else(|| panic!("{code} is not in sys.health: {rows}")).to_owned();
+    let told = plant.run(&[]).expect(0).out;
+    assert!(told.contains(&problem), "`tidemill` does not say '{problem}': {told}");
+    let checked = plant.run(&["check"]).expect(3).out;
+    let words = problem.rsplit(": ").next().unwrap_or_default();
+    assert!(checked.contains(words), "`check` does not say '{words}': {checked}");
+    let health = plant.get("/metrics").send().expect(200).text();
+    assert!(
+        health.contains(&format!("tidemill_health_warnings{{code=\"{code}\"}} 1")),
+        "{code} is not in /metrics"
+    );
+    let mut watched = plant.spawn(&["watch", &format!("tidemill/health/{code}")]);
+    watched.line("true");
+    row
+}
+
+/// Waits until the warning is told no longer.
+#[track_caller]
+fn ended(plant: &mut Plant, code: &str) {
+    plant.process.log_line(&format!("event=\"health.ended\" code=\"{code}\""));
+    assert_eq!(plant.sql(&format!("SELECT count(*) FROM sys.health WHERE code = '{code}'")), json!([[0]]));
+    plant.spawn(&["watch", &format!("tidemill/health/{code}")]).line("false");
+}
+
+#[test]
+fn a_limit_that_is_near_is_told_until_it_is_raised() {
+    let mut plant = start(Home::new(), "[limits]\nsignals = 10");
+    for number in 0..8 {
+        plant.ok(&["write", &format!("press/{number}"), "1"]);
+    }
+    let row = began(&mut plant, "limit-near");
+    assert_eq!(
+        (&row[0], &row[1]),
+        (&json!("signals"), &json!("the limit signals is 8 of 10")),
+        "the house's own do not count"
+    );
+    assert_eq!(row[3], json!("Raise limits.signals, if there is more to come"));
+    assert_eq!(
+        plant.sql("SELECT used, share, key FROM sys.limits WHERE name = 'signals'"),
+        json!([[8.0, 0.8, "limits.signals"]])
+    );
+    save(&plant, "[limits]\nsignals = 100");
+    ended(&mut plant, "limit-near");
+    plant.ok(&["check"]);
+}
+
+#[test]
+fn a_token_is_told_before_it_expires_and_after() {
+    let mut plant = start(Home::new(), "");
+    plant.ok(&["token", "create", "press", "--allow", "write:press", "--expires", "20s"]);
+    let token = plant.token("other", &["write:press"]);
+    plant.run_as(&token, &["write", "press", "1"]).expect(0);
+    assert_eq!(began(&mut plant, "token-expiring")[0], json!("press"));
+    // It was never used: that it has expired hurts nobody.
+    ended(&mut plant, "token-expiring");
+    let secret = plant.ok(&["token", "create", "line", "--allow", "write:press", "--expires", "1s"]);
+    plant.run_as(secret.trim(), &["write", "press", "1"]);
+    plant.ok(&["token", "revoke", "line"]);
+}
+
+#[test]
+fn settings_that_are_refused_or_wait_are_told_until_they_are_not() {
+    let mut plant = start(Home::new(), "");
+    save(&plant, "[limits]\nsignals = \"many\"");
+    let row = began(&mut plant, "configuration-refused");
+    assert!(
+        row[1].as_str().is_some_and(|what| what.contains("signals = \"many\"")) && row[4] == json!(true),
+        "{row}"
+    );
+    save(&plant, "[storage]\nmerge_every = \"30s\"");
+    ended(&mut plant, "configuration-refused");
+    // Its line came beside the other's.
+    let waits = || plant.sql("SELECT problem FROM sys.health WHERE code = 'restart-waiting'");
+    let told = waits();
+    assert!(told[0][0].as_str().is_none_or(|what| what.contains("storage.merge_every")), "{told}");
+    save(&plant, "");
+    plant.process.log_line("event=\"health.ended\" code=\"restart-waiting\"");
+    assert_eq!(
+        plant.get("/api/v1/health").token(&plant.token("all", &["read:#"])).send().expect(200).json()["status"],
+        "well"
+    );
+}
+
+#[test]
+fn a_disk_with_little_room_is_told_and_a_full_one() {
+    let home = Home::new();
+    let mounted = match Mounted::at(home.plant()) {
+        Ok(mounted) => mounted,
+        Err(why) => return skip("a disk with little room", &why),
+    };
+    let mut plant = start(home, "");
+    let _mounted = mounted;
+    plant.ok(&["write", "press", "1"]);
+    let folder = plant.home.plant();
+    let leave = |free_mib: usize, name: &str| {
+        let about = rustix::fs::statvfs(&folder).expect("it is mounted");
+        let free = usize::try_from(about.f_bavail * about.f_frsize).expect("a small disk");
+        std::fs::write(folder.join(name), vec![1; free.saturating_sub(free_mib << 20)]).expect("room for it");
+        folder.join(name)
+    };
+    // A twentieth of it stays free, 10 MiB; above that the journal wants a few segments.
+    let ballast = leave(14, "ballast");
+    let row = began(&mut plant, "disk-low");
+    assert!(row[1].as_str().is_some_and(|what| what.contains("MiB free")), "{row}");
+    let more = leave(6, "more");
+    plant.process.log_line("code=\"refusing-values\"");
+    let told = plant.run(&[]).expect(0).out;
+    assert!(told.contains("problem: new values are refused") && told.contains("Reading goes on"), "{told}");
+    for file in [more, ballast] {
+        std::fs::remove_file(file).expect("it is there");
+    }
+    plant.process.log_line("event=\"health.ended\" code=\"refusing-values\"");
+    plant.ok(&["write", "press", "2"]);
+    plant.ok(&["check"]);
+}
+
+#[test]
+fn a_file_of_history_that_is_gone_is_told_until_it_is_back() {
+    let mut plant = start(Home::new(), "[storage]\nflush_young_after = \"100ms\"");
+    let samples = plant.home.plant().join("data/lake/samples");
+    plant.ok(&["write", "press", "1"]);
+    let file = loop {
+        match files_below(&samples, "parquet").pop() {
+            Some(file) => break file,
+            // Each question is a moment in which a flush may come.
+            None => drop(plant.sql("SELECT 1")),
+        }
+    };
+    let away = plant.home.path("away");
+    std::fs::rename(&file, &away).expect("it can be moved");
+    let row = began(&mut plant, "history-unreadable");
+    assert_eq!(row[4], json!(true), "{row}");
+    std::fs::rename(&away, &file).expect("it can be moved");
+    ended(&mut plant, "history-unreadable");
+}
+
+#[test]
+fn the_plants_own_figures_are_signals_that_nobody_else_writes() {
+    let plant = start(Home::new(), "[limits]\nsignals = 1");
+    plant.spawn(&["watch", "tidemill/samples/rate"]).line("tidemill/samples/rate");
+    plant.ok(&["write", "press", "1"]);
+    let rows = plant.sql("SELECT signal, unit, source FROM signals WHERE signal IN ('tidemill/memory/resident', 'tidemill/health') ORDER BY signal");
+    assert_eq!(
+        rows,
+        json!([["tidemill/health", "1", "house:vitals"], ["tidemill/memory/resident", "By", "house:vitals"]])
+    );
+    plant.run(&["write", "tidemill/memory/resident", "1"]).expect_problem("forbidden");
+    plant.run(&["write", "second", "1"]).expect_problem("signals-limit");
+    let some = plant.token("some", &["read:press"]);
+    assert_eq!(
+        plant
+            .get("/api/v1/read?signal=%23")
+            .token(&some)
+            .send()
+            .expect(200)
+            .text()
+            .matches("tidemill/")
+            .count(),
+        0
+    );
+    plant.get("/api/v1/health").token(&some).send().expect_problem(403, "forbidden");
+    let own = plant.token("own", &["read:tidemill/#"]);
+    let health = plant.get("/api/v1/health").token(&own).send().expect(200).json();
+    // One of one signal: that is what the plant warns of, or will in a moment.
+    assert!(
+        health["warnings"].as_array().is_some_and(|all| all.iter().all(|one| one["code"] == "limit-near")),
+        "{health}"
+    );
+    assert_eq!(
+        plant.sql("SELECT count(*) > 0 FROM samples WHERE signal = 'tidemill/disk/free'"),
+        json!([[true]])
+    );
+}
+
+#[test]
+fn slow_queries_are_logged_and_listed_with_who_asked() {
+    let mut plant = start(Home::new(), "[limits]\nslow_query = \"1ms\"");
+    let token = plant.token("slow", &["read:#"]);
+    plant.run_as(&token, &["sql", "SELECT count(*) FROM samples WHERE value > 17"]).expect(0);
+    let line = plant.process.log_line("query.slow");
+    assert!(line.contains("who=\"token:slow\"") && line.contains("value > 17"), "{line}");
+    let rows = plant.sql(
+        "SELECT who, door, kind, rows, outcome FROM sys.queries WHERE state = 'slow' AND query LIKE '%> 17%'",
+    );
+    assert_eq!(rows[0], json!(["token:slow", "http", "sql", 1, "done"]));
+    save(&plant, "[limits]\nslow_query = \"off\"");
+    plant.process.log_line("configuration.read");
+    plant.sql("SELECT 4711");
+    assert_eq!(
+        plant.sql("SELECT count(*) FROM sys.queries WHERE state = 'slow' AND query LIKE '%4711'"),
+        json!([[0]])
+    );
+}
+
+fn lines(file: &Path) -> Vec<Json> {
+    let text = std::fs::read_to_string(file).expect("a log file");
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+#[test]
+fn the_log_is_json_with_events_in_files_that_begin_anew() {
+    let home = Home::new();
+    let words = [
+        "run",
+        "--plant",
+        "plant",
+        "--log-json",
+        "--log-file",
+        "log",
+        "--log-size",
+        "4KiB",
+        "--log-keep",
+        "2",
+    ];
+    let mut command = home.command(&words);
+    command.env("TIDEMILL_LOG", "debug");
+    let plant = Plant::ready(home, Process::spawn(command));
+    let (log, old) = (plant.home.path("log"), plant.home.path("log.2"));
+    while !old.exists() {
+        plant.get("/health/live").send().expect(200);
+    }
+    let home = plant.stop();
+    assert!(!home.path("log.3").exists());
+    for file in [log, old] {
+        assert!(std::fs::metadata(&file).expect("it is there").len() < 8 << 10);
+        for line in lines(&file) {
+            // Libraries log as well, where debug asks for it.
+            let ours = line["event"].as_str();
+            assert!(ours.is_none_or(|event| event.contains('.')) && line["level"].is_string(), "{line}");
+        }
+    }
+}
