@@ -79,7 +79,7 @@ impl Binary {
     }
 
     /// The program with a plant, without settings of whoever runs this.
-    fn command(&self, plant: &Path) -> Command {
+    pub(crate) fn command(&self, plant: &Path) -> Command {
         let mut command = Command::new(&self.path);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TIDEMILL_") || name == "INVOCATION_ID" {

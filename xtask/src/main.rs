@@ -16,6 +16,7 @@ mod dist;
 mod fuzz;
 mod gates;
 mod generate;
+mod golden;
 mod http;
 mod partners;
 mod shell;
@@ -41,6 +42,7 @@ const COMMANDS: &[Command] = &[
     test::COMMAND,
     gates::COMMAND,
     generate::COMMAND,
+    golden::COMMAND,
     crash::COMMAND,
     fuzz::COMMAND,
     sim::COMMAND,

@@ -32,12 +32,13 @@ pub(crate) struct TableState {
 }
 
 impl TableState {
-    fn apply(&mut self, action: Action) -> Result<(), String> {
+    /// Err: the version of the protocol that it asks for, and that is not known here.
+    fn apply(&mut self, action: Action) -> Result<(), u32> {
         match action {
             Action::Protocol(protocol) => {
                 let (reader, writer) = (protocol.min_reader_version, protocol.min_writer_version);
                 if reader > Protocol::OURS.min_reader_version || writer > Protocol::OURS.min_writer_version {
-                    return Err(format!("it asks for Delta reader {reader} and writer {writer}"));
+                    return Err(reader.max(writer));
                 }
             }
             Action::MetaData(meta) => self.meta = Some(*meta),
@@ -110,7 +111,7 @@ impl Log {
             first
                 .into_iter()
                 .try_for_each(|action| log.state.apply(action))
-                .map_err(|detail| log.broken("0", detail))?;
+                .map_err(|found| log.newer(found))?;
             return Ok(log);
         }
         log.replay(&names)?;
@@ -152,6 +153,12 @@ impl Log {
         self.dir.join("_delta_log")
     }
 
+    fn newer(&self, found: u32) -> Error {
+        let known = Protocol::OURS.min_writer_version;
+        let file = format!("the table {}, by Delta's protocol,", self.name);
+        Error::NewerFormat { file, found: found.into(), known: known.into() }
+    }
+
     fn broken(&self, file: &str, detail: impl Into<String>) -> Error {
         Error::Log { file: format!("{}/_delta_log/{file}", self.name), detail: detail.into() }
     }
@@ -188,7 +195,7 @@ impl Log {
         if let Some((version, _, name)) = names.iter().rfind(|(_, checkpoint, _)| *checkpoint) {
             let bytes = self.read(name)?;
             for action in checkpoint::decode(bytes).map_err(|detail| self.broken(name, detail))? {
-                self.state.apply(action).map_err(|detail| self.broken(name, detail))?;
+                self.state.apply(action).map_err(|found| self.newer(found))?;
             }
             self.state.version = *version;
             next = version + 1;
@@ -196,7 +203,7 @@ impl Log {
             let entry = names.iter().find(|(of, checkpoint, _)| of == version && !checkpoint);
             for action in entry.map_or(Ok(Vec::new()), |(_, _, name)| self.entry(name))? {
                 if matches!(action, Action::CommitInfo(_)) {
-                    self.state.apply(action).map_err(|detail| self.broken(name, detail))?;
+                    self.state.apply(action).map_err(|found| self.newer(found))?;
                 }
             }
         }
@@ -208,7 +215,7 @@ impl Log {
                 return Err(self.broken(name, format!("entry {next} before it is missing")));
             }
             for action in self.entry(name)? {
-                self.state.apply(action).map_err(|detail| self.broken(name, detail))?;
+                self.state.apply(action).map_err(|found| self.newer(found))?;
             }
             self.state.version = *version;
             next = version + 1;
@@ -244,7 +251,7 @@ impl Log {
         self.write_entry(version, &actions)?;
         self.state.version = version;
         for action in actions {
-            self.state.apply(action).map_err(|detail| self.broken("", detail))?;
+            self.state.apply(action).map_err(|found| self.newer(found))?;
         }
         Ok(version)
     }

@@ -15,6 +15,7 @@ mod damage;
 mod documents;
 mod encryption;
 mod flight;
+mod formats;
 mod full_disk;
 mod health;
 mod importing;
