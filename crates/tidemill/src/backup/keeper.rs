@@ -18,6 +18,7 @@ use tidemill_journal::Log;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::Pace;
 use super::capture::{self, Rooms};
 use crate::plant::Plant;
 
@@ -27,7 +28,7 @@ const CHUNK_BYTES: usize = 256 << 10;
 const CHUNKS_WAITING_MAX: usize = 4;
 /// A client that takes nothing for so long has hung, and the rooms hold their files for it.
 const TAKEN_WITHIN: Duration = Duration::from_secs(60);
-/// What flushes and merges write at most as well: so much a disk gives beside the log's syncs.
+/// Read at most. What flushes and merges write at most as well: so much a disk gives beside the log's syncs.
 const RATE_BYTES_PER_S: u64 = 64 << 20;
 
 /// Makes backups, one at a time.
@@ -88,10 +89,14 @@ impl Backups {
         let (backups, who, handle) = (self.clone(), who.clone(), Handle::current());
         let spawned = self.ground.tasks.spawn("backup", Phase::Doors, move |stop| {
             let rate = rate_bytes_per_s.unwrap_or(RATE_BYTES_PER_S).max(1);
-            let pace = TokenBucket::new(backups.ground.clock.clone(), rate, CHUNK_BYTES as u64);
+            let bucket = TokenBucket::new(backups.ground.clock.clone(), rate, CHUNK_BYTES as u64);
+            let ended = stop.clone();
+            let pace = move |bytes| {
+                ended.wait(bucket.take(bytes));
+            };
             let (buffer, abandoned) = (Vec::with_capacity(CHUNK_BYTES), backups.abandoned.clone());
-            let out = Sender { queue, buffer, handle, pace, stop, abandoned };
-            backups.make(&who, since, out);
+            let out = Sender { queue, buffer, handle, stop, abandoned };
+            backups.make(&who, since, out, &pace);
             drop(one);
         });
         spawned.map_err(|error| Problem::new(&codes::STOPPING, error.to_string()))?;
@@ -103,9 +108,9 @@ impl Backups {
         AuditEntry { who: who.clone(), action, target, result, detail: detail.to_string() }
     }
 
-    fn make(&self, who: &Identity, since: Option<Since>, out: Sender) {
+    fn make(&self, who: &Identity, since: Option<Since>, out: Sender, pace: Pace<'_>) {
         let (queue, handle) = (out.queue.clone(), out.handle.clone());
-        let made = self.try_make(since, out);
+        let made = self.try_make(since, out, pace);
         let (result, detail) = match &made {
             Ok(done) => {
                 self.made.add(1);
@@ -137,10 +142,10 @@ impl Backups {
         }
     }
 
-    fn try_make(&self, since: Option<Since>, out: Sender) -> Result<Done, Problem> {
+    fn try_make(&self, since: Option<Since>, out: Sender, pace: Pace<'_>) -> Result<Done, Problem> {
         let rooms = Rooms { guard: &self.guard, journal: &self.journal, historian: &self.historian };
         let capture = capture::of_running(&self.ground, &self.plant, &self.name, &rooms)?;
-        let packed = super::pack(self.ground.disk.as_ref(), capture, since, out);
+        let packed = super::pack(self.ground.disk.as_ref(), capture, since, out, pace);
         packed.map(|(_, done)| done)
     }
 }
@@ -159,7 +164,6 @@ struct Sender {
     queue: mpsc::Sender<Result<Bytes, Problem>>,
     buffer: Vec<u8>,
     handle: Handle,
-    pace: TokenBucket,
     stop: Stop,
     abandoned: Counter,
 }
@@ -167,7 +171,7 @@ struct Sender {
 impl Sender {
     fn send(&mut self) -> io::Result<()> {
         let bytes = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES));
-        if self.stop.wait(self.pace.take(bytes.len() as u64)) || self.stop.requested() {
+        if self.stop.requested() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the plant stops"));
         }
         let sent = async { tokio::time::timeout(TAKEN_WITHIN, self.queue.send(Ok(bytes.into()))).await };

@@ -69,31 +69,35 @@ pub(crate) fn record_restore(
     Ok(())
 }
 
+/// Waits after so many bytes were read, so that all together stay below a rate.
+pub(crate) type Pace<'a> = &'a dyn Fn(u64);
+
 /// Packs what was captured, the journal first, so that it is soon held no more.
 pub(crate) fn pack<W: Write>(
     disk: &dyn Disk,
     capture: Capture,
     since: Option<Since>,
     out: W,
+    pace: Pace<'_>,
 ) -> Result<(W, Done), Problem> {
     let Capture { about, journal, held, others, lake, notes } = capture;
     let mut packer = Packer::begin(out, about, since)?;
     notes.into_iter().for_each(|note| packer.note(note));
     for item in journal {
-        add(disk, &mut packer, item)?;
+        add(disk, &mut packer, item, pace)?;
     }
     if held.is_some_and(|held| !held.is_held()) {
         let detail = "the disk became so full that the journal could not be held for the backup";
         return Err(Problem::new(&codes::DISK_FULL, detail).hint("Free space, then make the backup again"));
     }
     for item in others {
-        add(disk, &mut packer, item)?;
+        add(disk, &mut packer, item, pace)?;
     }
     drop(lake);
     Ok(packer.finish()?)
 }
 
-fn add<W: Write>(disk: &dyn Disk, packer: &mut Packer<W>, item: Item) -> Result<(), Error> {
+fn add<W: Write>(disk: &dyn Disk, packer: &mut Packer<W>, item: Item, pace: Pace<'_>) -> Result<(), Error> {
     let Item { path, source, unchanging } = item;
     let (file, wanted): (Arc<dyn File>, Option<u64>) = match source {
         Source::Bytes(bytes) => {
@@ -125,5 +129,9 @@ fn add<W: Write>(disk: &dyn Disk, packer: &mut Packer<W>, item: Item) -> Result<
     if let Some(wanted) = wanted.filter(|wanted| *wanted > there) {
         packer.note(format!("{path} has {there} bytes, and should have {wanted}"));
     }
-    packer.add(&path, bytes, unchanging && wanted == Some(bytes), &|buffer, at| file.read_at(buffer, at))
+    packer.add(&path, bytes, unchanging && wanted == Some(bytes), &|buffer, at| {
+        let count = file.read_at(buffer, at)?;
+        pace(count as u64);
+        Ok(count)
+    })
 }

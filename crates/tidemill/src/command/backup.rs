@@ -40,7 +40,7 @@ pub(crate) struct Backup {
     /// Leave out what this earlier backup holds, or those it builds upon
     #[arg(long, value_name = "OLDER")]
     since: Option<PathBuf>,
-    /// At most so many bytes a second, such as 200MB; a running plant takes 64MiB unless told otherwise
+    /// Read at most so many bytes a second, such as 200MB; of a running plant 64MiB unless told otherwise
     #[arg(long, value_name = "SIZE", value_parser = rate)]
     rate: Option<u64>,
 }
@@ -143,9 +143,13 @@ fn of_stopped(
     let config = config::load(&plant.file(), &config::environment()).ok();
     let capture = backup::of_stopped(&ground, plant, config.as_ref());
     let since = older.map(|older| Since { manifest: older.manifest().clone(), hash: older.hash() });
-    let pace = rate.map(|rate| TokenBucket::new(ground.clock.clone(), rate, SYNC_BYTES));
-    let out = Out { pace, ..Out::new(partial)? };
-    backup::pack(ground.disk.as_ref(), capture, since, out)?.0.end()
+    let bucket = rate.map(|rate| TokenBucket::new(ground.clock.clone(), rate, SYNC_BYTES));
+    let pace = |bytes| {
+        if let Some(bucket) = &bucket {
+            std::thread::sleep(bucket.take(bytes));
+        }
+    };
+    backup::pack(ground.disk.as_ref(), capture, since, Out::new(partial)?, &pace)?.0.end()
 }
 
 async fn of_running(
@@ -194,7 +198,6 @@ struct Out {
     file: Arc<dyn File>,
     at: u64,
     synced: u64,
-    pace: Option<TokenBucket>,
     progress: indicatif::ProgressBar,
 }
 
@@ -204,7 +207,7 @@ impl Out {
         let _ = RealDisk.remove(path);
         let file = RealDisk.open(path, Open::CreateNew).map_err(|error| unwritable(path, &error))?;
         let progress = progress::bytes("backed up");
-        Ok(Out { path: path.to_owned(), file, at: 0, synced: 0, pace: None, progress })
+        Ok(Out { path: path.to_owned(), file, at: 0, synced: 0, progress })
     }
 
     /// All of it is on disk.
@@ -216,9 +219,6 @@ impl Out {
 
 impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(pace) = &self.pace {
-            std::thread::sleep(pace.take(bytes.len() as u64));
-        }
         self.file.write_at(bytes, self.at)?;
         self.at += bytes.len() as u64;
         self.progress.inc(bytes.len() as u64);

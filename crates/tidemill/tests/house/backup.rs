@@ -191,7 +191,11 @@ fn what_is_damaged_makes_no_plant() {
             },
             "data/journal/0000000001.segment",
         ),
-        ("a name that leads out", with(find(b"tidemill.toml.zst\0"), b"../../etc/pwd.zst\0"), "tidemill.toml"),
+        (
+            "a name that leads out",
+            with(find(b"tidemill.toml.zst\0"), b"../../etc/pwd.zst\0"),
+            "tidemill.toml",
+        ),
         ("a link", with(find(b"tidemill.toml.zst\0") + 156, b"2"), "tidemill.toml"),
         ("the list", with(find(b"\"plant\":\""), b"\"plant\":'"), "manifest"),
         ("a later format", with(find(b"tidemill-backup 1\n"), b"tidemill-backup 7\n"), "format 7"),
@@ -271,7 +275,7 @@ fn a_plant_that_is_killed_leaves_no_backup_and_a_restore_that_is_killed_no_plant
     let file = path(&plant.home, "slow.tdm");
     let partial = plant.home.path(".slow.tdm.part");
     let mut backup = plant.spawn(&["backup", &file, "--rate", "1KiB"]);
-    wait_for(|| std::fs::metadata(&partial).is_ok_and(|about| about.len() > 0), "the first bytes");
+    wait_for(|| plant.run(&["audit", "--json"]).out.contains("backup.take"), "it begins");
     // One at a time.
     plant.run(&["backup", &path(&plant.home, "other.tdm")]).expect_problem("busy");
     let home = plant.kill();
