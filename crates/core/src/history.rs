@@ -11,10 +11,11 @@ use crate::bus::Grant;
 use crate::commit::Boxed;
 use crate::parcel::Seq;
 use crate::pattern::Pattern;
-use crate::problem::Problem;
+use crate::problem::{Problem, codes};
 use crate::quality::Quality;
 use crate::table::{Facts, TableSpec};
 use crate::value::{Value, ValueRef};
+use crate::wire::{WireQuery, WireShape};
 
 /// How samples are retrieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,6 +217,24 @@ pub trait History: Send + Sync {
         format: Format,
         budget: Budget,
     ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>>;
+    /// What a statement of PostgreSQL's clients takes and gives; it is not run, and only the types of its parameters matter.
+    fn wire_shape<'a>(
+        &'a self,
+        _scope: &ReadScope,
+        _query: WireQuery,
+        _budget: Budget,
+    ) -> Boxed<'a, Result<WireShape, Problem>> {
+        Box::pin(async { Err(unspoken()) })
+    }
+    /// The answer to a statement of PostgreSQL's clients: whole messages, a `RowDescription` and then a `DataRow` for each row.
+    fn wire<'a>(
+        &'a self,
+        _scope: &ReadScope,
+        _query: WireQuery,
+        _budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>> {
+        Box::pin(async { Err(unspoken()) })
+    }
     /// What a query in SQL takes and gives; it is not run. Parameters may be left out.
     fn sql_shape<'a>(
         &'a self,
@@ -245,6 +264,10 @@ pub trait History: Send + Sync {
     ) -> Boxed<'a, Result<Seq, Problem>>;
     /// Declares a table: of records (with a stream) or of facts.
     fn table(&self, table: &'static TableSpec, facts: Option<Arc<dyn Facts>>);
+}
+
+fn unspoken() -> Problem {
+    Problem::new(&codes::UNSUPPORTED_FORMAT, "this history does not answer PostgreSQL's clients")
 }
 
 fn unknown_shape() -> Problem {

@@ -16,7 +16,6 @@ mod commit;
 mod deletion;
 mod duration;
 mod escape;
-mod event;
 mod history;
 mod journal;
 mod names;
@@ -30,6 +29,7 @@ mod table;
 mod time;
 mod trie;
 mod value;
+mod wire;
 
 pub use authority::{
     AuditEntry, AuditResult, Authority, Credential, Decision, Identity, IdentityKind, Peer, ReadScope, Verb,
@@ -45,7 +45,6 @@ pub use commit::{Boxed, Commit, CommitGroup, NotDurable};
 pub use deletion::Deletion;
 pub use duration::{decimal_units, format_duration, parse_duration};
 pub use escape::{Escape, EscapeRule, escape_rules};
-pub use event::{EVENTS, Event};
 pub use history::{
     Amend, Batches, Budget, Chunks, ColumnMeasure, ColumnSample, Format, History, ReadMode, ReadQuery,
     SampleSink, SqlQuery, SqlShape,
@@ -62,3 +61,4 @@ pub use table::{ColumnKind, ColumnSpec, Facts, TableSpec};
 pub use time::{NANOS_PER_SECOND, TimeError, format_rfc3339, parse_rfc3339, rfc3339};
 pub use trie::PatternTrie;
 pub use value::{Kind, Value, ValueRef};
+pub use wire::{TypeNumber, WireQuery, WireSession, WireShape, WireValue};

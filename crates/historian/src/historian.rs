@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tidemill_core::{
     Amend, Batches, Boxed, Budget, Bus, Chunks, ColumnMeasure, Facts, Format, Grant, History, Identity,
     Journal, Problem, ReadQuery, ReadScope, SampleSink, Seq, SqlQuery, SqlShape, TableSpec, Value, Verb,
-    codes,
+    WireQuery, WireShape, codes,
 };
 use tidemill_ground::Ground;
 use tidemill_lake::{CORRECTIONS, Copy, Error, SampleSource, Settings as LakeSettings, Store};
@@ -107,11 +107,6 @@ impl Historian {
         self.store.hold_for_copy()
     }
 
-    /// Why the last flush failed, if it did; it is tried again.
-    pub fn flush_failure(&self) -> Option<Problem> {
-        self.store.flush_failure()
-    }
-
     /// From now on a query is slow that takes longer; none: none is.
     pub fn set_slow_query(&self, slow: Option<Duration>) {
         self.engine.set_slow(slow);
@@ -178,6 +173,24 @@ impl History for Historian {
 
     fn sql_values(&self, format: Format, body: Bytes) -> Result<Vec<Vec<Value>>, Problem> {
         query::values(format, body)
+    }
+
+    fn wire_shape<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: WireQuery,
+        budget: Budget,
+    ) -> Boxed<'a, Result<WireShape, Problem>> {
+        self.engine.wire_shape(scope, query, budget)
+    }
+
+    fn wire<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: WireQuery,
+        budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>> {
+        self.engine.wire(scope, query, budget)
     }
 
     fn measure(&self, format: Format, body: &Bytes) -> Result<ColumnMeasure, Problem> {

@@ -21,6 +21,10 @@ pub enum Error {
     Unknown { what: &'static str, name: String },
     #[error("{0}")]
     Parameter(String),
+    #[error("a text is not UTF-8")]
+    NotUtf8,
+    #[error("the transaction failed: nothing runs in it before its end")]
+    InFailed,
     #[error("the query was cancelled")]
     Cancelled,
     #[error(transparent)]
@@ -31,9 +35,14 @@ impl Error {
     /// The code that clients may rely on.
     pub fn code(&self) -> &'static Code {
         match self {
-            Error::Protocol(_) | Error::Unknown { .. } | Error::Parameter(_) => &codes::BAD_PARAMETER,
+            Error::Protocol(_)
+            | Error::Unknown { .. }
+            | Error::Parameter(_)
+            | Error::NotUtf8
+            | Error::InFailed => &codes::BAD_PARAMETER,
             Error::TooLarge { .. } | Error::TooMany { .. } => &codes::TOO_LARGE,
-            Error::ReadOnly(_) | Error::Unsupported(_) => &codes::BAD_SQL,
+            Error::ReadOnly(_) => &codes::READ_ONLY,
+            Error::Unsupported(_) => &codes::UNSUPPORTED_FORMAT,
             Error::Cancelled => &codes::QUERY_TIME,
             Error::Problem(problem) => problem.code,
         }
@@ -43,9 +52,6 @@ impl Error {
     pub fn into_problem(self) -> Problem {
         match self {
             Error::Problem(problem) => *problem,
-            Error::ReadOnly(_) => Problem::new(self.code(), self.to_string()).hint(
-                "Use SELECT, EXPLAIN or SHOW; values are written by MQTT, HTTP (/api/v1/write) or a file",
-            ),
             Error::Cancelled => {
                 Problem::new(self.code(), self.to_string()).hint("Ask again if it is still wanted")
             }

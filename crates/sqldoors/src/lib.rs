@@ -17,6 +17,7 @@ mod settings;
 
 pub use error::Error;
 pub use flight::fuzz_flight;
+pub use postgres::fuzz_postgres;
 pub use serve::{Acceptors, Listening, Serves};
 pub use settings::Settings;
 

@@ -13,8 +13,10 @@ pub struct Settings {
     pub message_bytes_max: usize,
     /// How long a new connection may take until it has said who it is.
     pub begin_max: Duration,
-    /// How long a client may be silent between two statements, and how long one message may take to arrive or to be taken.
+    /// How long a client may be silent between two statements.
     pub idle_max: Duration,
+    /// How long one message may take to arrive, and a piece of an answer to be taken.
+    pub send_max: Duration,
     /// What one statement may cost.
     pub query: Budget,
     /// How long running statements may go on once the plant stops.
@@ -28,6 +30,7 @@ impl Default for Settings {
             message_bytes_max: 1 << 20,
             begin_max: Duration::from_secs(10),
             idle_max: Duration::from_secs(3_600),
+            send_max: Duration::from_secs(60),
             query: Budget { time: Duration::from_secs(30), memory_bytes: 256 << 20, rows: 10_000_000 },
             drain: Duration::from_secs(5),
         }

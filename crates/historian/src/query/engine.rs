@@ -10,7 +10,7 @@ use datafusion::catalog::TableFunctionImpl;
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::session_state::SessionState;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures_util::StreamExt;
 use tidemill_core::{
     Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Journal, Problem, ReadMode, ReadQuery, ReadScope,
@@ -70,7 +70,7 @@ pub(crate) struct Declared {
 
 /// Answers questions.
 pub(crate) struct Engine {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     /// Queries compute on these threads and never on those of the doors.
     runtime: Option<Runtime>,
     /// Looks at the time; a thread of its own, since an expression may keep those that compute for long.
@@ -138,7 +138,7 @@ impl Engine {
         Ok(Engine { inner: Arc::new(inner), runtime: Some(runtime), watching: Some(watching) })
     }
 
-    fn threads(&self) -> Option<Threads> {
+    pub(super) fn threads(&self) -> Option<Threads> {
         let (work, watch) = (self.runtime.as_ref()?, self.watching.as_ref()?);
         Some(Threads { work: work.handle().clone(), watch: watch.handle().clone() })
     }
@@ -271,7 +271,7 @@ impl Drop for Engine {
     }
 }
 
-fn stopped() -> Problem {
+pub(super) fn stopped() -> Problem {
     Problem::new(&codes::STOPPING, "no more queries are taken")
 }
 
@@ -396,7 +396,7 @@ impl Inner {
         sink: Sink<Bytes>,
     ) -> Result<(), Problem> {
         let asked = Asked::of(&self, &scope, &view, budget, sink.stopped())?;
-        let (told, meter) = (|error| asked.told(&error), &asked.meter);
+        let told = |error| asked.told(&error);
         let statement = statement::read(&query.text, &query.parameters).map_err(told)?;
         // Planning computes and blocks: not on the threads on which others' answers come forward.
         let (planner, state, place) = (asked.meter.clone(), asked.state.clone(), sink.place());
@@ -408,32 +408,7 @@ impl Inner {
         };
         let planned = tokio::task::spawn_blocking(work).await.map_err(panicked)?;
         let plan = planned.map_err(told)?;
-        let mut stream = execute_stream(plan, asked.state.task_ctx()).map_err(told)?;
-        let mut encoder = of_table(format);
-        let wrong = |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &[]);
-        encoder.begin(&stream.schema()).map_err(wrong)?;
-        let mut rows = 0u64;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(told)?;
-            rows = rows.saturating_add(batch.num_rows() as u64);
-            ledger::count_rows(batch.num_rows());
-            if rows > budget.rows {
-                return Err(too_many_rows(budget));
-            }
-            for slice in slices(&batch) {
-                // A column may stand in a row many times; spelled, each of them takes its room.
-                let bytes = slice.columns().iter().map(|column| bytes_of(column)).sum();
-                let spelling = meter.borrow(bytes, "the answer").map_err(told)?;
-                encoder.rows(&slice).map_err(wrong)?;
-                drop(spelling);
-                if !hand_over(encoder.as_mut(), &sink, PIECE_BYTES).await {
-                    return Ok(());
-                }
-            }
-        }
-        encoder.end().map_err(wrong)?;
-        hand_over(encoder.as_mut(), &sink, 1).await;
-        Ok(())
+        asked.stream(plan, of_table(format), budget, &sink).await
     }
 
     async fn shape(
@@ -499,15 +474,15 @@ impl Inner {
 }
 
 /// A question in SQL before it is read: what it may see, and who looks after what it takes.
-struct Asked {
-    state: SessionState,
-    meter: Arc<Meter>,
+pub(super) struct Asked {
+    pub(super) state: SessionState,
+    pub(super) meter: Arc<Meter>,
     /// For messages about those that are not there.
     tables: Vec<String>,
 }
 
 impl Asked {
-    fn of(
+    pub(super) fn of(
         inner: &Inner,
         scope: &ReadScope,
         view: &Arc<dyn View>,
@@ -526,13 +501,49 @@ impl Asked {
         Ok(Asked { state, meter, tables })
     }
 
-    fn told(&self, error: &DataFusionError) -> Problem {
+    pub(super) fn told(&self, error: &DataFusionError) -> Problem {
         to_problem(error, &self.tables)
+    }
+
+    /// Runs what was planned, and spells what comes.
+    pub(super) async fn stream(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        mut encoder: Box<dyn TableEncoder>,
+        budget: Budget,
+        sink: &Sink<Bytes>,
+    ) -> Result<(), Problem> {
+        let (told, meter) = (|error| self.told(&error), &self.meter);
+        let mut stream = execute_stream(plan, self.state.task_ctx()).map_err(told)?;
+        let wrong = |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &[]);
+        encoder.begin(&stream.schema()).map_err(wrong)?;
+        let mut rows = 0u64;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(told)?;
+            rows = rows.saturating_add(batch.num_rows() as u64);
+            ledger::count_rows(batch.num_rows());
+            if rows > budget.rows {
+                return Err(too_many_rows(budget));
+            }
+            for slice in slices(&batch) {
+                // A column may stand in a row many times; spelled, each of them takes its room.
+                let bytes = slice.columns().iter().map(|column| bytes_of(column)).sum();
+                let spelling = meter.borrow(bytes, "the answer").map_err(told)?;
+                encoder.rows(&slice).map_err(wrong)?;
+                drop(spelling);
+                if !hand_over(encoder.as_mut(), sink, PIECE_BYTES).await {
+                    return Ok(());
+                }
+            }
+        }
+        encoder.end().map_err(wrong)?;
+        hand_over(encoder.as_mut(), sink, 1).await;
+        Ok(())
     }
 }
 
 /// Sends what was written once it is worth sending; false when nobody wants more.
-async fn hand_over(encoder: &mut dyn TableEncoder, sink: &Sink<Bytes>, least_bytes: usize) -> bool {
+pub(super) async fn hand_over(encoder: &mut dyn TableEncoder, sink: &Sink<Bytes>, least_bytes: usize) -> bool {
     let written = encoder.written();
     if written.len() < least_bytes {
         return true;

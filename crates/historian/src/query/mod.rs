@@ -29,6 +29,7 @@ mod names;
 mod planning;
 mod plot;
 mod pool;
+mod postgres;
 mod push;
 mod read_function;
 mod relation;

@@ -47,6 +47,10 @@ pub(crate) trait Relation: Send + Sync + 'static {
     fn path_column(&self) -> Option<&'static str> {
         None
     }
+    /// What it is, and what each of its columns holds; for catalogues.
+    fn described(&self) -> (&'static str, Vec<&'static str>) {
+        ("", Vec::new())
+    }
     /// What `scan` will do with this filter.
     fn takes(&self, filter: &Expr) -> TableProviderFilterPushDown;
     fn scan(&self, request: Request<'_>) -> Result<Partitions>;

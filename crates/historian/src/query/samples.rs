@@ -41,6 +41,10 @@ impl Relation for Samples {
         Some("signal")
     }
 
+    fn described(&self) -> (&'static str, Vec<&'static str>) {
+        (super::system::SAMPLES_ARE, super::columns::SAMPLE_COLUMNS.iter().map(|column| column.description).collect())
+    }
+
     fn takes(&self, filter: &Expr) -> TableProviderFilterPushDown {
         match push::times(filter, "time").is_some() || push::is_about_signal(filter) {
             true => TableProviderFilterPushDown::Exact,

@@ -22,9 +22,9 @@ use super::meter::{Meter, Metered};
 use super::relation::{Relation, Table};
 use super::{bounds, functions, planning, sum, syntax};
 
-const CATALOG: &str = "tidemill";
-const PUBLIC: &str = "public";
-const SYSTEM: &str = "sys";
+pub(crate) const CATALOG: &str = "tidemill";
+pub(crate) const PUBLIC: &str = "public";
+pub(crate) const SYSTEM: &str = "sys";
 
 /// What all sessions begin with; made once.
 pub(crate) fn base(partitions: usize) -> SessionState {

@@ -91,6 +91,10 @@ impl Relation for Signals {
         Some("signal")
     }
 
+    fn described(&self) -> (&'static str, Vec<&'static str>) {
+        (super::system::SIGNALS_ARE, COLUMNS.iter().map(|column| column.description).collect())
+    }
+
     fn takes(&self, filter: &Expr) -> TableProviderFilterPushDown {
         match push::is_about_signal(filter) {
             true => TableProviderFilterPushDown::Exact,

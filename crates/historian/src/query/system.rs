@@ -106,13 +106,21 @@ pub(crate) static QUERIES: TableSpec = TableSpec {
     stream: None,
     columns: &[
         column("number", ColumnKind::Int, "Its number since the start of the plant"),
-        column("state", ColumnKind::Text, "waiting, running, or slow: ended after longer than limits.slow_query"),
+        column(
+            "state",
+            ColumnKind::Text,
+            "waiting, running, or slow: ended after longer than limits.slow_query",
+        ),
         column("who", ColumnKind::Text, "Who asked"),
         column("door", ColumnKind::Text, "By which door"),
         column("kind", ColumnKind::Text, "sql, or read and export for samples"),
         column("query", ColumnKind::Text, "What was asked, its first 1,000 bytes; parameters are not kept"),
         column("began", ColumnKind::Time, "When it was asked"),
-        column("seconds", ColumnKind::Float, "How long it took, without the time in which nobody took the answer"),
+        column(
+            "seconds",
+            ColumnKind::Float,
+            "How long it took, without the time in which nobody took the answer",
+        ),
         column("rows", ColumnKind::Int, "Rows so far"),
         column("bytes", ColumnKind::Int, "Bytes of the answer so far"),
         column("memory_bytes", ColumnKind::Int, "The most memory that it held"),
@@ -223,6 +231,10 @@ impl System {
 impl Relation for System {
     fn schema(&self) -> SchemaRef {
         schema(self.spec.columns)
+    }
+
+    fn described(&self) -> (&'static str, Vec<&'static str>) {
+        (self.spec.description, self.spec.columns.iter().map(|column| column.description).collect())
     }
 
     fn takes(&self, filter: &Expr) -> TableProviderFilterPushDown {
@@ -366,7 +378,8 @@ fn limits(readings: &[Reading]) -> Vec<Vec<Value>> {
             let known = tidemill_ground::LIMITS.iter().find(|known| known.name == name);
             let words = |words: &str| if words.is_empty() { Value::None } else { text(words) };
             let numbers = parts.into_iter().chain([share]).map(|part| part.map_or(Value::None, Value::Float));
-            let told = [words(known.map_or("", |known| known.key)), words(known.map_or("", |known| known.bounds))];
+            let told =
+                [words(known.map_or("", |known| known.key)), words(known.map_or("", |known| known.bounds))];
             std::iter::once(text(&name)).chain(numbers).chain(told).collect()
         })
         .collect()

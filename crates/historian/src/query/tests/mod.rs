@@ -11,6 +11,6 @@ mod plot;
 mod reference;
 mod scope;
 mod shape;
-mod small;
+pub(crate) mod small;
 mod sql;
 mod store;

@@ -1,0 +1,115 @@
+//! Answers to PostgreSQL's clients: the session that a statement is read in, its shape, and its rows. What is not here:
+//! admission, planning and running, which are those of every query.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::physical_plan::ExecutionPlan;
+use tidemill_core::{Boxed, Budget, Chunks, Problem, ReadScope, WireQuery, WireShape};
+use tokio::runtime::Handle;
+
+use super::super::engine::{Asked, Engine, Inner, stopped};
+use super::super::errors::internal;
+use super::super::relation::Table;
+use super::super::run::{Within, panicked, run};
+use super::super::session::{CATALOG, PUBLIC, SYSTEM};
+use super::{Contents, Read, Readable, WireRows, functions, read};
+
+impl Engine {
+    /// See [`tidemill_core::History::wire_shape`].
+    pub(crate) fn wire_shape<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: WireQuery,
+        budget: Budget,
+    ) -> Boxed<'a, Result<WireShape, Problem>> {
+        let (inner, scope, threads) = (self.inner.clone(), scope.clone(), self.threads());
+        Box::pin(async move {
+            let threads = threads.ok_or_else(stopped)?;
+            let admission = inner.admission.clone();
+            let mut answer = run(threads, admission, budget, Within::All, move |sink| async move {
+                let view = inner.source.view();
+                let mut asked = Asked::of(&inner, &scope, &view, budget, sink.stopped())?;
+                let (place, handle) = (sink.place(), Handle::current());
+                let work = move || {
+                    let _place = place;
+                    let shaped = handle.block_on(async {
+                        let read = prepared(&mut asked, &query, false).await?;
+                        read.shape(&asked.state, &asked.meter, (inner.bus.as_ref(), &scope)).await
+                    });
+                    shaped.map_err(|error| asked.told(&error))
+                };
+                sink.send(tokio::task::spawn_blocking(work).await.map_err(panicked)??).await;
+                Ok(())
+            })
+            .await?;
+            answer.piece().await.unwrap_or_else(|| Err(internal("a statement without a shape")))
+        })
+    }
+
+    /// See [`tidemill_core::History::wire`].
+    pub(crate) fn wire<'a>(
+        &'a self,
+        scope: &ReadScope,
+        query: WireQuery,
+        budget: Budget,
+    ) -> Boxed<'a, Result<Box<dyn Chunks>, Problem>> {
+        let (inner, scope, threads) = (self.inner.clone(), scope.clone(), self.threads());
+        Box::pin(async move {
+            let threads = threads.ok_or_else(stopped)?;
+            let admission = inner.admission.clone();
+            let answer = run(threads, admission, budget, Within::All, move |sink| async move {
+                let view = inner.clone().view(budget.time).await?;
+                let mut asked = Asked::of(&inner, &scope, &view, budget, sink.stopped())?;
+                let rows = Box::new(WireRows::new(query.binary.clone()));
+                let (place, handle) = (sink.place(), Handle::current());
+                let work = move || {
+                    let _place = place;
+                    let planned = handle.block_on(planned(&mut asked, &inner, &query, &scope));
+                    (planned.map_err(|error| asked.told(&error)), asked)
+                };
+                let (planned, asked) = tokio::task::spawn_blocking(work).await.map_err(panicked)?;
+                asked.stream(planned?, rows, budget, &sink).await
+            })
+            .await?;
+            Ok(Box::new(answer) as Box<dyn Chunks>)
+        })
+    }
+}
+
+async fn planned(
+    asked: &mut Asked,
+    inner: &Arc<Inner>,
+    query: &WireQuery,
+    scope: &ReadScope,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let read = prepared(asked, query, true).await?;
+    read.planned(&asked.state, &asked.meter, (inner.bus.as_ref(), scope)).await
+}
+
+/// Reads the statement, and makes the session one of PostgreSQL's: with its catalogue instead of DataFusion's.
+async fn prepared(asked: &mut Asked, query: &WireQuery, with_values: bool) -> Result<Read> {
+    let read = read(query, with_values)?;
+    let Some(catalog) = asked.state.catalog_list().catalog(CATALOG) else { return Ok(read) };
+    let mut readable = Vec::new();
+    for schema in [PUBLIC, SYSTEM] {
+        let Some(provider) = catalog.schema(schema) else { continue };
+        let mut names = provider.table_names();
+        names.sort();
+        for name in names {
+            let Some(table) = provider.table(&name).await? else { continue };
+            let told = table.downcast_ref::<Table>().map(|table| table.0.described()).unwrap_or_default();
+            readable.push(Readable::new(schema, &name, table.schema(), told));
+        }
+    }
+    let contents = Arc::new(Contents { readable, session: query.session.clone() });
+    for (name, schema) in read.schemas(&contents)? {
+        catalog.register_schema(name, schema)?;
+    }
+    asked.state.config_mut().options_mut().catalog.information_schema = false;
+    for function in functions(&contents) {
+        asked.state.register_udf(function)?;
+    }
+    Ok(read)
+}

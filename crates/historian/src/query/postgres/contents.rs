@@ -1,0 +1,465 @@
+//! What stands in the catalogue that PostgreSQL's clients look things up in: the schemas, tables and columns that the
+//! caller may read, the types and functions that exist, and who and where they are. What is not here: columns of the
+//! catalogue itself ([`super::tables`]).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use tidemill_core::{TypeNumber, WireSession};
+
+use super::super::functions::Function;
+use super::tables::{self, Cell, INFORMATION_SCHEMA, PG_CATALOG, Row, TABLES, number_of};
+use super::types;
+
+/// The schemas, with their numbers.
+pub(crate) const SCHEMAS: [(&str, u32, &str); 4] = [
+    (PG_CATALOG, 11, "What PostgreSQL's clients look things up in"),
+    ("public", 2_200, "Signals and their samples"),
+    ("sys", 16_384, "What Tidemill says of itself"),
+    (INFORMATION_SCHEMA, 13_000, "What there is, as the SQL standard tells it"),
+];
+
+/// The one role that everything belongs to.
+pub(crate) const OWNER: (&str, u32) = ("tidemill", 10);
+/// The role that the caller has.
+const CALLER: u32 = 16_385;
+const DATABASE: u32 = 16_386;
+const HEAP: u32 = 2;
+const TABLESPACE: u32 = 1_663;
+/// The encoding UTF8.
+const UTF8: i32 = 6;
+/// PostgreSQL's functions that clients ask for by name to tell arrays from other types.
+const ARRAY_IN: u32 = 750;
+const ARRAY_RECV: u32 = 2_400;
+const FUNCTIONS: [(u32, &str, TypeNumber); 4] = [
+    (ARRAY_IN, "array_in", types::TEXT),
+    (ARRAY_RECV, "array_recv", types::TEXT),
+    (89, "version", types::TEXT),
+    (1_299, "now", types::TIMESTAMPTZ),
+];
+
+/// A table that the caller may read.
+#[derive(Clone, Debug)]
+pub(crate) struct Readable {
+    pub(crate) schema: &'static str,
+    pub(crate) name: String,
+    pub(crate) number: u32,
+    pub(crate) description: String,
+    pub(crate) columns: SchemaRef,
+    /// In the order of the columns.
+    pub(crate) descriptions: Vec<&'static str>,
+}
+
+impl Readable {
+    pub(crate) fn new(
+        schema: &'static str,
+        name: &str,
+        columns: SchemaRef,
+        (description, descriptions): (&str, Vec<&'static str>),
+    ) -> Readable {
+        let number = number_of(schema, name);
+        Readable {
+            schema,
+            name: name.to_owned(),
+            number,
+            description: description.to_owned(),
+            columns,
+            descriptions,
+        }
+    }
+}
+
+/// What the catalogue is made from, for one query.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    pub(crate) readable: Vec<Readable>,
+    pub(crate) session: Arc<WireSession>,
+}
+
+fn row<const N: usize>(cells: [(&'static str, Cell); N]) -> Row {
+    HashMap::from(cells)
+}
+
+/// The number of a schema.
+pub(crate) fn schema_number(name: &str) -> Option<u32> {
+    SCHEMAS.iter().find(|(known, ..)| *known == name).map(|(_, number, _)| *number)
+}
+
+impl Contents {
+    /// The number of a table, as `to_regclass` finds it: in the schema that is named, or on the path.
+    pub(crate) fn table(&self, name: &str) -> Option<u32> {
+        let name = name.replace('"', "");
+        let (schema, name) = match name.rsplit_once('.') {
+            Some((schema, name)) => (Some(schema), name),
+            None => (None, name.as_str()),
+        };
+        let own = self
+            .readable
+            .iter()
+            .find(|table| table.schema == schema.unwrap_or("public") && table.name == name);
+        own.map(|table| table.number).or_else(|| tables::find(schema, name).map(|table| table.number))
+    }
+
+    /// Schema and name of a table by its number.
+    pub(crate) fn name(&self, number: u32) -> Option<(&str, &str)> {
+        let own = self.readable.iter().find(|table| table.number == number);
+        own.map(|table| (table.schema, table.name.as_str())).or_else(|| {
+            TABLES.iter().find(|table| table.number == number).map(|table| (table.schema, table.name))
+        })
+    }
+
+    /// What is said of a table (column 0) or of one of its columns.
+    pub(crate) fn description(&self, number: u32, column: usize) -> Option<&str> {
+        let table = self.readable.iter().find(|table| table.number == number)?;
+        let description = match column.checked_sub(1) {
+            None => table.description.as_str(),
+            Some(column) => table.descriptions.get(column).copied()?,
+        };
+        Some(description).filter(|description| !description.is_empty())
+    }
+
+    /// Every table: schema, name, number, columns with type and whether they may be NULL.
+    fn all(&self) -> impl Iterator<Item = (&str, &str, u32, Vec<(&str, TypeNumber, bool)>)> {
+        let own = self.readable.iter().map(|table| {
+            let columns = table.columns.fields().iter();
+            let columns =
+                columns.map(|field| (field.name().as_str(), types::of_field(field), field.is_nullable()));
+            (table.schema, table.name.as_str(), table.number, columns.collect())
+        });
+        own.chain(TABLES.iter().map(|table| {
+            let columns = table.columns.iter().map(|(name, kind)| (*name, *kind, true));
+            (table.schema, table.name, table.number, columns.collect())
+        }))
+    }
+
+    /// The rows of a table of the catalogue.
+    pub(crate) fn rows(&self, schema: &str, name: &str) -> Vec<Row> {
+        match (schema, name) {
+            (PG_CATALOG, "pg_namespace") => SCHEMAS
+                .iter()
+                .map(|(name, number, _)| {
+                    row([
+                        ("oid", (*number).into()),
+                        ("nspname", (*name).into()),
+                        ("nspowner", OWNER.1.into()),
+                    ])
+                })
+                .collect(),
+            (PG_CATALOG, "pg_class") => self.classes(),
+            (PG_CATALOG, "pg_attribute") => self.attributes(),
+            (PG_CATALOG, "pg_type") => pg_types(),
+            (PG_CATALOG, "pg_proc") => functions(),
+            (PG_CATALOG, "pg_language") => vec![row([("oid", 12.into()), ("lanname", "internal".into())])],
+            (PG_CATALOG, "pg_database") => vec![self.database()],
+            (PG_CATALOG, "pg_roles" | "pg_authid" | "pg_user") => self.roles(),
+            (PG_CATALOG, "pg_settings") => self.settings(),
+            (PG_CATALOG, "pg_description") => self.descriptions(),
+            (PG_CATALOG, "pg_am") => {
+                vec![row([("oid", HEAP.into()), ("amname", "heap".into()), ("amtype", "t".into())])]
+            }
+            (PG_CATALOG, "pg_tablespace") => {
+                vec![row([
+                    ("oid", TABLESPACE.into()),
+                    ("spcname", "pg_default".into()),
+                    ("spcowner", OWNER.1.into()),
+                ])]
+            }
+            (PG_CATALOG, "pg_tables") => self
+                .all()
+                .map(|(schema, name, ..)| {
+                    row([
+                        ("schemaname", schema.into()),
+                        ("tablename", name.into()),
+                        ("tableowner", OWNER.0.into()),
+                    ])
+                })
+                .collect(),
+            (INFORMATION_SCHEMA, "schemata") => SCHEMAS
+                .iter()
+                .map(|(name, ..)| {
+                    row([
+                        ("catalog_name", self.session.database.as_str().into()),
+                        ("schema_name", (*name).into()),
+                        ("schema_owner", OWNER.0.into()),
+                    ])
+                })
+                .collect(),
+            (INFORMATION_SCHEMA, "tables") => self.standard_tables(),
+            (INFORMATION_SCHEMA, "columns") => self.standard_columns(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn classes(&self) -> Vec<Row> {
+        self.all()
+            .map(|(schema, name, number, columns)| {
+                row([
+                    ("oid", number.into()),
+                    ("relname", name.into()),
+                    ("relnamespace", schema_number(schema).unwrap_or_default().into()),
+                    ("relowner", OWNER.1.into()),
+                    ("relam", HEAP.into()),
+                    ("reltuples", (-1).into()),
+                    ("relpersistence", "p".into()),
+                    // What the standard tells are views; the others are tables, though none can be written.
+                    ("relkind", if schema == INFORMATION_SCHEMA { "v" } else { "r" }.into()),
+                    ("relnatts", i32::try_from(columns.len()).unwrap_or(i32::MAX).into()),
+                    ("relispopulated", true.into()),
+                    ("relreplident", "n".into()),
+                ])
+            })
+            .collect()
+    }
+
+    fn attributes(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for (_, _, table, columns) in self.all() {
+            for (number, (name, kind, nullable)) in (1_i32..).zip(columns) {
+                rows.push(row([
+                    ("attrelid", table.into()),
+                    ("attname", name.into()),
+                    ("atttypid", kind.into()),
+                    ("attlen", i32::from(types::length(kind)).into()),
+                    ("attnum", number.into()),
+                    ("attstattarget", (-1).into()),
+                    ("attcacheoff", (-1).into()),
+                    ("atttypmod", (-1).into()),
+                    ("attndims", i32::from(types::item_of(kind).is_some()).into()),
+                    ("attalign", "i".into()),
+                    ("attstorage", "p".into()),
+                    ("attnotnull", (!nullable).into()),
+                    ("attislocal", true.into()),
+                ]));
+            }
+        }
+        rows
+    }
+
+    fn database(&self) -> Row {
+        row([
+            ("oid", DATABASE.into()),
+            ("datname", self.session.database.as_str().into()),
+            ("datdba", OWNER.1.into()),
+            ("encoding", UTF8.into()),
+            ("datlocprovider", "c".into()),
+            ("datallowconn", true.into()),
+            ("datconnlimit", (-1).into()),
+            ("dattablespace", TABLESPACE.into()),
+            ("datcollate", "C".into()),
+            ("datctype", "C".into()),
+        ])
+    }
+
+    fn roles(&self) -> Vec<Row> {
+        [(OWNER.0, OWNER.1), (self.session.user.as_str(), CALLER)]
+            .into_iter()
+            .map(|(name, number)| {
+                row([
+                    ("oid", number.into()),
+                    ("rolname", name.into()),
+                    ("rolinherit", true.into()),
+                    ("rolcanlogin", (number == CALLER).into()),
+                    ("rolconnlimit", (-1).into()),
+                    ("usename", name.into()),
+                    ("usesysid", number.into()),
+                ])
+            })
+            .collect()
+    }
+
+    /// The name of a role by its number.
+    pub(crate) fn role(&self, number: u32) -> Option<&str> {
+        match number {
+            CALLER => Some(&self.session.user),
+            number if number == OWNER.1 => Some(OWNER.0),
+            _ => None,
+        }
+    }
+
+    fn settings(&self) -> Vec<Row> {
+        let settings = self.session.settings.iter();
+        settings
+            .map(|(name, value)| {
+                row([
+                    ("name", name.as_str().into()),
+                    ("setting", value.as_str().into()),
+                    ("category", "Client Connection Defaults".into()),
+                    ("short_desc", "".into()),
+                    ("context", "user".into()),
+                    ("vartype", "string".into()),
+                    ("source", "default".into()),
+                    ("boot_val", value.as_str().into()),
+                    ("reset_val", value.as_str().into()),
+                ])
+            })
+            .collect()
+    }
+
+    fn descriptions(&self) -> Vec<Row> {
+        let class = |name| tables::find(None, name).map(|table| table.number).unwrap_or_default();
+        let (classes, schemas) = (class("pg_class"), class("pg_namespace"));
+        let one = |object: u32, class: u32, column: usize, text: &str| {
+            row([
+                ("objoid", object.into()),
+                ("classoid", class.into()),
+                ("objsubid", i32::try_from(column).unwrap_or_default().into()),
+                ("description", text.into()),
+            ])
+        };
+        let mut rows: Vec<Row> =
+            SCHEMAS.iter().map(|(_, number, text)| one(*number, schemas, 0, text)).collect();
+        for table in &self.readable {
+            let count = table.descriptions.len();
+            rows.extend((0..=count).filter_map(|column| {
+                let text = self.description(table.number, column)?;
+                Some(one(table.number, classes, column, text))
+            }));
+        }
+        rows
+    }
+
+    fn standard_tables(&self) -> Vec<Row> {
+        self.all()
+            .map(|(schema, name, ..)| {
+                row([
+                    ("table_catalog", self.session.database.as_str().into()),
+                    ("table_schema", schema.into()),
+                    ("table_name", name.into()),
+                    ("table_type", if schema == INFORMATION_SCHEMA { "VIEW" } else { "BASE TABLE" }.into()),
+                    ("is_insertable_into", "NO".into()),
+                    ("is_typed", "NO".into()),
+                ])
+            })
+            .collect()
+    }
+
+    fn standard_columns(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for (schema, table, _, columns) in self.all() {
+            for (number, (name, kind, nullable)) in (1_i32..).zip(columns) {
+                let array = types::item_of(kind).is_some();
+                let mut cells = row([
+                    ("table_catalog", self.session.database.as_str().into()),
+                    ("table_schema", schema.into()),
+                    ("table_name", table.into()),
+                    ("column_name", name.into()),
+                    ("ordinal_position", number.into()),
+                    ("is_nullable", if nullable { "YES" } else { "NO" }.into()),
+                    ("data_type", if array { "ARRAY".to_owned() } else { types::spelled(kind) }.into()),
+                    ("udt_catalog", self.session.database.as_str().into()),
+                    ("udt_schema", PG_CATALOG.into()),
+                    ("udt_name", type_name(kind).into()),
+                    ("dtd_identifier", number.to_string().into()),
+                    ("is_self_referencing", "NO".into()),
+                    ("is_identity", "NO".into()),
+                    ("is_generated", "NEVER".into()),
+                    ("is_updatable", "NO".into()),
+                ]);
+                for (name, value) in measures(kind) {
+                    cells.insert(name, value.map_or(Cell::Null, Cell::from));
+                }
+                rows.push(cells);
+            }
+        }
+        rows
+    }
+}
+
+/// The precisions that the standard tells of a type.
+fn measures(kind: TypeNumber) -> [(&'static str, Option<i32>); 8] {
+    let (bits, radix, scale) = match kind {
+        types::INT2 => (Some(16), Some(2), Some(0)),
+        types::INT4 => (Some(32), Some(2), Some(0)),
+        types::INT8 => (Some(64), Some(2), Some(0)),
+        types::FLOAT4 => (Some(24), Some(2), None),
+        types::FLOAT8 => (Some(53), Some(2), None),
+        types::NUMERIC => (None, Some(10), None),
+        _ => (None, None, None),
+    };
+    let micros = matches!(kind, types::TIMESTAMP | types::TIMESTAMPTZ | types::TIME | types::INTERVAL);
+    [
+        ("numeric_precision", bits),
+        ("numeric_precision_radix", radix),
+        ("numeric_scale", scale),
+        ("datetime_precision", micros.then_some(6)),
+        ("character_maximum_length", None),
+        ("character_octet_length", None),
+        ("interval_precision", None),
+        ("maximum_cardinality", None),
+    ]
+}
+
+/// `pg_type.typname`.
+fn type_name(kind: TypeNumber) -> String {
+    match (types::by_number(kind), types::item_of(kind)) {
+        (Some(known), _) => known.name.to_owned(),
+        (None, Some(item)) => format!("_{}", item.name),
+        (None, None) => String::new(),
+    }
+}
+
+fn pg_types() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for kind in &types::TYPES {
+        let plain = |number: TypeNumber, name: String, length: i16, category: char| {
+            row([
+                ("oid", number.into()),
+                ("typname", name.into()),
+                ("typnamespace", 11.into()),
+                ("typowner", OWNER.1.into()),
+                ("typlen", i32::from(length).into()),
+                ("typbyval", (1..=8).contains(&length).into()),
+                ("typtype", if category == 'P' || category == 'X' { "p" } else { "b" }.into()),
+                ("typcategory", category.to_string().into()),
+                ("typisdefined", true.into()),
+                ("typdelim", ",".into()),
+                ("typalign", "i".into()),
+                ("typstorage", if length < 0 { "x" } else { "p" }.into()),
+                ("typtypmod", (-1).into()),
+            ])
+        };
+        let mut base = plain(kind.number, kind.name.to_owned(), kind.length, kind.category);
+        base.insert("typarray", kind.array.into());
+        rows.push(base);
+        if kind.array != 0 {
+            let mut array = plain(kind.array, format!("_{}", kind.name), -1, 'A');
+            array.insert("typelem", kind.number.into());
+            array.insert("typinput", ARRAY_IN.into());
+            array.insert("typreceive", ARRAY_RECV.into());
+            rows.push(array);
+        }
+    }
+    rows
+}
+
+fn functions() -> Vec<Row> {
+    let one = |number: u32, name: &str, schema: u32, gives: TypeNumber, takes: usize| {
+        row([
+            ("oid", number.into()),
+            ("proname", name.into()),
+            ("pronamespace", schema.into()),
+            ("proowner", OWNER.1.into()),
+            ("prolang", 12.into()),
+            ("prokind", "f".into()),
+            ("provolatile", "s".into()),
+            ("proparallel", "s".into()),
+            ("pronargs", i32::try_from(takes).unwrap_or_default().into()),
+            ("prorettype", gives.into()),
+            ("proargtypes", vec!["25"; takes].join(" ").into()),
+        ])
+    };
+    let theirs = FUNCTIONS.iter().map(|(number, name, gives)| one(*number, name, 11, *gives, 0));
+    let own = Function::ALL.into_iter().map(|function| {
+        let takes = function.description().0.matches(',').count() + 1;
+        let gives = if function.name() == "quality_name" { types::TEXT } else { types::BOOL };
+        one(number_of("function", function.name()), function.name(), 2_200, gives, takes)
+    });
+    theirs.chain(own).collect()
+}
+
+/// The number of a function by its name.
+pub(crate) fn function_number(name: &str) -> Option<u32> {
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
+    FUNCTIONS.iter().find(|(_, known, _)| *known == name).map(|(number, ..)| *number)
+}

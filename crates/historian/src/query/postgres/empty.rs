@@ -1,0 +1,198 @@
+//! What can have no rows, because it asks a table of the catalogue in which nothing ever stands: indexes, keys, triggers,
+//! partitions. Subqueries of that kind are answered without asking, and a query of that kind has its columns and nothing
+//! else, whatever it would compute. What is not here: which tables those are ([`super::tables`]).
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, JoinOperator,
+    ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor,
+    TableWithJoins, Visit, Visitor,
+};
+
+use super::dialect::{casting, column_name, null};
+use super::{tables, types};
+
+/// Whether a query can have no rows.
+pub(crate) fn query(query: &Query) -> bool {
+    query.with.is_none() && body(&query.body)
+}
+
+fn body(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => nothing(select),
+        SetExpr::Query(inner) => query(inner),
+        SetExpr::SetOperation { left, right, .. } => self::body(left) && self::body(right),
+        _ => false,
+    }
+}
+
+fn nothing(select: &Select) -> bool {
+    // Without groups there is one row however little there is to count.
+    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
+    let counts = select.projection.iter().any(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => aggregates(expr),
+        _ => false,
+    });
+    (grouped || !counts) && select.from.iter().any(joined)
+}
+
+fn joined(from: &TableWithJoins) -> bool {
+    let mut empty = relation(&from.relation);
+    for join in &from.joins {
+        let right = relation(&join.relation);
+        empty = match join.join_operator {
+            JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => empty || right,
+            JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => empty,
+            JoinOperator::Right(_) | JoinOperator::RightOuter(_) => right,
+            _ => empty && right,
+        };
+    }
+    empty
+}
+
+fn relation(factor: &TableFactor) -> bool {
+    match factor {
+        TableFactor::Table { name, args: None, .. } => {
+            let parts: Vec<&str> = name
+                .0
+                .iter()
+                .map(|part| match part {
+                    ObjectNamePart::Identifier(name) => name.value.as_str(),
+                    ObjectNamePart::Function(_) => "",
+                })
+                .collect();
+            // Names of the catalogue are written in full by then.
+            matches!(parts.as_slice(), [schema, name] if tables::find(Some(schema), name).is_some_and(|table| table.empty))
+        }
+        // Every list in the catalogue is NULL.
+        TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().any(is_list),
+        TableFactor::Table { name, args: Some(arguments), .. } => {
+            let unnests = name.to_string().trim_start_matches("pg_catalog.").eq_ignore_ascii_case("unnest");
+            unnests
+                && arguments.args.iter().any(|argument| match argument {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) => is_list(argument),
+                    _ => false,
+                })
+        }
+        TableFactor::Derived { subquery, .. } => query(subquery),
+        TableFactor::NestedJoin { table_with_joins, .. } => joined(table_with_joins),
+        _ => false,
+    }
+}
+
+/// Whether an expression is a column of lists of the catalogue, by its name alone: it is asked of these only.
+fn is_list(expr: &Expr) -> bool {
+    let name = match expr {
+        Expr::Identifier(name) => name,
+        Expr::CompoundIdentifier(names) => match names.last() {
+            Some(name) => name,
+            None => return false,
+        },
+        _ => return false,
+    };
+    let lists = tables::TABLES
+        .iter()
+        .filter(|table| table.schema == tables::PG_CATALOG)
+        .flat_map(|table| &table.columns);
+    let mut lists = lists.filter(|(_, kind)| types::item_of(*kind).is_some());
+    lists.any(|(known, _)| name.value.eq_ignore_ascii_case(known))
+}
+
+/// Whether an expression counts or gathers rows.
+pub(crate) fn aggregates(expr: &Expr) -> bool {
+    expr.visit(&mut Aggregates::default()).is_break()
+}
+
+/// What counts within a subquery counts for that alone.
+#[derive(Default)]
+struct Aggregates {
+    depth: usize,
+}
+
+impl Visitor for Aggregates {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth = self.depth.saturating_sub(1);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        const NAMES: [&str; 12] = [
+            "count",
+            "sum",
+            "avg",
+            "min",
+            "max",
+            "array_agg",
+            "string_agg",
+            "bool_and",
+            "bool_or",
+            "first_value",
+            "last_value",
+            "json_agg",
+        ];
+        match expr {
+            Expr::Function(Function { name, over: None, .. })
+                if self.depth == 0 && NAMES.contains(&name.to_string().to_lowercase().as_str()) =>
+            {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// The same columns with no rows, for a query that has none and cannot be planned; all are told as text.
+pub(crate) fn instead(statement: &Statement) -> Option<Statement> {
+    let Statement::Statement(inner) = statement else { return None };
+    let SqlStatement::Query(asked) = inner.as_ref() else { return None };
+    if !query(asked) {
+        return None;
+    }
+    let mut made = asked.clone();
+    let select = first(&mut made.body)?;
+    for item in &mut select.projection {
+        let name = match item {
+            SelectItem::UnnamedExpr(expr) => column_name(expr),
+            SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
+            _ => return None,
+        };
+        *item = SelectItem::ExprWithAlias {
+            expr: casting(null(), SqlType::Text),
+            alias: Ident::with_quote('"', name),
+        };
+    }
+    select.distinct = None;
+    select.from.clear();
+    select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
+    select.having = None;
+    select.named_window.clear();
+    select.selection = Some(Expr::Value(datafusion::sql::sqlparser::ast::Value::Boolean(false).into()));
+    let select = select.clone();
+    let query = Query {
+        with: None,
+        body: Box::new(SetExpr::Select(Box::new(select))),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        ..*made
+    };
+    Some(Statement::Statement(Box::new(SqlStatement::Query(Box::new(query)))))
+}
+
+fn first(body: &mut SetExpr) -> Option<&mut Select> {
+    match body {
+        SetExpr::Select(select) => Some(select),
+        SetExpr::Query(inner) => first(&mut inner.body),
+        SetExpr::SetOperation { left, .. } => first(left),
+        _ => None,
+    }
+}

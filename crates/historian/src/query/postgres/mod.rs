@@ -1,0 +1,151 @@
+//! How PostgreSQL's clients are understood and answered: their dialect, the catalogue that they look things up in, and rows
+//! as they read them. What is not here: their conversation, which the door leads.
+//!
+//! The catalogue is true: it tells of what the caller may read, and is empty where nothing of a kind exists. No rule is
+//! about one client.
+
+mod answer;
+mod contents;
+mod dialect;
+mod empty;
+mod functions;
+mod parameters;
+mod rows;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod types;
+mod values;
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use datafusion::catalog::{MemTable, MemorySchemaProvider, SchemaProvider};
+use datafusion::common::Result;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
+use tidemill_core::{Bus, ReadScope, TypeNumber, WireQuery, WireShape};
+
+pub(crate) use contents::{Contents, Readable};
+pub(crate) use rows::WireRows;
+
+use super::meter::Meter;
+use super::{planning, statement};
+use parameters::Values;
+use tables::CatalogueTable;
+
+/// What a statement was read as.
+pub(crate) struct Read {
+    /// For the planner.
+    statement: Statement,
+    /// The same columns with no rows, where the statement can have none: for when it cannot be planned.
+    instead: Option<Statement>,
+    /// The types of its parameters; 0 where nothing tells.
+    parameters: Vec<TypeNumber>,
+    /// What of the catalogue it uses.
+    used: Vec<&'static CatalogueTable>,
+}
+
+/// Reads a statement; with the values of its parameters, or by their types alone.
+///
+/// # Errors
+/// What is wrong with the statement, or with a parameter.
+pub(crate) fn read(query: &WireQuery, with_values: bool) -> Result<Read> {
+    let text = &query.text;
+    // What only DataFusion spells so is understood too.
+    let parsed = statement::parse(text, &PostgreSqlDialect {});
+    let mut statement =
+        parsed.or_else(|error| statement::parse(text, &GenericDialect {}).map_err(|_| error))?;
+    statement::check(&statement)?;
+    statement::measure(&statement)?;
+    let given: Vec<TypeNumber> = query.parameters.iter().map(|value| value.kind).collect();
+    let parameters = parameters::types_of(&statement, &given)?;
+    let values = if with_values { Values::Given(&query.parameters) } else { Values::Types(&parameters) };
+    parameters::bind(&mut statement, &values)?;
+    let used = dialect::rewrite(&mut statement);
+    let instead = empty::instead(&statement);
+    Ok(Read { statement, instead, parameters, used })
+}
+
+impl Read {
+    /// The schemas of the catalogue, with the tables that are used.
+    pub(crate) fn schemas(
+        &self,
+        contents: &Contents,
+    ) -> Result<Vec<(&'static str, Arc<dyn SchemaProvider>)>> {
+        let mut made = Vec::new();
+        for schema in [tables::PG_CATALOG, tables::INFORMATION_SCHEMA] {
+            let provider = MemorySchemaProvider::new();
+            for table in self.used.iter().filter(|table| table.schema == schema) {
+                let rows = if table.empty { Vec::new() } else { contents.rows(schema, table.name) };
+                let rows = MemTable::try_new(table.arrow.clone(), vec![vec![table.batch(&rows)?]])?;
+                provider.register_table(table.name.to_owned(), Arc::new(rows))?;
+            }
+            made.push((schema, Arc::new(provider) as Arc<dyn SchemaProvider>));
+        }
+        Ok(made)
+    }
+
+    /// The plan of the statement.
+    pub(crate) async fn planned(
+        self,
+        state: &SessionState,
+        meter: &Arc<Meter>,
+        names: (&dyn Bus, &ReadScope),
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match planning::plan(state, self.statement, meter, names).await {
+            Err(error) => match self.instead {
+                Some(instead) => planning::plan(state, instead, meter, names).await,
+                None => Err(error),
+            },
+            planned => planned,
+        }
+    }
+
+    /// What the statement takes and gives. It is planned as it will be run, so that the answer has the very same columns.
+    pub(crate) async fn shape(
+        mut self,
+        state: &SessionState,
+        meter: &Arc<Meter>,
+        names: (&dyn Bus, &ReadScope),
+    ) -> Result<WireShape> {
+        if self.parameters.contains(&0) {
+            self.infer(state).await?;
+            parameters::bind(&mut self.statement, &Values::Types(&self.parameters))?;
+        }
+        let parameters = self.parameters.clone();
+        let plan = self.planned(state, meter, names).await?;
+        Ok(WireShape { parameters, columns: described(&plan.schema()) })
+    }
+
+    /// Parameters get the types of what they stand beside; text where that tells nothing.
+    async fn infer(&mut self, state: &SessionState) -> Result<()> {
+        let plan = state.statement_to_plan(self.statement.clone()).await;
+        // Where nothing tells a parameter's type, an expression around it may have none either.
+        let told = plan.and_then(|plan| plan.get_parameter_types()).unwrap_or_default();
+        for (number, kind) in (1..).zip(&mut self.parameters) {
+            if *kind == 0 {
+                let told = told.get(&format!("${number}")).cloned().flatten();
+                *kind = told.map_or(types::TEXT, |told| types::of_kind(&told));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn described(schema: &SchemaRef) -> Bytes {
+    let columns: Vec<(&str, TypeNumber)> =
+        schema.fields().iter().map(|field| (field.name().as_str(), types::of_field(field))).collect();
+    let mut message = Vec::new();
+    rows::describe(&columns, &[], &mut message);
+    message.into()
+}
+
+/// The functions that answer from the catalogue.
+pub(crate) fn functions(contents: &Arc<Contents>) -> Vec<Arc<ScalarUDF>> {
+    functions::all(contents)
+}

@@ -1,0 +1,258 @@
+//! Parameters: which types the text itself gives them, and values in their places. Values become literals in the tree, not
+//! in the text, so that no parameter can become syntax. What is not here: reading values of the wire (their door).
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use datafusion::common::{DataFusionError, Result};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    DataType as SqlType, Expr, TimezoneInfo, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
+};
+use tidemill_core::{TypeNumber, WireValue};
+
+use super::super::errors::bad;
+use super::super::statement::CHAIN_MAX;
+use super::dialect::{array, calling, casting, items, null, text};
+use super::types;
+
+/// The most parameters of a statement, as PostgreSQL has it.
+pub(crate) const PARAMETERS_MAX: usize = 65_535;
+
+/// How a value is put in.
+pub(crate) enum Values<'a> {
+    /// As it is given.
+    Given(&'a [WireValue]),
+    /// By its type alone: for what the answer will look like. What has no type stays a parameter.
+    Types(&'a [TypeNumber]),
+}
+
+/// The types of all parameters that the text names: what is given where that says something, else what the text casts
+/// them to, else 0.
+pub(crate) fn types_of(statement: &Statement, given: &[TypeNumber]) -> Result<Vec<TypeNumber>> {
+    let mut known = Known::default();
+    visit(statement, &mut known)?;
+    let count = known.count.max(given.len());
+    if count > PARAMETERS_MAX {
+        return Err(bad(format!("a statement has at most {PARAMETERS_MAX} parameters")));
+    }
+    let one = |number: usize| match given.get(number).copied().unwrap_or_default() {
+        0 | UNKNOWN => known.types.get(&(number + 1)).copied().unwrap_or_default(),
+        given => given,
+    };
+    Ok((0..count).map(one).collect())
+}
+
+/// A list of texts.
+const TEXTS: TypeNumber = 1009;
+/// A type that says as little as none.
+const UNKNOWN: TypeNumber = 705;
+
+fn visit(statement: &Statement, known: &mut Known) -> Result<()> {
+    match statement {
+        Statement::Statement(inner) => match inner.visit(known) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(error) => Err(error),
+        },
+        Statement::Explain(explain) => visit(&explain.statement, known),
+        _ => Ok(()),
+    }
+}
+
+/// `$1` is 1.
+fn number(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Literal::Placeholder(name) => Some(name),
+            _ => None,
+        },
+        Expr::Nested(inner) => number(inner),
+        _ => None,
+    }
+}
+
+fn place(name: &str) -> Result<usize> {
+    let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+    number
+        .filter(|number| (1..=PARAMETERS_MAX).contains(number))
+        .ok_or_else(|| bad(format!("'{name}' is no parameter: write $1, $2, …")))
+}
+
+#[derive(Default)]
+struct Known {
+    count: usize,
+    types: HashMap<usize, TypeNumber>,
+}
+
+impl Visitor for Known {
+    type Break = DataFusionError;
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<DataFusionError> {
+        if let Some(name) = number(expr) {
+            match place(name) {
+                Ok(place) => self.count = self.count.max(place),
+                Err(error) => return ControlFlow::Break(error),
+            }
+        }
+        if let Expr::Cast { expr, data_type, .. } = expr
+            && let Some(place) = number(expr).and_then(|name| place(name).ok())
+            && let Some(kind) = types::by_name(&data_type.to_string().replace('"', ""))
+        {
+            self.types.entry(place).or_insert(kind);
+        }
+        // Without a word about it, what something is to be any of is a list of texts.
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
+            && let Some(place) = number(right).and_then(|name| place(name).ok())
+        {
+            self.types.entry(place).or_insert(TEXTS);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Puts values in.
+///
+/// # Errors
+/// A parameter without a value, a value that its type does not read, or expressions that nest too deeply.
+pub(crate) fn bind(statement: &mut Statement, values: &Values<'_>) -> Result<()> {
+    match statement {
+        Statement::Statement(inner) => {
+            let mut binder = Binder { values, depth: 0 };
+            match inner.as_mut().visit(&mut binder) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(error) => Err(error),
+            }
+        }
+        Statement::Explain(explain) => bind(&mut explain.statement, values),
+        _ => Ok(()),
+    }
+}
+
+struct Binder<'a> {
+    values: &'a Values<'a>,
+    /// How many expressions are being looked into.
+    depth: usize,
+}
+
+impl VisitorMut for Binder<'_> {
+    type Break = DataFusionError;
+
+    fn pre_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<DataFusionError> {
+        self.depth += 1;
+        if self.depth > CHAIN_MAX {
+            let detail = format!("more than {CHAIN_MAX} operators follow on each other in one expression");
+            return ControlFlow::Break(bad(detail));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
+        self.depth = self.depth.saturating_sub(1);
+        let Expr::Value(value) = expr else { return ControlFlow::Continue(()) };
+        let Literal::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
+        match self.put(name) {
+            Ok(Some(put)) => *expr = put,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Binder<'_> {
+    fn put(&self, name: &str) -> Result<Option<Expr>> {
+        let place = place(name)?;
+        match self.values {
+            Values::Types(types) => match types.get(place - 1).copied().unwrap_or_default() {
+                0 => Ok(None),
+                kind => literal(kind, None).map(Some),
+            },
+            Values::Given(values) => {
+                let Some(value) = values.get(place - 1) else {
+                    let count = values.len();
+                    return Err(bad(format!(
+                        "the statement uses ${place} and {count} parameters were given"
+                    )));
+                };
+                literal(value.kind, value.text.as_deref()).map(Some)
+            }
+        }
+    }
+}
+
+/// A value as a literal of its type.
+fn literal(kind: TypeNumber, value: Option<&str>) -> Result<Expr> {
+    let wrong = || {
+        let shown: String = value.unwrap_or_default().chars().take(40).collect();
+        bad(format!("'{shown}' is no {}", types::spelled(kind)))
+    };
+    if types::item_of(kind).is_some() {
+        let item = item_type(kind);
+        return match value {
+            None => Ok(calling("array_concat", vec![null(), array(vec![None], &item)])),
+            Some(value) => Ok(array(items(value).ok_or_else(wrong)?, &item)),
+        };
+    }
+    let of = |to: SqlType| {
+        let literal = value.map_or_else(null, text);
+        Ok(casting(literal, to))
+    };
+    match kind {
+        types::BOOL => of(SqlType::Boolean),
+        types::INT2 => of(SqlType::SmallInt(None)),
+        types::INT4 => of(SqlType::Integer(None)),
+        types::INT8 => of(SqlType::BigInt(None)),
+        types::OID => of(SqlType::IntUnsigned(None)),
+        types::FLOAT4 => of(SqlType::Real),
+        types::FLOAT8 => of(SqlType::DoublePrecision),
+        types::DATE => of(SqlType::Date),
+        types::TIME => of(SqlType::Time(None, TimezoneInfo::None)),
+        types::TIMESTAMP => of(SqlType::Timestamp(None, TimezoneInfo::None)),
+        types::TIMESTAMPTZ => of(SqlType::Timestamp(None, TimezoneInfo::Tz)),
+        types::INTERVAL => of(SqlType::Interval { fields: None, precision: None }),
+        // Its digits decide what it is, as where it is typed.
+        types::NUMERIC => match value {
+            None => Ok(null()),
+            Some(digits) => match digits.parse::<f64>() {
+                Ok(number)
+                    if number.is_finite()
+                        && digits.bytes().all(|byte| b"0123456789.-+eE".contains(&byte)) =>
+                {
+                    Ok(casting(text(digits), SqlType::DoublePrecision))
+                }
+                Ok(_) => of(SqlType::DoublePrecision),
+                Err(_) => Err(wrong()),
+            },
+        },
+        types::BYTEA => match value {
+            None => Ok(null()),
+            Some(value) => {
+                let digits = value.strip_prefix("\\x").filter(|digits| digits.len() % 2 == 0);
+                let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+                let digits = digits.ok_or_else(wrong)?;
+                Ok(Expr::Value(Literal::HexStringLiteral(digits.to_owned()).into()))
+            }
+        },
+        _ => match value {
+            None => Ok(casting(null(), SqlType::Text)),
+            Some(value) => Ok(text(value)),
+        },
+    }
+}
+
+/// The type of an array's items, as the planner spells it.
+pub(crate) fn item_type(array: TypeNumber) -> SqlType {
+    match types::item_of(array).map(|item| item.number) {
+        Some(types::INT2) => SqlType::SmallInt(None),
+        Some(types::INT4) => SqlType::Integer(None),
+        Some(types::INT8) => SqlType::BigInt(None),
+        Some(types::OID) => SqlType::IntUnsigned(None),
+        Some(types::FLOAT4) => SqlType::Real,
+        Some(types::FLOAT8) => SqlType::DoublePrecision,
+        Some(types::BOOL) => SqlType::Boolean,
+        Some(types::TIMESTAMPTZ) => SqlType::Timestamp(None, TimezoneInfo::Tz),
+        Some(types::TIMESTAMP) => SqlType::Timestamp(None, TimezoneInfo::None),
+        Some(types::DATE) => SqlType::Date,
+        _ => SqlType::Text,
+    }
+}

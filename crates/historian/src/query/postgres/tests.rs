@@ -1,0 +1,161 @@
+//! What PostgreSQL's clients ask, and what they are told: the opening queries of those that people use, as their public
+//! sources have them (`recorded.sql`), and what single spellings come to.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use expect_test::{Expect, expect, expect_file};
+use tidemill_core::{Budget, Problem, ReadScope, WireQuery, WireSession, WireValue};
+
+use crate::query::Engine;
+use crate::query::tests::small::{engine_of, plant};
+
+const BUDGET: Budget =
+    Budget { time: std::time::Duration::from_secs(60), memory_bytes: 64 << 20, rows: 10_000 };
+
+fn query(text: &str, parameters: Vec<WireValue>) -> WireQuery {
+    let session = WireSession {
+        user: "anna".to_owned(),
+        database: "press".to_owned(),
+        version: "PostgreSQL 15.0 (Tidemill)".to_owned(),
+        process: 7,
+        settings: vec![
+            ("server_version".to_owned(), "15.0".to_owned()),
+            ("standard_conforming_strings".to_owned(), "on".to_owned()),
+            ("search_path".to_owned(), "public".to_owned()),
+        ],
+    };
+    WireQuery { text: text.to_owned(), parameters, binary: Vec::new(), session: Arc::new(session) }
+}
+
+struct Answer {
+    columns: Vec<(String, u32)>,
+    rows: Vec<Vec<Option<String>>>,
+}
+
+/// Reads an answer as a client does.
+fn answer(mut bytes: &[u8]) -> Answer {
+    let mut answer = Answer { columns: Vec::new(), rows: Vec::new() };
+    let number = |bytes: &[u8]| i32::from_be_bytes(bytes[..4].try_into().unwrap());
+    while !bytes.is_empty() {
+        let length = usize::try_from(number(&bytes[1..])).unwrap();
+        let (tag, mut body) = (bytes[0], &bytes[7..=length]);
+        let count = u16::from_be_bytes(bytes[5..7].try_into().unwrap());
+        let mut row = Vec::new();
+        for _ in 0..count {
+            if tag == b'T' {
+                let end = body.iter().position(|byte| *byte == 0).unwrap();
+                let kind = u32::from_be_bytes(body[end + 7..end + 11].try_into().unwrap());
+                answer.columns.push((String::from_utf8(body[..end].to_vec()).unwrap(), kind));
+                body = &body[end + 19..];
+            } else {
+                let length = number(body);
+                body = &body[4..];
+                row.push(usize::try_from(length).ok().map(|length| {
+                    let cell = String::from_utf8(body[..length].to_vec()).unwrap();
+                    body = &body[length..];
+                    cell
+                }));
+            }
+        }
+        assert!(body.is_empty());
+        if tag == b'D' {
+            answer.rows.push(row);
+        }
+        bytes = &bytes[length + 1..];
+    }
+    answer
+}
+
+fn ask(engine: &Engine, scope: &ReadScope, query: WireQuery) -> Result<Answer, Problem> {
+    let scope = scope.clone();
+    let asked = async {
+        let mut chunks = engine.wire(&scope, query, BUDGET).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            bytes.extend_from_slice(&chunk?);
+        }
+        Ok(answer(&bytes))
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(asked)
+}
+
+fn shown(answer: Result<Answer, Problem>) -> String {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(problem) => return format!("error [{}]: {}\n", problem.code.id, problem.detail),
+    };
+    let mut shown = String::new();
+    let columns = answer.columns.iter().map(|(name, kind)| format!("{name}:{kind}"));
+    let _ = writeln!(shown, "{}", columns.collect::<Vec<_>>().join(" | "));
+    for row in answer.rows {
+        let cells = row.iter().map(|cell| cell.as_deref().unwrap_or("∅"));
+        let _ = writeln!(shown, "{}", cells.collect::<Vec<_>>().join(" | "));
+    }
+    shown
+}
+
+fn check(queries: &[&str], expected: Expect) {
+    let engine = engine_of(&plant());
+    let told = queries.iter().map(|text| {
+        format!("> {text}\n{}\n", shown(ask(&engine, &ReadScope::everything(), query(text, Vec::new()))))
+    });
+    expected.assert_eq(&told.collect::<String>());
+}
+
+/// Every query that clients are known to open with is answered: its columns, and how many rows.
+#[test]
+fn opening_queries_of_clients_are_answered() {
+    let engine = engine_of(&plant());
+    let mut told = String::new();
+    for recorded in include_str!("recorded.sql").split("\n-- ").skip(1) {
+        let (name, text) = recorded.split_once('\n').expect("a query under its name");
+        let text = text.trim().trim_end_matches(';');
+        // Values that a client binds stand behind its name: `name | one | two`.
+        let values =
+            name.split(" | ").skip(1).map(|value| WireValue { kind: 0, text: Some(value.to_owned()) });
+        let outcome = ask(&engine, &ReadScope::everything(), query(text, values.collect()));
+        match outcome {
+            Ok(answer) => {
+                let columns: Vec<&str> = answer.columns.iter().map(|(name, _)| name.as_str()).collect();
+                let _ = writeln!(told, "{name}: {} rows of {}", answer.rows.len(), columns.join(", "));
+            }
+            Err(problem) => {
+                let _ = writeln!(told, "{name}: error [{}]: {}", problem.code.id, problem.detail);
+            }
+        }
+    }
+    expect_file!["recorded.txt"].assert_eq(&told);
+    assert!(!told.contains(": error ["), "{told}");
+}
+
+#[test]
+fn values_are_written_as_postgresql_does() {
+    check(
+        &[
+            "SELECT time, value, integer, quality, text FROM samples WHERE signal = 'acme/press/count' ORDER BY time",
+            "SELECT true, 1::int2, 1.5::float4, 'x'::varchar(3), NULL, DATE '2026-01-02', INTERVAL '1 day 2 hours', '\\x01'::text",
+            "SELECT ARRAY[1, 2, NULL] AS whole, ARRAY['a b', 'c'] AS words, 18446744073709551615 AS unsigned",
+            "SELECT x'01ff' AS bytes, 12.50::numeric(10,2) AS exact",
+        ],
+        expect![[r#"
+            > SELECT time, value, integer, quality, text FROM samples WHERE signal = 'acme/press/count' ORDER BY time
+            time:1184 | value:701 | integer:20 | quality:20 | text:25
+            2026-01-01 00:00:00+00 | 9.007199254740992e15 | 9007199254740993 | 0 | ∅
+            2026-01-01 00:00:01+00 | 1.8446744073709552e19 | ∅ | 0 | 18446744073709551615
+
+            > SELECT true, 1::int2, 1.5::float4, 'x'::varchar(3), NULL, DATE '2026-01-02', INTERVAL '1 day 2 hours', '\x01'::text
+            ?column?:16 | int2:21 | float4:700 | text:25 | ?column?:25 | date:1082 | interval:1186 | text:25
+            t | 1 | 1.5 | x | ∅ | 2026-01-02 | 1 day 02:00:00 | \x01
+
+            > SELECT ARRAY[1, 2, NULL] AS whole, ARRAY['a b', 'c'] AS words, 18446744073709551615 AS unsigned
+            whole:1016 | words:1009 | unsigned:1700
+            {1,2,NULL} | {"a b",c} | 18446744073709551615
+
+            > SELECT x'01ff' AS bytes, 12.50::numeric(10,2) AS exact
+            bytes:17 | exact:1700
+            \x01ff | 12.50
+
+        "#]],
+    );
+}
