@@ -2,9 +2,11 @@
 
 use std::cell::Cell;
 use std::io::IsTerminal as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use tidemill_ground::{Clock as _, RealClock};
 
 use crate::output;
 
@@ -34,17 +36,18 @@ pub(crate) struct Import {
     name: String,
     bytes: u64,
     is_terminal: bool,
-    begun: Instant,
+    /// Since the beginning.
+    clock: RealClock,
     /// When a line was told, and the samples that were there at the beginning.
-    told: Cell<Instant>,
+    told: Cell<Duration>,
     first: Cell<Option<u64>>,
 }
 
 /// Of a file of about so many bytes.
 pub(crate) fn import(name: &str, bytes: u64) -> Import {
-    let (now, is_terminal) = (Instant::now(), std::io::stderr().is_terminal());
-    let (told, first) = (Cell::new(now), Cell::new(None));
-    Import { bar: bar(bytes), name: name.to_owned(), bytes, is_terminal, begun: now, told, first }
+    let (clock, is_terminal) = (RealClock::new(), std::io::stderr().is_terminal());
+    let (told, first) = (Cell::new(Duration::ZERO), Cell::new(None));
+    Import { bar: bar(bytes), name: name.to_owned(), bytes, is_terminal, clock, told, first }
 }
 
 impl Import {
@@ -64,7 +67,7 @@ impl Import {
     pub(crate) fn at(&self, position: u64, samples: u64) {
         let first = self.first.get().unwrap_or(samples);
         self.first.set(Some(first));
-        let rate = (samples - first.min(samples)) as f64 / self.begun.elapsed().as_secs_f64().max(0.001);
+        let rate = (samples - first.min(samples)) as f64 / self.clock.monotonic().as_secs_f64().max(0.001);
         let text = format!("{samples} samples, {rate:.0}/s");
         self.bar.set_message(text.clone());
         self.bar.set_position(position.max(self.bar.position()));
@@ -72,12 +75,12 @@ impl Import {
     }
 
     fn tell(&self, position: u64, what: &str) {
-        if self.is_terminal || self.told.get().elapsed() < TOLD_EVERY {
+        if self.is_terminal || self.clock.monotonic() < self.told.get() + TOLD_EVERY {
             return;
         }
-        self.told.set(Instant::now());
+        self.told.set(self.clock.monotonic());
         let share = position.min(self.bytes) as f64 / self.bytes.max(1) as f64;
-        let left = self.begun.elapsed().as_secs_f64() * (1.0 - share) / share.max(0.001);
+        let left = self.clock.monotonic().as_secs_f64() * (1.0 - share) / share.max(0.001);
         output::note(&format!("{}: {:.0}% {what}, about {left:.0} s left", self.name, share * 100.0));
     }
 

@@ -21,6 +21,7 @@ mod files;
 mod report;
 mod resume;
 mod send;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use files::{Item, unreadable};
 use report::report;
 use resume::Note;
 use send::Sender;
+use stop::Stop;
 
 /// Brings files into the plant: CSV in many dialects, Excel, JSON, line protocol, Parquet, Arrow. Twice changes nothing.
 #[derive(Args, Debug)]
@@ -114,11 +116,12 @@ impl Import {
         let mut outcome = Outcome::Done;
         let items = files::items(&self.files, self.sheet.as_deref())?;
         let several = items.len() > 1;
+        let stop = Stop::listen();
         for item in items {
             let imported = match item {
                 Ok(item) => {
                     let options = of_item(&options, &item, several);
-                    import(item, &options, client.as_ref(), global.json).await
+                    import(item, &options, client.as_ref(), &stop, global.json).await
                 }
                 Err(problem) => Err(problem),
             };
@@ -171,6 +174,7 @@ async fn import(
     item: Item,
     options: &Options,
     client: Option<&Client>,
+    stop: &Stop,
     json: bool,
 ) -> Result<Tally, Problem> {
     let (name, bytes) = (item.name.clone(), item.bytes);
@@ -185,7 +189,7 @@ async fn import(
     let mut reader = match columns {
         Columns::Samples(columns) => {
             let sender = Sender::new(rejects, note, client).await;
-            return import_columns(&name, *columns, options, sender, json).await;
+            return import_columns(&name, *columns, options, sender, stop, json).await;
         }
         Columns::Table(typed, file) => {
             let options = Options { typed: Some(typed), ..options.clone() };
@@ -196,15 +200,23 @@ async fn import(
                 let text = ColumnText::open(again);
                 Ok(Box::new(text.map_err(|problem| std::io::Error::other(problem.detail))?))
             };
-            looked_through(Box::new(text), &name, &options, place.as_ref(), &progress::import(&name, bytes))?
+            looked_through(
+                Box::new(text),
+                &name,
+                &options,
+                place.as_ref(),
+                (&progress::import(&name, bytes), stop),
+            )?
         }
-        Columns::None => looked_through(item.open(), &name, options, None, &progress::import(&name, bytes))?,
+        Columns::None => {
+            looked_through(item.open(), &name, options, None, (&progress::import(&name, bytes), stop))?
+        }
     };
     output::note(&format!("{name}: {}", reader.plan().describe().trim_end().replace('\n', "\n  ")));
     let bar = progress::import(&name, bytes);
     let mut sender = Sender::new(rejects, note, client).await;
     told_resumed(&name, &sender);
-    let sent = parts(&name, &mut reader, &mut sender, &bar, place.as_ref()).await;
+    let sent = parts(&name, &mut reader, &mut sender, (&bar, place.as_ref()), stop).await;
     bar.finish_and_clear();
     ended(&name, &mut sender, sent)?;
     report(&name, reader.signals().len(), reader.summary(), &mut sender, json);
@@ -216,15 +228,17 @@ async fn parts(
     name: &str,
     reader: &mut Reader,
     sender: &mut Sender<'_>,
-    bar: &progress::Import,
-    place: Option<&File>,
+    (bar, place): (&progress::Import, Option<&File>),
+    stop: &Stop,
 ) -> Result<(), Problem> {
-    let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
     while let Some(part) = reader.next_part()? {
+        if stop.is_asked() {
+            stopped(name, sender);
+        }
         if !sender.skips() {
             let sent = tokio::select! {
                 // What was sent may be kept or not: it is sent again the next time.
-                _ = &mut stop => None,
+                () = stop.asked() => None,
                 sent = sender.part(reader, part) => Some(sent),
             };
             match sent {
@@ -239,13 +253,12 @@ async fn parts(
 
 /// Whoever stops an import is told what stands; the command ends as one that a signal ended.
 fn stopped(name: &str, sender: &mut Sender<'_>) -> ! {
-    const STATUS: i32 = 130;
     sender.stop();
-    let samples = sender.tally.samples;
+    let samples = sender.durable();
     output::note(&format!(
         "{name}: stopped; {samples} samples are written and durable: the same command again goes on from there"
     ));
-    std::process::exit(STATUS);
+    Stop::end()
 }
 
 /// An import that was cut off goes on.
@@ -279,9 +292,16 @@ fn looked_through(
     name: &str,
     options: &Options,
     place: Option<&File>,
-    bar: &progress::Import,
+    (bar, stop): (&progress::Import, &Stop),
 ) -> Result<Reader, Problem> {
-    let read = open(source, name, options, &mut |counted| bar.looked(position(place, counted, bar.bar())));
+    let read = open(source, name, options, &mut |counted| {
+        if stop.is_asked() {
+            bar.finish_and_clear();
+            output::note(&format!("{name}: stopped; nothing of it was sent"));
+            Stop::end();
+        }
+        bar.looked(position(place, counted, bar.bar()));
+    });
     bar.finish_and_clear();
     read
 }
@@ -348,6 +368,7 @@ async fn import_columns(
     mut columns: ColumnFile,
     options: &Options,
     mut sender: Sender<'_>,
+    stop: &Stop,
     json: bool,
 ) -> Result<Tally, Problem> {
     let mut times = LocalTimes::new(options.timezone.as_ref().unwrap_or(&options.plant_timezone).clone());
@@ -363,7 +384,7 @@ async fn import_columns(
     told_resumed(name, &sender);
     let bar = progress::import(name, columns.bytes());
     let mut summary = Summary::default();
-    let sent = column_parts(name, &mut columns, &mut times, &mut sender, &mut summary, &bar).await;
+    let sent = column_parts(name, &mut columns, &mut times, &mut sender, (&mut summary, &bar, stop)).await;
     bar.finish_and_clear();
     ended(name, &mut sender, sent.map_err(|problem| of_file(name, problem)))?;
     (summary.repeated_hour, summary.second_pass) = times.repeated();
@@ -376,17 +397,18 @@ async fn column_parts(
     columns: &mut ColumnFile,
     times: &mut LocalTimes,
     sender: &mut Sender<'_>,
-    summary: &mut Summary,
-    bar: &progress::Import,
+    (summary, bar, stop): (&mut Summary, &progress::Import, &Stop),
 ) -> Result<(), Problem> {
-    let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
     while let Some(mut part) = columns.next_part()? {
+        if stop.is_asked() {
+            stopped(name, sender);
+        }
         let rows = part.len() as u64;
         let untimed = part.localize(&mut |signal, shown| times.instant(signal, shown))?;
         if !sender.skips() {
             sender.untimed(untimed, summary.rows)?;
             let sent = tokio::select! {
-                _ = &mut stop => None,
+                () = stop.asked() => None,
                 sent = sender.rows(&part, summary.rows) => Some(sent),
             };
             match sent {

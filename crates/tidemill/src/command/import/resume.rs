@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::Method;
 use serde_json::{Value as Json, json};
 use tidemill_connect::import::Options;
 use tidemill_core::rfc3339;
+use tidemill_ground::{Clock as _, RealClock, RealDisk};
 
 use super::files::{Content, Item};
 use crate::client::{Body, Client, query};
@@ -46,7 +47,9 @@ pub(super) struct Note {
     path: PathBuf,
     /// What must be the same; none where no note is kept.
     identity: Option<String>,
-    written: Option<Instant>,
+    /// When it was written, by this clock.
+    written: Duration,
+    clock: RealClock,
     any: bool,
 }
 
@@ -55,7 +58,7 @@ impl Note {
     pub(super) fn of(item: &Item, options: &Options, client: Option<&Client>) -> Note {
         let path = PathBuf::from(format!("{}{ENDING}", item.beside));
         let identity = client.and_then(|client| identity(item, options, client));
-        Note { path, identity, written: Some(Instant::now()), any: false }
+        Note { path, identity, written: Duration::ZERO, clock: RealClock::new(), any: false }
     }
 
     /// What was acknowledged before, if the plant still has it.
@@ -106,8 +109,7 @@ impl Note {
 
     /// Keeps what was acknowledged, now and then. A note that cannot be written is none.
     pub(super) fn keep(&mut self, progress: &Progress) {
-        let due = self.written.is_none_or(|written| written.elapsed() >= PAUSE);
-        if due {
+        if self.clock.monotonic() >= self.written + PAUSE {
             self.write(progress);
         }
     }
@@ -121,11 +123,9 @@ impl Note {
             "rejected": progress.rejected, "rejected_bytes": progress.rejected_bytes,
             "signal": signal, "time": time,
         });
-        let fresh = self.path.with_extension("importing-new");
-        let written =
-            std::fs::write(&fresh, note.to_string()).and_then(|()| std::fs::rename(&fresh, &self.path));
+        let written = tidemill_ground::replace(&RealDisk, &self.path, note.to_string().as_bytes());
         self.any |= written.is_ok();
-        self.written = Some(Instant::now());
+        self.written = self.clock.monotonic();
     }
 
     /// The import is at its end.

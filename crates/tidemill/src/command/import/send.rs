@@ -61,6 +61,11 @@ impl<'a> Sender<'a> {
         self.parts <= self.skipped
     }
 
+    /// How many samples were acknowledged with their parts.
+    pub(super) fn durable(&self) -> u64 {
+        self.progress.samples
+    }
+
     /// The part that was sent is durable.
     pub(super) fn acknowledged(&mut self, last: Option<(String, i64)>) {
         let (samples, rejected) = (self.tally.samples, self.tally.rejected);

@@ -23,7 +23,7 @@ fn the_bar_of_packed_columns_shows_the_place_in_the_file() {
         Ok(Box::new(MultiGzDecoder::new(again)))
     };
     let options = Options { signal: Some("a".to_owned()), ..Options::new(jiff::tz::TimeZone::UTC) };
-    let bar = progress::import("x.csv", bytes);
-    looked_through(Box::new(unpacked), "x.csv", &options, Some(&place), &bar).unwrap();
+    let (bar, stop) = (progress::import("x.csv", bytes), Stop::default());
+    looked_through(Box::new(unpacked), "x.csv", &options, Some(&place), (&bar, &stop)).unwrap();
     assert!((bytes / 2..=bytes).contains(&bar.bar().position()), "{} of {bytes}", bar.bar().position());
 }

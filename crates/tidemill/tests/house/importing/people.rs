@@ -230,6 +230,21 @@ fn an_import_whose_plant_is_killed_goes_on_where_it_was() {
     went_on(&plant, &file);
 }
 
+/// Ctrl-C tells what stands.
+#[test]
+fn an_import_that_is_stopped_says_what_stands() {
+    let plant = Plant::start();
+    let file = long_file(&plant.home);
+    let process = begun(&plant, &file);
+    let id = rustix::process::Pid::from_child(&process);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).expect("it lives");
+    let out = process.wait_with_output().expect("it ends");
+    assert_eq!(out.status.code(), Some(130));
+    let told = String::from_utf8_lossy(&out.stderr);
+    assert!(told.contains("stopped") && told.contains("samples are written and durable"), "{told}");
+    went_on(&plant, &file);
+}
+
 /// A note of another plant is not believed.
 #[test]
 fn a_note_of_another_plant_is_not_believed() {
