@@ -111,7 +111,11 @@ impl Registry {
     /// How many of them count against the limit of signals: the house's own do not.
     pub(crate) fn counted(&self) -> usize {
         let own = self.ordered.range::<str, _>((Bound::Included(OWN), Bound::Unbounded));
-        self.living() - own.take_while(|(path, _)| path.as_str().starts_with(OWN)).filter(|(path, _)| is_own(path)).count()
+        self.living()
+            - own
+                .take_while(|(path, _)| path.as_str().starts_with(OWN))
+                .filter(|(path, _)| is_own(path))
+                .count()
     }
 
     /// About how many bytes it takes.

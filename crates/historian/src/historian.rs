@@ -107,6 +107,11 @@ impl Historian {
         self.store.hold_for_copy()
     }
 
+    /// Why the last flush failed, if it did; it is tried again.
+    pub fn flush_failure(&self) -> Option<Problem> {
+        self.store.flush_failure()
+    }
+
     /// From now on a query is slow that takes longer; none: none is.
     pub fn set_slow_query(&self, slow: Option<Duration>) {
         self.engine.set_slow(slow);

@@ -161,7 +161,11 @@ impl Store {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.lock().version.clone();
         if let Some(gone) = change.removed.iter().find(|file| !version.has(file.name())) {
-            tracing::debug!(event = "merge.conflict", file = gone.name(), "the table changed under a rewrite");
+            tracing::debug!(
+                event = "merge.conflict",
+                file = gone.name(),
+                "the table changed under a rewrite"
+            );
             self.discard(&change);
             return Err(Error::Conflict);
         }
@@ -208,7 +212,11 @@ impl Store {
         waiting.extend(files);
         let too_many = waiting.len().saturating_sub(UNRECORDED_FILES_MAX);
         for file in waiting.drain(..too_many) {
-            tracing::error!(event = "corrections.given_up", file = file.path, "corrections are given up: too many wait for their table");
+            tracing::error!(
+                event = "corrections.given_up",
+                file = file.path,
+                "corrections are given up: too many wait for their table"
+            );
             // It stays on disk: whether the closed table holds it already, nobody knows.
             self.meters.unrecorded.add(1);
         }

@@ -290,7 +290,11 @@ fn finish_corrections(disk: &dyn Disk, log: &Log, corrections: &Table, wall: i64
     let (there, gone): (Vec<Add>, Vec<Add>) =
         missing.partition(|file| !matches!(disk.exists(&corrections.path_of(file)), Ok(false)));
     for file in gone {
-        tracing::error!(event = "corrections.missing", file = file.path, "a file of the record of corrections is missing");
+        tracing::error!(
+            event = "corrections.missing",
+            file = file.path,
+            "a file of the record of corrections is missing"
+        );
     }
     if corrections.closed().is_none() && !there.is_empty() {
         corrections.commit(there, None, wall)?;

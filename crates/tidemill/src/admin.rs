@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tidemill_bus::Namespace;
 use tidemill_core::{
-    AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, Chunks, Format, History, Identity, Journal,
-    Pattern, Problem, Quality, ReadMode, ReadQuery, ReadScope, Signal, SignalPath, SqlQuery, Value, Verb,
-    codes, parse_rfc3339, rfc3339,
+    AuditEntry, AuditResult, Authority, Batches, Boxed, Budget, Bus, Chunks, Format, History, Identity,
+    Journal, Pattern, Problem, Quality, ReadMode, ReadQuery, ReadScope, Signal, SignalPath, SqlQuery, Value,
+    Verb, codes, parse_rfc3339, rfc3339,
 };
 use tidemill_ground::MemoryPlan;
 use tidemill_guard::{Guard, Right, TokenInfo};
@@ -17,8 +17,8 @@ use tidemill_historian::Historian;
 use tidemill_journal::Log;
 use tidemill_sqldoors::SqlDoors;
 use tidemill_web::{
-    AccessAnswer, AccessQuestion, Admin, AuditReport, BackupOrder, CheckFinding, HealthWarning, Reloaded, Rule, TokenFacts, TokenOrder,
-    TokenSecret, Web, WhyAnswer,
+    AccessAnswer, AccessQuestion, Admin, AuditReport, BackupOrder, CheckFinding, HealthWarning, Reloaded,
+    Rule, TokenFacts, TokenOrder, TokenSecret, Web, WhyAnswer,
 };
 
 use crate::backup::{self, Backups};
@@ -59,7 +59,20 @@ impl Keeper {
         let started = config.clone();
         let (config, saved) = (Mutex::new(config), Mutex::new(saved));
         let (refused, faces) = (Mutex::new(None), OnceLock::new());
-        Keeper { plant, config, started, vitals: OnceLock::new(), guard, journal, bus, historian, saved, backups, refused, faces }
+        Keeper {
+            plant,
+            config,
+            started,
+            vitals: OnceLock::new(),
+            guard,
+            journal,
+            bus,
+            historian,
+            saved,
+            backups,
+            refused,
+            faces,
+        }
     }
 
     pub(crate) fn attach(&self, web: Web, sql: SqlDoors, memory: MemoryPlan) {
@@ -76,7 +89,9 @@ impl Keeper {
     /// Why saved settings are not in force, if they are not.
     pub(crate) fn refused(&self) -> Option<String> {
         let refused = lock(&self.refused);
-        let lines = refused.as_ref().map(|problem| problem.detail.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+        let lines = refused
+            .as_ref()
+            .map(|problem| problem.detail.lines().map(str::trim).collect::<Vec<_>>().join(" "));
         lines.map(|detail| format!("what was saved is not in force: {detail}"))
     }
 
@@ -354,7 +369,10 @@ impl Keeper {
             }
         }
         if let Some(vitals) = self.vitals.get() {
-            vitals.findings().iter().for_each(|(on, what, mend, warning)| find(on, what.clone(), mend, *warning));
+            vitals
+                .findings()
+                .iter()
+                .for_each(|(on, what, mend, warning)| find(on, what.clone(), mend, *warning));
         }
         findings
     }

@@ -183,7 +183,8 @@ pub(crate) fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved
 
     // The faces. They see traits only.
     let kept = (guard.clone(), log.clone(), bus.clone(), historian.clone());
-    let backups = Backups::new(ground, plant, &config.plant_name, (guard.clone(), log.clone(), historian.clone()));
+    let backups =
+        Backups::new(ground, plant, &config.plant_name, (guard.clone(), log.clone(), historian.clone()));
     let keeper = Arc::new(Keeper::new(plant.clone(), (config.clone(), saved), kept, backups));
     let web = Web::new(Doors {
         bus: bus.clone() as Arc<dyn Bus>,
@@ -211,7 +212,11 @@ pub(crate) fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved
     keeper.attach(web.clone(), sql.clone(), memory);
 
     // Who looks after all of them.
-    ground.metrics.show("tidemill_log_lines_lost", "Lines of the log that went to standard error because their file could not be written.", crate::log::lost());
+    ground.metrics.show(
+        "tidemill_log_lines_lost",
+        "Lines of the log that went to standard error because their file could not be written.",
+        crate::log::lost(),
+    );
     let vitals = Vitals::new(ground);
     historian.table(&vitals::HEALTH, Some(vitals.clone()));
     keeper.listen_to(vitals.clone());
@@ -249,7 +254,8 @@ fn serve(
         if host.is_empty() {
             host = address.to_string();
         }
-        let tls = config.encrypts(listener).then(|| rooms.guard.tls().acceptors(&["http/1.1"])).transpose()?;
+        let tls =
+            config.encrypts(listener).then(|| rooms.guard.tls().acceptors(&["http/1.1"])).transpose()?;
         addresses.push(format!("{}://{address}", if tls.is_some() { "https" } else { "http" }));
         spawn(ground, &format!("http {address}"), move |stop| {
             runtime.block_on(web.serve_tcp(tcp, tls, serves, stop));

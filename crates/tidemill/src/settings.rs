@@ -125,8 +125,10 @@ pub(crate) fn bus(config: &Config, memory: &MemoryPlan) -> tidemill_bus::Setting
 }
 
 pub(crate) fn historian(config: &Config, memory: &MemoryPlan) -> tidemill_historian::Settings {
-    let mut settings =
-        tidemill_historian::Settings { slow_query: config.slow_query, ..tidemill_historian::Settings::default() };
+    let mut settings = tidemill_historian::Settings {
+        slow_query: config.slow_query,
+        ..tidemill_historian::Settings::default()
+    };
     let store = &mut settings.store;
     store.buffer_bytes = memory.buffer;
     store.merge_bytes = memory.merge;

@@ -40,8 +40,8 @@ mod tls;
 mod write;
 
 pub use admin::{
-    AccessAnswer, AccessQuestion, Admin, AuditReport, BackupOrder, CheckFinding, HealthWarning, Reloaded, Rule, TokenFacts, TokenOrder,
-    TokenSecret, WhyAnswer,
+    AccessAnswer, AccessQuestion, Admin, AuditReport, BackupOrder, CheckFinding, HealthWarning, Reloaded,
+    Rule, TokenFacts, TokenOrder, TokenSecret, WhyAnswer,
 };
 pub use caller::Connection;
 pub use error::{Error, Fault, Refused};

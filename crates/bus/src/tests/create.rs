@@ -37,6 +37,19 @@ fn names_come_with_their_first_parcel() {
 }
 
 #[test]
+fn the_houses_own_names_do_not_count_against_the_limits() {
+    let plant = Plant::with(Settings { signals_max: 1, signals_new_per_hour: 1, ..Settings::default() });
+    plant.wait(plant.bring(&["tidemill/disk/free", "tidemill/signals"]).unwrap());
+    plant.wait(plant.bring(&["press"]).unwrap());
+    assert_eq!(plant.bring(&["second"]).err().map(|problem| problem.code.id), Some("signals-limit"));
+    plant.wait(plant.bring(&["tidemill/memory"]).unwrap());
+    assert_eq!(plant.paths("#").len(), 4);
+    // What came back without its name is the owner's.
+    let unknown = plant.bring(&["tidemill/unknown/7"]).err();
+    assert_eq!(unknown.map(|problem| problem.code.id), Some("signals-limit"));
+}
+
+#[test]
 fn reading_creates_nothing() {
     let plant = Plant::new();
     drop(plant.read(&["a", "b"]).unwrap());

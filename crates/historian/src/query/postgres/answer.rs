@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::super::engine::{Asked, Engine, Inner, stopped};
 use super::super::errors::internal;
+use super::super::ledger::Question;
 use super::super::relation::Table;
 use super::super::run::{Within, panicked, run};
 use super::super::session::{CATALOG, PUBLIC, SYSTEM};
@@ -27,7 +28,7 @@ impl Engine {
         let (inner, scope, threads) = (self.inner.clone(), scope.clone(), self.threads());
         Box::pin(async move {
             let threads = threads.ok_or_else(stopped)?;
-            let admission = inner.admission.clone();
+            let admission = inner.admission.asked(Question::sql(&scope, "shape", &query.text));
             let mut answer = run(threads, admission, budget, Within::All, move |sink| async move {
                 let view = inner.source.view();
                 let mut asked = Asked::of(&inner, &scope, &view, budget, sink.stopped())?;
@@ -58,7 +59,7 @@ impl Engine {
         let (inner, scope, threads) = (self.inner.clone(), scope.clone(), self.threads());
         Box::pin(async move {
             let threads = threads.ok_or_else(stopped)?;
-            let admission = inner.admission.clone();
+            let admission = inner.admission.asked(Question::sql(&scope, "wire", &query.text));
             let answer = run(threads, admission, budget, Within::All, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 let mut asked = Asked::of(&inner, &scope, &view, budget, sink.stopped())?;

@@ -181,8 +181,8 @@ fn parameters_are_values_and_never_syntax() {
         value
         21.25
         bad-sql: the query uses $2 and 1 parameters were given. See docs/reference/sql.md for tables and functions
-        bad-sql: '?' is no parameter: write $1, $2, …. See docs/reference/sql.md for tables and functions
-        bad-sql: '$0' is no parameter: write $1, $2, …. See docs/reference/sql.md for tables and functions
+        bad-sql: '?' is no parameter: write $1, $2, … up to $1000. See docs/reference/sql.md for tables and functions
+        bad-sql: '$0' is no parameter: write $1, $2, … up to $1000. See docs/reference/sql.md for tables and functions
         plan_type,plan
         logical_plan,"Projection: Int64(1) AS a
           EmptyRelation: rows=1"

@@ -11,6 +11,7 @@ mod plot;
 mod reference;
 mod scope;
 mod shape;
+mod slow;
 pub(crate) mod small;
 mod sql;
 mod store;
