@@ -2,6 +2,7 @@
 //! feeds its decoder, and what must hold besides that nothing panics, stands in its own file.
 #![no_main]
 
+mod backup;
 mod configuration;
 mod flight;
 mod import;
@@ -31,6 +32,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("json", json::run),
     ("remote", remote::run),
     ("rights", rights::run),
+    ("backup", backup::run),
 ];
 
 /// So many executions open the log whatever they are: the seeds and the corpus come first, and so does a replay.
