@@ -60,7 +60,9 @@ impl Binary {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&start.log);
         let log = log.map_err(|error| failed(&start.log.to_string_lossy(), error))?;
         let mut command = self.command(&start.plant);
-        command.args(["--json", "run"]).envs(start.settings.iter().map(|(name, value)| (name, value)));
+        // What is written and counted is all there is: no own figures of the plant beside it.
+        command.args(["--json", "run"]).env("TIDEMILL_HEALTH_FIGURES", "off");
+        command.envs(start.settings.iter().map(|(name, value)| (name, value)));
         command.env("TIDEMILL_HTTP_LISTEN", format!("[\"{address}\"]"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let began = Instant::now();

@@ -127,6 +127,8 @@ fn tidemill(binary: &Binary, folder: &Path, address: SocketAddr) -> Result<Comma
     let mut command = Command::new(&binary.path);
     command.arg("--plant").arg(folder.join("plant")).arg("run");
     command.env("TIDEMILL_HTTP_LISTEN", format!("[\"{address}\"]"));
+    // Samples are counted: no own figures of the plant beside them.
+    command.env("TIDEMILL_HEALTH_FIGURES", "off");
     // As the others: what was written is in files within a minute.
     command.env("TIDEMILL_STORAGE_FLUSH_AFTER", "20s");
     Ok(command)
