@@ -188,6 +188,21 @@ print(json.dumps(told))
         xdbc: [13,["BOOLEAN","TINYINT","BIGINT","BIGINT UNSIGNED","BYTEA","DECIMAL","INTEGER","INTEGER UNSIGNED","SMALLINT","REAL","DOUBLE","VARCHAR","TIMESTAMP"]]"#]].assert_eq(&shown(&told));
 }
 
+/// The manual's example, as it stands there.
+#[test]
+fn the_manual_is_right() {
+    const PAGE: &str = include_str!("../../../../docs/reference/sql-clients.md");
+    let Some(python) = python("the_manual_is_right") else { return };
+    let plant = plant();
+    let token = plant.token("reader", &["read:#"]);
+    let example = PAGE.split("```python\nimport adbc").nth(1).and_then(|rest| rest.split("```").next());
+    let example = example.expect("the page has an example for ADBC");
+    let example = example.replace("grpc://127.0.0.1:8441", &address(&plant));
+    let script = format!("TOKEN = token\nimport adbc{example}\nprint(json.dumps(str(table.schema)))");
+    let told = run(&python, &plant, &script, &[&token]);
+    assert_eq!(told, json!("time: timestamp[ns, tz=UTC] not null\nvalue: double"));
+}
+
 /// Each call is cut to what its caller may read now; a ticket is no right.
 #[test]
 fn who_asks_sees_their_own() {
