@@ -136,10 +136,19 @@ fn check_what_came(plant: &Plant, target: &Target) {
     assert!(["plant", "leeds"].iter().all(|tag| tags.contains(tag)), "{tags}");
 }
 
+/// A plant on this port, so that an agent finds it again.
+fn start_on(home: Home, port: u16) -> Plant {
+    let mut command = home.command(&["run", "--plant", "plant"]);
+    command.env("TIDEMILL_HTTP_LISTEN", format!("[\"127.0.0.1:{port}\"]"));
+    Plant::ready(home, Process::spawn(command))
+}
+
+/// Also what it scrapes while the plant is away, killed in the midst of it all.
 #[test]
 fn prometheus_sends_what_it_scrapes() {
     let Some(mut prometheus) = agent("prometheus", "prometheus_sends_what_it_scrapes") else { return };
-    let plant = Plant::start();
+    let port_here = free_port();
+    let plant = start_on(Home::new(), port_here);
     let token = plant.token("prometheus", &["write:#"]);
     let target = Target::serve();
     let remote = format!(
@@ -153,6 +162,17 @@ fn prometheus_sends_what_it_scrapes() {
         .arg(format!("--storage.tsdb.path={}", plant.home.path("prometheus").display()))
         .arg(format!("--web.listen-address=127.0.0.1:{port}"));
     let _prometheus = Process::spawn(prometheus);
+    eventually(&plant, "SELECT count(*) FROM samples WHERE signal LIKE 'up/%'", |rows| {
+        rows[0][0].as_u64().is_some_and(|count| count >= 2)
+    });
+    let home = plant.kill();
+    let before = target.scrapes.load(Ordering::SeqCst);
+    let until = Instant::now() + PATIENCE;
+    while target.scrapes.load(Ordering::SeqCst) < before + 2 {
+        assert!(Instant::now() < until, "it goes on scraping");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let plant = start_on(home, port_here);
     check_what_came(&plant, &target);
     // Its own history says the same, by time and value.
     let own =
