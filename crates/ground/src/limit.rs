@@ -33,6 +33,7 @@ macro_rules! limits {
 
 limits! {
     "buffer_bytes" "limits.memory" "Samples in memory that are not yet in files; beyond it the journal holds what comes";
+    "flight_beginning" "" "Connections of Flight SQL by which nobody was identified yet; further ones are closed";
     "flight_calls" "" "Calls of Flight SQL that run; further ones are told to come again";
     "flight_connections" "" "Connections of Flight SQL; further ones are closed";
     "flight_sent_bytes" "" "Bytes that calls of Flight SQL sent and that are held; further calls are told to come again";

@@ -4,13 +4,14 @@
 use std::convert::Infallible;
 use std::io::Cursor;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tidemill_ground::Permit;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -41,6 +42,8 @@ pub(super) struct Caller {
     pub(super) house: Arc<House>,
     pub(super) visit: Visit,
     known: AtomicBool,
+    /// Held until someone is known.
+    beginning: Mutex<Option<Permit>>,
     /// Calls that were begun, and those that are being answered.
     begun: AtomicU64,
     running: AtomicU64,
@@ -49,7 +52,9 @@ pub(super) struct Caller {
 impl Caller {
     /// Someone was identified by this connection.
     pub(super) fn is_known(&self) {
-        self.known.store(true, Ordering::Relaxed);
+        if !self.known.swap(true, Ordering::Relaxed) {
+            self.beginning.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
     }
 
     /// Until the connection is of no more use: nobody said in time who they are, or nothing was asked for long.
@@ -86,9 +91,10 @@ impl Drop for Running {
 
 /// Serves a connection to its end, by TLS where the listener has it.
 pub(super) async fn serve(house: Arc<House>, stream: TcpStream, mut visit: Visit) {
-    let Some(acceptor) = visit.tls.take() else { return speak(house, stream, visit).await };
+    let Some(beginning) = house.flight.beginning.try_take(1) else { return };
+    let Some(acceptor) = visit.tls.take() else { return speak(house, stream, visit, beginning).await };
     match tokio::time::timeout(house.settings().begin_max, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => speak(house, stream, visit).await,
+        Ok(Ok(stream)) => speak(house, stream, visit, beginning).await,
         Ok(Err(error)) => {
             house.flight.not_tls.add(1);
             tracing::debug!(event = "flight.not_tls", peer = %visit.peer, %error);
@@ -97,7 +103,7 @@ pub(super) async fn serve(house: Arc<House>, stream: TcpStream, mut visit: Visit
     }
 }
 
-async fn speak<S>(house: Arc<House>, mut stream: S, visit: Visit)
+async fn speak<S>(house: Arc<House>, mut stream: S, visit: Visit, beginning: Permit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -126,6 +132,7 @@ where
         house,
         visit,
         known: AtomicBool::new(false),
+        beginning: Mutex::new(Some(beginning)),
         begun: AtomicU64::new(0),
         running: AtomicU64::new(0),
     });

@@ -25,6 +25,8 @@ use crate::peers::Peers;
 use crate::serve::{self, Listening};
 use crate::{Doors, House};
 
+/// How many connections may be there at once by which nobody was identified yet.
+const BEGINNING_MAX: u64 = 64;
 /// How many calls are answered at once, of all connections.
 const CALLS_MAX: u64 = 1_024;
 /// What all calls together hold of what was sent to them.
@@ -34,6 +36,7 @@ const SENT_BYTES_MAX: u64 = 32 << 20;
 pub(crate) struct Held {
     pub(crate) connections: Limit,
     peers: Peers,
+    beginning: Limit,
     calls: Limit,
     sent: Limit,
     statements: statements::Statements,
@@ -53,6 +56,7 @@ impl Held {
         Held {
             connections: Limit::new(metrics, "flight_connections", max),
             peers: Peers::new(metrics, "flight"),
+            beginning: Limit::new(metrics, "flight_beginning", BEGINNING_MAX),
             calls: Limit::new(metrics, "flight_calls", CALLS_MAX),
             sent: Limit::new(metrics, "flight_sent_bytes", SENT_BYTES_MAX),
             statements: statements::Statements::new(metrics, doors.clock.clone(), doors.entropy.clone()),
