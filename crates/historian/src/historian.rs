@@ -102,7 +102,7 @@ impl Historian {
         self.store.check_places()
     }
 
-    /// Begins a copy of the files as they are now; what is younger is in the journal. See [`Copy`].
+    /// Begins a copy of the files as they are now; what is younger is in the journal. See [`struct@Copy`].
     pub fn hold_for_copy(&self) -> Copy {
         self.store.hold_for_copy()
     }

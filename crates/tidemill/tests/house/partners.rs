@@ -9,7 +9,7 @@ use crate::client::Request;
 use crate::plant::{Plant, ran, skip};
 
 /// Reads `sys.argv[1]` by the partner `sys.argv[2]`, values as docs/spec/lake.md says; prints per signal: count, sum, first and last time in microseconds.
-const READERS: &str = r#"
+pub(crate) const READERS: &str = r#"
 import json, os, sys, importlib.metadata as metadata
 import duckdb, deltalake
 lake, partner = sys.argv[1], sys.argv[2]
