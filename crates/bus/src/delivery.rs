@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use tidemill_core::{Delivery, Feed, Parcel, Rows, SampleBatch, Seq, SignalId, StreamId};
+use tidemill_core::{Deletion, Delivery, Feed, Parcel, Rows, SampleBatch, Seq, SignalId, StreamId};
 
 use crate::error::Error;
 use crate::feed::Place;
@@ -141,6 +141,9 @@ impl Follower {
                     shared.lost.note();
                 }
             }
+        }
+        for deletion in parcel.records.iter().filter_map(Deletion::of) {
+            shared.last_mut().delete(&deletion);
         }
         if let Some(key) = parcel.once {
             shared.once().done(key, seq);

@@ -4,7 +4,7 @@
 //! that only a later sample shows to be far ahead, because the clock ran ahead when it came and was set right since.
 
 use tidemill_core::{
-    Kind, LastValue, NANOS_PER_SECOND, Quality, SampleBatch, Signal, SignalId, SourceId, ValueRef,
+    Deletion, Kind, LastValue, NANOS_PER_SECOND, Quality, SampleBatch, Signal, SignalId, SourceId, ValueRef,
 };
 
 use crate::record::{Input, put_bytes};
@@ -214,6 +214,17 @@ impl LastValues {
         self.release(id.index());
         set(&mut self.kind, id.index(), EMPTY);
         set(&mut self.ahead, id.index(), false);
+    }
+
+    /// Forgets the values that go with a deletion. What came before them is in history, which is asked by who finds none here.
+    pub(crate) fn delete(&mut self, deletion: &Deletion) {
+        for id in &deletion.signals {
+            let time = self.sample(*id).map(|sample| sample.time);
+            if time.is_some_and(|time| (deletion.from..=deletion.last).contains(&time)) {
+                self.release(id.index());
+                set(&mut self.kind, id.index(), EMPTY);
+            }
+        }
     }
 
     fn is_ahead(&self, id: SignalId) -> bool {

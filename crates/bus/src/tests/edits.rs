@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use tidemill_core::{Boxed, Command, NumberKind, ReadBack};
+use tidemill_core::{Boxed, Command, Deletion, NumberKind, ReadBack};
 
 use super::*;
 use crate::CommandHandler;
@@ -197,6 +197,25 @@ fn a_deleted_signal_and_the_deletion_of_its_samples_are_one_parcel() {
     let deletion = parcel.records.iter().find_map(tidemill_core::Deletion::of).unwrap();
     assert_eq!((deletion.signals, deletion.from, deletion.last), (vec![id], i64::MIN, i64::MAX));
     assert_eq!((&*deletion.who, &*deletion.reason), ("token:a", "wrong"));
+}
+
+#[test]
+fn what_was_deleted_is_no_last_value() {
+    let plant = Plant::new();
+    plant.write("a", 10, 1);
+    plant.write("b", 30, 2);
+    let signals = vec![plant.bind("a").id, plant.bind("b").id];
+    let deletion =
+        Deletion { signals, from: 5, last: 20, who: String::new(), reason: String::new(), when: 0 };
+    let publish = Publish { records: vec![deletion.record()], ..Publish::default() };
+    let epoch = plant.bus.epoch();
+    plant.wait(plant.bus.publish(&plant.who, epoch, publish, Durability::Commit).unwrap());
+    assert_eq!((plant.last_int("a"), plant.last_int("b")), (None, Some(2)));
+    let plant = plant.restart();
+    assert_eq!((plant.last_int("a"), plant.last_int("b")), (None, Some(2)));
+    // What comes later counts, also with a time that was deleted.
+    plant.write("a", 10, 3);
+    assert_eq!(plant.last_int("a"), Some(3));
 }
 
 /// Whatever publishes do meanwhile: what was bound before is in the log before the deletion, or refused.
