@@ -230,6 +230,12 @@ pub(crate) fn client_side<T>(work: impl Future<Output = Result<T, Problem>>) -> 
     runtime.block_on(work)
 }
 
+/// Whether a signal is one of the plant's own figures. Who asks for no pattern asks for what machines say, as `#` of MQTT
+/// means no topic that begins with `$`.
+fn is_own(signal: &serde_json::Value) -> bool {
+    signal.as_str().is_some_and(|path| path.starts_with("tidemill/"))
+}
+
 /// Now, as the command line sees it: relative times count from here.
 pub(crate) fn now() -> i64 {
     use tidemill_ground::Clock;

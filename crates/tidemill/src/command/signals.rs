@@ -18,7 +18,7 @@ use crate::{output, time};
 pub(crate) struct Signals {
     #[command(subcommand)]
     edit: Option<Edit>,
-    /// Which signals [default: all]
+    /// Which signals [default: all but the plant's own figures, tidemill/#]
     pattern: Option<Pattern>,
 }
 
@@ -67,12 +67,13 @@ impl Signals {
         let client = global.client()?;
         let (answer, done) = match self.edit {
             None => {
+                let is_whole = self.pattern.is_some();
                 let pattern = self.pattern.unwrap_or_else(Pattern::everything);
                 let answer = client
                     .get(&format!("/api/v1/signals{}", query(&[("match", pattern.to_string())])))
                     .await?;
                 if !global.json {
-                    list(&answer)?;
+                    list(&answer, is_whole)?;
                     return Ok(Outcome::Done);
                 }
                 (answer, Json::Null)
@@ -149,12 +150,19 @@ fn edit_of(facts: &[String]) -> Result<Json, Problem> {
     Ok(body)
 }
 
-fn list(answer: &Json) -> Result<(), Problem> {
+/// Unless the whole was asked for, the plant's own figures are only counted: they are more than what a new plant holds.
+fn list(answer: &Json, is_whole: bool) -> Result<(), Problem> {
     let now = super::now();
+    let mut own = 0;
     let rows: Vec<Vec<String>> = answer
         .as_array()
         .into_iter()
         .flatten()
+        .filter(|signal| {
+            let is_left = !is_whole && super::is_own(&signal["signal"]);
+            own += usize::from(is_left);
+            !is_left
+        })
         .map(|signal| {
             let text = |name: &str| output::cell(signal.get(name).unwrap_or(&Json::Null));
             let last =
@@ -173,5 +181,8 @@ fn list(answer: &Json) -> Result<(), Problem> {
         .collect();
     output::table(&["signal", "value", "unit", "age", "quality", "source", "description"], &rows)?;
     output::note(&format!("{} signal{}", rows.len(), if rows.len() == 1 { "" } else { "s" }));
+    if own > 0 {
+        output::note(&format!("and {own} of the plant itself: `{} signals 'tidemill/#'`", crate::program()));
+    }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::{client, output, time};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  tidemill watch 'acme/leeds/#'\n  tidemill watch '**' --count 10 --json")]
 pub(crate) struct Watch {
-    /// Which signals [default: all]
+    /// Which signals [default: all but the plant's own figures, tidemill/#]
     patterns: Vec<Pattern>,
     /// End after so many samples
     #[arg(long, allow_hyphen_values = true)]
@@ -69,6 +69,9 @@ impl Watch {
                 units.insert(output::cell(&signal["signal"]), output::cell(&signal["unit"]));
             }
             for sample in frame.get("samples").and_then(Json::as_array).into_iter().flatten() {
+                if self.patterns.is_empty() && super::is_own(&sample["signal"]) {
+                    continue;
+                }
                 if global.json {
                     output::json(sample)?;
                 } else {
