@@ -1,3 +1,6 @@
+//! The authority and its certificates on a simulated disk and clock: made once, renewed in time, mended where a file is lost,
+//! and believed by a foreign reader of TLS. What the doors do with them is tested at the doors.
+
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
