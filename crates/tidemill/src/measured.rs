@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tidemill_core::{Problem, codes};
-use tidemill_ground::{Ground, Kind, create_dirs};
+use tidemill_ground::{Ground, Kind, Metrics, create_dirs};
 
 use crate::plant::Plant;
 use crate::saved::Saved;
@@ -18,11 +18,8 @@ const SETTINGS: &str = "[http]\nlisten = [\"127.0.0.1:8440\", \"0.0.0.0:8443\"]"
 /// Nobody else uses these rooms.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
-/// The page.
-///
-/// # Errors
-/// The rooms do not open, which they do.
-pub(crate) fn page() -> Result<String, Problem> {
+/// What rooms that were just opened count.
+fn counted() -> Result<Metrics, Problem> {
     let (ground, _) = Ground::simulated(1);
     let plant = Plant::at(Path::new("/there-is-no-such-plant"));
     let failed = |what: String| Problem::new(&codes::INTERNAL, what);
@@ -30,15 +27,23 @@ pub(crate) fn page() -> Result<String, Problem> {
     let config = config::read::check_text(&plant.file(), SETTINGS, &HashMap::new());
     let config = config.map_err(|findings| failed(format!("{findings:?}")))?;
     let rooms = house::open(&ground, &plant, &config, Saved::new(&plant));
-    let families = ground.metrics.families();
+    // They are asked once they have ended, which leaves every name.
     drop(rooms?);
     ground.tasks.shutdown(STOP_WITHIN);
+    Ok(ground.metrics)
+}
+
+/// The page.
+///
+/// # Errors
+/// The rooms do not open, which they do.
+pub(crate) fn page() -> Result<String, Problem> {
     let mut out = String::from(
         "# Metrics\n\n`/metrics` gives OpenMetrics 1.0 text (Prometheus, Telegraf, Grafana Agent): from this machine without a token, from elsewhere \
          with one. The\nsame numbers are rows of `sys.metrics`. Names do not change without a word in the changelog; a counter's series ends in `_total`, a \
          histogram has\n`_bucket`, `_count` and `_sum`.\n\n| name | kind | labels | counts |\n|---|---|---|---|\n",
     );
-    for family in families {
+    for family in counted()?.families() {
         let (name, help) = (family.name, family.help.replace('|', "\\|"));
         let kind = match family.kind {
             Kind::Counter => "counter",
@@ -63,6 +68,21 @@ pub(crate) fn page() -> Result<String, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use tidemill_ground::LIMITS;
+
+    #[test]
+    fn every_limit_says_what_it_bounds() {
+        let readings = super::counted().expect("the rooms open").snapshot();
+        let of_limits = readings.iter().filter(|reading| reading.name.starts_with("tidemill_limit_"));
+        let shown: BTreeSet<&str> =
+            of_limits.flat_map(|reading| reading.labels.iter().map(|(_, name)| name.as_str())).collect();
+        let known: BTreeSet<&str> = LIMITS.iter().map(|limit| limit.name).collect();
+        assert_eq!(known, shown);
+        assert!(LIMITS.is_sorted_by_key(|limit| limit.name));
+    }
+
     #[test]
     fn every_metric_is_explained() {
         let page = super::page().expect("the rooms open");

@@ -64,7 +64,8 @@ fn a_clock_that_is_set_is_told_for_an_hour() {
 #[test]
 fn memory_files_and_flash_are_told_near_their_ends() {
     let with = |change: fn(&mut Seen)| stands(10, 20, |_, seen| change(seen));
-    let table: [(fn(&mut Seen), &str); 9] = [
+    type Change = fn(&mut Seen);
+    let table: [(Change, &str); 9] = [
         (|_| (), ""),
         (
             |seen| {

@@ -136,7 +136,7 @@ pub(crate) fn quantile(buckets: &Buckets, share: f64) -> Option<f64> {
         return None;
     }
     let within = buckets.iter().find(|(_, so_far)| *so_far >= wanted).map(|(bound, _)| *bound)?;
-    let last = buckets.iter().map(|(bound, _)| *bound).filter(|bound| bound.is_finite()).next_back()?;
+    let last = buckets.iter().map(|(bound, _)| *bound).rfind(|bound| bound.is_finite())?;
     Some(within.min(last))
 }
 

@@ -87,9 +87,23 @@ fn a_token_is_told_before_it_expires_and_after() {
     assert_eq!(began(&mut plant, "token-expiring")[0], json!("press"));
     // It was never used: that it has expired hurts nobody.
     ended(&mut plant, "token-expiring");
-    let secret = plant.ok(&["token", "create", "line", "--allow", "write:press", "--expires", "1s"]);
-    plant.run_as(secret.trim(), &["write", "press", "1"]);
+    let secret = plant.ok(&["token", "create", "line", "--allow", "write:press", "--expires", "20s"]);
+    plant.run_as(secret.trim(), &["write", "press", "1"]).expect(0);
+    let row = began(&mut plant, "token-expired");
+    assert!(
+        row[1].as_str().is_some_and(|what| what.starts_with("the token line, which was in use, expired at ")),
+        "{row}"
+    );
+    let home = plant.stop();
+    let checked = home.run(&["check", "--plant", "plant"]).expect(3).out;
+    assert!(
+        checked.contains("the token line, which was in use, expired at "),
+        "also of a plant that stands: {checked}"
+    );
+    let mut plant = home.start();
+    plant.process.log_line("code=\"token-expired\"");
     plant.ok(&["token", "revoke", "line"]);
+    plant.process.log_line("event=\"health.ended\" code=\"token-expired\"");
 }
 
 #[test]

@@ -330,6 +330,7 @@ const CALLS: &[Call<'static>] = &[
     ("all", "POST", "/api/v1/audit/verify", "", "", 200),
     ("all", "POST", "/api/v1/reload", "", "", 200),
     ("all", "GET", "/api/v1/check", "", "", 200),
+    ("all", "GET", "/api/v1/health", "", "", 200),
 ];
 
 /// Calls all of them, and gives the answers as the validator reads them.
