@@ -16,6 +16,7 @@ mod commit;
 mod deletion;
 mod duration;
 mod escape;
+mod event;
 mod history;
 mod journal;
 mod names;
@@ -45,6 +46,7 @@ pub use commit::{Boxed, Commit, CommitGroup, NotDurable};
 pub use deletion::Deletion;
 pub use duration::{decimal_units, format_duration, parse_duration};
 pub use escape::{Escape, EscapeRule, escape_rules};
+pub use event::{EVENTS, Event};
 pub use history::{
     Amend, Batches, Budget, Chunks, ColumnMeasure, ColumnSample, Format, History, ReadMode, ReadQuery,
     SampleSink, SqlQuery, SqlShape,
