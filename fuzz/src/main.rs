@@ -10,6 +10,7 @@ mod journal;
 mod json;
 mod line;
 mod names;
+mod postgres;
 mod remote;
 mod rights;
 mod survival;
@@ -29,6 +30,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("names", names::run),
     ("line", line::run),
     ("flight", flight::run),
+    ("postgres", postgres::run),
     ("json", json::run),
     ("remote", remote::run),
     ("rights", rights::run),

@@ -14,7 +14,7 @@ pub(crate) const COMMAND: Command = Command {
     name: "fuzz",
     arguments: "[TARGET…] [--seconds S | --runs N] [--seed N] [--replay FILE]",
     summary: "Feed every decoder of foreign bytes with libFuzzer",
-    help: "Targets: journal, import, configuration, names, line, flight, json, remote, rights, backup. Without one all run,\n\
+    help: "Targets: journal, import, configuration, names, line, flight, postgres, json, remote, rights, backup. Without one all run,\n\
            for 30 s each. 10,000,000 runs of every target take an hour or more on two cores.\n\
            sql and decode (Arrow, Parquet) run when they are named: as tests of the historian, by random changes\n\
            without coverage, for under libFuzzer they would build DataFusion once more.\n\
@@ -25,8 +25,19 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 /// The names in `fuzz/src/main.rs`, those first that take longest, so that two at a time end at about the same time.
-const TARGETS: &[&str] =
-    &["journal", "import", "configuration", "names", "line", "flight", "json", "remote", "rights", "backup"];
+const TARGETS: &[&str] = &[
+    "journal",
+    "import",
+    "configuration",
+    "names",
+    "line",
+    "flight",
+    "postgres",
+    "json",
+    "remote",
+    "rights",
+    "backup",
+];
 
 /// Tests of the historian in `query/fuzz_tests.rs`, which take their length and seed from the environment.
 const TESTED: &[&str] = &["sql", "decode"];

@@ -114,6 +114,30 @@ const PARTNERS: &[Partner] = &[
         used_by: "tidemill: Flight SQL as ADBC and pyarrow speak it",
     },
     Partner {
+        name: "psycopg",
+        requirement: "psycopg[binary]>=3.2,<4",
+        probe: "import psycopg",
+        used_by: "tidemill: the PostgreSQL protocol, in text and in binary",
+    },
+    Partner {
+        name: "psycopg2-binary",
+        requirement: "psycopg2-binary>=2.9,<3",
+        probe: "import psycopg2",
+        used_by: "tidemill: the PostgreSQL protocol as pandas' users speak it",
+    },
+    Partner {
+        name: "asyncpg",
+        requirement: "asyncpg>=0.30,<1",
+        probe: "import asyncpg",
+        used_by: "tidemill: the PostgreSQL protocol, all of it in binary",
+    },
+    Partner {
+        name: "SQLAlchemy",
+        requirement: "SQLAlchemy>=2,<3",
+        probe: "import sqlalchemy",
+        used_by: "tidemill: what SQLAlchemy asks the catalogue, and pandas.read_sql",
+    },
+    Partner {
         name: "prometheus_client",
         requirement: "prometheus_client>=0.20,<1",
         probe: "import prometheus_client.openmetrics.parser",

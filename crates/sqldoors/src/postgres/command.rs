@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidemill_core::WireValue;
 
 use super::reply::Transaction;
-use super::rows::{Into, copy_ends};
+use super::rows::{Into, copy_ends, with_formats};
 use super::session::{Ended, PORTALS_MAX, Portal, Session};
 use super::setting::{self, Changed};
 use super::statement::{CopyForm, Statement};
@@ -40,7 +40,10 @@ impl Session {
                 self.writer.out.complete(&format!("COPY {rows}"));
             }
             Statement::Declare { name, text } => self.declare(name, text, portal.values.clone()).await?,
-            Statement::Fetch { name, rows } => self.fetch(name, *rows, described).await?,
+            Statement::Fetch { name, rows } => {
+                let binary = portal.binary.clone();
+                self.fetch(name, *rows, binary, described).await?;
+            }
             other => self.command(other)?,
         }
         Ok(())
@@ -60,12 +63,28 @@ impl Session {
         Ok(())
     }
 
-    async fn fetch(&mut self, name: &str, rows: u32, described: bool) -> Result<(), Ended> {
+    async fn fetch(
+        &mut self,
+        name: &str,
+        rows: u32,
+        binary: Vec<bool>,
+        described: bool,
+    ) -> Result<(), Ended> {
         let cursor = self.portals.remove(name);
         let mut cursor = cursor.ok_or_else(|| Error::Unknown { what: "cursor", name: name.to_owned() })?;
         let Statement::Rows { text, .. } = cursor.statement.clone() else {
             return Err(Error::Unknown { what: "cursor", name: name.to_owned() }.into());
         };
+        if cursor.running.is_none() && !cursor.done {
+            // Who takes the first rows says in which formats.
+            cursor.columns = cursor.columns.map(|columns| with_formats(&columns, &binary));
+            cursor.binary = binary;
+        } else if cursor.binary != binary {
+            self.portals.insert(name.to_owned(), cursor);
+            return Err(
+                Error::Unsupported("another format than the cursor's first rows had".to_owned()).into()
+            );
+        }
         if described && let Some(columns) = &cursor.columns {
             self.writer.out.0.extend_from_slice(columns);
         }

@@ -27,12 +27,13 @@ enum May {
 /// A setting: its name as clients are told it, what it is, what it may become, and whether clients are told at once.
 struct Setting(&'static str, &'static str, May, bool);
 
-const SETTINGS: [Setting; 40] = [
+const SETTINGS: [Setting; 41] = [
     Setting("application_name", "", May::Change, true),
     Setting("bytea_output", "hex", May::Stay(&["hex"]), false),
     Setting("client_encoding", "UTF8", May::Stay(&["utf8", "utf-8", "unicode"]), true),
     Setting("client_min_messages", "notice", May::Change, false),
     Setting("DateStyle", "ISO, MDY", May::Stay(&["iso", "iso, mdy", "iso, dmy", "iso, ymd"]), true),
+    Setting("default_table_access_method", "heap", May::Change, false),
     Setting("default_tablespace", "", May::Change, false),
     Setting("default_transaction_isolation", "read committed", May::Change, false),
     Setting("default_transaction_read_only", "on", May::Change, true),
@@ -121,7 +122,10 @@ pub(crate) fn set(session: &mut WireSession, name: &str, value: Option<&str>) ->
     }
     match may {
         May::Never => return Err(Error::Parameter(format!("the setting '{name}' cannot be changed"))),
-        May::Stay(names) if names.contains(&value.to_lowercase().as_str()) => return Ok(Changed::Quietly),
+        // Some put quotes around what they send as it is.
+        May::Stay(names) if names.contains(&value.trim_matches(['\'', '"']).to_lowercase().as_str()) => {
+            return Ok(Changed::Quietly);
+        }
         May::Stay(_) if name.eq_ignore_ascii_case("client_encoding") && !value.is_empty() => {
             return Err(Error::Parameter(format!("the encoding '{value}' is not spoken; UTF8 is")));
         }

@@ -196,6 +196,17 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
             }
             None
         }
+        Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+            let escape = escape_char.as_ref().and_then(|escape| escape.value.clone().into_string());
+            if let Some(escape) = escape
+                && escape != "\\"
+                && is_constant(pattern)
+            {
+                escape_otherwise(pattern, &escape);
+                *escape_char = None;
+            }
+            None
+        }
         Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
             if let Expr::Value(value) = right.as_ref()
                 && let Some(items) = value.value.clone().into_string().and_then(|text| items(&text))
@@ -219,6 +230,53 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+/// Whether a pattern of LIKE is written out, in one piece or in several.
+fn is_constant(pattern: &Expr) -> bool {
+    match pattern {
+        Expr::Value(_) => true,
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_constant(inner),
+        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
+            is_constant(left) && is_constant(right)
+        }
+        _ => false,
+    }
+}
+
+fn escape_otherwise(pattern: &mut Expr, escape: &str) {
+    match pattern {
+        Expr::Value(value) => {
+            if let Literal::SingleQuotedString(text) = &mut value.value {
+                *text = escaped_by_backslash(text, escape);
+            }
+        }
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => escape_otherwise(inner, escape),
+        Expr::BinaryOp { left, right, .. } => {
+            escape_otherwise(left, escape);
+            escape_otherwise(right, escape);
+        }
+        _ => {}
+    }
+}
+
+/// A pattern of LIKE with the escape that the planner knows.
+fn escaped_by_backslash(pattern: &str, escape: &str) -> String {
+    let escape = escape.chars().next();
+    let mut out = String::with_capacity(pattern.len());
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        if Some(letter) == escape {
+            out.push('\\');
+            out.extend(letters.next());
+        } else {
+            if letter == '\\' {
+                out.push('\\');
+            }
+            out.push(letter);
+        }
+    }
+    out
 }
 
 pub(crate) fn null() -> Expr {

@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, Expr, TimezoneInfo, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
+    DataType as SqlType, Expr, LimitClause, Query, TimezoneInfo, Value as Literal, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 use tidemill_core::{TypeNumber, WireValue};
 
@@ -86,6 +87,17 @@ struct Known {
 
 impl Visitor for Known {
     type Break = DataFusionError;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<DataFusionError> {
+        // How many rows is a whole number.
+        if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+            let counts = limit.iter().chain(offset.iter().map(|offset| &offset.value));
+            for place in counts.filter_map(|count| place(number(count)?).ok()) {
+                self.types.entry(place).or_insert(types::INT8);
+            }
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<DataFusionError> {
         if let Some(name) = number(expr) {

@@ -1,0 +1,160 @@
+# Clients of PostgreSQL from PyPI as their users write with them; `argv` is host, port, part, then what the part needs.
+import asyncio, datetime as dt, decimal, subprocess, sys, threading
+
+host, port, part = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+token = sys.argv[4]
+UTC = dt.timezone.utc
+FIRST = dt.datetime(2026, 3, 1, tzinfo=UTC)
+WITH = {"host": host, "port": port, "user": "anna", "password": token}
+
+
+def same(one, other):
+    assert one == other, (one, other)
+
+
+def psycopg_part():
+    import psycopg
+
+    for binary in (False, True):
+        with psycopg.connect(dbname="press", **WITH) as con:
+            cur = con.cursor(binary=binary)
+            cur.execute("SELECT time, value, integer, text, quality, signal FROM samples WHERE signal LIKE %s ORDER BY signal, time", ("beta/%",))
+            same(cur.fetchone(), (FIRST, 0.0, 0, None, 0, "beta/mill"))
+            same([column.type_code for column in cur.description], [1184, 701, 20, 25, 20, 25])
+            cur.execute("SELECT count(*) FROM samples WHERE time >= %s AND value > %s AND signal = ANY(%s)", (FIRST, 1, ["acme/press", "beta/mill"]))
+            same(cur.fetchall(), [(15 + 18,)])
+            values = (5, "ä'", dt.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), 1.5, True, decimal.Decimal("-12.5"), dt.date(2026, 1, 2), None)
+            cur.execute("SELECT %s::int8, %s::text, %s::timestamptz, %s::float8, %s::bool, %s::numeric, %s::date, %s::text", values)
+            same(cur.fetchone(), values)
+            cur.execute("SELECT ARRAY[1,2], 18446744073709551615, INTERVAL '1 day 2 hours', x'01ff', DATE '1999-12-31', 1.5::float4, 7::int2, 8::int4, ARRAY['a b', NULL], 12.50::numeric(10,2), '10:11:12.5'::time")
+            same(cur.fetchone(), ([1, 2], decimal.Decimal(2**64 - 1), dt.timedelta(days=1, hours=2), b"\x01\xff", dt.date(1999, 12, 31), 1.5, 7, 8, ["a b", None], decimal.Decimal("12.50"), dt.time(10, 11, 12, 500000)))
+        with psycopg.connect(dbname="press", **WITH) as con:
+            with con.cursor(name="c", binary=binary) as cur:
+                cur.itersize = 3
+                cur.execute("SELECT value FROM samples WHERE signal = 'acme/press' ORDER BY time")
+                same([row[0] for row in cur], [index / 4 for index in range(20)])
+            with con.cursor().copy("COPY (SELECT signal, value FROM samples WHERE signal = 'acme/press' ORDER BY time LIMIT 2) TO STDOUT (FORMAT BINARY)") as copy:
+                copy.set_types(["text", "float8"])
+                same(list(copy.rows()), [("acme/press", 0.0), ("acme/press", 0.25)])
+            with con.pipeline():
+                one, two = con.execute("SELECT 1"), con.execute("SELECT 2")
+            same((one.fetchone(), two.fetchone()), ((1,), (2,)))
+    with psycopg.connect(dbname="press", **WITH) as con:
+        try:
+            con.execute("INSERT INTO samples VALUES (1)")
+            raise AssertionError("it was written")
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            assert "read" in str(error) and error.diag.message_hint
+        con.rollback()
+        same(con.execute("SELECT 1").fetchone(), (1,))
+    # A statement that would run for long ends when it is asked to.
+    with psycopg.connect(dbname="press", autocommit=True, **WITH) as con:
+        ended = threading.Event()
+
+        def cancel():
+            while not ended.wait(0.1):
+                con.cancel_safe()
+
+        thread = threading.Thread(target=cancel)
+        thread.start()
+        try:
+            con.execute("SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b")
+            raise AssertionError("it ran to its end")
+        except psycopg.errors.QueryCanceled as error:
+            assert "cancel" in str(error), error
+        finally:
+            ended.set()
+            thread.join()
+
+
+def psycopg2_part():
+    import psycopg2
+
+    con = psycopg2.connect(dbname="press", **WITH)
+    cur = con.cursor()
+    cur.execute("SELECT time, value, text, ARRAY['x'], INTERVAL '90 seconds' FROM samples WHERE signal = %s ORDER BY time LIMIT 1", ("acme/press",))
+    same(cur.fetchall(), [(FIRST, 0.0, None, ["x"], dt.timedelta(seconds=90))])
+    con.commit()
+    with con.cursor("named") as cur:
+        cur.execute("SELECT value FROM samples WHERE signal = 'beta/mill' ORDER BY time")
+        same([row[0] for row in cur], [float(index) for index in range(20)])
+    con.close()
+
+
+def asyncpg_part():
+    import asyncpg
+
+    async def run():
+        con = await asyncpg.connect(database="press", **WITH)
+        rows = await con.fetch("SELECT time, value, signal FROM samples WHERE signal = $1 AND time >= $2 AND value < $3 ORDER BY time LIMIT $4", "acme/press", FIRST, 100.0, 1)
+        same([tuple(row) for row in rows], [(FIRST, 0.0, "acme/press")])
+        same(await con.fetchval("SELECT count(*) FROM samples WHERE signal = ANY($1::text[])", ["acme/press", "beta/mill"]), 40)
+        async with con.transaction():
+            same(len([row async for row in con.cursor("SELECT value FROM samples WHERE signal = 'acme/press'", prefetch=3)]), 20)
+        same(con.get_server_version()[:2], (15, 0))
+        await con.reset()
+        try:
+            await con.fetch("SELECT nix FROM samples")
+            raise AssertionError("there is a column nix")
+        except asyncpg.UndefinedColumnError:
+            pass
+        await con.close()
+        pool = await asyncpg.create_pool(database="press", min_size=2, max_size=4, **WITH)
+        same(await asyncio.gather(*[pool.fetchval("SELECT $1::int8", index) for index in range(6)]), list(range(6)))
+        await pool.close()
+
+    asyncio.run(run())
+
+
+def sqlalchemy_part():
+    import pandas
+    import sqlalchemy as sa
+
+    for driver in ("psycopg2", "psycopg"):
+        engine = sa.create_engine(sa.URL.create("postgresql+" + driver, "anna", token, host, port, "press"))
+        inspector = sa.inspect(engine)
+        same(sorted(inspector.get_table_names()), ["samples", "signals"])
+        assert "sys" in inspector.get_schema_names()
+        columns = {column["name"]: str(column["type"]) for column in inspector.get_columns("samples")}
+        same((columns["time"], columns["value"], columns["signal"]), ("TIMESTAMP", "DOUBLE PRECISION", "TEXT"))
+        same((inspector.get_indexes("samples"), inspector.get_foreign_keys("samples")), ([], []))
+        assert inspector.has_table("signals") and not inspector.has_table("nix")
+        frame = pandas.read_sql(sa.text("SELECT time, signal, value FROM samples WHERE signal LIKE :like ORDER BY time"), engine, params={"like": "%/mill"})
+        same((len(frame), frame["value"].sum(), str(frame["time"].dtype.tz)), (20, 190.0, "UTC"))
+        table = sa.Table("samples", sa.MetaData(), autoload_with=engine)
+        with engine.connect() as con:
+            same(con.execute(sa.select(sa.func.count(), sa.func.max(table.c.value)).where(table.c.signal == "acme/press")).all(), [(20, 4.75)])
+            chunks = pandas.read_sql(sa.text("SELECT value FROM samples WHERE signal = 'acme/press'"), con.execution_options(stream_results=True), chunksize=3)
+            same(sum(len(chunk) for chunk in chunks), 20)
+
+
+def rights_part():
+    import psycopg
+
+    narrow, revoked, tidemill, plant = sys.argv[4:8]
+
+    def failing(work):
+        try:
+            work()
+        except psycopg.Error as error:
+            return str(error).replace(str(port), "PORT").splitlines()[0].split("failed: ")[-1]
+        return "nothing failed"
+
+    def connect(password, user="anna"):
+        return psycopg.connect(host=host, port=port, user=user, password=password, dbname="press", autocommit=True)
+
+    print("wrong:", failing(lambda: connect("tm_nonsense")))
+    print("empty:", failing(lambda: connect("")))
+    print("anonymous:", failing(lambda: connect("", "anonymous")))
+    with connect(narrow) as con:
+        print("narrow:", con.execute("SELECT DISTINCT signal FROM samples ORDER BY 1").fetchall(), con.execute("SELECT signal FROM signals ORDER BY 1").fetchall())
+        print("tables:", con.execute("SELECT count(*) FROM pg_catalog.pg_class WHERE relname IN ('audit', 'files')").fetchall())
+    con = connect(revoked)
+    print("before:", con.execute("SELECT count(*) FROM samples WHERE signal NOT LIKE 'tidemill/%'").fetchall())
+    subprocess.run([tidemill, "token", "revoke", "revoked", "--plant", plant], check=True, stdout=subprocess.DEVNULL)
+    print("after:", failing(lambda: con.execute("SELECT count(*) FROM samples")), con.closed)
+
+
+{"psycopg": psycopg_part, "psycopg2": psycopg2_part, "asyncpg": asyncpg_part, "sqlalchemy": sqlalchemy_part, "rights": rights_part}[part]()
+if part != "rights":
+    print("done")
