@@ -9,8 +9,9 @@ use datafusion::common::DataFusionError;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select,
-    SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Value as Literal, VisitMut, VisitorMut,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart,
+    Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Value as Literal, VisitMut,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -481,7 +482,10 @@ pub(crate) fn casting(expr: Expr, to: SqlType) -> Expr {
 /// A subquery that stands for one value is made to give one: the planner asks for it where it looks outside. Only the
 /// catalogue's: there, whoever asks for one value knows that there is one.
 fn one_row(query: &mut Query) {
-    let limited = query.limit_clause.take().is_some() | query.fetch.take().is_some();
+    let skips = matches!(
+        &query.limit_clause,
+        Some(LimitClause::LimitOffset { offset: Some(_), .. } | LimitClause::OffsetCommaLimit { .. })
+    );
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
     let catalogue = select.from.iter().all(|from| match &from.relation {
@@ -491,10 +495,7 @@ fn one_row(query: &mut Query) {
         }
         _ => false,
     });
-    if !catalogue || select.from.is_empty() || !ungrouped || select.distinct.is_some() {
-        if limited {
-            query.limit_clause = Some(one());
-        }
+    if !catalogue || select.from.is_empty() || !ungrouped || select.distinct.is_some() || skips {
         return;
     }
     if let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
@@ -503,14 +504,8 @@ fn one_row(query: &mut Query) {
     {
         *expr = calling("first_value", vec![expr.clone()]);
         query.order_by = None;
-    }
-}
-
-fn one() -> datafusion::sql::sqlparser::ast::LimitClause {
-    datafusion::sql::sqlparser::ast::LimitClause::LimitOffset {
-        limit: Some(Expr::Value(Literal::Number("1".to_owned(), false).into())),
-        offset: None,
-        limit_by: Vec::new(),
+        query.limit_clause = None;
+        query.fetch = None;
     }
 }
 

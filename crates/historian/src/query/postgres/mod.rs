@@ -28,11 +28,12 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
-use tidemill_core::{Bus, ReadScope, TypeNumber, WireQuery, WireShape};
+use tidemill_core::{Bus, Problem, ReadScope, TypeNumber, WireQuery, WireShape, codes};
 
 pub(crate) use contents::{Contents, Readable};
 pub(crate) use rows::WireRows;
 
+use super::errors::from_problem;
 use super::meter::Meter;
 use super::{planning, statement};
 use parameters::Values;
@@ -60,7 +61,9 @@ pub(crate) fn read(query: &WireQuery, with_values: bool) -> Result<Read> {
     let parsed = statement::parse(text, &PostgreSqlDialect {});
     let mut statement =
         parsed.or_else(|error| statement::parse(text, &GenericDialect {}).map_err(|_| error))?;
-    statement::check(&statement)?;
+    statement::check(&statement).map_err(|_| {
+        from_problem(Problem::new(&codes::READ_ONLY, "the statement would do something else than read"))
+    })?;
     statement::measure(&statement)?;
     let given: Vec<TypeNumber> = query.parameters.iter().map(|value| value.kind).collect();
     let parameters = parameters::types_of(&statement, &given)?;

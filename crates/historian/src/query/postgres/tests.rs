@@ -159,3 +159,46 @@ fn values_are_written_as_postgresql_does() {
         "#]],
     );
 }
+
+/// Rules for the catalogue leave questions about samples as they are, and nothing but reading gets through.
+#[test]
+fn what_is_asked_stays_what_it_is() {
+    check(
+        &[
+            "SELECT (SELECT value FROM samples WHERE signal = 'acme/press/temperature' AND value > 20 ORDER BY time DESC LIMIT 1 OFFSET 1) AS second",
+            "SELECT count(*) FROM samples WHERE signal LIKE 'acme/%_t' ESCAPE '/'",
+            "SELECT time::date, count(*) FROM samples WHERE signal = ANY('{acme/press/count,acme/press/raw}') GROUP BY 1",
+            "SELECT signal, signal FROM signals WHERE signal ~ 'mill' AND 'signals'::regclass::text = 'signals'",
+            "WITH gone AS (DELETE FROM samples RETURNING *) SELECT * FROM gone",
+            "EXPLAIN INSERT INTO samples VALUES (1)",
+            "SELECT 'nix'::regclass",
+        ],
+        expect![[r#"
+            > SELECT (SELECT value FROM samples WHERE signal = 'acme/press/temperature' AND value > 20 ORDER BY time DESC LIMIT 1 OFFSET 1) AS second
+            second:701
+            20.5
+
+            > SELECT count(*) FROM samples WHERE signal LIKE 'acme/%_t' ESCAPE '/'
+            count:20
+            0
+
+            > SELECT time::date, count(*) FROM samples WHERE signal = ANY('{acme/press/count,acme/press/raw}') GROUP BY 1
+            time:1082 | count:20
+            2026-01-01 | 3
+
+            > SELECT signal, signal FROM signals WHERE signal ~ 'mill' AND 'signals'::regclass::text = 'signals'
+            signal:25 | signal:25
+            beta/mill/temperature | beta/mill/temperature
+
+            > WITH gone AS (DELETE FROM samples RETURNING *) SELECT * FROM gone
+            error [bad-sql]: this is not supported: Query DELETE FROM samples RETURNING * not implemented yet
+
+            > EXPLAIN INSERT INTO samples VALUES (1)
+            error [read-only]: the statement would do something else than read
+
+            > SELECT 'nix'::regclass
+            error [bad-sql]: there is no relation 'nix'
+
+        "#]],
+    );
+}
