@@ -37,7 +37,7 @@ pub(crate) fn to_problem(error: &DataFusionError, tables: &[String]) -> Problem 
                 Some(problem) => problem.clone(),
                 None => Problem::new(&codes::BAD_SQL, plain(&inner.to_string())),
             },
-            other => Problem::new(&codes::BAD_SQL, plain(&other.to_string())),
+            other => of_engine(plain(&other.to_string())),
         },
         DataFusionError::Context(_, inner) => to_problem(inner, tables),
         DataFusionError::Shared(inner) => to_problem(inner, tables),
@@ -64,8 +64,20 @@ pub(crate) fn to_problem(error: &DataFusionError, tables: &[String]) -> Problem 
             Problem::new(&codes::BAD_SQL, format!("this is not supported: {}", plain(text)))
         }
         DataFusionError::Plan(text) | DataFusionError::Execution(text) => missing(text, tables),
-        other => Problem::new(&codes::BAD_SQL, plain(&other.strip_backtrace())),
+        other => of_engine(plain(&other.strip_backtrace())),
     }
+}
+
+/// What the engine says of a query, with the mend where there is one.
+fn of_engine(told: String) -> Problem {
+    let is_time = told.starts_with("Error parsing timestamp");
+    let problem = Problem::new(&codes::BAD_SQL, told);
+    if !is_time {
+        return problem;
+    }
+    problem.hint(
+        "Write times as '2026-03-01T20:00:00Z', or with the offset of a place: '2026-03-01T20:00:00+01:00'",
+    )
 }
 
 /// Something that should not happen; the details go to the log, not to the caller.

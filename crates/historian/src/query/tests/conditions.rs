@@ -286,7 +286,7 @@ fn conditions_on_times() {
             1
 
             > SELECT count(*) AS n FROM samples WHERE time > '01.01.2026'
-            bad-sql: Error parsing timestamp from '01.01.2026': error parsing date. See docs/reference/sql.md for tables and functions
+            bad-sql: Error parsing timestamp from '01.01.2026': error parsing date. Write times as '2026-03-01T20:00:00Z', or with the offset of a place: '2026-03-01T20:00:00+01:00'
 
         "#]],
     );
