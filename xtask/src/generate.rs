@@ -38,6 +38,7 @@ pub(crate) const GENERATED: &[Generated] = &[
         &["run", "-q", "-p", "tidemill", "--", "reference", "configuration"],
     ),
     page("docs/reference/events.md", &["run", "-q", "-p", "tidemill", "--", "reference", "events"]),
+    page("docs/reference/functions.md", &["run", "-q", "-p", "tidemill", "--", "reference", "functions"]),
     page("docs/reference/health.md", &["run", "-q", "-p", "tidemill", "--", "reference", "health"]),
     page("docs/reference/metrics.md", &["run", "-q", "-p", "tidemill", "--", "reference", "metrics"]),
     page("docs/reference/names.md", &["run", "-q", "-p", "tidemill", "--", "reference", "names"]),

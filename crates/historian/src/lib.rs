@@ -12,5 +12,5 @@ mod historian; // the lake and the engine behind the trait of core
 mod query; // from scans to answers
 
 pub use historian::{Historian, Settings};
-pub use query::{ColumnFile, ColumnText, Naming, Part, Untimed, fuzz};
+pub use query::{ColumnFile, ColumnText, FunctionNote, Naming, Part, Untimed, functions, fuzz};
 pub use tidemill_lake::{Copy, Error, Settings as LakeSettings, TableCopy, inspect, tables};

@@ -20,6 +20,7 @@ enum Page {
     Problems,
     Names,
     CommandLine,
+    Functions,
     Events,
     Health,
     Metrics,
@@ -34,6 +35,7 @@ impl Reference {
             Page::Problems => problems(),
             Page::Names => names(),
             Page::CommandLine => command_line(),
+            Page::Functions => functions(),
             Page::Events => crate::events::page(),
             Page::Health => crate::vitals::page(),
             Page::Metrics => crate::measured::page()?,
@@ -84,6 +86,31 @@ fn names() -> String {
             )
         };
         let _ = writeln!(out, "| {} | `{}` | {escaped} | `{}` |", rule.name, rule.separator, rule.example);
+    }
+    out
+}
+
+fn functions() -> String {
+    let mut out = String::from(
+        "# Functions of SQL\n\nEvery function that a query may call, as the program knows them. Those of Tidemill come first; all others are \
+         DataFusion's, and its\n[manual](https://datafusion.apache.org/user-guide/sql/) says more about each. Tables, `read(…)` and what is \
+         left out stand in [sql.md](sql.md).\n",
+    );
+    let all = tidemill_historian::functions();
+    let is_ours = |section: &str| section == "Of Tidemill";
+    let (ours, others): (Vec<_>, Vec<_>) = all.iter().partition(|note| is_ours(&note.section));
+    let mut section = "";
+    for note in ours.into_iter().chain(others) {
+        if note.section != section {
+            section = &note.section;
+            let _ = writeln!(out, "\n## {section}\n| call | gives |\n|---|---|");
+        }
+        let cell = |text: &str| text.replace('|', "\\|");
+        let also = match note.aliases.as_slice() {
+            [] => String::new(),
+            aliases => format!(" Also `{}`.", aliases.join("`, `")),
+        };
+        let _ = writeln!(out, "| `{}` | {}{also} |", cell(&note.call), cell(&note.description));
     }
     out
 }
