@@ -75,13 +75,8 @@ impl Question {
 }
 
 fn cut(text: &str) -> String {
-    let end = text
-        .char_indices()
-        .map(|(at, letter)| at + letter.len_utf8())
-        .take_while(|end| *end <= TEXT_BYTES_MAX);
-    let end = end.last().unwrap_or(0);
-    let rest = if end < text.len() { "…" } else { "" };
-    format!("{}{rest}", text.get(..end).unwrap_or_default())
+    let kept = text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default();
+    if kept.len() < text.len() { format!("{kept}…") } else { kept.to_owned() }
 }
 
 /// One question, while it runs and after.

@@ -10,9 +10,7 @@ use crate::query::Settings;
 #[test]
 fn slow_queries_are_told_with_who_asked_and_what_it_took() {
     let plant = std::sync::Arc::new(Plant::default());
-    for number in 0..3 {
-        plant.put("a/b", T0 + number * SECOND, Value::Float(1.0));
-    }
+    (0..3).for_each(|number| plant.put("a/b", T0 + number * SECOND, Value::Float(1.0)));
     let engine = engine_with(&plant, Settings { slow: Some(Duration::ZERO), ..settings() });
     let who = Identity {
         name: "token:anna".into(),
