@@ -340,3 +340,28 @@ fn strangers_bytes_do_no_harm() {
     }
     panic!("nobody gets in any more");
 }
+
+/// A listener that encrypts turns away who does not, and its certificate is for the address that was asked.
+#[test]
+fn tls_is_asked_for_and_checked() {
+    let plant = Plant::start_with("[postgres]\nlisten = [{ address = \"127.0.0.1:0\", tls = true }]\n");
+    let token = plant.token("anna", &["read:#"]);
+    let authority = plant.home.path("ca.pem");
+    plant.ok(&["trust", "--output", &authority.display().to_string()]);
+    let port = address(&plant).port();
+    let asked = |mode: &str| {
+        let words = format!(
+            "host=127.0.0.1 port={port} user=a dbname=b sslmode={mode} sslrootcert={}",
+            authority.display()
+        );
+        let mut command = Command::new("psql");
+        command.args(["-X", "-At", &words, "-c", "SELECT 1"]).env("PGPASSWORD", &token);
+        ran(command)
+    };
+    if psql(&plant, &token, &["SELECT 1"]).is_none() {
+        return;
+    }
+    assert_eq!(asked("verify-full").expect(0).out, "1\n");
+    let refused = asked("disable").expect(2).err;
+    assert!(refused.contains("speaks TLS only"), "{refused}");
+}
