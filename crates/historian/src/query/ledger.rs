@@ -12,9 +12,9 @@ use tidemill_ground::{Clock, Counter, Histogram, Metrics, SECONDS};
 use super::pool::Pool;
 
 /// So many slow questions are remembered, the newest.
-const SLOW_MAX: usize = 100;
+pub(crate) const SLOW_MAX: usize = 100;
 /// The longest text of a question that is kept and logged.
-const TEXT_BYTES_MAX: usize = 1_000;
+pub(crate) const TEXT_BYTES_MAX: usize = 1_000;
 
 tokio::task_local! {
     /// The question that a task, or a thread that works for it, is about.
@@ -266,59 +266,5 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.ledger.end(&self.entry, self.outcome);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tidemill_ground::SimClock;
-
-    use super::*;
-
-    fn states(ledger: &Ledger) -> Vec<String> {
-        let rows = ledger.rows();
-        rows.iter().map(|row| [1, 5, 7, 11].map(|at| row[at].to_string()).join(" ")).collect()
-    }
-
-    #[test]
-    fn slow_questions_are_remembered_and_quick_ones_are_not() {
-        let clock = Arc::new(SimClock::default());
-        let metrics = Metrics::new();
-        let ledger = Ledger::new(clock.clone(), &metrics, Some(Duration::from_secs(5)));
-        let ask = |text: &str| ledger.begin(Arc::new(Question::sql(&ReadScope::everything(), "sql", text)));
-        let (mut quick, mut slow, mut slowly_read) = (ask("quick"), ask("slow"), ask("slowly read"));
-        slow.entry().admitted();
-        clock.advance(Duration::from_secs(4));
-        quick.ended("done");
-        drop(quick);
-        assert_eq!(states(&ledger), ["running slow 4 -", "waiting slowly read 4 -"]);
-        let entry = slowly_read.entry();
-        let since = entry.now();
-        clock.advance(Duration::from_secs(60));
-        entry.handed_over(10, since);
-        slow.ended("query-time");
-        drop(slow);
-        slowly_read.ended("done");
-        drop(slowly_read);
-        assert_eq!(states(&ledger), ["slow slow 64 query-time"]);
-        assert!(metrics.render().contains("tidemill_queries_slow_total 1\n"));
-        assert!(metrics.render().contains("tidemill_query_seconds_count 3\n"));
-        ledger.set_slow(None);
-        let never = ask("off");
-        clock.advance(Duration::from_secs(3_600));
-        drop(never);
-        assert_eq!(states(&ledger).len(), 1);
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded() {
-        let clock = Arc::new(SimClock::default());
-        let ledger = Ledger::new(clock, &Metrics::new(), Some(Duration::ZERO));
-        for _ in 0..SLOW_MAX + 10 {
-            drop(ledger.begin(Arc::new(Question::sql(&ReadScope::everything(), "sql", &"é".repeat(10_000)))));
-        }
-        let rows = ledger.rows();
-        assert_eq!((rows.len(), rows[0][0].to_string()), (SLOW_MAX, "110".to_owned()), "the newest first");
-        assert_eq!(rows[0][5].to_string().len(), TEXT_BYTES_MAX + "…".len());
     }
 }
