@@ -303,7 +303,7 @@ pub(super) fn is_weekday(word: &str) -> bool {
 
 /// Columns that say what a row is about, besides those that name signals.
 const KEYS: &str = "device deviceid devicename host hostname machine machineid machinename maschine anlage asset assetid \
-    assetname equipment equipmentid station stationid site plant line store shop room location meter meterid node unitid \
+    assetname equipment equipmentid station stationid site plant line store shop room location meter meterid node probe probeid unitid \
     serial serialnumber gerät geraet standort raum zähler";
 
 /// Whether a header says that its column tells what a row is about.

@@ -25,12 +25,19 @@ pub(super) fn report(name: &str, signals: usize, summary: Summary, sender: &mut 
     }
 }
 
+/// So many, in words.
+fn of(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn report_lines(name: &str, summary: Summary, sender: &Sender<'_>) -> Vec<String> {
     let (tally, dry) = (&sender.tally, sender.client.is_none());
     let verb = if dry { "would be written" } else { "written and durable" };
     let mut lines = vec![format!(
-        "{name}: {} rows, {} samples {verb}, {} rejected",
-        summary.rows, tally.samples, tally.rejected
+        "{name}: {}, {} {verb}, {} rejected",
+        of(summary.rows, "row"),
+        of(tally.samples, "sample"),
+        tally.rejected
     )];
     if tally.rejected > 0 && !dry {
         lines.push(format!("the rejected rows and the reasons are in {}", sender.rejects.path.display()));
