@@ -1,25 +1,31 @@
-//! What is written down is what is: pages made from the code, the description of the API, and every command of the README.
+//! What is written down is what is: pages made from the code, the description of the API, and every command of the pages
+//! that users follow. How a page is read and walked stands in `documents/`.
+
+mod pages;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use rustix::process::Signal;
 
 use crate::client::{Request, connect};
-use crate::partners;
-use crate::plant::{Home, PATIENCE, Plant, ran, skip};
+use crate::plant::{Home, Plant};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// The pages that `tidemill reference` prints and `cargo xtask generate` writes.
+const GENERATED: [&str; 8] =
+    ["configuration", "problems", "names", "command-line", "functions", "events", "health", "metrics"];
+
 #[test]
 fn the_reference_pages_are_what_the_code_says() {
     let home = Home::new();
-    for page in ["configuration", "problems", "names", "command-line"] {
+    for page in GENERATED {
         let path = root().join(format!("docs/reference/{page}.md"));
         let stands = std::fs::read_to_string(&path).unwrap_or_default();
         let said = home.run(&["reference", page]).expect(0).out;
@@ -160,106 +166,69 @@ fn the_probes_and_counters_answer() {
     assert!(metrics.text().contains("tidemill_limit_refused_total{limit=\"text_sample_bytes\"} 1"));
 }
 
-/// The lines of a page's blocks in this language, in their order.
-fn block_lines<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
-    let fence = format!("```{language}\n");
-    text.split(fence.as_str())
-        .skip(1)
-        .filter_map(|rest| rest.split("\n```").next())
-        .flat_map(str::lines)
-        .collect()
+/// Walks these pages one after the other, and says which of their blocks were not run, and why.
+fn walked(pages: &[PathBuf]) {
+    let (mut tally, mut wrong) = (walk::Tally::default(), Vec::new());
+    for path in pages {
+        // Whatever is wrong on a page was said by then; the others are walked all the same.
+        match std::panic::catch_unwind(|| walk::walk(&pages::Page::read(&root(), path))) {
+            Ok(one) => {
+                tally.run += one.run;
+                tally.skipped.extend(one.skipped);
+            }
+            Err(_) => wrong.push(path),
+        }
+    }
+    let mut told = format!("documentation: {} blocks run, {} not", tally.run, tally.skipped.len());
+    for place in &tally.skipped {
+        told.push_str("\n  not run: ");
+        told.push_str(place);
+    }
+    let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{told}\n"));
+    assert!(wrong.is_empty(), "these pages are not what happens: {wrong:?}");
 }
 
-/// Asks DuckDB what the README asks, where its history is, until there are rows.
-const ASK: &str = r#"
-import os, sys, importlib.metadata as metadata
-import duckdb
-connection = duckdb.connect()
-files = metadata.files("duckdb-ext-delta")
-extension = next(file for file in files if str(file).endswith(".duckdb_extension"))
-connection.execute(f"load '{extension.locate()}'")
-rows = connection.sql(sys.argv[1]).fetchall()
-print(len(rows))
-sys.stdout.flush()
-os._exit(0)
-"#;
+/// Which walk a page belongs to: each page to one.
+fn part(path: &Path) -> &'static str {
+    match path.to_str().unwrap_or_default() {
+        // Records of what was decided, formats for programmers, and figures: nothing in them is to be followed.
+        path if ["docs/adr/", "docs/spec/"].iter().any(|folder| path.starts_with(folder)) => "none",
+        "docs/benchmarks.md" | "docs/next.md" => "none",
+        // What the program prints about itself.
+        path if GENERATED.iter().any(|page| path == format!("docs/reference/{page}.md")) => "none",
+        path if path.starts_with("docs/tutorials/") => "tutorials",
+        path if path.starts_with("docs/howto/") => "howto",
+        _ => "others",
+    }
+}
 
-/// Every command of the README, in its order and as printed, in one folder, beside a demo that runs. Three stand for what a test
-/// cannot do: the built binary is put where the first command builds it, the tests are not run within the tests, and the address
-/// is another one where this machine may have a plant on the usual.
+fn pages_of(wanted: &str) -> Vec<PathBuf> {
+    let found: Vec<PathBuf> = pages::all(&root()).into_iter().filter(|path| part(path) == wanted).collect();
+    assert!(found.len() > 1, "{wanted}: {found:?}");
+    found
+}
+
 #[test]
-fn every_command_of_the_readme_runs_as_printed_and_in_order() {
-    let text = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
-    let home = Home::new();
-    std::fs::create_dir_all(home.path("target/release")).expect("a folder");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tidemill"), home.path("target/release/tidemill"))
-        .expect("a link");
-    let (mut demo, mut plant, mut script) = (None, None, Vec::new());
-    for line in block_lines(&text, "sh") {
-        let command = line.split(" # ").next().unwrap_or_default().trim();
-        if let Some(words) = command.strip_prefix("cargo run --release -- ") {
-            let words: Vec<&str> = words.split_whitespace().chain(["--headless", "--days", "1"]).collect();
-            let mut command = home.command(&words);
-            command.env("TMPDIR", home.path(""));
-            let mut process = crate::plant::Process::spawn(command);
-            process.line("DEMO plant ready");
-            demo = Some(process);
-        } else if command == "cargo xtask test" {
-            assert!(root().join(".cargo/config.toml").is_file(), "there is no `cargo xtask`");
-        } else if let Some(words) = command.strip_prefix("./target/release/tidemill run") {
-            let words: Vec<&str> = std::iter::once("run").chain(words.split_whitespace()).collect();
-            plant = Some(crate::plant::Process::spawn(home.command(&words)));
-        } else {
-            script.push(line);
-        }
-    }
-    assert!(
-        demo.is_some() && script.iter().filter(|line| line.starts_with("tidemill ")).count() >= 5,
-        "{script:?}"
-    );
-    let plant = Plant::ready(home, plant.expect("the README starts a plant"));
-    let mut look = Command::new("sh");
-    look.args(["-c", "command -v curl"]);
-    let has_curl = ran(look).code == Some(0);
-    if !has_curl {
-        skip("the README's curl", "curl is not installed");
-        script.retain(|line| !line.starts_with("curl "));
-    }
-    let script = script.join("\n").replace("127.0.0.1:8440", &plant.address.to_string());
-    let file = plant.home.file("readme.sh", format!("set -eu\n{script}\n"));
-    let mut command = Command::new("sh");
-    command.arg(file).current_dir(plant.home.path("")).env_clear();
-    let like = plant.home.command(&[]);
-    command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let ran = ran(command).expect(0);
-    assert!(!has_curl || ran.out.contains("204 No Content"), "{}\n{}", ran.out, ran.err);
-    let signals = plant.ok(&["signals"]);
-    for signal in ["vibration", "temperature"].into_iter().chain(has_curl.then_some("pressure")) {
-        assert!(signals.contains(&format!("acme/leeds/press/{signal}")), "{signal}: {signals}");
-    }
-    asked_in_duckdb(&plant, &block_lines(&text, "sql").join("\n"));
+fn every_command_of_the_tutorials_runs_and_shows_what_stands_there() {
+    walked(&pages_of("tutorials"));
 }
 
-/// The files of a running plant have its first samples soon: long before `storage.flush_after`.
-fn asked_in_duckdb(plant: &Plant, query: &str) {
-    assert!(query.contains("delta_scan('plant/data/lake/samples')"), "{query}");
-    let Some(python) = partners::python("the README's DuckDB") else { return };
-    let until = std::time::Instant::now() + PATIENCE;
-    loop {
-        let mut command = Command::new(&python);
-        command.args(["-c", ASK, query]).current_dir(plant.home.path(""));
-        let rows = ran(command).expect(0).out;
-        if rows.trim() != "0" {
-            return;
-        }
-        assert!(std::time::Instant::now() < until, "the history stays empty for others");
-    }
+#[test]
+fn every_command_of_the_howtos_runs_and_shows_what_stands_there() {
+    walked(&pages_of("howto"));
+}
+
+#[test]
+fn every_command_of_the_other_pages_runs_and_shows_what_stands_there() {
+    walked(&pages_of("others"));
 }
 
 #[test]
 fn every_page_that_is_named_is_there() {
-    for page in ["README.md", "ARCHITECTURE.md", "SECURITY.md", "STYLE.md", "docs/adr/README.md"] {
-        let path = root().join(page);
+    let others = ["ARCHITECTURE.md", "SECURITY.md", "STYLE.md", "CHANGELOG.md"].map(PathBuf::from);
+    for page in pages::all(&root()).into_iter().chain(others) {
+        let path = root().join(&page);
+        let page = page.display();
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{page}: {error}"));
         let folder = path.parent().expect("a folder");
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
