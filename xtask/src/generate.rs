@@ -29,6 +29,7 @@ pub(crate) struct Generated {
 
 /// Every generated file.
 pub(crate) const GENERATED: &[Generated] = &[
+    page("docs/reference/api.md", &["run", "-q", "-p", "tidemill", "--", "reference", "api"]),
     page(
         "docs/reference/command-line.md",
         &["run", "-q", "-p", "tidemill", "--", "reference", "command-line"],

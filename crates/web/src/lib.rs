@@ -45,6 +45,7 @@ pub use admin::{
 };
 pub use caller::Connection;
 pub use error::{Error, Fault, Refused};
+pub use openapi::api_description;
 pub use serve::Serves;
 pub use settings::{PlantFacts, Settings, TrustedProxy};
 pub use tls::Acceptors;

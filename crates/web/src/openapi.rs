@@ -101,6 +101,11 @@ async fn description(State(web): State<Web>) -> Response<Body> {
     json(&described(&web.doors().plant.version))
 }
 
+/// The description of the API, for a page of the reference.
+pub fn api_description(version: &str) -> serde_json::Value {
+    serde_json::to_value(described(version)).unwrap_or_default()
+}
+
 /// Calls whose answer comes in every [`Format`], JSON being the one with a schema.
 const IN_EVERY_FORMAT: [(&str, &str); 3] =
     [("get", "/api/v1/read"), ("post", "/api/v1/sql"), ("get", "/api/v1/audit")];

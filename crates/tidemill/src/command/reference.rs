@@ -1,5 +1,7 @@
 //! `tidemill reference PAGE`: the pages of docs/reference that are made from the code. `cargo xtask generate` writes them.
 
+mod api;
+
 use std::fmt::Write as _;
 
 use clap::{Args, CommandFactory, ValueEnum};
@@ -21,6 +23,7 @@ enum Page {
     Names,
     CommandLine,
     Functions,
+    Api,
     Events,
     Health,
     Metrics,
@@ -36,6 +39,7 @@ impl Reference {
             Page::Names => names(),
             Page::CommandLine => command_line(),
             Page::Functions => functions(),
+            Page::Api => api::page(),
             Page::Events => crate::events::page(),
             Page::Health => crate::vitals::page(),
             Page::Metrics => crate::measured::page()?,

@@ -19,8 +19,8 @@ fn root() -> PathBuf {
 }
 
 /// The pages that `tidemill reference` prints and `cargo xtask generate` writes.
-const GENERATED: [&str; 8] =
-    ["configuration", "problems", "names", "command-line", "functions", "events", "health", "metrics"];
+const GENERATED: [&str; 9] =
+    ["configuration", "problems", "names", "command-line", "functions", "api", "events", "health", "metrics"];
 
 #[test]
 fn the_reference_pages_are_what_the_code_says() {
