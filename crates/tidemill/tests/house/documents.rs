@@ -224,6 +224,35 @@ fn every_command_of_the_other_pages_runs_and_shows_what_stands_there() {
 }
 
 #[test]
+fn a_page_that_is_not_what_happens_is_found() {
+    let home = crate::plant::Home::new();
+    for (text, is_right) in [
+        ("```console\n$ echo a; X=b\na\n$ echo $X\nb\n```", true),
+        ("```console\n$ echo a\nb\n```", false),
+        ("```console\n$ true\nb\n```", false),
+        ("```console\n$ echo a\n```", false),
+        ("```console\n$ false\n```", false),
+        ("<!-- test: exit 1 -->\n```console\n$ false\n```", true),
+        ("```sh\nfalse\ntrue\n```", false),
+        ("```\nlook\n```", false),
+        ("```text\nlook\n```", false),
+        ("<!-- test: skip -->\n```text\nlook\n```", false),
+        ("<!-- test: skip, a drawing -->\n```text\nlook\n```", true),
+        ("<!-- test: skip, a drawing -->\n\nNo block.", false),
+        ("```toml\n[storage]\nkeep = \"5y\"\n```", true),
+        ("```toml\n[storage]\nkep = \"5y\"\n```", false),
+        ("```json\n{\"a\": 1}\n```", true),
+        ("```json\n{a: 1}\n```", false),
+    ] {
+        home.file("page.md", text);
+        let folder = home.path("");
+        let walked =
+            std::panic::catch_unwind(|| walk::walk(&pages::Page::read(&folder, Path::new("page.md"))));
+        assert_eq!(walked.is_ok(), is_right, "{text}");
+    }
+}
+
+#[test]
 fn every_page_that_is_named_is_there() {
     let others = ["ARCHITECTURE.md", "SECURITY.md", "STYLE.md", "CHANGELOG.md"].map(PathBuf::from);
     for page in pages::all(&root()).into_iter().chain(others) {
