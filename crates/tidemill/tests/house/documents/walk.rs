@@ -115,8 +115,6 @@ pub(super) fn walk(page: &Page) -> Tally {
     let ports = held.iter().map(|held| held.local_addr().expect("an address").port().to_string());
     let mut instead: Vec<(String, String)> = PORTS.iter().map(|port| (*port).to_owned()).zip(ports).collect();
     drop(held);
-    let own = home.path("").display().to_string();
-    instead.push(("/home/you".to_owned(), own.trim_end_matches('/').to_owned()));
     for folder in &page.folders {
         let here = home.path(folder.trim_start_matches('/'));
         std::fs::create_dir_all(&here).expect("a folder");
