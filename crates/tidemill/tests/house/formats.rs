@@ -174,13 +174,13 @@ fn look(folder: &Path) {
 /// Writes another version into bytes, with the checksums that belong to it.
 type Bump = fn(&mut Vec<u8>);
 
-fn bump_segment(bytes: &mut Vec<u8>) {
+fn bump_segment(bytes: &mut [u8]) {
     bytes[8] = 9;
     let sum = crc32c::crc32c(&bytes[..60]);
     bytes[60..64].copy_from_slice(&sum.to_le_bytes());
 }
 
-fn bump_cursors(bytes: &mut Vec<u8>) {
+fn bump_cursors(bytes: &mut [u8]) {
     let slots: Vec<usize> = [0, 256 << 10].into_iter().filter(|at| bytes.get(at + 8) == Some(&1)).collect();
     for at in slots {
         bytes[at + 8] = 9;
@@ -189,7 +189,7 @@ fn bump_cursors(bytes: &mut Vec<u8>) {
     }
 }
 
-fn bump_registry(bytes: &mut Vec<u8>) {
+fn bump_registry(bytes: &mut [u8]) {
     bytes[4] = 9;
     let end = bytes.len() - 4;
     let sum = crc32c::crc32c(&bytes[..end]);
@@ -221,11 +221,11 @@ fn later_audit(home: &Home) -> PathBuf {
 #[test]
 fn what_a_later_release_wrote_is_refused_with_its_reason() {
     let cases: [(&str, Bump); 8] = [
-        ("data/journal/*.segment", bump_segment),
-        ("data/journal/cursors", bump_cursors),
+        ("data/journal/*.segment", |bytes| bump_segment(bytes)),
+        ("data/journal/cursors", |bytes| bump_cursors(bytes)),
         ("data/journal/damage", |bytes| *bytes = b"tidemill journal damage 9\n".to_vec()),
-        ("data/bus/registry.tms", bump_registry),
-        ("data/bus/registry.ids", bump_registry),
+        ("data/bus/registry.tms", |bytes| bump_registry(bytes)),
+        ("data/bus/registry.ids", |bytes| bump_registry(bytes)),
         ("data/guard/tokens.json", |bytes| replace(bytes, "\"version\": 1", "\"version\": 9")),
         ("data/lake/samples/_delta_log/00000000000000000000.json", |bytes| {
             replace(bytes, "\"tidemill.format\":\"1\"", "\"tidemill.format\":\"9\"");

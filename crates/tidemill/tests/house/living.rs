@@ -155,7 +155,9 @@ fn a_saved_file_is_seen_and_a_bad_one_is_told_once() {
     assert!(check.out.contains("not in force"), "{}", check.out);
     save(&mut plant, "tidemill.toml", &settings("3"), "configuration.read");
     plant.ok(&["write", "c", "1"]);
-    plant.run(&["check"]).expect(0);
+    // That a limit refused something is told for a while.
+    let check = plant.run(&["check"]).expect(3);
+    assert!(check.out.contains("limit-refused") && !check.out.contains("not in force"), "{}", check.out);
     let refused = plant.process.log_so_far().iter().filter(|line| line.contains("configuration.refused"));
     assert_eq!(refused.count(), 1, "told more than once");
     // The other file of settings.

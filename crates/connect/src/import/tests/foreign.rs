@@ -423,7 +423,7 @@ fn members_that_stand_twice() {
         CSV, UTF-8, separated by ',', header in line 1
         time: time, s since 1970 UTC
         one value a row: signal signal, value value, kind kind; values by their form, decimal point
-        rejected line 2, column 'value': the member 'a' stands twice
+        2023-11-14T22:13:20Z p/s json {"a":1,"a":2}
     "#]],
     );
 }
