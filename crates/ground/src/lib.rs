@@ -34,7 +34,9 @@ pub use error::Error;
 pub use limit::{LIMITS, Limit, LimitInfo, Permit, TokenBucket};
 pub use machine::{Machine, flash_worn, inodes, machine};
 pub use memory::{AUTO_BYTES_MAX, MemoryPlan, available};
-pub use metrics::{Counter, FamilyInfo, Gauge, Histogram, Kind, Labels, Metrics, Reading, SECONDS, SERIES_MAX};
+pub use metrics::{
+    Counter, FamilyInfo, Gauge, Histogram, Kind, Labels, Metrics, Reading, SECONDS, SERIES_MAX,
+};
 pub use quiet::{Caught, quietly};
 pub use real::RealDisk;
 pub use shadow::Shadow;

@@ -149,9 +149,13 @@ pub(crate) fn tables_of(chain: &Chain) -> Result<Vec<String>, Problem> {
     let shadow: Arc<dyn Disk> = Arc::new(Shadow::over(Arc::new(RealDisk), LOGS_BYTES_MAX));
     // Nothing of this name is there: a restore makes it beside its folder alone.
     let root = Path::new("/.tidemill-backup-verify");
-    for file in chain.own().manifest().files.iter().filter(|file| {
-        file.path.strip_prefix(LAKE).is_some_and(|path| path.contains("/_delta_log/"))
-    }) {
+    for file in chain
+        .own()
+        .manifest()
+        .files
+        .iter()
+        .filter(|file| file.path.strip_prefix(LAKE).is_some_and(|path| path.contains("/_delta_log/")))
+    {
         let path = root.join(&file.path);
         let failed = |source| tidemill_backup::Error::Disk { what: "kept", path: path.clone(), source };
         path.parent().map_or(Ok(()), |folder| shadow.create_dir_all(folder)).map_err(failed)?;

@@ -22,8 +22,8 @@ mod saved;
 mod service;
 mod settings;
 mod time;
-mod vitals;
 mod trusted;
+mod vitals;
 
 use std::process::ExitCode;
 

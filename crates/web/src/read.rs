@@ -122,11 +122,7 @@ pub(crate) fn format_of(params: &Params, headers: &HeaderMap, default: Format) -
 /// The pieces as an answer. The first piece is awaited, so that what goes wrong at once is still a problem document;
 /// later trouble is told by a client's wish in a trailer (`TE: trailers`), else breaks the connection, which no client
 /// takes for a whole answer.
-pub(crate) async fn stream_chunks(
-    chunks: Box<dyn Chunks>,
-    format: Format,
-    headers: &HeaderMap,
-) -> Answer {
+pub(crate) async fn stream_chunks(chunks: Box<dyn Chunks>, format: Format, headers: &HeaderMap) -> Answer {
     stream_typed(chunks, format.media_type(), headers).await
 }
 

@@ -1,8 +1,8 @@
 //! SQL over everything the caller may read. What a query means and may cost is the historian's business.
 
 use axum::extract::{Request, State};
-use bytes::Bytes;
 use axum::http::header;
+use bytes::Bytes;
 use serde::Deserialize;
 use tidemill_core::{Format, Problem, SqlQuery, Value, codes};
 use utoipa::ToSchema;
@@ -86,11 +86,7 @@ pub(crate) async fn read_json_bytes(web: &Web, request: Request, bytes_max: usiz
         return Err(Problem::new(&codes::UNSUPPORTED_FORMAT, detail));
     }
     let settings = web.settings();
-    let limits = BodyLimits {
-        bytes_max,
-        idle_max: settings.idle_max,
-        time_max: settings.body_time_max,
-    };
+    let limits = BodyLimits { bytes_max, idle_max: settings.idle_max, time_max: settings.body_time_max };
     let whole = body::read(&parts.headers, body, &web.0.limits.bodies, limits).await?;
     Ok(whole.bytes.into())
 }

@@ -543,7 +543,11 @@ impl Asked {
 }
 
 /// Sends what was written once it is worth sending; false when nobody wants more.
-pub(super) async fn hand_over(encoder: &mut dyn TableEncoder, sink: &Sink<Bytes>, least_bytes: usize) -> bool {
+pub(super) async fn hand_over(
+    encoder: &mut dyn TableEncoder,
+    sink: &Sink<Bytes>,
+    least_bytes: usize,
+) -> bool {
     let written = encoder.written();
     if written.len() < least_bytes {
         return true;

@@ -42,7 +42,10 @@ impl Relation for Samples {
     }
 
     fn described(&self) -> (&'static str, Vec<&'static str>) {
-        (super::system::SAMPLES_ARE, super::columns::SAMPLE_COLUMNS.iter().map(|column| column.description).collect())
+        (
+            super::system::SAMPLES_ARE,
+            super::columns::SAMPLE_COLUMNS.iter().map(|column| column.description).collect(),
+        )
     }
 
     fn takes(&self, filter: &Expr) -> TableProviderFilterPushDown {

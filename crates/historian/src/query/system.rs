@@ -113,7 +113,11 @@ pub(crate) static QUERIES: TableSpec = TableSpec {
         ),
         column("who", ColumnKind::Text, "Who asked"),
         column("door", ColumnKind::Text, "By which door"),
-        column("kind", ColumnKind::Text, "sql or wire, read or export for samples, shape for the columns of a query alone"),
+        column(
+            "kind",
+            ColumnKind::Text,
+            "sql or wire, read or export for samples, shape for the columns of a query alone",
+        ),
         column("query", ColumnKind::Text, "What was asked, its first 1,000 bytes; parameters are not kept"),
         column("began", ColumnKind::Time, "When it was asked"),
         column(

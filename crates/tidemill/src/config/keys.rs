@@ -141,7 +141,10 @@ pub(crate) static ZONE_KEYS: &[Key] = &[
 pub(crate) static SECTIONS: &[(&str, &str)] = &[
     ("plant", "Who we are."),
     ("http", "HTTP and WebSocket: API, health, metrics."),
-    ("tls", "What listeners beyond loopback show to clients. `tidemill trust` says how clients come to trust it."),
+    (
+        "tls",
+        "What listeners beyond loopback show to clients. `tidemill trust` says how clients come to trust it.",
+    ),
     ("postgres", "SQL for psql, Grafana, DBeaver and their like: docs/reference/sql-clients.md"),
     ("flight", "SQL in columns, for ADBC and JDBC."),
     ("storage", "What happens on disk."),
