@@ -281,8 +281,9 @@ fn header_at(file: &str, records: &[Record], first: usize, width: usize) -> Resu
     if before.len() == width + 1 && before.field(width).is_empty() {
         return Ok(Some(at));
     }
+    // Each decimal comma makes one field more: it may be any number of them.
     let named = before.fields().any(|field| words::meaning(field) == Some(Meaning::Time));
-    if named && before.len().abs_diff(width) == 1 {
+    if named && before.len() != width {
         return Err(Error::HeaderWidth { file: file.to_owned(), header: before.len(), rows: width });
     }
     Ok(None)

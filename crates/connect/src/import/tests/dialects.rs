@@ -214,6 +214,12 @@ fn ragged_rows() {
             bad-import: the header of t.csv has 2 fields, its rows have 3. Mend the header so that each column has one name; where numbers have decimal commas, separate the columns by ';'
         "#]],
     );
+    check(
+        "time,temp,press\n2024-01-02 00:00:00,21,5,1013,25\n2024-01-02 00:00:01,21,6,1013,20\n",
+        expect![[r#"
+            bad-import: the header of t.csv has 3 fields, its rows have 5. Mend the header so that each column has one name; where numbers have decimal commas, separate the columns by ';'
+        "#]],
+    );
 }
 
 #[test]
