@@ -60,7 +60,7 @@ pub use problem::{Code, Problem, codes, is_full};
 pub use quality::{Quality, QualityError};
 pub use signal::{Meta, NumberKind, Signal, SignalId, SourceId, UNKNOWN};
 pub use table::{ColumnKind, ColumnSpec, Facts, TableSpec};
-pub use time::{NANOS_PER_SECOND, TimeError, format_rfc3339, parse_rfc3339, rfc3339};
+pub use time::{NANOS_PER_SECOND, TimeError, civil_from_days, format_rfc3339, parse_rfc3339, rfc3339};
 pub use trie::PatternTrie;
 pub use value::{Kind, Value, ValueRef};
 pub use wire::{TypeNumber, WireQuery, WireSession, WireShape, WireValue};

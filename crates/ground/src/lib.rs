@@ -21,6 +21,7 @@ mod limit; //    bounds on what is held and what flows
 mod machine; //  what the system says of process and machine
 mod memory; //   who may hold how much
 mod metrics; //  counters, gauges, histograms
+mod peers; //    connections by address
 mod quiet; //    panics that are caught and not reported
 mod real; //     the disk of this machine
 mod shadow; //   a disk whose writes stay in memory
@@ -37,6 +38,7 @@ pub use memory::{AUTO_BYTES_MAX, MemoryPlan, available};
 pub use metrics::{
     Counter, FamilyInfo, Gauge, Histogram, Kind, Labels, Metrics, Reading, SECONDS, SERIES_MAX,
 };
+pub use peers::{Peers, Share};
 pub use quiet::{Caught, quietly};
 pub use real::RealDisk;
 pub use shadow::Shadow;

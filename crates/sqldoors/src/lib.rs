@@ -10,7 +10,6 @@
 
 mod error;
 mod flight;
-mod peers;
 mod postgres;
 mod serve;
 mod settings;

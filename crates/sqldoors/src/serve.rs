@@ -6,13 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill_ground::{Limit, Permit, Stop};
+use tidemill_ground::{Limit, Peers, Permit, Share, Stop};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-
-use crate::peers::{Peers, Share};
 
 /// How long the acceptor rests when the machine has no more descriptors: a connection that ends frees one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

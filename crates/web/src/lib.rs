@@ -25,7 +25,6 @@ mod live;
 mod middleware;
 mod openapi;
 mod params;
-mod peers;
 mod read;
 mod refusals;
 pub mod remote;
@@ -55,7 +54,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
 use tidemill_core::{Authority, Bus, History, Problem};
-use tidemill_ground::{Clock, Counter, Limit, Metrics};
+use tidemill_ground::{Clock, Counter, Limit, Metrics, Peers};
 
 use crate::answered::Answered;
 use crate::write::collect::Desk;
@@ -97,9 +96,9 @@ struct Limits {
     bodies: Limit,
     connections: Limit,
     control: Limit,
-    peers: peers::Peers,
+    peers: Peers,
     handshakes: Limit,
-    handshake_peers: peers::Peers,
+    handshake_peers: Peers,
     live: Limit,
     bindings: Limit,
 }
@@ -153,9 +152,9 @@ impl Web {
             bodies: Limit::new(metrics, "http_bodies_bytes", settings.bodies_bytes_max),
             connections: Limit::new(metrics, "http_connections", settings.connections_max),
             control: Limit::new(metrics, "http_control_connections", serve::CONTROL_CONNECTIONS_MAX),
-            peers: peers::Peers::new(metrics, "tidemill_http_peer_refused"),
+            peers: Peers::new(metrics, "tidemill_http_peer_refused", &[]),
             handshakes: Limit::new(metrics, "http_handshakes", settings.handshakes_max),
-            handshake_peers: peers::Peers::new(metrics, "tidemill_http_handshake_peer_refused"),
+            handshake_peers: Peers::new(metrics, "tidemill_http_handshake_peer_refused", &[]),
             live: Limit::new(metrics, "http_live", settings.live_max),
             bindings: Limit::new(metrics, "http_bindings", settings.bindings_max),
         };

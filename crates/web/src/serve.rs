@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tidemill_core::{Problem, codes};
-use tidemill_ground::{Permit, Stop};
+use tidemill_ground::{Permit, Share, Stop};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc, watch};
@@ -25,7 +25,6 @@ use tower::ServiceExt;
 
 use crate::answer::Refusal;
 use crate::caller::{Connection, Standing};
-use crate::peers::Share;
 use crate::tls::{Acceptors, TlsListener};
 use crate::{House, Web};
 

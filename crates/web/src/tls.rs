@@ -8,14 +8,13 @@ use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use tidemill_core::{Problem, codes};
-use tidemill_ground::Permit;
+use tidemill_ground::{Permit, Share};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::answer::Refusal;
 use crate::caller::{Connection, Standing};
-use crate::peers::Share;
 use crate::serve::{Accept, Serve, serve_one};
 use crate::{House, Web};
 

@@ -19,9 +19,8 @@ pub use fuzz::flight as fuzz_flight;
 
 use std::sync::Arc;
 
-use tidemill_ground::{Counter, Limit, Stop};
+use tidemill_ground::{Counter, Limit, Peers, Stop};
 
-use crate::peers::Peers;
 use crate::serve::{self, Listening};
 use crate::{Doors, House};
 
@@ -55,7 +54,7 @@ impl Held {
         };
         Held {
             connections: Limit::new(metrics, "flight_connections", max),
-            peers: Peers::new(metrics, "flight"),
+            peers: Peers::new(metrics, "tidemill_sql_peer_refused", &[("door", "flight")]),
             beginning: Limit::new(metrics, "flight_beginning", BEGINNING_MAX),
             calls: Limit::new(metrics, "flight_calls", CALLS_MAX),
             sent: Limit::new(metrics, "flight_sent_bytes", SENT_BYTES_MAX),

@@ -16,10 +16,9 @@ mod wire;
 
 use std::sync::Arc;
 
-use tidemill_ground::{Counter, Limit, Stop};
+use tidemill_ground::{Counter, Limit, Peers, Stop};
 use tokio::net::TcpStream;
 
-use crate::peers::Peers;
 use crate::serve::{self, Listening, Visit};
 use crate::{Doors, House};
 use cancel::Cancels;
@@ -47,7 +46,7 @@ impl Held {
         let counter = |name: &str, help: &str| metrics.counter(&format!("tidemill_postgres_{name}"), help);
         Held {
             connections: Limit::new(metrics, "postgres_connections", doors.settings.connections_max),
-            peers: Peers::new(metrics, "postgres"),
+            peers: Peers::new(metrics, "tidemill_sql_peer_refused", &[("door", "postgres")]),
             beginning: Limit::new(metrics, "postgres_beginning", BEGINNING_MAX),
             cancels: Cancels::new(doors.entropy.clone()),
             statements: counter("statements", "Statements of PostgreSQL's clients."),

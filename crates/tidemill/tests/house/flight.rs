@@ -36,19 +36,7 @@ const LISTEN: &str = "[flight]\nlisten = [\"127.0.0.1:0\"]\n";
 
 /// A plant with two lines of machines.
 fn plant() -> Plant {
-    let plant = Plant::start_with(LISTEN);
-    let token = plant.token("press", &["write:#"]);
-    let lines: String = (0..100)
-        .map(|index| {
-            let time = 1_772_323_200_000_000_000_i64 + index * 1_000_000_000;
-            format!(
-                "acme/press value={},state=\"up\" {time}\nbeta/mill value={index}i {time}\n",
-                index as f64 / 4.0
-            )
-        })
-        .collect();
-    plant.post("/api/v1/write").token(&token).body("text/plain", lines).send().expect(204);
-    plant
+    Plant::with_two_lines(LISTEN, 100)
 }
 
 /// Where the door listens.

@@ -238,6 +238,21 @@ impl Plant {
         home.start()
     }
 
+    /// Runs with settings; two lines of machines have written so many samples each, a second apart.
+    pub(crate) fn with_two_lines(settings: &str, samples: i64) -> Plant {
+        let plant = Plant::start_with(settings);
+        let token = plant.token("press", &["write:#"]);
+        let lines: String = (0..samples)
+            .map(|index| {
+                let time = 1_772_323_200_000_000_000_i64 + index * 1_000_000_000;
+                let quarters = index as f64 / 4.0;
+                format!("acme/press value={quarters},state=\"up\" {time}\nbeta/mill value={index}i {time}\n")
+            })
+            .collect();
+        plant.post("/api/v1/write").token(&token).body("text/plain", lines).send().expect(204);
+        plant
+    }
+
     pub(crate) fn ready(home: Home, mut process: Process) -> Plant {
         let line = process.line("ready: ");
         let address = line.split_whitespace().find_map(|word| word.strip_prefix("http://"));

@@ -16,7 +16,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use tidemill_core::TypeNumber;
+use tidemill_core::{TypeNumber, civil_from_days};
 
 use super::types;
 
@@ -213,17 +213,9 @@ fn hexadecimal(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Days from 1970 as YYYY-MM-DD (Hinnant, "chrono-compatible low-level date algorithms").
+/// Days from 1970 as YYYY-MM-DD.
 fn date(days: i64, out: &mut Vec<u8>) {
-    let shifted = days.saturating_add(719_468);
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = civil_from_days(days);
     text(out, format_args!("{year:04}-{month:02}-{day:02}"));
 }
 

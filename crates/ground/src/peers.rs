@@ -1,32 +1,34 @@
-//! How many connections each peer address has: none may hold so many that there is no room for others.
+//! How many connections each peer address has: none may hold so many that there is no room for others. The sockets are the
+//! faces'; here they are only counted.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidemill_ground::{Counter, Metrics};
+use crate::metrics::{Counter, Labels, Metrics};
 
 /// The host's part of an IPv6 address: who has one has all of them.
 const HOST_BITS: u128 = (1 << 64) - 1;
 
 /// Connections by address. There are never more entries than connections.
-#[derive(Clone)]
-pub(crate) struct Peers {
+#[derive(Clone, Debug)]
+pub struct Peers {
     held: Arc<Mutex<HashMap<IpAddr, u64>>>,
     refused: Counter,
 }
 
 /// One connection of a peer, given back when dropped.
-pub(crate) struct Share {
+#[derive(Debug)]
+pub struct Share {
     peers: Peers,
     address: IpAddr,
 }
 
 impl Peers {
-    pub(crate) fn new(metrics: &Metrics, door: &str) -> Peers {
+    /// What goes over a share is counted under this name.
+    pub fn new(metrics: &Metrics, counter: &str, labels: Labels<'_>) -> Peers {
         let help = "Connections closed because their address had its share already.";
-        let refused = metrics.counter_with("tidemill_sql_peer_refused", help, &[("door", door)]);
-        Peers { held: Arc::default(), refused }
+        Peers { held: Arc::default(), refused: metrics.counter_with(counter, help, labels) }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u64>> {
@@ -34,7 +36,7 @@ impl Peers {
     }
 
     /// One more connection of this address, of which there may be `max`.
-    pub(crate) fn try_take(&self, address: IpAddr, max: u64) -> Option<Share> {
+    pub fn try_take(&self, address: IpAddr, max: u64) -> Option<Share> {
         let address = key(address);
         let mut held = self.lock();
         let count = held.get(&address).copied().unwrap_or_default();
@@ -70,7 +72,7 @@ mod tests {
 
     #[test]
     fn each_address_has_its_share_and_gives_it_back() {
-        let peers = Peers::new(&Metrics::new(), "postgres");
+        let peers = Peers::new(&Metrics::new(), "refused", &[]);
         let take = |address: &str| peers.try_take(address.parse().unwrap(), 2);
         let (first, second) = (take("10.0.0.1"), take("::ffff:10.0.0.1"));
         assert!(first.is_some() && second.is_some());
