@@ -11,12 +11,12 @@ mod parts;
 mod program;
 mod sbom;
 
-use crate::binary::Binary;
-use crate::{Command, Outcome, shell};
 use archive::{Tree, gzip};
 use date::Date;
 use program::Program;
 use std::path::Path;
+use trials::binary::Binary;
+use trials::{Command, Outcome, shell};
 
 pub(crate) const COMMAND: Command = Command {
     name: "dist",

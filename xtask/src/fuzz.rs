@@ -1,7 +1,6 @@
 //! `cargo xtask fuzz`: builds the fuzz targets with coverage on the stable toolchain and runs them, two at a time where
 //! there are two cores. What is fed to what stands in `fuzz/`; what was found is kept there and said with how to replay it.
 
-use crate::{Command, Outcome, shell};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use trials::{Command, Outcome, shell};
 
 pub(crate) const COMMAND: Command = Command {
     name: "fuzz",

@@ -13,8 +13,9 @@ mod targets;
 mod unify;
 mod words;
 
-use crate::{Command, Outcome, generate, shell};
+use crate::generate;
 use std::time::{Duration, Instant};
+use trials::{Command, Outcome, shell};
 
 pub(crate) const COMMAND: Command = Command {
     name: "gates",

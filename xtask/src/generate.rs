@@ -1,7 +1,7 @@
 //! `cargo xtask generate`: writes the files that are generated from the code, from one table; the gate `generated`
 //! uses the same table to say that they stand as the code gives them. How a text is made is the program's own matter.
 
-use crate::{Command, shell};
+use trials::{Command, shell};
 
 pub(crate) const COMMAND: Command = Command {
     name: "generate",

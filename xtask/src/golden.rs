@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::binary::{Binary, Running, Start};
-use crate::http::Client;
-use crate::{Command, Outcome, shell};
+use trials::binary::{Binary, Running, Start};
+use trials::http::Client;
+use trials::{Command, Outcome, shell};
 
 pub(crate) const COMMAND: Command = Command {
     name: "golden",

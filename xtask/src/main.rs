@@ -1,6 +1,6 @@
-//! `cargo xtask …`: the developer commands of this repository, one file a command, found by the table below. Nothing
-//! that a user of Tidemill needs lives here, and no room of the house is linked: this must build in seconds on a fresh
-//! machine, before anything else does.
+//! `cargo xtask …`: the developer commands of this repository, one file a command, found by the table below; those that
+//! put the real binary under load stand in `trials`. Nothing that a user of Tidemill needs lives here, and no room of the
+//! house is linked: this must build in seconds on a fresh machine, before anything else does.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -8,34 +8,16 @@
     reason = "a developer's command talks to a terminal, and is never simulated: the real clock and disk are meant"
 )]
 
-mod bench;
-mod binary;
-mod crash;
-mod dice;
 mod dist;
 mod fuzz;
 mod gates;
 mod generate;
 mod golden;
-mod http;
-mod partners;
-mod shell;
 mod sim;
 mod test;
 
 use std::process::ExitCode;
-
-/// What a command returns: its error is one text that says what failed, on what, and what to do.
-pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
-
-/// One developer command.
-pub(crate) struct Command {
-    name: &'static str,
-    arguments: &'static str,
-    summary: &'static str,
-    help: &'static str,
-    run: fn(&[String]) -> Outcome,
-}
+use trials::{Command, Outcome, bench, crash};
 
 /// Every command, in the order in which help lists them.
 const COMMANDS: &[Command] = &[

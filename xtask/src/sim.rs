@@ -1,7 +1,7 @@
 //! `cargo xtask sim`: many crash cycles of the log on a simulated disk, as fast as the machine goes. The simulation
 //! itself belongs to the journal; here it is built and started.
 
-use crate::{Command, Outcome, shell};
+use trials::{Command, Outcome, shell};
 
 pub(crate) const COMMAND: Command = Command {
     name: "sim",

@@ -1,8 +1,8 @@
 //! `cargo xtask test`: foreign partners, then every test there is, step by step from one table. What a test does
 //! stands with the code it tests; what is checked without running the house stands in `gates`.
 
-use crate::{Command, Outcome, partners, shell};
 use std::time::Instant;
+use trials::{Command, Outcome, partners, shell};
 
 pub(crate) const COMMAND: Command = Command {
     name: "test",

@@ -2,10 +2,10 @@
 //! by root. Tar as POSIX.1-1988 has it (ustar), `ar` as packages of Debian are (deb(5)), gzip by the program of that name. What
 //! goes into an archive is not known here.
 
-use crate::shell;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::process::Stdio;
+use trials::shell;
 
 /// Files by their path within the archive; folders follow from them.
 #[derive(Debug, Clone, Default)]

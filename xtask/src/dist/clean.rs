@@ -6,10 +6,10 @@ mod system;
 
 use super::date::Date;
 use super::{LEVEL_TEST, contents, deb, make, text};
-use crate::binary::Binary;
-use crate::shell;
 use std::path::{Path, PathBuf};
 use system::System;
+use trials::binary::Binary;
+use trials::shell;
 
 const PLANT: &str = "/var/lib/tidemill";
 /// What `systemd-analyze security` may find at most, in tenths: 0 is nothing to add, 10 and more is its "OK", 100 "UNSAFE".

@@ -1,6 +1,6 @@
 //! One moment, the time of the commit, in the ways in which packages write it: the only time that stands in them.
 
-use crate::shell;
+use trials::shell;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Date {

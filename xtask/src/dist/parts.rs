@@ -2,10 +2,10 @@
 //! tree` names them; licence, place and checksum from `cargo metadata` and Cargo.lock. Macros and build scripts run on the
 //! machine that builds and are not shipped; they are not here.
 
-use crate::shell;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use trials::shell;
 
 /// One crate.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What a built program says of itself: for which machine it is, the oldest C library it runs with, and what it prints. Read
 //! from the ELF header (System V gABI, "ELF Header") and from the program's own mouth.
 
-use crate::shell;
 use std::path::{Path, PathBuf};
+use trials::shell;
 
 /// The program that is packed.
 #[derive(Debug, Clone)]

@@ -3,9 +3,9 @@
 //! fetched here, so that the answer is the same twice; without a snapshot the gate says so.
 
 use super::{Verdict, verdict};
-use crate::shell;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
+use trials::shell;
 
 /// The house's, and that of what fuzzes it.
 const LOCKS: [&str; 2] = ["Cargo.lock", "fuzz/Cargo.lock"];

@@ -2,8 +2,8 @@
 //! people to judge; here it is only seen that they are there.
 
 use super::{Verdict, verdict};
-use crate::shell;
 use std::collections::BTreeMap;
+use trials::shell;
 
 /// Tests are long where they are tables: what a crate weighs is its code.
 fn is_test(file: &str) -> bool {

@@ -5,8 +5,8 @@
 use super::metadata::{self, Package};
 use super::spdx::Expression;
 use super::{Verdict, verdict};
-use crate::shell;
 use toml::{Table, Value};
+use trials::shell;
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 

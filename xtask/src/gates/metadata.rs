@@ -1,8 +1,8 @@
 //! What `cargo metadata` says of the workspace and of every package below it, in the few words that the gates need.
 //! What a gate makes of it stands in that gate.
 
-use crate::shell;
 use serde_json::Value;
+use trials::shell;
 
 /// One package, ours or foreign.
 #[derive(Debug, Clone, Default)]

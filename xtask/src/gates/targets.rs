@@ -3,9 +3,9 @@
 //! crates bring along is not compiled, and nothing is linked or run.
 
 use super::{Verdict, verdict};
-use crate::shell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+use trials::shell;
 
 /// A target, and as much of the house as is looked at for it.
 struct Target {

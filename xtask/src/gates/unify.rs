@@ -3,8 +3,8 @@
 //! seconds (in the lake, whose Arrow and Parquet are beside DataFusion's, two minutes once) and is only said.
 
 use super::{Verdict, metadata, verdict};
-use crate::shell;
 use std::collections::BTreeSet;
+use trials::shell;
 
 /// The package that nobody wants to build twice; what lies below it counts with it.
 const HEAVY: &str = "datafusion";

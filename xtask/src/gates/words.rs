@@ -2,8 +2,8 @@
 //! that is switched off, and every link of a Markdown page leads somewhere. Spelling and style are for people.
 
 use super::{Verdict, links, verdict};
-use crate::shell;
 use std::collections::BTreeMap;
+use trials::shell;
 
 /// Words that do not belong, each with the reason. They are written in two parts so that this file passes.
 const WORDS: &[(&str, &str)] = &[

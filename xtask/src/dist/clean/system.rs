@@ -1,10 +1,10 @@
 //! A Debian of its own for one test: made once into .partners/, unpacked afresh each time, booted by `systemd-nspawn` without a
 //! network but its own loopback. Commands run in it as its root would type them. What is tested is not known here.
 
-use crate::shell;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
+use trials::shell;
 
 /// The release and what is in it beside the essential: systemd, and what the package depends on.
 const SUITE: &str = "bookworm";

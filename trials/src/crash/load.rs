@@ -216,7 +216,7 @@ fn any_sample(dice: &mut Dice, own: &str, time: i64, id: RequestId, spelling: Sp
     let (name, value) = match dice.below(10) {
         0..4 => ("decimal", Value::Float((dice.below(2_000_000) as f64 - 1_000_000.0) / 100.0)),
         4..6 => ("float", Value::Float((dice.share() - 0.5) * 10_f64.powi(dice.below(40) as i32 - 20))),
-        6 => ("integer", Value::Int(dice.next().cast_signed() >> dice.below(60))),
+        6 => ("integer", Value::Int(dice.draw().cast_signed() >> dice.below(60))),
         7 => ("boolean", Value::Bool(dice.one_in(2))),
         8 => ("text", Value::Text(format!("état {} of {id}", dice.below(5)))),
         _ => {

@@ -16,13 +16,15 @@ const STOP_MAX: Duration = Duration::from_secs(60);
 
 /// A built binary.
 #[derive(Clone, Debug)]
-pub(crate) struct Binary {
+pub struct Binary {
+    /// The program.
     pub path: PathBuf,
 }
 
 /// How a plant is started.
 #[derive(Clone, Debug)]
-pub(crate) struct Start {
+pub struct Start {
+    /// Its folder.
     pub plant: PathBuf,
     /// Standard error goes to the end of this file.
     pub log: PathBuf,
@@ -31,16 +33,18 @@ pub(crate) struct Start {
 }
 
 /// A process that was started.
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     lines: Receiver<String>,
+    /// Where it serves HTTP.
     pub address: SocketAddr,
+    /// When it was started.
     pub began: Instant,
 }
 
 impl Binary {
     /// Builds it with cargo, as a user does.
-    pub(crate) fn build(release: bool) -> Result<Binary, String> {
+    pub fn build(release: bool) -> Result<Binary, String> {
         let mut cargo = shell::cargo();
         cargo.args(["build", "--package", "tidemill"]);
         if release {
@@ -54,7 +58,7 @@ impl Binary {
     }
 
     /// Starts the plant on a free port of loopback; does not wait until it is ready.
-    pub(crate) fn start(&self, start: &Start) -> Result<Running, String> {
+    pub fn start(&self, start: &Start) -> Result<Running, String> {
         let failed = |what: &str, error: std::io::Error| format!("{what}: {error}");
         let address = free_address().map_err(|error| failed("no free port", error))?;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&start.log);
@@ -81,7 +85,7 @@ impl Binary {
     }
 
     /// The program with a plant, without settings of whoever runs this.
-    pub(crate) fn command(&self, plant: &Path) -> Command {
+    pub fn command(&self, plant: &Path) -> Command {
         let mut command = Command::new(&self.path);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TIDEMILL_") || name == "INVOCATION_ID" {
@@ -93,7 +97,7 @@ impl Binary {
     }
 
     /// Makes a token that may write and read everything; the plant must be running.
-    pub(crate) fn token(&self, plant: &Path, name: &str) -> Result<String, String> {
+    pub fn token(&self, plant: &Path, name: &str) -> Result<String, String> {
         let mut command = self.command(plant);
         command.args(["token", "create", name, "--allow", "write:#", "--allow", "read:#"]);
         let out = shell::capture(command)?;
@@ -103,12 +107,13 @@ impl Binary {
 }
 
 impl Running {
-    pub(crate) fn id(&self) -> u32 {
+    /// Its number among the processes.
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for the ready line.
-    pub(crate) fn wait_ready(&mut self) -> Result<Duration, String> {
+    pub fn wait_ready(&mut self) -> Result<Duration, String> {
         let until = self.began + READY_MAX;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -128,23 +133,23 @@ impl Running {
     }
 
     /// Whether it has said so by now; for who does not wait.
-    pub(crate) fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         self.lines.try_iter().any(|line| line.contains("\"ready\":true"))
     }
 
     /// The status, if it has ended by itself.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
     /// Ends it at once, as a power switch does: SIGKILL.
-    pub(crate) fn kill(self) {
+    pub fn kill(self) {
         drop(self);
     }
 
     /// Stops every thread where it is, and waits until each stands still: calls into the kernel that were under way
     /// have come back by then.
-    pub(crate) fn freeze(&self) -> Result<(), String> {
+    pub fn freeze(&self) -> Result<(), String> {
         self.signal("STOP")?;
         let tasks = format!("/proc/{}/task", self.child.id());
         let began = Instant::now();
@@ -165,14 +170,14 @@ impl Running {
     }
 
     /// Sends a signal by its name: STOP, CONT, TERM.
-    pub(crate) fn signal(&self, name: &str) -> Result<(), String> {
+    pub fn signal(&self, name: &str) -> Result<(), String> {
         let mut kill = Command::new("sh");
         kill.args(["-c", &format!("kill -{name} {}", self.child.id())]);
         shell::capture(kill).map(|_| ())
     }
 
     /// Asks it to stop, and waits until it has.
-    pub(crate) fn stop(mut self) -> Result<Duration, String> {
+    pub fn stop(mut self) -> Result<Duration, String> {
         let began = Instant::now();
         self.signal("TERM")?;
         while began.elapsed() < STOP_MAX {
@@ -198,7 +203,7 @@ impl Drop for Running {
 }
 
 /// An address of loopback that nobody listens on.
-pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
+pub fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 

@@ -25,7 +25,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use strike::Way;
 
-pub(crate) const COMMAND: Command = Command {
+/// `cargo xtask crash`.
+pub const COMMAND: Command = Command {
     name: "crash",
     arguments: "[--cycles N] [--samples N] [--seed S] [--variant NAME|all | --telegraf SECONDS] [--release | --binary FILE] [--keep]",
     summary: "Kill the real binary under load and check that nothing acknowledged is lost",

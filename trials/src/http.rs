@@ -14,7 +14,7 @@ const HEAD_LINE_BYTES_MAX: u64 = 64 << 10;
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// One connection, opened when it is first needed and again after it broke.
-pub(crate) struct Client {
+pub struct Client {
     address: SocketAddr,
     token: String,
     timeout: Duration,
@@ -23,19 +23,21 @@ pub(crate) struct Client {
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub struct Answer {
+    /// The status of its first line.
     pub status: u16,
+    /// Its body, out of its chunks.
     pub body: Vec<u8>,
 }
 
 impl Answer {
     /// The body as text, for people.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The `code` of a problem document, or empty.
-    pub(crate) fn code(&self) -> String {
+    pub fn code(&self) -> String {
         let document: Option<serde_json::Value> = serde_json::from_slice(&self.body).ok();
         let code = document.and_then(|document| document.get("code")?.as_str().map(str::to_owned));
         code.unwrap_or_default()
@@ -44,30 +46,36 @@ impl Answer {
 
 /// A request's parts beyond method and target.
 #[derive(Default)]
-pub(crate) struct Content<'a> {
+pub struct Content<'a> {
+    /// `Content-Type`, or empty.
     pub media_type: &'a str,
     /// How the body is packed, or empty.
     pub coding: &'a str,
+    /// `Idempotency-Key`, if it has one.
     pub idempotency_key: Option<&'a str>,
+    /// What is sent.
     pub body: &'a [u8],
 }
 
 impl Client {
-    pub(crate) fn new(address: SocketAddr, token: &str, timeout: Duration) -> Client {
+    /// Opens nothing yet; an empty token sends none, and `timeout` holds for each read and write.
+    pub fn new(address: SocketAddr, token: &str, timeout: Duration) -> Client {
         Client { address, token: token.to_owned(), timeout, connection: None }
     }
 
-    pub(crate) fn get(&mut self, target: &str) -> io::Result<Answer> {
+    /// `GET`, as [`Client::send`].
+    pub fn get(&mut self, target: &str) -> io::Result<Answer> {
         self.send("GET", target, &Content::default())
     }
 
-    pub(crate) fn post(&mut self, target: &str, media_type: &str, body: &[u8]) -> io::Result<Answer> {
+    /// `POST` of a body of one media type, as [`Client::send`].
+    pub fn post(&mut self, target: &str, media_type: &str, body: &[u8]) -> io::Result<Answer> {
         self.send("POST", target, &Content { media_type, body, ..Content::default() })
     }
 
     /// Sends one request and waits for its answer. After an error the outcome is unknown, and the next request opens a
     /// new connection; nothing is repeated here.
-    pub(crate) fn send(&mut self, method: &str, target: &str, content: &Content<'_>) -> io::Result<Answer> {
+    pub fn send(&mut self, method: &str, target: &str, content: &Content<'_>) -> io::Result<Answer> {
         let mut connection = match self.connection.take() {
             Some((connection, used)) if used.elapsed() < IDLE_MAX => connection,
             _ => BufReader::with_capacity(64 << 10, self.open()?),
@@ -187,7 +195,7 @@ fn read_exactly(from: &mut impl BufRead, length: usize, body: &mut Vec<u8>) -> i
 }
 
 /// Escapes a value for a query string.
-pub(crate) fn escape(value: &str) -> String {
+pub fn escape(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {

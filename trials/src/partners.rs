@@ -176,7 +176,7 @@ const PARTNERS: &[Partner] = &[
 ];
 
 /// What was set up.
-pub(crate) struct Ready {
+pub struct Ready {
     /// Where the partners live; tests get it as `TIDEMILL_PARTNERS`.
     pub folder: PathBuf,
     /// Who is missing, each with what cannot be tested now.
@@ -184,7 +184,7 @@ pub(crate) struct Ready {
 }
 
 /// Sets up what is not there yet. Fast when all is there: one stamp file is compared.
-pub(crate) fn ready() -> Result<Ready, String> {
+pub fn ready() -> Result<Ready, String> {
     let folder = shell::root().join(".partners");
     let stamp = folder.join("wanted.txt");
     let (wanted, count) = (wanted(), PARTNERS.len() + PROGRAMS.len());
@@ -213,7 +213,7 @@ pub(crate) fn ready() -> Result<Ready, String> {
 }
 
 /// Sets up what benchmarks need beside the partners of tests.
-pub(crate) fn for_bench() -> Result<(), String> {
+pub fn for_bench() -> Result<(), String> {
     let folder = ready()?.folder;
     if BENCH_PROGRAMS.iter().all(|program| runs(&folder, program))
         && BENCH_PARTNERS.iter().all(|partner| is_usable(&folder, partner))
@@ -226,7 +226,7 @@ pub(crate) fn for_bench() -> Result<(), String> {
 }
 
 /// A Debian program as a command that finds its libraries, by the name of its file.
-pub(crate) fn program(name: &str) -> Result<std::process::Command, String> {
+pub fn program(name: &str) -> Result<std::process::Command, String> {
     let folder = shell::root().join(".partners");
     let known =
         PROGRAMS.iter().chain(BENCH_PROGRAMS).find(|program| program.path.rsplit('/').next() == Some(name));
@@ -267,7 +267,7 @@ fn may_install() -> Result<(), String> {
 }
 
 /// The interpreter that has the partners of Python.
-pub(crate) fn interpreter() -> PathBuf {
+pub fn interpreter() -> PathBuf {
     python(&shell::root().join(".partners"))
 }
 

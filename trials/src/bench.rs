@@ -15,7 +15,8 @@ use crate::binary::Binary;
 use crate::{Command, Outcome, shell};
 use std::path::PathBuf;
 
-pub(crate) const COMMAND: Command = Command {
+/// `cargo xtask bench`.
+pub const COMMAND: Command = Command {
     name: "bench",
     arguments: "[journal|bus|web|lake|house|bytes|restart|peers]… [--samples N] [--runs N] [--import DIR]… [--log-mb N] [--lines N] [--binary FILE]",
     summary: "Measure the rooms, and the whole house over HTTP",

@@ -3,21 +3,21 @@
 
 /// A stream of numbers that its seed decides.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
     /// From a seed and what tells this stream from others of the same seed.
-    pub(crate) fn of(seed: u64, parts: &[u64]) -> Dice {
+    pub fn of(seed: u64, parts: &[u64]) -> Dice {
         let mut dice = Dice(seed);
         for part in parts {
             dice.0 ^= part.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            dice.0 = dice.next();
+            dice.0 = dice.draw();
         }
         dice
     }
 
     /// Any number.
-    pub(crate) fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -26,23 +26,23 @@ impl Dice {
     }
 
     /// From 0 to below `end`; 0 for an empty range.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next().checked_rem(end).unwrap_or(0)
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.draw().checked_rem(end).unwrap_or(0)
     }
 
     /// From `low` to `high`, both included.
-    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
     /// Whether it happens, one time in `times`.
-    pub(crate) fn one_in(&mut self, times: u64) -> bool {
+    pub fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
     /// From 0 to below 1.
-    pub(crate) fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    pub fn share(&mut self) -> f64 {
+        (self.draw() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
@@ -52,10 +52,10 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_stream_twice_and_parts_give_others() {
-        let draw = |mut dice: Dice| (0..8).map(|_| dice.next()).collect::<Vec<_>>();
-        assert_eq!(draw(Dice::of(7, &[1, 2])), draw(Dice::of(7, &[1, 2])));
-        assert_ne!(draw(Dice::of(7, &[1, 2])), draw(Dice::of(7, &[2, 1])));
-        assert_ne!(draw(Dice::of(7, &[1, 2])), draw(Dice::of(8, &[1, 2])));
+        let eight = |mut dice: Dice| (0..8).map(|_| dice.draw()).collect::<Vec<_>>();
+        assert_eq!(eight(Dice::of(7, &[1, 2])), eight(Dice::of(7, &[1, 2])));
+        assert_ne!(eight(Dice::of(7, &[1, 2])), eight(Dice::of(7, &[2, 1])));
+        assert_ne!(eight(Dice::of(7, &[1, 2])), eight(Dice::of(8, &[1, 2])));
         let mut dice = Dice::of(1, &[]);
         for _ in 0..1000 {
             assert!((3..=5).contains(&dice.between(3, 5)));
