@@ -6,7 +6,7 @@
 //!
 //! Invariants
 //! - A query sees everything acknowledged before it began, and only what its scope allows.
-//! - The only room with datafusion, and with the lake the only one with arrow and parquet.
+//! - With the lake and the dialect the only room with datafusion, arrow and parquet.
 
 mod historian; // the lake and the engine behind the trait of core
 mod query; // from scans to answers

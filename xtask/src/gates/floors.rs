@@ -13,6 +13,7 @@ const FLOORS: &[&[&str]] = &[
         "tidemill-journal",
         "tidemill-bus",
         "tidemill-lake",
+        "tidemill-dialect",
         "tidemill-historian",
         "tidemill-flow",
         "tidemill-twin",
@@ -32,15 +33,19 @@ const FLOORS: &[&[&str]] = &[
 ];
 /// Beside the house: they know each other and no room, and no room knows them.
 const BESIDE: &[&str] = &["trials", "xtask"];
-/// The edges within a floor: ground speaks core's words, and the historian is at home in the lake.
-const WITHIN: &[(&str, &str)] =
-    &[("tidemill-ground", "tidemill-core"), ("tidemill-historian", "tidemill-lake")];
+/// The edges within a floor: ground speaks core's words, and the historian is one room with the lake and the dialect.
+const WITHIN: &[(&str, &str)] = &[
+    ("tidemill-ground", "tidemill-core"),
+    ("tidemill-historian", "tidemill-lake"),
+    ("tidemill-historian", "tidemill-dialect"),
+];
 /// What only one family may touch, because it is heavy or its own: the beginning of its name, and the family.
 const HEAVY: &[(&str, &[&str])] = &[
-    ("arrow", &["tidemill-lake", "tidemill-historian"]),
-    ("parquet", &["tidemill-lake", "tidemill-historian"]),
-    ("datafusion", &["tidemill-historian"]),
+    ("arrow", &["tidemill-lake", "tidemill-dialect", "tidemill-historian"]),
+    ("parquet", &["tidemill-lake", "tidemill-dialect", "tidemill-historian"]),
+    ("datafusion", &["tidemill-dialect", "tidemill-historian"]),
     ("tidemill-lake", &["tidemill-historian"]),
+    ("tidemill-dialect", &["tidemill-historian"]),
     ("async-opcua", &["tidemill-opcua"]),
 ];
 /// What core may use; its tests may use more.
@@ -172,10 +177,11 @@ mod tests {
             ("xtask: tidemill-core\ntidemill-core:", "beside the house"),
             ("tidemill: xtask\nxtask:", "beside the house"),
             ("trials: tidemill-core\ntidemill-core:", "beside the house"),
-            ("tidemill-web: arrow-ipc", "only tidemill-lake and tidemill-historian may"),
-            ("tidemill: dev:datafusion", "only tidemill-historian may"),
-            ("tidemill-lake: datafusion", "only tidemill-historian may"),
+            ("tidemill-web: arrow-ipc", "only tidemill-lake and tidemill-dialect and tidemill-historian may"),
+            ("tidemill: dev:datafusion", "only tidemill-dialect and tidemill-historian may"),
+            ("tidemill-lake: datafusion", "only tidemill-dialect and tidemill-historian may"),
             ("tidemill: tidemill-lake\ntidemill-lake:", "only tidemill-historian may"),
+            ("tidemill: tidemill-dialect\ntidemill-dialect:", "only tidemill-historian may"),
             ("tidemill-lake: tidemill-historian\ntidemill-historian:", "floor 1 may not know floor 1"),
             ("tidemill-core: serde", "core keeps to"),
             ("tidemill-attic: bytes", "tidemill-attic has no floor"),

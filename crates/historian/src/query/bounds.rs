@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ExpressionPlacement, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, StructFieldMapping, Volatility,
 };
+use tidemill_dialect::bad;
 
 use super::earliest::{self, DATE_TRUNC};
 use super::meter::{CONSTANT_BYTES_MAX, Meter, bytes_of, is_of_any_length, too_much};
@@ -91,7 +92,7 @@ fn type_parts(kind: &DataType, left: usize) -> usize {
 /// Refuses a type whose values are large whatever is in them.
 pub(crate) fn measured_type(kind: &DataType) -> Result<()> {
     if type_parts(kind, TYPE_PARTS_MAX) > TYPE_PARTS_MAX {
-        return Err(super::errors::bad("a value is nested in more parts than are allowed"));
+        return Err(bad("a value is nested in more parts than are allowed"));
     }
     Ok(())
 }
@@ -175,7 +176,7 @@ impl ScalarUDFImpl for Charged {
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let field = arguments.arg_fields.first().cloned();
-        field.ok_or_else(|| super::errors::bad("a value is missing"))
+        field.ok_or_else(|| bad("a value is missing"))
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -185,7 +186,7 @@ impl ScalarUDFImpl for Charged {
         }
         match call.args.into_iter().next() {
             Some(made) => keep(made, call.number_rows, meter, "an expression"),
-            None => Err(super::errors::bad("a value is missing")),
+            None => Err(bad("a value is missing")),
         }
     }
 }

@@ -16,6 +16,7 @@ use tidemill_core::{
     Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Journal, Problem, ReadMode, ReadQuery, ReadScope,
     SampleBatch, SqlQuery, SqlShape, TableSpec, codes,
 };
+use tidemill_dialect::statement;
 use tidemill_ground::{Clock, Limit, Metrics};
 use tokio::runtime::{Handle, Runtime};
 
@@ -32,7 +33,7 @@ use super::samples::Samples;
 use super::session::{Given, session};
 use super::shape::Shape;
 use super::signals::Signals;
-use super::{modes, planning, session as sessions, statement};
+use super::{modes, planning, session as sessions};
 use tidemill_lake::{SampleSource, View};
 
 /// The stack of a query's threads: plans are trees, and a tree that is dropped uses the stack for its depth. Only what is

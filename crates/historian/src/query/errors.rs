@@ -4,6 +4,7 @@
 use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
 use tidemill_core::{Problem, codes};
+use tidemill_dialect::from_problem;
 
 use tidemill_lake::Error;
 
@@ -13,16 +14,6 @@ const DETAIL_BYTES_MAX: usize = 500;
 /// An error of the store on its way through DataFusion.
 pub(crate) fn from_store(error: Error) -> DataFusionError {
     from_problem(error.into())
-}
-
-/// A problem on its way through DataFusion.
-pub(crate) fn from_problem(problem: Problem) -> DataFusionError {
-    DataFusionError::External(Box::new(problem))
-}
-
-/// `bad-sql` on its way through DataFusion.
-pub(crate) fn bad(detail: impl Into<String>) -> DataFusionError {
-    from_problem(Problem::new(&codes::BAD_SQL, detail))
 }
 
 /// What the caller is told. `tables` are the names that may be hinted at.

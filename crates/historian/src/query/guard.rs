@@ -9,9 +9,9 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use tidemill_dialect::bad;
 
 use super::bounds::{CHARGED, charged, spread, with_bounds};
-use super::errors::bad;
 use super::meter::{CONSTANT_BYTES_MAX, is_of_any_length};
 use super::whole::checked;
 

@@ -13,8 +13,7 @@ use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, Ex
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use tidemill_core::{Problem, codes};
-
-use super::errors::{bad, from_problem};
+use tidemill_dialect::{bad, from_problem};
 
 /// The largest constant that planning works out. What would be larger is made when the query runs, where it is charged:
 /// a plan is copied many times before that.

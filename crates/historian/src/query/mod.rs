@@ -30,7 +30,6 @@ mod names;
 mod planning;
 mod plot;
 mod pool;
-mod postgres;
 mod push;
 mod read_function;
 mod relation;
@@ -40,11 +39,11 @@ mod samples;
 mod session;
 mod shape;
 mod signals;
-mod statement;
 mod sum;
 mod syntax;
 mod system;
 mod whole;
+mod wire;
 
 #[cfg(test)]
 mod fuzz_tests;

@@ -20,14 +20,13 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement;
 use tidemill_core::{Bus, Problem, ReadScope, codes};
+use tidemill_dialect::{from_problem, statement};
 
 use super::aliases::resolved;
 use super::bounds::measured_type;
-use super::errors::from_problem;
 use super::gate;
 use super::guard::guarded;
 use super::meter::Meter;
-use super::statement;
 
 /// How many steps (scans, joins, conditions, columns made) a plan may have.
 pub(crate) const STEPS_MAX: usize = 4_096;

@@ -8,9 +8,9 @@ use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use tidemill_core::{Bus, Column, Pattern, ReadMode, ReadQuery, ReadScope, parse_rfc3339};
+use tidemill_dialect::{bad, from_problem};
 
 use super::columns::{EXPORT, SAMPLES, Shape};
-use super::errors::{bad, from_problem};
 use super::modes;
 use super::names::Names;
 use super::pool::ScanAccount;

@@ -10,11 +10,12 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement;
 use tidemill_core::{Bus, Format, Problem, ReadScope, SqlQuery, SqlShape, Value};
+use tidemill_dialect::statement;
 
 use super::errors::internal;
 use super::formats::of_table;
 use super::meter::Meter;
-use super::{planning, statement};
+use super::planning;
 
 /// The columns of a query and its open parameters.
 pub(crate) struct Shape {

@@ -17,8 +17,7 @@ use datafusion::logical_expr::{
     Signature, StatisticsArgs,
 };
 use tidemill_core::{Problem, codes};
-
-use super::errors::from_problem;
+use tidemill_dialect::from_problem;
 
 /// What partitions hand each other: whole numbers of 128 bits.
 const STATE: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);

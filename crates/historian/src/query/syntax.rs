@@ -9,6 +9,7 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawDictionaryExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
+use tidemill_dialect::bad;
 
 use super::bounds::{bounded, charged};
 use super::earliest::DATE_PART;
@@ -25,7 +26,7 @@ fn call(name: &str, arguments: Vec<Expr>) -> Result<Expr> {
     static BOUNDED: LazyLock<Vec<Arc<ScalarUDF>>> =
         LazyLock::new(|| bounded(SessionStateDefaults::default_scalar_functions()));
     let found = BOUNDED.iter().find(|function| function.name() == name);
-    let function = found.ok_or_else(|| super::errors::bad(format!("there is no function '{name}'")))?;
+    let function = found.ok_or_else(|| bad(format!("there is no function '{name}'")))?;
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(function.clone(), arguments)))
 }
 
@@ -83,7 +84,7 @@ impl ExprPlanner for Literals {
         }
         let [keys, values] = sides;
         if keys.len() != values.len() {
-            return Err(super::errors::bad("a map needs a value for each key"));
+            return Err(bad("a map needs a value for each key"));
         }
         let sides = vec![call("make_array", keys)?, call("make_array", values)?];
         Ok(PlannerResult::Planned(call("map", sides)?))

@@ -15,8 +15,7 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 use tidemill_core::{Problem, codes};
-
-use super::errors::{bad, from_problem};
+use tidemill_dialect::{bad, from_problem};
 
 /// The kernel of an operation that may leave its type.
 type Kernel = fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, ArrowError>;

@@ -8,6 +8,7 @@ mod leaks;
 mod limits;
 mod mistakes;
 mod plot;
+mod postgres;
 mod reference;
 mod scope;
 mod shape;

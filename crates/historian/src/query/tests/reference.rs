@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use expect_test::expect_file;
 use tidemill_core::{ReadScope, TableSpec};
+use tidemill_dialect::statement::{CHAIN_MAX, DEPTH_MAX, TABLES_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
 
 use super::fake::*;
 use super::small::{engine_of, plant};
@@ -13,7 +14,6 @@ use crate::query::functions::Function;
 use crate::query::meter::CONSTANT_BYTES_MAX;
 use crate::query::planning::{PARTS_MAX, STEPS_MAX};
 use crate::query::read_function::{self, MODES};
-use crate::query::statement::{CHAIN_MAX, DEPTH_MAX, TABLES_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
 use crate::query::system::{OWN, arrow_type};
 use crate::query::{rules, signals};
 

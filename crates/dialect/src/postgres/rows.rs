@@ -6,14 +6,13 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use tidemill_core::TypeNumber;
 
-use super::super::formats::TableEncoder;
 use super::dialect::shown_name;
 use super::types;
 use super::values::{Cells, measured};
 
 /// Writes rows for PostgreSQL's clients.
 #[derive(Debug, Default)]
-pub(crate) struct WireRows {
+pub struct WireRows {
     /// Which columns are wanted in binary, as they were asked for.
     asked: Vec<bool>,
     binary: Vec<bool>,
@@ -21,13 +20,16 @@ pub(crate) struct WireRows {
 }
 
 impl WireRows {
-    pub(crate) fn new(asked: Vec<bool>) -> WireRows {
+    /// For an answer whose columns are wanted in binary where this says so: none, all, or each.
+    pub fn new(asked: Vec<bool>) -> WireRows {
         WireRows { asked, ..WireRows::default() }
     }
-}
 
-impl TableEncoder for WireRows {
-    fn begin(&mut self, schema: &SchemaRef) -> Result<(), ArrowError> {
+    /// Tells the columns.
+    ///
+    /// # Errors
+    /// Formats were asked for of another number of columns.
+    pub fn begin(&mut self, schema: &SchemaRef) -> Result<(), ArrowError> {
         let columns = schema.fields().len();
         self.binary = match self.asked.as_slice() {
             [] => vec![false; columns],
@@ -44,7 +46,11 @@ impl TableEncoder for WireRows {
         Ok(())
     }
 
-    fn rows(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+    /// Tells rows.
+    ///
+    /// # Errors
+    /// A value cannot be written.
+    pub fn rows(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         let schema = batch.schema();
         let columns = schema.fields().iter().zip(batch.columns());
         let columns: Vec<Cells> =
@@ -61,11 +67,8 @@ impl TableEncoder for WireRows {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), ArrowError> {
-        Ok(())
-    }
-
-    fn written(&mut self) -> &mut Vec<u8> {
+    /// The messages since the last call.
+    pub fn written(&mut self) -> &mut Vec<u8> {
         &mut self.written
     }
 }

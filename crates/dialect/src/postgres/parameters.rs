@@ -7,15 +7,14 @@ use std::ops::ControlFlow;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, Expr, LimitClause, Query, TimezoneInfo, Value as Literal, Visit, VisitMut, Visitor,
-    VisitorMut,
+    DataType as SqlType, Expr, LimitClause, Query, TimezoneInfo, Value as Literal, Visit, Visitor,
 };
 use tidemill_core::{TypeNumber, WireValue};
 
-use super::super::errors::bad;
-use super::super::statement::CHAIN_MAX;
 use super::dialect::{array, calling, casting, items, null, text};
 use super::types;
+use crate::error::bad;
+use crate::statement;
 
 /// The most parameters of a statement, as PostgreSQL has it.
 pub(crate) const PARAMETERS_MAX: usize = 65_535;
@@ -127,67 +126,21 @@ impl Visitor for Known {
 /// # Errors
 /// A parameter without a value, a value that its type does not read, or expressions that nest too deeply.
 pub(crate) fn bind(statement: &mut Statement, values: &Values<'_>) -> Result<()> {
-    match statement {
-        Statement::Statement(inner) => {
-            let mut binder = Binder { values, depth: 0 };
-            match inner.as_mut().visit(&mut binder) {
-                ControlFlow::Continue(()) => Ok(()),
-                ControlFlow::Break(error) => Err(error),
-            }
-        }
-        Statement::Explain(explain) => bind(&mut explain.statement, values),
-        _ => Ok(()),
-    }
+    statement::put(statement, &mut |name| value(values, place(name)?))
 }
 
-struct Binder<'a> {
-    values: &'a Values<'a>,
-    /// How many expressions are being looked into.
-    depth: usize,
-}
-
-impl VisitorMut for Binder<'_> {
-    type Break = DataFusionError;
-
-    fn pre_visit_expr(&mut self, _: &mut Expr) -> ControlFlow<DataFusionError> {
-        self.depth += 1;
-        if self.depth > CHAIN_MAX {
-            let detail = format!("more than {CHAIN_MAX} operators follow on each other in one expression");
-            return ControlFlow::Break(bad(detail));
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
-        self.depth = self.depth.saturating_sub(1);
-        let Expr::Value(value) = expr else { return ControlFlow::Continue(()) };
-        let Literal::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
-        match self.put(name) {
-            Ok(Some(put)) => *expr = put,
-            Ok(None) => {}
-            Err(error) => return ControlFlow::Break(error),
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-impl Binder<'_> {
-    fn put(&self, name: &str) -> Result<Option<Expr>> {
-        let place = place(name)?;
-        match self.values {
-            Values::Types(types) => match types.get(place - 1).copied().unwrap_or_default() {
-                0 => Ok(None),
-                kind => literal(kind, None).map(Some),
-            },
-            Values::Given(values) => {
-                let Some(value) = values.get(place - 1) else {
-                    let count = values.len();
-                    return Err(bad(format!(
-                        "the statement uses ${place} and {count} parameters were given"
-                    )));
-                };
-                literal(value.kind, value.text.as_deref()).map(Some)
-            }
+fn value(values: &Values<'_>, place: usize) -> Result<Option<Expr>> {
+    match values {
+        Values::Types(types) => match types.get(place - 1).copied().unwrap_or_default() {
+            0 => Ok(None),
+            kind => literal(kind, None).map(Some),
+        },
+        Values::Given(values) => {
+            let Some(value) = values.get(place - 1) else {
+                let count = values.len();
+                return Err(bad(format!("the statement uses ${place} and {count} parameters were given")));
+            };
+            literal(value.kind, value.text.as_deref()).map(Some)
         }
     }
 }

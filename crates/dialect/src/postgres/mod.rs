@@ -4,7 +4,6 @@
 //! The catalogue is true: it tells of what the caller may read, and is empty where nothing of a kind exists. No rule is
 //! about one client.
 
-mod answer;
 mod contents;
 mod dialect;
 mod empty;
@@ -12,8 +11,6 @@ mod functions;
 mod parameters;
 mod rows;
 mod tables;
-#[cfg(test)]
-mod tests;
 mod types;
 mod values;
 
@@ -25,28 +22,26 @@ use datafusion::catalog::{MemTable, MemorySchemaProvider, SchemaProvider};
 use datafusion::common::Result;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
-use tidemill_core::{Bus, Problem, ReadScope, TypeNumber, WireQuery, WireShape, codes};
+use tidemill_core::{Problem, TypeNumber, WireQuery, codes};
 
-pub(crate) use contents::{Contents, Readable};
-pub(crate) use rows::WireRows;
+pub use contents::{Callable, Contents, Readable};
+pub use rows::WireRows;
 
-use super::errors::from_problem;
-use super::meter::Meter;
-use super::{planning, statement};
+use crate::error::from_problem;
+use crate::statement;
 use parameters::Values;
 use tables::CatalogueTable;
 
 /// What a statement was read as.
-pub(crate) struct Read {
+pub struct Read {
     /// For the planner.
-    statement: Statement,
+    pub statement: Statement,
     /// The same columns with no rows, where the statement can have none: for when it cannot be planned.
-    instead: Option<Statement>,
+    pub instead: Option<Statement>,
     /// The types of its parameters; 0 where nothing tells.
-    parameters: Vec<TypeNumber>,
+    pub parameters: Vec<TypeNumber>,
     /// What of the catalogue it uses.
     used: Vec<&'static CatalogueTable>,
 }
@@ -55,7 +50,7 @@ pub(crate) struct Read {
 ///
 /// # Errors
 /// What is wrong with the statement, or with a parameter.
-pub(crate) fn read(query: &WireQuery, with_values: bool) -> Result<Read> {
+pub fn read(query: &WireQuery, with_values: bool) -> Result<Read> {
     let text = &query.text;
     // What only DataFusion spells so is understood too.
     let parsed = statement::parse(text, &PostgreSqlDialect {});
@@ -76,10 +71,10 @@ pub(crate) fn read(query: &WireQuery, with_values: bool) -> Result<Read> {
 
 impl Read {
     /// The schemas of the catalogue, with the tables that are used.
-    pub(crate) fn schemas(
-        &self,
-        contents: &Contents,
-    ) -> Result<Vec<(&'static str, Arc<dyn SchemaProvider>)>> {
+    ///
+    /// # Errors
+    /// Rows that are none of their table: a fault of ours.
+    pub fn schemas(&self, contents: &Contents) -> Result<Vec<(&'static str, Arc<dyn SchemaProvider>)>> {
         let mut made = Vec::new();
         for schema in [tables::PG_CATALOG, tables::INFORMATION_SCHEMA] {
             let provider = MemorySchemaProvider::new();
@@ -93,40 +88,14 @@ impl Read {
         Ok(made)
     }
 
-    /// The plan of the statement.
-    pub(crate) async fn planned(
-        self,
-        state: &SessionState,
-        meter: &Arc<Meter>,
-        names: (&dyn Bus, &ReadScope),
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match planning::plan(state, self.statement, meter, names).await {
-            Err(error) => match self.instead {
-                Some(instead) => planning::plan(state, instead, meter, names).await,
-                None => Err(error),
-            },
-            planned => planned,
-        }
-    }
-
-    /// What the statement takes and gives. It is planned as it will be run, so that the answer has the very same columns.
-    pub(crate) async fn shape(
-        mut self,
-        state: &SessionState,
-        meter: &Arc<Meter>,
-        names: (&dyn Bus, &ReadScope),
-    ) -> Result<WireShape> {
-        if self.parameters.contains(&0) {
-            self.infer(state).await?;
-            parameters::bind(&mut self.statement, &Values::Types(&self.parameters))?;
-        }
-        let parameters = self.parameters.clone();
-        let plan = self.planned(state, meter, names).await?;
-        Ok(WireShape { parameters, columns: described(&plan.schema()) })
-    }
-
     /// Parameters get the types of what they stand beside; text where that tells nothing.
-    async fn infer(&mut self, state: &SessionState) -> Result<()> {
+    ///
+    /// # Errors
+    /// A value of such a type cannot be written.
+    pub async fn infer(&mut self, state: &SessionState) -> Result<()> {
+        if !self.parameters.contains(&0) {
+            return Ok(());
+        }
         let plan = state.statement_to_plan(self.statement.clone()).await;
         // Where nothing tells a parameter's type, an expression around it may have none either.
         let told = plan.and_then(|plan| plan.get_parameter_types()).unwrap_or_default();
@@ -136,11 +105,12 @@ impl Read {
                 *kind = told.map_or(types::TEXT, |told| types::of_kind(&told));
             }
         }
-        Ok(())
+        parameters::bind(&mut self.statement, &Values::Types(&self.parameters))
     }
 }
 
-fn described(schema: &SchemaRef) -> Bytes {
+/// A `RowDescription` of columns.
+pub fn described(schema: &SchemaRef) -> Bytes {
     let columns: Vec<(&str, TypeNumber)> =
         schema.fields().iter().map(|field| (field.name().as_str(), types::of_field(field))).collect();
     let mut message = Vec::new();
@@ -149,6 +119,6 @@ fn described(schema: &SchemaRef) -> Bytes {
 }
 
 /// The functions that answer from the catalogue.
-pub(crate) fn functions(contents: &Arc<Contents>) -> Vec<Arc<ScalarUDF>> {
+pub fn functions(contents: &Arc<Contents>) -> Vec<Arc<ScalarUDF>> {
     functions::all(contents)
 }

@@ -3,19 +3,44 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::physical_plan::ExecutionPlan;
 use tidemill_core::{Boxed, Budget, Chunks, Problem, ReadScope, WireQuery, WireShape};
 use tokio::runtime::Handle;
 
-use super::super::engine::{Asked, Engine, Inner, stopped};
-use super::super::errors::internal;
-use super::super::ledger::Question;
-use super::super::relation::Table;
-use super::super::run::{Within, panicked, run};
-use super::super::session::{CATALOG, PUBLIC, SYSTEM};
-use super::{Contents, Read, Readable, WireRows, functions, read};
+use tidemill_dialect::postgres::{Callable, Contents, Read, Readable, WireRows, described, functions, read};
+
+use super::engine::{Asked, Engine, Inner, stopped};
+use super::errors::internal;
+use super::formats::TableEncoder;
+use super::functions::Function;
+use super::ledger::Question;
+use super::planning;
+use super::relation::Table;
+use super::run::{Within, panicked, run};
+use super::session::{CATALOG, PUBLIC, SYSTEM};
+
+impl TableEncoder for WireRows {
+    fn begin(&mut self, schema: &SchemaRef) -> Result<(), ArrowError> {
+        WireRows::begin(self, schema)
+    }
+
+    fn rows(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        WireRows::rows(self, batch)
+    }
+
+    fn end(&mut self) -> Result<(), ArrowError> {
+        Ok(())
+    }
+
+    fn written(&mut self) -> &mut Vec<u8> {
+        WireRows::written(self)
+    }
+}
 
 impl Engine {
     /// See [`tidemill_core::History::wire_shape`].
@@ -35,10 +60,7 @@ impl Engine {
                 let (place, handle) = (sink.place(), Handle::current());
                 let work = move || {
                     let _place = place;
-                    let shaped = handle.block_on(async {
-                        let read = prepared(&mut asked, &query, false).await?;
-                        read.shape(&asked.state, &asked.meter, (inner.bus.as_ref(), &scope)).await
-                    });
+                    let shaped = handle.block_on(async { shape(&mut asked, &inner, &query, &scope).await });
                     shaped.map_err(|error| asked.told(&error))
                 };
                 sink.send(tokio::task::spawn_blocking(work).await.map_err(panicked)??).await;
@@ -67,7 +89,10 @@ impl Engine {
                 let (place, handle) = (sink.place(), Handle::current());
                 let work = move || {
                     let _place = place;
-                    let planned = handle.block_on(planned(&mut asked, &inner, &query, &scope));
+                    let planned = handle.block_on(async {
+                        let read = prepared(&mut asked, &query, true).await?;
+                        planned(read, &asked, &inner, &scope).await
+                    });
                     (planned.map_err(|error| asked.told(&error)), asked)
                 };
                 let (planned, asked) = tokio::task::spawn_blocking(work).await.map_err(panicked)?;
@@ -79,14 +104,31 @@ impl Engine {
     }
 }
 
-async fn planned(
+/// What a statement takes and gives. It is planned as it will be run, so that the answer has the very same columns.
+async fn shape(
     asked: &mut Asked,
     inner: &Arc<Inner>,
     query: &WireQuery,
     scope: &ReadScope,
+) -> Result<WireShape> {
+    let mut read = prepared(asked, query, false).await?;
+    read.infer(&asked.state).await?;
+    let parameters = read.parameters.clone();
+    let plan = planned(read, asked, inner, scope).await?;
+    Ok(WireShape { parameters, columns: described(&plan.schema()) })
+}
+
+async fn planned(
+    read: Read,
+    asked: &Asked,
+    inner: &Arc<Inner>,
+    scope: &ReadScope,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let read = prepared(asked, query, true).await?;
-    read.planned(&asked.state, &asked.meter, (inner.bus.as_ref(), scope)).await
+    let plan = |statement| planning::plan(&asked.state, statement, &asked.meter, (inner.bus.as_ref(), scope));
+    match (plan(read.statement).await, read.instead) {
+        (Err(_), Some(instead)) => plan(instead).await,
+        (planned, _) => planned,
+    }
 }
 
 /// Reads the statement, and makes the session one of PostgreSQL's: with its catalogue instead of DataFusion's.
@@ -101,10 +143,11 @@ async fn prepared(asked: &mut Asked, query: &WireQuery, with_values: bool) -> Re
         for name in names {
             let Some(table) = provider.table(&name).await? else { continue };
             let told = table.downcast_ref::<Table>().map(|table| table.0.described()).unwrap_or_default();
-            readable.push(Readable::new(schema, &name, table.schema(), told));
+            let (description, descriptions) = (told.0.to_owned(), told.1);
+            readable.push(Readable { schema, name, description, columns: table.schema(), descriptions });
         }
     }
-    let contents = Arc::new(Contents { readable, session: query.session.clone() });
+    let contents = Arc::new(Contents { readable, callable: callable(), session: query.session.clone() });
     for (name, schema) in read.schemas(&contents)? {
         catalog.register_schema(name, schema)?;
     }
@@ -113,4 +156,14 @@ async fn prepared(asked: &mut Asked, query: &WireQuery, with_values: bool) -> Re
         asked.state.register_udf(function)?;
     }
     Ok(read)
+}
+
+/// The functions of ours, as the catalogue tells them.
+fn callable() -> Vec<Callable> {
+    let of = |function: Function| Callable {
+        name: function.name(),
+        takes: function.description().0.matches(',').count() + 1,
+        gives_text: function == Function::QualityName,
+    };
+    Function::ALL.into_iter().map(of).collect()
 }

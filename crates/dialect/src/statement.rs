@@ -14,29 +14,29 @@ use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 use tidemill_core::{Problem, Value, codes};
 
-use super::errors::{bad, from_problem};
+use crate::error::{bad, from_problem};
 
 /// The longest query text.
-pub(crate) const TEXT_BYTES_MAX: usize = 64 << 10;
+pub const TEXT_BYTES_MAX: usize = 64 << 10;
 /// The most words and signs of a query: planning takes more than linear time, and nothing can interrupt it.
-pub(crate) const TOKENS_MAX: usize = 8_192;
+pub const TOKENS_MAX: usize = 8_192;
 /// How deep parentheses and subqueries may nest.
-pub(crate) const DEPTH_MAX: usize = 64;
+pub const DEPTH_MAX: usize = 64;
 
 /// How deep operators may nest, as in a chain of sums: planning takes time by the square of it.
-pub(crate) const CHAIN_MAX: usize = 250;
+pub const CHAIN_MAX: usize = 250;
 
 /// How many tables and subqueries a query may mean.
-pub(crate) const TABLES_MAX: usize = 1_000;
+pub const TABLES_MAX: usize = 1_000;
 
 /// The highest number of a parameter.
-pub(crate) const PARAMETERS_MAX: usize = 1_000;
+pub const PARAMETERS_MAX: usize = 1_000;
 
 /// Reads the text and puts the parameters in.
 ///
 /// # Errors
 /// `bad-sql`: it cannot be read, is no single query, or names a parameter that was not given.
-pub(crate) fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
+pub fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
     Ok(with(text, Some(parameters))?.0)
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn read(text: &str, parameters: &[Value]) -> Result<Statement> {
 ///
 /// # Errors
 /// `bad-sql`: it cannot be read, or is no single query.
-pub(crate) fn open(text: &str) -> Result<(Statement, usize)> {
+pub fn open(text: &str) -> Result<(Statement, usize)> {
     with(text, None)
 }
 
@@ -61,7 +61,7 @@ fn with(text: &str, parameters: Option<&[Value]>) -> Result<(Statement, usize)> 
 ///
 /// # Errors
 /// `bad-sql`: it cannot be read, or is no single statement.
-pub(crate) fn parse(text: &str, dialect: &dyn Dialect) -> Result<Statement> {
+pub fn parse(text: &str, dialect: &dyn Dialect) -> Result<Statement> {
     if text.len() > TEXT_BYTES_MAX {
         let detail = format!("the query has {} bytes; at most {TEXT_BYTES_MAX} are allowed", text.len());
         return Err(from_problem(
@@ -107,7 +107,7 @@ fn name(statement: &mut Statement) {
 }
 
 /// Only what reads. What this lets through is looked at once more when it is planned.
-pub(crate) fn check(statement: &Statement) -> Result<()> {
+pub fn check(statement: &Statement) -> Result<()> {
     match statement {
         Statement::Statement(inner) => match inner.as_ref() {
             SqlStatement::Query(_)
@@ -124,7 +124,7 @@ pub(crate) fn check(statement: &Statement) -> Result<()> {
 }
 
 /// The problem with what does not only read.
-pub(crate) fn refused(what: &str) -> DataFusionError {
+pub fn refused(what: &str) -> DataFusionError {
     let problem = Problem::new(&codes::BAD_SQL, format!("{what} is not allowed: this door only reads"));
     from_problem(
         problem.hint("Use SELECT, EXPLAIN, DESCRIBE or SHOW TABLES; values are written by /api/v1/write"),
@@ -137,7 +137,7 @@ fn first_word(text: &str) -> String {
 
 /// Refuses what would become too many tables: each use of a name from WITH is what it names once more, so that twenty names
 /// that use the one before them twice are a million tables.
-pub(crate) fn measure(statement: &Statement) -> Result<()> {
+pub fn measure(statement: &Statement) -> Result<()> {
     let mut meant = Meant::default();
     match statement {
         Statement::Statement(inner) => match inner.visit(&mut meant) {
@@ -197,27 +197,27 @@ impl Visitor for Meant {
     }
 }
 
-/// Returns the highest number of a parameter.
-fn bind(statement: &mut Statement, parameters: Option<&[Value]>) -> Result<usize> {
+/// Puts expressions where placeholders stand; None leaves one open. In the tree, not in the text, so that no parameter can
+/// become syntax.
+///
+/// # Errors
+/// Those of `with`; `bad-sql` where expressions nest too deeply.
+pub(crate) fn put(
+    statement: &mut Statement,
+    with: &mut dyn FnMut(&str) -> Result<Option<Expr>>,
+) -> Result<()> {
     match statement {
-        Statement::Statement(inner) => {
-            let mut binder = Binder { parameters, highest: 0, depth: 0 };
-            match inner.visit(&mut binder) {
-                ControlFlow::Continue(()) => Ok(binder.highest),
-                ControlFlow::Break(error) => Err(error),
-            }
-        }
-        Statement::Explain(explain) => bind(&mut explain.statement, parameters),
-        _ => Ok(0),
+        Statement::Statement(inner) => match inner.as_mut().visit(&mut Binder { with, depth: 0 }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(error) => Err(error),
+        },
+        Statement::Explain(explain) => put(&mut explain.statement, with),
+        _ => Ok(()),
     }
 }
 
-/// Puts literals where placeholders stand. In the tree, not in the text, so that no parameter can become syntax.
 struct Binder<'a> {
-    /// None leaves them open.
-    parameters: Option<&'a [Value]>,
-    /// The highest number that was met.
-    highest: usize,
+    with: &'a mut dyn FnMut(&str) -> Result<Option<Expr>>,
     /// How many expressions are being looked into.
     depth: usize,
 }
@@ -240,8 +240,8 @@ impl VisitorMut for Binder<'_> {
         if let Expr::Value(value) = expr
             && let Literal::Placeholder(name) = &value.value
         {
-            match self.literal(name) {
-                Ok(Some(literal)) => *expr = literal,
+            match (self.with)(name) {
+                Ok(Some(other)) => *expr = other,
                 Ok(None) => {}
                 Err(error) => return ControlFlow::Break(error),
             }
@@ -250,14 +250,16 @@ impl VisitorMut for Binder<'_> {
     }
 }
 
-impl Binder<'_> {
-    fn literal(&mut self, name: &str) -> Result<Option<Expr>> {
+/// Puts the parameters in, or leaves them open where there are none; the highest number that was met.
+fn bind(statement: &mut Statement, parameters: Option<&[Value]>) -> Result<usize> {
+    let mut highest = 0;
+    put(statement, &mut |name| {
         let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
         let Some(number) = number.filter(|number| (1..=PARAMETERS_MAX).contains(number)) else {
             return Err(bad(format!("'{name}' is no parameter: write $1, $2, … up to ${PARAMETERS_MAX}")));
         };
-        self.highest = self.highest.max(number);
-        let Some(parameters) = self.parameters else { return Ok(None) };
+        highest = highest.max(number);
+        let Some(parameters) = parameters else { return Ok(None) };
         let Some(value) = parameters.get(number - 1) else {
             return Err(bad(format!(
                 "the query uses ${number} and {} parameters were given",
@@ -265,7 +267,8 @@ impl Binder<'_> {
             )));
         };
         Ok(Some(literal(value)))
-    }
+    })?;
+    Ok(highest)
 }
 
 fn literal(value: &Value) -> Expr {

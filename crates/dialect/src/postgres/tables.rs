@@ -12,8 +12,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::Result;
 use tidemill_core::TypeNumber;
 
-use super::super::columns::UTC;
 use super::types::{self, TOLD_AS};
+
+/// The time zone of all times: Arrow's word for it.
+const UTC: &str = "UTC";
 
 /// A table of the catalogue.
 #[derive(Debug)]

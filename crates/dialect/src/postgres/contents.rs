@@ -8,7 +8,6 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use tidemill_core::{TypeNumber, WireSession};
 
-use super::super::functions::Function;
 use super::tables::{self, Cell, INFORMATION_SCHEMA, PG_CATALOG, Row, TABLES, number_of};
 use super::types;
 
@@ -41,40 +40,45 @@ const FUNCTIONS: [(u32, &str, TypeNumber); 4] = [
 
 /// A table that the caller may read.
 #[derive(Clone, Debug)]
-pub(crate) struct Readable {
-    pub(crate) schema: &'static str,
-    pub(crate) name: String,
-    pub(crate) number: u32,
-    pub(crate) description: String,
-    pub(crate) columns: SchemaRef,
-    /// In the order of the columns.
-    pub(crate) descriptions: Vec<&'static str>,
+pub struct Readable {
+    /// Its schema.
+    pub schema: &'static str,
+    /// Its name.
+    pub name: String,
+    /// What is said of it; empty for nothing.
+    pub description: String,
+    /// Its columns.
+    pub columns: SchemaRef,
+    /// What is said of each column.
+    pub descriptions: Vec<&'static str>,
 }
 
 impl Readable {
-    pub(crate) fn new(
-        schema: &'static str,
-        name: &str,
-        columns: SchemaRef,
-        (description, descriptions): (&str, Vec<&'static str>),
-    ) -> Readable {
-        let number = number_of(schema, name);
-        Readable {
-            schema,
-            name: name.to_owned(),
-            number,
-            description: description.to_owned(),
-            columns,
-            descriptions,
-        }
+    fn number(&self) -> u32 {
+        number_of(self.schema, &self.name)
     }
+}
+
+/// A function of ours.
+#[derive(Clone, Debug)]
+pub struct Callable {
+    /// Its name.
+    pub name: &'static str,
+    /// How many arguments it takes.
+    pub takes: usize,
+    /// Whether it gives a text, else a truth.
+    pub gives_text: bool,
 }
 
 /// What the catalogue is made from, for one query.
 #[derive(Debug)]
-pub(crate) struct Contents {
-    pub(crate) readable: Vec<Readable>,
-    pub(crate) session: Arc<WireSession>,
+pub struct Contents {
+    /// What the caller may read.
+    pub readable: Vec<Readable>,
+    /// What the caller may call, beside what PostgreSQL has.
+    pub callable: Vec<Callable>,
+    /// Who and where the caller is.
+    pub session: Arc<WireSession>,
 }
 
 fn row<const N: usize>(cells: [(&'static str, Cell); N]) -> Row {
@@ -98,12 +102,12 @@ impl Contents {
             .readable
             .iter()
             .find(|table| table.schema == schema.unwrap_or("public") && table.name == name);
-        own.map(|table| table.number).or_else(|| tables::find(schema, name).map(|table| table.number))
+        own.map(Readable::number).or_else(|| tables::find(schema, name).map(|table| table.number))
     }
 
     /// Schema and name of a table by its number.
     pub(crate) fn name(&self, number: u32) -> Option<(&str, &str)> {
-        let own = self.readable.iter().find(|table| table.number == number);
+        let own = self.readable.iter().find(|table| table.number() == number);
         own.map(|table| (table.schema, table.name.as_str())).or_else(|| {
             TABLES.iter().find(|table| table.number == number).map(|table| (table.schema, table.name))
         })
@@ -111,7 +115,7 @@ impl Contents {
 
     /// What is said of a table (column 0) or of one of its columns.
     pub(crate) fn description(&self, number: u32, column: usize) -> Option<&str> {
-        let table = self.readable.iter().find(|table| table.number == number)?;
+        let table = self.readable.iter().find(|table| table.number() == number)?;
         let description = match column.checked_sub(1) {
             None => table.description.as_str(),
             Some(column) => table.descriptions.get(column).copied()?,
@@ -125,7 +129,7 @@ impl Contents {
             let columns = table.columns.fields().iter();
             let columns =
                 columns.map(|field| (field.name().as_str(), types::of_field(field), field.is_nullable()));
-            (table.schema, table.name.as_str(), table.number, columns.collect())
+            (table.schema, table.name.as_str(), table.number(), columns.collect())
         });
         own.chain(TABLES.iter().map(|table| {
             let columns = table.columns.iter().map(|(name, kind)| (*name, *kind, true));
@@ -149,7 +153,7 @@ impl Contents {
             (PG_CATALOG, "pg_class") => self.classes(),
             (PG_CATALOG, "pg_attribute") => self.attributes(),
             (PG_CATALOG, "pg_type") => pg_types(),
-            (PG_CATALOG, "pg_proc") => functions(),
+            (PG_CATALOG, "pg_proc") => functions(&self.callable),
             (PG_CATALOG, "pg_language") => vec![row([("oid", 12.into()), ("lanname", "internal".into())])],
             (PG_CATALOG, "pg_database") => vec![self.database()],
             (PG_CATALOG, "pg_roles" | "pg_authid" | "pg_user") => self.roles(),
@@ -312,8 +316,8 @@ impl Contents {
         for table in &self.readable {
             let count = table.descriptions.len();
             rows.extend((0..=count).filter_map(|column| {
-                let text = self.description(table.number, column)?;
-                Some(one(table.number, classes, column, text))
+                let text = self.description(table.number(), column)?;
+                Some(one(table.number(), classes, column, text))
             }));
         }
         rows
@@ -433,7 +437,7 @@ fn pg_types() -> Vec<Row> {
     rows
 }
 
-fn functions() -> Vec<Row> {
+fn functions(callable: &[Callable]) -> Vec<Row> {
     let one = |number: u32, name: &str, schema: u32, gives: TypeNumber, takes: usize| {
         row([
             ("oid", number.into()),
@@ -450,10 +454,9 @@ fn functions() -> Vec<Row> {
         ])
     };
     let theirs = FUNCTIONS.iter().map(|(number, name, gives)| one(*number, name, 11, *gives, 0));
-    let own = Function::ALL.into_iter().map(|function| {
-        let takes = function.description().0.matches(',').count() + 1;
-        let gives = if function.name() == "quality_name" { types::TEXT } else { types::BOOL };
-        one(number_of("function", function.name()), function.name(), 2_200, gives, takes)
+    let own = callable.iter().map(|function| {
+        let gives = if function.gives_text { types::TEXT } else { types::BOOL };
+        one(number_of("function", function.name), function.name, 2_200, gives, function.takes)
     });
     theirs.chain(own).collect()
 }

@@ -15,10 +15,10 @@ use datafusion::logical_expr::{
 };
 use tidemill_core::TypeNumber;
 
-use super::super::errors::bad;
 use super::contents::{Contents, function_number, schema_number};
 use super::tables::Cell;
 use super::types;
+use crate::error::bad;
 
 /// What a function gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
