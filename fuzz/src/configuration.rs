@@ -1,12 +1,8 @@
-//! tidemill.toml and the environment over it: any text is a configuration or a list of findings, each with its mend. The
-//! reader belongs to the binary, which is no library: its files are built into this one as they stand.
-
-#[allow(dead_code, unused_imports, unreachable_pub, clippy::all, reason = "the binary uses the rest")]
-#[path = "../../crates/tidemill/src/config/mod.rs"]
-mod config;
+//! tidemill.toml and the environment over it: any text is a configuration or a list of findings, each with its mend.
 
 use std::collections::HashMap;
 use std::path::Path;
+use tidemill_config::read::check_text;
 
 pub(crate) fn run(data: &[u8]) {
     // What stands after a zero is given by the environment, one `NAME=value` a line.
@@ -18,7 +14,7 @@ pub(crate) fn run(data: &[u8]) {
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (format!("TIDEMILL_{name}"), value.to_owned()))
         .collect();
-    if let Err(findings) = config::read::check_text(Path::new("tidemill.toml"), text, &environment) {
+    if let Err(findings) = check_text(Path::new("tidemill.toml"), text, &environment) {
         assert!(!findings.is_empty(), "a refusal has its reasons");
         for finding in findings {
             assert!(!finding.to_string().is_empty() && !finding.mend.is_empty(), "{finding}");

@@ -12,7 +12,6 @@ use tokio::runtime::Runtime;
 
 use crate::config::{Config, Listener};
 use crate::house::{Rooms, served_by, spawn};
-use crate::plant;
 
 /// A door: its name to the guard, the beginning of its address as clients write it without and with TLS, its key, what it
 /// speaks within TLS (ALPN), and how it serves.
@@ -77,7 +76,7 @@ fn listen(door: &Door, listener: &Listener) -> Option<(TcpListener, SocketAddr)>
     match bound {
         Ok(bound) => Some(bound),
         Err(error) => {
-            let holder = plant::holder_of(listener.address).unwrap_or_default();
+            let holder = holder_of(listener.address).unwrap_or_default();
             tracing::warn!(
                 event = "door.not_open", door = door.name, address = %listener.address, holder, %error,
                 "nothing listens there for this door; the plant runs without it"
@@ -85,4 +84,25 @@ fn listen(door: &Door, listener: &Listener) -> Option<(TcpListener, SocketAddr)>
             None
         }
     }
+}
+
+/// Which process listens on an address, as far as this user may see: `process 4711 (nginx)`.
+pub(crate) fn holder_of(address: std::net::SocketAddr) -> Option<String> {
+    let table = if address.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" };
+    let port = format!(":{:04X}", address.port());
+    let text = std::fs::read_to_string(table).ok()?;
+    // Columns: number, local address, remote address, state (0A listens), …, inode (the tenth).
+    let inode = text.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let hit = fields.get(1)?.ends_with(&port) && *fields.get(3)? == "0A";
+        hit.then(|| fields.get(9).map(|inode| format!("socket:[{inode}]"))).flatten()
+    })?;
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
+        let files = std::fs::read_dir(process.path().join("fd")).ok()?;
+        let holds = files
+            .flatten()
+            .any(|file| std::fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == inode.as_str()));
+        let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+        holds.then(|| format!("process {} ({})", process.file_name().to_string_lossy(), name.trim()))
+    })
 }

@@ -45,6 +45,13 @@ pub(crate) struct Running {
     pub(crate) host: String,
 }
 
+impl Running {
+    /// As people open it in a browser.
+    pub(crate) fn first_address(&self) -> String {
+        self.addresses.first().cloned().unwrap_or_default()
+    }
+}
+
 /// How the plant is run.
 pub(crate) struct Options {
     pub(crate) announce: Announce,
@@ -388,7 +395,7 @@ fn listen(listener: &Listener, any_port: bool) -> Result<Option<(TcpListener, So
 
 fn taken(listener: &Listener, error: &std::io::Error) -> Problem {
     let holder =
-        plant::holder_of(listener.address).map(|holder| format!(", held by {holder}")).unwrap_or_default();
+        doors::holder_of(listener.address).map(|holder| format!(", held by {holder}")).unwrap_or_default();
     Problem::new(&codes::ADDRESS_TAKEN, format!("cannot listen on {}{holder}: {error}", listener.address))
         .hint(format!("Stop the other program, or change http.listen in {PLANT_FILE}"))
 }

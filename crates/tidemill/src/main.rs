@@ -1,11 +1,10 @@
-//! The binary: configuration, wiring, command line, first run, demo plant. What does not live here: anything that an
+//! The binary: wiring, command line, first run, demo plant. What does not live here: anything that an
 //! engine or a face does. The wiring stands on one page, `house.rs`.
 
 mod admin;
 mod backup;
 mod client;
 mod command;
-mod config;
 mod demo;
 mod doors;
 mod events;
@@ -16,7 +15,6 @@ mod inspect;
 mod log;
 mod measured;
 mod output;
-mod plant;
 mod progress;
 mod saved;
 mod service;
@@ -28,6 +26,7 @@ mod vitals;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tidemill_config::{self as config, plant};
 
 use command::CommandLine;
 

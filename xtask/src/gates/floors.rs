@@ -28,16 +28,19 @@ const FLOORS: &[&[&str]] = &[
         "tidemill-connect",
         "tidemill-web",
         "tidemill-sqldoors",
+        "tidemill-demo",
     ],
-    &["tidemill"],
+    &["tidemill", "tidemill-config"],
 ];
 /// Beside the house: they know each other and no room, and no room knows them.
 const BESIDE: &[&str] = &["trials", "xtask"];
-/// The edges within a floor: ground speaks core's words, and the historian is one room with the lake and the dialect.
+/// The edges within a floor: ground speaks core's words, the historian is one room with the lake and the
+/// dialect, and the binary is one with what its files say.
 const WITHIN: &[(&str, &str)] = &[
     ("tidemill-ground", "tidemill-core"),
     ("tidemill-historian", "tidemill-lake"),
     ("tidemill-historian", "tidemill-dialect"),
+    ("tidemill", "tidemill-config"),
 ];
 /// What only one family may touch, because it is heavy or its own: the beginning of its name, and the family.
 const HEAVY: &[(&str, &[&str])] = &[

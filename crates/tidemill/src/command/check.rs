@@ -130,7 +130,7 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
                 if error.kind() != std::io::ErrorKind::AddrInUse {
                     continue;
                 }
-                let holder = plant::holder_of(listener.address);
+                let holder = crate::doors::holder_of(listener.address);
                 let holder = holder.map(|holder| format!(", {holder}")).unwrap_or_default();
                 let what = format!("another program listens on {}{holder}", listener.address);
                 // Without HTTP a plant does not run; without another door it does.

@@ -2,24 +2,21 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::Method;
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 use tidemill_core::{Problem, Quality, codes, parse_rfc3339};
 use tidemill_ground::{Clock, RealClock, Stop};
 
-use super::kit::Step;
-use super::works::{Reading, SIGNALS, Works};
-use crate::client::{Body, Client, query};
-use crate::house::Running;
-use crate::progress;
+use crate::kit::Step;
+use crate::works::{Reading, SIGNALS, Works};
 
 /// Where the works stand in the namespace.
-pub(crate) const PREFIX: &str = "works/leeds";
+pub const PREFIX: &str = "works/leeds";
 /// Up to its newest value everything is known: while history is filled in, its values are sent only after all others of their
 /// time, and of the times before, were acknowledged. Whatever ends a fill, the next one goes on where a hole would begin.
 const WATERMARK: &str = "energy/power";
@@ -33,18 +30,45 @@ const FILL_BODY_BYTES: usize = 1 << 20;
 const SECOND: i64 = 1_000_000_000;
 
 /// The values of one step, by the order of the signals.
-pub(crate) type Values = Vec<(Reading, Quality)>;
+pub type Values = Vec<(Reading, Quality)>;
 
 /// What was filled in.
-pub(crate) struct Filled {
-    pub(crate) samples: u64,
-    pub(crate) seconds: f64,
+pub struct Filled {
+    /// How many, acknowledged.
+    pub samples: u64,
+    /// How long it took.
+    pub seconds: f64,
 }
 
-pub(crate) struct Feed {
+/// The public door of a plant, as whoever is behind it: a user has the same.
+pub trait Door: Clone + Send + Sync + 'static {
+    /// Sends JSON by a method of HTTP; the answer in JSON, null where there is none.
+    ///
+    /// # Errors
+    /// What the plant refuses, or that it does not answer.
+    fn call(
+        &self,
+        method: &'static str,
+        target: &str,
+        body: &Json,
+    ) -> impl Future<Output = Result<Json, Problem>> + Send;
+
+    /// Writes samples, durable when it returns.
+    ///
+    /// # Errors
+    /// As of [`Door::call`]; one that says after how long it may be repeated is repeated.
+    fn write(
+        &self,
+        media_type: &'static str,
+        body: Bytes,
+    ) -> impl Future<Output = Result<(), Problem>> + Send;
+}
+
+/// The works on their way into the plant.
+pub struct Feed<D> {
     runtime: tokio::runtime::Runtime,
-    machines: Client,
-    owner: Client,
+    machines: D,
+    owner: D,
     clock: RealClock,
     /// The plant's: its shifts change by it.
     zone: TimeZone,
@@ -83,26 +107,32 @@ struct Sent {
     watermark: String,
 }
 
-impl Feed {
-    /// Makes the machines' token and finds out up to when the plant knows its values.
-    pub(crate) fn open(running: &Running, speed: f64) -> Result<Feed, Problem> {
+impl<D: Door> Feed<D> {
+    /// Makes the machines' token, by which `as_machines` opens their door, and finds out up to when the plant knows its values.
+    /// The works live in the plant's time zone, and so many times faster.
+    ///
+    /// # Errors
+    /// What the owner's door refuses.
+    pub fn open(
+        owner: D,
+        as_machines: impl FnOnce(String) -> D,
+        zone: TimeZone,
+        speed: f64,
+    ) -> Result<Feed<D>, Problem> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?;
-        let owner = Client::Owner(running.plant.clone());
         let (token, known) = runtime.block_on(async {
             const NAME: &str = "demo-machines";
             // A demo that starts again makes a new secret: the old one was never kept.
-            let _ = owner.call(Method::DELETE, &format!("/api/v1/tokens/{NAME}"), &Json::Null).await;
+            let _ = owner.call("DELETE", &format!("/api/v1/tokens/{NAME}"), &Json::Null).await;
             let body = json!({ "name": NAME, "allow": [format!("write:{PREFIX}/#")] });
-            let answer = owner.call(Method::POST, "/api/v1/tokens", &body).await?;
+            let answer = owner.call("POST", "/api/v1/tokens", &body).await?;
             let known = known(&owner).await?;
             Ok::<_, Problem>((answer["token"].as_str().unwrap_or_default().to_owned(), known))
         })?;
-        let host = running.host.clone();
-        let zone = crate::time::zone(&crate::house::load(&running.plant)?.timezone)?;
         Ok(Feed {
             runtime,
-            machines: Client::Remote { host, token: Some(token), trust: None },
+            machines: as_machines(token),
             owner,
             clock: RealClock::new(),
             zone,
@@ -115,13 +145,14 @@ impl Feed {
         })
     }
 
-    /// Fills in what is missing of the last days, up to now.
-    pub(crate) fn fill(&mut self, days: u16, stop: &Stop) -> Result<Filled, Problem> {
+    /// Fills in what is missing of the last days, up to now; `told` hears how many steps of how many are done.
+    ///
+    /// # Errors
+    /// What the machines' door refuses.
+    pub fn fill(&mut self, days: u16, stop: &Stop, told: impl Fn(u64, u64)) -> Result<Filled, Problem> {
         let begun = self.clock.monotonic();
         let first = self.first_step(i64::from(days));
         let steps = (self.clock.wall() - first) / (FILL_STEP_S * SECOND);
-        let bar = progress::bar(steps.unsigned_abs());
-        bar.set_message(format!("filling in {days} days"));
         let mut samples = 0;
         let mut under_way = VecDeque::new();
         let mut time = first;
@@ -139,13 +170,12 @@ impl Feed {
             } else if self.body.protocol.len() >= FILL_BODY_BYTES {
                 self.acknowledged(&mut under_way, FILL_REQUESTS - 1)?;
                 samples += self.dispatch(&mut under_way);
-                bar.set_position(((time - first) / (FILL_STEP_S * SECOND)).unsigned_abs());
+                told(((time - first) / (FILL_STEP_S * SECOND)).unsigned_abs(), steps.unsigned_abs());
             }
             time += FILL_STEP_S * SECOND;
         }
         samples += self.dispatch(&mut under_way);
         self.acknowledged(&mut under_way, 0)?;
-        bar.finish_and_clear();
         self.describe()?;
         Ok(Filled { samples, seconds: (self.clock.monotonic() - begun).as_secs_f64() })
     }
@@ -193,16 +223,19 @@ impl Feed {
                 if !signal.unit.is_empty() {
                     body["unit"] = signal.unit.into();
                 }
-                let address =
-                    format!("/api/v1/signals{}", query(&[("signal", format!("{PREFIX}/{}", signal.path))]));
-                self.owner.call(Method::PATCH, &address, &body).await?;
+                // The names are ours and have nothing to escape.
+                let target = format!("/api/v1/signals?signal={PREFIX}/{}", signal.path);
+                self.owner.call("PATCH", &target, &body).await?;
             }
             Ok(())
         })
     }
 
     /// Goes on in real time, a step a second, until stopped.
-    pub(crate) fn live(&mut self, stop: &Stop, mut seen: impl FnMut(&Values)) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// None now: a door that is busy or gone for a moment is logged.
+    pub fn live(&mut self, stop: &Stop, mut seen: impl FnMut(&Values)) -> Result<(), Problem> {
         let mut last = self.clock.wall() / SECOND * SECOND;
         loop {
             let now = self.clock.wall();
@@ -250,11 +283,11 @@ impl Feed {
 }
 
 /// Asks the plant what it has of the works.
-async fn known(owner: &Client) -> Result<Known, Problem> {
+async fn known(owner: &impl Door) -> Result<Known, Problem> {
     let signal = format!("{PREFIX}/{WATERMARK}");
     // Text in SQL: the name is ours and has no quote.
     let question = format!("SELECT min(time), max(time) FROM samples WHERE signal = '{signal}'");
-    let answer = owner.call(Method::POST, "/api/v1/sql", &json!({ "query": question })).await?;
+    let answer = owner.call("POST", "/api/v1/sql", &json!({ "query": question })).await?;
     let time =
         |place: &str| answer.pointer(place).and_then(Json::as_str).and_then(|text| parse_rfc3339(text).ok());
     Ok(Known { from: time("/rows/0/0"), to: time("/rows/0/1") })
@@ -286,7 +319,7 @@ impl Lines {
 }
 
 /// Sends; where the plant says that it is busy, waits as told and sends again.
-async fn send(client: Client, lines: Lines) -> Result<(), Problem> {
+async fn send(machines: impl Door, lines: Lines) -> Result<(), Problem> {
     // The watermark stands in the lines, so they go last.
     let mut bodies = Vec::new();
     if !lines.json.is_empty() {
@@ -298,9 +331,8 @@ async fn send(client: Client, lines: Lines) -> Result<(), Problem> {
     for (media_type, body) in bodies {
         let mut tries = 0;
         loop {
-            let headers = [("content-type", media_type)];
-            match client.send(Method::POST, "/api/v1/write", &headers, Body::from(body.clone())).await {
-                Ok(_) => break,
+            match machines.write(media_type, body.clone()).await {
+                Ok(()) => break,
                 Err(problem) if problem.retry_after_s.is_some() && tries < 30 => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -2,10 +2,8 @@
 
 use std::io;
 
-use super::feed::{PREFIX, Values, show};
-use super::works::SIGNALS;
-use crate::house::Running;
-use crate::output;
+use crate::feed::{Values, show};
+use crate::works::SIGNALS;
 
 /// A value's columns, its unit's, and those between.
 const VALUE_COLUMNS: usize = 17;
@@ -19,22 +17,8 @@ const COMMANDS_SHARE: usize = 3;
 /// A terminal that does not say how large it is.
 const USUAL: Size = Size { columns: 80, rows: 24 };
 
-/// Commands that show what the plant can do.
-pub(crate) fn commands(running: &Running) -> Vec<String> {
-    let folder = crate::quoted(&running.plant.folder.to_string_lossy());
-    let program = format!("{} --plant {folder}", crate::program());
-    vec![
-        format!("{program} watch '{PREFIX}/press/#'"),
-        format!("{program} read {PREFIX}/oven/zone2/temperature --from -30d --points 60"),
-        format!(
-            "{program} sql \"SELECT signal, avg(value) FROM samples WHERE matches(signal, '{PREFIX}/energy/#') GROUP BY signal\""
-        ),
-        format!("{program} why {PREFIX}/press/st3/vibration"),
-        format!("{program} read '#' --from -30d --output works.parquet"),
-    ]
-}
-
-pub(crate) struct Screen {
+/// The table, as often as it is asked for.
+pub struct Screen {
     commands: Vec<String>,
     address: String,
 }
@@ -55,19 +39,15 @@ impl Size {
 }
 
 impl Screen {
-    pub(crate) fn new(running: &Running) -> Screen {
-        Screen {
-            commands: commands(running),
-            address: running.addresses.first().cloned().unwrap_or_default(),
-        }
+    /// Of the plant at an address as people open it, with commands that show what it can do.
+    pub fn new(address: String, commands: Vec<String>) -> Screen {
+        Screen { commands, address }
     }
 
-    /// Draws the table over the last one.
-    pub(crate) fn show(&mut self, values: &Values) {
-        let lines = self.lines(values, Size::now(), output::colour());
+    /// The table for the terminal as large as it is now, to be drawn over the last one.
+    pub fn picture(&self, values: &Values, colour: bool) -> String {
         // Without an end to the last line: it would scroll a full screen.
-        // A terminal that was shut shows nothing; the plant goes on.
-        let _ = output::try_raw(format!("\x1b[H\x1b[2J{}", lines.join("\n")).as_bytes());
+        format!("\x1b[H\x1b[2J{}", self.lines(values, Size::now(), colour).join("\n"))
     }
 
     fn lines(&self, values: &Values, size: Size, colour: bool) -> Vec<String> {
@@ -146,7 +126,7 @@ fn cut(text: &str, columns: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::works::Reading;
+    use crate::works::Reading;
     use tidemill_core::Quality;
 
     fn screen() -> Screen {
@@ -164,30 +144,6 @@ mod tests {
     /// As many columns as a terminal uses for a line: colours take none.
     fn columns_of(line: &str) -> usize {
         line.replace("\x1b[31m", "").replace("\x1b[0m", "").chars().count()
-    }
-
-    /// What is printed goes through a shell as it stands: each command is asked to show its words.
-    #[test]
-    fn commands_can_be_copied_into_a_shell() {
-        for folder in ["/tmp/works", "/tmp/my works", "/tmp/anna's $HOME `x` \"y\" *;\\", "/tmp/ä ~#"] {
-            let running = Running {
-                plant: crate::plant::Plant { folder: folder.into() },
-                addresses: Vec::new(),
-                host: String::new(),
-            };
-            for command in commands(&running) {
-                let shown = std::process::Command::new("sh")
-                    .args(["-c", &format!("printf '%s\\n' {command}")])
-                    .output()
-                    .expect("a POSIX shell");
-                let words = String::from_utf8(shown.stdout).expect("what went in");
-                let words: Vec<&str> = words.lines().collect();
-                assert_eq!(words[1..3], ["--plant", folder], "{command}");
-                assert!(words.len() > 4 && !words[4].is_empty(), "{command}: {words:?}");
-            }
-        }
-        assert_eq!(crate::quoted("/tmp/works"), "/tmp/works", "no quotes where none are needed");
-        assert_eq!(crate::quoted(""), "''");
     }
 
     #[test]

@@ -3,30 +3,36 @@
 
 use tidemill_core::Quality;
 
-use super::kit::{Lag, Noise, Step, rounded};
+use crate::kit::{Lag, Noise, Step, rounded};
 
 /// What a signal of the plant is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SignalSpec {
+pub struct SignalSpec {
     /// Below `works/leeds/`.
-    pub(crate) path: &'static str,
-    pub(crate) unit: &'static str,
-    pub(crate) description: &'static str,
+    pub path: &'static str,
+    /// UCUM, or empty.
+    pub unit: &'static str,
+    /// For people.
+    pub description: &'static str,
 }
 
 /// A value of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Reading {
+pub enum Reading {
+    /// Measured.
     Number(f64),
+    /// Counted.
     Count(i64),
+    /// On or off.
     Flag(bool),
+    /// A word, such as those of PackML.
     State(&'static str),
 }
 
 macro_rules! signals {
     ($($path:literal $unit:literal $description:literal;)*) => {
         /// Every signal, in the order in which [`Works::step`] gives values.
-        pub(crate) static SIGNALS: &[SignalSpec] = &[$(SignalSpec { path: $path, unit: $unit, description: $description }),*];
+        pub static SIGNALS: &[SignalSpec] = &[$(SignalSpec { path: $path, unit: $unit, description: $description }),*];
     };
 }
 

@@ -7,11 +7,11 @@ use tidemill_web::line::template::Templates;
 use super::Finding;
 
 /// Where the file is, below the plant's folder.
-pub(crate) const FILE: &str = "connections/line-protocol.toml";
+pub const FILE: &str = "connections/line-protocol.toml";
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Reads the file; none is no template.
-pub(crate) fn load(folder: &Path) -> Result<Templates, Vec<Finding>> {
+pub fn load(folder: &Path) -> Result<Templates, Vec<Finding>> {
     let file: PathBuf = folder.join(FILE);
     let problem = |line: usize, what: String, mend: &str| {
         vec![Finding { file: file.clone(), line, what, mend: mend.to_owned(), warning: false }]
@@ -36,6 +36,6 @@ pub(crate) fn load(folder: &Path) -> Result<Templates, Vec<Finding>> {
 }
 
 /// What is wrong with the file.
-pub(crate) fn check(folder: &Path) -> Vec<Finding> {
+pub fn check(folder: &Path) -> Vec<Finding> {
     load(folder).err().unwrap_or_default()
 }

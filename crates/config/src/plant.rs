@@ -10,37 +10,41 @@ use rustix::fs::{Access, access};
 use tidemill_core::{Problem, codes};
 use tidemill_ground::{Disk, File, Open, RealDisk};
 
-use crate::config;
+use crate::{PLANT_FILE, is_plant, new_plant_file};
 
 /// The file below data/ that a running plant holds.
 const LOCK: &str = "lock";
 
 /// A plant's folder and the places in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Plant {
-    pub(crate) folder: PathBuf,
+pub struct Plant {
+    /// Its absolute path.
+    pub folder: PathBuf,
 }
 
 impl Plant {
     /// The plant in a folder, which need not exist yet.
-    pub(crate) fn at(folder: &Path) -> Plant {
+    pub fn at(folder: &Path) -> Plant {
         Plant { folder: std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()) }
     }
 
-    pub(crate) fn file(&self) -> PathBuf {
-        self.folder.join(config::PLANT_FILE)
+    /// tidemill.toml.
+    pub fn file(&self) -> PathBuf {
+        self.folder.join(PLANT_FILE)
     }
 
-    pub(crate) fn data(&self) -> PathBuf {
+    /// What is never edited.
+    pub fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 
-    pub(crate) fn socket(&self) -> PathBuf {
+    /// The control socket, while it runs.
+    pub fn socket(&self) -> PathBuf {
         self.data().join("control.sock")
     }
 
     /// Makes the folder with commented defaults, for its owner only. An existing plant is left as it is.
-    pub(crate) fn make(&self) -> Result<(), Problem> {
+    pub fn make(&self) -> Result<(), Problem> {
         let disk = RealDisk;
         tidemill_ground::create_dirs(&disk, &self.data())
             .map_err(|error| unwritable("the folder", &self.data(), "made", &error))?;
@@ -52,7 +56,7 @@ impl Plant {
             .folder
             .file_name()
             .map_or_else(|| "plant".to_owned(), |name| name.to_string_lossy().into_owned());
-        tidemill_ground::replace(&disk, &file, config::new_plant_file(&name).as_bytes())
+        tidemill_ground::replace(&disk, &file, new_plant_file(&name).as_bytes())
             .map_err(|error| unwritable("the file", &file, "written", &error))
     }
 
@@ -60,7 +64,7 @@ impl Plant {
     ///
     /// # Errors
     /// Its folder may not be looked into, such as that of another user.
-    pub(crate) fn stands(&self) -> Result<bool, Problem> {
+    pub fn stands(&self) -> Result<bool, Problem> {
         match std::fs::metadata(self.file()) {
             Ok(meta) => Ok(meta.is_file()),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -74,7 +78,7 @@ impl Plant {
     }
 
     /// Takes the plant for this process until the lock is dropped.
-    pub(crate) fn lock(&self) -> Result<Lock, Problem> {
+    pub fn lock(&self) -> Result<Lock, Problem> {
         let file = self.try_lock(Open::CreateOrOpen)?;
         Ok(Lock { _file: file, entry: announce(&self.folder) })
     }
@@ -94,7 +98,7 @@ impl Plant {
     }
 
     /// What would keep `run` from taking the plant, and on what; it changes nothing. Only while it does not run.
-    pub(crate) fn refusal(&self) -> Option<(PathBuf, Problem)> {
+    pub fn refusal(&self) -> Option<(PathBuf, Problem)> {
         let data = self.data();
         let refused = |folder: &Path| {
             let error = access(folder, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).err()?;
@@ -120,17 +124,17 @@ impl Plant {
     }
 
     /// Whether a process answers on the control socket.
-    pub(crate) fn is_running(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.reach().is_ok()
     }
 
     /// Knocks at the control socket.
-    pub(crate) fn reach(&self) -> io::Result<()> {
+    pub fn reach(&self) -> io::Result<()> {
         within_socket_length(&self.socket(), |path| std::os::unix::net::UnixStream::connect(path)).map(drop)
     }
 
     /// The user who owns the folder.
-    pub(crate) fn owner(&self) -> u32 {
+    pub fn owner(&self) -> u32 {
         std::fs::metadata(&self.folder).map_or_else(|_| rustix::process::getuid().as_raw(), |meta| meta.uid())
     }
 }
@@ -155,7 +159,7 @@ fn unwritable(what: &str, path: &Path, done: &str, error: &io::Error) -> Problem
 }
 
 /// Held while the plant runs.
-pub(crate) struct Lock {
+pub struct Lock {
     _file: Arc<dyn File>,
     entry: Option<PathBuf>,
 }
@@ -171,10 +175,7 @@ impl Drop for Lock {
 
 /// Calls `open` with a path of the socket that is short enough for the kernel (108 bytes), by way of its folder's
 /// descriptor where the real one is too long.
-pub(crate) fn within_socket_length<T>(
-    socket: &Path,
-    open: impl FnOnce(&Path) -> io::Result<T>,
-) -> io::Result<T> {
+pub fn within_socket_length<T>(socket: &Path, open: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
     const SOCKET_PATH_BYTES_MAX: usize = 107;
     if socket.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
         return open(socket);
@@ -208,7 +209,7 @@ fn announce(folder: &Path) -> Option<PathBuf> {
 }
 
 /// The plants that run for this user.
-pub(crate) fn running() -> Vec<Plant> {
+pub fn running() -> Vec<Plant> {
     let dir = running_folder();
     let entries = RealDisk.list(&dir).unwrap_or_default();
     let mut plants: Vec<Plant> = entries
@@ -225,7 +226,7 @@ pub(crate) fn running() -> Vec<Plant> {
 
 /// The plant that a command means: named, else the current folder, else the `./plant` that `run` takes here, else the only
 /// one that runs.
-pub(crate) fn meant(named: Option<&Path>) -> Result<Plant, Problem> {
+pub fn meant(named: Option<&Path>) -> Result<Plant, Problem> {
     if let Some(folder) = named {
         let plant = Plant::at(folder);
         return if plant.stands()? {
@@ -233,15 +234,15 @@ pub(crate) fn meant(named: Option<&Path>) -> Result<Plant, Problem> {
         } else {
             Err(Problem::new(
                 &codes::NO_PLANT,
-                format!("{} is no plant: it has no {}", folder.display(), config::PLANT_FILE),
+                format!("{} is no plant: it has no {}", folder.display(), PLANT_FILE),
             ))
         };
     }
-    if config::is_plant(Path::new(".")) {
+    if is_plant(Path::new(".")) {
         return Ok(Plant::at(Path::new(".")));
     }
     let beside = Plant::at(Path::new("plant"));
-    if config::is_plant(&beside.folder) {
+    if is_plant(&beside.folder) {
         return Ok(beside);
     }
     let mut plants = running();
@@ -253,25 +254,4 @@ pub(crate) fn meant(named: Option<&Path>) -> Result<Plant, Problem> {
             Err(Problem::new(&codes::MANY_PLANTS, format!("these plants run: {}", list.join(", "))))
         }
     }
-}
-
-/// Which process listens on an address, as far as this user may see: `process 4711 (nginx)`.
-pub(crate) fn holder_of(address: std::net::SocketAddr) -> Option<String> {
-    let table = if address.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" };
-    let port = format!(":{:04X}", address.port());
-    let text = std::fs::read_to_string(table).ok()?;
-    // Columns: number, local address, remote address, state (0A listens), …, inode (the tenth).
-    let inode = text.lines().skip(1).find_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let hit = fields.get(1)?.ends_with(&port) && *fields.get(3)? == "0A";
-        hit.then(|| fields.get(9).map(|inode| format!("socket:[{inode}]"))).flatten()
-    })?;
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
-        let files = std::fs::read_dir(process.path().join("fd")).ok()?;
-        let holds = files
-            .flatten()
-            .any(|file| std::fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == inode.as_str()));
-        let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-        holds.then(|| format!("process {} ({})", process.file_name().to_string_lossy(), name.trim()))
-    })
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::keys::{KEYS, Key, KeyKind, SECTIONS, ZONE_KEYS, variable};
 
 /// tidemill.toml of a new plant: every key with its default, commented out, so that the file shows what was changed.
-pub(crate) fn new_plant_file(name: &str) -> String {
+pub fn new_plant_file(name: &str) -> String {
     let mut out = String::from(
         "# Tidemill: this plant's settings. Every key stands here with its default; take the '#' away to change it.\n\
          # A saved file is checked and applied while running, within some seconds; a bad one changes nothing, and the log and\n\
@@ -35,7 +35,7 @@ fn toml_text(text: &str) -> String {
 }
 
 /// docs/reference/configuration.md.
-pub(crate) fn reference_page() -> String {
+pub fn reference_page() -> String {
     let mut out = String::from(
         "# Configuration: tidemill.toml\n\n\
          Every key has a default, so the file may be empty. An unknown key is an error that names the nearest known one. Each key can be\n\

@@ -18,7 +18,7 @@ use super::{Config, Finding, Listener, Share, quantity, template};
 pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Reads the plant's file and the environment. `Err` has every problem that keeps it from being used.
-pub(crate) fn load(file: &Path, environment: &HashMap<String, String>) -> Result<Config, Vec<Finding>> {
+pub fn load(file: &Path, environment: &HashMap<String, String>) -> Result<Config, Vec<Finding>> {
     let whole = |what: String, mend: &str| {
         vec![Finding { file: file.to_owned(), line: 0, what, mend: mend.to_owned(), warning: false }]
     };
@@ -33,7 +33,7 @@ pub(crate) fn load(file: &Path, environment: &HashMap<String, String>) -> Result
 }
 
 /// The same for a text, as the fuzz target and the tests call it.
-pub(crate) fn check_text(
+pub fn check_text(
     file: &Path,
     text: &str,
     environment: &HashMap<String, String>,
@@ -509,7 +509,7 @@ fn or_reference(mend: String) -> String {
 }
 
 /// The known name that is nearest, if any is near.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let far = name.chars().count() / 3 + 1;
     known
         .map(|candidate| (distance(name, candidate), candidate))

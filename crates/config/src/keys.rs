@@ -3,7 +3,7 @@
 
 /// What a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyKind {
+pub enum KeyKind {
     /// Any text.
     Text,
     /// A whole number from .. to.
@@ -32,21 +32,25 @@ pub(crate) enum KeyKind {
 
 /// One key.
 #[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) section: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) kind: KeyKind,
+pub struct Key {
+    /// The table it stands in.
+    pub section: &'static str,
+    /// Its name there.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: KeyKind,
     /// As it stands in the file.
-    pub(crate) default: &'static str,
-    pub(crate) meaning: &'static str,
+    pub default: &'static str,
+    /// One sentence or two, for the file, the page and `check`.
+    pub meaning: &'static str,
     /// Whether a saved change holds at once; others hold from the next start.
-    pub(crate) live: bool,
+    pub live: bool,
 }
 
 macro_rules! keys {
     ($($section:ident . $name:ident : $kind:expr, $default:literal, $live:literal, $meaning:literal;)*) => {
         /// The table.
-        pub(crate) static KEYS: &[Key] = &[$(Key {
+        pub static KEYS: &[Key] = &[$(Key {
             section: stringify!($section), name: stringify!($name), kind: $kind, default: $default, live: $live, meaning: $meaning,
         }),*];
     };
@@ -110,7 +114,7 @@ keys! {
 }
 
 /// The keys of a zone: `[zone.NAME]`.
-pub(crate) static ZONE_KEYS: &[Key] = &[
+pub static ZONE_KEYS: &[Key] = &[
     Key {
         section: "zone",
         name: "cidr",
@@ -138,7 +142,7 @@ pub(crate) static ZONE_KEYS: &[Key] = &[
 ];
 
 /// What stands above each section in a new plant's file.
-pub(crate) static SECTIONS: &[(&str, &str)] = &[
+pub static SECTIONS: &[(&str, &str)] = &[
     ("plant", "Who we are."),
     ("http", "HTTP and WebSocket: API, health, metrics."),
     (
@@ -153,6 +157,6 @@ pub(crate) static SECTIONS: &[(&str, &str)] = &[
 ];
 
 /// The environment variable that overrides a key: `TIDEMILL_STORAGE_KEEP`.
-pub(crate) fn variable(key: &Key) -> String {
+pub fn variable(key: &Key) -> String {
     format!("TIDEMILL_{}_{}", key.section, key.name).to_uppercase()
 }

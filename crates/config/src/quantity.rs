@@ -1,7 +1,7 @@
 //! How sizes and shares are written in configuration and on the command line.
 
 /// Reads `64MiB`, `1GB`, `1024`.
-pub(crate) fn bytes(text: &str) -> Option<u64> {
+pub fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let factor: u64 = match unit {
         "" | "B" => 1,
@@ -21,7 +21,7 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
 }
 
 /// Reads `5%` as 0.05.
-pub(crate) fn percent(text: &str) -> Option<f64> {
+pub fn percent(text: &str) -> Option<f64> {
     let number: f64 = text.strip_suffix('%')?.trim().parse().ok()?;
     (0.0..=100.0).contains(&number).then_some(number / 100.0)
 }
@@ -35,7 +35,7 @@ fn split(text: &str) -> Option<(f64, &str)> {
 }
 
 /// A size for people: `64 MiB`.
-pub(crate) fn show_bytes(bytes: u64) -> String {
+pub fn show_bytes(bytes: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut value = bytes as f64;
     let mut unit = 0;
