@@ -188,6 +188,10 @@ pub(super) fn read(text: &str, kind: CellKind) -> Result<Read, String> {
         },
         CellKind::United(decimal, unit) => {
             let bare = text.strip_suffix(unit).map_or(text, str::trim_end);
+            // Beside per cent a bare number may be a share of one.
+            if unit == "%" && bare.len() == text.len() && number(text, decimal).is_some_and(|it| it != 0.0) {
+                return Err(format!("'{}' has no %, as the others have", shown()));
+            }
             read(bare, CellKind::Float(decimal)).map_err(|_| format!("'{}' is no number of {unit}", shown()))
         }
         CellKind::Bool => match boolean(text) {

@@ -1,15 +1,20 @@
 //! Dates and times of day as people and machines write them, taken apart without a time zone. Which instant they
 //! mean is decided in `time`.
 
+use jiff::tz::TimeZone;
+
 use super::words;
 
-/// Which of day and month stands first in a date such as 03/04/2024.
+/// What stands first in a date such as 03/04/2024, or 24/03/04.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names, reason = "people say day first, month first, year first")]
 pub enum DayOrder {
     /// 3 April.
     DayFirst,
     /// 4 March.
     MonthFirst,
+    /// The year, where it has two digits: 4 March 2024.
+    YearFirst,
 }
 
 /// A date of three numbers whose order needs to be known.
@@ -17,8 +22,14 @@ pub enum DayOrder {
 pub(super) enum Evidence {
     /// The form leaves no doubt.
     Clear,
+    /// Points stand between its numbers: the day first.
+    Dotted,
     /// The first number cannot be a month.
     DayFirst,
+    /// The first number cannot be a month; it may be a day or a year of two digits.
+    DayOrYear,
+    /// The first number can only be a year of two digits.
+    YearFirst,
     /// The second number cannot be a month.
     MonthFirst,
     /// Both readings are dates, the same one.
@@ -37,7 +48,19 @@ pub(super) struct Civil {
     /// The second was written as 60.
     pub(super) leap: bool,
     pub(super) offset_seconds: Option<i32>,
+    /// Whether it says itself where it is meant: by an offset, or by a zone's name ([`zone_of`]).
+    pub(super) zoned: bool,
     pub(super) evidence: Evidence,
+    /// The first and the last number of a date that may begin with a year of two digits.
+    pub(super) year_ends: Option<(i16, i16)>,
+}
+
+impl Civil {
+    fn of_day(nanos: i64, leap: bool, offset_seconds: Option<i32>) -> Civil {
+        let zoned = offset_seconds.is_some();
+        let (date, nanos, evidence) = (None, Some(nanos), Evidence::Clear);
+        Civil { date, nanos, leap, offset_seconds, zoned, evidence, year_ends: None }
+    }
 }
 
 /// Reads a date, a time of day, or both. Without an `order` a date that needs one is read day first, and its evidence
@@ -47,22 +70,37 @@ pub(super) fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
     if text.len() > 64 {
         return None;
     }
+    if let Some((before, _)) = named_zone(text) {
+        return parse(before, order).map(|civil| Civil { zoned: true, ..civil });
+    }
     let text = without_weekday(text);
     if let Some(regular) = year_last(text) {
         return parse(&regular, order);
     }
     let mut at = Cursor { text };
-    let Some((date, evidence)) = date(&mut at, order) else {
+    let Some(Dated { date, evidence, year_ends }) = date(&mut at, order) else {
         let mut at = Cursor { text };
         let (nanos, leap) = time_of_day(&mut at)?;
-        let (nanos, offset_seconds) = (Some(nanos), offset(&mut at)?);
-        return Some(Civil { date: None, nanos, leap, offset_seconds, evidence: Evidence::Clear });
+        return Some(Civil::of_day(nanos, leap, offset(&mut at)?));
     };
     if !is_date(date) {
         return None;
     }
+    let day = Civil {
+        date: Some(date),
+        nanos: None,
+        leap: false,
+        offset_seconds: None,
+        zoned: false,
+        evidence,
+        year_ends,
+    };
     if at.text.is_empty() {
-        return Some(Civil { date: Some(date), nanos: None, leap: false, offset_seconds: None, evidence });
+        return Some(day);
+    }
+    // 2024013112 and 202401311200, as weather services write them.
+    if let (true, Some(nanos)) = (matches!(text.len(), 10 | 12), packed_minutes(at.text)) {
+        return Some(Civil { nanos: Some(nanos), ..day });
     }
     // 20240131120000 has no mark between the two.
     let packed = at.run_of_digits() == 6;
@@ -73,7 +111,38 @@ pub(super) fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
     at.skip_spaces();
     let (nanos, leap) = time_of_day(&mut at)?;
     let offset_seconds = offset(&mut at)?;
-    Some(Civil { date: Some(date), nanos: Some(nanos), leap, offset_seconds, evidence })
+    Some(Civil { nanos: Some(nanos), leap, offset_seconds, zoned: offset_seconds.is_some(), ..day })
+}
+
+/// `10` and `1030` behind a date of eight digits.
+fn packed_minutes(digits: &str) -> Option<i64> {
+    let two = |at| digits.get(at..at + 2)?.parse::<i64>().ok();
+    let minute = if digits.len() == 4 { two(2)? } else { 0 };
+    let hour = two(0)?;
+    (hour < 24 && minute < 60).then_some((hour * 60 + minute) * 60 * SECOND)
+}
+
+/// A time and the name of a zone behind it, which has a slash: `… Europe/Berlin`, `…[Europe/Berlin]`. An offset before the
+/// name says more.
+fn named_zone(text: &str) -> Option<(&str, &str)> {
+    let (before, name) = match text.strip_suffix(']') {
+        Some(text) => text.rsplit_once('[')?,
+        None => text.rsplit_once(' ')?,
+    };
+    let before = before.trim_end();
+    let is_name = name.contains('/') && name.starts_with(|c: char| c.is_ascii_alphabetic());
+    let has_offset = || parse(before, None).is_none_or(|civil| civil.nanos.is_none() || civil.zoned);
+    (is_name && TimeZone::get(name).is_ok() && !has_offset()).then_some((before, name))
+}
+
+/// The zone whose name stands behind a time.
+pub(super) fn zone_of(text: &str) -> Option<TimeZone> {
+    named_zone(text.trim()).and_then(|(_, name)| TimeZone::get(name).ok())
+}
+
+/// Whether a text says a zone by itself, as a column of them does: `UTC`, `+01:00`, `Europe/Berlin`.
+pub(super) fn is_zone(text: &str) -> bool {
+    offset(&mut Cursor { text }).flatten().is_some() || (text.contains('/') && TimeZone::get(text).is_ok())
 }
 
 /// `Mon, 01 Jan 2024 10:00:00 GMT` without its first word.
@@ -146,12 +215,28 @@ fn number(digits: &str) -> Option<i16> {
 
 type Date = (i16, i8, i8);
 
-fn date(at: &mut Cursor<'_>, order: Option<DayOrder>) -> Option<(Date, Evidence)> {
+struct Dated {
+    date: Date,
+    evidence: Evidence,
+    year_ends: Option<(i16, i16)>,
+}
+
+impl Dated {
+    fn clear(date: Date) -> Dated {
+        Dated { date, evidence: Evidence::Clear, year_ends: None }
+    }
+}
+
+/// The years of dates of ten and twelve digits: other numbers of that size are counts since 1970.
+const PACKED_YEARS: std::ops::RangeInclusive<i16> = 1900..=2100;
+
+fn date(at: &mut Cursor<'_>, order: Option<DayOrder>) -> Option<Dated> {
     match at.run_of_digits() {
         // ISO 8601 basic: 20240131, 20240131T120000, 20240131120000.
-        8 | 14 => {
+        length @ (8 | 10 | 12 | 14) => {
             let (year, month, day) = (number(at.digits(4))?, number(at.digits(2))?, number(at.digits(2))?);
-            Some((ymd(year, month, day)?, Evidence::Clear))
+            (matches!(length, 8 | 14) || PACKED_YEARS.contains(&year)).then_some(())?;
+            Some(Dated::clear(ymd(year, month, day)?))
         }
         4 => {
             let year = number(at.digits(4))?;
@@ -159,7 +244,7 @@ fn date(at: &mut Cursor<'_>, order: Option<DayOrder>) -> Option<(Date, Evidence)
             let month = number(at.digits(2))?;
             (separator(at)? == mark).then_some(())?;
             let day = number(at.digits(2))?;
-            Some((ymd(year, month, day)?, Evidence::Clear))
+            Some(Dated::clear(ymd(year, month, day)?))
         }
         1 | 2 => day_and_month(at, order),
         0 => month_name_first(at),
@@ -175,56 +260,76 @@ fn separator(at: &mut Cursor<'_>) -> Option<char> {
     ['-', '/', '.'].into_iter().find(|mark| at.skip(*mark))
 }
 
-/// `31.01.2024`, `31/01/24`, `1-Jan-24`, `1. Januar 2024`.
-fn day_and_month(at: &mut Cursor<'_>, order: Option<DayOrder>) -> Option<(Date, Evidence)> {
-    let first = number(at.digits(2))?;
+/// `31.01.2024`, `31/01/24`, `24-01-31`, `1-Jan-24`, `1. Januar 2024`.
+fn day_and_month(at: &mut Cursor<'_>, order: Option<DayOrder>) -> Option<Dated> {
+    let digits = at.digits(2);
+    let first = number(digits)?;
     let mark = separator(at);
     let spaced = at.skip_spaces();
     if at.text.starts_with(char::is_alphabetic) {
         let month = words::month(at.letters())?;
         while at.skip_any(&['-', '/', '.', ',']) || at.skip_spaces() {}
         let year = year(at)?;
-        return Some((ymd(year, month.into(), first)?, Evidence::Clear));
+        return Some(Dated::clear(ymd(year, month.into(), first)?));
     }
     let mark = mark.filter(|_| !spaced)?;
     let second = number(at.digits(2))?;
     (separator(at)? == mark).then_some(())?;
+    let last = at.text.get(..2).filter(|_| at.run_of_digits() == 2).and_then(number);
     let year = year(at)?;
-    if mark == '.' && order != Some(DayOrder::MonthFirst) {
-        return Some((ymd(year, second, first)?, Evidence::Clear));
+    let begins_with_year =
+        last.filter(|last| digits.len() == 2 && (1..=12).contains(&second) && (1..=31).contains(last));
+    if let (Some(DayOrder::YearFirst), Some(last)) = (order, last) {
+        return Some(Dated::clear(ymd(century(first), second, last)?));
     }
-    let evidence = match (first > 12, second > 12) {
-        (true, true) => return None,
-        (true, false) => Evidence::DayFirst,
-        (false, true) => Evidence::MonthFirst,
-        (false, false) if first == second => Evidence::Same,
-        (false, false) => Evidence::Either,
+    if mark == '.' && order != Some(DayOrder::MonthFirst) {
+        let (date, evidence) = (ymd(year, second, first)?, Evidence::Dotted);
+        return Some(Dated { date, evidence, year_ends: None });
+    }
+    let is_day_first = (1..=31).contains(&first) && second <= 12;
+    let is_month_first = (1..=12).contains(&first) && second <= 31;
+    let evidence = match (is_day_first, is_month_first, begins_with_year) {
+        (false, false, None) => return None,
+        (false, false, Some(_)) => Evidence::YearFirst,
+        (true, false, Some(_)) => Evidence::DayOrYear,
+        (true, false, None) => Evidence::DayFirst,
+        (false, true, _) => Evidence::MonthFirst,
+        (true, true, _) if first == second => Evidence::Same,
+        (true, true, _) => Evidence::Either,
     };
     let month_first = match order {
         Some(order) => order == DayOrder::MonthFirst,
         None => evidence == Evidence::MonthFirst,
     };
-    let date = if month_first { ymd(year, first, second) } else { ymd(year, second, first) };
-    Some((date?, evidence))
+    let date = match (evidence, begins_with_year) {
+        (Evidence::YearFirst, Some(last)) => ymd(century(first), second, last),
+        _ if month_first => ymd(year, first, second),
+        _ => ymd(year, second, first),
+    };
+    Some(Dated { date: date?, evidence, year_ends: begins_with_year.map(|last| (first, last)) })
 }
 
 /// `Jan 31, 2024`, `January 31 2024`.
-fn month_name_first(at: &mut Cursor<'_>) -> Option<(Date, Evidence)> {
+fn month_name_first(at: &mut Cursor<'_>) -> Option<Dated> {
     let month = words::month(at.letters())?;
     while at.skip_any(&['-', '.']) || at.skip_spaces() {}
     let day = number(at.digits(2))?;
     while at.skip_any(&['-', ',']) || at.skip_spaces() {}
     let year = year(at)?;
-    Some((ymd(year, month.into(), day)?, Evidence::Clear))
+    Some(Dated::clear(ymd(year, month.into(), day)?))
 }
 
 /// Four digits, or two: 69 to 99 are of the last century, 00 to 68 of this (POSIX `%y`).
 fn year(at: &mut Cursor<'_>) -> Option<i16> {
     match at.run_of_digits() {
         4 => number(at.digits(4)),
-        2 => number(at.digits(2)).map(|year| if year < 69 { 2000 + year } else { 1900 + year }),
+        2 => number(at.digits(2)).map(century),
         _ => None,
     }
+}
+
+fn century(year: i16) -> i16 {
+    if year < 69 { 2000 + year } else { 1900 + year }
 }
 
 fn is_date((year, month, day): Date) -> bool {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::cell::{self, Decimal, Spelling};
-use super::civil::{self, Evidence};
+use super::civil::{self, Civil, Evidence};
 use super::time::Unit;
 use super::words;
 
@@ -34,6 +34,10 @@ pub(super) struct Column {
     pub(super) largest: f64,
     pub(super) epochs: Epochs,
     pub(super) booleans: usize,
+    /// `AM` and `PM`.
+    pub(super) halves: usize,
+    /// Zones by themselves.
+    pub(super) zones: usize,
     /// Words of absence; they say nothing of the kind.
     pub(super) absent: usize,
     /// Infinities, and numbers that no float holds: among numbers they say nothing of the kind either.
@@ -66,6 +70,8 @@ pub(super) struct Column {
 #[derive(Debug, Clone, Copy)]
 struct Word {
     boolean: bool,
+    half: bool,
+    zone: bool,
     absent: bool,
     infinite: bool,
     status: bool,
@@ -76,6 +82,8 @@ impl Word {
     fn of(text: &str, may_be_status: bool) -> Word {
         Word {
             boolean: cell::boolean(text).is_some(),
+            half: words::is_half_of_day(text),
+            zone: civil::is_zone(text),
             absent: words::absent(text, true).is_some(),
             infinite: cell::is_infinite(text),
             status: may_be_status && words::status(text).is_some(),
@@ -100,20 +108,51 @@ fn place(line: u64, text: &str) -> Place {
 /// What dates of three numbers say of their order.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Orders {
+    /// With points, which is day first.
+    pub(super) dotted: Option<Place>,
     pub(super) day_first: Option<Place>,
     pub(super) month_first: Option<Place>,
     pub(super) either: Option<Place>,
+    /// Years of two digits: that can only stand first, and that may.
+    pub(super) year_first: Option<Place>,
+    pub(super) day_or_year: Option<Place>,
+    year_may_be_first: Option<Place>,
+    pub(super) year_last: Option<Place>,
+    /// The least and the greatest of the first and of the last number of those that may.
+    year_ends: Option<[(i16, i16); 2]>,
 }
 
 impl Orders {
-    fn add(&mut self, evidence: Evidence, line: u64, text: &str) {
-        let at = match evidence {
+    fn add(&mut self, civil: &Civil, line: u64, text: &str) {
+        if let Some((first, last)) = civil.year_ends {
+            self.year_may_be_first.get_or_insert_with(|| place(line, text));
+            let ends = self.year_ends.get_or_insert([(first, first), (last, last)]);
+            for (end, number) in ends.iter_mut().zip([first, last]) {
+                *end = (end.0.min(number), end.1.max(number));
+            }
+        } else {
+            if civil.evidence != Evidence::Clear {
+                self.year_last.get_or_insert_with(|| place(line, text));
+            }
+        }
+        let at = match civil.evidence {
             Evidence::Clear | Evidence::Same => return,
+            Evidence::Dotted => &mut self.dotted,
+            Evidence::YearFirst => &mut self.year_first,
+            Evidence::DayOrYear => &mut self.day_or_year,
             Evidence::DayFirst => &mut self.day_first,
             Evidence::MonthFirst => &mut self.month_first,
             Evidence::Either => &mut self.either,
         };
         at.get_or_insert_with(|| place(line, text));
+    }
+
+    /// A date that begins or ends with its year, if none says which: not by a number that only one can be, nor by the first
+    /// changing more than the last, as days do within a year.
+    pub(super) fn open_year(&self) -> Option<&Place> {
+        let spread = |(least, most): (i16, i16)| most - least;
+        let days_first = self.year_ends.is_some_and(|[first, last]| spread(first) > spread(last));
+        self.year_may_be_first.as_ref().filter(|_| self.year_last.is_none() && !days_first)
     }
 }
 
@@ -122,13 +161,20 @@ impl Orders {
 pub(super) struct Marks {
     pub(super) points: usize,
     pub(super) commas: usize,
+    /// `1,234`, and `1.234`: decimals or thousands.
     pub(super) open: Option<Place>,
+    pub(super) open_point: Option<Place>,
+    /// Whether thousands stand without a mark.
+    pub(super) plain_thousands: bool,
 }
 
 impl Marks {
     fn add(&mut self, spelling: Spelling, line: u64, text: &str) {
         match spelling {
-            Spelling::Plain | Spelling::PointOrGroup => {}
+            Spelling::Plain => self.plain_thousands |= text.trim_start_matches(['-', '+']).len() > 3,
+            Spelling::PointOrGroup => {
+                self.open_point.get_or_insert_with(|| place(line, text));
+            }
             Spelling::Point => self.points += 1,
             Spelling::Comma => self.commas += 1,
             Spelling::CommaOrGroup => {
@@ -152,6 +198,8 @@ impl Marks {
 pub(super) struct Epochs {
     any: bool,
     sizes: [(usize, Option<Place>); Unit::ALL.len()],
+    /// Those of each size that are of 2001 to 2103 in their own unit.
+    likely: [Option<Place>; Unit::ALL.len()],
 }
 
 impl Epochs {
@@ -162,6 +210,12 @@ impl Epochs {
         if let Some((count, first)) = size.and_then(|size| self.sizes.get_mut(size)) {
             *count += 1;
             first.get_or_insert_with(|| place(line, text));
+        }
+        if let Some(likely) = size.and_then(|size| self.likely.get_mut(size))
+            && likely.is_none()
+            && unit.is_some_and(|unit| (1e9..4.2e9).contains(&unit.seconds(number.abs())))
+        {
+            *likely = Some(place(line, text));
         }
     }
 
@@ -176,8 +230,13 @@ impl Epochs {
         Unit::ALL.get(largest).copied()
     }
 
-    /// One of most numbers, and one of the few that are larger by a unit: they may be faults.
-    pub(super) fn few_larger(&self) -> Option<(&Place, &Place)> {
+    /// Two numbers of sizes of which it cannot be said what both are: times of these years in two units, or most, and the few
+    /// that are larger by a unit, which may be faults.
+    pub(super) fn two_sizes(&self) -> Option<(&Place, &Place)> {
+        let mut likely = self.likely.iter().flatten();
+        if let (Some(one), Some(other)) = (likely.next(), likely.next()) {
+            return Some((one, other));
+        }
         let mut seen = self.sizes.iter().filter(|(count, _)| *count > 0);
         let (larger, all) = (seen.next_back()?, self.sizes.iter().map(|(count, _)| count).sum());
         let most = seen.max_by_key(|(count, _)| *count)?;
@@ -261,6 +320,8 @@ impl Column {
 
     fn add_word(&mut self, word: Word) {
         self.booleans += usize::from(word.boolean);
+        self.halves += usize::from(word.half);
+        self.zones += usize::from(word.zone);
         self.absent += usize::from(word.absent);
         self.infinite += usize::from(word.infinite);
         self.statuses += usize::from(word.status);
@@ -275,7 +336,7 @@ impl Column {
             return false;
         };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        self.offsets += usize::from(civil.offset_seconds.is_some());
+        self.offsets += usize::from(civil.zoned);
         match (civil.date.is_some(), civil.nanos.is_some()) {
             (true, _) if digits => self.digit_dates += 1,
             (true, true) => self.date_times += 1,
@@ -285,7 +346,7 @@ impl Column {
                 self.day_times += usize::from(text.contains(':'));
             }
         }
-        self.orders.add(civil.evidence, line, text);
+        self.orders.add(&civil, line, text);
         true
     }
 

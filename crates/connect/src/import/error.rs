@@ -34,18 +34,20 @@ pub(crate) enum Error {
     Named(String),
     #[error("the header of {file} has {header} fields, its rows have {rows}")]
     HeaderWidth { file: String, header: usize, rows: usize },
-    #[error(
-        "{place} may be {day_first} (day first) or {month_first} (month first), and no row of the file decides it"
-    )]
-    DayOrMonth { place: String, day_first: String, month_first: String },
+    #[error("{place} may be {readings}, and no row of the file decides it")]
+    DayOrMonth { place: String, readings: String, hint: &'static str },
     #[error(
         "{file} has dates that can only be day first ('{day_first}') and others that can only be month first ('{month_first}')"
     )]
     BothOrders { file: String, day_first: String, month_first: String },
-    #[error(
-        "{place} may be {comma} (decimal comma) or {point} (thousands), and no row of the file decides it"
-    )]
-    DecimalMark { place: String, comma: String, point: String },
+    #[error("{place} may be {comma} ({comma_is}) or {point} ({point_is}), and no row of the file decides it")]
+    DecimalMark {
+        place: String,
+        comma: String,
+        comma_is: &'static str,
+        point: String,
+        point_is: &'static str,
+    },
     #[error(
         "the one column of {0} adds nothing to the prefix, so that the values of all these files would be one signal"
     )]
@@ -57,10 +59,10 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Times of the sizes of two units, where the larger ones are few: they may be faults.
+    /// Times of the sizes of two units: some may be faults.
     pub(super) fn epoch_sizes(file: &str, column: &str, (line, most): &Place, (other, few): &Place) -> Error {
         let what = format!(
-            "numbers of two sizes: most are like '{most}' (line {line}), and a few like '{few}' (line {other})"
+            "numbers of two sizes: some are like '{most}' (line {line}), and others like '{few}' (line {other})"
         );
         let hint = "Say the unit of them all with --time-format s, ms, us or ns";
         Error::Column { file: file.to_owned(), column: column.to_owned(), what, hint }
@@ -98,7 +100,7 @@ impl Error {
             Error::HeaderWidth { .. } => {
                 "Mend the header so that each column has one name; where numbers have decimal commas, separate the columns by ';'"
             }
-            Error::DayOrMonth { .. } => "Say which with --time-format dmy or --time-format mdy",
+            Error::DayOrMonth { hint, .. } => hint,
             Error::BothOrders { .. } => {
                 "Say which with --time-format dmy or --time-format mdy; rows of the other order are then rejected"
             }

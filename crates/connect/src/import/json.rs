@@ -30,6 +30,8 @@ pub(super) struct JsonPlan {
     /// None: the objects are counted.
     pub(super) time: Option<String>,
     pub(super) time_of_day: Option<String>,
+    /// Members that belong behind the time: AM or PM, a zone.
+    pub(super) time_ends: Vec<String>,
     pub(super) form: TimeForm,
     pub(super) zone: TimeZone,
     /// What numbers mean that are qualities.
@@ -272,6 +274,7 @@ impl Seen {
         let name = |at: usize| sheet.header(at).to_owned();
         let opt = |at: Option<usize>| at.map(name);
         let (time, time_of_day) = (opt(look.time), opt(look.time_of_day));
+        let time_ends = look.time_ends.iter().map(|at| name(*at)).collect();
         let shape = match look.narrow {
             Some(narrow) => {
                 let object =
@@ -327,7 +330,7 @@ impl Seen {
             }
         };
         let (form, zone, numbers, notes) = (look.form, look.zone, look.numbers, look.notes);
-        Ok(JsonPlan { time, time_of_day, form, zone, numbers, shape, notes })
+        Ok(JsonPlan { time, time_of_day, time_ends, form, zone, numbers, shape, notes })
     }
 }
 

@@ -3,20 +3,20 @@
 
 mod counted;
 mod qualities;
+mod times;
 
 use jiff::tz::TimeZone;
 use tidemill_core::{Escape, SignalPath};
 
 use super::cell::{self, CellKind, Decimal};
-use super::civil::{self, DayOrder};
-use super::columns::{Column, Marks, Orders, few};
+use super::columns::{Column, Marks, few};
 use super::error::Error;
 use super::names;
 use super::plan::Options;
 use super::reader::Signal;
 use super::records::Record;
 use super::sheet::Sheet;
-use super::time::{TimeForm, TimeFormat, Unit};
+use super::time::TimeForm;
 use super::words::{self, Meaning};
 
 pub(super) use qualities::is_quality_of_all;
@@ -34,6 +34,8 @@ pub(super) struct Layout {
     /// None: the rows are counted.
     pub(super) time: Option<usize>,
     pub(super) time_of_day: Option<usize>,
+    /// Columns whose cells belong behind the time: AM or PM, a zone.
+    pub(super) time_ends: Vec<usize>,
     pub(super) form: TimeForm,
     pub(super) zone: TimeZone,
     /// Columns whose cells stand in the names.
@@ -120,6 +122,7 @@ pub(super) struct Narrow {
 pub(super) struct Members {
     pub(super) time: Option<usize>,
     pub(super) time_of_day: Option<usize>,
+    pub(super) time_ends: Vec<usize>,
     pub(super) form: TimeForm,
     pub(super) zone: TimeZone,
     pub(super) narrow: Option<Narrow>,
@@ -175,26 +178,17 @@ impl<'a> Look<'a> {
         Look { times: Some(times), ..self }
     }
 
-    /// Where the times are.
-    pub(super) fn times(&self) -> Result<Times, Error> {
-        if let Some(times) = self.times {
-            return Ok(times);
-        }
-        if self.options.start.is_some() {
-            return self.counting();
-        }
-        let (at, of_day) = self.time_columns()?;
-        Ok(Times { at: Some(at), of_day, textual: self.is_textual(at) })
-    }
-
     /// Decides.
     pub(super) fn layout(mut self) -> Result<Layout, Error> {
         let times = self.times()?;
         let (time, time_of_day) = (times.at, times.of_day);
         let form = self.time_form(times)?;
-        let zone = self.zone(time, time_of_day);
+        let zone = self.zone(time, time_of_day)?;
+        let time_ends = self.time_ends(times)?;
         let keys = self.keys()?;
-        let is_rest = |at: &usize| Some(*at) != time && Some(*at) != time_of_day && !keys.contains(at);
+        let is_rest = |at: &usize| {
+            Some(*at) != time && Some(*at) != time_of_day && !keys.contains(at) && !time_ends.contains(at)
+        };
         let mut rest: Vec<usize> = (0..self.sheet.width()).filter(is_rest).collect();
         self.leave_out(&mut rest);
         let (shape, signals) = match self.narrow(&rest)? {
@@ -209,7 +203,7 @@ impl<'a> Look<'a> {
             .into_iter()
             .chain(time)
             .chain(time_of_day)
-            .chain(keys.iter().copied())
+            .chain(keys.iter().chain(&time_ends).copied())
             .max()
             .unwrap_or_default();
         let numbers = self.numbers(&match &shape {
@@ -225,6 +219,7 @@ impl<'a> Look<'a> {
             skip_lines: self.sheet.skip_lines,
             time,
             time_of_day,
+            time_ends,
             form,
             zone,
             shape,
@@ -243,8 +238,9 @@ impl<'a> Look<'a> {
         let times = self.times()?;
         let (time, time_of_day) = (times.at, times.of_day);
         let form = self.time_form(times)?;
-        let zone = self.zone(time, time_of_day);
-        let is_value = |at: &usize| Some(*at) != time && Some(*at) != time_of_day;
+        let zone = self.zone(time, time_of_day)?;
+        let time_ends = self.time_ends(times)?;
+        let is_value = |at: &usize| Some(*at) != time && Some(*at) != time_of_day && !time_ends.contains(at);
         let mut rest: Vec<usize> = (0..self.sheet.width()).filter(is_value).collect();
         let all = rest.clone();
         self.leave_out(&mut rest);
@@ -266,7 +262,20 @@ impl<'a> Look<'a> {
         }
         let numbers = self.numbers(&used);
         let notes = self.notes;
-        Ok(Members { time, time_of_day, form, zone, narrow, qualities, quality, left_out, numbers, notes })
+        left_out.extend(&time_ends);
+        Ok(Members {
+            time,
+            time_of_day,
+            time_ends,
+            form,
+            zone,
+            narrow,
+            qualities,
+            quality,
+            left_out,
+            numbers,
+            notes,
+        })
     }
 
     fn column(&self, index: usize) -> &Column {
@@ -286,185 +295,12 @@ impl<'a> Look<'a> {
         })
     }
 
-    /// The column with the time, or those with date and time of day.
-    fn time_columns(&self) -> Result<(usize, Option<usize>), Error> {
-        let all = || 0..self.sheet.width();
-        let day_time = |date: usize| {
-            let named = |at: usize| {
-                self.means(at, Meaning::Time) && self.column(at).mostly(self.column(at).packed_times)
-            };
-            all().find(|at| *at != date && (self.column(*at).is_day_time() || named(*at)))
-        };
-        if let Some(wanted) = &self.options.time {
-            let at = self.wanted(wanted)?;
-            let digits = self.column(at).is_digit_date() && self.column(at).largest < 1e8;
-            let bare_date = self.column(at).is_date() || digits;
-            return Ok((at, day_time(at).filter(|_| bare_date)));
-        }
-        let full: Vec<usize> = all().filter(|at| self.column(*at).is_date_time()).collect();
-        let offset = |at: &&usize| self.column(**at).mostly(self.column(**at).offsets);
-        let named = |at: &&usize| self.means(**at, Meaning::Time);
-        if let Some(at) = full.iter().find(offset).or_else(|| full.iter().find(named)).or(full.first()) {
-            return Ok((*at, None));
-        }
-        let named_digits = |at: &usize| self.means(*at, Meaning::Time) && self.column(*at).is_digit_date();
-        let dates: Vec<usize> = all().filter(|at| self.column(*at).is_date() || named_digits(at)).collect();
-        if let Some(pair) = dates.iter().find_map(|date| Some((*date, day_time(*date)?))) {
-            return Ok((pair.0, Some(pair.1)));
-        }
-        let number = |at: &usize| {
-            self.means(*at, Meaning::Time) && self.column(*at).is_number() && self.counts_in(*at).is_none()
-        };
-        let epoch = |at: &usize| number(at) && self.column(*at).epochs.unit().is_some();
-        if let Some(at) = all().find(epoch).or(dates.first().copied()) {
-            return Ok((at, None));
-        }
-        // Without a header the first column counts if it can only be an epoch of these decades.
-        let unnamed = self.sheet.header_line.is_none() && self.column(0).is_number();
-        if unnamed && (1e9..5e9).contains(&seconds(self.column(0).largest)) {
-            return Ok((0, None));
-        }
-        // A column that is called time and holds other numbers: what they are is said by `time_form`.
-        all().find(number).map(|at| (at, None)).ok_or_else(|| self.no_time())
-    }
-
-    fn no_time(&self) -> Error {
-        if self.columns.iter().all(|column| column.filled == 0) {
-            if self.objects {
-                let hint = "Write one object a row, with a time in it";
-                let what = "JSON without rows: its members are lists and objects without a time";
-                return Error::Foreign(self.file.to_owned(), what, hint);
-            }
-            return Error::NoRows(self.file.to_owned());
-        }
-        let day_time = (0..self.sheet.width()).find(|at| self.column(*at).is_day_time());
-        let relative = |at: &usize| {
-            let shown = self.column(*at).no_status.as_ref();
-            self.means(*at, Meaning::Time) && shown.is_some_and(|(_, text)| text.starts_with('*'))
-        };
-        let relative = (0..self.sheet.width()).find(relative);
-        let zoned = (0..self.sheet.width()).find(|at| self.column(*at).unknown_zone.is_some());
-        let mut hint = "Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m";
-        let seen = match day_time {
-            _ if let Some(at) = relative => {
-                hint = "Export them as absolute times: what `*` meant when the file was written is not in it";
-                format!("The column '{}' has times relative to now (*)", self.sheet.shown(at))
-            }
-            _ if let Some(at) = zoned => {
-                hint = ZONE_HINT;
-                format!("The column '{}' has {}", self.sheet.shown(at), self.column(at).in_unknown_zone())
-            }
-            Some(at) => format!("The column '{}' has times of day, and none a date", self.sheet.shown(at)),
-            None => format!("Its columns: {}", self.sheet.columns_shown()),
-        };
-        Error::NoTime { file: self.file.to_owned(), seen, hint }
-    }
-
-    /// How the times of a column are written.
-    fn time_form(&self, times: Times) -> Result<TimeForm, Error> {
-        let Times { textual, .. } = times;
-        if let Some(start) = self.options.start {
-            return self.counted(start, times.at);
-        }
-        let Some(at) = times.at else { return Err(self.no_time()) };
-        let column = self.column(at);
-        let told = match self.options.time_format {
-            Some(TimeFormat::Epoch(unit)) => return Ok(TimeForm::Epoch(unit)),
-            Some(TimeFormat::Excel) => return Ok(TimeForm::Excel),
-            Some(TimeFormat::Order(order)) => Some(order),
-            None => None,
-        };
-        if self.counts_in(at).is_some() {
-            let what = "durations, which have no date".to_owned();
-            return Err(self.column_problem(at, what, "Name another column with --time COLUMN"));
-        }
-        if !textual && (column.is_number() || (self.times.is_some() && column.numbers > 0)) {
-            if let Some((most, few)) = column.epochs.few_larger() {
-                return Err(Error::epoch_sizes(self.file, &self.sheet.shown(at), most, few));
-            }
-            return column.epochs.unit().map(TimeForm::Epoch).ok_or_else(|| self.no_epoch(at));
-        }
-        if !textual {
-            if column.unknown_zone.is_some() {
-                return Err(self.column_problem(at, column.in_unknown_zone(), ZONE_HINT));
-            }
-            let what = "no times that can be read".to_owned();
-            return Err(self.column_problem(
-                at,
-                what,
-                "Name another with --time COLUMN, or its form with --time-format",
-            ));
-        }
-        let order = match told {
-            Some(order) => Some(order),
-            None => self.order(&column.orders, at)?,
-        };
-        Ok(TimeForm::Text(order))
-    }
-
-    fn no_epoch(&self, at: usize) -> Error {
-        // Serial numbers of the years 1954 to 2119.
-        if (20_000.0..80_000.0).contains(&self.column(at).largest) {
-            let what = "numbers that may be Excel's serial dates".to_owned();
-            return self.column_problem(
-                at,
-                what,
-                "Say so with --time-format excel, or format the cells as dates first",
-            );
-        }
-        let what = "numbers too small for times since 1970; they may be elapsed time".to_owned();
-        self.column_problem(
-            at,
-            what,
-            "Say when it began: --start 2024-01-01T00:00:00Z, and what one is, --step 1s; or name another column with --time COLUMN",
-        )
-    }
-
     fn column_problem(&self, at: usize, what: String, hint: &'static str) -> Error {
         Error::Column { file: self.file.to_owned(), column: self.sheet.shown(at), what, hint }
     }
 
-    fn order(&self, orders: &Orders, at: usize) -> Result<Option<DayOrder>, Error> {
-        match (&orders.day_first, &orders.month_first, &orders.either) {
-            (Some(day), Some(month), _) => Err(Error::BothOrders {
-                file: self.file.to_owned(),
-                day_first: day.1.clone(),
-                month_first: month.1.clone(),
-            }),
-            (Some(_), None, _) => Ok(Some(DayOrder::DayFirst)),
-            (None, Some(_), _) => Ok(Some(DayOrder::MonthFirst)),
-            (None, None, Some((line, text))) => Err(self.day_or_month(at, *line, text)),
-            // No date needs an order, or each is the same in both readings.
-            (None, None, None) => Ok(None),
-        }
-    }
-
-    fn day_or_month(&self, at: usize, line: u64, text: &str) -> Error {
-        let reading = |order| {
-            let date = civil::parse(text, Some(order)).and_then(|civil| civil.date).unwrap_or_default();
-            format!("{:04}-{:02}-{:02}", date.0, date.1, date.2)
-        };
-        Error::DayOrMonth {
-            place: self.place(at, line, text),
-            day_first: reading(DayOrder::DayFirst),
-            month_first: reading(DayOrder::MonthFirst),
-        }
-    }
-
     fn place(&self, at: usize, line: u64, text: &str) -> String {
         format!("'{text}' in {} (line {line}, column '{}')", self.file, self.sheet.shown(at))
-    }
-
-    fn zone(&mut self, time: Option<usize>, time_of_day: Option<usize>) -> TimeZone {
-        if let Some(zone) = &self.options.timezone {
-            return zone.clone();
-        }
-        let headers = [time, time_of_day];
-        if headers.into_iter().flatten().any(|at| words::says_utc(self.sheet.header(at))) {
-            self.notes.push("times are UTC, as their header says".to_owned());
-            return TimeZone::UTC;
-        }
-        self.options.plant_timezone.clone()
     }
 
     /// Columns that hold no values of signals.
@@ -657,28 +493,36 @@ impl<'a> Look<'a> {
         for other in values.iter().map(|at| &self.column(*at).marks) {
             together.points += other.points;
             together.commas += other.commas;
+            together.plain_thousands |= other.plain_thousands;
         }
-        match (together.shown(), &marks.open) {
+        let open_point =
+            marks.open_point.as_ref().filter(|_| self.has_commas_elsewhere() && !together.plain_thousands);
+        match (together.shown(), marks.open.as_ref().or(open_point)) {
             (Some(decimal), _) => Ok(decimal),
             (None, None) => Ok(Decimal::Point),
-            (None, Some((line, text))) => Err(Error::DecimalMark {
-                place: self.place(at, *line, text),
-                comma: cell::number(text, Decimal::Comma).unwrap_or_default().to_string(),
-                point: cell::number(text, Decimal::Point).unwrap_or_default().to_string(),
-            }),
+            (None, Some((line, text))) => {
+                let number = |decimal| cell::number(text, decimal).unwrap_or_default().to_string();
+                let (comma, point) = (number(Decimal::Comma), number(Decimal::Point));
+                let (comma_is, point_is) = match text.contains(',') {
+                    true => ("decimal comma", "thousands"),
+                    false => ("thousands", "decimal point"),
+                };
+                let place = self.place(at, *line, text);
+                Err(Error::DecimalMark { place, comma, comma_is, point, point_is })
+            }
+        }
+    }
+
+    /// Whether the file is written as where decimals have commas: those leave no comma to separate columns, and dates have
+    /// points there.
+    fn has_commas_elsewhere(&self) -> bool {
+        let dotted = || self.columns.iter().any(|column| column.orders.dotted.is_some());
+        match self.sheet.separator {
+            ';' => true,
+            ',' => false,
+            _ => dotted(),
         }
     }
 }
 
 static EMPTY: std::sync::LazyLock<Column> = std::sync::LazyLock::new(Column::default);
-
-/// A count since 1970 in the unit of its size, as seconds.
-fn seconds(count: f64) -> f64 {
-    match Unit::by_magnitude(count) {
-        Some(Unit::Seconds) => count,
-        Some(Unit::Millis) => count / 1e3,
-        Some(Unit::Micros) => count / 1e6,
-        Some(Unit::Nanos) => count / 1e9,
-        None => 0.0,
-    }
-}

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
+use super::source::is_no_windows_1252;
+
 /// The longest line, and the longest record that runs over several lines.
 pub(super) const RECORD_BYTES_MAX: usize = 1 << 20;
 
@@ -84,7 +86,7 @@ impl Lines {
                     line.fault = line.fault.or(Some(LineFault::NotDecoded));
                 }
             }
-            Err(_) if self.otherwise == Otherwise::Windows1252 => {
+            Err(_) if self.otherwise == Otherwise::Windows1252 && !is_no_windows_1252(bytes) => {
                 line.text = encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned();
             }
             Err(_) => {

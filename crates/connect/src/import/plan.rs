@@ -210,6 +210,9 @@ impl Plan {
             if let Some(second) = layout.time_of_day {
                 write!(out, " and {}", column(second))?;
             }
+            for end in &layout.time_ends {
+                write!(out, " with {}", column(*end))?;
+            }
             write!(out, ", ")?;
         }
         writeln!(out, "{}", spoken_form(layout.form, &layout.zone))?;

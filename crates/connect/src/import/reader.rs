@@ -4,6 +4,7 @@
 mod objects;
 mod pieces;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -308,10 +309,14 @@ impl Reader {
         while self.runs.len() <= run {
             self.runs.push(Run::default());
         }
+        let text = layout.time.map_or("", |index| record.field(index));
         let day = layout.time_of_day.map(|index| record.field(index));
+        let ends = layout.time_ends.iter().map(|at| (*at, record.field(*at)));
+        let (text, day) =
+            with_ends(text, day, ends).map_err(|at| (Some(layout.column(at)), NO_END.to_owned()))?;
         let mut spare = Run::default();
         let run = self.runs.get_mut(run).unwrap_or(&mut spare);
-        let time = self.clock.read(layout.time.map_or("", |index| record.field(index)), day, run);
+        let time = self.clock.read(&text, day.as_deref(), run);
         time.map_err(|fault| (layout.time.map(|index| layout.column(index)), fault.to_string()))
     }
 
@@ -391,6 +396,7 @@ impl Reader {
             }
         };
         let signal = signal.map_err(|reason| blame(narrow.signal, reason))?;
+        self.judge_unit(signal, unit).map_err(|reason| blame(narrow.unit.unwrap_or(narrow.value), reason))?;
         let time = self.time(layout, record, signal as usize)?;
         let stated =
             match narrow.quality.map(|at| (at, record.field(at))).filter(|(_, text)| !text.is_empty()) {
@@ -482,6 +488,19 @@ impl Reader {
         Ok(number)
     }
 
+    /// The unit of a row: a signal has one, and values in another are not its own.
+    fn judge_unit(&mut self, signal: u32, unit: &str) -> Result<(), String> {
+        let Some(signal) = self.signals.get_mut(signal as usize) else { return Ok(()) };
+        if unit.is_empty() || signal.unit == unit {
+            return Ok(());
+        }
+        if signal.unit.is_empty() {
+            unit.clone_into(&mut signal.unit);
+            return Ok(());
+        }
+        Err(format!("the unit is '{}', and that of {} is '{}'", short(unit), signal.path, signal.unit))
+    }
+
     fn quality(&mut self, text: &str, numbers: StatusNumbers) -> Option<Quality> {
         if let Some((last, quality)) = &self.last_quality
             && last == text
@@ -536,6 +555,29 @@ impl Layout {
             Some(name) => name.to_owned(),
         }
     }
+}
+
+const NO_END: &str = "it is empty, and says how the time is meant";
+
+/// The text of a time, and that of its time of day, as the file has it.
+type TimeTexts<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
+
+/// A time, and a time of day where it has a column of its own, with what belongs behind. The error is what is empty of that.
+fn with_ends<'a, T>(
+    time: &'a str,
+    day: Option<&'a str>,
+    ends: impl Iterator<Item = (T, &'a str)>,
+) -> Result<TimeTexts<'a>, T> {
+    let (mut time, mut day) = (Cow::Borrowed(time), day.map(Cow::Borrowed));
+    for (at, end) in ends {
+        if end.is_empty() {
+            return Err(at);
+        }
+        let last = day.as_mut().unwrap_or(&mut time).to_mut();
+        last.push(' ');
+        last.push_str(end);
+    }
+    Ok((time, day))
 }
 
 /// A word that may be a state's name, where the row says that it is none: beside a bad quality, as PI writes its system

@@ -185,6 +185,12 @@ fn typed_draft(head: &[u8], what: &'static str, name: &str, options: &Options) -
 /// The head as text, up to its last whole line if the file goes on.
 fn text(head: &[u8], name: &str) -> Result<(Encoding, String), Error> {
     let encoding = Encoding::recognise(head);
+    if encoding == Encoding::Windows1252 && source::is_no_windows_1252(head) {
+        let hint =
+            "Convert it first, by the name of its encoding: iconv -f SHIFT_JIS -t UTF-8 (or GB18030, CP850)";
+        let what = "written in characters that are neither UTF-8 nor Windows-1252";
+        return Err(Error::Foreign(name.to_owned(), what, hint));
+    }
     let mut bytes = Vec::new();
     let decoded =
         std::io::Read::read_to_end(&mut encoding.decode(Box::new(Cursor::new(head.to_vec()))), &mut bytes);
@@ -225,7 +231,7 @@ fn is_line_protocol(text: &str) -> bool {
 
 /// The unit of the times of line protocol.
 fn points_unit(name: &str, times: &Epochs) -> Result<Unit, Error> {
-    if let Some((most, few)) = times.few_larger() {
+    if let Some((most, few)) = times.two_sizes() {
         return Err(Error::epoch_sizes(name, "time", most, few));
     }
     // Without any time each line is rejected.

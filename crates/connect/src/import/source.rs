@@ -84,6 +84,11 @@ impl Encoding {
     }
 }
 
+/// Whether bytes stand there that are no characters of Windows-1252, as in those of Japan and of DOS.
+pub(super) fn is_no_windows_1252(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| matches!(byte, 0x81 | 0x8D | 0x8F | 0x90 | 0x9D))
+}
+
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// A stream that is decoded as it is read.

@@ -5,6 +5,7 @@ mod data;
 mod dialects;
 mod foreign;
 mod forms;
+mod misread;
 mod property;
 mod qualities;
 mod questions;

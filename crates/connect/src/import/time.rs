@@ -1,6 +1,7 @@
 //! From what stands in a time column to nanoseconds UTC: epochs, Excel's serial numbers, and local times through a
 //! time zone with its gaps and repeated hours.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::civil::DateTime;
@@ -14,7 +15,7 @@ use super::steps::Grid;
 /// What `--time-format` may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeFormat {
-    /// Dates of three numbers: the day first, or the month.
+    /// Dates of three numbers: the day first, the month, or a year of two digits.
     Order(DayOrder),
     /// Numbers since 1970-01-01 UTC.
     Epoch(Unit),
@@ -27,6 +28,7 @@ impl TimeFormat {
     pub const NAMES: &'static [(&'static str, TimeFormat)] = &[
         ("dmy", TimeFormat::Order(DayOrder::DayFirst)),
         ("mdy", TimeFormat::Order(DayOrder::MonthFirst)),
+        ("ymd", TimeFormat::Order(DayOrder::YearFirst)),
         ("s", TimeFormat::Epoch(Unit::Seconds)),
         ("ms", TimeFormat::Epoch(Unit::Millis)),
         ("us", TimeFormat::Epoch(Unit::Micros)),
@@ -80,6 +82,16 @@ impl Unit {
         }
     }
 
+    /// A count of it in seconds.
+    pub(super) fn seconds(self, count: f64) -> f64 {
+        match self {
+            Unit::Seconds => count,
+            Unit::Millis => count / 1e3,
+            Unit::Micros => count / 1e6,
+            Unit::Nanos => count / 1e9,
+        }
+    }
+
     fn decimals(self) -> usize {
         match self {
             Unit::Seconds => 9,
@@ -124,6 +136,8 @@ pub(super) enum TimeFault {
 pub(super) struct Clock {
     form: TimeForm,
     zone: TimeZone,
+    /// The zone that a time named last.
+    named: Option<(String, TimeZone)>,
     /// Rows in the hour that the clocks repeat, and how many of them were taken as the second pass.
     pub(super) repeated: u64,
     pub(super) second_pass: u64,
@@ -170,7 +184,7 @@ impl Run {
 
 impl Clock {
     pub(super) fn new(form: TimeForm, zone: TimeZone) -> Clock {
-        Clock { form, zone, repeated: 0, second_pass: 0 }
+        Clock { form, zone, named: None, repeated: 0, second_pass: 0 }
     }
 
     /// The instant that a cell means, with the time of day from a second column where there is one.
@@ -191,11 +205,14 @@ impl Clock {
         let time = match self.form {
             TimeForm::Epoch(unit) => epoch(text, unit)?,
             TimeForm::Elapsed(grid) | TimeForm::Rows(grid) => grid.at(text, &self.zone)?,
-            TimeForm::Excel => self.local(text, excel(text).ok_or_else(|| form(text))?, None, run)?,
+            TimeForm::Excel => {
+                let local = excel(text).ok_or_else(|| form(text))?;
+                self.local(text, local, None, run)?
+            }
             TimeForm::Text(order) => {
                 let mut civil = civil::parse(text, order).ok_or_else(|| form(text))?;
                 let (Some(date), nanos) = (civil.date, civil.nanos) else { return Err(form(text)) };
-                let mut spoken = std::borrow::Cow::Borrowed(text);
+                let mut spoken = Cow::Borrowed(text);
                 let mut nanos = nanos.unwrap_or_default();
                 if let Some(second) = time_of_day {
                     (nanos, civil) = day_time(second, &civil)?;
@@ -205,7 +222,13 @@ impl Clock {
                 let midnight = DateTime::new(date.0, date.1, date.2, 0, 0, 0, 0).map_err(|_| form(text))?;
                 let local = midnight
                     .checked_add(jiff::SignedDuration::new(seconds, i32::try_from(rest).unwrap_or(0)));
-                let time = self.local(&spoken, local.map_err(|_| range(text))?, civil.offset_seconds, run)?;
+                let local = local.map_err(|_| range(text))?;
+                let named = civil.zoned && civil.offset_seconds.is_none();
+                let zone = if named { self.named_zone(time_of_day.unwrap_or(text)) } else { None };
+                let time = match zone {
+                    Some(zone) => self.in_zone(&zone, &spoken, local, run)?,
+                    None => self.local(&spoken, local, civil.offset_seconds, run)?,
+                };
                 if civil.leap && !begins_month(time) {
                     return Err(TimeFault::LeapSecond(spoken.chars().take(40).collect()));
                 }
@@ -223,18 +246,32 @@ impl Clock {
         offset: Option<i32>,
         run: &Run,
     ) -> Result<i64, TimeFault> {
-        let instant = |offset: Offset| -> Result<i64, TimeFault> {
-            let instant = offset.to_timestamp(local).map_err(|_| range(text))?;
-            i64::try_from(instant.as_nanosecond()).map_err(|_| range(text))
-        };
         if let Some(seconds) = offset {
-            return instant(Offset::from_seconds(seconds).map_err(|_| form(text))?);
+            return instant(text, local, Offset::from_seconds(seconds).map_err(|_| form(text))?);
         }
-        match self.zone.to_ambiguous_timestamp(local).offset() {
+        let zone = self.zone.clone();
+        self.in_zone(&zone, text, local, run)
+    }
+
+    /// The zone that a time names.
+    fn named_zone(&mut self, text: &str) -> Option<TimeZone> {
+        let name = text.rsplit([' ', '[']).next().unwrap_or_default();
+        if let Some((last, zone)) = &self.named
+            && last == name
+        {
+            return Some(zone.clone());
+        }
+        let zone = civil::zone_of(text)?;
+        self.named = Some((name.to_owned(), zone.clone()));
+        Some(zone)
+    }
+
+    fn in_zone(&mut self, zone: &TimeZone, text: &str, local: DateTime, run: &Run) -> Result<i64, TimeFault> {
+        let instant = |offset| instant(text, local, offset);
+        match zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => instant(offset),
             AmbiguousOffset::Gap { .. } => {
-                let zone = self.zone.iana_name().unwrap_or("the time zone").to_owned();
-                Err(TimeFault::Gap { text: text.to_owned(), zone })
+                Err(TimeFault::Gap { text: text.to_owned(), zone: zone_name(zone).into_owned() })
             }
             AmbiguousOffset::Fold { before, after } => {
                 let (earlier, later) = (instant(before)?, instant(after)?);
@@ -260,7 +297,7 @@ impl LocalTimes {
     }
 
     /// The zone, for people.
-    pub fn zone(&self) -> &str {
+    pub fn zone(&self) -> Cow<'_, str> {
         zone_name(&self.clock.zone)
     }
 
@@ -302,8 +339,17 @@ pub fn instant_of(text: &str, local: DateTime, zone: &TimeZone) -> Result<(i64, 
 }
 
 /// A time zone as people are told of it.
-pub(super) fn zone_name(zone: &TimeZone) -> &str {
-    zone.iana_name().unwrap_or("the system's time zone")
+pub(super) fn zone_name(zone: &TimeZone) -> Cow<'_, str> {
+    match (zone.iana_name(), zone.to_fixed_offset()) {
+        (Some(name), _) => name.into(),
+        (None, Ok(offset)) => format!("UTC{offset}").into(),
+        (None, Err(_)) => "the system's time zone".into(),
+    }
+}
+
+fn instant(text: &str, local: DateTime, offset: Offset) -> Result<i64, TimeFault> {
+    let instant = offset.to_timestamp(local).map_err(|_| range(text))?;
+    i64::try_from(instant.as_nanosecond()).map_err(|_| range(text))
 }
 
 /// Whether a month begins with this second, in UTC.
@@ -323,7 +369,7 @@ fn day_time(text: &str, date: &Civil) -> Result<(i64, Civil), TimeFault> {
     // Excel writes a date before the time of day, midnight of 1899-12-30 or of the day itself: only the time counts.
     let nanos = time.nanos.ok_or_else(|| form(text))?;
     let offset_seconds = time.offset_seconds.or(date.offset_seconds);
-    Ok((nanos, Civil { offset_seconds, leap: time.leap, ..*date }))
+    Ok((nanos, Civil { offset_seconds, zoned: time.zoned, leap: time.leap, ..*date }))
 }
 
 fn form(text: &str) -> TimeFault {

@@ -8,7 +8,7 @@ use tidemill_core::Quality;
 
 /// Headers of a column with times, as [`plain`] leaves them.
 const TIME: &str = "time timestamp datetime date ts t epoch unixtime eventtime sourcetimestamp sourcetime recordtime \
-    lastseen timems timestampms timeutc timestamputc utctime utc datetimeutc localtime timelocal \
+    messdatum lastseen timems timestampms timeutc timestamputc utctime utc datetimeutc localtime timelocal \
     dateandtime timestring isotime timens tstamp tst timeofday zeit zeitstempel datum datumzeit datumuhrzeit \
     datumundzeit uhrzeit zeitpunkt messzeit messzeitpunkt horodatage horodate dateheure dateetheure \
     heure fecha fechahora fechayhora hora tiempo data dataora dataeora ora datahora tijd tijdstip \
@@ -84,11 +84,78 @@ pub(super) fn quality_of(header: &str) -> Option<&str> {
     (known && !base.trim().is_empty()).then(|| base.trim())
 }
 
-/// Whether a header says that its times are UTC.
-pub(super) fn says_utc(header: &str) -> bool {
-    let lower = header.to_lowercase();
-    lower.split(|character: char| !character.is_alphanumeric()).any(|word| matches!(word, "utc" | "gmt"))
-        || matches!(plain(header).as_str(), "timeutc" | "timestamputc" | "datetimeutc" | "utctime")
+/// What a header says of the zone of its times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeaderZone<'a> {
+    /// Seconds east of UTC.
+    Offset(i32),
+    /// A word that means several.
+    Several(&'a str),
+}
+
+/// Words behind a header of times that mean several offsets, or one that is not known here. In capitals: `est` is a word.
+const SEVERAL_ZONES: &str =
+    "EST EDT CST CDT MST MDT PST PDT IST BST AST ADT AEST AEDT ACST AWST NZST NZDT MSK";
+
+/// The zone that a header says: `Time (UTC)`, `Date Time, GMT+01:00`, `Zeit [MEZ]`. Two, as in `CET/CEST`, are the local
+/// time of somewhere, and none is said.
+pub(super) fn zone_of_header(header: &str) -> Option<HeaderZone<'_>> {
+    if matches!(plain(header).as_str(), "timeutc" | "timestamputc" | "datetimeutc" | "utctime") {
+        return Some(HeaderZone::Offset(0));
+    }
+    let mut found = None;
+    let mut rest = header;
+    while let Some(begin) = rest.find(char::is_alphanumeric) {
+        let from = rest.get(begin..)?;
+        let (word, behind) = from.split_at(from.find(|c: char| !c.is_alphanumeric()).unwrap_or(from.len()));
+        rest = behind;
+        let zone = match word.to_lowercase().as_str() {
+            "utc" | "gmt" => HeaderZone::Offset(offset_behind(behind)),
+            "cet" | "mez" => HeaderZone::Offset(3_600),
+            "cest" | "mesz" => HeaderZone::Offset(7_200),
+            _ if SEVERAL_ZONES.split(' ').any(|zone| zone == word) => HeaderZone::Several(word),
+            _ => continue,
+        };
+        if found.is_some_and(|other| other != zone) {
+            return None;
+        }
+        found = Some(zone);
+    }
+    found
+}
+
+/// `+1`, `-05:00`, `+0530` behind UTC, in seconds; 0 where there is none.
+fn offset_behind(text: &str) -> i32 {
+    let text = text.trim_start();
+    let sign = match text.chars().next() {
+        Some('+') => 1,
+        Some('-' | '\u{2212}') => -1,
+        _ => return 0,
+    };
+    let number = text.get(text.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default();
+    let digits = number.split(|c: char| !c.is_ascii_digit() && c != ':').next().unwrap_or_default();
+    let (hours, minutes) = match digits.split_once(':') {
+        Some(parts) => parts,
+        None if digits.len() > 2 => digits.split_at(digits.len() - 2),
+        None => (digits, ""),
+    };
+    let part = |text: &str| text.parse::<i32>().unwrap_or(0).min(59);
+    sign * (part(hours).min(23) * 3_600 + part(minutes) * 60)
+}
+
+/// Headers of a column with the zone or the offset of the times beside it.
+const ZONES: &str =
+    "timezone tz utcoffset gmtoffset tzoffset timezoneoffset zeitzone fuseauhoraire zonahoraria";
+
+/// Whether a column is called the zone of times.
+pub(super) fn is_zone_header(header: &str) -> bool {
+    let plain = plain(header);
+    ZONES.split(' ').any(|word| word == plain)
+}
+
+/// Whether a text is the half of a day and nothing else.
+pub(super) fn is_half_of_day(text: &str) -> bool {
+    ["am", "pm", "a.m.", "p.m."].iter().any(|half| half.eq_ignore_ascii_case(text))
 }
 
 /// Whether a header with a unit of time tells of elapsed time.

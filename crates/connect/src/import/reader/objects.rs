@@ -11,7 +11,7 @@ use super::super::members::{self, Member, Scalar};
 use super::super::rejected;
 use super::super::time::Run;
 use super::super::words;
-use super::{Batch, Fault, Input, Reader, Sample, one, short, with_quality};
+use super::{Batch, Fault, Input, NO_END, Reader, Sample, one, short, with_ends, with_quality};
 
 impl Reader {
     pub(super) fn objects(&mut self, plan: &JsonPlan) -> io::Result<Option<Batch>> {
@@ -56,7 +56,13 @@ impl Reader {
     ) -> Result<Vec<Fault>, Fault> {
         let outer = |name: &str| members.iter().find(|member| member.is_outer(name));
         let text = |name: &str| outer(name).map_or("", |member| member.value.text());
-        let day = plan.time_of_day.as_deref().map(text);
+        let ends = || plan.time_ends.iter().map(|name| (name.as_str(), text(name)));
+        let time = with_ends(
+            plan.time.as_deref().map_or("", text).trim(),
+            plan.time_of_day.as_deref().map(text),
+            ends(),
+        );
+        let (time, day) = time.map_err(|name| (Some(name.to_owned()), NO_END.to_owned()))?;
         let (run, known) = match &plan.shape {
             JsonShape::Narrow { prefix, signal, unit, .. } => {
                 let unit = unit.as_deref().map_or("", text);
@@ -69,15 +75,14 @@ impl Reader {
             JsonShape::Wide { .. } => (0, Ok(0)),
         };
         let signal = known?;
+        if let JsonShape::Narrow { unit: Some(unit), .. } = &plan.shape {
+            self.judge_unit(signal, text(unit)).map_err(|reason| (Some(unit.clone()), reason))?;
+        }
         while self.runs.len() <= run {
             self.runs.push(Run::default());
         }
         let mut spare = Run::default();
-        let time = self.clock.read(
-            plan.time.as_deref().map_or("", text).trim(),
-            day,
-            self.runs.get_mut(run).unwrap_or(&mut spare),
-        );
+        let time = self.clock.read(&time, day.as_deref(), self.runs.get_mut(run).unwrap_or(&mut spare));
         let time = time.map_err(|fault| (plan.time.clone(), fault.to_string()))?;
         match &plan.shape {
             JsonShape::Narrow { value, quality: at, kind, .. } => {

@@ -432,8 +432,8 @@ fn decimal_marks() {
     check(
         "time;a\n2024-01-02T00:00:00Z;1.234\n",
         expect![[r#"
-        2024-01-02T00:00:00Z p/a float 1.234
-    "#]],
+            bad-import: '1.234' in t.csv (line 2, column 'a') may be 1234 (thousands) or 1.234 (decimal point), and no row of the file decides it. Say which with --decimal comma or --decimal point
+        "#]],
     );
     check(
         "time;a\n2024-01-02T00:00:00Z;1'234.5\n2024-01-02T00:00:01Z;1 234.5\n",

@@ -37,13 +37,13 @@ fn members_that_come_late_count() {
         &options(),
         5,
         expect![[r#"
-        3005 lines, of which
-        2024-01-02T00:00:01Z a integer 7
-        2024-01-02T00:00:02Z a float 2 Bad
-        2024-01-02T00:00:03Z b bytes 0x00ff
-        2024-01-02T00:00:04Z b float NaN
-        rejected line 3005, column 'value': there is no value
-    "#]],
+            3005 lines, of which
+            2024-01-02T00:00:01Z a integer 7
+            2024-01-02T00:00:02Z a float 2 Bad
+            2024-01-02T00:00:03Z b bytes 0x00ff bar
+            2024-01-02T00:00:04Z b float NaN bar
+            rejected line 3005, column 'value': there is no value
+        "#]],
     );
     let plan = open_bytes("t.ndjson", text.as_bytes(), &options()).unwrap().plan().describe();
     assert!(plan.contains("note: vale is left out"), "{plan}");
@@ -265,9 +265,9 @@ fn the_largest_number_of_all_says_the_unit_of_times() {
         &prefix("p"),
         1,
         expect![[r#"
-        1 lines, of which
-        bad-import: the column 'time' of t.csv has numbers of two sizes: most are like '1704153600' (line 2), and a few like '1704153600000' (line 3002). Say the unit of them all with --time-format s, ms, us or ns
-    "#]],
+            1 lines, of which
+            bad-import: the column 'time' of t.csv has numbers of two sizes: some are like '1704153600' (line 2), and others like '1704153600000' (line 3002). Say the unit of them all with --time-format s, ms, us or ns
+        "#]],
     );
     let points = format!("{}m a=2 1704153600000\n", "m a=1 1704153600\n".repeat(MANY));
     assert!(shown("t.lp", points.as_bytes(), &options()).contains("numbers of two sizes"));

@@ -1,0 +1,189 @@
+//! Files of which another reading would be taken without a word: each is asked for, refused, or read as it is meant.
+
+use expect_test::expect;
+
+use super::*;
+
+/// What comes of each of several files: its first line, or the question.
+fn check_each(files: &[(&str, &str)], expected: Expect) {
+    let mut out = String::new();
+    for (what, text) in files {
+        let read = shown("t.csv", text.as_bytes(), &prefix("p"));
+        writeln!(out, "{what}: {}", read.lines().next().unwrap_or("nothing")).unwrap();
+    }
+    expected.assert_eq(&out);
+}
+
+#[test]
+fn zones_beside_the_times_count() {
+    check_each(
+        &[
+            (
+                "HOBO",
+                "\"#\",\"Date Time, GMT+01:00\",\"Temp\"\n1,01/31/24 10:00:00 AM,4.5\n2,01/31/24 10:15:00 AM,4.6\n",
+            ),
+            ("MEZ", "Zeit (MEZ);kW\n01.07.2024 12:00;1,5\n"),
+            ("UTC-5", "Time (UTC-5);kW\n01.07.2024 12:00;1,5\n"),
+            ("UTC", "Time [UTC];kW\n01.07.2024 12:00;1,5\n"),
+            ("of somewhere", "MTU (CET/CEST);kW\n01.07.2024 12:00;1,5\n"),
+            ("of several", "Time (EST);kW\n01.07.2024 12:00;1,5\n"),
+            ("with offsets", "Time (EST);kW\n2024-07-01 12:00-05:00;1,5\n"),
+            ("a column", "time,tz,a\n2024-07-01 12:00,UTC,1.5\n2024-07-01 12:15,UTC,1.6\n"),
+            ("offsets", "Date,Time,UTC Offset,a\n2024-07-01,12:00,-05:00,1\n2024-07-01,12:15,-05:00,1\n"),
+            ("numbers", "time,tz,a\n2024-07-01 12:00,1,1.5\n2024-07-01 12:15,1,1.6\n"),
+            ("halves", "Date,Time,AM/PM,a\n2024-07-01,12:00,AM,1.5\n2024-07-01,01:15,PM,1.6\n"),
+            ("name", "time,a\n2024-07-01 12:00 America/New_York,1\n"),
+            ("bracket", "time,a\n2024-07-01T12:00:00[Asia/Tokyo],1\n"),
+            ("gap", "time,a\n2024-03-10 02:30 America/New_York,1\n2024-03-10 03:30 America/New_York,1\n"),
+            ("no zone", "time,a\n2024-07-01 12:00 Europe/Nowhere,1\n"),
+        ],
+        expect![[r#"
+            HOBO: 2024-01-31T09:00:00Z p/Temp float 4.5
+            MEZ: 2024-07-01T11:00:00Z p/kW float 1.5
+            UTC-5: 2024-07-01T17:00:00Z p/kW float 1.5
+            UTC: 2024-07-01T12:00:00Z p/kW float 1.5
+            of somewhere: 2024-07-01T10:00:00Z p/kW float 1.5
+            of several: bad-import: the column 'Time (EST)' of t.csv has times in EST, as its header says, and such names mean several zones. Say which with --timezone, such as America/New_York
+            with offsets: 2024-07-01T17:00:00Z p/kW float 1.5
+            a column: 2024-07-01T12:00:00Z p/a float 1.5
+            offsets: 2024-07-01T17:00:00Z p/a float 1
+            numbers: bad-import: the column 'tz' of t.csv has no zones or offsets that can be read, and the times have none. Write UTC, offsets such as +01:00 or names such as Europe/Berlin there; or say the zone with --timezone
+            halves: 2024-06-30T22:00:00Z p/a float 1.5
+            name: 2024-07-01T16:00:00Z p/a float 1
+            bracket: 2024-07-01T03:00:00Z p/a float 1
+            gap: 2024-03-10T07:30:00Z p/a float 1
+            no zone: bad-import: t.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m
+        "#]],
+    );
+    let mixed = "time,a\n2024-01-01T00:00:00Z,1\n2024-01-01T00:00:01,2\n2024-01-01T00:00:02+01:00,3\n";
+    check_plan(
+        mixed,
+        expect![[r#"
+        CSV, UTF-8, separated by ',', header in line 1
+        time: time, Europe/Berlin where no offset is given
+        p/a: a, numbers with decimal point
+        note: 1 times have no offset, as others do: they are taken as those of Europe/Berlin
+    "#]],
+    );
+    check_with(
+        "t.jsonl",
+        b"{\"time\":\"2024-07-01 12:00\",\"timezone\":\"America/New_York\",\"a\":1}\n{\"time\":\"2024-07-01 12:01\",\"timezone\":\"\",\"a\":1}\n",
+        &prefix("p"),
+        expect![[r#"
+            2024-07-01T16:00:00Z p/a float 1
+            rejected line 2, column 'timezone': it is empty, and says how the time is meant
+        "#]],
+    );
+}
+
+#[test]
+fn years_of_two_digits_may_stand_first() {
+    let days = |form: &dyn Fn(u32) -> String| {
+        (1..=28).fold("time,a\n".to_owned(), |text, day| text + &form(day) + " 12:00,1\n")
+    };
+    check_each(
+        &[
+            ("year first", &days(&|day| format!("24/02/{day:02}"))),
+            ("day first", &days(&|day| format!("{day:02}/02/24"))),
+            ("one day", "time,a\n24-02-03 10:00,1\n24-02-03 10:01,2\n"),
+            ("only a year", "time,a\n99/12/31 10:00,1\n99/12/30 10:00,2\n"),
+            ("month first", "time,a\n07/01/24 12:00,1\n07/13/24 12:00,2\n"),
+            ("with points", "time;a\n24.02.03 12:00;1\n"),
+            ("both", "time,a\n99/12/31 10:00,1\n31/12/1999 10:00,2\n"),
+            ("by Excel", "time;a\n01.02.2024 00:00;1\n1/13/2024 00:00;1\n"),
+        ],
+        expect![[r#"
+            year first: bad-import: '24/02/01 12:00' in t.csv (line 2, column 'time') may be 2001-02-24 (day first) or 2024-02-01 (year first), and no row of the file decides it. Say which with --time-format dmy, mdy or ymd
+            day first: 2024-02-01T11:00:00Z p/a float 1
+            one day: bad-import: '24-02-03 10:00' in t.csv (line 2, column 'time') may be 2003-02-24 (day first) or 2024-02-03 (year first), and no row of the file decides it. Say which with --time-format dmy, mdy or ymd
+            only a year: 1999-12-31T09:00:00Z p/a float 1
+            month first: 2024-07-01T10:00:00Z p/a float 1
+            with points: 2003-02-24T11:00:00Z p/a float 1
+            both: bad-import: the column 'time' of t.csv has dates that can only begin with their year ('99/12/31 10:00', line 2), and others that can only end with it ('31/12/1999 10:00', line 3). Write them alike, the year first and with four digits
+            by Excel: bad-import: t.csv has dates that can only be day first ('01.02.2024 00:00') and others that can only be month first ('1/13/2024 00:00'). Say which with --time-format dmy or --time-format mdy; rows of the other order are then rejected
+        "#]],
+    );
+    let year_first = with(|options| {
+        (options.prefix, options.time_format) = (Some("p".to_owned()), TimeFormat::from_name("ymd"));
+    });
+    check_with(
+        "t.csv",
+        b"time,a\n24-02-03 10:00,1\n",
+        &year_first,
+        expect![[r#"
+        2024-02-03T09:00:00Z p/a float 1
+    "#]],
+    );
+}
+
+#[test]
+fn packed_dates_are_no_counts() {
+    check_each(
+        &[
+            ("hours", "time,a\n2024010110,1\n2024010111,2\n"),
+            ("minutes", "time,a\n202401011030,1\n202401011031,2\n"),
+            ("seconds since 1970", "time,a\n2024000110,1\n2024000111,2\n"),
+            ("two units", "time,a\n1719828000,1\n1719828001,1\n1719828000000,2\n1719828001000,2\n"),
+        ],
+        expect![[r#"
+            hours: 2024-01-01T09:00:00Z p/a float 1
+            minutes: 2024-01-01T09:30:00Z p/a float 1
+            seconds since 1970: 2034-02-19T22:15:10Z p/a float 1
+            two units: bad-import: the column 'time' of t.csv has numbers of two sizes: some are like '1719828000' (line 2), and others like '1719828000000' (line 4). Say the unit of them all with --time-format s, ms, us or ns
+        "#]],
+    );
+}
+
+#[test]
+fn numbers_that_may_be_another() {
+    check_each(
+        &[
+            ("thousands", "time;a\n2024-07-01 12:00;1.234\n2024-07-01 12:01;21.456\n"),
+            ("tabs", "Zeit\ta\n01.07.2024 12:00\t1.234\n"),
+            ("below one", "time;a\n2024-07-01 12:00;1.234\n2024-07-01 12:01;0.456\n"),
+            ("no groups", "time;a\n2024-07-01 12:00;1.234\n2024-07-01 12:01;1234\n"),
+            ("commas separate", "time,a\n2024-07-01 12:00,1.234\n"),
+            ("other commas", "time;a;b\n2024-07-01 12:00;1.234;0,5\n"),
+        ],
+        expect![[r#"
+            thousands: bad-import: '1.234' in t.csv (line 2, column 'a') may be 1234 (thousands) or 1.234 (decimal point), and no row of the file decides it. Say which with --decimal comma or --decimal point
+            tabs: bad-import: '1.234' in t.csv (line 2, column 'a') may be 1234 (thousands) or 1.234 (decimal point), and no row of the file decides it. Say which with --decimal comma or --decimal point
+            below one: 2024-07-01T10:00:00Z p/a float 1.234
+            no groups: 2024-07-01T10:00:00Z p/a float 1.234
+            commas separate: 2024-07-01T10:00:00Z p/a float 1.234
+            other commas: 2024-07-01T10:00:00Z p/a float 1234
+        "#]],
+    );
+    check(
+        "time,a\n2024-07-01 12:00,12.5%\n2024-07-01 12:01,0 %\n2024-07-01 12:02,0.145\n",
+        expect![[r#"
+        2024-07-01T10:00:00Z p/a float 12.5 %
+        2024-07-01T10:01:00Z p/a float 0 %
+        rejected line 4, column 'a': '0.145' has no %, as the others have
+    "#]],
+    );
+    check(
+        "tag,time,value,unit\nT,2024-07-01 12:00,20.5,\nT,2024-07-01 12:01,20.6,°C\nT,2024-07-01 12:02,68.9,°F\n",
+        expect![[r#"
+            2024-07-01T10:00:00Z p/T float 20.5 °C
+            2024-07-01T10:01:00Z p/T float 20.6 °C
+            rejected line 4, column 'unit': the unit is '°F', and that of p/T is '°C'
+        "#]],
+    );
+}
+
+#[test]
+fn characters_of_elsewhere_are_told() {
+    let japanese = b"\x8E\x9E\x8D\x8F,a\n2024/07/01 12:00,1\n";
+    check_with(
+        "t.csv",
+        japanese,
+        &prefix("p"),
+        expect![[r#"
+        bad-import: t.csv is written in characters that are neither UTF-8 nor Windows-1252, and cannot be read as it is. Convert it first, by the name of its encoding: iconv -f SHIFT_JIS -t UTF-8 (or GB18030, CP850)
+    "#]],
+    );
+    let late = [b"time,a\n".as_slice(), &b"2024-07-01 12:00,1\n".repeat(60_000), b"2024-07-01 12:01,\x81\n"]
+        .concat();
+    assert!(shown("t.csv", &late, &prefix("p")).contains("rejected line 60002"), "a late one");
+}
