@@ -10,7 +10,7 @@ use std::fmt::Write;
 /// All of it: 200 slow signals and 2,000 fast ones.
 pub(super) const SAMPLES: u64 = 26_600_000;
 /// 2025-10-01T00:00:00Z: nothing lies ahead of today's clocks.
-const BEGIN_S: i64 = 1_759_276_800;
+pub(super) const BEGIN_S: i64 = 1_759_276_800;
 const YEAR_DAYS: i64 = 365;
 const FAST_S: i64 = 7_200;
 const SLOW: usize = 200;

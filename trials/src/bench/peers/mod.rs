@@ -4,6 +4,7 @@
 
 mod load;
 mod program;
+mod small;
 
 use self::load::Load;
 use self::program::{PROGRAMS, Program, QUESTIONS, Question};
@@ -43,7 +44,8 @@ pub(super) fn run(binary: &Binary, samples: u64, times: u64) -> Result<(), Strin
     for number in 1..=times {
         for (program, runs) in PROGRAMS.iter().zip(&mut runs) {
             println!("run {number} of {times}: {}", program.name);
-            let mut figures = lost(program, binary, &load)?;
+            let mut figures = small::measured(program, binary)?;
+            figures.extend(lost(program, binary, &load)?);
             let served = measured(program, binary, &load, &mut figures)?;
             runs.push(figures);
             if program.name == "Tidemill" {
@@ -109,8 +111,9 @@ impl Served {
         Ok(served)
     }
 
-    fn again(mut self, binary: &Binary) -> Result<Served, String> {
-        self.kill();
+    /// Started once more on its folder after `end`.
+    fn again(mut self, binary: &Binary, end: fn(&mut Served)) -> Result<Served, String> {
+        end(&mut self);
         let folder = std::mem::take(&mut self.folder);
         let program = self.program;
         drop(self);
@@ -121,6 +124,15 @@ impl Served {
         // An error means that it is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Asks it to stop, and waits until it did.
+    fn stop(&mut self) {
+        let mut command = shell::program("kill");
+        let asked = command.args(["-TERM", &self.child.id().to_string()]).status();
+        if asked.is_ok_and(|asked| asked.success()) {
+            let _ = self.child.wait();
+        }
     }
 
     fn client(&self) -> Client {
@@ -172,25 +184,21 @@ fn wrong(name: &str, question: Question, answer: &Answer) -> String {
 }
 
 /// What is left of requests that were acknowledged before `kill -9`.
-fn lost(program: &'static Program, binary: &Binary, load: &Load) -> Result<Vec<Figure>, String> {
+fn lost(program: &'static Program, binary: &Binary, load: &Load) -> Result<[Figure; 1], String> {
     let served = Served::start(program, binary, &scratch()?)?;
     let mut client = served.client();
     program::prepare(program, &mut client)?;
     let bodies = load.bodies.get(..KILLED_AFTER.min(load.bodies.len())).unwrap_or_default();
     pour(bodies, program.write, &|| served.client())?;
     let sent = bodies.iter().flatten().filter(|byte| **byte == b'\n').count() as u64;
-    let served = served.again(binary)?;
+    let served = served.again(binary, Served::kill)?;
     let found = match served.ask(&mut served.client(), Question::All, load) {
         Ok((_, found)) => found,
         // Nothing to count is no series at all.
         Err(_) => 0,
     };
-    Ok(vec![figure(
-        "acknowledged and gone after kill -9",
-        (sent - found.min(sent)) as f64,
-        "",
-        format!("of {sent}"),
-    )])
+    let gone = (sent - found.min(sent)) as f64;
+    Ok([figure("acknowledged and gone after kill -9", gone, "", format!("of {sent}"))])
 }
 
 fn measured(
@@ -222,9 +230,15 @@ fn measured(
         figure("acknowledgement p99", ms(quantile(&acknowledged, 0.99)), "ms", "goal 1/4 VictoriaMetrics"),
         figure("memory, new and idle", mb(idle), "MB", "goal 60"),
         figure("memory at its peak", mb(process.memory_peak_bytes()?), "MB", "goal 600"),
-        figure("bytes/sample kept", kept(&served) as f64 / samples, "B", "goal 3.8"),
+        figure("bytes/sample on disk", on_disk(&served) as f64 / samples, "B", ""),
         figure("bytes/sample written", (process.written_bytes()? - written_before) as f64 / samples, "B", ""),
     ]);
+    let settled = match program.name {
+        "Tidemill" => table_bytes(&served.folder.join("plant/data/lake"))?,
+        // They remove at once what was merged.
+        _ => on_disk(&served),
+    };
+    figures.push(figure("bytes/sample settled", settled as f64 / samples, "B", "goal 3.8"));
     for question in QUESTIONS {
         let mut times = Vec::with_capacity(ASKED);
         for _ in 0..ASKED {
@@ -242,18 +256,39 @@ fn measured(
         times.sort_unstable();
         figures.push(figure(question.name(), ms(quantile(&times, 0.5)), "ms", question.goal()));
     }
-    let served = served.again(binary)?;
+    if program.name == "Tidemill" {
+        let files = super::house::duckdb(&served.folder.join("plant/data/lake"), load.samples)?;
+        figures.push(figure("the same by DuckDB on the same files", ms(files), "ms", ""));
+    }
+    let served = served.again(binary, Served::kill)?;
     figures.push(figure("start to ready after kill -9", ms(served.ready), "ms", "goal 300"));
+    let served = served.again(binary, Served::stop)?;
+    figures.push(figure("start to ready after a stop", ms(served.ready), "ms", "goal 300"));
     Ok(served)
 }
 
-/// Bytes of what a program keeps; without a log that it writes over, which is there for any number of samples.
-fn kept(served: &Served) -> u64 {
+/// Bytes of all files of samples; without a log that is written over, which is there for any number of samples.
+fn on_disk(served: &Served) -> u64 {
     match served.program.name {
         "Tidemill" => size(&served.folder.join("plant/data/lake"), &|_| true),
         _ => size(&served.folder.join("data"), &|_| true),
     }
 }
+
+/// Bytes of the files of which the table consists, by deltalake, and of its log; files that were merged stay for a day, for
+/// those who still read them.
+fn table_bytes(lake: &Path) -> Result<u64, String> {
+    let mut command = shell::program(&partners::interpreter().to_string_lossy());
+    command.args(["-c", TABLE_BYTES]).arg(lake.join("samples"));
+    let said = shell::capture(command)?;
+    let bytes: u64 = said.trim().parse().map_err(|_| said)?;
+    Ok(bytes + size(lake, &|path| path.extension().is_none_or(|end| end != "parquet")))
+}
+
+const TABLE_BYTES: &str = "
+import os, sys, deltalake
+print(sum(os.path.getsize(file) for file in deltalake.DeltaTable(sys.argv[1]).file_uris()))
+";
 
 const EMBEDDED_NAMES: [&str; 2] = ["DuckDB", "chdb"];
 
@@ -270,8 +305,6 @@ fn embedded_beside(binary: &Binary, served: &Served, load: &Load) -> Result<Vec<
         .args(["read", "#", "--from", "2000-01-01", "--to", "now", "--format", "parquet", "--output"])
         .arg(&export);
     shell::capture(command)?;
-    let files = super::house::duckdb(&served.folder.join("plant/data/lake"), load.samples)?;
-    println!("count and mean of everything by DuckDB on the same files: {:.0} ms", ms(files));
     EMBEDDED_NAMES
         .iter()
         .map(|name| {
@@ -281,7 +314,7 @@ fn embedded_beside(binary: &Binary, served: &Served, load: &Load) -> Result<Vec<
             let said = shell::capture(command)?;
             let numbers: Vec<f64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
             let [bytes, rest @ ..] = numbers.as_slice() else { return Err(said) };
-            let mut figures = vec![figure("bytes/sample kept", bytes / load.samples as f64, "B", "")];
+            let mut figures = vec![figure("bytes/sample settled", bytes / load.samples as f64, "B", "")];
             for (question, pair) in QUESTIONS.iter().zip(rest.chunks_exact(2)) {
                 let (least, most) = question.right(load);
                 let (counted, seconds) =
