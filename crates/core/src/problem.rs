@@ -56,6 +56,7 @@ problem_codes! {
     HEAD_TOO_LARGE "head-too-large" 431 "the headers of the request are too large" "Send fewer or shorter headers: cookies and forwarding headers grow unseen";
     UNAUTHENTICATED "unauthenticated" 401 "it is not known who you are" "Send Authorization: Bearer TOKEN; `tidemill token create` makes one";
     FORBIDDEN "forbidden" 403 "you may not do this" "`tidemill access why WHO VERB PATH` says which rule decides";
+    RIGHTS_CHANGED "rights-changed" 409 "what you may read has changed" "Ask again from the beginning: the answer is then what you may read now";
     READ_ONLY "read-only" 403 "this door only reads" "Use SELECT, EXPLAIN or SHOW; values are written by HTTP (/api/v1/write), MQTT or `tidemill import`";
     UNTRUSTED "untrusted" 502 "the certificate of the other side is not trusted" "If it is the plant's own, fetch its authority's certificate (`tidemill trust` on the plant's machine says where it is) and name it: --ca FILE";
     TLS_REQUIRED "tls-required" 400 "this listener speaks TLS" "Use https:// instead of http://; `tidemill trust` says how clients come to trust the plant's certificate. A token that was sent without TLS may be known to others: rotate it";

@@ -23,7 +23,7 @@ pub(crate) struct Policy {
     /// Tokens and zones by the name of their identity.
     pub(crate) holders: HashMap<Arc<str>, Arc<Holder>>,
     secrets: HashMap<u64, Vec<KnownSecret>>,
-    /// When the next token expires: decisions then change without anyone changing a setting.
+    /// When the next token or replaced secret expires: decisions then change without anyone changing a setting.
     pub(crate) next_expiry_ns: i64,
 }
 
@@ -60,18 +60,19 @@ pub(crate) struct Grants {
 static NEXT_SCOPE: AtomicU64 = AtomicU64::new(1);
 
 impl Grants {
-    pub(crate) fn compile(rights: &[Right]) -> Grants {
+    /// Compiles rights. Where what may be read is what it was `before`, its scope keeps its key.
+    pub(crate) fn compile(rights: &[Right], before: Option<&Grants>) -> Grants {
         let mut tries: [PatternTrie<usize>; Verb::ALL.len()] = Default::default();
         for (index, right) in rights.iter().enumerate() {
             if let Some(trie) = tries.get_mut(right.verb as usize) {
                 trie.insert(&right.pattern, index);
             }
         }
-        let of = |verb| move |right: &&Right| right.verb == verb;
-        let readable: Vec<Pattern> =
-            rights.iter().filter(of(Verb::Read)).map(|right| right.pattern.clone()).collect();
-        let tables = rights.iter().filter(of(Verb::Administer)).any(|right| right.pattern.as_str() == "#");
-        let scope = ReadScope::of(&readable, NEXT_SCOPE.fetch_add(1, Ordering::Relaxed), tables);
+        let (patterns, tables) = readable(rights);
+        let same = before.filter(|before| readable(&before.rights) == (patterns.clone(), tables));
+        let scope = same
+            .map(|before| before.scope.clone())
+            .unwrap_or_else(|| ReadScope::of(&patterns, NEXT_SCOPE.fetch_add(1, Ordering::Relaxed), tables));
         Grants { rights: rights.to_vec(), tries, scope }
     }
 
@@ -109,6 +110,12 @@ impl Grants {
             rights.iter().any(|right| means(&right.pattern, &shape))
         })
     }
+}
+
+/// The patterns that may be read, and whether tables that are not about paths may be.
+fn readable(rights: &[Right]) -> (Vec<Pattern>, bool) {
+    let of = |verb| rights.iter().filter(move |right| right.verb == verb).map(|right| &right.pattern);
+    (of(Verb::Read).cloned().collect(), of(Verb::Administer).any(|pattern| pattern.as_str() == "#"))
 }
 
 /// A level of the paths that a pattern means.
@@ -167,8 +174,10 @@ impl Policy {
                 Holder::keep(old, &format!("zone:{}", zone.name), IdentityKind::Zone, &zone.anonymous, None);
             holders.insert(holder.identity.clone(), holder);
         }
-        let expiries = tokens.values().filter_map(|token| token.expires_ns).filter(|expires| *expires > now);
-        Policy { epoch, settings, holders, secrets, next_expiry_ns: expiries.min().unwrap_or(i64::MAX) }
+        let overlaps = tokens.values().flat_map(|token| &token.secrets).filter_map(|secret| secret.until_ns);
+        let expiries = tokens.values().filter_map(|token| token.expires_ns).chain(overlaps);
+        let next_expiry_ns = expiries.filter(|expires| *expires > now).min().unwrap_or(i64::MAX);
+        Policy { epoch, settings, holders, secrets, next_expiry_ns }
     }
 
     /// Whose token this is. None for one that is not known, has expired or was replaced; all take the same way.
@@ -298,7 +307,7 @@ impl Holder {
         Arc::new(Holder {
             identity: identity.into(),
             kind,
-            grants: Grants::compile(rights),
+            grants: Grants::compile(rights, before.map(|holder| &holder.grants)),
             expires_ns,
             uses,
         })

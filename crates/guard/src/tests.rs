@@ -381,10 +381,37 @@ fn an_epoch_ends_with_each_change_and_with_each_expiry() {
     assert!(!plant.guard.scope(&who).allows(&path("a")));
     plant.guard.revoke(&owner(), "t").unwrap();
     grew("revoke");
+    plant.guard.create(&owner(), "u", rights(&["read:#"]), None).unwrap();
+    grew("create");
+    plant.guard.rotate(&owner(), "u", Duration::from_secs(60)).unwrap();
+    grew("rotate");
+    plant.simulation.clock.advance(Duration::from_secs(60));
+    grew("the secret before it ends");
     let mut bad = farm();
     bad.zones[0].cidr.clear();
     assert!(matches!(plant.guard.update(bad), Err(Error::Settings(_))));
     assert_eq!(plant.guard.epoch(), before);
+}
+
+/// What is on its way goes on while the same may be read, whatever else changes.
+#[test]
+fn a_scope_is_another_when_something_else_may_be_read() {
+    let plant = plant(farm());
+    let who = plant.identify(Credential::None, from("192.168.1.1")).unwrap();
+    let mut key = plant.guard.scope(&who).key();
+    for (anonymous, same) in [
+        (&["read:farm/#", "write:farm/#"][..], false),
+        (&["write:farm/gate", "read:farm/#"], true),
+        (&["read:farm/sensors/#"], false),
+        (&[], false),
+    ] {
+        let mut settings = farm();
+        settings.zones[0].anonymous = rights(anonymous);
+        plant.guard.update(settings).unwrap();
+        let now = plant.guard.scope(&who).key();
+        assert_eq!(now == key, same, "{anonymous:?}");
+        key = now;
+    }
 }
 
 #[test]
