@@ -56,7 +56,7 @@ pub(crate) struct Import {
     #[arg(long)]
     timezone: Option<String>,
     /// How times are written where it cannot be told
-    #[arg(long, value_parser = time_format, value_name = "dmy|mdy|s|ms|us|ns|excel")]
+    #[arg(long, value_parser = time_format, value_name = "dmy|mdy|ymd|s|ms|us|ns|excel")]
     time_format: Option<TimeFormat>,
     /// What separates the decimals where it cannot be told
     #[arg(long, value_parser = decimal, value_name = "comma|point")]
