@@ -36,6 +36,7 @@ impl Door {
                 unit: TimeUnit::Nanoseconds,
                 flags: Flags::default(),
                 partial: false,
+                by_agent: false,
                 partial_by: "",
                 tags: Vec::new(),
             },

@@ -84,6 +84,10 @@ pub enum Error {
     )]
     TextTooLong { bytes: usize, bytes_max: usize },
     #[error(
+        "the text of the field '{field}' has {bytes} bytes and limits.text_sample_bytes is {bytes_max}: shorten it, or raise the limit"
+    )]
+    FieldTooLong { field: String, bytes: usize, bytes_max: usize },
+    #[error(
         "{time} is further {direction} the clock than {limit} allows: check the sender's clock and unit, or raise the limit"
     )]
     FarTime { time: String, direction: &'static str, limit: &'static str },
@@ -111,7 +115,8 @@ impl Error {
             | Error::FloatRange(_)
             | Error::KindMismatch { .. }
             | Error::Histogram
-            | Error::TextTooLong { .. } => &codes::BAD_VALUE,
+            | Error::TextTooLong { .. }
+            | Error::FieldTooLong { .. } => &codes::BAD_VALUE,
             Error::Json(_)
             | Error::JsonDepth(_)
             | Error::JsonTwice(_)
@@ -123,6 +128,16 @@ impl Error {
             }
             Error::Problem(problem) => problem.code,
             _ => &codes::BAD_LINE,
+        }
+    }
+
+    /// The same of a field of a line, where it is its text.
+    pub(crate) fn of_field(self, key: &[u8]) -> Error {
+        match self {
+            Error::TextTooLong { bytes, bytes_max } => {
+                Error::FieldTooLong { field: excerpt(key), bytes, bytes_max }
+            }
+            other => other,
         }
     }
 

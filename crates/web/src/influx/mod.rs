@@ -3,6 +3,7 @@
 //! as each version's clients expect. There are no databases: a database, bucket or organisation is a tag of the signal.
 
 pub(crate) mod query;
+mod statement;
 
 use std::sync::Arc;
 
@@ -78,10 +79,10 @@ async fn write(
         Ok(caller) => write_lines(version, &web, &caller, request).await,
         Err(Refusal(problem)) => Err(problem),
     };
-    match written {
+    match agents::settled(written) {
         Ok(written) if written.refused_count == 0 => nothing(),
         Ok(written) => partial(version, written),
-        Err(problem) => error(version, &agents::later(problem)),
+        Err(problem) => error(version, &problem),
     }
 }
 
@@ -103,7 +104,8 @@ async fn write_lines(
         }
     }
     let partial = version != Version::Three || params.one("accept_partial")? != Some("false");
-    let terms = Terms { unit, flags: Flags::REPLACE, partial, partial_by: "?accept_partial=true", tags };
+    let partial_by = "?accept_partial=true";
+    let terms = Terms { unit, flags: Flags::REPLACE, partial, by_agent: true, partial_by, tags };
     let (parts, body) = request.into_parts();
     let whole = read_body(web, &parts.headers, body).await?;
     let written = write_whole(web, &caller.identity, Spelling::Lines, terms, whole, None).await;

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json as value};
 use tidemill_core::{NANOS_PER_SECOND, Pattern, Problem, codes};
 use utoipa::ToSchema;
 
+use super::statement::{self, Statement};
 use super::{Version, error};
 use crate::Web;
 use crate::answer::{Refusal, json};
@@ -21,7 +22,7 @@ use crate::write::read_body;
 /// What statements are answered with.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Results {
-    results: [StatementResult; 1],
+    results: Vec<StatementResult>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -46,13 +47,6 @@ pub(crate) struct ResultSeries {
 pub(crate) struct Message {
     level: &'static str,
     text: &'static str,
-}
-
-impl Results {
-    /// Of one statement.
-    fn new(series: Vec<ResultSeries>, messages: Vec<Message>) -> Results {
-        Results { results: [StatementResult { statement_id: 0, series, messages }] }
-    }
 }
 
 /// The statements of POST, in the address.
@@ -92,46 +86,49 @@ pub(crate) async fn query(
 }
 
 async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response<Body>, Problem> {
-    let mut statement =
-        Params::parse(request.uri().query().unwrap_or_default())?.one("q")?.map(str::to_owned);
-    if statement.is_none() {
+    let mut asked = Params::parse(request.uri().query().unwrap_or_default())?.one("q")?.map(str::to_owned);
+    if asked.is_none() {
         let (parts, body) = request.into_parts();
         let whole = read_body(web, &parts.headers, body).await?;
         let form = Params::parse(&String::from_utf8_lossy(&whole.bytes))?;
-        statement = form.one("q")?.map(str::to_owned);
+        asked = form.one("q")?.map(str::to_owned);
     }
-    let statement = statement.unwrap_or_default().to_ascii_uppercase();
-    let words: Vec<&str> = statement.trim().trim_end_matches(';').split_whitespace().collect();
-    let results = match words.as_slice() {
+    let asked = asked.ok_or_else(|| {
+        Problem::new(&codes::BAD_PARAMETER, "missing required parameter \"q\"")
+            .hint("Send the statement as q=")
+    })?;
+    let results = statement::parse(&asked)?.into_iter().zip(0..);
+    let results = results.map(|(statement, number)| run(web, caller, statement, number));
+    Ok(json(&Results { results: results.collect() }))
+}
+
+fn run(web: &Web, caller: &Caller, statement: Statement, statement_id: u32) -> StatementResult {
+    let (mut series, mut messages) = (Vec::new(), Vec::new());
+    match statement {
         // Nothing needs to be made: a database is a tag.
-        ["CREATE", "DATABASE", _, "WITH", ..] | ["CREATE", "RETENTION", "POLICY", ..] => {
+        Statement::CreateDatabase => {}
+        Statement::CreateRetentionPolicy => {
             let text = "no retention policy is made: how long samples are kept is said by storage.keep in tidemill.toml";
-            Results::new(Vec::new(), vec![Message { level: "warning", text }])
+            messages.push(Message { level: "warning", text });
         }
-        ["CREATE", "DATABASE", ..] => Results::new(Vec::new(), Vec::new()),
-        ["SHOW", "DATABASES"] => {
+        Statement::ShowDatabases => {
             let values = databases(web, caller).into_iter().map(|name| vec![name.into()]).collect();
-            let series = ResultSeries { name: Some("databases"), columns: vec!["name"], values };
-            Results::new(vec![series], Vec::new())
+            series.push(ResultSeries { name: Some("databases"), columns: vec!["name"], values });
         }
-        ["SHOW", "RETENTION", "POLICIES", ..] => {
+        Statement::ShowRetentionPolicies => {
             let columns = vec!["name", "duration", "shardGroupDuration", "replicaN", "default"];
             let keep_s = web.settings().keep_max_ns.unwrap_or_default() / NANOS_PER_SECOND;
-            let values = vec![vec![
+            let policy = vec![
                 "autogen".into(),
                 duration(keep_s).into(),
                 duration(86_400).into(),
                 1.into(),
                 value!(true),
-            ]];
-            Results::new(vec![ResultSeries { name: None, columns, values }], Vec::new())
+            ];
+            series.push(ResultSeries { name: None, columns, values: vec![policy] });
         }
-        [first, ..] => return Err(not_spoken(first)),
-        [] => {
-            return Err(Problem::new(&codes::BAD_PARAMETER, "the statement is missing").hint("Send it as q="));
-        }
-    };
-    Ok(json(&results))
+    }
+    StatementResult { statement_id, series, messages }
 }
 
 /// As InfluxDB writes durations; 0 is for ever.
@@ -140,23 +137,6 @@ fn duration(seconds: i64) -> String {
         0 => "0s".into(),
         seconds => format!("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60),
     }
-}
-
-fn not_spoken(verb: &str) -> Problem {
-    let hint = match verb {
-        "DROP" | "DELETE" | "ALTER" | "KILL" => {
-            "Nothing was changed. `tidemill signals delete` deletes, and storage.keep says how long samples are kept"
-        }
-        "SHOW" => {
-            "Ask in SQL: POST /api/v1/sql {\"query\": \"SELECT signal, tags FROM signals\"} says what there is"
-        }
-        _ => {
-            "Ask in SQL: POST /api/v1/sql {\"query\": \"SELECT time, value FROM samples WHERE signal = 'cpu/host=edge1/idle'\"}"
-        }
-    };
-    let detail = "InfluxQL is not spoken here beyond CREATE DATABASE, CREATE RETENTION POLICY, SHOW DATABASES and \
-                  SHOW RETENTION POLICIES";
-    Problem::new(&codes::BAD_SQL, detail).hint(hint)
 }
 
 /// The databases and buckets of the signals that the caller may read.

@@ -1,9 +1,10 @@
 //! What InfluxDB's clients and Telegraf see.
 
 use expect_test::expect;
-use tidemill_core::{Flags, codes};
+use tidemill_core::{Flags, Problem, codes};
 
 use super::{House, from};
+use crate::write::agents;
 
 #[tokio::test]
 async fn good_lines_are_kept_and_bad_ones_counted() {
@@ -65,6 +66,8 @@ async fn statements_that_come_before_writing() {
         "SELECT * FROM cpu",
         "DROP DATABASE x",
         " ; ",
+        "CREATE DATABASE",
+        "CREATE DATABASE a; SHOW DATABASES; create database \"b;c\" with duration 1d",
     ] {
         let form = format!("q={}", statement.replace(' ', "+").replace('"', "%22").replace(';', "%3B"));
         let answer = house.send("POST /query?db=x", &[], form).await;
@@ -79,6 +82,8 @@ async fn statements_that_come_before_writing() {
         400 {"error":"InfluxQL is not spoken here beyond CREATE DATABASE, CREATE RETENTION POLICY, SHOW DATABASES and SHOW RETENTION POLICIES. Ask in SQL: POST /api/v1/sql {\"query\": \"SELECT time, value FROM samples WHERE signal = 'cpu/host=edge1/idle'\"}"}
         400 {"error":"InfluxQL is not spoken here beyond CREATE DATABASE, CREATE RETENTION POLICY, SHOW DATABASES and SHOW RETENTION POLICIES. Nothing was changed. `tidemill signals delete` deletes, and storage.keep says how long samples are kept"}
         400 {"error":"the statement is missing. Send it as q="}
+        400 {"error":"error parsing query: found EOF, expected identifier at line 1, char 17. None of the statements was run"}
+        200 {"results":[{"statement_id":0},{"statement_id":1,"series":[{"name":"databases","columns":["name"],"values":[]}]},{"statement_id":2,"messages":[{"level":"warning","text":"no retention policy is made: how long samples are kept is said by storage.keep in tidemill.toml"}]}]}
     "#]]
     .assert_eq(&told);
 }
@@ -154,29 +159,86 @@ const DROPPED_BY_TELEGRAF: [&str; 5] = [
     "unable to parse",
 ];
 
-/// What holds for this moment only is a 5xx on every door of agents, and its text makes nobody drop anything.
+const WRITES: [&str; 3] = ["/write?db=telegraf", "/api/v2/write?bucket=b", "/api/v3/write_lp?db=d"];
+
+/// What passes by itself is a 5xx on every door of agents, whatever refuses it, and its text makes nobody drop anything.
 #[tokio::test]
 async fn what_can_be_kept_later_is_repeated_by_agents() {
-    let later = [
-        &codes::BUSY,
-        &codes::SHARE_EXCEEDED,
-        &codes::CONFLICT,
-        &codes::TOO_SLOW,
-        &codes::DISK_FULL,
-        &codes::NOT_DURABLE,
-        &codes::STOPPING,
-    ];
-    for code in later {
-        for uri in ["/write?db=telegraf", "/api/v2/write?bucket=b", "/api/v3/write_lp?db=d"] {
+    for code in crate::refusals::of("post", "/write").expect("it is described") {
+        for uri in WRITES {
             let house = House::new();
             house.plant.state().refusing = vec![code; 9];
             let answer = house.send(&format!("POST {uri}"), &[], "a f=1 1").await;
-            assert!(answer.status.is_server_error(), "{}: {}", code.id, answer.status);
+            let told = agents::refused(Problem::new(code, "not now"));
+            assert_eq!(answer.status.as_u16(), told.code.status, "{} at {uri}", code.id);
+            let wait = told.retry_after_s.map(|seconds| seconds.to_string()).unwrap_or_default();
+            assert_eq!(answer.header("retry-after"), wait, "{} at {uri}", code.id);
             let text = answer.text();
             assert!(answer.json().is_object());
-            assert!(!DROPPED_BY_TELEGRAF.iter().any(|part| text.contains(part)), "{text}");
+            let dropped = DROPPED_BY_TELEGRAF.iter().any(|part| text.contains(part));
+            assert!(!dropped || !answer.status.is_server_error(), "{text}");
         }
     }
+}
+
+/// Too many new names in an hour: the lines that need none are kept, and the others come again with them, once.
+#[tokio::test]
+async fn a_line_whose_name_may_come_later_is_sent_again() {
+    let with_times = "known f=1 1\nnew g=2,f=3 2\nbad\nknown f=4 3";
+    for uri in WRITES {
+        let house = House::new();
+        house.write("/write", "known f=0 0\nnew f=0 0").await;
+        house.plant.state().unresolved = vec![("new/g", &codes::SIGNALS_RATE)];
+        let answer = house.send(&format!("POST {uri}"), &[], with_times).await;
+        assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "60"), "{}", answer.text());
+        assert!(!DROPPED_BY_TELEGRAF.iter().any(|part| answer.text().contains(part)), "{}", answer.text());
+        expect![[r#"
+            known/f = 0 (float) at 0 Good
+            new/f = 0 (float) at 0 Good
+            known/f = 1 (float) at 1 Good
+            new/f = 3 (float) at 2 Good
+            known/f = 4 (float) at 3 Good
+        "#]]
+        .assert_eq(&house.plant.shown());
+        house.plant.state().unresolved.clear();
+        let again = house.send(&format!("POST {uri}"), &[], with_times).await;
+        assert!(again.status == 400 && again.text().contains("dropped=1"), "the bad line: {}", again.text());
+        assert!(house.plant.shown().contains("new/g = 2 (float) at 2 Good"));
+        // Without times they would be others when they come again.
+        let before = house.plant.shown();
+        house.plant.state().unresolved = vec![("more/f", &codes::SIGNALS_RATE)];
+        let stamped = house.send(&format!("POST {uri}"), &[], "known f=1\nmore f=2 2").await;
+        assert_eq!((stamped.status.as_u16(), house.plant.shown()), (503, before));
+    }
+}
+
+/// InfluxDB drops the whole point, at a length that few reach; here only what cannot be kept is left out.
+#[tokio::test]
+async fn one_bad_field_takes_no_good_one_with_it() {
+    let long = "x".repeat(1025);
+    let body = format!("m,t=a n=1,s=\"{long}\",b=true,ok=\"y\" 1\nm,t=a s=\"{long}\" 2\nm,t=a n=2 3");
+    for uri in WRITES {
+        let house = House::new();
+        let answer = house.send(&format!("POST {uri}"), &[], body.clone()).await;
+        assert_eq!(answer.status, 400);
+        let said = "line 1: the text of the field 's' has 1025 bytes and limits.text_sample_bytes is 1024: shorten it, or raise the limit dropped=2";
+        assert!(
+            answer.text().contains("partial write: ") && answer.text().contains(said),
+            "{}",
+            answer.text()
+        );
+        expect![[r#"
+            m/t=a/n = 1 (float) at 1 Good
+            m/t=a/b = true (boolean) at 1 Good
+            m/t=a/ok = y (text) at 1 Good
+            m/t=a/n = 2 (float) at 3 Good
+        "#]]
+        .assert_eq(&house.plant.shown());
+        assert!(!house.plant.state().signals.iter().any(|signal| signal.path.as_str() == "m/t=a/s"));
+    }
+    let house = House::new();
+    let whole = house.send("POST /api/v1/write", &[], body).await;
+    assert_eq!((whole.status.as_u16(), house.plant.shown().as_str()), (400, ""), "unless it is asked for");
 }
 
 /// A plant that stops while a request is read is no fault of the lines that are left: they are not dropped, all are sent again.

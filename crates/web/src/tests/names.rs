@@ -99,7 +99,7 @@ async fn a_partial_write_creates_the_good_names_alone() {
             LINES,
             "acme/a f=1,g=1,h=1,i=1\nacme/b f=1,g=1\nacme/c f=1,g=1\nacme/d f=1\n",
             "200",
-            "acme/b/f acme/b/g acme/d/f",
+            "acme/a/f acme/a/g acme/a/h",
         ),
         (
             partial,

@@ -28,7 +28,7 @@ async fn the_first_bad_line_is_named_and_nothing_is_kept() {
     let answer = house.write("/api/v1/write", long).await;
     assert_eq!(
         answer,
-        "400 bad-value 2:3 the text has 1025 bytes and limits.text_sample_bytes is 1024: shorten it, or raise the limit"
+        "400 bad-value 2:3 the text of the field 'f' has 1025 bytes and limits.text_sample_bytes is 1024: shorten it, or raise the limit"
     );
     assert_eq!(house.plant.shown(), "");
 }

@@ -5,15 +5,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tidemill_core::{
-    BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, Bus, ColumnSample, Flags, Identity, Meta,
+    BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, Bus, Code, ColumnSample, Flags, Identity, Meta,
     NANOS_PER_SECOND, NewNames, Problem, Publish, Quality, SampleSink, SignalPath, SourceId, Stamp, ValueRef,
     rfc3339,
 };
 use tidemill_ground::{Clock, Counter, Limit, Metrics};
 
-use super::ROW_BYTES;
 use super::bindings::{Binding, BindingSet, Bindings, Found};
 use super::namer::{Asked, Namer};
+use super::{ROW_BYTES, agents};
 use crate::Settings;
 use crate::error::{Error, Fault, Refused, excerpt};
 use crate::line::name::{Series, field_name};
@@ -36,10 +36,19 @@ pub(crate) struct Terms {
     pub(crate) flags: Flags,
     /// Keep the good, list the bad.
     pub(crate) partial: bool,
-    /// How a client asks for that.
+    /// What passes by itself is no fault of its line: the request is to come again.
+    pub(crate) by_agent: bool,
+    /// How a client asks for the good to be kept.
     pub(crate) partial_by: &'static str,
     /// Kept with new signals: database, bucket, organisation.
     pub(crate) tags: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl Terms {
+    /// Whether what is refused with this code is to come again.
+    fn put_off(&self, code: &'static Code) -> bool {
+        self.by_agent && self.partial && agents::passes(code)
+    }
 }
 
 /// Which of a body's batches are kept when it is read: it is always read and checked to its end.
@@ -63,7 +72,10 @@ pub(crate) struct Collected {
     pub(crate) kept: u64,
     /// The first [`REFUSED_LISTED_MAX`].
     pub(crate) refused: Vec<Refused>,
+    /// Those that are to come again among them.
     pub(crate) refused_count: u64,
+    /// Why the request is to come again as it is, though the parts are to be kept.
+    pub(crate) later: Option<Problem>,
     /// Why the request cannot be taken, whatever its lines are: nothing of it is published.
     pub(crate) failed: Option<Problem>,
 }
@@ -104,6 +116,11 @@ impl Desk {
     }
 }
 
+/// Whether the other fields of the line can be kept without the one that is refused.
+fn is_of_one_field(error: &Error) -> bool {
+    matches!(error, Error::FieldTooLong { .. } | Error::Problem(_)) && error.code().status < 500
+}
+
 /// Fills batches for one request.
 pub(crate) struct Collector<'a> {
     desk: &'a Desk,
@@ -127,14 +144,17 @@ pub(crate) struct Collector<'a> {
     body_bytes: usize,
     /// The number of the next sample or line without a time in this batch.
     stamp: u32,
-    /// Bindings of the line at hand.
-    line_bindings: Vec<Binding>,
+    /// Whether any has none: sent again, it would be another.
+    is_stamped: bool,
+    /// Bindings of the line at hand, none for a field that is left out.
+    line_bindings: Vec<Option<Binding>>,
     text: String,
     now: i64,
     far: [u64; 2],
     kept: u64,
     refused: Vec<Refused>,
     refused_count: u64,
+    later: Option<Problem>,
     failed: Option<Problem>,
 }
 
@@ -169,6 +189,7 @@ impl<'a> Collector<'a> {
             body_bytes,
             batch_heap_bytes: 0,
             stamp: 0,
+            is_stamped: false,
             line_bindings: Vec::new(),
             text: String::new(),
             now: desk.clock.wall(),
@@ -176,6 +197,7 @@ impl<'a> Collector<'a> {
             kept: 0,
             refused: Vec::new(),
             refused_count: 0,
+            later: None,
             failed: None,
         })
     }
@@ -203,7 +225,8 @@ impl<'a> Collector<'a> {
             kept: self.kept,
             refused: self.refused,
             refused_count: self.refused_count,
-            failed: self.failed,
+            failed: self.failed.or_else(|| self.later.take_if(|_| self.is_stamped)),
+            later: self.later,
         }
     }
 
@@ -251,6 +274,7 @@ impl<'a> Collector<'a> {
             }
             None => {
                 self.stamp += 1;
+                self.is_stamped = true;
                 Stamp::Server(self.stamp - 1)
             }
         }
@@ -283,52 +307,67 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Binds all fields of a line into `line_bindings`, and gives the bytes of its texts.
-    fn bind_line(&mut self, line: &Line<'_, '_>) -> Result<usize, Fault> {
+    /// Binds the fields of a line into `line_bindings`; gives the bytes of their texts, and why one of them is left out: where
+    /// a request may be kept in part, a text that is too long takes no numbers with it.
+    fn bind_line(&mut self, line: &Line<'_, '_>) -> Result<(usize, Option<Fault>), Fault> {
         let series = self.set.begin(line.series);
-        let mut parsed = None;
-        let mut heap_bytes = 0;
+        let (mut parsed, mut heap_bytes) = (None, 0);
+        let mut left_out: Option<Fault> = None;
         self.line_bindings.clear();
         for (position, field) in line.fields.iter().enumerate() {
-            let fault = |error| Fault { at: field.at, error };
-            let binding = match self.set.find(series, position, field.key) {
-                Found::Binding(binding) => binding,
-                Found::Twice => return Err(fault(Error::FieldTwice(excerpt(field.key)))),
-                Found::Unknown => {
-                    let binding = self.bind_field(line, field, &mut parsed)?;
-                    self.set.learn(series, field.key, binding);
-                    binding
+            let names_before = self.names.len();
+            match self.bind_field(line, field, (series, position), &mut parsed) {
+                Ok(binding) => {
+                    if let FieldValue::Text { raw, .. } = field.value {
+                        heap_bytes += raw.len();
+                    }
+                    self.line_bindings.push(Some(binding));
                 }
-            };
-            if let FieldValue::Text { raw, .. } = field.value {
-                self.check_text(raw.len()).map_err(fault)?;
-                heap_bytes += raw.len();
+                Err(fault) if self.terms.partial && is_of_one_field(&fault.error) => {
+                    self.names.truncate(names_before);
+                    self.line_bindings.push(None);
+                    // What is to come again is told before what never can be kept.
+                    let comes_again = |fault: &Fault| self.terms.put_off(fault.error.code());
+                    if left_out.as_ref().is_none_or(|other| comes_again(&fault) && !comes_again(other)) {
+                        left_out = Some(fault);
+                    }
+                }
+                Err(fault) => return Err(fault),
             }
-            self.line_bindings.push(binding);
         }
-        Ok(heap_bytes)
+        Ok((heap_bytes, left_out))
     }
 
+    /// Binds a field, whose series and position [`BindingSet`] knows.
     fn bind_field(
         &mut self,
         line: &Line<'_, '_>,
         field: &Field<'_>,
+        (series, position): (usize, usize),
         parsed: &mut Option<Series>,
     ) -> Result<Binding, Fault> {
-        let series = match parsed {
-            Some(series) => series,
-            None => {
-                let series = Series::parse(line.series).map_err(|fault| fault.within(line.at))?;
-                parsed.insert(series)
-            }
-        };
         let fault = |error| Fault { at: field.at, error };
+        let found = self.set.find(series, position, field.key);
+        if let Found::Twice = found {
+            return Err(fault(Error::FieldTwice(excerpt(field.key))));
+        }
+        if let FieldValue::Text { raw, .. } = field.value {
+            self.check_text(raw.len()).map_err(|error| fault(error.of_field(field.key)))?;
+        }
+        if let Found::Binding(binding) = found {
+            return Ok(binding);
+        }
+        let named = match parsed {
+            Some(named) => named,
+            None => parsed.insert(Series::parse(line.series).map_err(|fault| fault.within(line.at))?),
+        };
         let name = field_name(field.key).map_err(fault)?;
-        let templates = &self.settings.templates;
         let desk = self.desk;
         let mut asked = Asked { bus: &*desk.bus, who: self.who, names: &mut self.names };
-        let grant = desk.namer.bind(&mut asked, templates, series, &self.terms.tags, &name);
-        grant.map(Binding::from).map_err(fault)
+        let (templates, tags) = (&self.settings.templates, &self.terms.tags);
+        let grant = desk.namer.bind(&mut asked, templates, named, tags, &name).map_err(fault)?;
+        self.set.learn(series, field.key, grant.into());
+        Ok(grant.into())
     }
 
     fn push(
@@ -351,12 +390,15 @@ impl<'a> Collector<'a> {
             return ControlFlow::Break(());
         }
         self.refused_count += 1;
+        let put_off = self.terms.put_off(refused.error.code());
         if self.names.len() > self.names_kept {
             // Names that only the refused line brings.
             self.set.undo_line();
             self.names.truncate(self.names_kept);
         }
-        if self.refused.len() < REFUSED_LISTED_MAX {
+        if put_off {
+            self.later.get_or_insert_with(|| refused.error.into_problem());
+        } else if self.refused.len() < REFUSED_LISTED_MAX {
             self.refused.push(refused);
         }
         if self.terms.partial { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -403,11 +445,16 @@ impl line::Sink for Collector<'_> {
         if let Some(time) = line.time {
             self.check_time(time).map_err(fault)?;
         }
-        let heap_bytes = self.bind_line(line)?;
-        self.make_room(line.fields.len(), heap_bytes).map_err(fault)?;
-        let stamp = self.stamp_of(line.time);
+        let (heap_bytes, left_out) = self.bind_line(line)?;
         let bindings = std::mem::take(&mut self.line_bindings);
+        let rows = bindings.iter().flatten().count();
+        if rows == 0 {
+            return left_out.map_or(Ok(()), Err);
+        }
+        self.make_room(rows, heap_bytes).map_err(fault)?;
+        let stamp = self.stamp_of(line.time);
         for (field, binding) in line.fields.iter().zip(&bindings) {
+            let Some(binding) = binding else { continue };
             let value = match field.value {
                 FieldValue::Float { value, written } => binding.number.value(written, value),
                 FieldValue::Int(value) => ValueRef::Int(value),
@@ -426,10 +473,10 @@ impl line::Sink for Collector<'_> {
             };
             self.push(*binding, stamp, value, Quality::GOOD).map_err(fault)?;
         }
-        self.kept += bindings.len() as u64;
+        self.kept += rows as u64;
         self.names_kept = self.names.len();
         self.line_bindings = bindings;
-        Ok(())
+        left_out.map_or(Ok(()), Err)
     }
 
     fn bad(&mut self, refused: Refused) -> ControlFlow<()> {

@@ -48,7 +48,7 @@ const KNOWN: [&str; 4] = ["precision", "partial", "mode", "format"];
 pub(crate) struct PartialWrite {
     /// Samples that are durable now.
     kept: u64,
-    /// Lines or samples that were refused.
+    /// Lines of which something was refused, or samples that were.
     refused: u64,
     /// The first 100 of them.
     problems: Vec<RefusedLine>,
@@ -118,8 +118,9 @@ async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response
     let flags = params
         .choice("mode", Flags::default(), "replace", |text| (text == "replace").then_some(Flags::REPLACE))?;
     let spelling = spelling(params.one("format")?, request.headers())?;
-    let partial = params.flag("partial")? || spelling == Spelling::Remote;
-    let terms = Terms { unit, flags, partial, partial_by: "?partial=true", tags: Vec::new() };
+    let by_agent = spelling == Spelling::Remote;
+    let partial = params.flag("partial")? || by_agent;
+    let terms = Terms { unit, flags, partial, by_agent, partial_by: "?partial=true", tags: Vec::new() };
     if matches!(spelling, Spelling::Columns(_) | Spelling::Remote) && unit != TimeUnit::Nanoseconds {
         let detail = "precision= says what numbers in text count; in columns whole numbers of `time` are nanoseconds, \
                       in remote write milliseconds";
@@ -128,11 +129,11 @@ async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response
     }
     let (parts, body) = request.into_parts();
     let whole = read_body(web, &parts.headers, body).await;
-    let whole = if spelling == Spelling::Remote { whole.map_err(agents::later)? } else { whole? };
+    let whole = if by_agent { whole.map_err(agents::refused)? } else { whole? };
     let once = Once::of(&parts.headers, &caller.identity, &whole.bytes)?;
     let written = write_whole(web, &caller.identity, spelling, terms, whole, once).await;
-    if spelling == Spelling::Remote {
-        return agents::remote_written(written.map_err(agents::later)?);
+    if by_agent {
+        return agents::remote_written(agents::settled(written)?);
     }
     let written = written?;
     Ok(match written.refused_count {
@@ -217,8 +218,11 @@ fn spelling(format: Option<&str>, headers: &HeaderMap) -> Result<Spelling, Probl
 /// What was written.
 pub(crate) struct Written {
     pub(crate) kept: u64,
+    /// The first of the lines or samples of which something was refused, and how many there are.
     pub(crate) refused: Vec<Refused>,
     pub(crate) refused_count: u64,
+    /// Why the request is to come again as it is, though much of it is kept.
+    pub(crate) later: Option<Problem>,
 }
 
 /// How often a request is bound again because the policy or the registry changed under it.
@@ -284,8 +288,10 @@ async fn write_in_turns(
     loop {
         let room_bytes = room(&web.0.limits.bodies, &mut permit, *batches_bytes)?;
         let window = Window { from: commits.len(), bytes_max: room_bytes };
-        let Collected { epoch, parts, parts_bytes, kept, refused, refused_count, failed, complete } =
+        let collected =
             read_aside(*long_bytes, collecting(web, who, *spelling, terms, body.clone(), window)).await?;
+        let Collected { epoch, parts, parts_bytes, kept, refused, refused_count, later, failed, complete } =
+            collected;
         if let Some(problem) = failed {
             return Err(problem);
         }
@@ -321,7 +327,7 @@ async fn write_in_turns(
             commit.await?;
         }
         web.0.counters.samples.add(kept);
-        return Ok(Written { kept, refused, refused_count });
+        return Ok(Written { kept, refused, refused_count, later });
     }
 }
 
