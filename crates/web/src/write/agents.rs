@@ -96,7 +96,7 @@ mod tests {
             lasts 403: forbidden read-only not-owner
             lasts 404: not-found no-plant
             lasts 405: method-not-allowed
-            lasts 409: exists many-plants plant-locked address-taken not-empty newer-format
+            lasts 409: rights-changed exists many-plants plant-locked address-taken not-empty newer-format
             lasts 413: too-large
             lasts 414: address-too-long
             lasts 415: unsupported-format
