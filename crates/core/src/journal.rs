@@ -106,6 +106,13 @@ impl fmt::Display for Damaged {
                  any more. Look for it in the log of the program, then remove data/journal/damage, and it is told no longer"
             );
         }
+        if *first == 0 && segment.ends_with(".segment") {
+            return write!(
+                f,
+                "segment {segment} of the journal is damaged in its head. Nothing that stood in it is needed: the history files have \
+                 all that was acknowledged"
+            );
+        }
         if *first == 0 {
             let made_anew = "It is made anew; nothing that was acknowledged was in it";
             return write!(f, "the journal's file {segment} is damaged. {made_anew}");
@@ -188,6 +195,11 @@ pub trait Journal: Send + Sync {
     /// [`Journal::is_past`].
     fn lost(&self) -> Option<(Seq, Seq)> {
         None
+    }
+    /// Whether what is in the log was acknowledged before it was synced. What such a log has [lost](Journal::lost) went at a
+    /// power cut; any other loses its end by damage alone, which [`Journal::damage`] tells.
+    fn is_relaxed(&self) -> bool {
+        false
     }
     /// What could not be read when the log was opened, or earlier, until someone took note.
     fn damage(&self) -> Vec<Damaged>;

@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     /// The highest number that the files knew of at the opening, and the first that was given since.
     ended: Seq,
     begins: Seq,
+    /// Whether what it opened was acknowledged before it was synced.
+    relaxed: bool,
     /// The highest number that an engine knew of.
     recalled: AtomicU64,
     stopped: Mutex<bool>,
@@ -260,6 +262,10 @@ impl Journal for Log {
         self.shared.lost()
     }
 
+    fn is_relaxed(&self) -> bool {
+        self.shared.relaxed
+    }
+
     fn lend_reserve(&self) -> bool {
         self.shared.lend()
     }
@@ -308,7 +314,12 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     let entries = disk.list(dir).map_err(failed("listing the segments"))?;
     let scans = scan_all(disk.as_ref(), dir, &entries)?;
     let highest_place = read.cursors.values().map(|cursor| cursor.place).max().unwrap_or_default();
-    let belief = recover::believe(&scans, read.done());
+    let mut belief = recover::believe(&scans, read.done());
+    let relaxed = is_relaxed(&scans, &settings);
+    let headless = match relaxed {
+        true => None,
+        false => belief.find_lost_end(&scans, read.done(), highest_place),
+    };
     let mut damage = Damage::open(&disk, dir)?;
     give_back(disk.as_ref(), dir, &scans, &belief);
     let gauges = Arc::new(Gauges::new(&ground.metrics));
@@ -318,10 +329,13 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     if read.lost {
         damage.found_in("cursors");
     }
+    if let Some(id) = headless {
+        damage.found_in(&name_of(id));
+    }
     damage.keep();
     let last = tail.as_ref().map_or(belief.durable, |tail| tail.run.last);
     let ended = belief.highest.max(last);
-    let next = first_number(&scans, ended.max(highest_place));
+    let next = first_number(relaxed, ended.max(highest_place));
     let next_id = scans.last().map_or(1, |scan| scan.id.saturating_add(1));
     let shared = Arc::new(Shared {
         disk: disk.clone(),
@@ -337,6 +351,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
         epoch: Epoch(u64::from(next_id)),
         ended,
         begins: next,
+        relaxed,
         recalled: AtomicU64::new(0),
         stopped: Mutex::new(false),
         stop: Condvar::new(),
@@ -374,9 +389,15 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
 /// they held durable. It goes on above all that it can have given within its window: so much faster than any log is.
 const RELAXED_NUMBERS: u64 = 1 << 24;
 
-/// The first number to give after these segments, of which `known` is the highest that is known.
-fn first_number(scans: &[Scan], known: Seq) -> Seq {
-    let relaxed = scans.iter().rev().find_map(|scan| scan.head).is_some_and(|head| head.relaxed);
+/// Whether what is in these segments was acknowledged before it was synced; where none has a head that says it, what is set now
+/// is what was.
+fn is_relaxed(scans: &[Scan], settings: &Settings) -> bool {
+    let head = scans.iter().rev().find_map(|scan| scan.head);
+    head.map_or(settings.relaxed && !scans.is_empty(), |head| head.relaxed)
+}
+
+/// The first number to give where `known` is the highest that is known.
+fn first_number(relaxed: bool, known: Seq) -> Seq {
     let more = if relaxed { RELAXED_NUMBERS } else { 0 };
     Seq(known.0.saturating_add(more).min(SEQ_MAX - 1).max(known.0).saturating_add(1))
 }

@@ -293,6 +293,20 @@ impl Belief {
         self.damage.retain(|range| range.last >= wanted);
     }
 
+    /// A log that was synced before it answered ends before the place that a cursor had reached: what told of more is damaged or
+    /// gone. Tells what an engine still needs of it; where that is nothing, gives the segment without a sound head.
+    pub(crate) fn find_lost_end(&mut self, scans: &[Scan], done: Option<Seq>, reached: Seq) -> Option<u32> {
+        if reached <= self.highest {
+            return None;
+        }
+        let told = self.damage.len();
+        self.gap(scans, after(self.highest.max(done.unwrap_or_default())), reached);
+        if self.damage.len() > told {
+            return None;
+        }
+        scans.iter().rfind(|scan| scan.head.is_none()).map(|scan| scan.id)
+    }
+
     /// Tells of a gap, less the numbers that are void, and says in which file it is.
     fn gap(&mut self, scans: &[Scan], first: Seq, last: Seq) {
         if last < first {

@@ -324,7 +324,7 @@ impl Keeper {
             let (what, mend) = inspect::parts(&damage.to_string());
             find("data/journal", what, &mend, false);
         }
-        if let Some(lost) = self.journal.lost() {
+        if let Some(lost) = self.journal.lost().filter(|_| self.journal.is_relaxed()) {
             let (what, mend) = inspect::lost_end(lost);
             find("data/journal", what, mend, true);
         }

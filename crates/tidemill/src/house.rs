@@ -174,7 +174,7 @@ pub(crate) fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved
         settings::historian(config, &memory),
     )?;
 
-    if let Some((first, last)) = log.lost() {
+    if let Some((first, last)) = log.lost().filter(|_| log.is_relaxed()) {
         tracing::error!(
             event = "journal.lost",
             first = first.0,

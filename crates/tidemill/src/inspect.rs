@@ -79,7 +79,7 @@ fn rooms(ground: &Ground, plant: &Plant) -> Vec<Finding> {
     }
     findings
         .extend(log.damage().iter().map(|damage| found(&journal.join(&damage.segment), &damage.to_string())));
-    if let Some(lost) = log.lost() {
+    if let Some(lost) = log.lost().filter(|_| log.is_relaxed()) {
         let (what, mend) = lost_end(lost);
         findings.push(Finding { file: journal, line: 0, what, mend: mend.to_owned(), warning: true });
     }

@@ -160,3 +160,38 @@ fn an_engine_that_is_new_and_asks_for_what_is_gone_makes_no_damage() {
     let scene = scene.again(|simulation| simulation.disk.crash());
     assert_eq!(told_damage(&scene), "");
 }
+
+/// A log that was synced before it answered never ends before what a cursor reached: what says so is damage, and no power cut.
+#[test]
+fn a_damaged_head_of_an_empty_log_is_told_as_damage() {
+    let mut told = String::new();
+    for (name, relaxed) in [("disk", false), ("relaxed", true)] {
+        let mut scene = Scene::new(Settings { relaxed, ..settings() });
+        for number in 1..=5 {
+            scene.commit(&number.to_string());
+        }
+        drop(scene.log.advance(ENGINE, Seq(5), "".into()));
+        scene.step_after(Duration::from_secs(1));
+        // Stopped and begun anew: all that is left are heads.
+        let mut scene = scene.again(|_| {});
+        scene.step_after(Duration::from_secs(1));
+        drop(scene.log.advance(ENGINE, scene.log.durable(), "".into()));
+        scene.step_after(Duration::from_secs(1));
+        let names = scene.files().into_iter().map(|(name, _)| name);
+        let heads: Vec<String> = names.filter(|name| name.ends_with(".segment")).collect();
+        let mut scene = scene.again(|simulation| {
+            let flip = |name| simulation.disk.flip_bit(&Path::new(DIR).join(name), 30, 1);
+            heads.iter().for_each(|name| flip(name).unwrap());
+        });
+        let lost = scene.log.lost().filter(|_| scene.log.is_relaxed());
+        let damage: Vec<String> = scene.log.damage().iter().map(ToString::to_string).collect();
+        let next = scene.commit("new");
+        told.push_str(&format!("{name}: lost at a power cut {lost:?}; {damage:?}; {next}\n"));
+        // Told once: the next opening has a sound head.
+        assert_eq!(scene.again(|_| {}).log.damage(), []);
+    }
+    expect_test::expect![[r#"
+        disk: lost at a power cut None; ["segment 0000000004.segment of the journal is damaged in its head. Nothing that stood in it is needed: the history files have all that was acknowledged"]; durable 6
+        relaxed: lost at a power cut Some((Seq(1), Seq(5))); []; durable 16777222
+    "#]].assert_eq(&told);
+}
