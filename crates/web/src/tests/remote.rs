@@ -160,6 +160,9 @@ async fn what_is_no_remote_write() {
         (version_2, "snappy", &snapped(&good)),
         ("application/x-protobuf", "br", &good),
     ];
+    let headers = [("content-type", version_2), ("content-encoding", "snappy")];
+    let named = house.send("POST /api/v1/write?format=prometheus", &headers, snapped(&good)).await;
+    assert_eq!(named.status, 415, "it would be read as a message without series, and acknowledged");
     let mut told = String::new();
     for (media_type, coding, body) in table {
         let headers = [("content-type", media_type), ("content-encoding", coding)];

@@ -180,6 +180,10 @@ fn spelling(format: Option<&str>, headers: &HeaderMap) -> Result<Spelling, Probl
         );
         Problem::new(&codes::UNSUPPORTED_FORMAT, detail)
     };
+    let value =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
+    // Version 2 names itself in a parameter. Read as version 1 it holds nothing, and would be taken for kept.
+    let is_other_protobuf = value.contains("proto=") && !value.contains("prometheus.WriteRequest");
     if let Some(format) = format {
         return match format {
             "line" => Ok(Spelling::Lines),
@@ -187,12 +191,11 @@ fn spelling(format: Option<&str>, headers: &HeaderMap) -> Result<Spelling, Probl
             "ndjson" => Ok(Spelling::Samples(Layout::JsonLines)),
             "arrow" => Ok(Spelling::Columns(Format::Arrow)),
             "parquet" => Ok(Spelling::Columns(Format::Parquet)),
+            "prometheus" if is_other_protobuf => Err(unsupported("this kind of protobuf")),
             "prometheus" => Ok(Spelling::Remote),
             other => Err(unsupported(&other.chars().take(40).collect::<String>())),
         };
     }
-    let value =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
     let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match media_type.as_str() {
         "" | "text/plain" | "application/octet-stream" | "application/x-www-form-urlencoded" => {
@@ -204,12 +207,7 @@ fn spelling(format: Option<&str>, headers: &HeaderMap) -> Result<Spelling, Probl
         }
         "application/vnd.apache.arrow.stream" => Ok(Spelling::Columns(Format::Arrow)),
         "application/vnd.apache.parquet" => Ok(Spelling::Columns(Format::Parquet)),
-        // Version 2 names itself in a parameter; who sends it goes back to this one when told that it is not spoken.
-        "application/x-protobuf"
-            if value.contains("proto=") && !value.contains("prometheus.WriteRequest") =>
-        {
-            Err(unsupported("this kind of protobuf"))
-        }
+        "application/x-protobuf" if is_other_protobuf => Err(unsupported("this kind of protobuf")),
         "application/x-protobuf" => Ok(Spelling::Remote),
         other => Err(unsupported(&other.chars().take(60).collect::<String>())),
     }
