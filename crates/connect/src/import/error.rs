@@ -52,6 +52,13 @@ pub(crate) enum Error {
         "the one column of {0} adds nothing to the prefix, so that the values of all these files would be one signal"
     )]
     Merged(String),
+    #[error(
+        "rows of {file} that have one time differ in '{columns}' (lines {} and {}), so that values of different things would be one signal",
+        lines.0, lines.1
+    )]
+    Split { file: String, columns: String, lines: (u64, u64), hint: String },
+    #[error("{option} says nothing of {file}: each of its lines says itself what it is")]
+    Useless { file: String, option: &'static str },
     #[error("{0} has no column that counts from the start")]
     NoStep(String),
     #[error("{0}")]
@@ -108,6 +115,8 @@ impl Error {
             Error::Merged(_) => {
                 "Name each file in the prefix: --prefix 'PATH/{file}'; or say that they are one: --signal PATH"
             }
+            Error::Split { hint, .. } => hint,
+            Error::Useless { .. } => "Import it without that option",
             Error::NoStep(_) => "Say how far apart its rows are: --step 3m, 1d, 1mo",
             Error::Path(_) => "Name it with --signal PATH or --prefix PATH; see docs/reference/names.md",
         }

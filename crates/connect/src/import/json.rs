@@ -16,6 +16,7 @@ use super::names;
 use super::plan::Options;
 use super::sheet::Sheet;
 use super::time::TimeForm;
+use super::watch::{Role, Watch};
 use super::words::{self, Meaning};
 
 /// The longest name that is looked at: a longer one makes no path.
@@ -36,6 +37,8 @@ pub(super) struct JsonPlan {
     pub(super) zone: TimeZone,
     /// What numbers mean that are qualities.
     pub(super) numbers: StatusNumbers,
+    /// Members that stand in the names, with all their names, behind the prefix.
+    pub(super) keys: Vec<String>,
     pub(super) shape: JsonShape,
     pub(super) notes: Vec<String>,
 }
@@ -195,17 +198,43 @@ pub(super) struct Seen {
     /// Where each name stands.
     places: HashMap<String, Place>,
     any: bool,
+    watch: Watch,
+    /// The names of those that make an object one of its time: the time and the keys.
+    own: Vec<String>,
+    /// Whether a member was met that names signals.
+    named: bool,
 }
 
 impl Seen {
+    pub(super) fn new(options: &Options) -> Seen {
+        let own = options.keys.iter().chain(&options.time).cloned().collect();
+        Seen { own, ..Seen::default() }
+    }
+
     /// Adds an object.
     pub(super) fn add(&mut self, line: u64, members: &[Member<'_>]) {
         self.any = true;
+        self.add_members(line, members);
+        let cell = |member: &Member<'_>| match self.places.get(&*member.full_name()) {
+            Some(Place::Column(at)) => *at,
+            _ => usize::MAX,
+        };
+        let cells: Vec<(usize, &str)> =
+            members.iter().map(|member| (cell(member), member.value.shown())).collect();
+        self.watch.add(line, cells.into_iter());
+    }
+
+    fn add_members(&mut self, line: u64, members: &[Member<'_>]) {
+        let is_value = |member: &Member<'_>| {
+            member.within.is_empty() && words::meaning(&member.name) == Some(Meaning::Value)
+        };
+        let is_new = |member: &Member<'_>| !self.places.contains_key(&*member.full_name());
+        let has_value = members.iter().any(is_new) && members.iter().any(is_value);
         for member in members {
             let name = member.full_name();
             let place = match self.places.get(&*name) {
                 Some(place) => *place,
-                None => self.place(&name, member),
+                None => self.place(&name, member, has_value),
             };
             let column = match place {
                 Place::Column(at) => self.columns.get_mut(at),
@@ -230,7 +259,7 @@ impl Seen {
     }
 
     /// A place for a name that was not seen before.
-    fn place(&mut self, name: &str, member: &Member<'_>) -> Place {
+    fn place(&mut self, name: &str, member: &Member<'_>, has_value: bool) -> Place {
         if self.places.len() >= MEMBERS_MAX || name.len() > NAME_BYTES_MAX {
             return Place::Nowhere;
         }
@@ -250,7 +279,16 @@ impl Seen {
             _ => Place::Nowhere,
         };
         match place {
-            Place::Column(_) => {
+            Place::Column(at) => {
+                let is_signal =
+                    meaning == Some(Meaning::Signal) && !matches!(member.value, Scalar::Number(_));
+                let names_it = is_signal && has_value && !self.named;
+                self.named |= names_it;
+                if meaning == Some(Meaning::Time) || names_it || self.own.iter().any(|own| own == name) {
+                    self.watch.set(at, Role::Own);
+                } else if words::is_key(name) {
+                    self.watch.set(at, Role::Key);
+                }
                 self.names.push(name.to_owned());
                 self.columns.push(Column::default());
             }
@@ -270,7 +308,8 @@ impl Seen {
             return Err(Error::Unknown(file.to_owned()));
         }
         let sheet = Sheet::of_members(self.names);
-        let mut look = Look::new(file, &sheet, options, self.columns).members()?;
+        let keys = keys_of(file, &sheet, &self.others, options)?;
+        let mut look = Look::new(file, &sheet, options, self.columns).with_watch(self.watch).members()?;
         let name = |at: usize| sheet.header(at).to_owned();
         let opt = |at: Option<usize>| at.map(name);
         let (time, time_of_day) = (opt(look.time), opt(look.time_of_day));
@@ -296,7 +335,8 @@ impl Seen {
             None => {
                 let aside = look.left_out.into_iter().map(name).chain(time_of_day.clone());
                 let within = Within::of(self.qualities, &self.others, &mut look.notes);
-                let aside = aside.chain(time.clone()).chain(within.names.values().cloned());
+                let aside =
+                    aside.chain(time.clone()).chain(within.names.values().cloned()).chain(keys.clone());
                 let left_out: HashSet<String> = aside.collect();
                 let all = sheet.header.iter().chain(&self.others);
                 let tells_of_any = |holder: &&Holder| {
@@ -316,7 +356,7 @@ impl Seen {
                     |name: &&String| !left_out.contains(*name) && !odd.iter().any(|odd| odd.holds(name));
                 let names = all.clone().filter(is_value).cloned().collect();
                 let no_qualities = odd.iter().map(|odd| odd.name.clone()).collect();
-                let (prefix, only) = wide(file, names, options)?;
+                let (prefix, only) = wide(file, names, options, &keys)?;
                 let qualities = look.qualities.iter().map(|(of, at)| (name(*of), name(*at))).collect();
                 JsonShape::Wide {
                     prefix,
@@ -330,14 +370,30 @@ impl Seen {
             }
         };
         let (form, zone, numbers, notes) = (look.form, look.zone, look.numbers, look.notes);
-        Ok(JsonPlan { time, time_of_day, time_ends, form, zone, numbers, shape, notes })
+        Ok(JsonPlan { time, time_of_day, time_ends, form, zone, numbers, keys, shape, notes })
     }
+}
+
+/// The members of `--key`, by all their names.
+fn keys_of(file: &str, sheet: &Sheet, others: &[String], options: &Options) -> Result<Vec<String>, Error> {
+    if options.keys.iter().any(|key| !key.is_empty()) && options.signal.is_some() {
+        return Err(Error::Named(file.to_owned()));
+    }
+    let full_name = |key: &String| {
+        let within = || others.iter().find(|other| *other == key).cloned();
+        sheet.find(key).map(|at| sheet.header(at).to_owned()).or_else(within).ok_or_else(|| Error::NoColumn {
+            file: file.to_owned(),
+            wanted: key.clone(),
+            columns: sheet.header.iter().chain(others).cloned().collect::<Vec<_>>().join(", "),
+        })
+    };
+    options.keys.iter().filter(|key| !key.is_empty()).map(full_name).collect()
 }
 
 /// What stands before the names of the members; or the one that is taken, and its path.
 type Wide = (SignalPath, Option<(String, SignalPath)>);
 
-fn wide(file: &str, mut names: Vec<String>, options: &Options) -> Result<Wide, Error> {
+fn wide(file: &str, mut names: Vec<String>, options: &Options, keys: &[String]) -> Result<Wide, Error> {
     if let Some(wanted) = &options.value {
         if !names.contains(wanted) {
             let columns = names.join(", ");
@@ -356,7 +412,7 @@ fn wide(file: &str, mut names: Vec<String>, options: &Options) -> Result<Wide, E
             return Err(Error::ManyValues { file: file.to_owned(), columns, names: many.join(", ") });
         }
         (None, [name]) if words::meaning(name) == Some(Meaning::Value) => {
-            if options.several && options.prefix.is_some() {
+            if options.several && options.prefix.is_some() && keys.is_empty() {
                 return Err(Error::Merged(file.to_owned()));
             }
             Some((name.clone(), prefix.clone()))

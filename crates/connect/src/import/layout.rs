@@ -2,6 +2,7 @@
 //! the user is asked; where a column is left out, a note says so.
 
 mod counted;
+mod keys;
 mod qualities;
 mod times;
 
@@ -17,6 +18,7 @@ use super::reader::Signal;
 use super::records::Record;
 use super::sheet::Sheet;
 use super::time::TimeForm;
+use super::watch::Watch;
 use super::words::{self, Meaning};
 
 pub(super) use qualities::is_quality_of_all;
@@ -155,6 +157,8 @@ pub(super) struct Look<'a> {
     times: Option<Times>,
     /// Whether the columns are members of objects.
     objects: bool,
+    /// What all rows showed of the columns that may say what they are about.
+    watch: Watch,
     notes: Vec<String>,
 }
 
@@ -170,12 +174,27 @@ impl<'a> Look<'a> {
         if sheet.preamble > 0 {
             notes.push(format!("{} lines above the table are left out", sheet.preamble));
         }
-        Look { file, sheet, options, columns, meanings, times: None, objects: false, notes }
+        Look {
+            file,
+            sheet,
+            options,
+            columns,
+            meanings,
+            times: None,
+            objects: false,
+            watch: Watch::default(),
+            notes,
+        }
     }
 
     /// Where the times are was decided before: rows behind that are written otherwise are faults.
     pub(super) fn with_times(self, times: Times) -> Look<'a> {
         Look { times: Some(times), ..self }
+    }
+
+    /// What all rows showed.
+    pub(super) fn with_watch(self, watch: Watch) -> Look<'a> {
+        Look { watch, ..self }
     }
 
     /// Decides.
@@ -210,6 +229,11 @@ impl<'a> Look<'a> {
             Shape::Wide { columns } => columns.iter().filter_map(|wide| wide.quality).collect(),
             Shape::Narrow(narrow) => Vec::from_iter(narrow.quality),
         });
+        let signal = match &shape {
+            Shape::Wide { .. } => None,
+            Shape::Narrow(narrow) => Some(narrow.signal),
+        };
+        self.judge_keys(&keys.iter().copied().chain(signal).collect::<Vec<_>>())?;
         let keyed = self.keyed(keys, &shape)?;
         Ok(Layout {
             keyed,
@@ -240,7 +264,8 @@ impl<'a> Look<'a> {
         let form = self.time_form(times)?;
         let zone = self.zone(time, time_of_day)?;
         let time_ends = self.time_ends(times)?;
-        let is_value = |at: &usize| Some(*at) != time && Some(*at) != time_of_day && !time_ends.contains(at);
+        let aside: Vec<usize> = time_ends.iter().copied().chain(self.member_keys()).collect();
+        let is_value = |at: &usize| Some(*at) != time && Some(*at) != time_of_day && !aside.contains(at);
         let mut rest: Vec<usize> = (0..self.sheet.width()).filter(is_value).collect();
         let all = rest.clone();
         self.leave_out(&mut rest);
@@ -261,8 +286,10 @@ impl<'a> Look<'a> {
             left_out.extend(&used);
         }
         let numbers = self.numbers(&used);
+        left_out.extend(&aside);
+        let signal = narrow.as_ref().map(|narrow| narrow.signal);
+        self.judge_keys(&self.member_keys().chain(signal).collect::<Vec<_>>())?;
         let notes = self.notes;
-        left_out.extend(&time_ends);
         Ok(Members {
             time,
             time_of_day,
@@ -407,7 +434,6 @@ impl<'a> Look<'a> {
             self.notes.push(format!("{} belongs to no value, and is left out", self.sheet.shown(*at)));
         }
         self.note_other_words(&values);
-        self.note_keys(&columns);
         Ok((Shape::Wide { columns }, signals))
     }
 

@@ -19,6 +19,11 @@ pub(super) fn is_aside(line: &str) -> bool {
 
 /// Looks at one line; none if it is no line protocol.
 pub(super) fn look(line: &str) -> Option<Stamp> {
+    counted(line).map(|(stamp, _)| stamp)
+}
+
+/// The same with the number of its fields, each of which becomes a sample.
+pub(super) fn counted(line: &str) -> Option<(Stamp, u64)> {
     let line = line.trim();
     let series = end_of(line, false)?;
     let (name, rest) = line.split_at(series);
@@ -27,21 +32,23 @@ pub(super) fn look(line: &str) -> Option<Stamp> {
     }
     let rest = rest.trim_start();
     let (fields, time) = rest.split_at(end_of(rest, true).unwrap_or(rest.len()));
-    let mut text = fields;
+    let (mut text, mut count) = (fields, 0);
     while !text.is_empty() {
         let end = field_end(text);
         if !is_field(text.get(..end)?) {
             return None;
         }
         text = text.get(end + 1..).unwrap_or_default();
+        count += 1;
     }
     if fields.is_empty() || fields.ends_with(',') {
         return None;
     }
-    match time.trim() {
-        "" => Some(Stamp::None),
-        time => time.parse().ok().map(Stamp::Time),
-    }
+    let stamp = match time.trim() {
+        "" => Stamp::None,
+        time => Stamp::Time(time.parse().ok()?),
+    };
+    Some((stamp, count))
 }
 
 /// Where the first blank stands that is neither escaped nor, among fields, inside quotes.

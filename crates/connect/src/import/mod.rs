@@ -29,6 +29,7 @@ mod source;
 mod steps;
 mod survey;
 mod time;
+mod watch;
 mod words;
 mod workbook;
 mod xml;

@@ -73,6 +73,18 @@ impl Options {
         }
     }
 
+    /// An option that is given and means something to tables and objects alone.
+    pub(super) fn of_tables(&self) -> Option<&'static str> {
+        let given = [
+            (!self.keys.is_empty(), "--key"),
+            (self.time.is_some(), "--time"),
+            (self.value.is_some(), "--value"),
+            (self.decimal.is_some(), "--decimal"),
+            (self.start.is_some(), "--start"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map(|(_, option)| option)
+    }
+
     /// Nothing said.
     pub fn new(plant_timezone: TimeZone) -> Options {
         Options {

@@ -81,6 +81,8 @@ pub struct Piece {
     pub query: String,
     /// The row of the file for each line of the body, among the originals.
     pub rows: Vec<u32>,
+    /// How many samples its lines are: one for each field.
+    pub samples: u64,
     /// The rows that are not in it, and why.
     pub rejects: Vec<Reject>,
     /// The rows that are.
@@ -101,7 +103,7 @@ pub enum Part {
 pub struct Summary {
     /// Rows with something in them, the header not counted.
     pub rows: u64,
-    /// Samples read; for line protocol the lines that are passed on.
+    /// Samples read, or passed on within lines.
     pub samples: u64,
     /// Rows of which at least one value was not read.
     pub rejected: u64,
@@ -468,10 +470,22 @@ impl Reader {
 
     /// The number of a signal by the name that the file gives it.
     fn signal(&mut self, prefix: Option<&SignalPath>, name: &str, unit: &str) -> Result<u32, String> {
-        if let Some(number) = self.by_name.get(name) {
-            return Ok(*number);
+        match self.by_name.get(name) {
+            Some(number) => Ok(*number),
+            None => self.new_signal(names::narrow(prefix, name)?, name, unit),
         }
-        let path = names::narrow(prefix, name)?;
+    }
+
+    /// The same where the prefix is not that of all names.
+    fn signal_below(&mut self, prefix: &SignalPath, name: &str) -> Result<u32, String> {
+        let whole = format!("{prefix}/{name}");
+        match self.by_name.get(&whole) {
+            Some(number) => Ok(*number),
+            None => self.new_signal(names::narrow(Some(prefix), name)?, &whole, ""),
+        }
+    }
+
+    fn new_signal(&mut self, path: SignalPath, name: &str, unit: &str) -> Result<u32, String> {
         // Two spellings may be one path.
         let known = self.by_path.get(&path).copied();
         if known.is_none() && self.signals.len() >= SIGNALS_MAX {

@@ -118,6 +118,9 @@ fn draft(head: &[u8], name: &str, options: &Options, foreign: Option<&Foreign>) 
         if options.signal.is_some() {
             return Err(Error::Named(name.to_owned()));
         }
+        if let Some(option) = options.of_tables() {
+            return Err(Error::Useless { file: name.to_owned(), option });
+        }
         let prefix = options.prefix.as_deref().map(|prefix| names::stated("--prefix", prefix)).transpose()?;
         (Format::LineProtocol, DraftContent::Points(prefix))
     } else {
@@ -139,12 +142,13 @@ impl Draft {
         let content = match self.content {
             DraftContent::Table(sheet, times) => {
                 let mut records = self.written.records(input, sheet.separator);
-                let columns = survey::table(&mut records, &sheet, step).map_err(io)?;
-                let look = Look::new(name, &sheet, options, columns).with_times(times);
+                let mut watch = Look::new(name, &sheet, options, sheet.columns()).watch(times);
+                let columns = survey::table(&mut records, &sheet, &mut watch, step).map_err(io)?;
+                let look = Look::new(name, &sheet, options, columns).with_times(times).with_watch(watch);
                 Content::Table(Box::new(look.layout()?))
             }
             DraftContent::Objects => {
-                let seen = survey::objects(&mut self.written.objects(input), step).map_err(io)?;
+                let seen = survey::objects(&mut self.written.objects(input), options, step).map_err(io)?;
                 Content::Json(Box::new(seen.plan(name, options)?))
             }
             DraftContent::Points(prefix) => {

@@ -8,9 +8,11 @@ use super::json::{Objects, Seen};
 use super::lineprotocol::{self, Stamp};
 use super::lines::Lines;
 use super::members;
+use super::plan::Options;
 use super::records::{Record, Records, Step};
 use super::rejected;
 use super::sheet::Sheet;
+use super::watch::Watch;
 
 /// After how many rows the progress is told.
 const STEP_ROWS: u64 = 10_000;
@@ -31,7 +33,12 @@ impl Pace<'_> {
 }
 
 /// What the columns of a table hold.
-pub(super) fn table(records: &mut Records, sheet: &Sheet, step: &mut dyn FnMut()) -> io::Result<Vec<Column>> {
+pub(super) fn table(
+    records: &mut Records,
+    sheet: &Sheet,
+    watch: &mut Watch,
+    step: &mut dyn FnMut(),
+) -> io::Result<Vec<Column>> {
     let mut columns = vec![Column::default(); sheet.width()];
     let mut record = Record::default();
     let mut pace = Pace { rows: 0, step };
@@ -45,6 +52,7 @@ pub(super) fn table(records: &mut Records, sheet: &Sheet, step: &mut dyn FnMut()
                 let header = sheet.header_line.as_ref().is_some_and(|(_, raw)| *raw == record.raw);
                 if record.line > sheet.skip_lines && !header {
                     Sheet::add(&mut columns, &record);
+                    watch.add(record.line, record.fields().enumerate());
                 }
             }
         }
@@ -52,8 +60,8 @@ pub(super) fn table(records: &mut Records, sheet: &Sheet, step: &mut dyn FnMut()
 }
 
 /// What the members of objects hold.
-pub(super) fn objects(objects: &mut Objects, step: &mut dyn FnMut()) -> io::Result<Seen> {
-    let mut seen = Seen::default();
+pub(super) fn objects(objects: &mut Objects, options: &Options, step: &mut dyn FnMut()) -> io::Result<Seen> {
+    let mut seen = Seen::new(options);
     let mut pace = Pace { rows: 0, step };
     while let Some(line) = objects.next_object()? {
         pace.row();

@@ -19,7 +19,8 @@ const TIME: &str = "time timestamp datetime date ts t epoch unixtime eventtime s
 const SIGNAL: &str = "signal tag tagname tagid signalname path point pointname pointid variable varname variablename \
     metric sensor sensorid sensorname channel item itemid nodeid name id topic series measurement \
     entityid messstelle messpunkt kanal variablenname bezeichnung datenpunkt nom nombre nome naam \
-    etiqueta balise";
+    etiqueta balise parameter measure measurand quantity attribute property field messgröße messgroesse kenngröße \
+    parametre paramètre parametro";
 
 /// Headers of a column with the value.
 const VALUE: &str = "value val v values varvalue reading state numericvalue payload wert messwert valeur valor valore waarde \

@@ -346,7 +346,8 @@ fn columns(mut file: File, name: &str, options: &Options) -> Result<Columns, Pro
     if holds_samples && options.time_format.is_some() && table.has_values_beside() {
         return Err(cannot("--time-format"));
     }
-    let asked = options.time.is_some() || options.value.is_some() || options.time_format.is_some();
+    let named = options.time.is_some() || options.value.is_some() || !options.keys.is_empty();
+    let asked = named || options.time_format.is_some();
     if asked || !holds_samples {
         let typed = Typed { format: table.format(), kinds: table.kinds(), units: table.units() };
         return Ok(Columns::Table(typed, file));

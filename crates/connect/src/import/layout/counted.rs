@@ -1,13 +1,11 @@
-//! Rows without times of their own, and rows that say in some of their columns what they are about: what `--start`,
-//! `--step` and `--key` mean for a table.
+//! Rows without times of their own: what `--start` and `--step` mean for a table.
 
-use super::super::cell::CellKind;
 use super::super::error::Error;
 use super::super::names;
 use super::super::steps::{Grid, Step};
 use super::super::time::{TimeForm, TimeFormat};
 use super::super::words::{self, Meaning};
-use super::{Keyed, Look, Shape, Times, Wide};
+use super::{Look, Times};
 
 impl Look<'_> {
     pub(super) fn is_textual(&self, at: usize) -> bool {
@@ -69,47 +67,5 @@ impl Look<'_> {
                 Err(self.column_problem(at, what, "Say what one is with --step, such as 1s, 1h or 1d"))
             }
         }
-    }
-
-    /// Says which texts may be what the rows are about: without a key the values of all are one signal.
-    pub(super) fn note_keys(&mut self, columns: &[Wide]) {
-        let is_key =
-            |wide: &&Wide| wide.kind == CellKind::Text && words::is_key(self.sheet.header(wide.index));
-        let note = |wide: &Wide| {
-            let shown = self.sheet.shown(wide.index);
-            format!("{shown} may say what each row is about: --key {shown} puts it into the names")
-        };
-        let notes: Vec<String> = columns.iter().filter(is_key).map(note).collect();
-        self.notes.extend(notes.into_iter().filter(|_| columns.len() > 1));
-    }
-
-    /// The columns of `--key`.
-    pub(super) fn keys(&self) -> Result<Vec<usize>, Error> {
-        self.options.keys.iter().map(|key| self.wanted(key)).collect()
-    }
-
-    /// What stands in the names besides those of the columns.
-    pub(super) fn keyed(&self, columns: Vec<usize>, shape: &Shape) -> Result<Option<Keyed>, Error> {
-        if columns.is_empty() {
-            return Ok(None);
-        }
-        if self.options.signal.is_some() {
-            return Err(Error::Named(self.file.to_owned()));
-        }
-        let prefix = self.options.base(self.file)?;
-        let names = match shape {
-            Shape::Narrow(_) => Vec::new(),
-            Shape::Wide { columns } => {
-                let named: Vec<(usize, String)> = columns
-                    .iter()
-                    .map(|wide| (wide.index, self.sheet.header(wide.index).to_owned()))
-                    .collect();
-                match named.as_slice() {
-                    [(_, header)] if words::meaning(header) == Some(Meaning::Value) => vec![String::new()],
-                    _ => names::distinct(&named).into_iter().map(|(name, _)| name).collect(),
-                }
-            }
-        };
-        Ok(Some(Keyed { prefix, columns, names }))
     }
 }

@@ -1,16 +1,19 @@
 //! JSON objects to samples: one object a sample, or one member a signal.
 
+use std::borrow::Cow;
 use std::io;
 
 use tidemill_core::{Escape, Kind, Quality, SignalPath, Value};
 
+use super::super::SIGNALS_MAX;
 use super::super::cell::{self, CellKind, Decimal};
 use super::super::json::{JsonPlan, JsonShape};
 use super::super::layout::StatusNumbers;
 use super::super::members::{self, Member, Scalar};
+use super::super::names;
 use super::super::rejected;
 use super::super::time::Run;
-use super::super::words;
+use super::super::words::{self, Meaning};
 use super::{Batch, Fault, Input, NO_END, Reader, Sample, one, short, with_ends, with_quality};
 
 impl Reader {
@@ -54,6 +57,7 @@ impl Reader {
         members: &[Member<'_>],
         batch: &mut Batch,
     ) -> Result<Vec<Fault>, Fault> {
+        let key = key_of(plan, members)?;
         let outer = |name: &str| members.iter().find(|member| member.is_outer(name));
         let text = |name: &str| outer(name).map_or("", |member| member.value.text());
         let ends = || plan.time_ends.iter().map(|name| (name.as_str(), text(name)));
@@ -66,13 +70,17 @@ impl Reader {
         let (run, known) = match &plan.shape {
             JsonShape::Narrow { prefix, signal, unit, .. } => {
                 let unit = unit.as_deref().map_or("", text);
-                let number = self.signal(prefix.as_ref(), text(signal), unit);
+                let name = match &key {
+                    Some(key) => Cow::Owned(format!("{key}/{}", text(signal))),
+                    None => Cow::Borrowed(text(signal)),
+                };
+                let number = self.signal(prefix.as_ref(), &name, unit);
                 (
                     number.clone().unwrap_or_default() as usize,
                     number.map_err(|reason| (Some(signal.clone()), reason)),
                 )
             }
-            JsonShape::Wide { .. } => (0, Ok(0)),
+            JsonShape::Wide { .. } => (self.run_of(key.as_deref()), Ok(0)),
         };
         let signal = known?;
         if let JsonShape::Narrow { unit: Some(unit), .. } = &plan.shape {
@@ -110,6 +118,19 @@ impl Reader {
                 }) {
                     return Err((Some(odd.full_name().into_owned()), no_quality(&odd.value)));
                 }
+                let keyed = match &key {
+                    Some(key) => Some(
+                        names::narrow(Some(prefix), key)
+                            .map_err(|reason| (plan.keys.first().cloned(), reason))?,
+                    ),
+                    None => None,
+                };
+                let prefix = keyed.as_ref().unwrap_or(prefix);
+                let path = only.as_ref().and_then(|(name, path)| match &keyed {
+                    None => Some(path),
+                    // What is only called `value` adds nothing to the name.
+                    Some(keyed) => Some(keyed).filter(|_| words::meaning(name) == Some(Meaning::Value)),
+                });
                 let mut faults = Vec::new();
                 for member in members {
                     let name = member.full_name();
@@ -123,7 +144,6 @@ impl Reader {
                         Some(at) => (Some(at), within.numbers),
                         None => (own.or(quality.as_ref()).map(String::as_str), plan.numbers),
                     };
-                    let path = only.as_ref().map(|(_, path)| path);
                     let added = self
                         .stated(at, numbers, members)
                         .and_then(|stated| self.member(prefix, path, member, time, stated, batch));
@@ -136,6 +156,19 @@ impl Reader {
                 Ok(faults)
             }
         }
+    }
+
+    /// Rows without times are counted for each key by itself.
+    fn run_of(&mut self, key: Option<&str>) -> usize {
+        let Some(key) = key else { return 0 };
+        if let Some((run, _)) = self.by_key.get(key) {
+            return *run;
+        }
+        let run = self.by_key.len();
+        if run < SIGNALS_MAX {
+            self.by_key.insert(key.to_owned(), (run, [].into()));
+        }
+        run
     }
 
     /// What a message held, in a log of messages: a text that is JSON or a number is that, and of an object each scalar is a
@@ -198,13 +231,25 @@ impl Reader {
             None => {
                 // A member's own slash is no separator.
                 let name: Vec<_> = member.names().map(Escape::segment).collect();
-                self.signal(Some(prefix), &name.join("/"), "")
+                self.signal_below(prefix, &name.join("/"))
             }
         };
         let signal = signal.map_err(|reason| (None, reason))?;
         self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
         Ok(())
     }
+}
+
+/// The cells of the keys as segments.
+fn key_of(plan: &JsonPlan, members: &[Member<'_>]) -> Result<Option<String>, Fault> {
+    let segment = |name: &String| {
+        let member = members.iter().find(|member| member.is(name)).map(|member| member.value.text());
+        let cell = member.filter(|text| !text.is_empty());
+        cell.map(|cell| Escape::segment(cell).into_owned())
+            .ok_or_else(|| (Some(name.clone()), "there is no name".to_owned()))
+    };
+    let segments: Vec<String> = plan.keys.iter().map(segment).collect::<Result<_, _>>()?;
+    Ok((!segments.is_empty()).then(|| segments.join("/")))
 }
 
 fn no_quality(value: &Scalar<'_>) -> String {

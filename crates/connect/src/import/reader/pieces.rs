@@ -19,6 +19,7 @@ impl Reader {
             content_type,
             query,
             rows: Vec::new(),
+            samples: 0,
             rejects: Vec::new(),
             originals: Originals::default(),
         };
@@ -33,12 +34,13 @@ impl Reader {
                 continue;
             }
             self.summary.rows += 1;
-            let reason = match (line.fault, lineprotocol::look(text)) {
+            let reason = match (line.fault, lineprotocol::counted(text)) {
                 (Some(fault), _) => fault.to_string(),
                 (None, None) => "it is no line protocol".to_owned(),
-                (None, Some(Stamp::None)) => "there is no time".to_owned(),
-                (None, Some(Stamp::Time(_))) => {
-                    self.summary.samples += 1;
+                (None, Some((Stamp::None, _))) => "there is no time".to_owned(),
+                (None, Some((Stamp::Time(_), fields))) => {
+                    self.summary.samples += fields;
+                    piece.samples += fields;
                     piece.body.extend_from_slice(prefix.as_bytes());
                     piece.body.extend_from_slice(text.as_bytes());
                     piece.body.push(b'\n');

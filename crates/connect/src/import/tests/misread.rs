@@ -187,3 +187,166 @@ fn characters_of_elsewhere_are_told() {
         .concat();
     assert!(shown("t.csv", &late, &prefix("p")).contains("rejected line 60002"), "a late one");
 }
+
+/// A file of several things, with the columns of `--key`.
+fn check_keyed(name: &str, text: &str, keys: &[&str], expected: Expect) {
+    let keyed = with(|options| {
+        options.prefix = Some("p".to_owned());
+        options.keys = keys.iter().map(|key| (*key).to_owned()).collect();
+    });
+    check_with(name, text.as_bytes(), &keyed, expected);
+}
+
+#[test]
+fn things_are_not_merged_in_silence() {
+    let rows = |cells: &[&str]| cells.join("\n") + "\n";
+    let (one, two) = ("2024-07-01 12:00", "2024-07-01 12:01");
+    let numbered: String = (0..40).map(|at| format!("{at},{one},{at}\n")).collect();
+    let sorted: String = ["a", "b"]
+        .iter()
+        .flat_map(|device| {
+            (0..50).map(move |minute| format!("{device},2024-07-01 12:{minute:02},{device}{minute}.5\n"))
+        })
+        .map(|row| row.replace("a5", "15"))
+        .collect();
+    check_each(
+        &[
+            ("text", &rows(&["time,device,a", &format!("{one},x,1"), &format!("{one},y,2")])),
+            ("alike", &rows(&["time,device,a", &format!("{one},x,1"), &format!("{one},y,1")])),
+            (
+                "number",
+                &rows(&[
+                    "time,device,a",
+                    &format!("{one},1,1"),
+                    &format!("{one},2,2"),
+                    &format!("{two},1,3"),
+                ]),
+            ),
+            ("a counter", &format!("id,time,a\n{numbered}")),
+            ("by device", &format!("device,time,a\n{sorted}")),
+            ("narrow", &rows(&["time,device,tag,value", &format!("{one},x,t,1"), &format!("{one},y,t,2")])),
+            ("parameters", &rows(&["time,parameter,value", &format!("{one},x,1"), &format!("{one},y,2")])),
+        ],
+        expect![[r#"
+            text: bad-import: rows of t.csv that have one time differ in 'device' (lines 2 and 3), so that values of different things would be one signal. Put it into the names with --key device; or say with --key '' that they are one signal all the same
+            alike: 2024-07-01T10:00:00Z p/device text x
+            number: bad-import: rows of t.csv that have one time differ in 'device' (lines 2 and 3), so that values of different things would be one signal. Put it into the names with --key device; or say with --key '' that they are one signal all the same
+            a counter: 2024-07-01T10:00:00Z p/id float 0
+            by device: bad-import: rows of t.csv that have one time differ in 'device' (lines 2 and 52), so that values of different things would be one signal. Put it into the names with --key device; or say with --key '' that they are one signal all the same
+            narrow: bad-import: rows of t.csv that have one time differ in 'device' (lines 2 and 3), so that values of different things would be one signal. Put it into the names with --key device; or say with --key '' that they are one signal all the same
+            parameters: 2024-07-01T10:00:00Z p/x float 1
+        "#]],
+    );
+    check_plan(
+        &rows(&[
+            "time,device,part,a",
+            &format!("{one},x,1a,1"),
+            &format!("{one},x,2a,2"),
+            &format!("{two},y,1a,2"),
+        ]),
+        expect![[r#"
+            CSV, UTF-8, separated by ',', header in line 1
+            time: time, Europe/Berlin where no offset is given
+            p/device: device, text
+            p/part: part, text
+            p/a: a, numbers with decimal point
+            note: rows of one time differ in part (lines 2 and 3): --key part puts it into the names
+            note: device may say what each row is about: --key device puts it into the names
+        "#]],
+    );
+    let narrow = rows(&["time,device,tag,value", &format!("{one},x,t,1"), &format!("{one},y,t,2")]);
+    check_keyed(
+        "t.csv",
+        &narrow,
+        &["device"],
+        expect![[r#"
+        2024-07-01T10:00:00Z p/x/t float 1
+        2024-07-01T10:00:00Z p/y/t float 2
+    "#]],
+    );
+    check_keyed(
+        "t.csv",
+        &narrow,
+        &[""],
+        expect![[r#"
+        2024-07-01T10:00:00Z p/t float 1
+        2024-07-01T10:00:00Z p/t float 2
+    "#]],
+    );
+}
+
+#[test]
+fn keys_of_objects() {
+    let wide = "{\"time\":\"2024-07-01T12:00:00Z\",\"device\":\"x\",\"a\":1,\"b\":{\"c\":2}}\n\
+                {\"time\":\"2024-07-01T12:00:00Z\",\"device\":\"y\",\"a\":3,\"b\":{\"c\":4}}\n\
+                {\"time\":\"2024-07-01T12:00:00Z\",\"a\":3}\n";
+    for keys in [&[] as &[&str], &["device"], &["nothing"], &[""]] {
+        let expected = match keys {
+            [] => expect![[r#"
+                bad-import: rows of t.jsonl that have one time differ in 'device' (lines 1 and 2), so that values of different things would be one signal. Put it into the names with --key device; or say with --key '' that they are one signal all the same
+            "#]],
+            ["device"] => expect![[r#"
+                2024-07-01T12:00:00Z p/x/a float 1
+                2024-07-01T12:00:00Z p/x/b/c float 2
+                2024-07-01T12:00:00Z p/y/a float 3
+                2024-07-01T12:00:00Z p/y/b/c float 4
+                rejected line 3, column 'device': there is no name
+            "#]],
+            ["nothing"] => expect![[r#"
+                bad-import: t.jsonl has no column 'nothing'. Its columns: time, device, a, b/c. Name a column as the header spells it, or by its number from 1
+            "#]],
+            _ => expect![[r#"
+                2024-07-01T12:00:00Z p/device text x
+                2024-07-01T12:00:00Z p/a float 1
+                2024-07-01T12:00:00Z p/b/c float 2
+                2024-07-01T12:00:00Z p/device text y
+                2024-07-01T12:00:00Z p/a float 3
+                2024-07-01T12:00:00Z p/b/c float 4
+                2024-07-01T12:00:00Z p/a float 3
+            "#]],
+        };
+        check_keyed("t.jsonl", wide, keys, expected);
+    }
+    let narrow = "{\"time\":\"2024-07-01T12:00:00Z\",\"of\":{\"line\":\"x y\"},\"signal\":\"a\",\"value\":1}\n\
+                  {\"time\":\"2024-07-01T12:00:00Z\",\"of\":{\"line\":7},\"signal\":\"a\",\"value\":2}\n";
+    check_keyed(
+        "t.jsonl",
+        narrow,
+        &["of/line"],
+        expect![[r#"
+        2024-07-01T12:00:00Z p/x y/a float 1
+        2024-07-01T12:00:00Z p/7/a float 2
+    "#]],
+    );
+    let value = "[{\"time\":\"2024-07-01T12:00:00Z\",\"room\":1,\"value\":1},{\"time\":\"2024-07-01T12:00:00Z\",\"room\":2,\"value\":2}]";
+    check_keyed(
+        "t.json",
+        value,
+        &["room"],
+        expect![[r#"
+        2024-07-01T12:00:00Z p/1 float 1
+        2024-07-01T12:00:00Z p/2 float 2
+    "#]],
+    );
+    check_keyed(
+        "t.lp",
+        "m a=1 1719828000000000000\n",
+        &["room"],
+        expect![[r#"
+        bad-import: --key says nothing of t.lp: each of its lines says itself what it is. Import it without that option
+    "#]],
+    );
+}
+
+#[test]
+fn topics_with_the_same_members_are_not_one() {
+    check_with(
+        "t.jsonl",
+        b"{\"tst\":\"2024-07-01T12:00:00Z\",\"topic\":\"x\",\"payload\":\"{\\\"a\\\":1}\"}\n{\"tst\":\"2024-07-01T12:00:00Z\",\"topic\":\"y\",\"payload\":\"{\\\"a\\\":2}\"}\n",
+        &prefix("p"),
+        expect![[r#"
+            2024-07-01T12:00:00Z p/x/a float 1
+            2024-07-01T12:00:00Z p/y/a float 2
+        "#]],
+    );
+}
