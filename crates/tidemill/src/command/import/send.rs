@@ -149,7 +149,7 @@ impl<'a> Sender<'a> {
                 let sent = self.lines(&body, &rows, CONTENT_TYPE, QUERY).await;
                 self.set_aside(reader, batch.rejects, &batch.originals, sent)
             }
-            Part::Piece(Piece { body, content_type, query, rows, rejects, originals }) => {
+            Part::Piece(Piece { body, content_type, query, rows, rejects, originals, .. }) => {
                 let sent = self.lines(&body, &rows, content_type, &query).await;
                 self.set_aside(reader, rejects, &originals, sent)
             }
