@@ -23,6 +23,7 @@ mod encode; //   parcel to bytes
 mod error; //    why it does not open
 mod examine; //  reading bytes as recovery would
 mod feed; //     followers
+mod fill; //      zeros into the next segment
 pub mod frame; // heads and checksums; spec: docs/spec/journal.md
 mod front; //    where appends wait
 mod gauges; //   what is counted

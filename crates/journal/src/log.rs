@@ -17,6 +17,7 @@ use crate::damage::Damage;
 use crate::error::Error;
 use crate::examine::Memory;
 use crate::feed::Follower;
+use crate::fill::Filler;
 use crate::frame::{FORMAT, SEQ_MAX, SegmentHead};
 use crate::front::Front;
 use crate::gauges::Gauges;
@@ -118,7 +119,10 @@ impl Log {
     /// Another process has it, a file is of a later format, or the folder cannot be used at all. Damage and a full disk
     /// are no errors: see [`Journal::damage`] and `Busy`.
     pub fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Arc<Log>, Error> {
+        let ahead_bytes = settings.unsynced_bytes_max;
         let mut writer = open(ground, dir, settings)?;
+        // What one group may take of the open segment, the next one has before.
+        writer.reserves.filler = Filler::start(&ground.tasks, ahead_bytes)?;
         let shared = writer.shared.clone();
         let log = Arc::new(Log { shared: shared.clone(), threaded: true });
         ground.tasks.spawn("journal", Phase::Log, move |stop| {
@@ -172,6 +176,11 @@ impl Log {
     /// more. A relaxed log loses its end at a power cut; one that is not loses nothing unless its files were exchanged.
     pub fn lost(&self) -> Option<(Seq, Seq)> {
         self.shared.lost()
+    }
+
+    /// Whether what it opened was acknowledged before it was synced: then what is lost went at a power cut, else by damage.
+    pub fn is_relaxed(&self) -> bool {
+        self.shared.relaxed
     }
 }
 

@@ -10,6 +10,7 @@ use tidemill_core::{HoldAction, Seq};
 use tidemill_ground::{Disk, Open};
 
 use crate::cursor::Held;
+use crate::fill::Filler;
 use crate::front::Refusal;
 use crate::log::Shared;
 use crate::segment::{Blank, Segment};
@@ -38,6 +39,7 @@ pub(crate) struct Reserves {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     segment_bytes: u64,
+    pub(crate) filler: Filler,
     spares: [Option<Blank>; SPARES.len()],
     /// The next segment when there is no room for any.
     reserve: Option<Blank>,
@@ -61,6 +63,7 @@ impl Reserves {
             disk,
             dir,
             segment_bytes: settings.segment_bytes,
+            filler: Filler::default(),
             spares: Default::default(),
             reserve: None,
             emergency: false,
@@ -89,12 +92,22 @@ impl Reserves {
     /// A file for the next segment; the reserve when there is no other.
     pub(crate) fn blank(&mut self) -> io::Result<Blank> {
         self.sync_names()?;
+        self.filler.settle();
+        self.drop_failed();
         let ready = self.spares.iter_mut().find_map(Option::take);
         let common = ready.map_or_else(|| self.make(SPARES[0]), Ok);
         self.emergency = common.is_err();
         self.taken = true;
         // After a restart on a full disk the reserve of the last run is there, with its room.
         common.or_else(|error| self.reserve.take().or_else(|| self.make(RESERVE).ok()).ok_or(error))
+    }
+
+    /// A file whose sync failed is of no use any more. Another one is made at the next look.
+    fn drop_failed(&mut self) {
+        let Some(path) = self.filler.failed() else { return };
+        for slot in &mut self.spares {
+            drop(slot.take_if(|blank| blank.path == path).map(|blank| self.disk.remove(&blank.path)));
+        }
     }
 
     /// Whether a next segment is ready.
@@ -142,7 +155,11 @@ impl Reserves {
         }
         for (slot, name) in self.spares.iter_mut().zip(SPARES).skip(1) {
             let path = self.dir.join(name);
-            if slot.take().is_some() || self.disk.exists(&path).unwrap_or(false) {
+            let held = slot.take().is_some();
+            if held {
+                self.filler.settle();
+            }
+            if held || self.disk.exists(&path).unwrap_or(false) {
                 // What cannot be removed now is tried again at the next look.
                 let _ = self.disk.remove(&path);
             }
@@ -198,14 +215,15 @@ impl Reserves {
     /// metadata to be found again (docs/adr/0002-aborted-disk.md).
     pub(crate) fn fill_ahead(&mut self, now: Duration, used: u64) {
         self.fill_at = None;
+        self.drop_failed();
         let mut next = true;
         for slot in &mut self.spares {
             let Some(blank) = slot.as_ref() else { continue };
             let pieces = if std::mem::take(&mut next) { used } else { 0 };
-            match blank.fill(self.segment_bytes, pieces) {
+            match self.filler.fill(blank, self.segment_bytes, pieces) {
                 Ok(false) => continue,
                 Ok(true) => {}
-                // A file whose sync failed is of no use any more. Another one is made at the next look.
+                // As in `drop_failed`.
                 Err(_) => drop(slot.take().map(|blank| self.disk.remove(&blank.path))),
             }
             self.fill_at = Some(now.saturating_add(FILL_EVERY));
@@ -213,10 +231,10 @@ impl Reserves {
         }
     }
 
-    /// Whether the next segment has fewer bytes written than this.
+    /// Whether the next segment has fewer bytes written than it should when the open one is used up to here.
     pub(crate) fn is_behind(&self, used: u64) -> bool {
-        self.fill_at.is_some()
-            && self.spares.iter().flatten().next().is_some_and(|next| !next.is_filled(used))
+        let due = self.filler.due(used).min(self.segment_bytes);
+        self.fill_at.is_some() && self.spares.iter().flatten().next().is_some_and(|next| !next.is_filled(due))
     }
 
     /// Whether the next segment is one that is written over, and there is plenty of room for another.

@@ -120,6 +120,7 @@ impl Segment {
 
 /// A file with room reserved, that will be a segment. Its length is how far it was written before: what is written there
 /// again takes its old place on the disk, so that a sync has no new metadata to wait for.
+#[derive(Clone)]
 pub(crate) struct Blank {
     pub(crate) file: Arc<dyn File>,
     pub(crate) path: PathBuf,
