@@ -8,17 +8,16 @@ use std::sync::Arc;
 use tidemill_core::{Deletion, SignalId};
 
 use super::Store;
-use super::buffer::Pieces;
-use super::chunk::Chunk;
 use super::commit::{Change, Correction};
 use super::directory::Entry;
 use super::files::{DAY_NS, FileEntry, Level, Version, WINDOW_DAYS_MAX, Window};
-use super::frozen::{Frozen, with_deletions};
+use super::frozen::Frozen;
 use super::lane::BATCH_ROWS;
 use super::merge_rows::{From, Killed, Merge, Place};
 use super::read::Footer;
 use super::rewrite::Gone;
 use super::rows::{ReceivedAt, Rows};
+use super::sources::{Source, Sources};
 use super::view::{self, Lanes, Sought, places_of};
 use super::write::{FileWriter, Written};
 use crate::Columns;
@@ -30,41 +29,6 @@ pub(crate) const FILE_BYTES_MAX: u64 = 128 << 20;
 const WINDOWS_MAX: usize = 256;
 /// Bytes a row takes in a file, for planning.
 const ROW_BYTES: u64 = 4;
-
-/// The buffered rows of one signal.
-struct Source {
-    signal: SignalId,
-    path: Arc<str>,
-    pieces: Pieces,
-}
-
-impl Source {
-    /// The times of its first and last row within a window; wider where only chunks are known.
-    fn span(&self, window: Window) -> Option<(i64, i64)> {
-        let chunks = self.pieces.chunks.iter().map(|chunk| (chunk.min, chunk.max));
-        let open = self.pieces.open.time.first().copied().zip(self.pieces.open.time.last().copied());
-        let inside = chunks.chain(open).filter(|(min, max)| *min <= window.last() && *max >= window.from());
-        let clipped = inside.map(|(min, max)| (min.max(window.from()), max.min(window.last())));
-        clipped.reduce(|(min, max), (other_min, other_max)| (min.min(other_min), max.max(other_max)))
-    }
-
-    fn count_days(&self, days: &mut BTreeMap<i64, u64>) {
-        let count = |days: &mut BTreeMap<i64, u64>, times: &[i64]| {
-            for of_day in times.chunk_by(|one, next| one.div_euclid(DAY_NS) == next.div_euclid(DAY_NS)) {
-                let day = of_day.first().map_or(0, |time| time.div_euclid(DAY_NS));
-                *days.entry(day).or_default() += of_day.len() as u64;
-            }
-        };
-        count(days, &self.pieces.open.time);
-        for chunk in &self.pieces.chunks {
-            if chunk.min.div_euclid(DAY_NS) == chunk.max.div_euclid(DAY_NS) {
-                *days.entry(chunk.min.div_euclid(DAY_NS)).or_default() += chunk.len() as u64;
-            } else {
-                count(days, &chunk.open().time);
-            }
-        }
-    }
-}
 
 /// Divides days into windows: recent days stand alone; older ones share a window as long as its file stays small, so
 /// that years of slow data do not make thousands of files.
@@ -109,13 +73,11 @@ impl Store {
         change: &mut Change,
     ) -> Result<(), Error> {
         let sources = self.sources(frozen, version, change)?;
-        let mut days = BTreeMap::new();
-        sources.iter().for_each(|source| source.count_days(&mut days));
         let today = self.clock.wall().div_euclid(DAY_NS);
         let order = self.next_order(version);
         let deletions = frozen.deletions();
         let mut gone = Gone::default();
-        for window in plan(&days, today) {
+        for window in plan(&sources.days(), today) {
             self.unless_damaged(change, |part| {
                 self.flush_window(&sources, window, version, order, (&deletions, &mut gone), part)
             })?;
@@ -147,36 +109,9 @@ impl Store {
         }
     }
 
-    /// The signals of a frozen buffer by path, deletions done.
-    fn sources(&self, frozen: &Frozen, version: &Version, change: &mut Change) -> Result<Vec<Source>, Error> {
-        let unreadable = |file: &FileEntry, error| match self.damaged.note(&error) || self.damaged.has(file) {
-            true => Ok(()),
-            false => Err(error),
-        };
-        let mut sources: BTreeMap<SignalId, Source> = BTreeMap::new();
-        for (layer, deletions) in with_deletions(&frozen.layers) {
-            let watch = layer.buffer.watch();
-            let signals: Vec<SignalId> =
-                watch.signals(i64::MIN, i64::MAX).into_iter().map(|(signal, _, _)| signal).collect();
-            let paths = self.paths_of(signals.iter().copied(), &version.files, &unreadable)?;
-            for (signal, mut pieces) in signals.iter().copied().zip(watch.pieces(&signals)) {
-                let path = paths.get(&signal).cloned().unwrap_or_default();
-                pieces.open.sort();
-                for deletion in deletions.iter().filter(|deletion| deletion.concerns(signal)) {
-                    pieces = self.delete_from(pieces, deletion, &path, change)?;
-                }
-                let new = || Source { signal, path, pieces: Pieces::default() };
-                sources.entry(signal).or_insert_with(new).pieces.follow(pieces);
-            }
-        }
-        let mut sources: Vec<Source> = sources.into_values().collect();
-        sources.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(sources)
-    }
-
     fn flush_window(
         &self,
-        sources: &[Source],
+        sources: &Sources,
         window: Window,
         version: &Version,
         order: u64,
@@ -184,7 +119,7 @@ impl Store {
         change: &mut Change,
     ) -> Result<(), Error> {
         let of_window: Vec<(&Source, (i64, i64))> =
-            sources.iter().filter_map(|source| Some((source, source.span(window)?))).collect();
+            sources.all.iter().filter_map(|source| Some((source, sources.span(source, window)?))).collect();
         let (from, last) = of_window
             .iter()
             .fold((i64::MAX, i64::MIN), |(from, last), (_, (min, max))| (from.min(*min), last.max(*max)));
@@ -216,8 +151,13 @@ impl Store {
                 exact: true,
             });
             let mut places: Vec<Place> = in_files.collect();
-            let pieces = Pieces { chunks: source.pieces.chunks.clone(), open: source.pieces.open.clone() };
-            places.extend(places_of(pieces, source.signal, &[], window.from(), window.last()));
+            places.extend(places_of(
+                sources.pieces(source),
+                source.signal,
+                &[],
+                window.from(),
+                window.last(),
+            ));
             let mut merge = Merge::new(places, window.from(), window.last());
             merge.killed = Some(Vec::new());
             // What a deletion takes from files says nothing about samples that came after it.
@@ -237,35 +177,6 @@ impl Store {
         Ok(())
     }
 
-    /// Takes what a deletion concerns out of buffered rows.
-    fn delete_from(
-        &self,
-        pieces: Pieces,
-        deletion: &Deletion,
-        path: &Arc<str>,
-        change: &mut Change,
-    ) -> Result<Pieces, Error> {
-        let mut split = |rows: Rows| -> Result<Rows, Error> {
-            let old = rows.clone().cut(deletion.from, deletion.last);
-            if !old.is_empty() {
-                self.correct(change, &deleted(path, old, deletion))?;
-            }
-            Ok(rows.without(deletion.from, deletion.last))
-        };
-        let mut chunks = Vec::with_capacity(pieces.chunks.len());
-        for chunk in pieces.chunks {
-            if chunk.min > deletion.last || chunk.max < deletion.from {
-                chunks.push(chunk);
-                continue;
-            }
-            let mut rest = split(chunk.open())?;
-            if !rest.is_empty() {
-                chunks.push(Arc::new(Chunk::seal(&mut rest)));
-            }
-        }
-        Ok(Pieces { chunks, open: split(pieces.open)? })
-    }
-
     fn replaced(&self, path: &Arc<str>, killed: &Killed) -> Correction {
         let by = killed.by.row(0);
         Correction {
@@ -277,18 +188,6 @@ impl Store {
             who: self.bus.source(by.source).to_string(),
             reason: String::new(),
         }
-    }
-}
-
-pub(crate) fn deleted(path: &Arc<str>, old: Rows, deletion: &Deletion) -> Correction {
-    Correction {
-        when: deletion.when,
-        path: path.clone(),
-        old,
-        action: "delete",
-        by: None,
-        who: deletion.who.clone(),
-        reason: deletion.reason.clone(),
     }
 }
 

@@ -51,6 +51,7 @@ mod schema; //     what stands in a file
 mod settings; //   what can be set
 mod sink; //       where bytes of a file go
 mod source; //     what queries see of it
+mod sources; //    what a flush writes
 mod tables; //     tables that engines declare
 mod vacuum; //     what nobody needs any more
 mod view; //       one consistent state

@@ -11,10 +11,11 @@ use super::Store;
 use super::commit::Change;
 use super::directory::Entry;
 use super::files::{FileEntry, Version};
-use super::flush::{Output, deleted};
+use super::flush::Output;
 use super::lane::{Lane, Want};
 use super::read::{Files, Footer};
 use super::rows::Rows;
+use super::sources::deleted;
 use crate::Columns;
 use crate::Error;
 
