@@ -8,7 +8,7 @@ use tidemill_core::{
     SourceId, StreamId, codes,
 };
 
-use crate::record::{signal_record, source_record};
+use crate::record::{SignalRecords, source_record};
 use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::writers::Writer;
@@ -157,6 +157,7 @@ impl Shared {
         let locked = if held.is_none() { Some(self.registry()) } else { None };
         let Some(registry) = held.or(locked.as_deref()) else { return Ok(Vec::new()) };
         let mut records = Vec::with_capacity(missing.len() + 1);
+        let mut signals = SignalRecords::default();
         if let Some(name) = registry.source(source).filter(|_| source_missing) {
             records.push(source_record(source, name));
         }
@@ -165,8 +166,9 @@ impl Shared {
             let Some(entry) = entry else {
                 return Err(Problem::new(&codes::INTERNAL, format!("signal {number} was never bound")));
             };
-            records.push(signal_record(entry.revision, &entry.whole()));
+            signals.add(entry.revision, &entry.whole());
         }
+        records.extend(signals.finish());
         Ok(records)
     }
 
