@@ -43,10 +43,7 @@ pub enum Error {
         needed: u64,
     },
     /// A file or record comes from a later version.
-    #[error(
-        "{what} has format {found}, and this version reads formats up to {known}: install the version that wrote it or a \
-         later one. Nothing was changed"
-    )]
+    #[error("{what} has format {found}, and this version reads formats up to {known}")]
     Newer {
         /// The file or record.
         what: String,

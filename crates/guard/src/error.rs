@@ -23,8 +23,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file was written by a newer version.
-    #[error("{path} has format version {found}, and this program knows versions up to {known}: \
-             install the version that wrote it, or a later one", path = path.display())]
+    #[error("{path} has format {found}, and this version reads formats up to {known}", path = path.display())]
     Newer {
         /// Which file.
         path: PathBuf,

@@ -17,9 +17,7 @@ pub enum Error {
         dir: PathBuf,
     },
     /// A file was written by a later program.
-    #[error(
-        "{file} has format {format}, this program reads up to {known}: use that program or a later one. Nothing was changed"
-    )]
+    #[error("{file} has format {format}, and this version reads formats up to {known}")]
     Newer {
         /// The file.
         file: PathBuf,

@@ -55,9 +55,7 @@ pub enum Error {
         why: String,
     },
     /// A newer version wrote this.
-    #[error(
-        "{file} has format {found} and this version reads up to {known}: install the version that wrote it; nothing was changed"
-    )]
+    #[error("{file} has format {found}, and this version reads formats up to {known}")]
     NewerFormat {
         /// The file, relative to the lake.
         file: String,

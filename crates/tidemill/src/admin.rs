@@ -321,7 +321,7 @@ impl Keeper {
             find("data/journal", what, problem.mend(), false);
         }
         for damage in self.journal.damage() {
-            let (what, mend) = inspect::parts(&damage.to_string());
+            let (what, mend) = inspect::parts(&inspect::damaged(&damage));
             find("data/journal", what, &mend, false);
         }
         if let Some(lost) = self.journal.lost().filter(|_| self.journal.is_relaxed()) {
@@ -329,7 +329,7 @@ impl Keeper {
             find("data/journal", what, mend, true);
         }
         for error in self.historian.check() {
-            let (what, mend) = inspect::parts(&error.to_string());
+            let (what, mend) = inspect::parts(&error.into());
             find("data/lake", what, &mend, false);
         }
         match self.guard.verify_audit() {

@@ -40,6 +40,6 @@ pub(crate) fn ready(ground: &Ground, journal: Arc<Log>, historian: Arc<Historian
 /// What the journal could not give to an engine that needed it, until someone takes note.
 fn damage(journal: &Log) -> Option<Problem> {
     let range = journal.damage().into_iter().find(Damaged::may_lose)?;
-    let (what, mend) = crate::inspect::parts(&range.to_string());
+    let (what, mend) = crate::inspect::parts(&crate::inspect::damaged(range));
     Some(Problem::new(&codes::DAMAGED, format!("some acknowledged values may be lost: {what}")).hint(mend))
 }

@@ -3,13 +3,14 @@
 //! meet it. A running plant says itself what is wrong (`admin.rs`).
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_backup::Chain;
 use tidemill_bus::Namespace;
-use tidemill_core::{Journal, Problem};
+use tidemill_core::{Journal, Problem, codes};
 use tidemill_ground::{Disk, Ground, MemoryPlan, Open, RealDisk, Shadow};
 use tidemill_guard::Guard;
 use tidemill_journal::Log;
@@ -44,17 +45,17 @@ fn rooms(ground: &Ground, plant: &Plant) -> Vec<Finding> {
         Err(error) => {
             // All other rooms stand on it.
             let mut findings = audit(&guard, None);
-            findings.push(found(&journal, &error.to_string()));
+            findings.push(found(&journal, Problem::from(error)));
             return findings;
         }
     };
     let mut findings = audit(&guard, Some(log.as_ref()));
-    let mut refused = |file: &Path, message: String| findings.push(found(file, &message));
+    let mut refused = |file: &Path, problem: Problem| findings.push(found(file, problem));
     let guarded =
         |folder: &str| Guard::open(ground, &data.join(folder), log.clone(), settings::guard(plant, &config));
     // With an empty one in its place, which only the shadow has, the other rooms are looked at all the same.
     let guard = guarded("guard").or_else(|error| {
-        refused(&data.join("guard"), Problem::from(error).to_string());
+        refused(&data.join("guard"), Problem::from(error));
         guarded("guard.none")
     });
     let mut concerns = Vec::new();
@@ -66,19 +67,19 @@ fn rooms(ground: &Ground, plant: &Plant) -> Vec<Finding> {
             match Namespace::open(ground, &folder, log.clone(), guard, settings::bus(&config, &memory)) {
                 // Dropped: it ends as at a crash, for what it would write is for nobody.
                 Ok(_) => {}
-                Err(error) => refused(&folder, error.to_string()),
+                Err(error) => refused(&folder, error.into()),
             }
         }
-        Err(error) => refused(&data.join("guard"), Problem::from(error).to_string()),
+        Err(error) => refused(&data.join("guard"), error.into()),
     }
     findings.extend(concerns);
     let lake = data.join("lake");
     let declared = [&tidemill_guard::AUDIT_TABLE];
     for error in tidemill_historian::inspect(ground, &lake, log.as_ref(), &declared) {
-        findings.push(found(&lake, &error.to_string()));
+        findings.push(found(&lake, error.into()));
     }
-    findings
-        .extend(log.damage().iter().map(|damage| found(&journal.join(&damage.segment), &damage.to_string())));
+    let damage = log.damage();
+    findings.extend(damage.iter().map(|damage| found(&journal.join(&damage.segment), damaged(damage))));
     if let Some(lost) = log.lost().filter(|_| log.is_relaxed()) {
         let (what, mend) = lost_end(lost);
         findings.push(Finding { file: journal, line: 0, what, mend: mend.to_owned(), warning: true });
@@ -127,14 +128,14 @@ fn audit(guard: &Path, journal: Option<&dyn Journal>) -> Vec<Finding> {
                      tokens with it"
                 )
             });
-            told.chain(missing).map(|message| found(&folder, &message)).collect()
+            told.chain(missing).map(|message| found(&folder, damaged(message))).collect()
         }
-        Err(error) => vec![found(&folder, &error.to_string())],
+        Err(error) => vec![found(&folder, error.into())],
     };
     if let Err(error @ tidemill_guard::Error::TokensMissing { .. }) =
         tidemill_guard::audit::check_tokens(&RealDisk, guard)
     {
-        findings.push(found(guard, &Problem::from(error).to_string()));
+        findings.push(found(guard, error.into()));
     }
     findings
 }
@@ -202,14 +203,18 @@ pub(crate) fn lost_end((first, last): (tidemill_core::Seq, tidemill_core::Seq)) 
     )
 }
 
-/// The rooms' messages end with the mend as a sentence of its own.
-pub(crate) fn parts(message: &str) -> (String, String) {
-    let (what, mend) = message.split_once(". ").unwrap_or((message, ""));
-    let mend = if mend.is_empty() { "Restore it from a backup".to_owned() } else { sentence(mend) };
-    (what.to_owned(), mend)
+/// What is wrong, and the mend: a sentence of its own at the end of what a room says, else the one of the code.
+pub(crate) fn parts(problem: &Problem) -> (String, String) {
+    let (what, mend) = problem.detail.split_once(". ").unwrap_or((&problem.detail, ""));
+    (what.to_owned(), sentence(if mend.is_empty() { problem.mend() } else { mend }))
 }
 
-fn found(file: &Path, message: &str) -> Finding {
-    let (what, mend) = parts(message);
+/// Damage, as a problem.
+pub(crate) fn damaged(what: impl Display) -> Problem {
+    Problem::new(&codes::DAMAGED, what.to_string())
+}
+
+fn found(file: &Path, problem: Problem) -> Finding {
+    let (what, mend) = parts(&problem);
     Finding { file: file.to_owned(), line: 0, what, mend, warning: false }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use super::file_name;
 use super::line::{Chain, Hash, Header, seq_of, split};
 use super::mark::Marks;
+use super::verify::said_version;
 
 /// How many findings a report lists one by one; more are counted.
 pub(crate) const FINDINGS_MAX: usize = 1000;
@@ -34,6 +35,8 @@ pub enum What {
     Unreadable(u64),
     /// The first line of the file is not what was written.
     Header,
+    /// The same; it says that a newer version wrote it, and its hash does not bear that out.
+    Claims(u64),
     /// The chain begins with this entry, and no entry says that the ones before were removed by retention.
     Beginning(u64),
     /// The mark says that the chain went on to this entry.
@@ -63,6 +66,12 @@ impl fmt::Display for What {
             What::OutOfPlace(seq) => write!(out, "entry {seq} stands again, or not in its place"),
             What::Unreadable(seq) => write!(out, "no entry can be read where entry {seq} should stand"),
             What::Header => out.write_str("the first line of the file was altered"),
+            What::Claims(found) => write!(
+                out,
+                "the first line of the file was altered: it says format {found}, which its hash does not bear out (this version \
+                 reads formats up to {})",
+                super::VERSION
+            ),
             What::Beginning(seq) => {
                 write!(
                     out,
@@ -195,7 +204,8 @@ impl Scanner {
                 return end;
             }
             _ => {
-                self.find(&name, 1, What::Header);
+                let claims = said_version(bytes).filter(|found| *found > super::VERSION);
+                self.find(&name, 1, claims.map_or(What::Header, What::Claims));
                 self.before = Before::Unknown;
                 self.expected = first;
                 end.sound_bytes = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1);

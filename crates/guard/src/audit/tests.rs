@@ -207,6 +207,12 @@ fn what_was_done_is_named() {
     "#]],
     );
     tampered(
+        |lines| lines[0] = lines[0].replace("audit\":1,", "audit\":2,"),
+        expect![[r#"
+        00000000000000000001.tma line 1: the first line of the file was altered: it says format 2, which its hash does not bear out (this version reads formats up to 1)
+    "#]],
+    );
+    tampered(
         |lines| lines.push("{\"seq\":10}\n".to_owned()),
         expect![[r#"
         torn: 00000000000000000001.tma from 2734, 11 bytes

@@ -281,10 +281,15 @@ fn part(
 /// The version of a file that a newer program wrote, and the hash that it says comes before it. It is not judged by rules
 /// that it does not follow.
 pub(crate) fn newer(bytes: &[u8]) -> Option<(u64, Hash)> {
+    let found = said_version(bytes).filter(|found| *found > super::VERSION)?;
+    Some((found, whole_prev(bytes)?))
+}
+
+/// The version that a first line says, whether or not its hash bears it out.
+pub(crate) fn said_version(bytes: &[u8]) -> Option<u64> {
     let digits = bytes.strip_prefix(b"{\"tidemill-audit\":")?;
     let end = digits.iter().position(|byte| *byte == b',')?;
-    let found = std::str::from_utf8(digits.get(..end)?).ok()?.parse::<u64>().ok()?;
-    Some((found, whole_prev(bytes)?)).filter(|(found, _)| *found > super::VERSION)
+    std::str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
 }
 
 /// What a first line says comes before it. A flipped digit must not pass for a newer version; the chain's hash has the same

@@ -274,4 +274,6 @@ fn refused(home: &Home, file: &Path, case: &str) {
     assert!(named && error.contains('9') && error.contains(['1', '2']), "{case}: {error}");
     let told = home.run(&["check", "--plant", "plant"]).expect(3).out;
     assert!(told.contains('9') && (told.contains(&name) || told.contains("samples")), "{case}: {told}");
+    // One mend: the file is sound, and no backup is asked for.
+    assert!(told.contains("Install that version or a later one") && !told.contains("backup"), "{case}: {told}");
 }
