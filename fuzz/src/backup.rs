@@ -52,7 +52,7 @@ fn unpack(bytes: &[u8]) -> bool {
         .and_then(|file| file.write_at(bytes, 0))
         .expect("an empty disk");
     let Ok(chain) = Chain::open(disk, Path::new(FILE), &[]) else { return false };
-    let whole = chain.verify(&mut |_| {}).is_ok_and(|found| found.is_empty());
+    let whole = chain.verify(&mut |_| {}).is_ok_and(|verdict| verdict.findings.is_empty());
     let told = Restored {
         format: 1,
         backup: Hash::of(b""),

@@ -26,7 +26,7 @@ mod restore; //  a folder from a backup
 mod tests;
 
 pub use archive::Archive;
-pub use chain::Chain;
+pub use chain::{Chain, Taker, Verdict};
 pub use error::{Error, Finding};
 pub use hash::Hash;
 pub use manifest::{

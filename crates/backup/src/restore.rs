@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tidemill_ground::{Disk, Open, create_dirs};
 
-use crate::{Chain, Error, Hash};
+use crate::{Chain, Error, Finding, Hash};
 
 /// Where a restored plant says so until its next start has written it to the audit.
 pub const RESTORED: &str = "data/restored.json";
@@ -34,7 +34,8 @@ pub struct Restored {
     pub by: String,
 }
 
-/// Makes `folder` from a backup. It must not be there, or be empty. `seen` is told of bytes as they are written.
+/// Makes `folder` from a backup. It must not be there, or be empty. `seen` is told of bytes as they are written. Gives the damage
+/// that was met in one copy of a base and not in another.
 ///
 /// # Errors
 /// Damage, a folder that is not empty, a disk that refuses or is too small: then nothing is at `folder` that was not before.
@@ -44,7 +45,7 @@ pub fn restore(
     folder: &Path,
     about: &Restored,
     seen: &mut dyn FnMut(u64),
-) -> Result<(), Error> {
+) -> Result<Vec<Finding>, Error> {
     check_target(disk, folder)?;
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_dirs(disk, parent).map_err(failed("made", parent))?;
@@ -53,8 +54,11 @@ pub fn restore(
     let partial = parent.join(format!(".{name}.restoring"));
     clear_unfinished(disk, &partial)?;
     let written = write_all(disk, chain, &partial, about, seen)
-        .and_then(|()| disk.rename(&partial, folder).map_err(failed("renamed", &partial)))
-        .and_then(|()| disk.sync_dir(parent).map_err(failed("synced", parent)));
+        .and_then(|damaged| {
+            disk.rename(&partial, folder).map_err(failed("renamed", &partial))?;
+            disk.sync_dir(parent).map_err(failed("synced", parent))?;
+            Ok(damaged)
+        });
     if written.is_err() {
         // The first error is what matters, and the next restore clears it as well.
         let _ = clear_unfinished(disk, &partial);
@@ -95,7 +99,8 @@ fn write_all(
     partial: &Path,
     about: &Restored,
     seen: &mut dyn FnMut(u64),
-) -> Result<(), Error> {
+) -> Result<Vec<Finding>, Error> {
+    let mut passed_over = Vec::new();
     let mut folders = BTreeSet::from([partial.to_owned()]);
     let unfinished = partial.join(UNFINISHED);
     create_dirs(disk, partial).map_err(failed("made", partial))?;
@@ -107,17 +112,18 @@ fn write_all(
         let dir = path.parent().unwrap_or(partial);
         disk.create_dir_all(dir).map_err(failed("made", dir))?;
         let out = disk.open(&path, Open::CreateNew).map_err(failed("made", &path))?;
-        let (mut at, mut synced) = (0, 0);
-        chain.content(file, &mut |bytes| {
+        let mut unsynced_bytes = 0;
+        let damaged = chain.content(file, &mut |at, bytes| {
             out.write_at(bytes, at).map_err(failed("written", &path))?;
-            at += bytes.len() as u64;
-            if at - synced >= SYNC_BYTES {
+            unsynced_bytes += bytes.len() as u64;
+            if unsynced_bytes >= SYNC_BYTES {
                 out.sync_data().map_err(failed("synced", &path))?;
-                synced = at;
+                unsynced_bytes = 0;
             }
             seen(bytes.len() as u64);
             Ok(())
         })?;
+        passed_over.extend(damaged);
         out.sync_all().map_err(failed("synced", &path))?;
     }
     let path = partial.join(RESTORED);
@@ -127,7 +133,8 @@ fn write_all(
     let text = serde_json::to_vec_pretty(about).unwrap_or_default();
     tidemill_ground::replace(disk, &path, &text).map_err(failed("written", &path))?;
     disk.remove(&unfinished).map_err(failed("removed", &unfinished))?;
-    folders.iter().rev().try_for_each(|folder| disk.sync_dir(folder).map_err(failed("synced", folder)))
+    folders.iter().rev().try_for_each(|folder| disk.sync_dir(folder).map_err(failed("synced", folder)))?;
+    Ok(passed_over)
 }
 
 /// All folders between, for each is a name that must be synced.

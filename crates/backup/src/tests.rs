@@ -111,7 +111,10 @@ fn verify(disk: &dyn Disk, file: &str) -> Vec<String> {
         vec![format!("{code}: {error}")]
     };
     match Chain::open(disk, Path::new(file), &[]).and_then(|chain| chain.verify(&mut |_| {})) {
-        Ok(found) => found.iter().map(ToString::to_string).collect(),
+        Ok(verdict) => {
+            let found = verdict.findings.iter().map(ToString::to_string);
+            found.chain(verdict.notes.into_iter().map(|note| format!("note: {note}"))).collect()
+        }
         Err(error) => problem(error),
     }
 }
@@ -389,7 +392,7 @@ fn a_chain_of_three() {
     assert!(gone.starts_with("no base: /backups/three.tdm builds upon the backup "), "{gone}");
     for place in ["/vault", "/vault/renamed"] {
         let chain = Chain::open(&*disk, Path::new("/backups/three.tdm"), &[place.into()]).unwrap();
-        assert_eq!(chain.verify(&mut |_| {}).unwrap(), []);
+        assert_eq!(chain.verify(&mut |_| {}).unwrap().findings, []);
         assert_eq!(chain.bases().count(), 2);
     }
     // Damage in a base is told with the base's name.
@@ -405,6 +408,51 @@ fn a_chain_of_three() {
         told.starts_with("/backups/one.tdm is damaged at byte ") && told.contains("line-protocol"),
         "{told}"
     );
+}
+
+#[test]
+fn of_a_base_that_is_damaged_a_whole_copy_is_taken() {
+    let disk = disk();
+    let mut files = small();
+    let older = pack(&files, None).0;
+    put(&*disk, "/backups/b.tdm", &older);
+    files.insert("data/lake/samples/second.parquet".into(), vec![1; 900]);
+    // What the second has not, and what it builds upon the first for.
+    files.remove("connections/line-protocol.toml");
+    let bytes = pack(&files, Some(since(&*disk, "/backups/b.tdm"))).0;
+    put(&*disk, "/backups/two.tdm", &bytes);
+    let place = |what: &[u8]| older.windows(what.len()).position(|part| part == what).unwrap();
+    let with = |at: usize| {
+        let mut bad = older.clone();
+        bad[at] ^= 1;
+        bad
+    };
+    let cases = [
+        ("its list", with(place(b"\"plant\":"))),
+        ("what is needed", with(place(&[7; 2_000]) + 3)),
+        ("what is not", with(place(&[0x28, 0xB5, 0x2F, 0xFD]) + 6)),
+    ];
+    let mut told = String::new();
+    for (name, bad) in cases {
+        put(&*disk, "/backups/a.tdm", &bad);
+        told.push_str(&format!("{name}: {}\n", verify(&*disk, "/backups/two.tdm").join(" | ")));
+        let folder = format!("/{}", name.replace(' ', "-"));
+        assert_eq!(restored(&*disk, "/backups/two.tdm", &folder).unwrap(), files, "{name}");
+        // Where it is the only one it is told, also where nothing of it is needed; then a plant can be made all the same.
+        disk.remove(Path::new("/backups/b.tdm")).unwrap();
+        told.push_str(&format!("  alone: {}\n", verify(&*disk, "/backups/two.tdm").join(" | ")));
+        let made = restored(&*disk, "/backups/two.tdm", &format!("{folder}-alone"));
+        assert_eq!(made.is_ok(), name == "what is not", "{name}");
+        put(&*disk, "/backups/b.tdm", &older);
+    }
+    expect![[r#"
+        its list: note: /backups/a.tdm is damaged at byte 6656: its manifest is not the one that was written
+          alone: damaged: /backups/a.tdm is damaged at byte 6656: its manifest is not the one that was written
+        what is needed: note: /backups/a.tdm is damaged at byte 3072, in data/lake/samples/2026-01-01-1d-00.parquet: its content is not what was written (SHA-256)
+          alone: /backups/a.tdm is damaged at byte 3072, in data/lake/samples/2026-01-01-1d-00.parquet: its content is not what was written (SHA-256)
+        what is not: note: /backups/a.tdm is damaged at byte 2048, in connections/line-protocol.toml: it cannot be unpacked to what it was
+          alone: /backups/a.tdm is damaged at byte 2048, in connections/line-protocol.toml: it cannot be unpacked to what it was
+    "#]].assert_eq(&told);
 }
 
 #[test]

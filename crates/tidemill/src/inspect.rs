@@ -161,12 +161,7 @@ pub(crate) fn tables_of(chain: &Chain) -> Result<Vec<String>, Problem> {
         let failed = |source| tidemill_backup::Error::Disk { what: "kept", path: path.clone(), source };
         path.parent().map_or(Ok(()), |folder| shadow.create_dir_all(folder)).map_err(failed)?;
         let copy = shadow.open(&path, Open::CreateNew).map_err(failed)?;
-        let mut at = 0;
-        chain.content(file, &mut |bytes| {
-            copy.write_at(bytes, at).map_err(failed)?;
-            at += bytes.len() as u64;
-            Ok(())
-        })?;
+        chain.content(file, &mut |at, bytes| copy.write_at(bytes, at).map_err(failed))?;
     }
     let sizes: HashMap<&str, u64> =
         chain.own().manifest().files.iter().map(|file| (file.path.as_str(), file.bytes)).collect();

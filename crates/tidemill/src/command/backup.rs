@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use futures_util::TryStreamExt;
 use hyper::Method;
 use serde_json::{Value as Json, json};
-use tidemill_backup::{Archive, Chain, FOLDERS, Since};
+use tidemill_backup::{Archive, Chain, FOLDERS, Since, Verdict};
 use tidemill_core::{Problem, codes};
 use tidemill_ground::{Disk, File, Ground, Open, RealDisk, TokenBucket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,7 +49,7 @@ pub(crate) struct Backup {
 enum Action {
     /// Read every byte of a backup, and of those it builds upon, and say what is wrong
     #[command(
-        after_help = "Ends with 3 where anything is wrong: damage with its file and byte, a backup that is missing, a table of which a file\nis missing.\n\nExample:\n  tidemill backup verify /backups/tuesday.tdm --base /vault"
+        after_help = "Ends with 3 where anything is wrong: damage with its file and byte, a backup that is missing, a table of which a file\nis missing. Damage in one copy of a backup that it builds upon, of which another copy is whole, is a note.\n\nExample:\n  tidemill backup verify /backups/tuesday.tdm --base /vault"
     )]
     Verify(Verify),
 }
@@ -289,13 +289,19 @@ impl Verify {
                 }
                 let entry =
                     json!({ "code": problem.code.id, "problem": problem.detail, "mend": problem.mend() });
-                return verdict(&self.file, Json::Null, vec![(problem.detail.clone(), entry)], global.json);
+                return told_verified(
+                    &self.file,
+                    Json::Null,
+                    vec![(problem.detail.clone(), entry)],
+                    global.json,
+                );
             }
         };
-        let bar = progress::bar(chain.own().manifest().plant_bytes());
-        let findings = chain.verify(&mut |bytes| bar.inc(bytes));
+        let bar = progress::bar(chain.bytes_to_verify());
+        let verdict = chain.verify(&mut |bytes| bar.inc(bytes));
         bar.finish_and_clear();
-        let mut found: Vec<(String, Json)> = findings?
+        let Verdict { findings, notes: of_copies } = verdict?;
+        let mut found: Vec<(String, Json)> = findings
             .into_iter()
             .map(|finding| {
                 let entry = json!({
@@ -318,14 +324,14 @@ impl Verify {
             "plant": manifest.plant, "taken": manifest.taken, "program": manifest.program,
             "files": manifest.files.len(), "bytes": manifest.plant_bytes(), "journal": manifest.journal,
             "sha256": chain.own().hash().to_string(), "bases": chain.bases().map(Archive::path).collect::<Vec<_>>(),
-            "notes": manifest.notes,
+            "notes": manifest.notes.iter().chain(&of_copies).collect::<Vec<_>>(),
         });
-        verdict(&self.file, about, found, global.json)
+        told_verified(&self.file, about, found, global.json)
     }
 }
 
 /// Says what was found, and ends so.
-fn verdict(file: &Path, about: Json, found: Vec<(String, Json)>, json: bool) -> CommandResult {
+fn told_verified(file: &Path, about: Json, found: Vec<(String, Json)>, json: bool) -> CommandResult {
     let outcome = if found.is_empty() { Outcome::Done } else { Outcome::Found };
     if json {
         let problems: Vec<Json> = found.into_iter().map(|(_, entry)| entry).collect();

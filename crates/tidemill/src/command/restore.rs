@@ -46,7 +46,7 @@ impl Restore {
         let made =
             tidemill_backup::restore(&disk, &chain, &plant.folder, &about, &mut |bytes| bar.inc(bytes));
         bar.finish_and_clear();
-        made.map_err(|error| {
+        let damaged = made.map_err(|error| {
             let mounted = matches!(&error, tidemill_backup::Error::Disk { what: "renamed", .. });
             let problem = Problem::from(error);
             let below = plant.folder.join("plant");
@@ -65,6 +65,11 @@ impl Restore {
         };
         findings.extend(config::templates::check(&plant.folder));
         findings.extend(inspect::data(&plant));
+        let of_copies =
+            damaged.iter().map(|finding| format!("{finding}; another copy of it is whole, and was taken"));
+        let passed_over =
+            chain.passed_over().iter().map(|what| format!("{what}; another copy of it was taken"));
+        let notes: Vec<String> = manifest.notes.iter().cloned().chain(passed_over).chain(of_copies).collect();
         let (files, bytes) = (manifest.files.len(), manifest.plant_bytes());
         if global.json {
             let found: Vec<_> = findings
@@ -73,7 +78,7 @@ impl Restore {
                 .collect();
             output::verdict_json(&json!({
                 "plant": plant.folder, "taken": manifest.taken, "files": files, "bytes": bytes,
-                "notes": manifest.notes, "problems": found,
+                "notes": notes, "problems": found,
             }))?;
         } else {
             let mut lines = vec![format!(
@@ -82,7 +87,7 @@ impl Restore {
                 quantity::show_bytes(bytes),
                 manifest.taken
             )];
-            lines.extend(manifest.notes.iter().map(|note| format!("note: {note}")));
+            lines.extend(notes.iter().map(|note| format!("note: {note}")));
             lines.extend(findings.iter().map(|finding| format!("problem: {finding}")));
             output::verdict(&lines.join("\n"))?;
             let folder = crate::quoted(&folder.to_string_lossy());
