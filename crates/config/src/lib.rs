@@ -7,7 +7,6 @@
 
 pub mod keys;
 pub mod plant;
-pub mod quantity;
 pub mod read;
 mod template;
 pub mod templates;
@@ -25,6 +24,7 @@ use tidemill_guard::{Cidr, Zone};
 
 pub use read::{load, nearest};
 pub use template::{new_plant_file, reference_page};
+pub use tidemill_core::quantity;
 
 /// A problem in a file: where, what, why, and the mend.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,6 +25,7 @@ mod path;
 mod pattern;
 mod problem;
 mod quality;
+pub mod quantity;
 mod read_grant;
 mod signal;
 mod table;

@@ -25,7 +25,7 @@ use crate::backup::{self, Backups};
 use crate::config::{Config, sentence};
 use crate::plant::Plant;
 use crate::saved::Saved;
-use crate::vitals::Vitals;
+use crate::vitals::{self, Vitals};
 use crate::{house, inspect, settings};
 
 /// The keeper of the house's own affairs.
@@ -557,7 +557,7 @@ impl Admin for Keeper {
     }
 
     fn health(&self) -> Vec<HealthWarning> {
-        self.vitals.get().map(|vitals| vitals.told()).unwrap_or_default()
+        self.vitals.get().map(|vitals| vitals::told(vitals)).unwrap_or_default()
     }
 
     fn why<'a>(

@@ -237,7 +237,7 @@ pub(crate) fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved
         keeper: keeper.clone(),
         journal_bytes_max: settings::historian(config, &memory).store.journal_bytes_max(),
     };
-    vitals.start(watched, bus.clone())?;
+    vitals.start(ground, vitals::Looker::new(watched), bus.clone())?;
     Ok(Rooms { web, sql, keeper, guard })
 }
 

@@ -1,18 +1,22 @@
-//! Looks at the plant's rooms and its machine once. What is dear to ask is asked seldom. What does not live here: what it means
-//! (`conditions.rs`).
+//! What the plant's own health is made of: looks at its rooms and its machine, where what is dear to ask is asked seldom, and tells
+//! what stands. What does not live here: what it means (`tidemill-vitals`).
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill_core::{Damaged, Identity, IdentityKind, Journal, Peer, Problem};
+use serde_json::{Value as Json, json};
+use tidemill_core::{Damaged, Journal, Problem, rfc3339};
 use tidemill_ground::Ground;
 use tidemill_guard::Guard;
 use tidemill_historian::Historian;
 use tidemill_journal::Log;
+pub(crate) use tidemill_vitals::{HEALTH, Vitals, figures_table, page};
+use tidemill_vitals::{Look, Numbers, Seen, Standing, Token, house};
+use tidemill_web::HealthWarning;
 
-use super::seen::{Numbers, Seen, Token};
 use crate::admin::Keeper;
-use crate::config::{Config, sentence};
+use crate::config::{Config, Finding, sentence};
 use crate::plant::Plant;
 use crate::settings;
 
@@ -33,17 +37,8 @@ pub(crate) struct Rooms {
     pub(crate) journal_bytes_max: u64,
 }
 
-/// Who writes and asks for the plant itself.
-pub(crate) fn house() -> Identity {
-    Identity {
-        name: "house:vitals".into(),
-        kind: IdentityKind::House,
-        peer: Peer { door: "house", address: None },
-    }
-}
-
 /// Those that expire.
-pub(crate) fn tokens(guard: &Guard) -> Vec<Token> {
+fn tokens(guard: &Guard) -> Vec<Token> {
     let tokens = guard.list(&house()).into_iter().filter_map(|token| {
         Some(Token {
             name: token.name.to_string(),
@@ -57,7 +52,7 @@ pub(crate) fn tokens(guard: &Guard) -> Vec<Token> {
 
 /// Looks, and remembers what was dear to find.
 pub(crate) struct Looker {
-    pub(crate) rooms: Rooms,
+    rooms: Rooms,
     dear: Option<(Duration, Seen)>,
 }
 
@@ -65,8 +60,10 @@ impl Looker {
     pub(crate) fn new(rooms: Rooms) -> Looker {
         Looker { rooms, dear: None }
     }
+}
 
-    pub(crate) fn look(&mut self) -> Seen {
+impl Look for Looker {
+    fn look(&mut self) -> Seen {
         let rooms = &self.rooms;
         let monotonic = rooms.ground.clock.monotonic();
         let dear = match self.dear.take() {
@@ -76,6 +73,10 @@ impl Looker {
         let seen = rooms.seen(monotonic, &dear.1);
         self.dear = Some(dear);
         seen
+    }
+
+    fn figures_every(&self) -> Option<Duration> {
+        self.rooms.keeper.figures_every()
     }
 }
 
@@ -124,4 +125,48 @@ impl Rooms {
             ..Seen::default()
         }
     }
+}
+
+/// What stands, for the API.
+pub(crate) fn told(vitals: &Vitals) -> Vec<HealthWarning> {
+    let told = |one: Standing| HealthWarning {
+        code: one.warning.code.to_owned(),
+        now: one.warning.now,
+        problem: one.what.clone(),
+        affects: one.warning.affects.to_owned(),
+        mend: one.mend().to_owned(),
+        since: rfc3339(one.since_ns),
+        subject: one.subject,
+    };
+    vitals.standing().into_iter().map(told).collect()
+}
+
+/// What can be seen of a plant that does not run: its disk and its tokens.
+pub(crate) fn at_rest(data: &Path, guard: &Guard, wall_ns: i64) -> Vec<Finding> {
+    let seen = Seen {
+        wall_ns,
+        inodes: tidemill_ground::inodes(data),
+        flash_worn: tidemill_ground::flash_worn(data),
+        tokens: tokens(guard),
+        ..Seen::default()
+    };
+    let finding = |(what, mend): (String, &str)| Finding {
+        file: data.to_owned(),
+        line: 0,
+        what,
+        mend: mend.to_owned(),
+        warning: true,
+    };
+    tidemill_vitals::at_rest(&seen).into_iter().map(finding).collect()
+}
+
+/// What a plant said of its health, in lines for people.
+pub(crate) fn lines(answer: &Json) -> Vec<String> {
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let warnings = answer["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let line = |one: &Json| {
+        let how = if one["now"] == json!(true) { "problem" } else { "warning" };
+        format!("{how}: {}. {}. {}", text(&one["problem"]), text(&one["affects"]), text(&one["mend"]))
+    };
+    warnings.iter().map(line).collect()
 }

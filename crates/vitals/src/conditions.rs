@@ -1,16 +1,16 @@
 //! When a warning is due: from what was seen at this look and the looks before. Each threshold at which one begins has a lower
-//! one at which it ends. What does not live here: looking (`look.rs`), and how long a condition must hold (`board.rs`).
+//! one at which it ends. What does not live here: looking, and how long a condition must hold (`board.rs`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tidemill_core::quantity::show_bytes;
 use tidemill_core::rfc3339;
 use tidemill_ground::LIMITS;
 
-use super::board::{Condition, Found};
-use super::seen::{Buckets, Past, Seen, between, count, quantile};
-use super::warnings::{self as w, Warning};
-use crate::config::quantity::show_bytes;
+use crate::board::{Condition, Found};
+use crate::seen::{Buckets, Past, Seen, between, count, quantile};
+use crate::warnings::{self as w, Warning};
 
 const SECOND_NS: i64 = 1_000_000_000;
 const DAY_NS: i64 = 86_400 * SECOND_NS;

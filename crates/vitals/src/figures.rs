@@ -1,6 +1,6 @@
 //! The plant's own figures as signals under `tidemill/`, written by the house alone and kept like any other: one table of
 //! paths, units and where each comes from. Only what changed is written, rounded to three digits, so that a year of it costs
-//! little. What does not live here: looking (`look.rs`).
+//! little. What does not live here: looking.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,8 +11,8 @@ use tidemill_core::{
     Bus, Durability, Flags, Identity, Meta, Problem, Publish, Quality, SignalPath, Stamp, Value, Verb, codes,
 };
 
-use super::conditions::SYNCS;
-use super::seen::{Buckets, Numbers, Seen, between, quantile};
+use crate::conditions::SYNCS;
+use crate::seen::{Buckets, Numbers, Seen, between, quantile};
 
 /// A figure is written again when it differs by this share from what was written last.
 const DEADBAND: f64 = 0.05;
@@ -314,7 +314,7 @@ fn shares(numbers: &Numbers) -> Vec<(String, f64)> {
     let used = |name: &str| numbers.of_label("tidemill_limit_used", name).unwrap_or(0.0);
     let held = numbers
         .labelled("tidemill_limit_max")
-        .filter(|(name, most)| *most > 0.0 && !super::conditions::OF_THE_ASKER.contains(name));
+        .filter(|(name, most)| *most > 0.0 && !crate::conditions::OF_THE_ASKER.contains(name));
     held.map(|(name, most)| (name.to_owned(), used(name) / most * 100.0)).collect()
 }
 

@@ -1,5 +1,5 @@
 //! What one look at the plant and its machine finds: plain numbers, so that conditions can be tested without either. What does
-//! not live here: where they come from (`look.rs`), and what they mean (`conditions.rs`).
+//! not live here: where they come from ([`crate::Look`]), and what they mean (`conditions.rs`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -8,46 +8,63 @@ use tidemill_ground::{Kind, Machine, Reading, Space};
 
 /// Everything that was found.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    pub(crate) wall_ns: i64,
-    pub(crate) monotonic: Duration,
-    pub(crate) machine: Machine,
-    pub(crate) space: Option<Space>,
+pub struct Seen {
+    /// The time by the wall, UTC.
+    pub wall_ns: i64,
+    /// The time since the start.
+    pub monotonic: Duration,
+    /// Of the machine and this process.
+    pub machine: Machine,
+    /// Of the disk below the data.
+    pub space: Option<Space>,
     /// Below this new values are refused.
-    pub(crate) free_min_bytes: u64,
+    pub free_min_bytes: u64,
     /// What `settings::tight` says.
-    pub(crate) tight: Option<String>,
-    pub(crate) inodes: Option<(u64, u64)>,
-    pub(crate) flash_worn: Option<f64>,
+    pub tight: Option<String>,
+    /// Files that can still be made, and how many there can be at all.
+    pub inodes: Option<(u64, u64)>,
+    /// The share of its life that the flash memory has behind it.
+    pub flash_worn: Option<f64>,
     /// Why new values are refused, and what to do.
-    pub(crate) refusing: Option<(String, String)>,
-    pub(crate) flush_failing: Option<String>,
-    pub(crate) damage: Vec<String>,
-    pub(crate) unreadable: Option<String>,
-    pub(crate) audit_failure: Option<String>,
+    pub refusing: Option<(String, String)>,
+    /// Why history cannot be written.
+    pub flush_failing: Option<String>,
+    /// Of the journal, where something may be lost.
+    pub damage: Vec<String>,
+    /// Why history cannot be read.
+    pub unreadable: Option<String>,
+    /// Why the audit cannot be written.
+    pub audit_failure: Option<String>,
     /// Name, when it expires, whether it was ever used.
-    pub(crate) tokens: Vec<Token>,
+    pub tokens: Vec<Token>,
     /// On what, what, mend.
-    pub(crate) certificates: Vec<(String, String, String)>,
-    pub(crate) configuration_refused: Option<String>,
-    pub(crate) restart: Vec<String>,
+    pub certificates: Vec<(String, String, String)>,
+    /// Why saved settings are not in force.
+    pub configuration_refused: Option<String>,
+    /// Settings that wait for a restart.
+    pub restart: Vec<String>,
     /// What the log may hold before values are refused.
-    pub(crate) journal_bytes_max: u64,
-    pub(crate) numbers: Numbers,
+    pub journal_bytes_max: u64,
+    /// Every metric.
+    pub numbers: Numbers,
 }
 
 /// A token that expires.
 #[derive(Clone, Debug)]
-pub(crate) struct Token {
-    pub(crate) name: String,
-    pub(crate) made_ns: i64,
-    pub(crate) expires_ns: i64,
-    pub(crate) used: bool,
+pub struct Token {
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub made_ns: i64,
+    /// When it expires.
+    pub expires_ns: i64,
+    /// Whether it was ever used.
+    pub used: bool,
 }
 
 /// The metrics at one moment, by name and the value of their only label, where they have one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Numbers {
+pub struct Numbers {
     plain: BTreeMap<String, f64>,
     labelled: BTreeMap<String, BTreeMap<String, f64>>,
     /// Buckets of the histograms, by their bounds.
@@ -55,10 +72,11 @@ pub(crate) struct Numbers {
 }
 
 /// Upper bounds in seconds and how often a value was not above them, ascending.
-pub(crate) type Buckets = Vec<(f64, f64)>;
+pub type Buckets = Vec<(f64, f64)>;
 
 impl Numbers {
-    pub(crate) fn of(readings: Vec<Reading>) -> Numbers {
+    /// Of what the registry shows.
+    pub fn of(readings: Vec<Reading>) -> Numbers {
         let mut numbers = Numbers::default();
         for reading in readings {
             let label = reading.labels.last().map(|(name, value)| (name.clone(), value.clone()));

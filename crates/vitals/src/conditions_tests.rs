@@ -2,9 +2,9 @@
 
 use tidemill_ground::{Machine, Space};
 
-use super::super::board::Board;
-use super::super::seen::{Numbers, Token};
 use super::*;
+use crate::board::Board;
+use crate::seen::{Numbers, Token};
 
 /// The codes that stand, with their subjects, after what is seen by the minute (or another step).
 fn stands(step_s: u64, steps: u64, see: impl Fn(u64, &mut Seen)) -> String {

@@ -1,40 +1,39 @@
 //! The plant looks after itself: every two seconds it looks at its rooms and its machine, warns before it hurts, and writes its
-//! own figures as signals. What does not live here: counting (the rooms, with `ground::metrics`), and what a plant that does not
-//! run can be asked (`inspect.rs`).
+//! own figures as signals. What does not live here: looking, which is the house's, for it knows the rooms ([`Look`]); and
+//! counting, which is theirs, with `ground::metrics`.
+//!
+//! **Invariants**: a warning comes from what was seen, and from nothing else; it begins at one threshold and ends at another;
+//! what is written goes through the bus as anybody's samples do.
 
 mod board;
 mod conditions;
 mod figures;
-mod look;
 mod seen;
 mod warnings;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value as Json, json};
-use tidemill_core::{Bus, ColumnKind, ColumnSpec, Facts, Problem, TableSpec, Value, codes, rfc3339};
+use tidemill_core::{
+    Bus, ColumnKind, ColumnSpec, Facts, Identity, IdentityKind, Peer, Problem, TableSpec, Value, codes,
+    rfc3339,
+};
 use tidemill_ground::{Gauge, Ground, Phase};
-use tidemill_guard::Guard;
-use tidemill_web::HealthWarning;
 
-use crate::config::Finding;
-
-use board::{Board, Change, Condition, Found, Standing};
+pub use board::Standing;
+use board::{Board, Change, Condition, Found};
 use conditions::Earlier;
 use figures::{Figures, Row};
-pub(crate) use look::Rooms;
-use look::{Looker, house};
-use seen::Seen;
+pub use seen::{Buckets, Numbers, Seen, Token};
 use warnings::WARNINGS;
+pub use warnings::Warning;
 
 /// How often the plant looks after itself.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// `sys.health`.
-pub(crate) static HEALTH: TableSpec = TableSpec {
+pub static HEALTH: TableSpec = TableSpec {
     name: "health",
     description: "What the plant warns of now: what is wrong, what it affects, what to do",
     stream: None,
@@ -68,16 +67,34 @@ pub(crate) static HEALTH: TableSpec = TableSpec {
     path_columns: &["signal"],
 };
 
+/// Looks at the rooms and the machine, for who warns.
+pub trait Look: Send + 'static {
+    /// What is there now.
+    fn look(&mut self) -> Seen;
+
+    /// How often the plant's own figures are written; `None` writes none.
+    fn figures_every(&self) -> Option<Duration>;
+}
+
+/// Who writes and asks for the plant itself.
+pub fn house() -> Identity {
+    Identity {
+        name: "house:vitals".into(),
+        kind: IdentityKind::House,
+        peer: Peer { door: "house", address: None },
+    }
+}
+
 /// What stands, for those who ask.
-pub(crate) struct Vitals {
+pub struct Vitals {
     board: Mutex<Board>,
     codes: BTreeMap<&'static str, Gauge>,
     all: Gauge,
 }
 
 /// What moves at each look.
-struct Watch {
-    looker: Looker,
+struct Watch<L> {
+    eye: L,
     earlier: Earlier,
     figures: Figures,
     figures_at: Option<Duration>,
@@ -90,7 +107,7 @@ struct Watch {
 
 impl Vitals {
     /// Nothing has been looked at yet.
-    pub(crate) fn new(ground: &Ground) -> Arc<Vitals> {
+    pub fn new(ground: &Ground) -> Arc<Vitals> {
         let help = "Warnings that stand: docs/reference/health.md says what each means.";
         let gauge = |code| ground.metrics.gauge_with("tidemill_health_warnings", help, &[("code", code)]);
         Arc::new(Vitals {
@@ -107,11 +124,15 @@ impl Vitals {
     ///
     /// # Errors
     /// The plant is stopping.
-    pub(crate) fn start(self: &Arc<Vitals>, rooms: Rooms, bus: Arc<dyn Bus>) -> Result<(), Problem> {
+    pub fn start(
+        self: &Arc<Vitals>,
+        ground: &Ground,
+        eye: impl Look,
+        bus: Arc<dyn Bus>,
+    ) -> Result<(), Problem> {
         let vitals = self.clone();
-        let tasks = rooms.ground.tasks.clone();
         let mut watch = Watch {
-            looker: Looker::new(rooms),
+            eye,
             earlier: Earlier::default(),
             figures: Figures::default(),
             figures_at: None,
@@ -121,12 +142,13 @@ impl Vitals {
         };
         let work = move |stop: tidemill_ground::Stop| {
             while !stop.wait(LOOK_EVERY) {
-                let seen = watch.looker.look();
+                let seen = watch.eye.look();
                 let changes = vitals.judge(&seen, &mut watch.earlier);
                 watch.write(&vitals, &bus, &seen, changes);
             }
         };
-        tasks
+        ground
+            .tasks
             .spawn("vitals", Phase::Doors, work)
             .map_err(|error| Problem::new(&codes::STOPPING, error.to_string()))
     }
@@ -177,17 +199,12 @@ impl Vitals {
     }
 
     /// What stands now, what is lost now first.
-    pub(crate) fn standing(&self) -> Vec<Standing> {
+    pub fn standing(&self) -> Vec<Standing> {
         self.lock().standing()
     }
 
-    /// The same, for the API.
-    pub(crate) fn told(&self) -> Vec<HealthWarning> {
-        self.standing().into_iter().map(Standing::told).collect()
-    }
-
     /// What `tidemill check` does not find by itself: on what, what, mend, whether all goes on.
-    pub(crate) fn findings(&self) -> Vec<(String, String, String, bool)> {
+    pub fn findings(&self) -> Vec<(String, String, String, bool)> {
         let standing = self.standing().into_iter().filter(|one| !one.warning.checked);
         let finding = |one: Standing| {
             let on = if one.subject.is_empty() {
@@ -211,27 +228,16 @@ fn status(standing: &[Standing]) -> i64 {
 }
 
 impl Standing {
-    fn mend(&self) -> &str {
+    /// What to do: the table's word, or a better one.
+    pub fn mend(&self) -> &str {
         if self.mend.is_empty() { self.warning.mend } else { &self.mend }
-    }
-
-    fn told(self) -> HealthWarning {
-        HealthWarning {
-            code: self.warning.code.to_owned(),
-            subject: self.subject.clone(),
-            now: self.warning.now,
-            problem: self.what.clone(),
-            affects: self.warning.affects.to_owned(),
-            mend: self.mend().to_owned(),
-            since: rfc3339(self.since_ns),
-        }
     }
 }
 
-impl Watch {
+impl<L: Look> Watch<L> {
     /// Writes figures when it is time for them, and warnings that began or ended at once.
     fn write(&mut self, vitals: &Vitals, bus: &Arc<dyn Bus>, seen: &Seen, changes: Vec<Change>) {
-        let Some(every) = self.looker.rooms.keeper.figures_every() else { return };
+        let Some(every) = self.eye.figures_every() else { return };
         let standing = vitals.standing();
         for change in changes {
             let (Change::Began(one) | Change::Ended(one)) = change;
@@ -296,44 +302,20 @@ impl Facts for Vitals {
     }
 }
 
-/// What can be seen of a plant that does not run: its disk and its tokens.
-pub(crate) fn at_rest(data: &Path, guard: &Guard, wall_ns: i64) -> Vec<Finding> {
-    let seen = Seen {
-        wall_ns,
-        inodes: tidemill_ground::inodes(data),
-        flash_worn: tidemill_ground::flash_worn(data),
-        tokens: look::tokens(guard),
-        ..Seen::default()
-    };
-    let found = conditions::conditions(&seen, &mut Earlier::default());
+/// What can be said of a plant that does not run, from what was seen of its disk and its tokens: what, and what to do.
+pub fn at_rest(seen: &Seen) -> Vec<(String, &'static str)> {
+    let found = conditions::conditions(seen, &mut Earlier::default());
     let over = found.into_iter().filter(|condition| condition.found == Found::Over);
-    let finding = |condition: Condition| Finding {
-        file: data.to_owned(),
-        line: 0,
-        what: format!("{}. {}", condition.what, condition.warning.affects),
-        mend: condition.warning.mend.to_owned(),
-        warning: true,
-    };
-    over.map(finding).collect()
+    let told = |one: Condition| (format!("{}. {}", one.what, one.warning.affects), one.warning.mend);
+    over.map(told).collect()
 }
 
 /// docs/reference/health.md.
-pub(crate) fn page() -> String {
+pub fn page() -> String {
     warnings::page()
 }
 
 /// The table of own figures, for docs/reference/metrics.md.
-pub(crate) fn figures_table() -> String {
+pub fn figures_table() -> String {
     figures::table()
-}
-
-/// What a plant said of its health, in lines for people.
-pub(crate) fn lines(answer: &Json) -> Vec<String> {
-    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
-    let warnings = answer["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let line = |one: &Json| {
-        let how = if one["now"] == json!(true) { "problem" } else { "warning" };
-        format!("{how}: {}. {}. {}", text(&one["problem"]), text(&one["affects"]), text(&one["mend"]))
-    };
-    warnings.iter().map(line).collect()
 }

@@ -6,19 +6,23 @@ use std::time::Duration;
 
 /// A kind of warning.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Warning {
-    pub(crate) code: &'static str,
+pub struct Warning {
+    /// By which it is known in SQL, in metrics and as a signal.
+    pub code: &'static str,
     /// Something is lost or refused now; else it will be.
-    pub(crate) now: bool,
+    pub now: bool,
     /// What is the matter, in one line.
-    pub(crate) title: &'static str,
-    pub(crate) affects: &'static str,
-    pub(crate) mend: &'static str,
+    pub title: &'static str,
+    /// What it affects.
+    pub affects: &'static str,
+    /// What to do.
+    pub mend: &'static str,
     /// So long it must hold before it is told, and so long be over before it is told no longer.
-    pub(crate) raise_after: Duration,
-    pub(crate) clear_after: Duration,
+    pub raise_after: Duration,
+    /// See `raise_after`.
+    pub clear_after: Duration,
     /// `tidemill check` looks for it by itself, and says more.
-    pub(crate) checked: bool,
+    pub checked: bool,
 }
 
 macro_rules! warnings {

@@ -1,10 +1,10 @@
 //! Which warnings stand: each begins after its condition held for a while and ends after it was over for a while, so that
-//! none flickers. What does not live here: what the conditions are (`conditions.rs`), and who is told (`mod.rs`).
+//! none flickers. What does not live here: what the conditions are (`conditions.rs`), and who is told (`lib.rs`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::warnings::Warning;
+use crate::warnings::Warning;
 
 /// How a condition was found at one look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +30,16 @@ pub(crate) struct Condition {
 
 /// A warning that stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) warning: &'static Warning,
-    pub(crate) subject: String,
-    pub(crate) what: String,
+pub struct Standing {
+    /// Its kind.
+    pub warning: &'static Warning,
+    /// About what; empty for the plant as a whole.
+    pub subject: String,
+    /// What is the matter, with its numbers.
+    pub what: String,
     pub(crate) mend: String,
     /// By the wall.
-    pub(crate) since_ns: i64,
+    pub since_ns: i64,
 }
 
 /// What changed at a look.
@@ -123,8 +126,8 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
-    use super::super::warnings::{LIMIT_NEAR, REFUSING};
     use super::*;
+    use crate::warnings::{LIMIT_NEAR, REFUSING};
 
     fn condition(warning: &'static Warning, found: Found) -> Condition {
         Condition { warning, subject: "x".to_owned(), what: "it is".to_owned(), mend: String::new(), found }
@@ -176,7 +179,7 @@ mod tests {
         let mut found: Vec<Condition> = (0..100)
             .map(|number| Condition {
                 subject: number.to_string(),
-                ..condition(&super::super::warnings::TOKEN_EXPIRED, Found::Over)
+                ..condition(&crate::warnings::TOKEN_EXPIRED, Found::Over)
             })
             .collect();
         found.push(condition(&REFUSING, Found::Over));
