@@ -84,7 +84,7 @@ log_events! {
     "plant.stopped" "info" "The plant has ended in order" "Nothing";
     "postgres.session" "debug" "A client of the PostgreSQL protocol has shown who it is" "Nothing";
     "query.failed" "error" "A query failed inside, which it should not" "Report it with the query and the lines around it";
-    "query.slow" "warn" "A query took longer than limits.slow_query" "Ask for less time or fewer signals; sys.queries has the last ones";
+    "query.slow" "warn" "A query took longer than limits.slow_query; of SQL its shape is told, with ? for each literal" "Ask for less time or fewer signals; sys.queries has the last ones whole";
     "records.given_up" "error" "Records are given up: too many wait for a table that is closed" "`tidemill check` says why it is closed";
     "samples.retired" "info" "Samples older than storage.keep left the history" "Nothing";
     "service.untold" "warn" "The service manager cannot be told how the plant is; it goes on" "See NOTIFY_SOCKET in the unit's environment";

@@ -10,7 +10,9 @@
 //! - The catalogue tells of nothing but what it was given for this caller.
 
 mod error; //         problems on their way through DataFusion
+mod outline; //       the shape of a statement, without its literals
 pub mod postgres; //  its clients: spelling, catalogue, rows
 pub mod statement; // one statement that only reads
 
 pub use error::{bad, from_problem};
+pub use outline::outline;

@@ -1,19 +1,21 @@
 //! Which questions run and which were slow: who asked, what, since when, and what it took. Rows of `sys.queries`, and a line
 //! of the log for each slow one. What does not live here: what a question may cost ([`super::run`]).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tidemill_core::{ReadQuery, ReadScope, Value};
+use tidemill_dialect::outline;
 use tidemill_ground::{Clock, Counter, Histogram, Metrics, SECONDS};
 
 use super::pool::Pool;
 
 /// So many slow questions are remembered, the newest.
 pub(crate) const SLOW_MAX: usize = 100;
-/// The longest text of a question that is kept and logged.
+/// The longest text of a question that is kept.
 pub(crate) const TEXT_BYTES_MAX: usize = 1_000;
 
 tokio::task_local! {
@@ -54,13 +56,14 @@ pub(crate) struct Question {
     door: &'static str,
     kind: &'static str,
     text: String,
+    is_sql: bool,
 }
 
 impl Question {
     /// One in SQL; its parameters are not kept.
     pub(crate) fn sql(scope: &ReadScope, kind: &'static str, text: &str) -> Question {
         let (who, door) = scope.asked_by();
-        Question { who, door, kind, text: cut(text) }
+        Question { who, door, kind, text: cut(text), is_sql: true }
     }
 
     /// One for samples.
@@ -70,7 +73,15 @@ impl Question {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let text =
             format!("{}{more} from {} to {}, {:?}", patterns.join(" "), query.from, query.to, query.mode);
-        Question::sql(scope, kind, &text)
+        Question { is_sql: false, ..Question::sql(scope, kind, &text) }
+    }
+
+    /// For the log, which others read too: statements without their literals.
+    fn logged(&self) -> Cow<'_, str> {
+        match self.is_sql {
+            true => outline(&self.text).unwrap_or_default().into(),
+            false => self.text.as_str().into(),
+        }
     }
 }
 
@@ -240,7 +251,7 @@ impl Ledger {
             bytes = entry.bytes.load(Ordering::Relaxed),
             memory_bytes = entry.memory_bytes(),
             outcome,
-            text = entry.question.text,
+            text = &*entry.question.logged(),
         );
     }
 }
