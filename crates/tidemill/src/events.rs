@@ -11,8 +11,9 @@ pub(crate) fn page() -> String {
         "# Events of the log\n\nEvery line of the log has an event. `tidemill run` writes lines to standard error, or with `--log-file FILE` to a file \
          that begins\nanew at `--log-size` (16 MiB) or `--log-age` (30 days) and of which `--log-keep` (5) older ones are kept. A log that cannot be written, \
          as\non a full disk, stops nothing: lines go to standard error meanwhile and are counted (`tidemill_log_lines_lost_total`). `--log-json` writes a JSON \
-         object a\nline, with `timestamp`, `level`, `event`, `message` and what the event tells beside; `TIDEMILL_LOG=debug` shows the rest. Values of signals \
-         and secrets\nare in no line.\n\n| event | level | means | what to do |\n|---|---|---|---|\n",
+         object a\nline, with `timestamp`, `level`, `event`, `message` and what the event tells beside; `TIDEMILL_LOG=debug` shows the rest. A line break within an event is\n\
+         written as `\\n`. A log file is for its owner and group (0640). Values of signals and secrets are in no line: of a slow query only its shape is told, with `?`\nfor \
+         each literal. `query.failed` alone may quote what a library says of its own defect.\n\n| event | level | means | what to do |\n|---|---|---|---|\n",
     );
     for event in EVENTS {
         let _ = writeln!(out, "| `{}` | {} | {} | {} |", event.id, event.level, event.meaning, event.mend);

@@ -1,6 +1,7 @@
 //! Where log lines go: standard error, or a file that is begun anew by size and age. Events have stable names
 //! (`tidemill_core::EVENTS`); values of signals and secrets are never logged. A log that cannot be written stops nothing.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -112,23 +113,44 @@ enum Target {
 }
 
 impl Write for Target {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Target::Stderr => io::stderr().write(bytes),
+    /// Takes one event.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let line = one_line(event);
+        let written = match self {
+            Target::Stderr => io::stderr().write_all(&line),
             Target::File(file) => {
-                let written = file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
+                let written = file.lock().unwrap_or_else(PoisonError::into_inner).write(&line);
                 // Better there than nowhere.
-                written.map(|()| bytes.len()).or_else(|_| {
+                written.or_else(|_| {
                     LOST.add(1);
-                    io::stderr().write(bytes)
+                    io::stderr().write_all(&line)
                 })
             }
-        }
+        };
+        written.map(|()| event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// An event in one line: what it quotes may have several, and whoever reads the log takes each for an event.
+fn one_line(event: &[u8]) -> Cow<'_, [u8]> {
+    let text = event.strip_suffix(b"\n").unwrap_or(event);
+    if !text.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        return Cow::Borrowed(event);
+    }
+    let mut line = Vec::with_capacity(event.len() + 16);
+    for byte in text {
+        match byte {
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\r' => line.extend_from_slice(b"\\r"),
+            byte => line.push(*byte),
+        }
+    }
+    line.push(b'\n');
+    Cow::Owned(line)
 }
 
 /// A file that cannot be begun anew grows to so many times its size; then lines go to standard error.
@@ -167,7 +189,12 @@ impl Rotating {
     }
 
     fn reopen(&mut self) -> io::Result<()> {
-        let file = File::options().create(true).append(true).open(&self.path)?;
+        let mut options = File::options();
+        options.create(true).append(true);
+        // It names who asked for what: for its owner, and the group that reads logs.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+        let file = options.open(&self.path)?;
         let about = file.metadata()?;
         let begun = about.created().or_else(|_| about.modified()).ok();
         let begun = begun.and_then(|begun| begun.duration_since(UNIX_EPOCH).ok());
@@ -241,6 +268,28 @@ mod tests {
         let clock = Arc::new(SimClock::new(RealClock::new().wall()));
         let keep = Keep { log_keep: keep, log_size: 4, ..Keep::plain(None) };
         (Rotating::open(path, &keep, clock.clone()).unwrap(), clock)
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        for (event, line) in [
+            ("a\n", "a\n"),
+            ("a", "a"),
+            ("", ""),
+            ("at line 2:\n  x = 1\r\n\n", "at line 2:\\n  x = 1\\r\\n\n"),
+        ] {
+            assert_eq!(one_line(event.as_bytes()), line.as_bytes(), "{event:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_log_is_not_for_everyone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tidemill.log");
+        drop(log(&path, 1));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o007, 0);
     }
 
     #[test]

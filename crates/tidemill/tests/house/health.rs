@@ -115,6 +115,9 @@ fn settings_that_are_refused_or_wait_are_told_until_they_are_not() {
         row[1].as_str().is_some_and(|what| what.contains("signals = \"many\"")) && row[4] == json!(true),
         "{row}"
     );
+    for line in plant.process.log_so_far() {
+        assert!(line.contains(" event=\""), "each line is an event: {line}");
+    }
     save(&plant, "[storage]\nmerge_every = \"30s\"");
     ended(&mut plant, "configuration-refused");
     // Its line came beside the other's.
@@ -224,12 +227,14 @@ fn the_plants_own_figures_are_signals_that_nobody_else_writes() {
 fn slow_queries_are_logged_and_listed_with_who_asked() {
     let mut plant = start(Home::new(), "[limits]\nslow_query = \"1ms\"");
     let token = plant.token("slow", &["read:#"]);
-    plant.run_as(&token, &["sql", "SELECT count(*) FROM samples WHERE value > 17"]).expect(0);
+    plant.run_as(&token, &["sql", "SELECT count(*) FROM samples WHERE value > 17 AND signal <> 'a secret'"]).expect(0);
     let line = plant.process.log_line("query.slow");
-    assert!(line.contains("who=\"token:slow\"") && line.contains("value > 17"), "{line}");
+    let shape = "text=\"SELECT count(*) FROM samples WHERE value > ? AND signal <> ?\"";
+    assert!(line.contains("who=\"token:slow\"") && line.contains(shape), "{line}");
     let rows = plant.sql(
-        "SELECT who, door, kind, rows, outcome FROM sys.queries WHERE state = 'slow' AND query LIKE '%> 17%'",
+        "SELECT who, door, kind, rows, outcome FROM sys.queries WHERE state = 'slow' AND query LIKE '%> 17%secret%'",
     );
+    assert!(!plant.process.log_so_far().iter().any(|line| line.contains("secret")), "literals are in no line");
     assert_eq!(rows[0], json!(["token:slow", "http", "sql", 1, "done"]));
     save(&plant, "[limits]\nslow_query = \"off\"");
     plant.process.log_line("configuration.read");
