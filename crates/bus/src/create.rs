@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use tidemill_core::{Identity, Meta, NewName, Problem, Signal, SignalId, SignalPath, Verb, codes};
+use tidemill_core::{Identity, Meta, NewName, Problem, Signal, SignalId, SignalPath, Verb, codes, is_own};
 
 use crate::bind::{NAME_BYTES_MAX, TAGS_MAX, TEXT_BYTES_MAX};
 use crate::meters::Refusal;
 use crate::namespace::Twin;
-use crate::registry::{Entry, Registry, SIGNAL_BYTES, is_own};
+use crate::registry::{Entry, Registry, SIGNAL_BYTES};
 use crate::shared::Shared;
 use crate::units::ucum;
 use crate::writers::Writer;
@@ -36,7 +36,7 @@ impl Shared {
         new: usize,
     ) -> Result<(), Problem> {
         // The house's own are few, and are told also where all others are refused.
-        if is_own(path) {
+        if is_own(path.as_str()) {
             return Ok(());
         }
         let settings = self.settings.load();

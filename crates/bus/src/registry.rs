@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use tidemill_core::{Meta, Pattern, Signal, SignalId, SignalPath, SourceId, UNKNOWN};
+use tidemill_core::{Meta, OWN, Pattern, Signal, SignalId, SignalPath, SourceId, is_own};
 
 /// How many short texts (units, owners, tags) are kept once for all signals that share them.
 const TEXTS_MAX: usize = 65_536;
@@ -16,15 +16,6 @@ const TEXT_BYTES_MAX: usize = 64;
 
 /// About what a signal takes in memory beside its texts, all indexes included; measured by examples/bench.rs.
 pub(crate) const SIGNAL_BYTES: u64 = 400;
-
-/// What the house writes of itself stands here.
-const OWN: &str = "tidemill/";
-
-/// Whether a signal is one that the house writes of itself. What came back without its name is not.
-pub(crate) fn is_own(path: &SignalPath) -> bool {
-    let unknown = path.as_str().strip_prefix(UNKNOWN).is_some_and(|rest| rest.starts_with('/'));
-    path.as_str().starts_with(OWN) && !unknown
-}
 
 type TagSet = Vec<(Arc<str>, Arc<str>)>;
 
@@ -114,7 +105,7 @@ impl Registry {
         self.living()
             - own
                 .take_while(|(path, _)| path.as_str().starts_with(OWN))
-                .filter(|(path, _)| is_own(path))
+                .filter(|(path, _)| is_own(path.as_str()))
                 .count()
     }
 

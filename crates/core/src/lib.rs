@@ -61,7 +61,7 @@ pub use pattern::{Pattern, PatternError};
 pub use problem::{Code, Problem, codes, is_full};
 pub use quality::{Quality, QualityError};
 pub use read_grant::ReadGrant;
-pub use signal::{Meta, NumberKind, Signal, SignalId, SourceId, UNKNOWN};
+pub use signal::{Meta, NumberKind, OWN, Signal, SignalId, SourceId, UNKNOWN, is_own};
 pub use table::{ColumnKind, ColumnSpec, Facts, TableSpec};
 pub use time::{NANOS_PER_SECOND, TimeError, civil_from_days, format_rfc3339, parse_rfc3339, rfc3339};
 pub use trie::PatternTrie;

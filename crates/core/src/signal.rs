@@ -10,6 +10,14 @@ use crate::value::ValueRef;
 /// Above the names of signals whose own are lost.
 pub const UNKNOWN: &str = "tidemill/unknown";
 
+/// What the house writes of itself has names that begin so.
+pub const OWN: &str = "tidemill/";
+
+/// Whether a signal is one that the house writes of itself, by its name. One whose own name is lost is not: it is its owner's.
+pub fn is_own(name: &str) -> bool {
+    name.starts_with(OWN) && !name.strip_prefix(UNKNOWN).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// A plant-local number for a signal: durable, never used twice, never shown outside the plant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SignalId(pub NonZeroU32);

@@ -233,7 +233,7 @@ pub(crate) fn client_side<T>(work: impl Future<Output = Result<T, Problem>>) -> 
 /// Whether a signal is one of the plant's own figures. Who asks for no pattern asks for what machines say, as `#` of MQTT
 /// means no topic that begins with `$`.
 fn is_own(signal: &serde_json::Value) -> bool {
-    signal.as_str().is_some_and(|path| path.starts_with("tidemill/"))
+    signal.as_str().is_some_and(tidemill_core::is_own)
 }
 
 /// Now, as the command line sees it: relative times count from here.
