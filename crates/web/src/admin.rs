@@ -360,10 +360,9 @@ pub(crate) async fn audit(State(web): State<Web>, caller: Caller, request: Reque
     let text = format!("SELECT * FROM sys.audit WHERE true{from}{to} ORDER BY time DESC LIMIT {limit}");
     let format = format_of(&params, request.headers(), Format::Json)?;
     let doors = web.doors();
-    let scope = doors.authority.scope(&caller.identity);
     let query = SqlQuery { text, parameters: Vec::new() };
-    let chunks = doors.history.sql(&scope, query, format, web.settings().query).await?;
-    stream_chunks(chunks, format, request.headers()).await
+    let chunks = doors.history.sql(caller.grant.scope(), query, format, web.settings().query).await?;
+    stream_chunks(chunks, format, caller, request.headers()).await
 }
 
 /// Checks the audit chain.
@@ -405,7 +404,7 @@ pub(crate) async fn backup(State(web): State<Web>, caller: Caller, request: Requ
     let since = (!matches!(body.trim_ascii(), b"" | b"{}")).then_some(body);
     let order = BackupOrder { since, rate_bytes_per_s };
     let chunks = web.doors().admin.backup(&caller.identity, order).await?;
-    stream_typed(chunks, "application/x-tar", &headers).await
+    stream_typed(chunks, "application/x-tar", caller, &headers).await
 }
 
 /// Where a value came from.

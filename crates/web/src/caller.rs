@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::{HeaderMap, Method, Uri, Version, header, request::Parts};
-use tidemill_core::{Credential, Identity, Peer, Problem, codes};
+use tidemill_core::{Credential, Identity, Peer, Problem, ReadGrant, codes};
 use tokio::sync::{mpsc, watch};
 
 use crate::answer::Refusal;
@@ -58,21 +58,29 @@ impl Standing {
 }
 
 /// Someone who was identified. A handler that takes one is never called for others.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) identity: Identity,
-    /// To ask again when the policy changes under a long connection.
-    pub(crate) credential: CallerCredential,
+    /// What they may read, to be asked again while an answer or a socket lasts.
+    pub(crate) grant: ReadGrant,
+    /// Of the connection that the request came by; none where nobody serves one.
+    pub(crate) standing: Option<Standing>,
 }
 
-/// What was shown, kept for as long as the connection lives. Never printed.
-#[derive(Clone)]
-pub(crate) struct CallerCredential(pub(crate) Credential);
-
-impl std::fmt::Debug for CallerCredential {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("CallerCredential(…)")
+impl Caller {
+    /// Whether an answer that is on its way may go on.
+    pub(crate) async fn check(&mut self) -> Result<(), Problem> {
+        if self.standing.as_ref().is_some_and(|standing| !standing.holds()) {
+            return Err(not_served());
+        }
+        self.grant.check().await
     }
+}
+
+/// To a connection whose address its listener served when it was made, and no longer does.
+pub(crate) fn not_served() -> Problem {
+    let detail = "this listener serves the addresses of its zone only, and yours is no longer one of them";
+    Problem::new(&codes::FORBIDDEN, detail).hint("Use another listener, or ask who runs the plant")
 }
 
 impl FromRequestParts<Web> for Caller {
@@ -81,11 +89,12 @@ impl FromRequestParts<Web> for Caller {
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Caller, Refusal> {
         let connection = parts.extensions.get::<Connection>().cloned().unwrap_or_default();
         let (credential, peer) = credential_of(&connection, &parts.headers, &parts.uri, &web.settings())?;
-        let identity = web.doors().authority.identify(credential.clone(), peer).await?;
+        let grant = ReadGrant::ask(&web.doors().authority, credential, peer).await?;
+        let identity = grant.identity().clone();
         if let Some(seen) = parts.extensions.get::<Seen>() {
             seen.set(&identity);
         }
-        Ok(Caller { identity, credential: CallerCredential(credential) })
+        Ok(Caller { identity, grant, standing: parts.extensions.get().cloned() })
     }
 }
 

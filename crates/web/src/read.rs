@@ -54,16 +54,15 @@ pub(crate) async fn read(State(web): State<Web>, caller: Caller, request: Reques
     let style =
         params.choice("time", TimeStyle::Rfc3339, "rfc3339, ns, us, ms or s", TimeStyle::from_name)?;
     let doors = web.doors();
-    let scope = doors.authority.scope(&caller.identity);
-    let budget = web.settings().query;
+    let (scope, budget) = (caller.grant.scope(), web.settings().query);
     if matches!(format, Format::Arrow | Format::Parquet) {
-        let chunks = doors.history.export(&scope, query, format, budget).await?;
-        return stream_chunks(chunks, format, request.headers()).await;
+        let chunks = doors.history.export(scope, query, format, budget).await?;
+        return stream_chunks(chunks, format, caller, request.headers()).await;
     }
-    let batches = doors.history.read(&scope, query, budget).await?;
+    let batches = doors.history.read(scope, query, budget).await?;
     let encoder = Encoder { format, style, bus: doors.bus.clone(), names: HashMap::new(), rows: 0 };
     let chunks = Encoded { batches, encoder, state: Stage::Before };
-    stream_chunks(Box::new(chunks), format, request.headers()).await
+    stream_chunks(Box::new(chunks), format, caller, request.headers()).await
 }
 
 fn query_of(params: &Params, now: i64) -> Result<ReadQuery, Problem> {
@@ -121,27 +120,37 @@ pub(crate) fn format_of(params: &Params, headers: &HeaderMap, default: Format) -
 
 /// The pieces as an answer. The first piece is awaited, so that what goes wrong at once is still a problem document;
 /// later trouble is told by a client's wish in a trailer (`TE: trailers`), else breaks the connection, which no client
-/// takes for a whole answer.
-pub(crate) async fn stream_chunks(chunks: Box<dyn Chunks>, format: Format, headers: &HeaderMap) -> Answer {
-    stream_typed(chunks, format.media_type(), headers).await
+/// takes for a whole answer. What its caller may no longer have is such trouble.
+pub(crate) async fn stream_chunks(
+    chunks: Box<dyn Chunks>,
+    format: Format,
+    caller: Caller,
+    headers: &HeaderMap,
+) -> Answer {
+    stream_typed(chunks, format.media_type(), caller, headers).await
 }
 
 /// The same for bytes of any type.
 pub(crate) async fn stream_typed(
     mut chunks: Box<dyn Chunks>,
     media_type: &'static str,
+    caller: Caller,
     headers: &HeaderMap,
 ) -> Answer {
     let first = match chunks.next().await {
         None => return Ok(bytes_of(StatusCode::OK, media_type, Body::empty())),
         Some(first) => first?,
     };
-    let rest = stream::unfold(chunks, async |mut chunks| {
+    let rest = stream::unfold(Some((chunks, caller)), async |rest| {
+        let (mut chunks, mut caller) = rest?;
         let piece = chunks.next().await?;
-        if let Err(problem) = &piece {
-            tracing::warn!(event = "http.answer_broken", code = problem.code.id, detail = problem.detail);
+        match caller.check().await.and(piece) {
+            Ok(piece) => Some((Ok(piece), Some((chunks, caller)))),
+            Err(problem) => {
+                tracing::warn!(event = "http.answer_broken", code = problem.code.id, detail = problem.detail);
+                Some((Err(problem), None))
+            }
         }
-        Some((piece, chunks))
     });
     let all = stream::once(std::future::ready(Ok(first))).chain(rest);
     if !takes_trailers(headers) {

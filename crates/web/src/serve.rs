@@ -15,7 +15,6 @@ use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tidemill_core::{Problem, codes};
 use tidemill_ground::{Permit, Share, Stop};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -24,7 +23,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::answer::Refusal;
-use crate::caller::{Connection, Standing};
+use crate::caller::{Connection, Standing, not_served};
 use crate::tls::{Acceptors, TlsListener};
 use crate::{House, Web};
 
@@ -207,7 +206,9 @@ pub(crate) async fn serve_one<S>(
         request.extensions_mut().insert(standing.clone());
         let router = router.clone();
         let call: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
-            Box::pin(async move { if is_served { router.oneshot(request).await } else { Ok(not_served()) } });
+            Box::pin(
+                async move { if is_served { router.oneshot(request).await } else { Ok(turned_away()) } },
+            );
         call
     });
     let settings = web.settings();
@@ -238,12 +239,9 @@ pub(crate) async fn serve_one<S>(
     }
 }
 
-/// To a connection whose address this listener served when it was made, and no longer does.
-fn not_served() -> axum::response::Response {
-    let detail = "this listener serves the addresses of its zone only, and yours is no longer one of them";
-    let problem =
-        Problem::new(&codes::FORBIDDEN, detail).hint("Use another listener, or ask who runs the plant");
-    let mut response = Refusal(problem).into_response();
+/// The address of the connection is served no longer.
+fn turned_away() -> axum::response::Response {
+    let mut response = Refusal(not_served()).into_response();
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -6,22 +6,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use futures_util::stream;
 use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, Visitor};
 use tidemill_core::{
-    Amend, AuditEntry, AuditResult, Grant, LastValue, Meta, MetaEdit, NumberKind, Pattern, Problem,
-    ReadScope, Row, Signal, SignalId, SignalPath, Verb, codes, format_duration, parse_duration, rfc3339,
+    Amend, AuditEntry, AuditResult, Boxed, Chunks, Grant, LastValue, Meta, MetaEdit, NumberKind, Pattern,
+    Problem, ReadScope, Row, Signal, SignalId, SignalPath, Verb, codes, format_duration, parse_duration,
+    rfc3339,
 };
 use utoipa::ToSchema;
 
 use crate::Web;
-use crate::answer::{Answer, bytes_of, nothing};
+use crate::answer::{Answer, nothing};
 use crate::caller::Caller;
 use crate::params::{Params, pattern};
+use crate::read::stream_typed;
 use crate::samples::encode;
 use crate::shapes::SignalFacts;
 use crate::sql::read_json;
@@ -49,18 +49,14 @@ pub(crate) async fn list(State(web): State<Web>, caller: Caller, request: Reques
     let style =
         params.choice("time", TimeStyle::Rfc3339, "rfc3339, ns, us, ms or s", TimeStyle::from_name)?;
     let limit = params.number("limit")?.unwrap_or(usize::MAX);
-    let scope = web.doors().authority.scope(&caller.identity);
+    let scope = caller.grant.scope().clone();
     let mut signals = web.doors().bus.describe(&scope, &wanted);
     if let Some(after) = params.one("after")? {
         signals.retain(|signal| signal.path.as_str() > after);
     }
     signals.truncate(limit);
     let listing = Listing { web, scope, signals, style, next: 0, done: false };
-    let pieces = stream::unfold(listing, async |mut listing| {
-        let piece = listing.piece()?;
-        Some((Ok::<_, std::convert::Infallible>(piece), listing))
-    });
-    Ok(bytes_of(StatusCode::OK, "application/json", Body::from_stream(pieces)))
+    stream_typed(Box::new(listing), "application/json", caller, request.headers()).await
 }
 
 struct Listing {
@@ -75,6 +71,12 @@ struct Listing {
 /// The further names that the reader may know of.
 fn known_aliases<'a>(scope: &'a ReadScope, signal: &'a Signal) -> impl Iterator<Item = &'a str> {
     signal.aliases.iter().filter(|alias| scope.allows(alias)).map(SignalPath::as_str)
+}
+
+impl Chunks for Listing {
+    fn next(&mut self) -> Boxed<'_, Option<Result<Bytes, Problem>>> {
+        Box::pin(std::future::ready(self.piece().map(Ok)))
+    }
 }
 
 impl Listing {
@@ -311,7 +313,7 @@ pub(crate) async fn edit(State(web): State<Web>, caller: Caller, request: Reques
     let change = Change { web: &web, caller: &caller, action, target: path.to_string(), detail };
     let grant = change.granted(&path)?;
     if let Some(present) = web.doors().bus.signal(grant.id) {
-        wanted.check_names(&present, &web.doors().authority.scope(&caller.identity))?;
+        wanted.check_names(&present, caller.grant.scope())?;
         wanted.forget_old_code(&present.meta);
     }
     let edit = edit_of(wanted)?;

@@ -48,9 +48,8 @@ pub(crate) async fn sql(State(web): State<Web>, caller: Caller, request: Request
     let parameters = question.parameters.into_iter().map(parameter).collect::<Result<_, _>>()?;
     let query = SqlQuery { text: question.query, parameters };
     let doors = web.doors();
-    let scope = doors.authority.scope(&caller.identity);
-    let chunks = doors.history.sql(&scope, query, format, web.settings().query).await?;
-    stream_chunks(chunks, format, &headers).await
+    let chunks = doors.history.sql(caller.grant.scope(), query, format, web.settings().query).await?;
+    stream_chunks(chunks, format, caller, &headers).await
 }
 
 fn parameter(value: serde_json::Value) -> Result<Value, Problem> {

@@ -141,8 +141,8 @@ fn duration(seconds: i64) -> String {
 
 /// The databases and buckets of the signals that the caller may read.
 fn databases(web: &Web, caller: &Caller) -> BTreeSet<String> {
-    let scope = web.doors().authority.scope(&caller.identity);
-    let signals = web.doors().bus.describe(&scope, &Pattern::everything());
+    let scope = caller.grant.scope();
+    let signals = web.doors().bus.describe(scope, &Pattern::everything());
     let tags =
         signals.iter().flat_map(|signal| ["db", "bucket"].map(|name| signal.meta.tags.get(name).cloned()));
     tags.flatten().map(|name| name.to_string()).collect()

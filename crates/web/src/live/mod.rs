@@ -18,8 +18,7 @@ use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use serde::Deserialize;
 use tidemill_core::{
-    Delivery, Feed, Identity, LagPolicy, Parcel, Pattern, Problem, ReadScope, Row, Rows, Seq, SignalId,
-    Start, codes,
+    Delivery, Feed, LagPolicy, Parcel, Pattern, Problem, Row, Rows, Seq, SignalId, Start, codes,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 use utoipa::ToSchema;
@@ -105,12 +104,11 @@ pub(crate) async fn live(
     let permit = web.0.limits.live.try_take(1).ok_or_else(|| {
         Problem::new(&codes::BUSY, "as many live subscribers as are allowed are connected").retry_after(10)
     })?;
-    let standing = request.extensions().get::<Standing>().cloned();
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let (sink, stream) = socket.split();
         let out = Out::new(sink, json, style);
-        let session = Session::new(web, caller, standing, out);
+        let session = Session::new(web, caller, out);
         session.run(stream, patterns).await;
         drop(permit);
     }))
@@ -136,11 +134,6 @@ enum End {
 struct Session {
     web: Web,
     caller: Caller,
-    standing: Option<Standing>,
-    identity: Identity,
-    scope: ReadScope,
-    /// Under which policy the scope was made.
-    policy: u64,
     patterns: Vec<Pattern>,
     /// When the next subscription may begin.
     next: Instant,
@@ -151,29 +144,14 @@ struct Session {
 }
 
 impl Session {
-    fn new(web: Web, caller: Caller, standing: Option<Standing>, out: Out) -> Session {
-        let authority = &web.doors().authority;
-        let (policy, scope) = (authority.epoch(), authority.scope(&caller.identity));
-        let identity = caller.identity.clone();
+    fn new(web: Web, caller: Caller, out: Out) -> Session {
         let (patterns, next) = (Vec::new(), Instant::now());
-        Session {
-            identity,
-            scope,
-            policy,
-            patterns,
-            next,
-            feed: None,
-            seq: Seq(0),
-            out,
-            web,
-            caller,
-            standing,
-        }
+        Session { web, caller, patterns, next, feed: None, seq: Seq(0), out }
     }
 
     /// Until it has ended, or the plant has stopped for so long that it is dropped wherever it stands.
     async fn run(self, stream: SplitStream<WebSocket>, patterns: Vec<Pattern>) {
-        let mut standing = self.standing.clone();
+        let mut standing = self.caller.standing.clone();
         let overdue = async {
             until_stopped(&mut standing).await;
             sleep(STOP_MAX).await;
@@ -212,7 +190,7 @@ impl Session {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut ticks, mut heard) = (0u32, Instant::now());
-        let mut standing = self.standing.clone();
+        let mut standing = self.caller.standing.clone();
         loop {
             tokio::select! {
                 () = until_stopped(&mut standing) => {
@@ -277,7 +255,7 @@ impl Session {
         // Subscribed before the last values are read: between the two nothing is lost, and what comes twice is equal.
         let subscribed = match patterns.is_empty() {
             true => Ok(None),
-            false => bus.subscribe(&self.scope, &patterns, lag, start).map(Some),
+            false => bus.subscribe(self.caller.grant.scope(), &patterns, lag, start).map(Some),
         };
         match subscribed {
             Ok(feed) => {
@@ -307,15 +285,16 @@ impl Session {
 
     async fn send_last_values(&mut self) -> Result<(), End> {
         let bus = self.web.doors().bus.clone();
-        let described = self.patterns.iter().flat_map(|pattern| bus.describe(&self.scope, pattern));
+        let scope = self.caller.grant.scope().clone();
+        let described = self.patterns.iter().flat_map(|pattern| bus.describe(&scope, pattern));
         // By an earlier or a further name too, as what follows.
         let named = self.patterns.iter().filter_map(|pattern| bus.find(&pattern.as_path()?));
-        let named = named.filter(|signal| !signal.retired && self.scope.allows(&signal.path));
+        let named = named.filter(|signal| !signal.retired && scope.allows(&signal.path));
         let ids: BTreeSet<SignalId> = described.chain(named).map(|signal| signal.id).collect();
         let ids: Vec<SignalId> = ids.into_iter().collect();
         for some in ids.chunks(FRAME_ROWS_MAX) {
             let mut values = Vec::new();
-            bus.last(&self.scope, some, &mut values);
+            bus.last(&scope, some, &mut values);
             let mut gathered = Gathered::new(true);
             for value in &values {
                 let (last, quality) = (value.value.as_ref(), value.quality);
@@ -327,7 +306,7 @@ impl Session {
     }
 
     async fn send_rows(&mut self, seq: Seq, gathered: Gathered) -> Result<(), End> {
-        self.out.send_rows(&*self.web.doors().bus, &self.scope, seq, gathered).await
+        self.out.send_rows(&*self.web.doors().bus, self.caller.grant.scope(), seq, gathered).await
     }
 
     /// Sends a delivery, and with it what else comes within [`GATHER`].
@@ -371,21 +350,14 @@ impl Session {
     /// After a change of the listener's zone: whose address it no longer serves goes. After a change of policy: who was
     /// let in is asked for again, and sees what may be seen now.
     async fn check_rights(&mut self) -> Result<(), End> {
-        if self.standing.as_ref().is_some_and(|standing| !standing.holds()) {
+        if self.caller.standing.as_ref().is_some_and(|standing| !standing.holds()) {
             return Err(End::Closed(close_code::POLICY, "this listener no longer serves your address"));
         }
-        let authority = self.web.doors().authority.clone();
-        let policy = authority.epoch();
-        if policy == self.policy {
-            return Ok(());
-        }
-        let credential = self.caller.credential.0.clone();
-        match authority.identify(credential, self.identity.peer.clone()).await {
-            Ok(identity) => self.identity = identity,
+        match self.caller.grant.renew().await {
+            Ok(false) => return Ok(()),
+            Ok(true) => {}
             Err(_) => return Err(End::Closed(close_code::POLICY, "the token is no longer valid")),
         }
-        self.policy = policy;
-        self.scope = authority.scope(&self.identity);
         let (patterns, since) = (std::mem::take(&mut self.patterns), self.seq.0);
         // A place is known once something came; before that there is nothing to miss.
         self.begin(patterns, (since > 0).then_some(since)).await

@@ -515,7 +515,8 @@ impl Authority for Plant {
         let rights = of_token.map(|(_, rights)| rights.clone()).unwrap_or_default();
         let readable: Vec<Pattern> =
             rights.into_iter().filter(|(verb, _)| *verb == Verb::Read).map(|(_, pattern)| pattern).collect();
-        ReadScope::of(&readable, 1, false)
+        // Equal keys mean equal scopes: whatever the policy changes, this may be another.
+        ReadScope::of(&readable, self.policy.load(Ordering::SeqCst), false)
     }
 
     fn audit(&self, entry: AuditEntry) -> Result<Commit, Problem> {
