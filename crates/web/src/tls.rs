@@ -1,14 +1,18 @@
 //! The handshake before a connection is served behind TLS: bounded in time and in number, so that whoever begins many and
 //! ends none holds up nobody else. Certificates are the guard's; what is asked for them comes through [`Acceptors`].
 
+use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use tidemill_core::{Problem, codes};
 use tidemill_ground::{Permit, Share};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -42,9 +46,80 @@ pub(crate) struct Unopened {
     acceptor: TlsAcceptor,
 }
 
+/// A connection behind TLS whose end is told, whoever drops it (`close_notify`: RFC 8446, 6.1). Some ends, such as that of
+/// a silent connection, are no shutdown to who serves it, and the client could not tell them from a line that was cut.
+struct Encrypted(TlsStream<TcpStream>);
+
+impl Drop for Encrypted {
+    fn drop(&mut self) {
+        let (tcp, tls) = self.0.get_mut();
+        // Once only, also where it was shut down before.
+        tls.send_close_notify();
+        while tls.wants_write() {
+            // What finds no room now is left: whoever takes nothing misses nothing.
+            if !matches!(tls.write_tls(&mut AtOnce(tcp)), Ok(1..)) {
+                return;
+            }
+        }
+    }
+}
+
+/// Writes what finds room without waiting.
+struct AtOnce<'a>(&'a TcpStream);
+
+impl io::Write for AtOnce<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsyncRead for Encrypted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Encrypted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
 /// What a client began with.
 enum Begun {
-    Encrypted(Box<TlsStream<TcpStream>>),
+    Encrypted(Box<Encrypted>),
     /// Something that may be HTTP.
     Plain(TcpStream),
 }
@@ -65,7 +140,7 @@ impl Unopened {
         if self.stream.peek(&mut first).await? == 1 && first != [HANDSHAKE] {
             return Ok(Begun::Plain(self.stream));
         }
-        Ok(Begun::Encrypted(Box::new(self.acceptor.accept(self.stream).await?)))
+        Ok(Begun::Encrypted(Box::new(Encrypted(self.acceptor.accept(self.stream).await?))))
     }
 }
 

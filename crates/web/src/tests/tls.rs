@@ -91,6 +91,26 @@ async fn a_request_is_answered_and_one_without_tls_is_told_to_use_it() {
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 }
 
+/// A read fails with an unexpected end where no `close_notify` came.
+#[tokio::test]
+async fn a_silent_connection_is_told_its_end() {
+    let plant = Plant::new();
+    let idle_max = Duration::from_millis(100);
+    // The one by who serves it, the other because it never begins.
+    for said in [&b""[..], b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
+        let web = plant.web_with(Settings { idle_max, header_max: idle_max, ..Settings::default() });
+        let (address, connector, _ground) = serve(&web).await;
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        stream.write_all(said).await.unwrap();
+        let mut all = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut all)).await;
+        ended.expect("it ends").expect("its end is told");
+        assert_eq!(all.is_empty(), said.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn handshakes_that_do_not_end_hold_nobody_up() {
     let plant = Plant::new();
