@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidemill_core::{Problem, codes};
 use tidemill_ground::{Limit, Peers, Permit, Share, Stop};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -44,8 +45,16 @@ pub(crate) struct Visit {
 
 impl Visit {
     /// Whether the listener still serves its address: settings change while it lasts.
-    pub(crate) fn holds(&self) -> bool {
-        self.serves.as_ref().is_none_or(|serves| serves(self.peer.ip()))
+    ///
+    /// # Errors
+    /// `forbidden`: it does not.
+    pub(crate) fn served(&self) -> Result<(), Problem> {
+        if self.serves.as_ref().is_none_or(|serves| serves(self.peer.ip())) {
+            return Ok(());
+        }
+        let detail =
+            "this listener serves the addresses of its zone only, and yours is no longer one of them";
+        Err(Problem::new(&codes::FORBIDDEN, detail).hint("Use another listener, or ask who runs the plant"))
     }
 
     /// The word that the plant stops.

@@ -9,7 +9,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Request, StatusCode};
-use tidemill_core::{Credential, Format, Identity, Peer, Problem, ReadScope, SqlQuery, codes};
+use tidemill_core::{Budget, Credential, Format, Peer, Problem, ReadGrant, SqlQuery, codes};
 
 use super::catalog::{self, Catalog, not_arrow};
 use super::connection::{Caller, Running};
@@ -56,21 +56,20 @@ pub(super) async fn answer(caller: &Arc<Caller>, request: Request<Incoming>) -> 
     }
 }
 
-async fn dispatch(caller: &Caller, name: &str, request: Request<Incoming>) -> Result<Reply, Error> {
-    if !caller.visit.holds() {
-        let detail =
-            "this listener serves the addresses of its zone only, and yours is no longer one of them";
-        return Err(Problem::new(&codes::FORBIDDEN, detail).into());
-    }
+async fn dispatch(caller: &Arc<Caller>, name: &str, request: Request<Incoming>) -> Result<Reply, Error> {
+    caller.visit.served()?;
     let house = &caller.house;
-    let shown = grpc::credential(request.headers());
+    let (shown, time) = (grpc::credential(request.headers()), grpc::timeout(request.headers())?);
     let settings = house.settings();
     let mut sent = Messages::of(request.into_body(), settings.message_bytes_max, &house.flight.sent)?;
     if name == "Handshake" {
         return handshake(caller, shown, &mut sent).await;
     }
-    let who = caller.identify(shown).await?;
-    let call = Call { house, scope: house.doors.authority.scope(&who), who };
+    let budget = match time {
+        Some(time) => Budget { time: time.min(settings.query.time), ..settings.query },
+        None => settings.query,
+    };
+    let call = Call { caller, house, budget, grant: caller.identify(shown).await? };
     match name {
         "GetFlightInfo" => call.flight_info(&sent.one().await?).await.map(one),
         "PollFlightInfo" => {
@@ -113,17 +112,24 @@ async fn handshake(caller: &Caller, shown: Credential, sent: &mut Messages) -> R
 
 /// A call of someone who was identified.
 struct Call<'a> {
+    caller: &'a Arc<Caller>,
     house: &'a Arc<House>,
-    who: Identity,
-    scope: ReadScope,
+    /// What a query may cost: its client may wait for less time than the house allows.
+    budget: Budget,
+    grant: ReadGrant,
 }
 
 impl Call<'_> {
+    /// The name of who asks.
+    fn who(&self) -> &Arc<str> {
+        &self.grant.identity().name
+    }
+
     fn catalog(&self) -> Catalog<'_> {
         Catalog {
             history: self.house.doors.history.as_ref(),
-            scope: &self.scope,
-            budget: self.house.settings().query,
+            scope: self.grant.scope(),
+            budget: self.budget,
             version: &self.house.doors.version,
         }
     }
@@ -136,7 +142,7 @@ impl Call<'_> {
                 Err(Error::Unsupported("a transaction".to_owned()))
             }
             Command::Query { text, .. } => Ok(Ok(Query::of(text))),
-            Command::Prepared(handle) => Ok(Ok(statements.find(&self.who.name, Kind::Prepared, &handle)?.0)),
+            Command::Prepared(handle) => Ok(Ok(statements.find(self.who(), Kind::Prepared, &handle)?.0)),
             Command::Change(what) => Err(Error::ReadOnly(what.to_owned())),
             Command::Other(name) => Err(Error::Unsupported(name)),
             Command::Ticket(_) => Err(Error::Protocol("a ticket is taken by DoGet alone")),
@@ -149,7 +155,7 @@ impl Call<'_> {
         let parameters = query.rows.first().cloned().unwrap_or_default();
         let query = SqlQuery { text: query.text.to_string(), parameters };
         let history = &self.house.doors.history;
-        let shape = history.sql_shape(&self.scope, query, self.house.settings().query).await?;
+        let shape = history.sql_shape(self.grant.scope(), query, self.budget).await?;
         Ok((schema_of(&shape.columns).ok_or_else(not_arrow)?, shape.parameters))
     }
 
@@ -158,7 +164,7 @@ impl Call<'_> {
             Ok(query) => {
                 let (schema, _) = self.columns(&query).await?;
                 let doors = &self.house.doors;
-                let handle = self.house.flight.statements.keep(&self.who.name, Kind::Ticket, query)?;
+                let handle = self.house.flight.statements.keep(self.who(), Kind::Ticket, query)?;
                 let now_s = u64::try_from(doors.clock.wall() / 1_000_000_000).unwrap_or_default();
                 let until_s = now_s.saturating_add(TICKET_TIME.as_secs());
                 let ticket = Command::ticket(&handle);
@@ -185,8 +191,9 @@ impl Call<'_> {
         let command = messages::ticket(ticket)?;
         if let Command::Ticket(handle) = command {
             let statements = &self.house.flight.statements;
-            let (query, cancelled) = statements.find(&self.who.name, Kind::Ticket, &handle)?;
-            return Ok(grpc::streamed(Rows::of(self.house.clone(), self.scope, query, cancelled).pieces()));
+            let (query, cancelled) = statements.find(self.who(), Kind::Ticket, &handle)?;
+            let rows = Rows::of(self.caller.clone(), self.grant, (query, self.budget), cancelled);
+            return Ok(grpc::streamed(rows.pieces()));
         }
         if catalog::columns(&command).is_none() {
             return Err(Error::Protocol("a ticket comes from GetFlightInfo"));
@@ -227,7 +234,7 @@ impl Call<'_> {
             let detail = format!("{} rows of parameters; 1 to {PARAMETER_ROWS_MAX} are taken", rows.len());
             return Err(Error::Parameter(detail));
         }
-        self.house.flight.statements.bind(&self.who.name, &handle, rows)?;
+        self.house.flight.statements.bind(self.who(), &handle, rows)?;
         Ok(messages::put_result(&handle))
     }
 
@@ -240,18 +247,18 @@ impl Call<'_> {
             Action::Prepare { text, .. } => {
                 let query = Query::of(text);
                 let (columns, parameters) = self.columns(&query).await?;
-                let handle = statements.keep(&self.who.name, Kind::Prepared, query)?;
+                let handle = statements.keep(self.who(), Kind::Prepared, query)?;
                 let parameters = schema_of(&parameters).ok_or_else(not_arrow)?;
                 let prepared =
                     messages::prepared(&handle, &columns.encapsulated(), &parameters.encapsulated());
                 Ok(one(prepared))
             }
             Action::Close(handle) => {
-                statements.forget(&self.who.name, &handle);
+                statements.forget(self.who(), &handle);
                 Ok(grpc::answer([]))
             }
             Action::Cancel { handles, older } => {
-                handles.iter().for_each(|handle| statements.forget(&self.who.name, handle));
+                handles.iter().for_each(|handle| statements.forget(self.who(), handle));
                 Ok(one(messages::cancelled(older)))
             }
             Action::Other(name) => Err(Error::Unsupported(format!("the action {name}"))),
@@ -260,11 +267,11 @@ impl Call<'_> {
 }
 
 impl Caller {
-    /// Who this is.
-    async fn identify(&self, shown: Credential) -> Result<Identity, Error> {
+    /// Who this is, and what they may read.
+    async fn identify(&self, shown: Credential) -> Result<ReadGrant, Error> {
         let peer = Peer { door: "flight", address: Some(self.visit.peer.ip().to_canonical()) };
-        let who = self.house.doors.authority.identify(shown, peer).await?;
+        let grant = ReadGrant::ask(&self.house.doors.authority, shown, peer).await?;
         self.is_known();
-        Ok(who)
+        Ok(grant)
     }
 }

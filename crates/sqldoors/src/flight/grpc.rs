@@ -30,6 +30,7 @@ const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 const ENCODINGS: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// A word of Flight's first way of saying who one is.
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("auth-token-bin");
 
@@ -56,6 +57,7 @@ fn number(code: &'static Code) -> u8 {
         (&codes::QUERY_TIME, 4),
         (&codes::EXISTS, 6),
         (&codes::CONFLICT, 10),
+        (&codes::RIGHTS_CHANGED, 10),
         (&codes::UNFINISHED, 4),
         (&codes::DAMAGED, 15),
         (&codes::DISK_FULL, RESOURCE_EXHAUSTED),
@@ -87,11 +89,7 @@ fn status(outcome: Option<Error>) -> HeaderMap {
         Error::ReadOnly(_) | Error::Unsupported(_) => UNIMPLEMENTED,
         error => number(error.code()),
     };
-    let mut problem = error.into_problem();
-    if [&codes::BAD_PARAMETER, &codes::UNSUPPORTED_FORMAT].contains(&problem.code) {
-        // The code's own speaks of HTTP.
-        problem.hint = "See docs/reference/sql-clients.md for what this door speaks".to_owned();
-    }
+    let problem = error.into_problem();
     let text = cut(&problem.to_string());
     let info = Writer::new()
         .bytes(1, problem.code.id.as_bytes())
@@ -262,6 +260,28 @@ fn busy() -> Error {
     Problem::new(&codes::BUSY, detail).hint("Repeat in a moment").retry_after(1).into()
 }
 
+/// How long the client waits for the call, if it says so (`grpc-timeout`: at most eight digits and a unit).
+///
+/// # Errors
+/// It is written otherwise.
+pub(super) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Error> {
+    let Some(value) = headers.get(TIMEOUT) else { return Ok(None) };
+    let read = || {
+        let (count, unit) = value.to_str().ok()?.split_at_checked(value.len().checked_sub(1)?)?;
+        let count: u64 = count.parse().ok().filter(|_| count.len() <= 8 && !count.starts_with('+'))?;
+        Some(match unit {
+            "H" => Duration::from_secs(count * 3_600),
+            "M" => Duration::from_secs(count * 60),
+            "S" => Duration::from_secs(count),
+            "m" => Duration::from_millis(count),
+            "u" => Duration::from_micros(count),
+            "n" => Duration::from_nanos(count),
+            _ => return None,
+        })
+    };
+    read().map(Some).ok_or(Error::Protocol("the header grpc-timeout is no time"))
+}
+
 /// What a call shows: `Bearer TOKEN`, basic with the token as password, or what Flight's first handshake gave.
 pub(super) fn credential(headers: &HeaderMap) -> Credential {
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -306,6 +326,30 @@ mod tests {
             assert!((3..=16).contains(&number(code)), "{}", code.id);
         }
         assert_eq!(status(Some(Error::ReadOnly("INSERT".to_owned()))).get(STATUS).unwrap(), "12");
+    }
+
+    #[test]
+    fn how_long_a_client_waits() {
+        let table = [
+            ("1S", Some(1_000_000)),
+            ("99999999H", Some(359_999_996_400_000_000)),
+            ("500m", Some(500_000)),
+            ("0u", Some(0)),
+            ("7000n", Some(7)),
+            ("123456789S", None),
+            ("+1S", None),
+            ("S", None),
+            ("1", None),
+            ("1ü", None),
+            ("", None),
+        ];
+        for (value, expected_us) in table {
+            let mut headers = HeaderMap::new();
+            headers.insert(TIMEOUT, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            let told = timeout(&headers).ok().flatten().map(|time| time.as_micros());
+            assert_eq!(told, expected_us, "{value}");
+        }
+        assert_eq!(timeout(&HeaderMap::new()).unwrap(), None);
     }
 
     #[test]

@@ -5,21 +5,23 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use tidemill_core::{Chunks, Format, ReadScope, SqlQuery};
+use tidemill_core::{Budget, Chunks, Format, ReadGrant, SqlQuery};
 use tokio::sync::watch;
 
 use super::catalog::not_arrow;
+use super::connection::Caller;
 use super::grpc::Pieces;
 use super::ipc::{Cutter, Message};
 use super::messages;
 use super::statements::Query;
-use crate::{Error, House};
+use crate::Error;
 
 /// The answer to a query: for several rows of parameters one after the other.
 pub(super) struct Rows {
-    house: Arc<House>,
-    scope: ReadScope,
+    caller: Arc<Caller>,
+    grant: ReadGrant,
     query: Query,
+    budget: Budget,
     /// How many of the rows of parameters were begun.
     begun: usize,
     chunks: Option<Box<dyn Chunks>>,
@@ -31,24 +33,32 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn of(
-        house: Arc<House>,
-        scope: ReadScope,
-        query: Query,
+        caller: Arc<Caller>,
+        grant: ReadGrant,
+        (query, budget): (Query, Budget),
         cancelled: watch::Receiver<bool>,
     ) -> Rows {
         let cutter = Cutter::default();
-        Rows { house, scope, query, begun: 0, chunks: None, cutter, columns: None, cancelled }
+        Rows { caller, grant, query, budget, begun: 0, chunks: None, cutter, columns: None, cancelled }
     }
 
     pub(super) fn pieces(self) -> Pieces {
         stream::unfold(Some(self), async |rows| {
             let mut rows = rows?;
-            match rows.next().await.transpose()? {
+            match rows.admitted().await.transpose()? {
                 Ok(message) => Some((Ok(messages::flight_data(message)), Some(rows))),
                 Err(error) => Some((Err(error), None)),
             }
         })
         .boxed()
+    }
+
+    /// The next message, if who asked may still have it.
+    async fn admitted(&mut self) -> Result<Option<Message>, Error> {
+        let message = self.next().await?;
+        self.caller.visit.served()?;
+        self.grant.check().await?;
+        Ok(message)
     }
 
     async fn next(&mut self) -> Result<Option<Message>, Error> {
@@ -91,8 +101,8 @@ impl Rows {
     async fn begin(&mut self) -> Result<(), Error> {
         let parameters = self.query.rows.get(self.begun).cloned().unwrap_or_default();
         let query = SqlQuery { text: self.query.text.to_string(), parameters };
-        let budget = self.house.settings().query;
-        let answer = self.house.doors.history.sql(&self.scope, query, Format::Arrow, budget);
+        let house = &self.caller.house;
+        let answer = house.doors.history.sql(self.grant.scope(), query, Format::Arrow, self.budget);
         let chunks = tokio::select! {
             chunks = answer => chunks?,
             () = stopped(&mut self.cancelled) => return Err(Error::Cancelled),

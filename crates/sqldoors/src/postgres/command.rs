@@ -20,6 +20,8 @@ impl Session {
         described: bool,
     ) -> Result<(), Ended> {
         self.house.postgres.statements.add(1);
+        // Also of what runs already, and of what only speaks of the session.
+        self.admitted().await?;
         let statement = portal.statement.clone();
         match &statement {
             Statement::Empty => self.writer.out.plain(b'I'),
@@ -79,7 +81,7 @@ impl Session {
             // Who takes the first rows says in which formats.
             cursor.columns = cursor.columns.map(|columns| with_formats(&columns, &binary));
             cursor.binary = binary;
-        } else if cursor.binary != binary {
+        } else if cursor.columns.as_ref().is_some_and(|columns| *columns != with_formats(columns, &binary)) {
             self.portals.insert(name.to_owned(), cursor);
             return Err(
                 Error::Unsupported("another format than the cursor's first rows had".to_owned()).into()

@@ -19,6 +19,7 @@ use crate::{Error, House};
 const WISHES_MAX: usize = 4;
 /// Who calls themselves so shows no token, and has the rights of the zone that they come from.
 const ANONYMOUS: &str = "anonymous";
+const WHO: &str = "The password is a token; the user name is anything. `tidemill token create` makes one";
 /// The longest password message: a token has 32 characters.
 const PASSWORD_BYTES_MAX: usize = 1_024;
 
@@ -42,12 +43,12 @@ pub(crate) async fn open(
     let of = |name: &str| parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     let user = of("user").unwrap_or_default().to_owned();
     if user.is_empty() {
-        return refuse(writer, &Told::fatal("28000", &codes::UNAUTHENTICATED, "no user name was given"))
-            .await;
+        let problem = Problem::new(&codes::UNAUTHENTICATED, "no user name was given").hint(WHO);
+        return refuse(writer, &Told::fatal("28000", problem)).await;
     }
     if of("replication").is_some_and(|value| !matches!(value, "false" | "off" | "no" | "0")) {
-        let told = Told::fatal("0A000", &codes::UNSUPPORTED_FORMAT, "there is nothing to replicate here");
-        return refuse(writer, &told).await;
+        let problem = Problem::new(&codes::UNSUPPORTED_FORMAT, "there is nothing to replicate here");
+        return refuse(writer, &Told::fatal("0A000", problem)).await;
     }
     let peer = Peer { door: "postgres", address: Some(visit.peer.ip().to_canonical()) };
     let credential = if user == ANONYMOUS {
@@ -57,7 +58,10 @@ pub(crate) async fn open(
         writer.send().await?;
         match reader.next().await? {
             Ok(Message::Password(token)) => Credential::Token(token),
-            Ok(Message::Terminate) => return Ok(None),
+            Ok(Message::Terminate) => {
+                writer.close().await;
+                return Ok(None);
+            }
             Ok(_) => {
                 house.postgres.malformed.add(1);
                 return refuse(writer, &Told::of(Error::Protocol("a password was asked for"), "")).await;
@@ -103,11 +107,9 @@ async fn refuse(mut writer: Writer, told: &Told) -> Result<Option<Session>, Gone
 pub(crate) fn unwelcome(user: &str, problem: &Problem) -> Told {
     if problem.code.id == codes::UNAUTHENTICATED.id {
         let what = format!("password authentication failed for user \"{user}\"");
-        return Told::fatal(WRONG_PASSWORD, &codes::UNAUTHENTICATED, what).with_hint(
-            "The password is a token; the user name is anything. `tidemill token create` makes one",
-        );
+        return Told::fatal(WRONG_PASSWORD, Problem::new(problem.code, what).hint(WHO));
     }
-    Told::fatal("57P03", problem.code, problem.detail.clone())
+    Told::fatal("57P03", problem.clone())
 }
 
 /// Settings that a client begins with.
@@ -173,12 +175,12 @@ async fn start(
             }
             Ok(Opening::Cancel { process, secret }) => {
                 house.postgres.cancels.cancel(process, &secret);
-                return Ok(None);
+                break;
             }
             Ok(Opening::Start { .. }) if !encrypted => {
                 let what = "this listener speaks TLS only, and the connection is not encrypted";
-                let told = Told::fatal("28000", &codes::FORBIDDEN, what);
-                return turn_away(stream, &told.with_hint("Connect with sslmode=require")).await;
+                let problem = Problem::new(&codes::FORBIDDEN, what).hint("Connect with sslmode=require");
+                return turn_away(stream, &Told::fatal("28000", problem)).await;
             }
             Ok(Opening::Start { minor, parameters }) => return Ok(Some((stream, (minor, parameters)))),
             Err(error) => {
@@ -187,6 +189,8 @@ async fn start(
             }
         }
     }
+    // Who waits for the end is told it, and not cut off.
+    stream.shutdown().await?;
     Ok(None)
 }
 

@@ -190,9 +190,9 @@ impl Told {
         Told { state, code: problem.code, what: problem.detail, hint, position, fatal }
     }
 
-    /// With another state and text.
-    pub(crate) fn fatal(state: &'static str, code: &'static Code, what: impl Into<String>) -> Told {
-        Told { state, code, what: what.into(), hint: code.mend.to_owned(), position: None, fatal: true }
+    /// With a state of its own; the session ends with it.
+    pub(crate) fn fatal(state: &'static str, problem: Problem) -> Told {
+        Told { state, fatal: true, ..Told::of(problem.into(), "") }
     }
 }
 
@@ -203,16 +203,11 @@ impl Told {
         let before = begin.and_then(|begin| text.get(..begin)).map_or(0, |before| before.chars().count());
         Told { position: self.position.map(|position| position + before), ..self }
     }
-
-    /// With another hint.
-    pub(crate) fn with_hint(self, hint: &str) -> Told {
-        Told { hint: hint.to_owned(), ..self }
-    }
 }
 
 /// The SQLSTATE of a problem.
 fn state_of(problem: &Problem) -> &'static str {
-    const STATES: [(&Code, &str); 14] = [
+    const STATES: [(&Code, &str); 15] = [
         (&codes::READ_ONLY, "25006"),
         (&codes::QUERY_TIME, "57014"),
         (&codes::QUERY_MEMORY, "53200"),
@@ -221,6 +216,8 @@ fn state_of(problem: &Problem) -> &'static str {
         (&codes::SHARE_EXCEEDED, "53300"),
         (&codes::FORBIDDEN, "42501"),
         (&codes::UNAUTHENTICATED, WRONG_PASSWORD),
+        // What a client may begin again.
+        (&codes::RIGHTS_CHANGED, "40001"),
         (&codes::STOPPING, "57P01"),
         (&codes::DAMAGED, "XX001"),
         (&codes::UNSUPPORTED_FORMAT, "0A000"),
@@ -229,7 +226,11 @@ fn state_of(problem: &Problem) -> &'static str {
         (&codes::BAD_PATH, "22023"),
     ];
     // What cannot be run is told apart by what is said of it.
-    const SAID: [(&str, &str); 5] = [
+    const SAID: [(&str, &str); 9] = [
+        ("division by zero", "22012"),
+        ("a number does not fit", "22003"),
+        ("Cannot cast string", "22P02"),
+        ("Error parsing timestamp", "22007"),
         ("there is no table function", "42883"),
         ("there is no table", "42P01"),
         ("there is no relation", "42P01"),

@@ -3,7 +3,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use bytes::{Buf, Bytes, BytesMut};
-use tidemill_core::{Chunks, WireValue};
+use tidemill_core::{Chunks, ReadGrant, WireValue};
 
 use super::copy::{self, BINARY_BEGINS, BINARY_ENDS};
 use super::reply::Out;
@@ -14,6 +14,7 @@ use crate::Error;
 /// A query that runs: what came of it and was not passed on yet.
 pub(crate) struct Running {
     chunks: Box<dyn Chunks>,
+    grant: ReadGrant,
     rest: Bytes,
     begun: bool,
     /// No row was passed on yet.
@@ -78,15 +79,14 @@ impl Session {
         text: &str,
         (values, binary): (Vec<WireValue>, Vec<bool>),
     ) -> Result<Running, Ended> {
-        let (identity, budget) = (self.identified().await?, self.budget());
-        let scope = self.house.doors.authority.scope(&identity);
+        let (grant, budget) = (self.admitted().await?, self.budget());
         let query = self.asked(text, values, binary);
         let history = self.house.doors.history.clone();
         self.house.postgres.queries.add(1);
         self.cancel.asked.mark_unchanged();
-        let answer = history.wire(&scope, query, budget);
+        let answer = history.wire(grant.scope(), query, budget);
         let chunks = self.until_cancelled(answer).await??;
-        Ok(Running { chunks, rest: Bytes::new(), begun: false, first: true })
+        Ok(Running { chunks, grant, rest: Bytes::new(), begun: false, first: true })
     }
 
     /// Passes rows of a portal on, at most so many (0: all); how many there were. What is left stays in the portal.
@@ -116,6 +116,7 @@ impl Session {
                     }
                 }
             }
+            self.still_admitted(&mut running.grant).await?;
             if !running.begun {
                 self.columns(&mut running, portal, into)?;
                 running.begun = true;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidemill_core::{
-    Budget, Credential, Identity, Peer, TypeNumber, WireQuery, WireSession, WireValue, codes,
+    Budget, Credential, Peer, Problem, ReadGrant, TypeNumber, WireQuery, WireSession, WireValue, codes,
 };
 use tokio::sync::watch;
 
@@ -78,14 +78,20 @@ pub(crate) enum Ended {
     Fatal(Box<Told>),
 }
 
+impl Ended {
+    fn fatal(state: &'static str, problem: Problem) -> Ended {
+        Ended::Fatal(Box::new(Told::fatal(state, problem)))
+    }
+}
+
 impl From<Error> for Ended {
     fn from(error: Error) -> Ended {
         Ended::Error(error)
     }
 }
 
-impl From<tidemill_core::Problem> for Ended {
-    fn from(problem: tidemill_core::Problem) -> Ended {
+impl From<Problem> for Ended {
+    fn from(problem: Problem) -> Ended {
         Ended::Error(problem.into())
     }
 }
@@ -160,7 +166,7 @@ impl Session {
         let began = tokio::select! {
             began = tokio::time::timeout(settings.idle_max, self.reader.begin()) => began,
             () = until_stopped(&mut self.stopped) => {
-                return Err(Ended::Fatal(Box::new(Told::fatal("57P01", &codes::STOPPING, "the plant stops"))));
+                return Err(Ended::fatal("57P01", Problem::new(&codes::STOPPING, "the plant stops")));
             }
         };
         match began {
@@ -168,7 +174,8 @@ impl Session {
             Err(_) => {
                 self.house.postgres.silent.add(1);
                 let what = format!("the session was silent for {:?}", settings.idle_max);
-                return Err(Ended::Fatal(Box::new(Told::fatal("57P05", &codes::BAD_PARAMETER, what))));
+                let problem = Problem::new(&codes::BAD_PARAMETER, what).hint("Connect again");
+                return Err(Ended::fatal("57P05", problem));
             }
         }
         match tokio::time::timeout(settings.send_max, self.reader.next()).await {
@@ -322,11 +329,10 @@ impl Session {
             _ => return Ok((Vec::new(), None)),
         };
         let values = types.into_iter().map(|kind| WireValue { kind, text: None }).collect();
-        let (identity, budget) = (self.identified().await?, self.budget());
-        let scope = self.house.doors.authority.scope(&identity);
+        let (grant, budget) = (self.admitted().await?, self.budget());
         let query = self.asked(text, values, Vec::new());
         let history = self.house.doors.history.clone();
-        let shape = history.wire_shape(&scope, query, budget);
+        let shape = history.wire_shape(grant.scope(), query, budget);
         let shape = self.until_cancelled(shape).await??;
         // A cursor's own statement gives no rows.
         let columns = (!matches!(statement, Statement::Declare { .. })).then_some(shape.columns);
@@ -408,17 +414,25 @@ impl Session {
         Ok(())
     }
 
-    /// Who asks, as it is now: a token may have been revoked, and a zone's addresses may have changed, since the session
-    /// began.
-    pub(crate) async fn identified(&mut self) -> Result<Identity, Ended> {
-        if !self.visit.holds() {
-            let what =
-                "this listener serves the addresses of its zone only, and yours is no longer one of them";
-            return Err(Ended::Fatal(Box::new(Told::fatal("57P01", &codes::FORBIDDEN, what))));
-        }
+    /// Who asks, and what they may read, as it is now: a token may have been revoked since the session began.
+    pub(crate) async fn admitted(&mut self) -> Result<ReadGrant, Ended> {
+        self.visit.served().map_err(|problem| Ended::fatal("57P01", problem))?;
         let (credential, peer) = self.shown.clone();
-        let identified = self.house.doors.authority.identify(credential, peer).await;
-        identified.map_err(|problem| Ended::Fatal(Box::new(unwelcome(&self.wire.user, &problem))))
+        let granted = ReadGrant::ask(&self.house.doors.authority, credential, peer).await;
+        granted.map_err(|problem| self.turned_away(&problem))
+    }
+
+    /// Asked before each piece of an answer, and so at each FETCH and Execute of what runs already.
+    pub(crate) async fn still_admitted(&mut self, grant: &mut ReadGrant) -> Result<(), Ended> {
+        self.visit.served().map_err(|problem| Ended::fatal("57P01", problem))?;
+        grant.check().await.map_err(|problem| match problem.code.id == codes::RIGHTS_CHANGED.id {
+            true => problem.into(),
+            false => self.turned_away(&problem),
+        })
+    }
+
+    fn turned_away(&self, problem: &Problem) -> Ended {
+        Ended::Fatal(Box::new(unwelcome(&self.wire.user, problem)))
     }
 
     /// What a statement may cost: the client may want less than the house allows.
