@@ -49,6 +49,7 @@ problem_codes! {
     BAD_HOST "bad-host" 400 "the request does not say which host it asks, or says it twice" "Send one Host header, as HTTP/1.1 demands (RFC 9112, 3.2)";
     BAD_CONFIGURATION "bad-configuration" 400 "a configuration file has problems" "Mend what is listed; the old configuration stays in force";
     BAD_IMPORT "bad-import" 400 "the file cannot be imported as it is" "Name what cannot be recognised with --time, --value, --signal or --timezone";
+    IMPORT_CUT "import-cut" 400 "the file breaks off; what stands before that was read" "Fetch the whole file and import it in the same way: what is there already is not doubled";
     UNSUPPORTED_FORMAT "unsupported-format" 415 "this format is not spoken here" "See /api/v1/openapi.json for the formats of this call";
     TOO_SLOW "too-slow" 408 "the body of the request did not come in time" "Send smaller requests, or over a better connection";
     TOO_LARGE "too-large" 413 "the request is larger than allowed" "Send it in parts";

@@ -61,6 +61,8 @@ pub(crate) enum Error {
     Useless { file: String, option: &'static str },
     #[error("{0} has no column that counts from the start")]
     NoStep(String),
+    #[error("{0} breaks off: its packed stream has no end. The {1} rows before that were read")]
+    Cut(String, u64),
     #[error("{0}")]
     Path(String),
 }
@@ -118,6 +120,9 @@ impl Error {
             Error::Split { hint, .. } => hint,
             Error::Useless { .. } => "Import it without that option",
             Error::NoStep(_) => "Say how far apart its rows are: --step 3m, 1d, 1mo",
+            Error::Cut(..) => {
+                "Fetch the whole file and import it in the same way: what is there already is not doubled"
+            }
             Error::Path(_) => "Name it with --signal PATH or --prefix PATH; see docs/reference/names.md",
         }
     }
@@ -127,6 +132,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         let code = match &error {
             Error::Path(_) => &codes::BAD_PATH,
+            Error::Cut(..) => &codes::IMPORT_CUT,
             Error::Io(_, cause) if cause.kind() == std::io::ErrorKind::NotFound => &codes::NOT_FOUND,
             _ => &codes::BAD_IMPORT,
         };

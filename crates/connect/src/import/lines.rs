@@ -69,9 +69,8 @@ impl Lines {
         let Some(too_long) = self.fill()? else { return Ok(None) };
         self.number += 1;
         let mut bytes = self.bytes.as_slice();
-        if self.number == 1 {
-            bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        }
+        // Where files were put together a mark stands before a later line too.
+        bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         let mut line = Line { number: self.number, ..Line::default() };
         if too_long {
             line.fault = Some(LineFault::TooLong);

@@ -11,6 +11,7 @@ mod cell;
 mod civil;
 mod columns;
 mod encode;
+mod ends;
 mod error;
 mod foreign;
 mod json;

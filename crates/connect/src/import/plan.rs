@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use tidemill_core::{Kind, SignalPath, rfc3339};
 
 use super::cell::{CellKind, Decimal};
+use super::ends::Ended;
 use super::error::Error;
 use super::json::{Elements, JsonPlan, Objects};
 use super::layout::{Layout, Shape};
@@ -156,6 +157,8 @@ pub struct Plan {
     pub(super) content: Content,
     /// What the rows are turned from, for people.
     pub(super) foreign: Option<&'static str>,
+    /// How the file ends.
+    pub(super) ended: Ended,
 }
 
 /// How the content is read.
@@ -184,6 +187,12 @@ impl Plan {
             Content::Nothing => writeln!(out, "no rows"),
         };
         debug_assert!(written.is_ok(), "writing to a String cannot fail");
+        if self.ended.zeros() > 0 {
+            out.push_str(&format!("note: {} zero bytes at its end are passed over\n", self.ended.zeros()));
+        }
+        if self.ended.is_cut() {
+            out.push_str("note: its packed stream breaks off: the lines before that are read\n");
+        }
         out
     }
 

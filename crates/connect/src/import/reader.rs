@@ -223,10 +223,8 @@ impl Reader {
     /// # Errors
     /// The file cannot be read on.
     pub fn next_part(&mut self) -> Result<Option<Part>, Problem> {
-        if self.ended {
-            return Ok(None);
-        }
         let part = match &self.plan.content {
+            _ if self.ended => Ok(None),
             Content::Table(layout) => {
                 // The layout is lent out while rows change the rest of the reader.
                 let layout = layout.clone();
@@ -244,6 +242,9 @@ impl Reader {
         };
         let part = part.map_err(|error| Error::Io(self.name.clone(), error))?;
         self.ended |= part.is_none();
+        if part.is_none() && self.plan.ended.is_cut() {
+            return Err(Error::Cut(self.name.clone(), self.summary.rows).into());
+        }
         Ok(part)
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use tidemill_core::{Problem, SignalPath};
 
 use super::columns::Epochs;
+use super::ends::Ended;
 use super::error::Error;
 use super::foreign::{self, Foreign};
 use super::layout::{Look, Times};
@@ -85,10 +86,14 @@ pub fn open(
         source.foreign = Some(foreign);
         head = source::head(&mut *source.read().map_err(io)?, HEAD_BYTES).map_err(io)?;
     }
-    let draft = draft(&head, name, options, source.foreign.as_ref())?;
+    let draft = draft(&head, name, options, source.foreign.as_ref()).map_err(|error| match error {
+        Error::Empty(name) if source.ended.is_cut() => Error::Cut(name, 0),
+        other => other,
+    })?;
     let input = source.read().map_err(io)?;
     let mut step = || looked(bytes.load(Ordering::Relaxed));
     let mut plan = draft.plan(input, name, options, &mut step)?;
+    plan.ended = source.ended.clone();
     plan.foreign = source.foreign.as_ref().map(|foreign| foreign.name);
     let input = source.read().map_err(io)?;
     Reader::new(plan, name, input, bytes).map_err(Problem::from)
@@ -163,7 +168,7 @@ impl Draft {
             }
             DraftContent::Nothing => Content::Nothing,
         };
-        Ok(Plan { written: self.written, content, foreign: None })
+        Ok(Plan { written: self.written, content, foreign: None, ended: Ended::default() })
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use encoding_rs::{Decoder, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
+use super::ends::{Ended, WholeLines, WithoutZeros};
 use super::foreign::Foreign;
 
 /// Opens the file from its beginning. Called once for each pass: recognising, deciding, reading.
@@ -178,16 +179,19 @@ pub(super) struct Source {
     pub(super) bytes: Arc<AtomicU64>,
     /// What its rows are turned from.
     pub(super) foreign: Option<Foreign>,
+    /// How it ended, once it was read to its end.
+    pub(super) ended: Ended,
 }
 
 impl Source {
     pub(super) fn new(open: Open) -> Source {
-        Source { open, bytes: Arc::new(AtomicU64::new(0)), foreign: None }
+        Source { open, bytes: Arc::new(AtomicU64::new(0)), foreign: None, ended: Ended::default() }
     }
 
     /// The file's content from the beginning.
     pub(super) fn read(&mut self) -> io::Result<Box<dyn Read + Send>> {
-        let content = unpacked(&mut self.open, &self.bytes)?;
+        let content = unpacked(&mut self.open, &self.bytes, &self.ended)?;
+        let content = Box::new(WithoutZeros::new(content, self.ended.clone()));
         Ok(match &self.foreign {
             Some(foreign) => foreign.convert(content),
             None => content,
@@ -199,7 +203,7 @@ impl Source {
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 /// The file's bytes from the beginning, unpacked if they are gzip or zstd; `bytes` counts what was read of the file.
-fn unpacked(open: &mut Open, bytes: &Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
+fn unpacked(open: &mut Open, bytes: &Arc<AtomicU64>, ended: &Ended) -> io::Result<Box<dyn Read + Send>> {
     bytes.store(0, Ordering::Relaxed);
     let mut source = Counted { source: open()?, bytes: Arc::clone(bytes) };
     let mut magic = [0; 4];
@@ -217,13 +221,11 @@ fn unpacked(open: &mut Open, bytes: &Arc<AtomicU64>) -> io::Result<Box<dyn Read 
     if magic == [0x28, 0xB5, 0x2F, 0xFD] {
         let mut decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(BUFFER_BYTES, whole))?;
         decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-        return Ok(Box::new(decoder));
+        return Ok(Box::new(WholeLines::new(decoder, ended.clone())));
     }
     if magic.starts_with(&[0x1F, 0x8B]) {
-        return Ok(Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(
-            BUFFER_BYTES,
-            whole,
-        ))));
+        let decoder = flate2::read::MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, whole));
+        return Ok(Box::new(WholeLines::new(decoder, ended.clone())));
     }
     Ok(Box::new(whole))
 }

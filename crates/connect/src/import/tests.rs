@@ -3,6 +3,7 @@
 mod counted;
 mod data;
 mod dialects;
+mod ends;
 mod foreign;
 mod forms;
 mod misread;

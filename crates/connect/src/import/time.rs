@@ -365,6 +365,9 @@ fn day_time(text: &str, date: &Civil) -> Result<(i64, Civil), TimeFault> {
     if text.is_empty() {
         return Err(TimeFault::Missing);
     }
+    if let Some(nanos) = text.strip_suffix(" s").and_then(|count| epoch(count, Unit::Seconds).ok()) {
+        return Ok((nanos, Civil { nanos: Some(nanos), ..*date }));
+    }
     let time = civil::parse(text, None).ok_or_else(|| form(text))?;
     // Excel writes a date before the time of day, midnight of 1899-12-30 or of the day itself: only the time counts.
     let nanos = time.nanos.ok_or_else(|| form(text))?;

@@ -41,8 +41,13 @@ type Part = Xml<BufReader<Box<dyn Read + Send>>>;
 enum Shown {
     Number,
     DateTime,
-    /// A time of day or a duration.
+    /// A day alone.
+    Date,
+    /// A time of day.
     DayTime,
+    /// Elapsed time, which goes on beyond a day.
+    Elapsed,
+    Percent,
 }
 
 fn bad(what: &str) -> io::Error {
@@ -199,8 +204,11 @@ fn styles<R: io::BufRead>(mut xml: Xml<R>) -> io::Result<Vec<Shown>> {
                         let custom = own.iter().find(|(known, _)| *known == id).map(|(_, shown)| *shown);
                         // The numbers that mean dates and times everywhere (ECMA-376, 18.8.30).
                         styles.push(custom.unwrap_or(match id {
-                            14..=17 | 22 | 27..=36 | 50..=58 => Shown::DateTime,
-                            18..=21 | 45..=47 => Shown::DayTime,
+                            14..=17 | 27..=31 | 36 | 50..=54 | 57 | 58 => Shown::Date,
+                            22 | 32..=35 | 55 | 56 => Shown::DateTime,
+                            18..=21 | 45 | 47 => Shown::DayTime,
+                            46 => Shown::Elapsed,
+                            9 | 10 => Shown::Percent,
                             _ => Shown::Number,
                         }));
                     }
@@ -217,6 +225,7 @@ fn styles<R: io::BufRead>(mut xml: Xml<R>) -> io::Result<Vec<Shown>> {
 /// What a format code shows: letters of dates and times outside of quotes, brackets and escapes.
 fn shown(code: &str) -> Shown {
     let (mut letters, mut characters, mut quoted) = (String::new(), code.chars(), false);
+    let mut elapsed = false;
     while let Some(character) = characters.next() {
         match character {
             '"' => quoted = !quoted,
@@ -226,7 +235,7 @@ fn shown(code: &str) -> Shown {
                 let inside: String = characters.by_ref().take_while(|c| *c != ']').collect();
                 // Elapsed hours, minutes, seconds; others are colours and countries.
                 if matches!(inside.to_ascii_lowercase().as_str(), "h" | "hh" | "m" | "mm" | "s" | "ss") {
-                    letters.push('h');
+                    elapsed = true;
                 }
             }
             ';' => break,
@@ -234,10 +243,15 @@ fn shown(code: &str) -> Shown {
         }
     }
     let letters = letters.replace("general", "");
+    if elapsed {
+        return Shown::Elapsed;
+    }
     match (letters.contains(['y', 'd']), letters.contains(['h', 's'])) {
-        (true, _) => Shown::DateTime,
+        _ if letters.contains('%') => Shown::Percent,
+        (true, true) => Shown::DateTime,
+        (true, false) => Shown::Date,
         (false, true) => Shown::DayTime,
-        (false, false) if letters.contains('m') => Shown::DateTime,
+        (false, false) if letters.contains('m') => Shown::Date,
         (false, false) => Shown::Number,
     }
 }
@@ -320,9 +334,16 @@ impl Rows {
                 .and_then(|at: usize| self.book.texts.get(at).cloned())
                 .unwrap_or_default(),
             ("b", _) => if text.trim() == "1" { "true" } else { "false" }.to_owned(),
-            ("n", Shown::DateTime | Shown::DayTime) => {
+            ("n", Shown::DateTime | Shown::Date | Shown::DayTime) => {
                 number().and_then(|days| self.time(days, shown)).unwrap_or_else(|| text.to_owned())
             }
+            // As its CSV has it: of a hundred, with the sign behind.
+            ("n", Shown::Percent) => {
+                number().map_or_else(|| text.to_owned(), |share| hundredfold(share) + "%")
+            }
+            // To the millisecond, as times.
+            ("n", Shown::Elapsed) => number()
+                .map_or_else(|| text.to_owned(), |days| format!("{} s", (days * 86_400_000.0).round() / 1e3)),
             _ => text.to_owned(),
         }
     }
@@ -341,9 +362,21 @@ impl Rows {
         #[allow(clippy::cast_possible_truncation, reason = "at most 2.6e14")]
         let millis = (days * 86_400_000.0).round() as i64;
         let time = first.checked_add(jiff::SignedDuration::from_millis(millis)).ok()?;
-        let is_day_time = shown == Shown::DayTime && days < 1.0;
-        Some(if is_day_time { time.time().to_string() } else { time.to_string() })
+        Some(match shown {
+            Shown::DayTime if days < 1.0 => time.time().to_string(),
+            // A column of its own may hold the time of day.
+            Shown::Date if days.fract() == 0.0 => time.date().to_string(),
+            _ => time.to_string(),
+        })
     }
+}
+
+/// A number a hundred times as large, by its digits: a product would have others.
+fn hundredfold(number: f64) -> String {
+    let digits = format!("{number:e}");
+    let (mantissa, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
+    let exponent = exponent.parse::<i32>().unwrap_or(0) + 2;
+    format!("{mantissa}e{exponent}").parse::<f64>().map_or(digits, |number| number.to_string())
 }
 
 /// The number from 0 of a cell's column: `AB12` is 27.

@@ -95,9 +95,15 @@ fn decimal(text: &str) -> Result<Decimal, String> {
 }
 
 fn is_of_the_file(problem: &Problem) -> bool {
-    let codes =
-        [&codes::BAD_IMPORT, &codes::BAD_PATH, &codes::BAD_ARROW, &codes::NOT_FOUND, &codes::TOO_LARGE];
-    codes.contains(&problem.code)
+    [
+        &codes::BAD_IMPORT,
+        &codes::IMPORT_CUT,
+        &codes::BAD_PATH,
+        &codes::BAD_ARROW,
+        &codes::NOT_FOUND,
+        &codes::TOO_LARGE,
+    ]
+    .contains(&problem.code)
 }
 
 /// What became of one file.

@@ -30,7 +30,9 @@ impl Look<'_> {
             let named = |at: usize| {
                 self.means(at, Meaning::Time) && self.column(at).mostly(self.column(at).packed_times)
             };
-            all().find(|at| *at != date && (self.column(*at).is_day_time() || named(*at)))
+            // Of a workbook: the hours of a day are elapsed time too.
+            let elapsed = |at: usize| self.means(at, Meaning::Time) && self.column(at).unit() == Some("s");
+            all().find(|at| *at != date && (self.column(*at).is_day_time() || named(*at) || elapsed(*at)))
         };
         if let Some(wanted) = &self.options.time {
             let at = self.wanted(wanted)?;

@@ -74,6 +74,45 @@ fn sheets_become_rows() {
     .assert_eq(&sheet(XLSXWRITER, "Daten"));
 }
 
+/// A workbook and the CSV that Excel makes of it mean the same: per cent of a hundred, and what is elapsed in seconds.
+#[test]
+fn numbers_are_what_excel_shows() {
+    const SHOWN: &[u8] = include_bytes!("fixtures/shown.xlsx");
+    check(
+        &sheet(SHOWN, "Anteile"),
+        expect![[r#"
+        2023-12-31T23:00:00Z p/Anteil float 12.5 %
+        2023-12-31T23:00:00Z p/genau float 7 %
+        2023-12-31T23:00:00Z p/Dauer float 129600 s
+        2023-12-31T23:00:00Z p/in Prozent float 12.5
+        2023-12-31T23:01:00Z p/Anteil float 50 %
+        2023-12-31T23:01:00Z p/genau float 29 %
+        2023-12-31T23:01:00Z p/Dauer float 21600 s
+        2023-12-31T23:01:00Z p/in Prozent float 50
+        2023-12-31T23:02:00Z p/Anteil float 100 %
+        2023-12-31T23:02:00Z p/genau float 0.12345 %
+        2023-12-31T23:02:00Z p/Dauer float 2656800 s
+        2023-12-31T23:02:00Z p/in Prozent float 100
+    "#]],
+    );
+    check(
+        "Zeit;Anteil\n01.01.2024 00:00;12,5%\n01.01.2024 00:01;50%\n",
+        expect![[r#"
+        2023-12-31T23:00:00Z p/Anteil float 12.5 %
+        2023-12-31T23:01:00Z p/Anteil float 50 %
+    "#]],
+    );
+    // Hours beside dates are times of day, however they are shown.
+    check(
+        &sheet(SHOWN, "Stunden"),
+        expect![[r#"
+            2024-01-01T05:00:00Z p float 0
+            2024-01-01T06:00:00Z p float 1
+            2024-01-01T07:00:00Z p float 2
+        "#]],
+    );
+}
+
 /// Each byte of an archive changed: an error or other rows, and never more than that.
 #[test]
 fn damaged_workbooks_panic_nowhere() {
