@@ -251,14 +251,15 @@ pub(crate) struct Decoded {
     source: Option<Vec<SourceId>>,
 }
 
+/// What nobody has here may be missing.
 #[derive(Clone)]
 struct Values {
     kind: ScalarBuffer<i8>,
-    float: Float64Array,
+    float: Option<Float64Array>,
     scaled: Int64Array,
     scale: Int8Array,
-    text: StringArray,
-    bytes: BinaryArray,
+    text: Option<StringArray>,
+    bytes: Option<BinaryArray>,
 }
 
 fn as_array<T: Array + Clone + 'static>(batch: &RecordBatch, name: &str) -> Option<T> {
@@ -275,11 +276,11 @@ impl Decoded {
             None => None,
             Some(kind) => Some(Values {
                 kind: kind.values().clone(),
-                float: as_array(batch, "float")?,
+                float: as_array(batch, "float"),
                 scaled: as_array(batch, "scaled")?,
                 scale: as_array(batch, "scale")?,
-                text: as_array(batch, "text")?,
-                bytes: as_array(batch, "bytes")?,
+                text: as_array(batch, "text"),
+                bytes: as_array(batch, "bytes"),
             }),
         };
         let source = match batch.column_by_name("source") {
@@ -307,7 +308,7 @@ impl Decoded {
     pub(crate) fn rows(&self, start: usize, end: usize) -> Rows {
         let mut rows = Rows::default();
         if let Some((time, nanos)) = &self.time {
-            let both = time.iter().zip(nanos.iter()).skip(start).take(end - start);
+            let both = part(time, start, end).iter().zip(part(nanos, start, end));
             rows.time =
                 both.map(|(us, nanos)| us.wrapping_mul(1_000).wrapping_add(i64::from(*nanos))).collect();
         }
@@ -317,71 +318,87 @@ impl Decoded {
             rows.bits = vec![0; end - start];
         }
         if let Some(quality) = &self.quality {
-            rows.quality = same_or_each(
-                quality.iter().skip(start).take(end - start).map(|quality| Quality(*quality as u32)),
-            );
+            rows.quality = same_or_each(part(quality, start, end), |quality| Quality(quality as u32));
         }
         if let Some(received) = &self.received
             && received.null_count() < received.len()
         {
             let of = |row| received.is_valid(row).then(|| ReceivedAt::of_micros(received.value(row)));
-            rows.received = same_or_each((start..end).map(of));
+            (start..end).enumerate().for_each(|(row, at)| push(&mut rows.received, of(at), row));
         }
         if let Some(source) = &self.source {
-            rows.source = same_or_each(source.iter().skip(start).take(end - start).copied());
+            rows.source = same_or_each(part(source, start, end), |source| source);
         }
         rows
     }
 }
 
-fn same_or_each<T: Copy + PartialEq + Default>(values: impl Iterator<Item = T>) -> Column<T> {
-    let mut column = Column::Same(T::default());
-    values.enumerate().for_each(|(row, value)| push(&mut column, value, row));
-    column
+fn part<T>(values: &[T], start: usize, end: usize) -> &[T] {
+    values.get(start..end).unwrap_or_default()
+}
+
+/// Values that are mostly one and the same: that is found out for many rows at once.
+fn same_or_each<T: Copy + PartialEq, V: Copy + PartialEq + Default>(
+    values: &[T],
+    of: impl Fn(T) -> V,
+) -> Column<V> {
+    match values.split_first() {
+        None => Column::Same(V::default()),
+        Some((first, rest)) if rest.iter().all(|value| value == first) => Column::Same(of(*first)),
+        Some(_) => Column::Each(values.iter().map(|value| of(*value)).collect()),
+    }
 }
 
 impl Values {
     fn rows(&self, start: usize, end: usize, rows: &mut Rows) {
-        let kinds = || self.kind.iter().skip(start).take(end - start);
-        let kind = |number: &i8| u8::try_from(*number).ok().and_then(Kind::from_number).unwrap_or_default();
-        rows.kind = same_or_each(kinds().map(kind));
+        let kinds = part(&self.kind, start, end);
+        let kind = |number: i8| u8::try_from(number).ok().and_then(Kind::from_number).unwrap_or_default();
+        rows.kind = same_or_each(kinds, kind);
         if rows.kind == Column::Same(Kind::Float) && self.plain(start, end, rows) {
             return;
         }
         rows.bits.reserve(end - start);
-        for (row, number) in (start..end).zip(kinds()) {
-            let kind = kind(number);
+        let text = |row| self.text.as_ref().map_or("", |text| text.value(row));
+        for (row, number) in (start..end).zip(kinds) {
+            let kind = kind(*number);
+            let float =
+                || self.float.as_ref().filter(|float| float.is_valid(row)).map(|float| float.value(row));
             let bits = match kind {
                 Kind::None => 0,
-                Kind::Float if self.float.is_valid(row) => self.float.value(row).to_bits(),
-                Kind::Float => {
-                    decimal::value(self.scaled.value(row), self.scale.value(row).cast_unsigned()).to_bits()
-                }
-                Kind::UInt if self.scaled.is_null(row) => self.text.value(row).parse().unwrap_or_default(),
+                Kind::Float => float().unwrap_or_else(|| self.decimal(row)).to_bits(),
+                Kind::UInt if self.scaled.is_null(row) => text(row).parse().unwrap_or_default(),
                 Kind::Int | Kind::UInt => self.scaled.value(row).cast_unsigned(),
                 Kind::Bool => u64::from(self.scaled.value(row) != 0),
-                Kind::Text | Kind::Json => keep(&mut rows.heap, self.text.value(row).as_bytes()),
-                Kind::Bytes => keep(&mut rows.heap, self.bytes.value(row)),
+                Kind::Text | Kind::Json => keep(&mut rows.heap, text(row).as_bytes()),
+                Kind::Bytes => {
+                    keep(&mut rows.heap, self.bytes.as_ref().map_or(&[], |bytes| bytes.value(row)))
+                }
             };
             rows.bits.push(bits);
         }
     }
 
+    fn decimal(&self, row: usize) -> f64 {
+        decimal::value(self.scaled.value(row), self.scale.value(row).cast_unsigned())
+    }
+
     /// Floats that are all of one spelling, in one pass.
     fn plain(&self, start: usize, end: usize, rows: &mut Rows) -> bool {
-        let range = start..end;
-        let float = self.float.slice(start, end - start);
-        if float.null_count() == 0 {
-            rows.bits = float.values().iter().map(|float| float.to_bits()).collect();
-            return true;
+        if let Some(float) = &self.float {
+            let float = float.slice(start, end - start);
+            if float.null_count() == 0 {
+                rows.bits = float.values().iter().map(|float| float.to_bits()).collect();
+                return true;
+            }
+            if float.null_count() < float.len() {
+                return false;
+            }
         }
-        let scales = self.scale.values().get(range.clone()).unwrap_or_default();
-        let Some(scale) = scales.first().copied() else { return true };
-        if float.null_count() < float.len() || scales.iter().any(|other| *other != scale) {
+        let Column::Same(scale) = same_or_each(part(self.scale.values(), start, end), |scale| scale) else {
             return false;
-        }
+        };
         let power = decimal::power(scale.cast_unsigned());
-        let scaled = self.scaled.values().get(range).unwrap_or_default();
+        let scaled = part(self.scaled.values(), start, end);
         rows.bits = scaled.iter().map(|scaled| (*scaled as f64 / power).to_bits()).collect();
         true
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use tidemill_core::SourceId;
 
 use super::columns::Decoded;
@@ -191,7 +192,7 @@ impl Lane {
             group_start = group_end;
         }
         let schema = footer.parquet.parquet_schema();
-        let mask = ProjectionMask::roots(schema, projection(self.columns));
+        let mask = ProjectionMask::roots(schema, filled(metadata, &groups, projection(self.columns)));
         let selection = RowSelection::from_consecutive_ranges(ranges.into_iter(), chosen_rows);
         ParquetRecordBatchReaderBuilder::new_with_metadata(footer.source.clone(), footer.parquet.clone())
             .with_row_groups(groups)
@@ -235,6 +236,20 @@ impl Drop for Held {
     }
 }
 
+/// Of these columns those that have a value in any of these row groups; most signals have neither texts nor bytes. The others
+/// are those that rows may do without.
+fn filled(metadata: &ParquetMetaData, groups: &[usize], mut columns: Vec<usize>) -> Vec<usize> {
+    let is_empty = |group: &usize, column| {
+        let group = metadata.row_group(*group);
+        let nulls = group.column(column).statistics().and_then(|statistics| statistics.null_count_opt());
+        nulls == Some(group.num_rows().unsigned_abs())
+    };
+    let may_miss = [column::FLOAT, column::TEXT, column::BYTES, column::RECEIVED];
+    columns
+        .retain(|column| !may_miss.contains(column) || !groups.iter().all(|group| is_empty(group, *column)));
+    columns
+}
+
 fn projection(columns: Columns) -> Vec<usize> {
     let mut wanted = vec![column::TIME, column::NANOS];
     if columns.value {
@@ -251,4 +266,36 @@ fn projection(columns: Columns) -> Vec<usize> {
     wanted.extend(columns.received.then_some(column::RECEIVED));
     wanted.extend(columns.source.then_some(column::SOURCE));
     wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::World;
+    use crate::schema::GROUP_ROWS;
+    use tidemill_core::{BatchBuilder, Flags, Parcel, Quality, SignalId, Stamp, ValueRef};
+
+    #[test]
+    fn what_no_row_of_a_group_has_is_not_read() {
+        let world = World::new(1, &["a", "b"]);
+        let mut batch = BatchBuilder::new(SourceId(1), Flags::default());
+        let mut push = |signal, time, value| {
+            let signal = SignalId::new(signal).unwrap();
+            batch.push(signal, Stamp::At(time), value, Quality::GOOD).unwrap();
+        };
+        (0..GROUP_ROWS as i64).for_each(|time| push(1, time, ValueRef::Float(time as f64 / 4.0)));
+        push(2, 0, ValueRef::Text("on"));
+        push(2, 1, ValueRef::Float(std::f64::consts::PI));
+        world.write(Parcel::of_samples(batch.finish(0, Flags::default())));
+        world.flush().unwrap();
+        let file = world.store.lock().version.files[0].clone();
+        let footer = world.store.files.footer(&file).unwrap();
+        let columns = Columns { received: false, source: false, ..Columns::ALL };
+        let read = |groups: &[usize]| filled(footer.parquet.metadata(), groups, projection(columns));
+        let plain =
+            [column::TIME, column::NANOS, column::KIND, column::SCALED, column::SCALE, column::QUALITY];
+        assert_eq!(read(&[0]), plain, "decimals alone");
+        assert!([column::FLOAT, column::TEXT].iter().all(|column| read(&[1]).contains(column)));
+        assert!(read(&[0, 1]).contains(&column::TEXT) && !read(&[0, 1]).contains(&column::BYTES));
+    }
 }
