@@ -3,7 +3,9 @@
 
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod answer;
 mod influx;
+mod labview;
 mod objects;
 mod pairs;
 mod points;
@@ -32,6 +34,8 @@ enum Kind {
     Annotated,
     /// InfluxDB 1: what its command line prints as CSV. The columns that are tags.
     Query(Vec<String>),
+    /// InfluxDB 1: what it answers as JSON. The columns that are tags.
+    Answer(Vec<String>),
     /// Telegraf: an object a metric.
     Telegraf,
     Prometheus,
@@ -43,6 +47,7 @@ enum Kind {
     Pairs(pairs::Pairs),
     /// AVEVA (Wonderware) Historian's import files: three lines, then rows without a header.
     Historian(char),
+    LabView(char),
 }
 
 /// Recognises by the first bytes, which end with a whole line if the file goes on.
@@ -53,6 +58,9 @@ pub(super) fn recognise(encoding: Encoding, text: &str, options: &Options) -> Op
     }
     let first = text.lines().find(|line| !line.trim().is_empty())?.trim();
     if first.starts_with('{') || first.starts_with('[') {
+        if let Some(tags) = answer::tags_of(text) {
+            return found("an answer of InfluxDB", Kind::Answer(tags));
+        }
         if objects::is_telegraf(text) {
             return found("Telegraf's metrics in JSON", Kind::Telegraf);
         }
@@ -62,6 +70,9 @@ pub(super) fn recognise(encoding: Encoding, text: &str, options: &Options) -> Op
         return objects::is_wrapped(text)
             .then_some(())
             .and_then(|()| found("JSON with its rows within", Kind::Wrapped));
+    }
+    if let Some(separator) = labview::separator(text) {
+        return found("a measurement file of LabVIEW", Kind::LabView(separator));
     }
     if influx::is_annotated(text) {
         return found("an annotated CSV of InfluxDB", Kind::Annotated);
@@ -85,7 +96,10 @@ pub(super) fn recognise(encoding: Encoding, text: &str, options: &Options) -> Op
 impl Foreign {
     /// Whether its rows come as line protocol.
     pub(super) fn is_points(&self) -> bool {
-        matches!(self.kind, Kind::Annotated | Kind::Query(_) | Kind::Telegraf | Kind::Prometheus)
+        matches!(
+            self.kind,
+            Kind::Annotated | Kind::Query(_) | Kind::Answer(_) | Kind::Telegraf | Kind::Prometheus
+        )
     }
 
     /// The stream as rows that are read on.
@@ -100,6 +114,8 @@ impl Foreign {
         match &self.kind {
             Kind::Annotated => by_record(lines(decoded), ',', influx::Tables::default()),
             Kind::Query(tags) => by_record(lines(decoded), ',', influx::Query::new(tags)),
+            Kind::Answer(tags) => answer::points(decoded, tags),
+            Kind::LabView(separator) => by_record(lines(decoded), *separator, labview::Segments::default()),
             Kind::Historian(separator) => by_record(lines(decoded), *separator, Historian::default()),
             Kind::Pairs(pairs) => by_record(lines(decoded), pairs.separator, pairs.clone()),
             Kind::Turned(turned) => by_record(lines(decoded), turned.separator, turned.clone()),

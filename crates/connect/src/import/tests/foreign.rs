@@ -482,3 +482,80 @@ fn days_of_the_week() {
         );
     }
 }
+
+#[test]
+fn answers_of_influxdb() {
+    check_foreign(
+        "answer.json",
+        "{\n  \"results\": [ { \"statement_id\": 0, \"series\": [\n    {\"name\":\"cpu\",\"tags\":{\"host\":\"a, b\"},\"columns\":[\"time\",\"usage\",\"state\",\"on\"],\n     \"values\":[[\"2024-01-01T00:00:00Z\",1.5,\"o\\\"k]\",true],\n [\"2024-01-01T00:00:10.25Z\",null,\"idle\",null],[\"2024-01-01T00:00:20Z\",3,null,false]]},\n    {\"name\":\"mem\",\"columns\":[\"time\",\"free\"],\"values\":[[1704067200000,9007199254740993]],\"partial\":true}]},\n    {\"statement_id\":1}]}\n{\"results\":[{\"series\":[{\"name\":\"mem\",\"columns\":[\"time\",\"free\"],\"values\":[[1704067201000,2],[1704067202000]]}]}]}\n",
+        expect![[r#"
+            an answer of InfluxDB, read as InfluxDB line protocol, UTF-8; times in ns
+            text/plain; charset=utf-8 ?precision=ns
+            p/cpu,host=a\,\ b,state=o"k] usage=1.5,on=true 1704067200000000000
+            p/cpu,host=a\,\ b usage=3,on=false 1704067220000000000
+            p/mem free=9007199254740993 1704067200000000000
+            p/mem free=2 1704067201000000000
+            rejected line 5: it is no line protocol
+        "#]],
+    );
+    check_foreign("none.json", "{\"results\":[{\"statement_id\":0}]}\n", expect![[r#"
+        bad-import: none.json is JSON without rows: its members are lists and objects without a time, and cannot be read as it is. Write one object a row, with a time in it
+        bad-import: none.json is JSON without rows: its members are lists and objects without a time, and cannot be read as it is. Write one object a row, with a time in it
+    "#]]);
+}
+
+#[test]
+fn measurements_of_labview() {
+    let file = |columns: &str, comma: &str| {
+        format!(
+            "LabVIEW Measurement\t\nWriter_Version\t2\nReader_Version\t2\nSeparator\tTab\nDecimal_Separator\t{comma}\nMulti_Headings\tYes\nX_Columns\t{columns}\nTime_Pref\tRelative\nOperator\tlab\nDate\t2024/02/01\nTime\t10:30:00{comma}5\n***End_of_Header***\t\n\t\n"
+        )
+    };
+    let head = "Channels\t2\t\t\nSamples\t2\t2\t\nDate\t2024/02/01\t2024/02/01\t\nTime\t10:30:00.5000000000000000000\t10:30:01\t\nY_Unit_Label\tVolts\tBar\t\nX_Dimension\tTime\tTime\t\nX0\t0.0000000000000000E+0\t0.5\t\nDelta_X\t0.001000\t0.002\t\n***End_of_Header***\t\t\t\n";
+    let one = file("One", ".")
+        + head
+        + "X_Value\tVoltage_0\tPressure\tComment\n0.000000\t1.5\t2.5\tbegun\n0.001000\t-1.6E-3\t2.6\t\n\n"
+        + "Channels\t1\t\nDate\t2024/02/02\t\nTime\t00:00:00\t\n***End_of_Header***\t\t\nX_Value\tVoltage_0\tComment\n3784879800.25\t3\t\nx\t4\t\n";
+    check_foreign("one.lvm", &one, expect![[r#"
+        a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
+        time: time, Europe/Berlin where no offset is given
+        one value a row: signal signal, value value, unit unit; values by their form, decimal point
+        note: 4 times have no offset, as others do: they are taken as those of Europe/Berlin
+        2024-02-01T09:30:00.500Z p/Voltage_0 float 1.5 Volts
+        2024-02-01T09:30:01Z p/Pressure float 2.5 Bar
+        2024-02-01T09:30:00.501Z p/Voltage_0 float -0.0016 Volts
+        2024-02-01T09:30:01.001Z p/Pressure float 2.6 Bar
+        2023-12-08T11:30:00.250Z p/Voltage_0 float 3 Volts
+        rejected line 7: the row has 1 fields, and 3 are needed
+    "#]]);
+    let multi = file("Multi", ".")
+        + head
+        + "X_Value\tVoltage_0\tX_Value\tPressure\tComment\n0.000000\t1.5\t0.25\t2.5\t\n0.001000\t1.6\t0.5\t\t\n";
+    check_foreign("multi.lvm", &multi, expect![[r#"
+        a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
+        time: time, Europe/Berlin where no offset is given
+        one value a row: signal signal, value value, unit unit; values by their form, decimal point
+        2024-02-01T09:30:00.500Z p/Voltage_0 float 1.5 Volts
+        2024-02-01T09:30:01.250Z p/Pressure float 2.5 Bar
+        2024-02-01T09:30:00.501Z p/Voltage_0 float 1.6 Volts
+    "#]]);
+    let none = file("No", ",") + "X_Value\tVoltage_0\tComment\n\t1,5\t\n";
+    let none = none.replace("***End_of_Header***\t\n\t\n", "Delta_X\t0,5\n***End_of_Header***\t\n");
+    check_foreign("none.lvm", &none, expect![[r#"
+        a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
+        time: time, Europe/Berlin where no offset is given
+        one value a row: signal signal, value value, unit unit; values by their form, decimal point
+        2024-02-01T09:30:00.500Z p/Voltage_0 float 1.5
+    "#]]);
+    check_foreign("american.lvm", &one.replace("2024/02/01", "02/01/2024"), expect![[r#"
+        a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
+        time: time, Europe/Berlin where no offset is given
+        one value a row: signal signal, value value, unit unit; values by their form, decimal point
+        2023-12-08T11:30:00.250Z p/Voltage_0 float 3 Volts
+        rejected line 2, column 'time': there is no time
+        rejected line 3, column 'time': there is no time
+        rejected line 4, column 'time': there is no time
+        rejected line 5, column 'time': there is no time
+        rejected line 7: the row has 1 fields, and 3 are needed
+    "#]]);
+}

@@ -20,7 +20,7 @@ const FILES_MAX: usize = 100_000;
 /// Endings of files that are taken from a folder; also with `.gz` or `.zst` behind.
 const ENDINGS: &[&str] = &[
     "csv", "tsv", "txt", "dat", "tab", "lp", "line", "influx", "json", "jsonl", "ndjson", "prom", "out",
-    "log", "parquet", "arrow", "feather", "ipc", "arrows", "xlsx", "xlsm", "zip",
+    "log", "parquet", "arrow", "feather", "ipc", "arrows", "xlsx", "xlsm", "zip", "lvm",
 ];
 
 /// One thing that is read by itself.
