@@ -378,7 +378,7 @@ print(json.dumps(told))
         "Flight returned invalid argument error, with message: bad-parameter: the client sent what is no message of the protocol: a number of a message is longer than 64 bits. See docs/reference/sql-clients.md for what this door speaks"
         "Flight returned invalid argument error, with message: bad-parameter: the client sent what is no message of the protocol: a command is no message of Flight SQL. See docs/reference/sql-clients.md for what this door speaks"
         "Flight returned invalid argument error, with message: bad-parameter: the client sent what is no message of the protocol: a message ends within a field. See docs/reference/sql-clients.md for what this door speaks"
-        "gRPC returned resource exhausted error, with message: too-large: a message of 3000007 bytes is more than the 1048576 that are read at once. Send it in parts"
+        "gRPC returned resource exhausted error, with message: too-large: a message of 3000007 bytes is more than the 1048576 that are read at once. Say it in fewer words, or with parameters"
         true
         "INVALID_ARGUMENT: [FlightSQL] bad-sql: the query has 900009 bytes; at most 65536 are allowed. Say it in fewer words, or with parameters"
         [[1]]"#]].assert_eq(&shown(&told));
