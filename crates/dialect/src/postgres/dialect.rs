@@ -163,17 +163,25 @@ fn function_as_table(factor: &TableFactor) -> Option<TableFactor> {
     let TableFactor::Table { name, args: Some(arguments), alias, .. } = factor else { return None };
     let [only] = name.0.as_slice() else { return None };
     let called = part(only);
+    let column = alias.as_ref().and_then(|alias| alias.columns.first()).map(|column| column.name.clone());
     let alias = alias.as_ref().map_or_else(|| Ident::new(called.as_str()), |alias| alias.name.clone());
+    let column = column.unwrap_or_else(|| alias.clone());
     let arguments: Vec<String> = arguments.args.iter().map(ToString::to_string).collect();
     let text = match (called.as_str(), arguments.as_slice()) {
         ("generate_series", [from, to]) if from.contains("array_lower") || to.contains("array_") => {
             format!(
-                "(SELECT value AS {alias} FROM generate_series(1, {PLACES_MAX}) AS g WHERE value BETWEEN {from} AND {to}) AS {alias}"
+                "(SELECT value AS {column} FROM generate_series(1, {PLACES_MAX}) AS g(value) WHERE value BETWEEN {from} AND {to}) AS {alias}"
             )
         }
         ("generate_series" | "range" | "read" | "unnest", _) => return None,
+        // Those beyond the standard's: what must be quoted is told apart by nobody here.
+        ("pg_get_keywords", []) => {
+            format!(
+                "(SELECT CAST(NULL AS TEXT) AS word, CAST(NULL AS TEXT) AS catcode WHERE false) AS {alias}"
+            )
+        }
         (called, arguments) => {
-            format!("(SELECT {called}({}) AS {alias}) AS {alias}", arguments.join(", "))
+            format!("(SELECT {called}({}) AS {column}) AS {alias}", arguments.join(", "))
         }
     };
     let dialect = PostgreSqlDialect {};

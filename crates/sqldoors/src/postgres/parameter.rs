@@ -1,5 +1,4 @@
-//! Values of parameters as clients send them in binary, as text that the history reads. What is not here: values sent as
-//! text, which are that already.
+//! Values of parameters as clients send them, as text that the history reads.
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,6 +15,9 @@ use tidemill_core::TypeNumber;
 
 use crate::Error;
 
+const DATE: TypeNumber = 1082;
+/// A date as ISO 8601 writes it.
+const DATE_LENGTH: usize = "2026-07-01".len();
 /// PostgreSQL counts times from 2000-01-01.
 const EPOCH_DAYS: i64 = 10_957;
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -43,7 +45,7 @@ pub(crate) fn text(kind: TypeNumber, bytes: &[u8]) -> Result<String, Error> {
             let _ = write!(text, "{byte:02x}");
             text
         }),
-        1082 => date(whole(23, bytes).ok_or_else(wrong)?).ok_or_else(wrong)?,
+        DATE => date(whole(23, bytes).ok_or_else(wrong)?).ok_or_else(wrong)?,
         1083 => clock(whole(20, bytes).filter(|time| (0..=DAY_MICROS).contains(time)).ok_or_else(wrong)?),
         1114 | 1184 => {
             let micros = whole(20, bytes).ok_or_else(wrong)?;
@@ -63,6 +65,21 @@ pub(crate) fn text(kind: TypeNumber, bytes: &[u8]) -> Result<String, Error> {
         kind if is_array(kind) => array(bytes)?,
         _ => return Err(Error::Unsupported(format!("a parameter of type {kind} in binary"))),
     })
+}
+
+/// The text of a value that was sent as text.
+///
+/// # Errors
+/// It is not UTF-8.
+pub(crate) fn written(kind: TypeNumber, bytes: Vec<u8>) -> Result<String, Error> {
+    let mut text = String::from_utf8(bytes).map_err(|_| Error::NotUtf8)?;
+    // A date may have a time of day and a zone behind it, which say nothing: JDBC sends `2026-07-01 +02`.
+    if kind == DATE
+        && let Some(end) = text.find([' ', 'T']).filter(|end| *end == DATE_LENGTH)
+    {
+        text.truncate(end);
+    }
+    Ok(text)
 }
 
 /// The array types of what is read here.
@@ -268,6 +285,21 @@ mod tests {
             .chain((-1_i32).to_be_bytes())
             .collect();
         assert_eq!(text(1009, &array).unwrap(), r#"{"\"",NULL}"#);
+    }
+
+    #[test]
+    fn a_date_is_a_date_whatever_stands_behind_it() {
+        for (kind, text, expected) in [
+            (1082, "2026-07-01 +02", "2026-07-01"),
+            (1082, "2026-07-01T10:00:00Z", "2026-07-01"),
+            (1082, "2026-07-01", "2026-07-01"),
+            (1082, "1 July 2026", "1 July 2026"),
+            (25, "2026-07-01 +02", "2026-07-01 +02"),
+            (0, "2026-07-01 ä", "2026-07-01 ä"),
+        ] {
+            assert_eq!(written(kind, text.as_bytes().to_vec()).unwrap(), expected);
+        }
+        assert!(written(1082, vec![0xFF]).is_err());
     }
 
     #[test]

@@ -370,7 +370,7 @@ impl Session {
             let text = match (value, format(place)) {
                 (None, _) => None,
                 (Some(bytes), true) => Some(parameter::text(*kind, &bytes)?),
-                (Some(bytes), false) => Some(String::from_utf8(bytes).map_err(|_| Error::NotUtf8)?),
+                (Some(bytes), false) => Some(parameter::written(*kind, bytes)?),
             };
             Ok(WireValue { kind: *kind, text })
         };

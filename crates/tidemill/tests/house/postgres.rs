@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ fn plant() -> Plant {
 }
 
 /// Where the door listens.
-fn address(plant: &Plant) -> SocketAddr {
+pub(crate) fn address(plant: &Plant) -> SocketAddr {
     let words = plant.process.lines_so_far().iter().flat_map(|line| line.split_whitespace());
     let found = words.into_iter().find_map(|word| word.strip_prefix("postgresql://"));
     found.expect("the ready line names the door").parse().expect("an address")
@@ -199,6 +200,26 @@ fn python_clients_read_as_their_users_do() {
         let shown = shown.expect(0);
         assert_eq!(shown.out.lines().last(), Some("done"), "{part}: {}{}", shown.out, shown.err);
     }
+}
+
+/// The driver that DBeaver has, asked what DBeaver asks, and used as programs of Java use it.
+#[test]
+fn programs_of_java_read_as_their_users_do() {
+    const TEST: &str = "programs_of_java_read_as_their_users_do";
+    let Some(python) = python(TEST) else { return };
+    let folder = std::env::var_os("TIDEMILL_PARTNERS").map(PathBuf::from).unwrap_or_default();
+    let driver = folder.join("debian/usr/share/java/postgresql.jar");
+    if !driver.is_file() {
+        skip(TEST, "there is no JDBC driver: libpostgresql-jdbc-java of Debian");
+        return;
+    }
+    let plant = plant();
+    let (token, address) = (plant.token("anna", &["read:#"]), address(&plant));
+    let mut command = Command::new(python);
+    command.args(["-c", include_str!("postgres_jdbc.py"), &address.ip().to_string()]);
+    command.args([&address.port().to_string(), &token]).arg(driver);
+    let shown = ran(command).expect(0);
+    assert_eq!(shown.out.lines().last(), Some("done"), "{}{}", shown.out, shown.err);
 }
 
 #[test]

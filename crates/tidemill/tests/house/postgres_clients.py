@@ -33,6 +33,10 @@ def psycopg_part():
                 cur.itersize = 3
                 cur.execute("SELECT value FROM samples WHERE signal = 'acme/press' ORDER BY time")
                 same([row[0] for row in cur], [index / 4 for index in range(20)])
+            con.execute("DECLARE d CURSOR FOR SELECT value FROM samples WHERE signal = 'acme/press' ORDER BY time")
+            # From the sixth on it is prepared, and says in which format.
+            fetched = [con.cursor(binary=binary).execute("FETCH 2 FROM d").fetchall() for _ in range(8)]
+            same(fetched, [[(index / 2,), (index / 2 + 0.25,)] for index in range(8)])
             with con.cursor().copy("COPY (SELECT signal, value FROM samples WHERE signal = 'acme/press' ORDER BY time LIMIT 2) TO STDOUT (FORMAT BINARY)") as copy:
                 copy.set_types(["text", "float8"])
                 same(list(copy.rows()), [("acme/press", 0.0), ("acme/press", 0.25)])
