@@ -95,7 +95,7 @@ impl Backups {
                 ended.wait(bucket.take(bytes));
             };
             let (buffer, abandoned) = (Vec::with_capacity(CHUNK_BYTES), backups.abandoned.clone());
-            let out = Sender { queue, buffer, handle, stop, abandoned };
+            let out = Sender { queue, buffer, handle, stop, abandoned, taken_within: TAKEN_WITHIN };
             backups.make(&who, since, out, &pace);
             drop(one);
         });
@@ -166,6 +166,7 @@ struct Sender {
     handle: Handle,
     stop: Stop,
     abandoned: Counter,
+    taken_within: Duration,
 }
 
 impl Sender {
@@ -174,13 +175,13 @@ impl Sender {
         if self.stop.requested() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the plant stops"));
         }
-        let sent = async { tokio::time::timeout(TAKEN_WITHIN, self.queue.send(Ok(bytes.into()))).await };
+        let sent = async { tokio::time::timeout(self.taken_within, self.queue.send(Ok(bytes.into()))).await };
         match self.handle.block_on(sent) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "who asked for it went away")),
             Err(_) => {
                 self.abandoned.add(1);
-                let why = format!("nobody took its bytes for {} s", TAKEN_WITHIN.as_secs());
+                let why = format!("nobody took its bytes for {:?}", self.taken_within);
                 Err(io::Error::new(io::ErrorKind::TimedOut, why))
             }
         }
@@ -209,5 +210,40 @@ struct Receiver(mpsc::Receiver<Result<Bytes, Problem>>);
 impl Chunks for Receiver {
     fn next(&mut self) -> Boxed<'_, Option<Result<Bytes, Problem>>> {
         Box::pin(self.0.recv())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_nothing_is_given_up_and_who_takes_slowly_is_not() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().expect("a runtime");
+        let (ground, _) = Ground::simulated(1);
+        let abandoned = ground.metrics.counter("abandoned", "Given up.");
+        let (queue, mut chunks) = mpsc::channel(CHUNKS_WAITING_MAX);
+        let mut sender = Sender {
+            queue,
+            buffer: Vec::new(),
+            handle: runtime.handle().clone(),
+            stop: ground.tasks.stop(Phase::Doors),
+            abandoned: abandoned.clone(),
+            taken_within: Duration::from_millis(100),
+        };
+        let chunk = vec![7; CHUNK_BYTES];
+        // What may wait for the network is not waited for.
+        (0..CHUNKS_WAITING_MAX).for_each(|_| sender.write_all(&chunk).expect("there is room"));
+        let given_up = sender.write_all(&chunk).expect_err("nobody takes it");
+        let told = "nobody took its bytes for 100ms";
+        assert_eq!((given_up.kind(), given_up.to_string().as_str()), (io::ErrorKind::TimedOut, told));
+        assert_eq!(abandoned.get(), 1);
+        for _ in 0..10 {
+            assert!(chunks.blocking_recv().is_some_and(|taken| taken == Ok(chunk.clone().into())));
+            sender.write_all(&chunk).expect("one was taken");
+        }
+        drop(chunks);
+        let gone = sender.write_all(&chunk).expect_err("nobody is there");
+        assert_eq!((gone.kind(), abandoned.get()), (io::ErrorKind::BrokenPipe, 1));
     }
 }
