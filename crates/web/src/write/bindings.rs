@@ -76,7 +76,8 @@ struct Field {
 struct Series {
     key: Box<[u8]>,
     fields: Vec<Field>,
-    index: HashMap<Box<[u8]>, usize>,
+    /// Where each field stands; none where they are few.
+    index: Option<Box<HashMap<Box<[u8]>, usize>>>,
 }
 
 /// The first name that one line brings and that does not exist yet; those after it belong to the line too.
@@ -92,9 +93,9 @@ impl Series {
     /// Takes fields into the index. Nearly all series have few fields; it is made once it pays.
     fn index_from(&mut self, place: usize) {
         if self.fields.len() > FIELDS_SCANNED_MAX {
-            let from = if self.index.is_empty() { 0 } else { place };
+            let from = if self.index.is_none() { 0 } else { place };
             let new = self.fields.iter().enumerate().skip(from);
-            self.index.extend(new.map(|(place, field)| (field.key.clone(), place)));
+            self.index.get_or_insert_default().extend(new.map(|(place, field)| (field.key.clone(), place)));
         }
     }
 }
@@ -150,7 +151,7 @@ impl BindingSet {
             return *index;
         }
         let index = self.series.len();
-        self.series.push(Series { key: series.into(), fields: Vec::new(), index: HashMap::new() });
+        self.series.push(Series { key: series.into(), fields: Vec::new(), index: None });
         let (hasher, all) = (&self.hasher, &self.series);
         let hash_of = |index: &usize| all.get(*index).map_or(0, |known| hasher.hash_one(&*known.key));
         self.table.insert_unique(hash, index, hash_of);
@@ -166,7 +167,7 @@ impl BindingSet {
         let place = if expected {
             Some(position)
         } else if series.fields.len() > FIELDS_SCANNED_MAX {
-            series.index.get(key).copied()
+            series.index.as_ref().and_then(|index| index.get(key).copied())
         } else {
             series.fields.iter().position(|field| *field.key == *key)
         };
@@ -189,6 +190,10 @@ impl BindingSet {
             self.new = Some(New { line, series, place: known.fields.len() });
             self.unsure.push(series);
         }
+        // Most series have one field, and there are many of them.
+        if known.fields.is_empty() {
+            known.fields.reserve_exact(1);
+        }
         known.fields.push(Field { key: key.into(), binding, line });
         known.index_from(known.fields.len() - 1);
         self.take_room();
@@ -199,10 +204,10 @@ impl BindingSet {
         let Some(new) = self.new.take_if(|new| new.line == self.line) else { return };
         let Some(series) = self.series.get_mut(new.series) else { return };
         let before = series.fields.len();
-        for field in series.fields.drain(new.place.min(before)..) {
-            series.index.remove(&field.key);
-        }
-        self.give_room(before - new.place.min(before));
+        series.fields.truncate(new.place);
+        series.index = None;
+        series.index_from(0);
+        self.give_room(before.saturating_sub(new.place));
     }
 
     /// Forgets all names that did not exist: what was published is learned with the next request, and what was refused
@@ -218,7 +223,7 @@ impl BindingSet {
             let before = series.fields.len();
             series.fields.retain(|field| field.binding.id.provisional_place().is_none());
             forgotten += before - series.fields.len();
-            series.index.clear();
+            series.index = None;
             series.index_from(0);
         }
         self.give_room(forgotten);
@@ -244,5 +249,38 @@ impl BindingSet {
         if let Some(permit) = &mut self.permit {
             permit.shrink(u64::MAX);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidemill_ground::Metrics;
+
+    #[test]
+    fn fields_are_found_after_a_line_that_was_refused() {
+        let limit = Limit::new(&Metrics::default(), "bindings", 1_000);
+        let mut set = BindingSet::new(1, &limit);
+        let name = |number: u32| format!("f{number}").into_bytes();
+        let learn = |set: &mut BindingSet, numbers: std::ops::Range<u32>, new: bool| {
+            let series = set.begin(b"m");
+            for number in numbers {
+                let known = SignalId::new(number + 1);
+                let id = if new { SignalId::provisional(number as usize) } else { known };
+                set.learn(series, &name(number), Binding { id: id.unwrap(), number: NumberKind::Float });
+            }
+        };
+        learn(&mut set, 0..10, false);
+        learn(&mut set, 20..30, true);
+        set.undo_line();
+        learn(&mut set, 10..20, false);
+        let series = set.begin(b"m");
+        for number in 0..20 {
+            // Not where it stood before.
+            let found = set.find(series, 99, &name(number));
+            assert!(matches!(found, Found::Binding(binding) if binding.id.get() == number + 1), "{found:?}");
+        }
+        assert!(matches!(set.find(series, 99, &name(25)), Found::Unknown));
+        assert!(size_of::<Series>() <= 48, "there is one for each of a hundred thousand signals");
     }
 }
