@@ -77,6 +77,9 @@ impl Error {
             Error::Problem(problem) => match problem.code.id {
                 "bad-parameter" | "unsupported-format" => SPOKEN,
                 "too-large" => LONG,
+                "bad-arrow" => {
+                    "Send a column for each parameter, and a row for each time that the query runs"
+                }
                 "query-time" => "Ask for less time or fewer signals, or for means of intervals (date_bin)",
                 "query-rows" => "Add LIMIT, or ask for means of intervals (date_bin)",
                 "busy" => "Repeat in a moment",

@@ -23,6 +23,8 @@ use crate::{Error, House};
 
 /// Before the name of a call.
 const SERVICE: &str = "/arrow.flight.protocol.FlightService/";
+/// The end of a stream of Arrow (Format specification, IPC streaming format): a continuation, and no message.
+const END: [u8; 8] = [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
 /// How many rows of parameters one query is run with.
 const PARAMETER_ROWS_MAX: usize = 1_000;
 
@@ -229,6 +231,8 @@ impl Call<'_> {
             }
         }
         let handle = command.ok_or(Error::Protocol("rows came without saying what for"))?;
+        // Flight ends a stream by itself. Without its mark readers miss a last batch without a body: NULL alone has none.
+        stream.extend_from_slice(&END);
         let rows = self.house.doors.history.sql_values(Format::Arrow, stream.freeze())?;
         if rows.is_empty() || rows.len() > PARAMETER_ROWS_MAX {
             let detail = format!("{} rows of parameters; 1 to {PARAMETER_ROWS_MAX} are taken", rows.len());

@@ -84,6 +84,8 @@ with connect() as connection:
         told["bound"] = [[str(cell) for cell in row] for row in cursor.fetchall()]
         cursor.execute("SELECT $1 + 1 AS next", pa.record_batch({"1": [1, 2, 3]}))
         told["many"] = cursor.fetchall()
+        cursor.execute("SELECT $1 IS NULL AS none, coalesce($1, 7) AS seven", (None,))
+        told["null"] = cursor.fetchall()
         told["described"] = str(cursor.adbc_execute_schema("SELECT signal, time FROM samples"))
         told["open"] = str(cursor.adbc_prepare("SELECT value FROM samples WHERE signal = $1 AND time > $2"))
         cursor.execute("SELECT value FROM samples WHERE false")
@@ -92,6 +94,18 @@ with connect() as connection:
         told["write"] = failing(lambda: cursor.execute("INSERT INTO samples VALUES (1)"))
         told["update"] = failing(lambda: cursor.executemany("DELETE FROM samples WHERE signal = $1", [("a",)]))
         told["ingest"] = failing(lambda: cursor.adbc_ingest("samples", pa.table({"a": [1]})))
+    # By PollFlightInfo: the first answer has all of it, and the next says so.
+    with connection.cursor() as cursor, connection.cursor() as reader:
+        cursor.adbc_statement.set_options(**{"adbc.statement.exec.incremental": "true"})
+        told["polled"] = []
+        while partitions := cursor.adbc_execute_partitions("SELECT count(*) FROM samples")[0]:
+            for partition in partitions:
+                reader.adbc_read_partition(partition)
+                told["polled"].append(reader.fetchall())
+    with connection.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{"adbc.flight.sql.rpc.timeout_seconds.query": "0.5", "adbc.flight.sql.rpc.timeout_seconds.fetch": "0.5"})
+        late = lambda: cursor.execute("SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b") or cursor.fetchall()
+        told["late"] = "exceeded" in failing(late)
 print(json.dumps(told))
 "#;
     let Some(python) = python("adbc_reads_as_its_users_do") else { return };
@@ -103,8 +117,11 @@ print(json.dumps(told))
         described: "signal: string not null\ntime: timestamp[ns, tz=UTC] not null"
         empty: [0,1]
         ingest: "NOT_IMPLEMENTED: [FlightSQL] read-only: loading rows is not allowed: this door only reads. Use SELECT, EXPLAIN or SHOW; values are written by HTTP (/api/v1/write), MQTT or `tidemill import`"
+        late: false
         many: [[2],[3],[4]]
+        null: [[true,7]]
         open: "$1: string\n$2: timestamp[ns, tz=UTC]"
+        polled: [[[300]]]
         rows: [{"most":24.75,"n":100,"signal":"acme/press"},{"most":null,"n":100,"signal":"acme/press/state"},{"most":99.0,"n":100,"signal":"beta/mill"}]
         schema: "signal: string not null\nn: int64 not null\nmost: double"
         update: "INVALID_ARGUMENT: [FlightSQL] bad-sql: DELETE is not allowed: this door only reads. Use SELECT, EXPLAIN, DESCRIBE or SHOW TABLES; values are written by /api/v1/write"
