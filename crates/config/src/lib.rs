@@ -22,7 +22,7 @@ use std::time::Duration;
 use tidemill_guard::tls::Name;
 use tidemill_guard::{Cidr, Zone};
 
-pub use read::{load, nearest};
+pub use read::load;
 pub use template::{new_plant_file, reference_page};
 pub use tidemill_core::quantity;
 

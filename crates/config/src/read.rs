@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use tidemill_core::nearest;
 use tidemill_guard::tls::Name;
 use tidemill_guard::{Cidr, Right, Zone};
 use toml_edit::{Document, Item, TableLike, Value};
@@ -506,32 +507,4 @@ fn default_of(section: &str, name: &str) -> Option<Setting> {
 
 fn or_reference(mend: String) -> String {
     if mend.is_empty() { "docs/reference/configuration.md lists every key".to_owned() } else { mend }
-}
-
-/// The known name that is nearest, if any is near.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let far = name.chars().count() / 3 + 1;
-    known
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(steps, _)| *steps <= far)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// Levenshtein's distance.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, character) in one.chars().enumerate() {
-        let mut diagonal = index;
-        if let Some(first) = row.first_mut() {
-            *first = index + 1;
-        }
-        for (column, theirs) in other.iter().enumerate() {
-            let substitution = diagonal + usize::from(character != *theirs);
-            diagonal = row[column + 1];
-            row[column + 1] = substitution.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

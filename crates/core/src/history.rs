@@ -75,7 +75,7 @@ pub struct SqlShape {
 /// How bytes are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// SQL: `{"columns": […], "rows": [[…]…]}`. Samples: an array of `{"signal","time","value","quality"}` objects.
+    /// `{"columns": […], "rows": [[…]…]}`.
     Json,
     /// One JSON object a line.
     JsonLines,

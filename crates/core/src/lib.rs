@@ -20,6 +20,7 @@ mod event;
 mod history;
 mod journal;
 mod names;
+mod nearest;
 mod parcel;
 mod path;
 mod pattern;
@@ -55,6 +56,7 @@ pub use history::{
 };
 pub use journal::{Busy, CursorId, DAMAGE_FILE, Damaged, Epoch, Hold, HoldAction, Journal};
 pub use names::{NEW_NAMES_MAX, NewName, NewNames, SIGNAL_NUMBER_MAX};
+pub use nearest::nearest;
 pub use parcel::{Durability, Message, OriginId, Parcel, ProducerId, Record, Seq, StreamId};
 pub use path::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX, PathError, SignalPath};
 pub use pattern::{Pattern, PatternError};

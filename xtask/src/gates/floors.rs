@@ -14,6 +14,7 @@ const FLOORS: &[&[&str]] = &[
         "tidemill-bus",
         "tidemill-lake",
         "tidemill-dialect",
+        "tidemill-formats",
         "tidemill-historian",
         "tidemill-flow",
         "tidemill-twin",
@@ -39,14 +40,15 @@ const BESIDE: &[&str] = &["trials", "xtask"];
 const PARTS: &[(&str, &str)] = &[
     ("tidemill-historian", "tidemill-lake"),
     ("tidemill-historian", "tidemill-dialect"),
+    ("tidemill-historian", "tidemill-formats"),
     ("tidemill", "tidemill-config"),
 ];
 /// The only other edge within a floor: ground speaks core's words.
 const WITHIN: (&str, &str) = ("tidemill-ground", "tidemill-core");
 /// What only one family may touch, because it is heavy or its own: the beginning of its name, and the family.
 const HEAVY: &[(&str, &[&str])] = &[
-    ("arrow", &["tidemill-lake", "tidemill-dialect", "tidemill-historian"]),
-    ("parquet", &["tidemill-lake", "tidemill-dialect", "tidemill-historian"]),
+    ("arrow", &["tidemill-lake", "tidemill-dialect", "tidemill-formats", "tidemill-historian"]),
+    ("parquet", &["tidemill-lake", "tidemill-dialect", "tidemill-formats", "tidemill-historian"]),
     ("datafusion", &["tidemill-dialect", "tidemill-historian"]),
     ("async-opcua", &["tidemill-opcua"]),
 ];

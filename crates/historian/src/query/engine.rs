@@ -21,7 +21,7 @@ use tidemill_ground::{Clock, Limit, Metrics};
 use tokio::runtime::{Handle, Runtime};
 
 use super::errors::{internal, to_problem};
-use super::formats::{PIECE_BYTES, TableEncoder, of_samples, of_table, slices};
+use super::formats::{Exported, PIECE_BYTES, TableEncoder, of_table, slices};
 use super::ledger::{self, Ledger, Question};
 use super::meter::{Meter, bytes_of};
 use super::names::Names;
@@ -353,10 +353,12 @@ impl Inner {
     ) -> Result<(), Problem> {
         let wrong = |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &[]);
         let names = Arc::new(Names::of_patterns(self.bus.as_ref(), scope, &query.patterns));
-        let mut encoder = of_samples(format, names.clone(), self.bus.clone()).map_err(wrong)?;
-        encoder.begin().map_err(wrong)?;
+        let mut exported = Exported::new(names.clone(), self.bus.clone()).map_err(wrong)?;
+        let mut encoder = of_table(format);
+        encoder.begin(exported.schema()).map_err(wrong)?;
         let wanted = retrieve(self, scope, &names, query, view, budget, |batch| {
-            encoder.rows(&batch).map_err(wrong)?;
+            let rows = exported.rows(&batch).map_err(wrong)?;
+            encoder.rows(&rows).map_err(wrong)?;
             let written = encoder.written();
             if written.len() < PIECE_BYTES {
                 return Ok(!sink.is_stopped());

@@ -19,8 +19,9 @@ use datafusion::physical_plan::{
     ReplaceChildrenOptions,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tidemill_formats::largest;
 
-use super::meter::{Meter, bytes_of, is_of_any_length, largest, too_much};
+use super::meter::{Meter, bytes_of, is_of_any_length, too_much};
 
 /// Operators that give each row at most once, or ask the pool for what they repeat. Whatever is not named here has gates.
 const HARMLESS: [&str; 24] = [

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait};
-use arrow::datatypes::{ArrowNativeType, DataType};
+use arrow::datatypes::DataType;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use tidemill_core::{Problem, codes};
 use tidemill_dialect::{bad, from_problem};
+use tidemill_formats::view_length;
 
 /// The largest constant that planning works out. What would be larger is made when the query runs, where it is charged:
 /// a plan is copied many times before that.
@@ -200,12 +201,7 @@ pub(crate) fn bytes_of(array: &dyn Array) -> usize {
 }
 
 fn viewed(views: &[u128]) -> usize {
-    views.iter().map(|view| length(*view)).filter(|length| *length > 12).sum()
-}
-
-/// The length stands in the lowest 32 bits of a view.
-fn length(view: u128) -> usize {
-    usize::try_from(view & u128::from(u32::MAX)).unwrap_or(usize::MAX)
+    views.iter().map(|view| view_length(*view)).filter(|length| *length > 12).sum()
 }
 
 fn spanned<O: OffsetSizeTrait>(offsets: &[O]) -> usize {
@@ -218,34 +214,4 @@ fn spanned<O: OffsetSizeTrait>(offsets: &[O]) -> usize {
 fn of_items<O: OffsetSizeTrait>(items: &ArrayRef, offsets: &[O]) -> usize {
     let first = offsets.first().map_or(0, |first| first.as_usize());
     bytes_of(&items.slice(first, spanned(offsets)))
-}
-
-/// The bytes of the largest value of an array, or a little more.
-pub(crate) fn largest(array: &dyn Array) -> usize {
-    let widest = |offsets: &mut dyn Iterator<Item = usize>| {
-        let mut before = offsets.next().unwrap_or_default();
-        offsets.fold(0, |most, next| most.max(next - std::mem::replace(&mut before, next)))
-    };
-    let narrow = |offsets: &[i32]| widest(&mut offsets.iter().map(|offset| offset.as_usize()));
-    let wide = |offsets: &[i64]| widest(&mut offsets.iter().map(|offset| offset.as_usize()));
-    match array.data_type() {
-        DataType::Utf8View => array.as_string_view().views().iter().map(|v| length(*v)).max().unwrap_or(0),
-        DataType::BinaryView => array.as_binary_view().views().iter().map(|v| length(*v)).max().unwrap_or(0),
-        DataType::Utf8 => narrow(array.as_string::<i32>().value_offsets()),
-        DataType::LargeUtf8 => wide(array.as_string::<i64>().value_offsets()),
-        DataType::Binary => narrow(array.as_binary::<i32>().value_offsets()),
-        DataType::LargeBinary => wide(array.as_binary::<i64>().value_offsets()),
-        DataType::List(_) => {
-            let list = array.as_list::<i32>();
-            narrow(list.value_offsets()) * largest(list.values())
-        }
-        DataType::LargeList(_) => {
-            let list = array.as_list::<i64>();
-            wide(list.value_offsets()) * largest(list.values())
-        }
-        DataType::Map(_, _) => narrow(array.as_map().value_offsets()) * largest(array.as_map().entries()),
-        DataType::Struct(_) => array.as_struct().columns().iter().map(|column| largest(column)).sum(),
-        DataType::Boolean | DataType::Null => 1,
-        kind => kind.primitive_width().unwrap_or_else(|| array.get_array_memory_size()),
-    }
 }

@@ -11,9 +11,7 @@
 
 mod aliases;
 mod bounds;
-mod cells;
 mod columns;
-mod decode;
 mod earliest;
 mod engine;
 mod errors;
@@ -50,7 +48,7 @@ mod fuzz_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use decode::{ColumnFile, ColumnText, Naming, Part, Untimed};
-pub(crate) use decode::{decode, measure, values};
 pub(crate) use engine::{Engine, Settings};
 pub use manual::{FunctionNote, functions};
+pub use tidemill_formats::{ColumnFile, ColumnText, Naming, Part, Untimed};
+pub(crate) use tidemill_formats::{decode, measure, values};

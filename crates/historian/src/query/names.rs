@@ -78,11 +78,6 @@ impl Names {
         self.place.get(&id).copied()
     }
 
-    pub(crate) fn path(&self, id: SignalId) -> Option<&SignalPath> {
-        let signal = self.signals.get(self.place(id)? as usize)?;
-        Some(&signal.path)
-    }
-
     /// The column of paths for these places.
     pub(crate) fn column(&self, places: Vec<u32>) -> Result<ArrayRef, ArrowError> {
         take(&self.paths, &UInt32Array::from(places), None)

@@ -12,11 +12,11 @@ use tidemill_core::{
     Bus, ColumnKind, ColumnSpec, LastValue, NumberKind, ReadScope, Signal, SignalId, Value, ValueRef,
 };
 
-use super::cells::json_string;
 use super::push;
 use super::relation::{BatchIterator, Open, Partitions, Relation, Request};
 use super::samples::ordering;
 use super::system::{array, arrow_type};
+use tidemill_formats::json_string;
 
 /// How many signals a batch has.
 const BATCH_SIGNALS: usize = 8_192;

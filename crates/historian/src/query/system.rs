@@ -16,7 +16,6 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use tidemill_core::{ColumnKind, ColumnSpec, ReadScope, SignalPath, TableSpec, Value, ValueRef};
 use tidemill_ground::Reading;
 
-use super::cells::sql_type;
 use super::columns::{SAMPLE_COLUMNS, SAMPLES, UTC, time_type};
 use super::engine::{Declared, Inner};
 use super::errors::from_store;
@@ -25,6 +24,7 @@ use super::push::{self, Times};
 use super::read_function::READ_IS;
 use super::relation::{BatchIterator, Open, Partitions, Relation, Request};
 use super::signals;
+use tidemill_formats::sql_type;
 use tidemill_lake::{FileFact, View};
 
 /// What `samples` is.

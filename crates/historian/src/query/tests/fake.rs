@@ -409,3 +409,31 @@ pub(crate) fn ask(engine: &Engine, scope: &ReadScope, text: &str) -> String {
         Err(problem) => problem.to_string(),
     }
 }
+
+/// Samples as they are exported.
+pub(crate) fn export(engine: &Engine, query: ReadQuery, format: Format) -> Bytes {
+    let everything = ReadScope::everything();
+    wait(async { collect(engine.export(&everything, query, format, BUDGET).await?).await }).unwrap().into()
+}
+
+/// The same, read back: name, time, value, kind and quality of each.
+pub(crate) fn exported(engine: &Engine, query: ReadQuery, format: Format) -> Vec<String> {
+    #[derive(Default)]
+    struct Lines(Vec<String>);
+    impl SampleSink for Lines {
+        fn sample(&mut self, sample: &ColumnSample<'_>) -> Result<(), (&'static str, Problem)> {
+            let value = match sample.value {
+                ValueRef::None => String::new(),
+                ValueRef::Float(value) => format!("{value:?}"),
+                ValueRef::Text(text) | ValueRef::Json(text) => text.to_owned(),
+                value => value.to_string(),
+            };
+            let (time, kind) = (rfc3339(sample.time.unwrap()), sample.value.kind().name());
+            self.0.push(format!("{},{time},{value},{kind},{}", sample.signal, sample.quality.name()));
+            Ok(())
+        }
+    }
+    let mut lines = Lines::default();
+    crate::query::decode(format, export(engine, query, format), &mut lines).unwrap();
+    lines.0
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use expect_test::expect;
 use proptest::prelude::*;
-use tidemill_core::{Format, Pattern, Quality, ReadMode, ReadQuery, ReadScope, Value};
+use tidemill_core::{Format, Pattern, Quality, ReadMode, ReadQuery, Value};
 
 use super::fake::*;
 
@@ -38,11 +38,7 @@ fn decimated(plant: &Arc<Plant>, seconds: i64, points: u32) -> Vec<String> {
         limit: None,
     };
     let engine = engine(plant);
-    let csv = wait(async {
-        collect(engine.export(&ReadScope::everything(), query, Format::Csv, BUDGET).await?).await
-    });
-    let csv = String::from_utf8(csv.unwrap()).unwrap();
-    csv.lines().skip(1).map(str::to_owned).collect()
+    exported(&engine, query, Format::Arrow)
 }
 
 /// The same by looking at each pixel on its own.

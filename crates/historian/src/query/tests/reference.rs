@@ -8,7 +8,6 @@ use tidemill_dialect::statement::{CHAIN_MAX, DEPTH_MAX, TABLES_MAX, TEXT_BYTES_M
 
 use super::fake::*;
 use super::small::{engine_of, plant};
-use crate::query::cells::sql_type;
 use crate::query::columns::{SAMPLE_COLUMNS, SAMPLES, SampleColumn};
 use crate::query::functions::Function;
 use crate::query::meter::CONSTANT_BYTES_MAX;
@@ -16,6 +15,7 @@ use crate::query::planning::{PARTS_MAX, STEPS_MAX};
 use crate::query::read_function::{self, MODES};
 use crate::query::system::{OWN, arrow_type};
 use crate::query::{rules, signals};
+use tidemill_formats::sql_type;
 
 fn table(head: [&str; 3], rows: impl Iterator<Item = [String; 3]>) -> String {
     let mut text = format!("| {} |\n|---|---|---|\n", head.join(" | "));

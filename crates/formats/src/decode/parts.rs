@@ -24,7 +24,7 @@ use super::column::Texts;
 use super::local;
 use super::numbers::{self, Qualities};
 use super::{IGNORED_FROM, KNOWN, STEP_ROWS, guarded, known, once, seen, stream_in_file, unreadable, wrong};
-use crate::query::formats::of_table;
+use crate::encode::of_table;
 
 /// How many rows a part has at most.
 const PART_ROWS_MAX: usize = 32_768;

@@ -5,7 +5,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::TableEncoder;
-use crate::query::cells::{CellKind, Cells};
+use crate::cells::{CellKind, Cells};
 
 /// A table as CSV.
 #[derive(Default)]

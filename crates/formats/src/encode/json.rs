@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::TableEncoder;
-use crate::query::cells::{CellKind, CellWriter, Cells, json_string, sql_type};
+use crate::cells::{CellKind, CellWriter, Cells, json_string, sql_type};
 
 /// `{"columns": […], "rows": [[…]…]}`
 #[derive(Default)]

@@ -193,7 +193,7 @@ fn append(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// A JSON string.
-pub(crate) fn json_string(text: &str, out: &mut String) {
+pub fn json_string(text: &str, out: &mut String) {
     out.push('"');
     let mut plain = 0;
     for (place, byte) in text.bytes().enumerate() {
@@ -221,7 +221,7 @@ pub(crate) fn json_string(text: &str, out: &mut String) {
 const BYTES: &str = "BYTEA";
 
 /// A type in SQL's words.
-pub(crate) fn sql_type(kind: &DataType) -> String {
+pub fn sql_type(kind: &DataType) -> String {
     let word = match kind {
         DataType::Null => "NULL",
         DataType::Boolean => "BOOLEAN",

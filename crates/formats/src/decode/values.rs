@@ -16,7 +16,7 @@ const ROWS_MAX: usize = 10_000;
 const BYTES_MAX: usize = 16 << 20;
 
 /// The rows of a body; see [`tidemill_core::History::sql_values`].
-pub(crate) fn values(format: Format, body: Bytes) -> Result<Vec<Vec<Value>>, Problem> {
+pub fn values(format: Format, body: Bytes) -> Result<Vec<Vec<Value>>, Problem> {
     if format != Format::Arrow {
         let detail = format!("parameters are not taken as {}", format.media_type());
         return Err(Problem::new(&codes::UNSUPPORTED_FORMAT, detail));

@@ -1,39 +1,48 @@
-//! How answers are spelled: tables (SQL) and samples (read, export) in each format. Everything is written piece by piece
-//! in bounded memory. What is not here: what the rows are, and how bytes are read back (`decode`).
+//! How tables are spelled in each format. Everything is written piece by piece in bounded memory. What is not here: what the
+//! rows are, and how bytes are read back (`decode`).
 
 mod binary;
 mod csv;
 mod json;
-mod samples;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use tidemill_core::Format;
 
-pub(crate) use samples::of_samples;
-
-use super::meter::largest;
+use crate::width::largest;
 
 /// A piece is handed over when it has grown to this.
-pub(crate) const PIECE_BYTES: usize = 256 << 10;
+pub const PIECE_BYTES: usize = 256 << 10;
 /// How many rows are written before the size of the piece is looked at.
-pub(crate) const STEP_ROWS: usize = 2_048;
+const STEP_ROWS: usize = 2_048;
 
 /// How long the rows written at once may be; more than ordinary rows ever are.
 const SLICE_BYTES: usize = 4 << 20;
 
 /// Writes a table.
-pub(crate) trait TableEncoder: Send {
+pub trait TableEncoder: Send {
+    /// Before all rows.
+    ///
+    /// # Errors
+    /// A type that the format has no place for.
     fn begin(&mut self, schema: &SchemaRef) -> Result<(), ArrowError>;
+    /// Some rows.
+    ///
+    /// # Errors
+    /// A value that the format has no place for.
     fn rows(&mut self, batch: &RecordBatch) -> Result<(), ArrowError>;
+    /// After all rows.
+    ///
+    /// # Errors
+    /// What was to be written at the end cannot be.
     fn end(&mut self) -> Result<(), ArrowError>;
     /// What has been written since the last call.
     fn written(&mut self) -> &mut Vec<u8>;
 }
 
 /// The encoder of a format.
-pub(crate) fn of_table(format: Format) -> Box<dyn TableEncoder> {
+pub fn of_table(format: Format) -> Box<dyn TableEncoder> {
     match format {
         Format::Json => Box::new(json::Whole::default()),
         Format::JsonLines => Box::new(json::Lines::default()),
@@ -44,7 +53,7 @@ pub(crate) fn of_table(format: Format) -> Box<dyn TableEncoder> {
 }
 
 /// The batch in slices of at most [`STEP_ROWS`], and of fewer where rows are so long that these would be a large piece.
-pub(crate) fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
+pub fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     let rows = batch.num_rows();
     let widest: usize = batch.columns().iter().map(|column| largest(column)).sum();
     let step = (SLICE_BYTES / widest.max(1)).clamp(1, STEP_ROWS);

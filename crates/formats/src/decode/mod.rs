@@ -28,15 +28,16 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::reader::ChunkReader;
-use tidemill_core::{ColumnMeasure, ColumnSample, Format, Problem, Quality, SampleSink, ValueRef, codes};
+use tidemill_core::{
+    ColumnMeasure, ColumnSample, Format, Problem, Quality, SampleSink, ValueRef, codes, nearest,
+};
 use tidemill_ground::quietly;
 
 pub use self::parts::{ColumnFile, Naming, Part, Untimed};
 pub use self::table::ColumnText;
-pub(crate) use self::values::values;
+pub use self::values::values;
 
 use self::column::{Sources, Texts};
-use super::errors::nearest;
 
 /// The most bytes that a body may become, as columns and as samples (tests make do with less). A request is at most
 /// 64 MiB, packed.
@@ -57,12 +58,18 @@ const KNOWN: [&str; 9] =
 const IGNORED_FROM: usize = 7;
 
 /// What a body will take; see [`tidemill_core::History::measure`].
-pub(crate) fn measure(format: Format, body: &Bytes) -> Result<ColumnMeasure, Problem> {
+///
+/// # Errors
+/// It is no body of this format, or would take too much.
+pub fn measure(format: Format, body: &Bytes) -> Result<ColumnMeasure, Problem> {
     Ok(guarded(|| Plan::of(format, body))?.measure())
 }
 
 /// The samples of a body in order; see [`tidemill_core::History::decode`].
-pub(crate) fn decode(format: Format, body: Bytes, sink: &mut dyn SampleSink) -> Result<(), Problem> {
+///
+/// # Errors
+/// It is no body of this format, or would take too much; or what the sink says.
+pub fn decode(format: Format, body: Bytes, sink: &mut dyn SampleSink) -> Result<(), Problem> {
     let mut batches = guarded(|| Plan::of(format, &body)?.batches(body))?;
     let mut first_row = 0;
     let mut measure = Measure::default();

@@ -13,7 +13,7 @@ use tidemill_core::{Format, Kind, Problem};
 
 use super::parts::ColumnFile;
 use super::{KNOWN, guarded, wrong};
-use crate::query::formats::{TableEncoder, of_table, slices};
+use crate::encode::{TableEncoder, of_table, slices};
 
 /// A file of columns whose rows are read as lines of CSV.
 pub struct ColumnText {
@@ -241,7 +241,7 @@ mod tests {
             assert_eq!(text, "time\n");
             let cut = body.get(..body.len() / 2).unwrap();
             let read = opened(cut).and_then(|mut table| {
-                let told = |error: io::Error| crate::query::decode::unreadable(&error.to_string());
+                let told = |error: io::Error| crate::decode::unreadable(&error.to_string());
                 table.read_to_string(&mut text).map_err(told)
             });
             assert!(read.is_err());

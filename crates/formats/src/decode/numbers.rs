@@ -147,7 +147,7 @@ mod tests {
     use parquet::arrow::ArrowWriter;
 
     use super::*;
-    use crate::query::decode::Naming;
+    use crate::decode::Naming;
 
     fn written(batch: &RecordBatch) -> [Vec<u8>; 2] {
         let mut parquet = Vec::new();
@@ -172,7 +172,7 @@ mod tests {
                 let line: serde_json::Value = serde_json::from_str(&part.line(row)?).unwrap();
                 let body = part.body(row, row + 1)?;
                 let mut kept = Kept(String::new());
-                crate::query::decode::decode(tidemill_core::Format::Arrow, body, &mut kept)?;
+                crate::decode::decode(tidemill_core::Format::Arrow, body, &mut kept)?;
                 shown += &format!("{} as {}; ", kept.0, line["quality"]);
             }
         }
