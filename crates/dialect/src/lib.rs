@@ -14,5 +14,5 @@ mod outline; //       the shape of a statement, without its literals
 pub mod postgres; //  its clients: spelling, catalogue, rows
 pub mod statement; // one statement that only reads
 
-pub use error::{bad, from_problem};
+pub use error::{bad, does_not_fit, from_problem};
 pub use outline::outline;

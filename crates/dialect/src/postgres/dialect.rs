@@ -8,32 +8,23 @@ use std::ops::ControlFlow;
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Array, BinaryOperator, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr,
+    Array, BinaryOperator, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart,
-    Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Value as Literal, VisitMut,
-    VisitorMut,
+    Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableAlias, TableAliasColumnDef,
+    TableFactor, UnaryOperator, Value as Literal, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::contents::schema_number;
-use super::empty;
 use super::functions::{NO_ITEMS, REGISTERED, is_known};
-use super::parameters::item_type;
+use super::names::{is_function, name_columns};
 use super::tables::{self, CatalogueTable, INFORMATION_SCHEMA, PG_CATALOG};
-use super::types;
-
-/// Stands between a column's name and a number that tells it from another of that name: PostgreSQL allows them, the planner
-/// does not.
-const MARK: char = '\u{1}';
-
-/// A column's name as it is told.
-pub(crate) fn shown_name(name: &str) -> &str {
-    name.split(MARK).next().unwrap_or_default()
-}
+use super::{casts, empty, numeric, times};
 
 /// Functions that are another's under a further name.
-const SAME: [(&str, &str); 7] = [
+const SAME: [(&str, &str); 8] = [
+    ("sign", "signum"),
     ("array_upper", "array_length"),
     ("clock_timestamp", "now"),
     ("statement_timestamp", "now"),
@@ -124,6 +115,13 @@ impl VisitorMut for Rewriter {
                 *factor = other;
             }
         }
+        if let TableFactor::Table { name, args: Some(_), alias: Some(alias), .. } = factor {
+            let called = name.0.last().map(part).unwrap_or_default();
+            one_column(alias, matches!(called.as_str(), "generate_series" | "range"));
+        }
+        if let TableFactor::UNNEST { array_exprs, alias: Some(alias), with_offset: false, .. } = factor {
+            one_column(alias, array_exprs.len() == 1);
+        }
         ControlFlow::Continue(())
     }
 
@@ -134,13 +132,21 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
+    // Before anything is said otherwise: columns are named by what was typed.
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
         name_columns(select);
         ControlFlow::Continue(())
     }
 }
 
-fn part(part: &ObjectNamePart) -> String {
+/// The one column of a function in FROM has the name of its alias.
+fn one_column(alias: &mut TableAlias, one: bool) {
+    if one && alias.columns.is_empty() {
+        alias.columns = vec![TableAliasColumnDef::from_name(alias.name.value.as_str())];
+    }
+}
+
+pub(crate) fn part(part: &ObjectNamePart) -> String {
     match part {
         ObjectNamePart::Identifier(name) if name.quote_style.is_none() => name.value.to_lowercase(),
         ObjectNamePart::Identifier(name) => name.value.clone(),
@@ -190,12 +196,19 @@ fn function_as_table(factor: &TableFactor) -> Option<TableFactor> {
 
 fn rewritten(expr: &mut Expr) -> Option<Expr> {
     match expr {
-        Expr::Collate { expr, .. } => Some(std::mem::replace(expr.as_mut(), null())),
-        Expr::Cast { expr: inner, data_type, .. } => cast(inner, data_type),
+        Expr::Collate { expr, .. } => Some(taken(expr)),
+        Expr::Cast { expr: inner, data_type, .. } => casts::cast(inner, data_type),
         Expr::Function(function) => call(function),
-        Expr::Identifier(name) if name.quote_style.is_none() => {
-            let name = name.value.to_lowercase();
-            matches!(name.as_str(), "current_schema" | "current_role").then(|| calling(&name, Vec::new()))
+        Expr::Identifier(name) => is_function(name).then(|| calling(&name.value.to_lowercase(), Vec::new())),
+        Expr::UnaryOp { op, expr } => unary(*op, expr),
+        Expr::AtTimeZone { timestamp, time_zone } => {
+            Some(calling(times::AT_ZONE, vec![taken(timestamp), taken(time_zone)]))
+        }
+        Expr::Extract { field: DateTimeField::Second | DateTimeField::Seconds, expr, .. } => {
+            Some(seconds(taken(expr)))
+        }
+        Expr::Between { expr, negated, low, high } if [&low, &high].iter().any(|end| is_numeric(end)) => {
+            Some(between(expr, low, high, *negated))
         }
         Expr::BinaryOp { op, .. } => {
             if let BinaryOperator::PGCustomBinaryOperator(name) = op {
@@ -232,6 +245,15 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         }
         Expr::Exists { subquery, negated } if empty::query(subquery) => Some(truth(*negated)),
         Expr::InSubquery { subquery, negated, .. } if empty::query(subquery) => Some(truth(*negated)),
+        Expr::InSubquery { expr, subquery, negated } if only_functions(subquery) => {
+            gathered(subquery);
+            let among = calling("array_has", vec![Expr::Subquery(subquery.clone()), taken(expr)]);
+            Some(if *negated {
+                Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(among) }
+            } else {
+                among
+            })
+        }
         Expr::Subquery(query) if empty::query(query) => Some(null()),
         Expr::Subquery(query) => {
             one_row(query);
@@ -239,6 +261,48 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         }
         _ => None,
     }
+}
+
+fn unary(op: UnaryOperator, expr: &mut Expr) -> Option<Expr> {
+    Some(match op {
+        UnaryOperator::PGAbs => calling("abs", vec![taken(expr)]),
+        UnaryOperator::PGSquareRoot => calling("sqrt", vec![taken(expr)]),
+        UnaryOperator::PGCubeRoot => calling("cbrt", vec![taken(expr)]),
+        // All bits turned over.
+        UnaryOperator::BitwiseNot => operation(taken(expr), BinaryOperator::PGBitwiseXor, number("-1")),
+        _ => return None,
+    })
+}
+
+fn operation(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }))
+}
+
+fn number(digits: &str) -> Expr {
+    Expr::Value(Literal::Number(digits.to_owned(), false).into())
+}
+
+/// Seconds of a time with their decimals: the planner's have none.
+fn seconds(of: Expr) -> Expr {
+    let micros = calling("date_part", vec![text("microsecond"), of]);
+    operation(casting(micros, SqlType::DoublePrecision), BinaryOperator::Divide, number("1000000"))
+}
+
+fn is_numeric(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_numeric(inner),
+        Expr::Function(function) => function.name.to_string() == numeric::NUMERIC,
+        _ => false,
+    }
+}
+
+/// In two comparisons, each of which is between types that meet (the planner looks for one type of all three).
+fn between(expr: &mut Expr, low: &mut Expr, high: &mut Expr, negated: bool) -> Expr {
+    let value = taken(expr);
+    let from = operation(value.clone(), BinaryOperator::GtEq, taken(low));
+    let to = operation(value, BinaryOperator::LtEq, taken(high));
+    let both = operation(from, BinaryOperator::And, to);
+    if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(both) } } else { both }
 }
 
 /// Whether a pattern of LIKE is written out, in one piece or in several.
@@ -288,6 +352,11 @@ fn escaped_by_backslash(pattern: &str, escape: &str) -> String {
     out
 }
 
+/// The expression, with NULL left in its place.
+pub(crate) fn taken(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, null())
+}
+
 pub(crate) fn null() -> Expr {
     Expr::Value(Literal::Null.into())
 }
@@ -320,7 +389,7 @@ fn arguments_of(args: Vec<FunctionArg>) -> FunctionArguments {
 }
 
 /// The one argument of a call of that name.
-fn argument_of<'a>(expr: &'a Expr, name: &str) -> Option<&'a Expr> {
+pub(crate) fn argument_of<'a>(expr: &'a Expr, name: &str) -> Option<&'a Expr> {
     let Expr::Function(function) = expr else { return None };
     let FunctionArguments::List(list) = &function.args else { return None };
     match list.args.as_slice() {
@@ -337,6 +406,34 @@ fn call(function: &mut Function) -> Option<Expr> {
     let name = part(only);
     if let Some((_, same)) = SAME.iter().find(|(known, _)| *known == name) {
         function.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(*same))]);
+    }
+    let arguments = expressions(&function.args);
+    match (name.as_str(), arguments.as_slice()) {
+        ("mod", [left, right]) => {
+            return Some(operation((*left).clone(), BinaryOperator::Modulo, (*right).clone()));
+        }
+        ("length", [Expr::Value(value)]) => {
+            // Of bytes: two digits each.
+            if let Literal::HexStringLiteral(digits) = &value.value {
+                return Some(number(&(digits.len() / 2).to_string()));
+            }
+        }
+        ("date_trunc", [unit, time, zone]) => {
+            let local = calling(times::AT_ZONE, vec![(*time).clone(), (*zone).clone()]);
+            let cut = calling("date_trunc", vec![(*unit).clone(), local]);
+            return Some(calling(times::AT_ZONE, vec![cut, (*zone).clone()]));
+        }
+        // A number that is written out is a numeric, whose halves go away from zero, as the planner has it.
+        ("round", [value]) if !casts::is_decimal(value) => renamed(function, numeric::ROUND),
+        ("round", [_, places]) if times::constant_number(places) => renamed(function, numeric::ROUND),
+        ("to_char" | "to_date" | "to_timestamp", [value, format]) => {
+            let format = times::format(format)?;
+            return Some(calling(&name, vec![(*value).clone(), format]));
+        }
+        ("date_part", [part, value]) if times::is_text(part, &["second", "seconds"]) => {
+            return Some(seconds((*value).clone()));
+        }
+        _ => {}
     }
     match (name.as_str(), &mut function.args) {
         // The first item of a list has this place.
@@ -360,6 +457,36 @@ fn call(function: &mut Function) -> Option<Expr> {
     }
 }
 
+fn renamed(function: &mut Function, name: &str) {
+    function.name = ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]);
+}
+
+/// The arguments of a call that are plain expressions.
+fn expressions(arguments: &FunctionArguments) -> Vec<&Expr> {
+    let FunctionArguments::List(list) = arguments else { return Vec::new() };
+    let plain = |argument| match argument {
+        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(expr),
+        _ => None,
+    };
+    list.args.iter().filter_map(plain).collect()
+}
+
+/// Whether a query asks nothing but functions, such as the items of a setting: it stands for itself, and the planner takes it
+/// as one list where it would not take the query.
+fn only_functions(query: &Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else { return false };
+    let function = |factor: &TableFactor| match factor {
+        TableFactor::Table { args, .. } => args.is_some(),
+        TableFactor::Derived { subquery, .. } => only_functions(subquery),
+        _ => false,
+    };
+    query.with.is_none()
+        && query.limit_clause.is_none()
+        && select.distinct.is_none()
+        && matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty())
+        && select.from.iter().all(|from| from.joins.is_empty() && function(&from.relation))
+}
+
 /// The first column of a query as one list.
 fn gathered(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_mut() else { return };
@@ -369,54 +496,6 @@ fn gathered(query: &mut Query) {
         *expr = calling("array_agg", vec![expr.clone()]);
     }
     query.order_by = None;
-}
-
-fn cast(inner: &mut Expr, to: &mut SqlType) -> Option<Expr> {
-    let mut take = || std::mem::replace(inner, null());
-    let name = to.to_string().to_lowercase().replace('"', "");
-    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
-    if let Some((_, into, _)) = REGISTERED.iter().find(|(known, ..)| *known == name) {
-        return Some(calling(into, vec![take()]));
-    }
-    // 'name'::regclass::oid is the number, and number::regclass::text the name.
-    if let Some((_, into, out)) = REGISTERED.iter().find(|(_, into, _)| argument_of(inner, into).is_some()) {
-        let number = argument_of(inner, into)?.clone();
-        return match types::by_name(name) {
-            Some(types::OID | types::INT4 | types::INT8) => Some(std::mem::replace(inner, null())),
-            _ => Some(calling(out, vec![number])),
-        };
-    }
-    match (types::by_name(name), &to) {
-        (Some(types::OID), _) => *to = SqlType::IntUnsigned(None),
-        (_, SqlType::Custom(..) | SqlType::Array(_)) | (None, _)
-            if name.ends_with("[]") || name.ends_with("vector") =>
-        {
-            let literal = match inner {
-                Expr::Value(value) => value.value.clone().into_string(),
-                _ => None,
-            };
-            return match literal.and_then(|text| items(&text)) {
-                Some(items) => Some(array(items, &item_type(types::by_name(name).unwrap_or_default()))),
-                None if matches!(inner, Expr::Array(_)) => None,
-                // Lists of one kind of text are those of another.
-                None => Some(std::mem::replace(inner, null())),
-            };
-        }
-        // Kinds of text that only PostgreSQL tells apart.
-        (_, SqlType::Custom(..) | SqlType::JSON | SqlType::JSONB | SqlType::Uuid)
-        | (
-            _,
-            SqlType::Character(_)
-            | SqlType::CharacterVarying(_)
-            | SqlType::CharVarying(_)
-            | SqlType::Varchar(_),
-        ) => {
-            *to = SqlType::Text;
-        }
-        (_, SqlType::Timestamp(Some(_), zone)) => *to = SqlType::Timestamp(None, *zone),
-        _ => {}
-    }
-    None
 }
 
 /// The items of an array as PostgreSQL writes it, of one dimension: `{1,"a b",NULL}`.
@@ -526,99 +605,4 @@ fn shown(query: &mut Query) {
             *expr = calling(out, vec![expr.clone()]);
         }
     }
-}
-
-/// Names columns as PostgreSQL does, each once. Columns of two tables may have one name while their tables are told.
-fn name_columns(select: &mut Select) {
-    let stars = select
-        .projection
-        .iter()
-        .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
-    // The name, and what it stands for where that is a column of a named table.
-    let mut seen: Vec<(String, Option<String>)> = Vec::new();
-    for (number, item) in select.projection.iter_mut().enumerate() {
-        let (name, plain, of_table) = match item {
-            SelectItem::UnnamedExpr(expr) => {
-                let of_table = matches!(expr, Expr::CompoundIdentifier(_)).then(|| expr.to_string());
-                (column_name(expr), is_column(expr), of_table)
-            }
-            SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), false, None),
-            _ => continue,
-        };
-        let taken = seen.iter().any(|(known, other)| {
-            *known == name && (of_table.is_none() || other.is_none() || *other == of_table)
-        });
-        let marked = taken || (stars && plain);
-        let alias = if marked { format!("{name}{MARK}{number}") } else { name.clone() };
-        seen.push((name, of_table));
-        match item {
-            SelectItem::UnnamedExpr(expr) if marked || !plain => {
-                let alias = Ident::with_quote('"', alias);
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
-            }
-            SelectItem::ExprWithAlias { alias: known, .. } if marked => {
-                *known = Ident::with_quote('"', alias);
-            }
-            _ => {}
-        }
-    }
-}
-
-fn is_column(expr: &Expr) -> bool {
-    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-}
-
-/// The name that PostgreSQL gives a column.
-pub(crate) fn column_name(expr: &Expr) -> String {
-    named(expr).unwrap_or_else(|| "?column?".to_owned())
-}
-
-fn named(expr: &Expr) -> Option<String> {
-    let written = |name: &Ident| match name.quote_style {
-        None => name.value.to_lowercase(),
-        Some(_) => name.value.clone(),
-    };
-    Some(match expr {
-        Expr::Identifier(name) => written(name),
-        Expr::CompoundIdentifier(names) => written(names.last()?),
-        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => return named(inner),
-        Expr::Cast { expr, data_type, .. } => {
-            // The last of several types names what has no name of its own.
-            let own = if matches!(expr.as_ref(), Expr::Cast { .. }) { None } else { named(expr) };
-            own.unwrap_or_else(|| {
-                let spelled = data_type.to_string().to_lowercase();
-                let known = types::by_name(&spelled).and_then(types::by_number);
-                known.map_or(spelled, |known| known.name.to_owned())
-            })
-        }
-        Expr::Function(function) => {
-            let name = part(function.name.0.last()?);
-            match REGISTERED.iter().find(|(_, into, out)| *into == name || *out == name) {
-                Some((kind, ..)) => (*kind).to_owned(),
-                None => name,
-            }
-        }
-        Expr::Case { .. } => "case".to_owned(),
-        Expr::Exists { .. } => "exists".to_owned(),
-        Expr::Array(_) => "array".to_owned(),
-        Expr::Extract { .. } => "extract".to_owned(),
-        Expr::Ceil { .. } => "ceil".to_owned(),
-        Expr::Floor { .. } => "floor".to_owned(),
-        Expr::Position { .. } => "position".to_owned(),
-        Expr::Substring { .. } => "substring".to_owned(),
-        Expr::Trim { .. } => "btrim".to_owned(),
-        Expr::Overlay { .. } => "overlay".to_owned(),
-        Expr::AtTimeZone { .. } => "timezone".to_owned(),
-        Expr::Interval(_) => "interval".to_owned(),
-        Expr::TypedString(typed) => typed.data_type.to_string().to_lowercase(),
-        Expr::Subquery(query) => match query.body.as_ref() {
-            SetExpr::Select(select) => match select.projection.first()? {
-                SelectItem::UnnamedExpr(expr) => return named(expr),
-                SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
-                _ => return None,
-            },
-            _ => return None,
-        },
-        _ => return None,
-    })
 }

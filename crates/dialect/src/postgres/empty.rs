@@ -11,7 +11,8 @@ use datafusion::sql::sqlparser::ast::{
     TableWithJoins, Visit, Visitor,
 };
 
-use super::dialect::{casting, column_name, null};
+use super::dialect::{casting, null};
+use super::names::column_name;
 use super::{tables, types};
 
 /// Whether a query can have no rows.

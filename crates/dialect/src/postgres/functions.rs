@@ -27,8 +27,8 @@ enum Gives {
     Number,
     Oid,
     Text,
-    /// A list of texts without any.
-    NoItems,
+    /// A list of texts.
+    Items,
 }
 
 type Arguments<'a> = &'a [Option<&'a str>];
@@ -64,7 +64,7 @@ pub(crate) const REGISTERED: [(&str, &str, &str); 5] = [
 pub(crate) const NO_ITEMS: &str = "tidemill_no_items";
 
 static FUNCTIONS: &[Function] = &[
-    of(NO_ITEMS, 0..=0, Gives::NoItems, null),
+    of(NO_ITEMS, 0..=0, Gives::Items, |_, _| Ok(Cell::Items(Vec::new()))),
     // Who and where.
     of("version", 0..=0, Gives::Text, |of, _| text(&of.session.version)),
     of("current_database", 0..=0, Gives::Text, |of, _| text(&of.session.database)),
@@ -160,6 +160,12 @@ static FUNCTIONS: &[Function] = &[
     }),
     of("quote_nullable", 1..=1, Gives::Text, |_, given| {
         text(&at(given, 0).map_or("NULL".to_owned(), literal))
+    }),
+    of("parse_ident", 1..=2, Gives::Items, |_, given| {
+        Ok(match at(given, 0) {
+            None => Cell::Null,
+            Some(name) => Cell::Items(parts(name).ok_or_else(|| bad(format!("'{name}' is no name")))?),
+        })
     }),
     // What is said of things.
     of("obj_description", 1..=2, Gives::Text, |of, given| {
@@ -283,6 +289,38 @@ fn identifier(name: &str) -> String {
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
+/// The parts of a name as it is written in SQL.
+fn parts(name: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut rest = name.trim();
+    loop {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut part = String::new();
+            let mut letters = quoted.char_indices().peekable();
+            let end = loop {
+                match letters.next()? {
+                    (_, '"') if letters.next_if(|(_, next)| *next == '"').is_some() => part.push('"'),
+                    (end, '"') => break end,
+                    (_, letter) => part.push(letter),
+                }
+            };
+            parts.push(part);
+            rest = quoted.get(end + 1..)?.trim_start();
+        } else {
+            let end =
+                rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
+            let (part, after) = rest.split_at_checked(end)?;
+            part.chars().next().filter(|first| !first.is_ascii_digit())?;
+            parts.push(part.to_lowercase());
+            rest = after.trim_start();
+        }
+        match rest.strip_prefix('.') {
+            Some(after) => rest = after.trim_start(),
+            None => return rest.is_empty().then_some(parts),
+        }
+    }
+}
+
 fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if text.contains('\\') { format!(" E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
@@ -348,7 +386,7 @@ impl ScalarUDFImpl for Udf {
             Gives::Number => DataType::Int64,
             Gives::Oid => DataType::UInt32,
             Gives::Text => DataType::Utf8,
-            Gives::NoItems => DataType::new_list(DataType::Utf8, true),
+            Gives::Items => DataType::new_list(DataType::Utf8, true),
         })
     }
 
@@ -389,9 +427,14 @@ fn made(gives: Gives, cells: &[Cell]) -> ArrayRef {
         _ => None,
     };
     match gives {
-        Gives::NoItems => {
+        Gives::Items => {
             let mut lists = ListBuilder::new(StringBuilder::new());
-            cells.iter().for_each(|_| lists.append(true));
+            for cell in cells {
+                match cell {
+                    Cell::Items(items) => lists.append_value(items.iter().map(Some)),
+                    _ => lists.append_null(),
+                }
+            }
             Arc::new(lists.finish())
         }
         Gives::Bool => Arc::new(
@@ -417,5 +460,27 @@ fn made(gives: Gives, cells: &[Cell]) -> ArrayRef {
                 })
                 .collect::<StringArray>(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn names_have_parts() {
+        for (name, expected) in [
+            ("Samples", Some(vec!["samples"])),
+            ("public.\"My Table\"", Some(vec!["public", "My Table"])),
+            ("\"a\"\"b\" . c", Some(vec!["a\"b", "c"])),
+            ("a.", None),
+            ("\"a", None),
+            ("1a", None),
+            ("", None),
+            ("a b", None),
+        ] {
+            let expected = expected.map(|parts| parts.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(parts(name), expected, "{name}");
+        }
     }
 }

@@ -4,13 +4,18 @@
 //! The catalogue is true: it tells of what the caller may read, and is empty where nothing of a kind exists. No rule is
 //! about one client.
 
+mod casts;
 mod contents;
 mod dialect;
 mod empty;
 mod functions;
+mod meaning;
+mod names;
+mod numeric;
 mod parameters;
 mod rows;
 mod tables;
+mod times;
 mod types;
 mod values;
 
@@ -27,6 +32,7 @@ use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
 use tidemill_core::{Problem, TypeNumber, WireQuery, codes};
 
 pub use contents::{Callable, Contents, Readable};
+pub use meaning::{analyzer, planner};
 pub use rows::WireRows;
 
 use crate::error::from_problem;
@@ -118,7 +124,8 @@ pub fn described(schema: &SchemaRef) -> Bytes {
     message.into()
 }
 
-/// The functions that answer from the catalogue.
+/// The functions that only these clients have: those that answer from the catalogue, and those that their dialect is said in.
 pub fn functions(contents: &Arc<Contents>) -> Vec<Arc<ScalarUDF>> {
-    functions::all(contents)
+    let computing = numeric::all().into_iter().chain([times::at_zone()]);
+    functions::all(contents).into_iter().chain(computing).collect()
 }

@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 use tidemill_core::{TypeNumber, WireValue};
 
 use super::dialect::{array, calling, casting, items, null, text};
+use super::numeric::NUMERIC;
 use super::types;
 use crate::error::bad;
 use crate::statement;
@@ -175,20 +176,12 @@ fn literal(kind: TypeNumber, value: Option<&str>) -> Result<Expr> {
         types::TIMESTAMP => of(SqlType::Timestamp(None, TimezoneInfo::None)),
         types::TIMESTAMPTZ => of(SqlType::Timestamp(None, TimezoneInfo::Tz)),
         types::INTERVAL => of(SqlType::Interval { fields: None, precision: None }),
-        // Its digits decide what it is, as where it is typed.
-        types::NUMERIC => match value {
-            None => Ok(null()),
-            Some(digits) => match digits.parse::<f64>() {
-                Ok(number)
-                    if number.is_finite()
-                        && digits.bytes().all(|byte| b"0123456789.-+eE".contains(&byte)) =>
-                {
-                    Ok(casting(text(digits), SqlType::DoublePrecision))
-                }
-                Ok(_) => of(SqlType::DoublePrecision),
-                Err(_) => Err(wrong()),
-            },
-        },
+        types::NUMERIC => Ok(match value {
+            None => null(),
+            Some("NaN" | "Infinity" | "-Infinity") => of(SqlType::DoublePrecision)?,
+            // Its digits decide which.
+            Some(digits) => calling(NUMERIC, vec![text(digits)]),
+        }),
         types::BYTEA => match value {
             None => Ok(null()),
             Some(value) => {

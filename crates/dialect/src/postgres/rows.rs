@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use tidemill_core::TypeNumber;
 
-use super::dialect::shown_name;
+use super::names::shown_name;
 use super::types;
 use super::values::{Cells, measured};
 

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::Result;
 use tidemill_core::TypeNumber;
 
-use super::types::{self, TOLD_AS};
+use super::types;
 
 /// The time zone of all times: Arrow's word for it.
 const UTC: &str = "UTC";
@@ -76,8 +76,7 @@ pub(crate) fn number_of(schema: &str, name: &str) -> u32 {
 }
 
 fn field(name: &str, kind: TypeNumber) -> Field {
-    let told = HashMap::from([(TOLD_AS.to_owned(), kind.to_string())]);
-    Field::new(name, arrow_type(kind), true).with_metadata(told)
+    types::told_as(Field::new(name, arrow_type(kind), true), kind)
 }
 
 fn arrow_type(kind: TypeNumber) -> DataType {
@@ -103,6 +102,7 @@ pub(crate) enum Cell {
     Bool(bool),
     Number(i64),
     Text(String),
+    Items(Vec<String>),
 }
 
 impl From<bool> for Cell {

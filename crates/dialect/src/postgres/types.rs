@@ -1,6 +1,8 @@
 //! PostgreSQL's types: their numbers and names, and which one a column of ours is told as. What is not here: how values of
 //! them are written.
 
+use std::collections::HashMap;
+
 use arrow::datatypes::{DataType, Field};
 use tidemill_core::TypeNumber;
 
@@ -102,7 +104,13 @@ pub(crate) fn item_of(array: TypeNumber) -> Option<&'static PgType> {
 /// The type by its name or as SQL spells it, `_` before it or `[]` behind it for its array.
 pub(crate) fn by_name(name: &str) -> Option<TypeNumber> {
     let name = name.trim().to_lowercase();
-    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    let name = match name.strip_prefix("pg_catalog.").unwrap_or(&name) {
+        "int" => "int4",
+        "float" => "float8",
+        "decimal" | "dec" => "numeric",
+        "char" => "bpchar",
+        name => name,
+    };
     let find = |name: &str| TYPES.iter().find(|known| known.name == name || known.sql == name);
     if let Some(known) = find(name) {
         return Some(known.number);
@@ -121,7 +129,12 @@ pub(crate) fn spelled(number: TypeNumber) -> String {
 }
 
 /// The member of a field's metadata that names its type, where Arrow has none of that meaning.
-pub(crate) const TOLD_AS: &str = "postgres.type";
+const TOLD_AS: &str = "postgres.type";
+
+/// The field, told as that type.
+pub(crate) fn told_as(field: Field, kind: TypeNumber) -> Field {
+    field.with_metadata(HashMap::from([(TOLD_AS.to_owned(), kind.to_string())]))
+}
 
 /// What a column is told as.
 pub(crate) fn of_field(field: &Field) -> TypeNumber {

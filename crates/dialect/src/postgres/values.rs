@@ -23,6 +23,7 @@ use super::types;
 /// PostgreSQL counts from 2000-01-01.
 const EPOCH_DAYS: i64 = 10_957;
 const DAY_MICROS: i64 = 86_400_000_000;
+const DAY_NANOS: i64 = 1_000 * DAY_MICROS;
 const EPOCH_MICROS: i64 = EPOCH_DAYS * DAY_MICROS;
 
 /// A column whose cells can be written.
@@ -133,6 +134,13 @@ impl Cells {
             (Values::Int(column), true) => self.whole(column.value(row), out),
             (Values::Single(column), false) => float(f64::from(column.value(row)), &column.value(row), out),
             (Values::Single(column), true) => out.extend(column.value(row).to_be_bytes()),
+            // No exponent, and no bytes of a float.
+            (Values::Double(column), false) if self.kind == types::NUMERIC => {
+                out.extend(plain(column.value(row)).as_bytes());
+            }
+            (Values::Double(column), true) if self.kind == types::NUMERIC => {
+                numeric_bytes(&plain(column.value(row)), out);
+            }
             (Values::Double(column), false) => float(column.value(row), &column.value(row), out),
             (Values::Double(column), true) => out.extend(column.value(row).to_be_bytes()),
             (Values::Text(column), _) => out.extend(column.value(row).as_bytes()),
@@ -206,6 +214,15 @@ fn float(value: f64, shortest: &(impl std::fmt::Display + std::fmt::LowerExp), o
     }
 }
 
+/// A float as a numeric is written.
+fn plain(value: f64) -> String {
+    match value {
+        f64::INFINITY => "Infinity".to_owned(),
+        f64::NEG_INFINITY => "-Infinity".to_owned(),
+        value => format!("{}", value + 0.0),
+    }
+}
+
 fn hexadecimal(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend(b"\\x");
     for byte in bytes {
@@ -237,7 +254,9 @@ fn intervals(column: &ArrayRef) -> Result<IntervalMonthDayNanoArray, ArrowError>
     if let DataType::Duration(_) = column.data_type() {
         let nanos = cast(&cast(column, &DataType::Duration(TimeUnit::Nanosecond))?, &DataType::Int64)?;
         let nanos = nanos.as_primitive::<Int64Type>();
-        return Ok(nanos.unary(|nanos| IntervalMonthDayNano::new(0, 0, nanos)));
+        // What lies between two times is told in days and the rest.
+        let days = |nanos: i64| i32::try_from(nanos / DAY_NANOS).unwrap_or_default();
+        return Ok(nanos.unary(|nanos| IntervalMonthDayNano::new(0, days(nanos), nanos % DAY_NANOS)));
     }
     let whole = cast(column, &DataType::Interval(IntervalUnit::MonthDayNano))?;
     Ok(whole.as_primitive::<IntervalMonthDayNanoType>().clone())
@@ -278,6 +297,18 @@ fn shown(column: &ArrayRef, row: usize) -> Result<String, ArrowError> {
 
 /// A decimal number in groups of four digits, as PostgreSQL sends it.
 fn numeric_bytes(number: &str, out: &mut Vec<u8>) {
+    // What is no number has a sign of its own, and no digits.
+    if let Some(sign) = match number {
+        "NaN" => Some(0xC000_u16),
+        "Infinity" => Some(0xD000),
+        "-Infinity" => Some(0xF000),
+        _ => None,
+    } {
+        out.extend([0; 4]);
+        out.extend(sign.to_be_bytes());
+        out.extend([0; 2]);
+        return;
+    }
     let (sign, digits) = match number.strip_prefix('-') {
         Some(digits) => (0x4000_u16, digits),
         None => (0, number),

@@ -3,7 +3,7 @@
 
 use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
-use tidemill_core::{Problem, codes, nearest};
+use tidemill_core::{Problem, codes};
 use tidemill_dialect::from_problem;
 
 use tidemill_lake::Error;
@@ -61,6 +61,14 @@ pub(crate) fn to_problem(error: &DataFusionError, tables: &[String]) -> Problem 
 
 /// What the engine says of a query, with the mend where there is one.
 fn of_engine(told: String) -> Problem {
+    const TOO_LARGE: [&str; 4] = ["is too large to store in", "Can't cast value", "overflow", "Overflow"];
+    if told.starts_with("Divide by zero") {
+        return Problem::new(&codes::BAD_SQL, "division by zero").hint("Divide by NULLIF(…, 0)");
+    }
+    if TOO_LARGE.iter().any(|words| told.contains(words)) {
+        let told = told.strip_prefix("Arithmetic overflow: Overflow happened on: ").unwrap_or(&told);
+        return Problem::new(&codes::BAD_SQL, format!("a number does not fit: {told}"));
+    }
     let is_time = told.starts_with("Error parsing timestamp");
     let problem = Problem::new(&codes::BAD_SQL, told);
     if !is_time {
@@ -178,7 +186,7 @@ fn missing(text: &str, tables: &[String]) -> Problem {
             None => problem,
         };
     }
-    Problem::new(&codes::BAD_SQL, plain(text))
+    of_engine(plain(text))
 }
 
 /// One line, without the insides' debug forms, of bounded length.
@@ -208,4 +216,33 @@ fn plain(text: &str) -> String {
         line.push('…');
     }
     line
+}
+
+/// The name that was probably meant.
+pub(crate) fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
+    let wanted = wanted.to_lowercase();
+    names
+        .iter()
+        .map(|name| (distance(&wanted, &name.to_lowercase()), name))
+        .min()
+        .filter(|(distance, _)| *distance <= 1 + wanted.chars().count() / 3)
+        .map(|(_, name)| name.as_str())
+}
+
+/// How many insertions, removals and changes lie between two words (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.chars().take(64).enumerate() {
+        let mut diagonal = line;
+        let mut left = line + 1;
+        let mut next = vec![left];
+        for (there, above) in other.iter().zip(row.iter().skip(1)) {
+            left = (diagonal + usize::from(letter != *there)).min(left + 1).min(above + 1);
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
 }

@@ -1,6 +1,5 @@
-//! The last change to a plan before it becomes one that runs: every expression that may make long values is charged, no
-//! long constant is left to be repeated for each row by whoever uses it, and no integer wraps around. What is not here: charging itself
-//! ([`super::bounds`]).
+//! The last change to a plan before it becomes one that runs: every expression that may make long values is charged, and
+//! no long constant is left to be repeated for each row by whoever uses it. What is not here: charging itself ([`super::bounds`]).
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -13,7 +12,6 @@ use tidemill_dialect::bad;
 
 use super::bounds::{CHARGED, charged, spread, with_bounds};
 use super::meter::{CONSTANT_BYTES_MAX, is_of_any_length};
-use super::whole::checked;
 
 /// The plan, guarded at every depth.
 pub(crate) fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -69,12 +67,6 @@ fn guard(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             Expr::BinaryExpr(BinaryExpr { op: Operator::StringConcat, .. }) => {
                 Transformed::yes(charged(part))
-            }
-            Expr::BinaryExpr(operation) if part.get_type(schema).is_ok_and(|kind| kind.is_integer()) => {
-                match checked(operation) {
-                    Some(checked) => Transformed::yes(checked),
-                    None => Transformed::no(part),
-                }
             }
             _ => Transformed::no(part),
         })

@@ -27,6 +27,7 @@ use super::bounds::measured_type;
 use super::gate;
 use super::guard::guarded;
 use super::meter::Meter;
+use super::whole::Integers;
 
 /// How many steps (scans, joins, conditions, columns made) a plan may have.
 pub(crate) const STEPS_MAX: usize = 4_096;
@@ -118,7 +119,7 @@ fn too_large() -> DataFusionError {
 
 /// The planner's rules, each asking before it begins.
 pub(crate) fn analyzers() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let rules = Analyzer::new().rules.into_iter();
+    let rules = Analyzer::new().rules.into_iter().chain([Arc::new(Integers) as _]);
     rules.map(|rule| -> Arc<dyn AnalyzerRule + Send + Sync> { Arc::new(Step(rule)) }).collect()
 }
 

@@ -1,6 +1,5 @@
 //! `+`, `-` and `*` of integers, refused where the result does not fit: DataFusion's wrap around. They are put in place of
-//! those at the end of planning; who puts them there keeps the names. What is not here: sums over rows ([`super::sum`]), other types, and
-//! constants, which the planner has worked out before.
+//! those before the planner works out constants. What is not here: sums over rows ([`super::sum`]), and other types.
 
 use std::sync::Arc;
 
@@ -8,14 +7,18 @@ use arrow::array::{ArrayRef, Datum};
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
-use tidemill_core::{Problem, codes};
-use tidemill_dialect::{bad, from_problem};
+use datafusion::optimizer::AnalyzerRule;
+use tidemill_dialect::{bad, does_not_fit};
 
 /// The kernel of an operation that may leave its type.
 type Kernel = fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, ArrowError>;
@@ -29,13 +32,45 @@ fn kernel(operation: Operator) -> Option<Kernel> {
     }
 }
 
-/// The operation over integers, refusing what does not fit; none for any other.
-pub(crate) fn checked(operation: &BinaryExpr) -> Option<Expr> {
-    kernel(operation.op)?;
+/// Puts them in place, in every plan, before anything is worked out.
+#[derive(Debug)]
+pub(crate) struct Integers;
+
+impl AnalyzerRule for Integers {
+    fn name(&self) -> &str {
+        "integers do not wrap around"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let checked = plan.transform_up_with_subqueries(|step| {
+            let schema = merge_schema(&step.inputs());
+            let names = NamePreserver::new(&step);
+            step.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let checked = expr.transform_up(|part| checked(part, &schema))?;
+                Ok(checked.update_data(|expr| name.restore(expr)))
+            })
+        });
+        Ok(checked?.data)
+    }
+}
+
+fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let side = match &expr {
+        Expr::BinaryExpr(operation) if kernel(operation.op).is_some() => &operation.left,
+        Expr::Negative(of) => of,
+        _ => return Ok(Transformed::no(expr)),
+    };
+    let kind = side.get_type(schema);
+    let Some(kind) = kind.ok().filter(|kind| kind.is_integer()) else { return Ok(Transformed::no(expr)) };
+    let (operation, sides) = match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => (op, vec![*left, *right]),
+        Expr::Negative(of) => (Operator::Minus, vec![lit(ScalarValue::new_zero(&kind)?), *of]),
+        other => return Ok(Transformed::no(other)),
+    };
     let signature = Signature::any(2, Volatility::Immutable);
-    let checked = Arc::new(ScalarUDF::from(Checked { operation: operation.op, signature }));
-    let sides = [&operation.left, &operation.right].map(|side| side.as_ref().clone());
-    Some(Expr::ScalarFunction(ScalarFunction::new_udf(checked, sides.into())))
+    let checked = Arc::new(ScalarUDF::from(Checked { operation, signature }));
+    Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(checked, sides))))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -87,6 +122,5 @@ fn datum(side: &ColumnarValue) -> Result<Box<dyn Datum>> {
 fn refused(error: ArrowError) -> datafusion::common::DataFusionError {
     let ArrowError::ArithmeticOverflow(what) = error else { return error.into() };
     let what = what.trim_start_matches("Overflow happened on: ");
-    let problem = Problem::new(&codes::BAD_SQL, format!("{what} does not fit into an integer of that type"));
-    from_problem(problem.hint("Compute with CAST(… AS DECIMAL(38, 0)), or with value, which is a float; CASE WHEN keeps rows out, AND does not"))
+    does_not_fit(format!("{what} in an integer of that type"))
 }

@@ -12,7 +12,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use tidemill_core::{Boxed, Budget, Chunks, Problem, ReadScope, WireQuery, WireShape};
 use tokio::runtime::Handle;
 
-use tidemill_dialect::postgres::{Callable, Contents, Read, Readable, WireRows, described, functions, read};
+use tidemill_dialect::postgres::{
+    Callable, Contents, Read, Readable, WireRows, analyzer, described, functions, planner, read,
+};
 
 use super::engine::{Asked, Engine, Inner, stopped};
 use super::errors::internal;
@@ -24,16 +26,13 @@ use super::relation::Table;
 use super::run::{Within, panicked, run};
 use super::session::{CATALOG, PUBLIC, SYSTEM};
 
-/// The rows of a wire as those of any format.
-struct Wired(WireRows);
-
-impl TableEncoder for Wired {
+impl TableEncoder for WireRows {
     fn begin(&mut self, schema: &SchemaRef) -> Result<(), ArrowError> {
-        self.0.begin(schema)
+        WireRows::begin(self, schema)
     }
 
     fn rows(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        self.0.rows(batch)
+        WireRows::rows(self, batch)
     }
 
     fn end(&mut self) -> Result<(), ArrowError> {
@@ -41,7 +40,7 @@ impl TableEncoder for Wired {
     }
 
     fn written(&mut self) -> &mut Vec<u8> {
-        self.0.written()
+        WireRows::written(self)
     }
 }
 
@@ -88,7 +87,7 @@ impl Engine {
             let answer = run(threads, admission, budget, Within::All, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 let mut asked = Asked::of(&inner, &scope, &view, budget, sink.stopped())?;
-                let rows = Box::new(Wired(WireRows::new(query.binary.clone())));
+                let rows = Box::new(WireRows::new(query.binary.clone()));
                 let (place, handle) = (sink.place(), Handle::current());
                 let work = move || {
                     let _place = place;
@@ -158,6 +157,8 @@ async fn prepared(asked: &mut Asked, query: &WireQuery, with_values: bool) -> Re
     for function in functions(&contents) {
         asked.state.register_udf(function)?;
     }
+    asked.state.register_expr_planner(planner())?;
+    asked.state.add_analyzer_rule(analyzer());
     Ok(read)
 }
 

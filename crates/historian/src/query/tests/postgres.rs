@@ -145,7 +145,7 @@ fn values_are_written_as_postgresql_does() {
             2026-01-01 00:00:01+00 | 1.8446744073709552e19 | ∅ | 0 | 18446744073709551615
 
             > SELECT true, 1::int2, 1.5::float4, 'x'::varchar(3), NULL, DATE '2026-01-02', INTERVAL '1 day 2 hours', '\x01'::text
-            ?column?:16 | int2:21 | float4:700 | text:25 | ?column?:25 | date:1082 | interval:1186 | text:25
+            ?column?:16 | int2:21 | float4:700 | varchar:25 | ?column?:25 | date:1082 | interval:1186 | text:25
             t | 1 | 1.5 | x | ∅ | 2026-01-02 | 1 day 02:00:00 | \x01
 
             > SELECT ARRAY[1, 2, NULL] AS whole, ARRAY['a b', 'c'] AS words, 18446744073709551615 AS unsigned

@@ -1,0 +1,312 @@
+//! Times as PostgreSQL's users write them: without seconds, with offsets of hours alone, in the patterns of `to_char`, and
+//! `AT TIME ZONE`. What is not here: how times are told ([`super::values`]).
+
+use std::sync::Arc;
+
+use arrow::array::timezone::Tz;
+use arrow::array::{
+    ArrayRef, AsArray, IntervalMonthDayNanoArray, TimestampNanosecondArray, temporal_conversions,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Field, FieldRef, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    TimeUnit, TimestampNanosecondType,
+};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr as PlanExpr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility, cast as cast_to,
+};
+use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator, Value as Literal};
+
+use super::dialect::{calling, text};
+use crate::error::{bad, does_not_fit};
+
+/// `time AT TIME ZONE zone`.
+pub(crate) const AT_ZONE: &str = "tidemill_at_zone";
+const UTC: &str = "UTC";
+
+/// What is written out as text.
+fn written(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Literal::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        Expr::Nested(inner) => written(inner),
+        _ => None,
+    }
+}
+
+/// Whether this is one of these words, written out.
+pub(crate) fn is_text(expr: &Expr, words: &[&str]) -> bool {
+    written(expr).is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
+}
+
+/// Whether this is a number, written out.
+pub(crate) fn constant_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(value.value, Literal::Number(..)),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } | Expr::Nested(expr) => constant_number(expr),
+        _ => false,
+    }
+}
+
+/// Patterns of `to_char` and what the planner calls them, longer ones first where one begins another.
+const PATTERNS: [(&str, &str); 26] = [
+    ("YYYY", "%Y"),
+    ("IYYY", "%G"),
+    ("YY", "%y"),
+    ("FMMonth", "%B"),
+    ("Month", ""),
+    ("Mon", "%b"),
+    ("MM", "%m"),
+    ("MI", "%M"),
+    ("MS", "%3f"),
+    ("US", "%6f"),
+    ("DDD", "%j"),
+    ("DD", "%d"),
+    ("FMDay", "%A"),
+    ("Day", ""),
+    ("Dy", "%a"),
+    ("IW", "%V"),
+    ("ID", "%u"),
+    ("HH24", "%H"),
+    ("HH12", "%I"),
+    ("HH", "%I"),
+    ("SS", "%S"),
+    ("AM", "%p"),
+    ("PM", "%p"),
+    ("am", "%P"),
+    ("pm", "%P"),
+    ("TZ", "%Z"),
+];
+
+/// A format of `to_char` and its like in the planner's words; none where it is in those already, or not written out. One that
+/// cannot be said becomes a call of what does not exist, by name.
+pub(crate) fn format(format: &Expr) -> Option<Expr> {
+    let format = written(format).filter(|format| !format.contains('%'))?;
+    Some(match translated(format) {
+        Some(same) => text(&same),
+        None => calling(&format!("to_char with the format {format}"), Vec::new()),
+    })
+}
+
+fn translated(format: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = format;
+    while let Some(first) = rest.chars().next() {
+        if let Some((pattern, same)) = PATTERNS.iter().find(|(pattern, _)| rest.starts_with(pattern)) {
+            // What is filled up with blanks has no word.
+            if same.is_empty() {
+                return None;
+            }
+            out.push_str(same);
+            rest = rest.get(pattern.len()..)?;
+        } else if let Some(quoted) = rest.strip_prefix('"') {
+            let (words, after) = quoted.split_once('"')?;
+            out.push_str(words);
+            rest = after;
+        } else if first.is_alphabetic() && !(first == 'T' && out.ends_with("%d")) {
+            return None;
+        } else {
+            out.push(first);
+            rest = rest.get(first.len_utf8()..)?;
+        }
+    }
+    Some(out)
+}
+
+/// A time as RFC 3339 would have it, where it lacks seconds, or minutes of its offset; for a time without a zone, without
+/// the offset. None where nothing is to be mended.
+pub(crate) fn mended(written: &str, zoned: bool) -> Option<String> {
+    let (date, rest) = written.trim().split_at_checked(10)?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_date = date.split('-').map(str::len).eq([4, 2, 2]) && date.split('-').all(digits);
+    let rest = rest.strip_prefix(['T', ' '])?.trim_start();
+    let end = rest.find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.')).unwrap_or(rest.len());
+    let (clock, offset) = rest.split_at_checked(end)?;
+    let clock = match clock.len() {
+        2 => format!("{clock}:00:00"),
+        5 => format!("{clock}:00"),
+        _ => clock.to_owned(),
+    };
+    let offset = offset.trim();
+    let offset = match (offset.get(..1), offset.get(1..)) {
+        _ if offset.is_empty() || !zoned => String::new(),
+        _ if offset.eq_ignore_ascii_case("z") || offset.eq_ignore_ascii_case("utc") => "Z".to_owned(),
+        (Some(sign @ ("+" | "-")), Some(size)) => match size.len() {
+            2 if digits(size) => format!("{sign}{size}:00"),
+            4 if digits(size) => format!("{sign}{}:{}", &size[..2], &size[2..]),
+            5 => offset.to_owned(),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let mended = format!("{date}T{clock}{offset}");
+    (is_date && mended != written).then_some(mended)
+}
+
+/// `AT TIME ZONE`: what clocks in a zone show at a time, or the time at which they show that.
+pub(crate) fn at_zone() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(AtZone(Signature::any(2, Volatility::Immutable))))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AtZone(Signature);
+
+fn of_zone(zone: Option<&str>) -> DataType {
+    DataType::Timestamp(TimeUnit::Nanosecond, zone.map(Into::into))
+}
+
+impl ScalarUDFImpl for AtZone {
+    fn name(&self) -> &str {
+        AT_ZONE
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        match arguments.first() {
+            Some(DataType::Timestamp(_, Some(_)) | DataType::Utf8 | DataType::Utf8View) => Ok(of_zone(None)),
+            Some(DataType::Timestamp(_, None) | DataType::Date32 | DataType::Null) => Ok(of_zone(Some(UTC))),
+            _ => Err(bad("AT TIME ZONE stands behind a time")),
+        }
+    }
+
+    fn return_field_from_args(&self, call: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let kinds: Vec<DataType> = call.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        Ok(Arc::new(Field::new(AT_ZONE, self.return_type(&kinds)?, true)))
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [times, ColumnarValue::Scalar(zone)] = call.args.as_slice() else {
+            return Err(bad("the zone behind AT TIME ZONE is to be written out"));
+        };
+        let zone = zone.try_as_str().flatten().ok_or_else(|| bad("AT TIME ZONE needs the name of a zone"))?;
+        let known: Tz = zone.parse().map_err(|_| bad(format!("there is no time zone '{zone}'")))?;
+        let scalar = matches!(times, ColumnarValue::Scalar(_));
+        let times = times.to_array(if scalar { 1 } else { call.number_rows })?;
+        let made = if self.return_type(&[times.data_type().clone()])? == of_zone(None) {
+            let instants = cast(&cast(&times, &of_zone(Some(UTC)))?, &of_zone(None))?;
+            let instants = instants.as_primitive::<TimestampNanosecondType>();
+            let shown = |instant: i64| {
+                let shown = temporal_conversions::as_datetime_with_timezone::<TimestampNanosecondType>(
+                    instant, known,
+                );
+                let shown = shown.and_then(|shown| shown.naive_local().and_utc().timestamp_nanos_opt());
+                shown.ok_or_else(|| does_not_fit(format!("a time in the zone {zone}")))
+            };
+            let shown = instants.iter().map(|instant| instant.map(shown).transpose());
+            Arc::new(shown.collect::<Result<TimestampNanosecondArray>>()?) as _
+        } else {
+            cast(&cast(&cast(&times, &of_zone(None))?, &of_zone(Some(zone)))?, &of_zone(Some(UTC)))?
+        };
+        Ok(match scalar {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&made, 0)?),
+            false => ColumnarValue::Array(made),
+        })
+    }
+}
+
+/// An interval, so many times.
+pub(crate) fn scaled(interval: PlanExpr, times: PlanExpr) -> PlanExpr {
+    let scaled = Arc::new(ScalarUDF::from(Scaled(Signature::any(2, Volatility::Immutable))));
+    let sides = vec![cast_to(interval, INTERVAL), cast_to(times, DataType::Float64)];
+    PlanExpr::ScalarFunction(ScalarFunction::new_udf(scaled, sides))
+}
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Scaled(Signature);
+
+impl ScalarUDFImpl for Scaled {
+    fn name(&self) -> &str {
+        "tidemill_scaled"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(INTERVAL)
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let scalar = call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let [intervals, times] = call.args.as_slice() else { return Err(bad("a value is missing")) };
+        let rows = if scalar { 1 } else { call.number_rows };
+        let (intervals, times) = (intervals.to_array(rows)?, times.to_array(rows)?);
+        let each = intervals
+            .as_primitive::<IntervalMonthDayNanoType>()
+            .iter()
+            .zip(times.as_primitive::<Float64Type>().iter());
+        let made = each.map(|(interval, times)| {
+            let Some((interval, times)) = interval.zip(times) else { return Ok(None) };
+            multiplied(interval, times).map(Some).ok_or_else(|| does_not_fit("an interval"))
+        });
+        let made: ArrayRef = Arc::new(made.collect::<Result<IntervalMonthDayNanoArray>>()?);
+        Ok(match scalar {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&made, 0)?),
+            false => ColumnarValue::Array(made),
+        })
+    }
+}
+
+/// Parts of months become days of which a month has thirty, parts of days become hours.
+fn multiplied(interval: IntervalMonthDayNano, times: f64) -> Option<IntervalMonthDayNano> {
+    const MONTH_DAYS: f64 = 30.0;
+    const DAY_NANOS: f64 = 86_400e9;
+    let months = f64::from(interval.months) * times;
+    let days = f64::from(interval.days) * times + months.fract() * MONTH_DAYS;
+    let nanos = interval.nanoseconds as f64 * times;
+    let nanos = ((nanos + days.fract() * DAY_NANOS) / 1_000.0).round() * 1_000.0;
+    let fits = |value: f64, most: f64| (value.abs() < most).then_some(value.trunc());
+    Some(IntervalMonthDayNano::new(
+        fits(months, 2_147_483_648.0)? as i32,
+        fits(days, 2_147_483_648.0)? as i32,
+        fits(nanos, 9.2e18)? as i64,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_mended_where_they_lack_something() {
+        for (written, zoned, expected) in [
+            ("2026-01-02 03:04", true, Some("2026-01-02T03:04:00")),
+            ("2026-01-02 03:04+02", true, Some("2026-01-02T03:04:00+02:00")),
+            ("2026-01-02 03:04:05.25 -0530", true, Some("2026-01-02T03:04:05.25-05:30")),
+            ("2026-01-02T03:04:05Z", true, None),
+            ("2026-01-02T03:04:05Z", false, Some("2026-01-02T03:04:05")),
+            ("2026-01-02 03 UTC", true, Some("2026-01-02T03:00:00Z")),
+            ("2026-01-02", true, None),
+            ("2026/01/02 03:04", true, None),
+            ("2026-01-02 03:04 CET", true, None),
+            ("ärger um 03:04", true, None),
+        ] {
+            assert_eq!(mended(written, zoned).as_deref(), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_said_in_the_planners_words() {
+        for (format, expected) in [
+            ("YYYY-MM-DD HH24:MI:SS.MS", Some("%Y-%m-%d %H:%M:%S.%3f")),
+            ("YYYY-MM-DDTHH24:MI", Some("%Y-%m-%dT%H:%M")),
+            ("\"week\" IW, Dy", Some("week %V, %a")),
+            ("HH12:MI AM", Some("%I:%M %p")),
+            ("Month", None),
+            ("J", None),
+        ] {
+            assert_eq!(translated(format).as_deref(), expected, "{format}");
+        }
+    }
+}
