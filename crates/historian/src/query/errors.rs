@@ -3,7 +3,7 @@
 
 use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
-use tidemill_core::{Problem, codes};
+use tidemill_core::{Problem, codes, nearest};
 use tidemill_dialect::from_problem;
 
 use tidemill_lake::Error;
@@ -216,33 +216,4 @@ fn plain(text: &str) -> String {
         line.push('…');
     }
     line
-}
-
-/// The name that was probably meant.
-pub(crate) fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
-    let wanted = wanted.to_lowercase();
-    names
-        .iter()
-        .map(|name| (distance(&wanted, &name.to_lowercase()), name))
-        .min()
-        .filter(|(distance, _)| *distance <= 1 + wanted.chars().count() / 3)
-        .map(|(_, name)| name.as_str())
-}
-
-/// How many insertions, removals and changes lie between two words (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().take(64).enumerate() {
-        let mut diagonal = line;
-        let mut left = line + 1;
-        let mut next = vec![left];
-        for (there, above) in other.iter().zip(row.iter().skip(1)) {
-            left = (diagonal + usize::from(letter != *there)).min(left + 1).min(above + 1);
-            diagonal = *above;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }

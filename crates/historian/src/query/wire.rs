@@ -26,13 +26,16 @@ use super::relation::Table;
 use super::run::{Within, panicked, run};
 use super::session::{CATALOG, PUBLIC, SYSTEM};
 
-impl TableEncoder for WireRows {
+/// The rows of a wire as those of any format.
+struct Wired(WireRows);
+
+impl TableEncoder for Wired {
     fn begin(&mut self, schema: &SchemaRef) -> Result<(), ArrowError> {
-        WireRows::begin(self, schema)
+        self.0.begin(schema)
     }
 
     fn rows(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        WireRows::rows(self, batch)
+        self.0.rows(batch)
     }
 
     fn end(&mut self) -> Result<(), ArrowError> {
@@ -40,7 +43,7 @@ impl TableEncoder for WireRows {
     }
 
     fn written(&mut self) -> &mut Vec<u8> {
-        WireRows::written(self)
+        self.0.written()
     }
 }
 
@@ -87,7 +90,7 @@ impl Engine {
             let answer = run(threads, admission, budget, Within::All, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
                 let mut asked = Asked::of(&inner, &scope, &view, budget, sink.stopped())?;
-                let rows = Box::new(WireRows::new(query.binary.clone()));
+                let rows = Box::new(Wired(WireRows::new(query.binary.clone())));
                 let (place, handle) = (sink.place(), Handle::current());
                 let work = move || {
                     let _place = place;
