@@ -259,6 +259,55 @@ fn a_value_that_is_written_again_takes_the_place_of_the_first() {
     assert_eq!(plant.sql(corrected), json!([["replace", "cpu/host=a/idle", "1", "2"]]));
 }
 
+/// A line has as many samples as fields; of a line with a field that cannot be kept the others are.
+#[test]
+fn an_export_is_counted_in_samples() {
+    const T: &str = "177232320000000000";
+    let plant = Plant::start();
+    let long = "x".repeat(1025);
+    let text = format!(
+        "m,host=a idle=1,user=2 {T}1\nm,host=a idle=3,user=4,state=\"{long}\" {T}2\nm,host=a on=t {T}3\n"
+    );
+    let file = plant.home.file("export.lp", &text);
+    let file = file.to_str().expect("a name of ours");
+    let dry = plant.run(&["import", file, "--dry-run"]).expect(0).out;
+    assert!(dry.contains("3 rows, 6 samples would be written, 0 rejected"), "{dry}");
+    let told = plant.run(&["import", file]).expect(3).out;
+    assert!(told.contains("3 rows, 5 samples written and durable, 1 rejected"), "{told}");
+    assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'm/%'"), json!([[5]]));
+    let rejected = std::fs::read_to_string(format!("{file}.rejected")).expect("it has the line");
+    assert!(
+        rejected.contains("idle=3,user=4,state=") && rejected.contains("the field 'state'"),
+        "{rejected}"
+    );
+}
+
+/// What Telegraf sends when more new names come within an hour than may: it is kept once the limit lets them in.
+#[test]
+fn names_that_come_too_fast_are_sent_again_and_nothing_is_lost_or_doubled() {
+    let home = crate::plant::Home::new();
+    std::fs::create_dir(home.plant()).expect("a folder in the temporary folder");
+    home.file("plant/tidemill.toml", "[limits]\nsignals_new_per_hour = 3");
+    let mut plant = home.start();
+    let token = plant.token("telegraf", &["write:#"]);
+    let body: String = (0..6).map(|number| format!("m,n={number} f={number} {}\n", number + 1)).collect();
+    let doors = ["/write?db=x", "/api/v2/write?bucket=x", "/api/v3/write_lp?db=x"];
+    let send =
+        |plant: &Plant, door: &str| plant.post(door).token(&token).body("text/plain", body.clone()).send();
+    for door in doors {
+        let later = send(&plant, door).expect(503);
+        assert_eq!(later.header("retry-after"), Some("60"), "{}", later.text());
+    }
+    assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'm/%'"), json!([[3]]));
+    plant.home.file("plant/tidemill.toml", "[limits]\nsignals_new_per_hour = 100");
+    plant.process.log_line("configuration.read");
+    for door in doors {
+        send(&plant, door).expect(204);
+    }
+    let rows = plant.sql("SELECT count(*), sum(value) FROM samples WHERE signal LIKE 'm/%'");
+    assert_eq!(rows, json!([[6, 15.0]]));
+}
+
 fn base64(text: &str) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();

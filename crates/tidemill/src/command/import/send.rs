@@ -146,11 +146,11 @@ impl<'a> Sender<'a> {
                 let mut body = Vec::new();
                 encode(&batch, reader.signals(), &mut body);
                 let rows: Vec<u32> = batch.samples.iter().map(|sample| sample.row).collect();
-                let sent = self.lines(&body, &rows, CONTENT_TYPE, QUERY).await;
+                let sent = self.lines(&body, &rows, rows.len() as u64, (CONTENT_TYPE, QUERY)).await;
                 self.set_aside(reader, batch.rejects, &batch.originals, sent)
             }
-            Part::Piece(Piece { body, content_type, query, rows, rejects, originals, .. }) => {
-                let sent = self.lines(&body, &rows, content_type, &query).await;
+            Part::Piece(Piece { body, content_type, query, rows, samples, rejects, originals }) => {
+                let sent = self.lines(&body, &rows, samples, (content_type, &query)).await;
                 self.set_aside(reader, rejects, &originals, sent)
             }
         }
@@ -165,25 +165,25 @@ impl<'a> Sender<'a> {
         sent: Result<Vec<Refused>, Problem>,
     ) -> Result<(), Problem> {
         let (refused, outcome) = sent.map_or_else(|error| (Vec::new(), Err(error)), |all| (all, Ok(())));
-        self.tally.samples = self.tally.samples.saturating_sub(refused.len() as u64);
         self.reject(reader.rejected_head(), &originals.rejects(rejects, &refused))?;
         outcome
     }
 
-    /// Sends lines. The plant names the first hundred that it refuses: where there are more, the lines are sent again in
-    /// hundreds, so that each refused one is told. What is sent twice is kept once.
+    /// Sends lines that hold so many samples. The plant says how many it kept where it refused any, and names the first hundred
+    /// lines: where there are more, they are sent again in hundreds, so that each refused one is told. What is sent twice is
+    /// kept once.
     async fn lines(
         &mut self,
         body: &[u8],
         rows: &[u32],
-        content_type: &str,
-        terms: &str,
+        samples: u64,
+        (content_type, terms): (&str, &str),
     ) -> Result<Vec<Refused>, Problem> {
         if body.is_empty() {
             return Ok(Vec::new());
         }
         let answer = self.send(body, content_type, terms).await?;
-        self.tally.samples += rows.len() as u64;
+        self.tally.samples += answer["kept"].as_u64().unwrap_or(samples);
         let listed = |answer: &Json| answer["problems"].as_array().cloned().unwrap_or_default();
         let refused = listed(&answer);
         if answer["refused"].as_u64().unwrap_or(0) <= refused.len() as u64 {
