@@ -111,6 +111,8 @@ keys! {
         "Samples with a time further behind the clock than this are refused; \"off\" accepts them.";
     health.figures: KeyKind::WordOrDuration("off", "2s", "1h"), "\"10s\"", true,
         "How often the plant writes its own figures as signals under tidemill/, those that changed; \"off\" writes none.";
+    health.backup_age: KeyKind::WordOrDuration("off", "1s", "10y"), "\"30d\"", true,
+        "A plant of which a backup was ever made warns when the last one is older; \"off\" never does.";
 }
 
 /// The keys of a zone: `[zone.NAME]`.

@@ -132,6 +132,8 @@ pub struct Config {
     pub past: Option<Duration>,
     /// `None` is off.
     pub figures_every: Option<Duration>,
+    /// `None` is off.
+    pub backup_age: Option<Duration>,
     /// Every `[zone.NAME]`.
     pub zones: Vec<Zone>,
 }

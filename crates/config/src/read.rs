@@ -317,6 +317,7 @@ impl<'a> Reader<'a> {
             future: values.duration("limits", "future"),
             past: values.duration("limits", "past"),
             figures_every: values.duration("health", "figures"),
+            backup_age: values.duration("health", "backup_age"),
             zones,
         };
         self.rules(&config);

@@ -82,6 +82,21 @@ pub fn format_duration(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
+/// Says roughly how long something is, for sentences: "about 3 hours", "about a day", "less than a minute".
+pub fn roughly(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    for (name, one, unit_s) in [("day", "a", 86_400.0), ("hour", "an", 3_600.0), ("minute", "a", 60.0)] {
+        let count = seconds / unit_s;
+        if count >= 1.5 {
+            return format!("about {count:.0} {name}s");
+        }
+        if count >= 0.75 {
+            return format!("about {one} {name}");
+        }
+    }
+    "less than a minute".to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +136,24 @@ mod tests {
             assert_eq!(format_duration(Duration::from_secs(seconds)), text);
         }
         assert_eq!(format_duration(Duration::from_millis(1_500)), "1s500ms");
+    }
+
+    #[test]
+    fn roughly_as_one_says() {
+        for (seconds, text) in [
+            (0, "less than a minute"),
+            (44, "less than a minute"),
+            (45, "about a minute"),
+            (600, "about 10 minutes"),
+            (2_700, "about an hour"),
+            (5_400, "about 2 hours"),
+            (10_900, "about 3 hours"),
+            (64_800, "about a day"),
+            (129_600, "about 2 days"),
+            (40 * 86_400, "about 40 days"),
+        ] {
+            assert_eq!(roughly(Duration::from_secs(seconds)), text, "{seconds}");
+        }
     }
 
     proptest! {

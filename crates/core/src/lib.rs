@@ -47,7 +47,7 @@ pub use bus::{
 };
 pub use commit::{Boxed, Commit, CommitGroup, NotDurable};
 pub use deletion::Deletion;
-pub use duration::{decimal_units, format_duration, parse_duration};
+pub use duration::{decimal_units, format_duration, parse_duration, roughly};
 pub use escape::{Escape, EscapeRule, escape_rules};
 pub use event::{EVENTS, Event};
 pub use history::{

@@ -10,6 +10,8 @@ use std::path::Path;
 pub struct Machine {
     /// Memory of this process that is not swapped out.
     pub resident_bytes: Option<u64>,
+    /// The part of it that no file stands behind.
+    pub anonymous_bytes: Option<u64>,
     /// Memory of this process that is swapped out.
     pub swapped_bytes: Option<u64>,
     /// What the control group of this process may have.
@@ -45,6 +47,7 @@ fn machine_under(root: &Path) -> Machine {
     let files = fs::read_dir(root.join("proc/self/fd"));
     Machine {
         resident_bytes: kib(&status, "VmRSS:"),
+        anonymous_bytes: kib(&status, "RssAnon:"),
         swapped_bytes: kib(&status, "VmSwap:"),
         group_bytes_max: crate::memory::group_bytes_under(root),
         available_bytes: kib(&memory, "MemAvailable:"),
@@ -142,7 +145,7 @@ mod tests {
         put(
             folder.path(),
             &[
-                ("proc/self/status", "Name:\tx\nVmRSS:\t    1024 kB\nVmSwap:\t       8 kB\n"),
+                ("proc/self/status", "Name:\tx\nVmRSS:\t    1024 kB\nRssAnon:\t     512 kB\nVmSwap:\t       8 kB\n"),
                 ("proc/meminfo", "MemTotal:  4096 kB\nMemFree: 1 kB\nMemAvailable:  2048 kB\n"),
                 ("proc/self/stat", "7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0\n"),
                 ("run/systemd/timesync/x", ""),
@@ -150,6 +153,7 @@ mod tests {
         );
         let machine = machine_under(folder.path());
         assert_eq!((machine.resident_bytes, machine.swapped_bytes), (Some(1 << 20), Some(8 << 10)));
+        assert_eq!(machine.anonymous_bytes, Some(512 << 10));
         assert_eq!((machine.available_bytes, machine.memory_bytes), (Some(2 << 20), Some(4 << 20)));
         assert_eq!((machine.processor_seconds, machine.clock_set), (Some(3.0), Some(false)));
         put(folder.path(), &[("run/systemd/timesync/synchronized", "")]);

@@ -105,6 +105,11 @@ impl Keeper {
         lock(&self.config).figures_every
     }
 
+    /// How old the last backup may become; none for as old as it likes.
+    pub(crate) fn backup_age(&self) -> Option<Duration> {
+        lock(&self.config).backup_age
+    }
+
     /// Asks the guard what may wait for the disk, on a thread that may wait.
     async fn ask_guard<T: Send + 'static>(
         &self,

@@ -190,8 +190,13 @@ pub(crate) fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved
 
     // The faces. They see traits only.
     let kept = (guard.clone(), log.clone(), bus.clone(), historian.clone());
-    let backups =
-        Backups::new(ground, plant, &config.plant_name, (guard.clone(), log.clone(), historian.clone()));
+    let backups = Backups::new(
+        ground,
+        plant,
+        &config.plant_name,
+        (guard.clone(), log.clone(), historian.clone()),
+        bus.clone(),
+    );
     let keeper = Arc::new(Keeper::new(plant.clone(), (config.clone(), saved), kept, backups));
     let web = Web::new(Doors {
         bus: bus.clone() as Arc<dyn Bus>,
@@ -233,8 +238,10 @@ pub(crate) fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved
         config: config.clone(),
         guard: guard.clone(),
         journal: log.clone(),
+        bus: bus.clone(),
         historian: historian.clone(),
         keeper: keeper.clone(),
+        memory_bytes_max: memory_bytes,
         journal_bytes_max: settings::historian(config, &memory).store.journal_bytes_max(),
     };
     vitals.start(ground, vitals::Looker::new(watched), bus.clone())?;

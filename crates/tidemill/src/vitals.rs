@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
+use tidemill_bus::Namespace;
 use tidemill_core::{Damaged, Journal, Problem, rfc3339};
 use tidemill_ground::Ground;
 use tidemill_guard::Guard;
@@ -31,10 +32,13 @@ pub(crate) struct Rooms {
     pub(crate) config: Config,
     pub(crate) guard: Arc<Guard>,
     pub(crate) journal: Arc<Log>,
+    pub(crate) bus: Arc<Namespace>,
     pub(crate) historian: Arc<Historian>,
     pub(crate) keeper: Arc<Keeper>,
     /// What the journal may hold before new values are refused.
     pub(crate) journal_bytes_max: u64,
+    /// What all rooms together may have.
+    pub(crate) memory_bytes_max: u64,
 }
 
 /// Those that expire.
@@ -105,6 +109,8 @@ impl Rooms {
             configuration_refused: self.keeper.refused(),
             restart: self.keeper.restart_waiting(),
             journal_bytes_max: self.journal_bytes_max,
+            memory_bytes_max: Some(self.memory_bytes_max),
+            backup_age_max: self.keeper.backup_age(),
             numbers: Numbers::of(self.ground.metrics.snapshot()),
             ..dear.clone()
         }
@@ -121,6 +127,7 @@ impl Rooms {
             flash_worn: tidemill_ground::flash_worn(&data),
             unreadable: self.historian.check_places().err().map(|error| error.to_string()),
             tokens: tokens(&self.guard),
+            backup_made_ns: tidemill_vitals::backup_made(self.bus.as_ref()),
             certificates: certificates.map(|one| (one.on, one.problem, sentence(&one.mend))).collect(),
             ..Seen::default()
         }

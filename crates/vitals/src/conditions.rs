@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidemill_core::quantity::show_bytes;
-use tidemill_core::rfc3339;
+use tidemill_core::{rfc3339, roughly};
 use tidemill_ground::LIMITS;
 
 use crate::board::{Condition, Found};
@@ -56,6 +56,7 @@ pub(crate) struct Earlier {
     stepped: Option<(Duration, i64)>,
     refused: BTreeMap<String, f64>,
     merge_failures: Option<f64>,
+    log_lost: Option<f64>,
 }
 
 impl Default for Earlier {
@@ -68,6 +69,7 @@ impl Default for Earlier {
             stepped: None,
             refused: BTreeMap::new(),
             merge_failures: None,
+            log_lost: None,
         }
     }
 }
@@ -118,6 +120,7 @@ pub(crate) fn conditions(seen: &Seen, earlier: &mut Earlier) -> Vec<Condition> {
     limits(seen, earlier, &mut list);
     engines(seen, earlier, &mut list);
     access(seen, &mut list);
+    keeping(seen, earlier, &mut list);
     list.0
 }
 
@@ -132,9 +135,10 @@ fn disk(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
             let hours = seen.monotonic.saturating_sub(*at).as_secs_f64() / 3_600.0;
             let left = space.free_bytes.saturating_sub(seen.free_min_bytes) as f64 / (gone as f64 / hours);
             let what = format!(
-                "the disk has {} free and loses {} an hour: in {left:.0} hours new values are refused",
+                "the disk has {} free and loses {} an hour: in {} new values are refused",
                 show_bytes(space.free_bytes),
-                show_bytes((gone as f64 / hours) as u64)
+                show_bytes((gone as f64 / hours) as u64),
+                roughly(Duration::from_secs((left * 3_600.0) as u64))
             );
             // The nearer the end, the larger.
             list.above(&w::DISK_FILLING, "", (-left, -FILLING_HOURS, -1.5 * FILLING_HOURS), &what);
@@ -184,6 +188,11 @@ fn memory(seen: &Seen, list: &mut List) {
         let what =
             format!("the process has {}, and its container {}", show_bytes(resident), show_bytes(most));
         list.above(&w::MEMORY_NEAR, "", (resident as f64 / most as f64, 0.9, 0.8), &what);
+    }
+    if let (Some(own), Some(most)) = (machine.anonymous_bytes, seen.memory_bytes_max) {
+        let what =
+            format!("the plant has {} of memory, and limits.memory is {}", show_bytes(own), show_bytes(most));
+        list.above(&w::MEMORY_OWN, "", (own as f64 / most as f64, 0.9, 0.8), &what);
     }
     if let (Some(free), Some(all)) = (machine.available_bytes, machine.memory_bytes.filter(|all| *all > 0)) {
         let what = format!("the machine has {} left of {}", show_bytes(free), show_bytes(all));
@@ -314,6 +323,23 @@ fn access(seen: &Seen, list: &mut List) {
     list.of(&w::CONFIGURATION_REFUSED, seen.configuration_refused.as_ref());
     let restart = (!seen.restart.is_empty()).then(|| seen.restart.join("; "));
     list.of(&w::RESTART_WAITING, restart);
+}
+
+/// What is kept outside of the plant: its backups and its log.
+fn keeping(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
+    if let (Some(made_ns), Some(most)) = (seen.backup_made_ns, seen.backup_age_max) {
+        let age_ns = u64::try_from(seen.wall_ns.saturating_sub(made_ns)).unwrap_or(0);
+        let age = Duration::from_nanos(age_ns);
+        if age >= most {
+            let what = format!("the last backup was made {} ago, at {}", roughly(age), rfc3339(made_ns));
+            list.add(&w::BACKUP_OLD, "", Found::Over, what);
+        }
+    }
+    let lost = seen.numbers.get("tidemill_log_lines_lost_total").unwrap_or(0.0);
+    if lost > earlier.log_lost.replace(lost).unwrap_or(0.0) {
+        let what = format!("{lost:.0} line(s) of the log could not be written to its file since the start");
+        list.add(&w::LOG_UNWRITTEN, "", Found::Over, what);
+    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use tidemill_ground::{Machine, Space};
 
 use super::*;
-use crate::board::Board;
+use crate::board::{Board, Standing};
 use crate::seen::{Numbers, Token};
 
-/// The codes that stand, with their subjects, after what is seen by the minute (or another step).
-fn stands(step_s: u64, steps: u64, see: impl Fn(u64, &mut Seen)) -> String {
+/// What stands after what is seen by the minute (or another step).
+fn told(step_s: u64, steps: u64, see: impl Fn(u64, &mut Seen)) -> Vec<Standing> {
     let (mut earlier, mut board) = (Earlier::default(), Board::default());
     for step in 0..steps {
         let monotonic = Duration::from_secs(step * step_s);
@@ -16,7 +16,12 @@ fn stands(step_s: u64, steps: u64, see: impl Fn(u64, &mut Seen)) -> String {
         see(step, &mut seen);
         board.look(&conditions(&seen, &mut earlier), wall_ns, monotonic);
     }
-    let standing = board.standing();
+    board.standing()
+}
+
+/// The codes of that, with their subjects.
+fn stands(step_s: u64, steps: u64, see: impl Fn(u64, &mut Seen)) -> String {
+    let standing = told(step_s, steps, see);
     let codes = standing.iter().map(|one| format!("{} {}", one.warning.code, one.subject).trim().to_owned());
     codes.collect::<Vec<_>>().join(", ")
 }
@@ -44,6 +49,52 @@ fn a_disk_that_fills_is_told_a_day_before() {
 }
 
 #[test]
+fn how_long_a_disk_lasts_is_said_as_one_says_it() {
+    let said = |gib_free: f64| {
+        let told = told(60, 120, move |minute, seen| {
+            let free_bytes = ((gib_free + 10.0 - 5.0 * minute as f64 / 60.0) * GIB as f64) as u64;
+            seen.space = Some(Space { free_bytes, total_bytes: 1000 * GIB });
+        });
+        told.into_iter()
+            .map(|one| one.what.rsplit(": ").next().unwrap_or_default().to_owned())
+            .collect::<String>()
+    };
+    assert_eq!(said(0.2), "in about 3 minutes new values are refused");
+    assert_eq!(said(5.0), "in about an hour new values are refused");
+    assert_eq!(said(15.0), "in about 3 hours new values are refused");
+}
+
+#[test]
+fn a_backup_that_grew_old_is_told_where_one_was_ever_made() {
+    let made = |made_ns: Option<i64>, days: u64| {
+        let age_max = Some(Duration::from_secs(30 * 86_400));
+        let told = told(3_600, days * 24, move |_, seen| {
+            (seen.backup_made_ns, seen.backup_age_max) = (made_ns, age_max);
+        });
+        told.into_iter().map(|one| format!("{}: {}", one.warning.code, one.what)).collect::<String>()
+    };
+    let first_ns = 1_767_225_600 * SECOND_NS;
+    assert_eq!(made(None, 60), "");
+    assert_eq!(made(Some(first_ns), 30), "");
+    assert_eq!(
+        made(Some(first_ns), 32),
+        "backup-old: the last backup was made about 32 days ago, at 2026-01-01T00:00:00Z"
+    );
+    assert_eq!(made(Some(first_ns + 60 * DAY_NS), 32), "", "a clock that went back makes none old");
+}
+
+#[test]
+fn a_log_that_loses_lines_is_told_for_a_while() {
+    let lost = |looks: u64| {
+        stands(2, looks, |look, seen| {
+            let lost = look.min(3) as f64;
+            seen.numbers = std::mem::take(&mut seen.numbers).with("tidemill_log_lines_lost_total", "", lost);
+        })
+    };
+    assert_eq!((lost(1), lost(3), lost(300)), (String::new(), "log-unwritten".to_owned(), String::new()));
+}
+
+#[test]
 fn a_clock_that_is_set_is_told_for_an_hour() {
     let stepped = |by_s: i64, seconds: u64| {
         stands(2, seconds / 2, move |look, seen| {
@@ -65,7 +116,7 @@ fn a_clock_that_is_set_is_told_for_an_hour() {
 fn memory_files_and_flash_are_told_near_their_ends() {
     let with = |change: fn(&mut Seen)| stands(10, 20, |_, seen| change(seen));
     type Change = fn(&mut Seen);
-    let table: [(Change, &str); 9] = [
+    let table: [(Change, &str); 10] = [
         (|_| (), ""),
         (
             |seen| {
@@ -87,6 +138,13 @@ fn memory_files_and_flash_are_told_near_their_ends() {
                     Machine { available_bytes: Some(4), memory_bytes: Some(100), ..Machine::default() }
             },
             "memory-short",
+        ),
+        (
+            |seen| {
+                seen.machine.anonymous_bytes = Some(91);
+                seen.memory_bytes_max = Some(100);
+            },
+            "memory-near-own-limit",
         ),
         (|seen| seen.machine.swapped_bytes = Some(64 << 20), "swapping"),
         (

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_core::{
-    Bus, Durability, Flags, Identity, Meta, Problem, Publish, Quality, SignalPath, Stamp, Value, Verb, codes,
+    Bus, Durability, Flags, Identity, Meta, Problem, Publish, Quality, ReadScope, SignalPath, Stamp, Value,
+    Verb, codes,
 };
 
 use crate::conditions::SYNCS;
@@ -365,6 +366,28 @@ pub(crate) fn write(bus: &Arc<dyn Bus>, who: &Identity, rows: &[Row]) -> Result<
     Ok(())
 }
 
+/// Bytes of each backup: it is the time of its newest sample that says when the last one was made, also after a restart.
+const BACKUP: &str = "backup/size";
+const BACKUP_MEANS: &str = "Bytes of a backup that was sent whole, when it was";
+
+/// Writes that a backup was made.
+pub(crate) fn write_backup(bus: &Arc<dyn Bus>, who: &Identity, bytes: u64) -> Result<(), Problem> {
+    let value = Value::Float(bytes as f64);
+    write(
+        bus,
+        who,
+        &[Row { path: BACKUP.to_owned(), unit: "By", description: BACKUP_MEANS.to_owned(), value }],
+    )
+}
+
+/// When the last backup was made, ns UTC.
+pub(crate) fn backup_made(bus: &dyn Bus) -> Option<i64> {
+    let signal = bus.find(&SignalPath::new(&format!("{ROOT}/{BACKUP}")).ok()?)?;
+    let mut last = Vec::new();
+    bus.last(&ReadScope::everything(), &[signal.id], &mut last);
+    last.first().map(|last| last.time)
+}
+
 /// The part of docs/reference/metrics.md that lists the figures.
 pub(crate) fn table() -> String {
     let mut out = String::from("| signal | unit | is |\n|---|---|---|\n");
@@ -375,6 +398,7 @@ pub(crate) fn table() -> String {
         };
         let _ = writeln!(out, "| `{ROOT}/{path}{more}` | `{unit}` | {description} |");
     }
+    let _ = writeln!(out, "| `{ROOT}/{BACKUP}` | `By` | {BACKUP_MEANS} |");
     out
 }
 

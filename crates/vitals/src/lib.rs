@@ -29,6 +29,19 @@ pub use seen::{Buckets, Numbers, Seen, Token};
 use warnings::WARNINGS;
 pub use warnings::Warning;
 
+/// Keeps it in the plant's history that a backup was sent whole.
+///
+/// # Errors
+/// Why it could not be written.
+pub fn write_backup(bus: &Arc<dyn Bus>, bytes: u64) -> Result<(), Problem> {
+    figures::write_backup(bus, &house(), bytes)
+}
+
+/// When the last backup was sent whole, ns UTC, as far as the plant's history knows.
+pub fn backup_made(bus: &dyn Bus) -> Option<i64> {
+    figures::backup_made(bus)
+}
+
 /// How often the plant looks after itself.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 

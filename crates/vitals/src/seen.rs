@@ -43,6 +43,12 @@ pub struct Seen {
     pub configuration_refused: Option<String>,
     /// Settings that wait for a restart.
     pub restart: Vec<String>,
+    /// What `limits.memory` is.
+    pub memory_bytes_max: Option<u64>,
+    /// When the last backup was sent whole.
+    pub backup_made_ns: Option<i64>,
+    /// So old it may become; none: as old as it likes.
+    pub backup_age_max: Option<Duration>,
     /// What the log may hold before values are refused.
     pub journal_bytes_max: u64,
     /// Every metric.

@@ -43,10 +43,11 @@ warnings! {
     INODES_LOW "inodes-low" false 0 10 false "the file system has hardly any files left to give" "No new files of history can be made, and then new values are refused" "Remove files, or move the plant to a file system with more inodes";
     FLASH_WORN "flash-worn" false 0 60 false "the flash memory is near the end of its life" "Writes may fail at any time" "Make a backup, and replace the memory";
     MEMORY_NEAR "memory-near-limit" false 30 60 false "the process is near what its container may have" "The system may end the plant at any moment; nothing acknowledged is lost by it" "Give the container more memory, or lower limits.memory";
+    MEMORY_OWN "memory-near-own-limit" false 30 60 false "the plant has nearly as much memory as limits.memory" "Queries and large requests are refused sooner; beyond the limit the memory is taken from what else runs here" "Ask for less at once (sys.queries, sys.limits), or raise limits.memory";
     MEMORY_SHORT "memory-short" false 30 60 false "the machine has hardly any memory left" "Everything becomes slow, or the system ends a program" "See what else runs here, or lower limits.memory";
     SWAPPING "swapping" false 30 60 false "a part of the plant is swapped out" "Acknowledgements and queries wait for the disk" "Lower limits.memory, or give the machine more memory";
     CLOCK_STEPPED "clock-stepped" false 0 0 false "the clock was set while the plant ran" "Samples without a time of their own jump in time with it; tokens may expire early or late" "See what sets the clock; a time service that slews it makes no jumps";
-    CLOCK_UNSET "clock-unset" false 900 0 false "the time service has not set the clock" "Times that the server gives may be wrong" "See `timedatectl`: name a time server that this machine reaches";
+    CLOCK_UNSET "clock-unset" false 900 0 false "systemd-timesyncd runs and has not set the clock" "Times that the server gives may be wrong" "See `timedatectl`: name a time server that this machine reaches. chrony and ntpd are not asked: `chronyc tracking` or `ntpq -p` tells of them";
     FILES_NEAR "open-files-near-limit" false 4 30 false "hardly any file or connection can be opened" "New connections are refused, and flushes may fail" "Raise the limit (LimitNOFILE= of the service, or ulimit -n), or close connections";
     LIMIT_NEAR "limit-near" false 10 30 false "a limit is nearly reached" "What comes beyond it is refused; sys.limits says how" "Raise it, if there is more to come";
     LIMIT_REFUSED "limit-refused" false 0 300 false "a limit has refused something" "What was refused is counted in sys.limits, and its sender was told" "Raise it, or see who asks for so much";
@@ -64,6 +65,8 @@ warnings! {
     CERTIFICATE "certificate" false 0 5 true "a certificate needs its owner" "Clients beyond this machine refuse the connection when it has ended" "Do what `tidemill check` says";
     DISK_SLOW "disk-slow" false 60 120 false "the disk takes far longer than it used to" "Acknowledgements wait for it" "See what else writes to it; flash and disks become slow before they fail, so make a backup";
     CONFIGURATION_REFUSED "configuration-refused" true 0 0 true "saved settings are not in force" "The plant runs with the settings before them; the next start fails" "Mend what is listed; the file is read again by itself";
+    BACKUP_OLD "backup-old" false 0 0 false "the last backup is older than health.backup_age" "What was written since then is lost with the disk" "Make one: `tidemill backup FILE`; where no more are wanted, set health.backup_age = \"off\"";
+    LOG_UNWRITTEN "log-unwritten" false 0 300 false "lines of the log cannot be written to their file" "They go to standard error instead, as far as that is kept" "See that the log's disk has room and that its folder can be written";
     RESTART_WAITING "restart-waiting" false 0 0 false "saved settings wait for a restart" "The plant runs with the values before them" "Restart the plant when it suits";
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 use tidemill_backup::{Done, Since};
-use tidemill_core::{AuditEntry, AuditResult, Authority, Boxed, Chunks, Identity, Problem, codes};
+use tidemill_core::{AuditEntry, AuditResult, Authority, Boxed, Bus, Chunks, Identity, Problem, codes};
 use tidemill_ground::{Counter, Ground, Phase, Stop, TokenBucket};
 use tidemill_guard::Guard;
 use tidemill_historian::Historian;
@@ -39,6 +39,7 @@ pub(crate) struct Backups {
     guard: Arc<Guard>,
     journal: Arc<Log>,
     historian: Arc<Historian>,
+    bus: Arc<dyn Bus>,
     busy: Arc<AtomicBool>,
     made: Counter,
     broken: Counter,
@@ -51,6 +52,7 @@ impl Backups {
         plant: &Plant,
         name: &str,
         (guard, journal, historian): (Arc<Guard>, Arc<Log>, Arc<Historian>),
+        bus: Arc<dyn Bus>,
     ) -> Arc<Backups> {
         let counter = |name, help| ground.metrics.counter(name, help);
         Arc::new(Backups {
@@ -59,6 +61,7 @@ impl Backups {
             guard,
             journal,
             historian,
+            bus,
             busy: Arc::default(),
             made: counter("tidemill_backups", "Backups that were sent whole."),
             broken: counter("tidemill_backups_failed", "Backups that were not."),
@@ -120,6 +123,9 @@ impl Backups {
                     files = done.files,
                     notes = done.notes.len()
                 );
+                if let Err(problem) = tidemill_vitals::write_backup(&self.bus, done.bytes) {
+                    tracing::warn!(event = "figures.unwritten", code = problem.code.id, "{}", problem.detail);
+                }
                 let hash = done.hash.to_string();
                 (AuditResult::Done, json!({ "sha256": hash, "bytes": done.bytes, "files": done.files }))
             }

@@ -2,11 +2,12 @@
 //! `tidemill`, in `check`, in SQL, in the API, in the log and as a signal; its own figures; slow queries; the log as files.
 
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 
 use crate::full_disk::Mounted;
-use crate::plant::{Home, Plant, Process, files_below, skip};
+use crate::plant::{Home, PATIENCE, Plant, Process, files_below, skip};
 
 /// A plant that writes its own figures every two seconds.
 fn start(home: Home, settings: &str) -> Plant {
@@ -165,6 +166,69 @@ fn a_disk_with_little_room_is_told_and_a_full_one() {
     plant.ok(&["check"]);
 }
 
+/// Lines that have no room are counted and go to standard error, and the file goes on with whole ones.
+#[test]
+fn a_log_on_a_full_disk_stops_nothing_and_its_loss_is_told() {
+    let home = Home::new();
+    let mounted = match Mounted::at(home.path("logs")) {
+        Ok(mounted) => mounted,
+        Err(why) => return skip("a log on a full disk", &why),
+    };
+    let mut command = home.command(&["run", "--plant", "plant", "--log-file", "logs/log"]);
+    // A line for each request.
+    command.env("TIDEMILL_LOG", "info,tidemill_web=debug");
+    let mut plant = Plant::ready(home, Process::spawn(command));
+    let _mounted = mounted;
+    let (log, ballast) = (plant.home.path("logs/log"), plant.home.path("logs/ballast"));
+    let mut file = std::fs::File::create(&ballast).expect("there is room");
+    let full = std::io::copy(&mut std::io::repeat(1), &mut file).expect_err("it has an end");
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    drop(file);
+    let told = || plant.sql("SELECT problem FROM sys.health WHERE code = 'log-unwritten'")[0][0].clone();
+    let until = Instant::now() + PATIENCE;
+    while told().is_null() {
+        assert!(Instant::now() < until, "nobody tells that the log has no room");
+        plant.ok(&["write", "press", "1"]);
+    }
+    let checked = plant.run(&["check"]).expect(3).out;
+    assert!(checked.contains("of the log could not be written to its file since the start"), "{checked}");
+    plant.process.log_line("event=\"http.request\"");
+    plant.process.log_line("code=\"log-unwritten\"");
+    let before = std::fs::metadata(&log).expect("it is there").len();
+    std::fs::remove_file(ballast).expect("it is there");
+    while std::fs::metadata(&log).expect("it is there").len() <= before {
+        assert!(Instant::now() < until + PATIENCE, "there is room, and nothing is logged");
+        plant.ok(&["write", "press", "2"]);
+    }
+    let _home = plant.stop();
+    let text = std::fs::read_to_string(&log).expect("it is text");
+    assert!(text.ends_with('\n') && text.contains("event=\"plant.stopped\""), "{text}");
+    for line in text.lines() {
+        assert!(line.starts_with("20") && line.contains(" event=\""), "a whole line is an event: {line}");
+    }
+}
+
+/// When the last backup was made is known after a restart too.
+#[test]
+fn a_backup_that_grew_old_is_told_until_none_is_wanted() {
+    const SETTINGS: &str = "[health]\nbackup_age = \"1s\"";
+    let mut plant = start(Home::new(), SETTINGS);
+    plant.spawn(&["watch", "tidemill/health"]).line("tidemill/health");
+    plant.ok(&["check"]);
+    let backup = plant.home.path("backup.tar");
+    plant.ok(&["backup", backup.to_str().expect("a name of ours")]);
+    let row = began(&mut plant, "backup-old");
+    let what = row[1].as_str().unwrap_or_default();
+    assert!(what.starts_with("the last backup was made less than a minute ago, at "), "{row}");
+    let bytes = std::fs::metadata(&backup).expect("it is there").len();
+    let kept = plant.sql("SELECT value FROM samples WHERE signal = 'tidemill/backup/size'");
+    assert_eq!(kept, json!([[bytes as f64]]));
+    let mut plant = start(plant.stop(), SETTINGS);
+    began(&mut plant, "backup-old");
+    save(&plant, "[health]\nbackup_age = \"off\"");
+    ended(&mut plant, "backup-old");
+}
+
 #[test]
 fn a_file_of_history_that_is_gone_is_told_until_it_is_back() {
     let mut plant = start(Home::new(), "[storage]\nflush_young_after = \"100ms\"");
@@ -227,14 +291,19 @@ fn the_plants_own_figures_are_signals_that_nobody_else_writes() {
 fn slow_queries_are_logged_and_listed_with_who_asked() {
     let mut plant = start(Home::new(), "[limits]\nslow_query = \"1ms\"");
     let token = plant.token("slow", &["read:#"]);
-    plant.run_as(&token, &["sql", "SELECT count(*) FROM samples WHERE value > 17 AND signal <> 'a secret'"]).expect(0);
+    plant
+        .run_as(&token, &["sql", "SELECT count(*) FROM samples WHERE value > 17 AND signal <> 'a secret'"])
+        .expect(0);
     let line = plant.process.log_line("query.slow");
     let shape = "text=\"SELECT count(*) FROM samples WHERE value > ? AND signal <> ?\"";
     assert!(line.contains("who=\"token:slow\"") && line.contains(shape), "{line}");
     let rows = plant.sql(
         "SELECT who, door, kind, rows, outcome FROM sys.queries WHERE state = 'slow' AND query LIKE '%> 17%secret%'",
     );
-    assert!(!plant.process.log_so_far().iter().any(|line| line.contains("secret")), "literals are in no line");
+    assert!(
+        !plant.process.log_so_far().iter().any(|line| line.contains("secret")),
+        "literals are in no line"
+    );
     assert_eq!(rows[0], json!(["token:slow", "http", "sql", 1, "done"]));
     save(&plant, "[limits]\nslow_query = \"off\"");
     plant.process.log_line("configuration.read");
