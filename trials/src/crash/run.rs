@@ -33,11 +33,9 @@ const ACCEPTING_MAX: Duration = Duration::from_secs(20);
 const COUNT_EVERY: u32 = 10;
 /// The longest rest between two requests of a writer.
 const REST_MAX: Duration = Duration::from_millis(500);
-/// A run of at least so many kills must have hit a flush and requests under way, at which every other kill is aimed.
+/// A run of at least so many kills must have hit a flush, a merge, a start and requests under way: at each of the first three every
+/// fourth cycle is aimed.
 const HITS_FROM_CYCLES: u32 = 20;
-/// And one of so many a merge and a start: of the five merges that twenty kills are aimed at a slow disk begins none in time, and one
-/// start in four is killed at a moment by chance.
-const RARE_HITS_FROM_CYCLES: u32 = 40;
 /// How long the flush of the last samples may take before the lake is read by others.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
@@ -136,7 +134,7 @@ impl Run {
     fn cycle(&mut self, cycle: u32) -> Result<(), String> {
         self.began.push(wall()?);
         let start = self.start_settings(cycle);
-        self.kill_in_start(&start)?;
+        self.kill_in_start(cycle, &start)?;
         let watch = Watch::from_here(&start.log);
         let mut running = self.binary.start(&start)?;
         running
@@ -187,11 +185,12 @@ impl Run {
         }
     }
 
-    /// Now and then the plant is killed before it is ready, while it reads what the last kill left.
-    fn kill_in_start(&mut self, start: &Start) -> Result<(), String> {
+    /// In every fourth cycle, and now and then, the plant is killed before it is ready, while it reads what the last kill left.
+    fn kill_in_start(&mut self, cycle: u32, start: &Start) -> Result<(), String> {
         // The first start makes the plant; nobody has been told of anything in it yet.
         let Some(usual) = self.accepting.last().copied() else { return Ok(()) };
-        while self.dice.one_in(4) {
+        let mut due = strike::is_for_start(cycle);
+        while std::mem::take(&mut due) || self.dice.one_in(4) {
             let running = self.binary.start(start)?;
             std::thread::sleep(usual.mul_f64(self.dice.share()));
             self.killed_in_start += u64::from(!running.is_ready());
@@ -363,13 +362,13 @@ impl Run {
         }
         let under_way = self.in_flight.iter().filter(|count| **count > 0).count() as u64;
         let hits = |name: &str| self.shown.get(name).copied().unwrap_or_default();
-        for (what, count, from_cycles) in [
-            ("a flush", hits("in a flush"), HITS_FROM_CYCLES),
-            ("a merge", hits("in a merge"), RARE_HITS_FROM_CYCLES),
-            ("requests under way", under_way, HITS_FROM_CYCLES),
-            ("a start", self.killed_in_start, RARE_HITS_FROM_CYCLES),
+        for (what, count) in [
+            ("a flush", hits("in a flush")),
+            ("a merge", hits("in a merge")),
+            ("requests under way", under_way),
+            ("a start", self.killed_in_start),
         ] {
-            if count == 0 && self.options.cycles >= from_cycles {
+            if count == 0 && self.options.cycles >= HITS_FROM_CYCLES {
                 self.findings.other(format!("no kill hit {what}: the run shows less than it should"));
             }
         }

@@ -23,8 +23,9 @@ const LITTLE_BYTES: u64 = 4 << 20;
 
 /// How long before the strike every writer begins to send without rest.
 const RUSH: Duration = Duration::from_millis(30);
-/// How long a strike that is aimed at a flush or a merge waits for one to begin.
-const AIM_MAX: Duration = Duration::from_millis(1_000);
+/// How long a strike that is aimed at a flush or a merge waits for one to begin: on a slow disk a merge takes its time to come, and
+/// the load goes on until then.
+const AIM_MAX: Duration = Duration::from_secs(10);
 /// How far into a flush or a merge it may strike: most are over after this.
 const INTO_MAX_MICROS: u64 = 12_000;
 
@@ -75,6 +76,11 @@ pub(super) fn aim(cycle: u32) -> Option<Work> {
         3 => Some(Work::Merge),
         _ => None,
     }
+}
+
+/// Whether a cycle begins with a start that is killed.
+pub(super) fn is_for_start(cycle: u32) -> bool {
+    cycle % 4 == 2
 }
 
 /// Lets the load run until its moment, strikes, and ends the process. Says what it saw.
