@@ -198,7 +198,7 @@ mod tests {
             ("xtask: tidemill-core\ntidemill-core:", "beside the house"),
             ("tidemill: xtask\nxtask:", "beside the house"),
             ("trials: tidemill-core\ntidemill-core:", "beside the house"),
-            ("tidemill-web: arrow-ipc", "only tidemill-lake and tidemill-dialect and tidemill-historian may"),
+            ("tidemill-web: arrow-ipc", "tidemill-formats and tidemill-historian may"),
             ("tidemill: dev:datafusion", "only tidemill-dialect and tidemill-historian may"),
             ("tidemill-lake: datafusion", "only tidemill-dialect and tidemill-historian may"),
             ("tidemill: tidemill-lake\ntidemill-lake:", "only tidemill-historian may"),
