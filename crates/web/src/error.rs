@@ -141,12 +141,15 @@ impl Error {
         }
     }
 
-    /// What to do, where the code knows no more than that it is a time.
+    /// What to do, where the code knows too little of it: its own speaks of how people write times and values.
     fn hint(&self) -> &'static str {
         match self {
             Error::Timestamp(_) | Error::AfterTimestamp(_) | Error::TimeRange(_) => {
                 "Write a number of nanoseconds, or say with precision= what it counts (us, ms, s)"
             }
+            Error::MillisRange(_) => "Check the clock of what is scraped: times are milliseconds since 1970",
+            Error::Histogram => "Keep the classic ones: always_scrape_classic_histograms: true",
+            Error::Protobuf(_) => "Send prometheus.WriteRequest (remote write 1.0) in snappy's block format",
             Error::FarTime { .. } => "Check the sender's clock and the unit of its times, or raise the limit",
             _ => "",
         }

@@ -124,17 +124,20 @@ async fn good_series_are_kept_and_bad_ones_counted() {
             series(&[("__name__", "z")], &[(2.0, 2)]),
         ];
         let answer = house.remote_write(&body.concat()).await;
-        told += &format!("{}\n", answer.brief());
+        let hint = answer.json()["hint"].as_str().unwrap_or_default().to_owned();
+        // Prometheus shows its user no more than this: what it says is about remote write.
+        assert!(!["RFC 3339", "JSON", "openapi"].iter().any(|word| hint.contains(word)), "{hint}");
+        told += &format!("{}. {hint}\n", answer.brief());
     }
     assert_eq!(house.plant.state().signals.len(), 2, "what is refused makes no name");
     expect![[r#"
-        400 partial-write series 2: the series has no label __name__: it says how the metric is called; refused=1 kept=2
-        400 partial-write series 2: the label 'a' stands twice: a series has each label once; refused=1 kept=2
-        400 partial-write series 2: a label has no name; refused=1 kept=2
-        400 partial-write series 2: the time 9223372036854775807 ms is outside the years 1677 to 2262; refused=1 kept=2
-        400 partial-write series 2: native histograms have no form here: send classic ones, or drop them by send_native_histograms: false; refused=1 kept=2
-        400 partial-write series 2: the series has more than 256 labels: drop some by write_relabel_configs; refused=1 kept=2
-        400 partial-write series 2: the text is not UTF-8; refused=1 kept=2
+        400 partial-write series 2: the series has no label __name__: it says how the metric is called; refused=1 kept=2. Give each series one __name__ and each label once: docs/reference/line-protocol.md says what they become
+        400 partial-write series 2: the label 'a' stands twice: a series has each label once; refused=1 kept=2. Give each series one __name__ and each label once: docs/reference/line-protocol.md says what they become
+        400 partial-write series 2: a label has no name; refused=1 kept=2. Give each series one __name__ and each label once: docs/reference/line-protocol.md says what they become
+        400 partial-write series 2: the time 9223372036854775807 ms is outside the years 1677 to 2262; refused=1 kept=2. Check the clock of what is scraped: times are milliseconds since 1970
+        400 partial-write series 2: native histograms have no form here: send classic ones, or drop them by send_native_histograms: false; refused=1 kept=2. Keep the classic ones: always_scrape_classic_histograms: true
+        400 partial-write series 2: the series has more than 256 labels: drop some by write_relabel_configs; refused=1 kept=2. Give each series one __name__ and each label once: docs/reference/line-protocol.md says what they become
+        400 partial-write series 2: the text is not UTF-8; refused=1 kept=2. Check Content-Encoding (gzip, zstd, snappy) and that the text is UTF-8
     "#]]
     .assert_eq(&told);
 }
