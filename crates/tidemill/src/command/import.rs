@@ -18,6 +18,7 @@ use tidemill_connect::import::{
 };
 
 mod files;
+mod rejects;
 mod report;
 mod resume;
 mod send;
@@ -278,10 +279,7 @@ fn told_resumed(name: &str, sender: &Sender<'_>) {
 
 /// Keeps how far it came, or that it is done; what stands is told with the problem.
 fn ended(name: &str, sender: &mut Sender<'_>, sent: Result<(), Problem>) -> Result<(), Problem> {
-    let Err(mut problem) = sent else {
-        sender.finish();
-        return Ok(());
-    };
+    let Err(mut problem) = sent else { return sender.finish() };
     sender.stop();
     let samples = sender.tally.samples;
     if samples > 0 && sender.client.is_some() && !problem.detail.contains("written and durable") {

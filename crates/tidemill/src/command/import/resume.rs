@@ -164,7 +164,7 @@ fn identity(item: &Item, options: &Options, client: &Client) -> Option<String> {
 }
 
 /// FNV-1a, 64 bits: the same in every version of the program.
-struct Hash(u64);
+pub(super) struct Hash(pub(super) u64);
 
 impl Default for Hash {
     fn default() -> Hash {
@@ -173,7 +173,7 @@ impl Default for Hash {
 }
 
 impl Hash {
-    fn add(&mut self, bytes: &[u8]) {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }

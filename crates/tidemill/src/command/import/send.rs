@@ -1,7 +1,5 @@
 //! Sends what was read to the plant, and keeps what could not be read or was refused in FILE.rejected with the reason.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,10 +7,11 @@ use bytes::Bytes;
 use hyper::Method;
 use serde_json::Value as Json;
 use tidemill_connect::import::{CONTENT_TYPE, Originals, Part, Piece, QUERY, Reader, Reject, encode};
-use tidemill_core::{Problem, codes};
+use tidemill_core::Problem;
 use tidemill_historian::{Part as Rows, Untimed};
 
 use super::Tally;
+use super::rejects::Rejects;
 use super::resume::{Note, Progress};
 use crate::client::{Body, Client, query};
 use crate::output;
@@ -42,7 +41,7 @@ impl<'a> Sender<'a> {
     /// For one file, from where an import of it was cut off.
     pub(super) async fn new(rejects: PathBuf, mut note: Note, client: Option<&'a Client>) -> Sender<'a> {
         let progress = note.progress(client).await;
-        let mut rejects = Rejects { path: rejects, file: None };
+        let mut rejects = Rejects::new(rejects);
         let found = progress.rejected == 0 || rejects.go_on(progress.rejected_bytes).is_ok();
         let progress = if found { progress } else { Progress::default() };
         let tally = Tally { samples: progress.samples, rejected: progress.rejected, ..Tally::default() };
@@ -83,8 +82,9 @@ impl<'a> Sender<'a> {
     }
 
     /// The file is at its end.
-    pub(super) fn finish(&self) {
+    pub(super) fn finish(&mut self) -> Result<(), Problem> {
         self.note.remove();
+        if self.client.is_none() { Ok(()) } else { self.rejects.finish() }
     }
 
     /// Sets aside rows of columns that have no time.
@@ -251,53 +251,4 @@ fn rows_of(refused: &[Json], rows: &[u32]) -> Vec<Refused> {
         Some((*rows.get(usize::try_from(line).ok()?)?, output::cell(&problem["detail"])))
     };
     refused.iter().filter_map(row).collect()
-}
-
-/// FILE.rejected, made when the first row is rejected.
-pub(super) struct Rejects {
-    pub(super) path: PathBuf,
-    file: Option<File>,
-}
-
-impl Rejects {
-    /// Goes on behind what an import that was cut off had kept.
-    fn go_on(&mut self, bytes: u64) -> std::io::Result<()> {
-        let file = File::options().append(true).open(&self.path)?;
-        if file.metadata()?.len() < bytes {
-            return Err(std::io::Error::other("it is shorter than it was"));
-        }
-        file.set_len(bytes)?;
-        self.file = Some(file);
-        Ok(())
-    }
-
-    fn bytes(&self) -> u64 {
-        self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
-    }
-
-    fn write(&mut self, head: Option<&str>, rejects: &[Reject]) -> Result<(), Problem> {
-        if rejects.is_empty() {
-            return Ok(());
-        }
-        let failed = |error: std::io::Error| {
-            Problem::new(
-                &codes::FILE_UNWRITABLE,
-                format!("{} cannot be written: {error}", self.path.display()),
-            )
-            .hint("Rejected rows are kept there: import again from a folder that you may write to; what is kept is kept once")
-        };
-        let mut text = Vec::new();
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                if let Some(head) = head {
-                    text.extend_from_slice(head.as_bytes());
-                    text.push(b'\n');
-                }
-                self.file.insert(File::create(&self.path).map_err(failed)?)
-            }
-        };
-        rejects.iter().for_each(|reject| reject.write(&mut text));
-        file.write_all(&text).map_err(failed)
-    }
 }

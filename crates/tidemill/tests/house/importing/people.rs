@@ -203,7 +203,7 @@ fn went_on(plant: &Plant, file: &str) {
         ]])
     );
     let rejected = std::fs::read_to_string(format!("{file}.rejected")).expect("it is written");
-    assert_eq!(rejected.matches("#rejected").count(), 1, "{rejected}");
+    assert_eq!(rejected.matches("#rejected line").count(), 1, "{rejected}");
     assert!(!Path::new(&format!("{file}.importing")).exists());
 }
 
