@@ -6,6 +6,7 @@ mod bytes;
 mod figure;
 mod generate;
 mod house;
+mod import;
 mod peers;
 mod process;
 mod restart;
@@ -18,10 +19,10 @@ use std::path::PathBuf;
 /// `cargo xtask bench`.
 pub const COMMAND: Command = Command {
     name: "bench",
-    arguments: "[journal|bus|web|lake|house|bytes|restart|peers]… [--samples N] [--runs N] [--import DIR]… [--log-mb N] [--lines N] [--binary FILE]",
+    arguments: "[journal|bus|web|lake|house|bytes|restart|peers|import]… [--samples N] [--runs N] [--import DIR]… [--log-mb N] [--lines N] [--binary FILE]",
     summary: "Measure the rooms, and the whole house over HTTP",
     help: "A room's figures come from its example `bench`. The others build the release binary and measure it from\n\
-           outside (--binary takes one that stands already); without a name all are measured but `restart` and `peers`:\n\
+           outside (--binary takes one that stands already); without a name all are measured but `restart`, `peers` and `import`:\n\
            house    4 connections write line protocol, 5,000 lines a request, 2,000 signals (--samples in all, 4,000,000\n\
            \x20        if not said); then flush, size, lone writes against fdatasync, start, and SQL against DuckDB on\n\
            \x20        the same files; medians of 3 runs\n\
@@ -30,7 +31,9 @@ pub const COMMAND: Command = Command {
            \x20        request: until a write is accepted, until everything is visible; from memory and from the disk.\n\
            \x20        Takes 6 GiB of memory; root for the disk\n\
            peers    beside VictoriaMetrics, InfluxDB 1, DuckDB and chdb: --samples (26,600,000) of 2,200 signals over 4\n\
-           \x20        connections, what kill -9 leaves, memory, bytes, questions; medians of --runs (3), half an hour\n\n\
+           \x20        connections, what kill -9 leaves, memory, bytes, questions; medians of --runs (3), half an hour\n\
+           import   files of --samples (10,000,000) values, narrow, wide and objects, into a plant that runs: rows a second and\n\
+           \x20        memory, beside DuckDB and chdb into tables of their own; quarter of an hour, 3 GB of disk\n\n\
            Example: cargo xtask bench bytes --import ../data/nab",
     run,
 };
@@ -38,9 +41,9 @@ pub const COMMAND: Command = Command {
 /// The rooms with an example `bench`.
 const ROOMS: &[&str] = &["journal", "bus", "web", "lake"];
 /// What is measured from outside.
-const OUTSIDE: &[&str] = &["house", "bytes", "restart", "peers"];
+const OUTSIDE: &[&str] = &["house", "bytes", "restart", "peers", "import"];
 /// Measured only when they are named.
-const LARGE: &[&str] = &["restart", "peers"];
+const LARGE: &[&str] = &["restart", "peers", "import"];
 
 /// What `house` and `bytes` send unless it is said.
 const SAMPLES: u64 = 4_000_000;
@@ -82,6 +85,7 @@ fn run(arguments: &[String]) -> Outcome {
         match name {
             "house" => house::run(&binary, options.samples.unwrap_or(SAMPLES))?,
             "bytes" => bytes::run(&binary, options.samples.unwrap_or(SAMPLES), &options.imports)?,
+            "import" => import::run(&binary, options.samples.unwrap_or(import::ROWS))?,
             "peers" => peers::run(&binary, options.samples.unwrap_or(peers::SAMPLES), options.runs)?,
             _ => restart::run(&binary, options.log_mb * 1_000_000, options.lines)?,
         }
