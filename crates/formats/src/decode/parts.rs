@@ -18,7 +18,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use tidemill_core::{Format, Problem, codes};
+use tidemill_core::{Format, Problem, codes, is_own};
 
 use super::column::Texts;
 use super::local;
@@ -290,9 +290,26 @@ impl Part {
         Ok(untimed)
     }
 
+    /// Takes out the rows of signals that the house writes of itself, and says how many they were.
+    ///
+    /// # Errors
+    /// `bad-arrow`: the column of signals has a type that it cannot have.
+    pub fn leave_out_own(&mut self) -> Result<u64, Problem> {
+        let Some(signals) = self.rows.column_by_name("signal") else { return Ok(0) };
+        let signals = Texts::of("signal", signals)?;
+        let others: Vec<usize> =
+            (0..self.len()).filter(|row| !signals.at(*row).is_some_and(is_own)).collect();
+        let own = self.len() - others.len();
+        if own > 0 {
+            self.keep(others)?;
+        }
+        Ok(own as u64)
+    }
+
     /// Keeps some of the rows.
-    fn keep(&mut self, places: Vec<usize>) -> Result<(), Problem> {
-        let kept: UInt64Array = places.iter().map(|place| *place as u64).collect();
+    fn keep(&mut self, rows: Vec<usize>) -> Result<(), Problem> {
+        let places = rows.iter().map(|row| self.place(*row)).collect();
+        let kept: UInt64Array = rows.iter().map(|row| *row as u64).collect();
         self.rows = take_record_batch(&self.rows, &kept).map_err(|error| wrong(&error))?;
         if let Some(times) = &mut self.times {
             *times = take(times, &kept, None).map_err(|error| wrong(&error))?;

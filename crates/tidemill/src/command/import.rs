@@ -112,8 +112,17 @@ fn is_of_the_file(problem: &Problem) -> bool {
 struct Tally {
     samples: u64,
     rejected: u64,
+    /// Samples of the figures of the plant that they come from, left out.
+    own: u64,
     /// What became of it could not be told.
     unprinted: bool,
+}
+
+impl Tally {
+    /// Whether all that was to come in did. A file of nothing but another plant's figures brings nothing.
+    fn is_well(self) -> bool {
+        self.rejected == 0 && (self.own == 0 || self.samples > 0)
+    }
 }
 
 impl Import {
@@ -134,7 +143,7 @@ impl Import {
             };
             match imported {
                 Ok(tally) if tally.unprinted => outcome = Outcome::Failed,
-                Ok(tally) if tally.rejected == 0 || outcome == Outcome::Failed => {}
+                Ok(tally) if tally.is_well() || outcome == Outcome::Failed => {}
                 Ok(_) => outcome = Outcome::Found,
                 // One file that cannot be read does not keep the others out; a plant that does not answer does.
                 Err(problem) if is_of_the_file(&problem) && several => {
@@ -412,6 +421,7 @@ async fn column_parts(
         let untimed = part.localize(&mut |signal, shown| times.instant(signal, shown))?;
         if !sender.skips() {
             sender.untimed(untimed, summary.rows)?;
+            sender.tally.own += part.leave_out_own()?;
             let sent = tokio::select! {
                 () = stop.asked() => None,
                 sent = sender.rows(&part, summary.rows) => Some(sent),

@@ -11,7 +11,7 @@ pub(super) fn report(name: &str, signals: usize, summary: Summary, sender: &mut 
     let printed = if json {
         output::try_json(&serde_json::json!({
             "file": name, "rows": summary.rows, "samples": tally.samples, "signals": signals,
-            "rejected": tally.rejected, "empty_cells": summary.empty_cells,
+            "rejected": tally.rejected, "own_figures": tally.own, "empty_cells": summary.empty_cells,
             "whole_numbers": summary.whole_numbers, "dry_run": dry,
         }))
     } else {
@@ -41,6 +41,13 @@ fn report_lines(name: &str, summary: Summary, sender: &Sender<'_>) -> Vec<String
     )];
     if tally.rejected > 0 && !dry {
         lines.push(format!("the rejected rows and the reasons are in {}", sender.rejects.path.display()));
+    }
+    if tally.own > 0 {
+        lines.push(format!(
+            "{} of a plant's own figures (tidemill/#) left out, for each plant writes its own; --prefix PATH takes them in \
+             below another name",
+            of(tally.own, "sample")
+        ));
     }
     if summary.whole_numbers > 0 {
         lines.push(format!(

@@ -36,6 +36,8 @@ pub(super) struct Progress {
     pub(super) parts: u64,
     pub(super) samples: u64,
     pub(super) rejected: u64,
+    /// Samples of another plant's own figures.
+    pub(super) own: u64,
     /// How long the list of rejects is.
     pub(super) rejected_bytes: u64,
     /// A sample of the last part: its signal, and its time in ns UTC.
@@ -102,6 +104,7 @@ impl Note {
             parts: number("parts")?,
             samples: number("samples")?,
             rejected: number("rejected")?,
+            own: number("own")?,
             rejected_bytes: number("rejected_bytes")?,
             last,
         })
@@ -120,7 +123,7 @@ impl Note {
         let (signal, time) = progress.last.clone().unzip();
         let note = json!({
             "identity": identity, "parts": progress.parts, "samples": progress.samples,
-            "rejected": progress.rejected, "rejected_bytes": progress.rejected_bytes,
+            "rejected": progress.rejected, "own": progress.own, "rejected_bytes": progress.rejected_bytes,
             "signal": signal, "time": time,
         });
         let written = tidemill_ground::replace(&RealDisk, &self.path, note.to_string().as_bytes());

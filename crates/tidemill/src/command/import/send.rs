@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::Method;
 use serde_json::Value as Json;
 use tidemill_connect::import::{CONTENT_TYPE, Originals, Part, Piece, QUERY, Reader, Reject, encode};
-use tidemill_core::Problem;
+use tidemill_core::{Problem, is_own};
 use tidemill_historian::{Part as Rows, Untimed};
 
 use super::Tally;
@@ -44,7 +44,8 @@ impl<'a> Sender<'a> {
         let mut rejects = Rejects::new(rejects);
         let found = progress.rejected == 0 || rejects.go_on(progress.rejected_bytes).is_ok();
         let progress = if found { progress } else { Progress::default() };
-        let tally = Tally { samples: progress.samples, rejected: progress.rejected, ..Tally::default() };
+        let (samples, rejected, own) = (progress.samples, progress.rejected, progress.own);
+        let tally = Tally { samples, rejected, own, unprinted: false };
         let skipped = progress.parts;
         Sender { client, rejects, tally, note, progress, skipped, parts: 0, refused_rows: 0 }
     }
@@ -67,10 +68,10 @@ impl<'a> Sender<'a> {
 
     /// The part that was sent is durable.
     pub(super) fn acknowledged(&mut self, last: Option<(String, i64)>) {
-        let (samples, rejected) = (self.tally.samples, self.tally.rejected);
+        let Tally { samples, rejected, own, .. } = self.tally;
         let rejected_bytes = self.rejects.bytes();
         let last = last.or_else(|| self.progress.last.take());
-        self.progress = Progress { parts: self.parts, samples, rejected, rejected_bytes, last };
+        self.progress = Progress { parts: self.parts, samples, rejected, own, rejected_bytes, last };
         self.note.keep(&self.progress);
     }
 
@@ -142,7 +143,12 @@ impl<'a> Sender<'a> {
 
     async fn sent(&mut self, reader: &Reader, part: Part) -> Result<(), Problem> {
         match part {
-            Part::Samples(batch) => {
+            Part::Samples(mut batch) => {
+                let count = batch.samples.len();
+                let name =
+                    |signal: u32| reader.signals().get(signal as usize).map(|signal| signal.path.as_str());
+                batch.samples.retain(|sample| !name(sample.signal).is_some_and(is_own));
+                self.tally.own += (count - batch.samples.len()) as u64;
                 let mut body = Vec::new();
                 encode(&batch, reader.signals(), &mut body);
                 let rows: Vec<u32> = batch.samples.iter().map(|sample| sample.row).collect();
