@@ -1,5 +1,7 @@
 //! `tidemill signals`: names, units, last values; and changing what is known about them.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Map, Value as Json, json};
@@ -8,6 +10,8 @@ use tidemill_core::{Pattern, Problem, SignalPath, codes, parse_rfc3339};
 use super::{CommandResult, Global, Outcome};
 use crate::client::query;
 use crate::{output, time};
+
+mod load;
 
 /// Lists signals with unit, last value, age, quality and source, or edits them.
 #[derive(Args, Debug)]
@@ -42,6 +46,14 @@ enum Edit {
         path: SignalPath,
         /// The new one
         to: SignalPath,
+    },
+    /// Take over what another listing of signals says: units, descriptions, tags, names; no samples
+    #[command(
+        after_help = "FILE is what `tidemill signals --json` printed, of another plant or of this one in earlier days. Signals are found by name,\nand by the names that they had: one that has another name there gets it here. Those that are not here are counted: they\ncome with their samples, by `tidemill import`. Ends with 3 where something was refused.\n\nExample:\n  tidemill signals --json > signals.json\n  tidemill signals load signals.json"
+    )]
+    Load {
+        /// The listing
+        file: PathBuf,
     },
     /// Delete a signal with its history, or only its samples of a range
     #[command(
@@ -83,6 +95,7 @@ impl Signals {
                 let answer = client.call(Method::PATCH, &address(&path), &body).await?;
                 (answer, json!({ "signal": path.as_str(), "done": "set" }))
             }
+            Some(Edit::Load { file }) => return load::load(&client, &file, global.json).await,
             Some(Edit::Rename { path, to }) => {
                 let body = json!({ "rename": to.as_str() });
                 let answer = client.call(Method::PATCH, &address(&path), &body).await?;
