@@ -45,11 +45,25 @@ match = { measurement = \"cpu\" }
 path = \"{host}/{measurement}/{field}\"
 ";
 
+/// What line protocol has no words for; and three values of one time.
+const SAMPLES: &str = r#"{"signal":"kinds/bytes","time":"2026-03-01T00:00:00Z","value":"0x00ff7f","kind":"bytes"}
+{"signal":"kinds/bytes","time":"2026-03-01T00:00:01Z","value":"0x","kind":"bytes"}
+{"signal":"kinds/special","time":"2026-03-01T00:00:00Z","value":"NaN","kind":"float"}
+{"signal":"kinds/special","time":"2026-03-01T00:00:01Z","value":"-Infinity","kind":"float"}
+{"signal":"kinds/none","time":"2026-03-01T00:00:00Z","value":null,"quality":"BadNoCommunication"}
+{"signal":"kinds/json","time":"2026-03-01T00:00:02Z","value":"7","kind":"json"}
+{"signal":"kinds/text","time":"2026-03-01T00:00:02Z","value":"","kind":"text"}
+{"signal":"kinds/equal","time":"2026-03-01T00:00:00Z","value":2}
+{"signal":"kinds/equal","time":"2026-03-01T00:00:00Z","value":1}
+{"signal":"kinds/equal","time":"2026-03-01T00:00:00Z","value":2,"quality":"Uncertain"}
+"#;
+
 /// What is asked of the plant before it is backed up, and of each that is made of it.
 const QUERIES: &[&str] = &[
     "SELECT signal, count(*), count(value), sum(value), min(value), max(value), CAST(min(time) AS BIGINT), \
      CAST(max(time) AS BIGINT), sum(CAST(quality AS BIGINT)) FROM samples WHERE signal NOT LIKE 'tidemill/%' GROUP BY 1 ORDER BY 1",
-    "SELECT signal, CAST(time AS BIGINT), value, integer, text, quality FROM samples WHERE signal LIKE 'kinds/%' ORDER BY 1, 2, 3, 5",
+    "SELECT signal, CAST(time AS BIGINT), value, integer, text, quality FROM samples WHERE signal LIKE 'kinds/%' ORDER BY 1, 2, 3, 5, 6",
+    "SELECT signal, number, stepped, owner, stale_after FROM signals WHERE signal NOT LIKE 'tidemill/%' ORDER BY 1",
     "SELECT signal, unit, description, kind, tags FROM signals WHERE signal NOT LIKE 'tidemill/%' ORDER BY 1",
     "SELECT signal, action, kind, count(*), min(value), max(value), min(new_value), CAST(min(time) AS BIGINT), who, reason \
      FROM sys.corrections GROUP BY signal, action, kind, who, reason ORDER BY 1, 2, 3",
@@ -96,7 +110,10 @@ impl Maker {
     }
 
     fn start(&self) -> Result<Running, String> {
-        let start = Start { plant: self.plant.clone(), log: self.log.clone(), settings: Vec::new() };
+        // A listener that speaks TLS is what an authority is made for.
+        let listen = "[{ address = \"127.0.0.1:0\", tls = true }]";
+        let settings = vec![("TIDEMILL_FLIGHT_LISTEN".to_owned(), listen.to_owned())];
+        let start = Start { plant: self.plant.clone(), log: self.log.clone(), settings };
         let mut running = self.binary.start(&start)?;
         running.wait_ready()?;
         Ok(running)
@@ -150,10 +167,19 @@ impl Maker {
         for query in QUERIES {
             queries.push(json!({ "sql": query, "rows": self.rows(query)? }));
         }
+        let authority = self.authority()?;
         running.kill();
-        Ok(
-            json!({ "version": env!("CARGO_PKG_VERSION"), "queries": queries, "token": self.token, "rights": rights }),
-        )
+        Ok(json!({
+            "version": env!("CARGO_PKG_VERSION"), "queries": queries, "token": self.token, "rights": rights,
+            "formats": formats()?, "authority": authority,
+        }))
+    }
+
+    /// The fingerprint that machines which trust it know it by.
+    fn authority(&self) -> Result<Value, String> {
+        let about: Value =
+            serde_json::from_str(&self.cli(&["trust", "--json"])?).map_err(|error| error.to_string())?;
+        Ok(about["sha256"].clone())
     }
 
     /// Days of a machine: decimals, and floats that are none.
@@ -189,6 +215,7 @@ impl Maker {
         self.post(running, "/api/v1/write", "text/plain", lines)?;
         // As InfluxDB's clients write it: what was there is replaced, and recorded.
         self.post(running, "/write?db=golden", "text/plain", "kinds decimal=21.25 1772323200000000000\n")?;
+        self.post(running, "/api/v1/write", "application/x-ndjson", SAMPLES)?;
         let time = "2026-03-01T00:00:01Z";
         for (name, value, options) in [
             ("kinds/json", "{\"a\":[1,null,\"ü\"]}", ["--kind", "json"]),
@@ -204,6 +231,15 @@ impl Maker {
     /// Names that were given, changed and taken away, and a stretch of time that was deleted.
     fn names(&self) -> Result<(), String> {
         self.cli(&["signals", "set", "press/line=1/temperature", "unit=°C", "description=oil"])?;
+        self.cli(&["signals", "set", "press/line=1/parts", "number=integer", "stepped=true", "tag.cell=7"])?;
+        self.cli(&[
+            "signals",
+            "set",
+            "kinds/equal",
+            "stale_after=5m",
+            "owner=token:line",
+            "alias=kinds/same",
+        ])?;
         self.cli(&["signals", "rename", "press/line=1/load", "press/main/load"])?;
         self.cli(&["write", "gone", "1", "--time", "2026-03-01T00:00:00Z"])?;
         self.cli(&["signals", "delete", "gone", "--reason", "golden"])?;
@@ -234,6 +270,20 @@ impl Maker {
             ["all", "write", "other", true]
         ]))
     }
+}
+
+/// The versions of the files of a plant, as docs/spec/formats.md lists them. What a later release changes is told by them.
+fn formats() -> Result<Value, String> {
+    let page = std::fs::read_to_string(shell::root().join("docs/spec/formats.md"));
+    let page = page.map_err(|error| format!("docs/spec/formats.md: {error}"))?;
+    let rows = page.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        Some((cells.first()?.to_owned(), cells.last()?.parse::<u64>().ok()?))
+    });
+    Ok(rows
+        .map(|(file, version)| (file.to_owned(), version.into()))
+        .collect::<serde_json::Map<_, _>>()
+        .into())
 }
 
 #[cfg(test)]

@@ -331,3 +331,37 @@ fn who_administers_everything_may_take_a_backup_over_http() {
     let bad = plant.post("/api/v1/backup").token(&all).body("application/json", "{\"files\":[]}").send();
     bad.expect_problem(422, "backup-damaged");
 }
+
+/// A new authority would be one that no client trusts: nothing but a person decides for it.
+#[test]
+fn a_plant_that_comes_back_without_the_key_of_its_authority_says_what_to_do() {
+    let home = crate::formats::newest();
+    std::fs::remove_file(home.plant().join("data/guard/ca.key")).expect("the release left one");
+    let file = path(&home, "keyless.tdm");
+    home.run(&["backup", &file, "--plant", "plant"]).expect(0);
+    let told = home.run(&["restore", &file, "--plant", "again"]).expect(3).out;
+    assert!(
+        told.contains("ca.key cannot be used (it is missing)")
+            && told.contains("Or move ca.key and ca.pem away"),
+        "{told}"
+    );
+    let refused = home.run(&["run", "--plant", "again"]).expect_problem("damaged");
+    assert!(
+        refused.err.contains("ca.key") && refused.err.contains("move ca.key and ca.pem away"),
+        "{}",
+        refused.err
+    );
+    // What it says is what helps.
+    std::fs::rename(home.path("again/data/guard/ca.pem"), home.path("ca.pem")).expect("ours");
+    std::fs::rename(home.plant(), home.path("old")).expect("it stands still");
+    std::fs::rename(home.path("again"), home.plant()).expect("it stands still");
+    let mut command = home.command(&["run", "--plant", "plant"]);
+    command.env("TIDEMILL_HTTP_LISTEN", r#"["127.0.0.1:0", { address = "127.0.0.1:0", tls = true }]"#);
+    let process = Process::spawn(command);
+    let plant = Plant::ready(home, process);
+    let trusted = plant.ok(&["trust", "--json"]);
+    assert!(
+        !trusted.contains(std::fs::read_to_string(plant.home.path("ca.pem")).expect("ours").trim()),
+        "{trusted}"
+    );
+}

@@ -1,6 +1,7 @@
 //! Files and their versions (docs/spec/formats.md): every file of a plant has a rule, the plants of earlier releases open, and
 //! what a later release writes is refused with the file, the version found and the one known, and left as it is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
@@ -9,14 +10,20 @@ use sha2::{Digest, Sha256};
 use crate::plant::{Home, Plant, files_below};
 
 /// Where plants of releases are kept; `cargo xtask golden` makes one.
-fn golden() -> Vec<PathBuf> {
+pub(crate) fn golden() -> Vec<PathBuf> {
     let found = files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"), "tdm");
     assert!(!found.is_empty(), "`cargo xtask golden` makes one");
     found
 }
 
+/// What was said of the plant of a release when it was made.
+fn said_of(file: &Path) -> Json {
+    let said = std::fs::read(file.with_extension("json")).expect("what SQL said of it");
+    serde_json::from_slice(&said).expect("JSON")
+}
+
 /// A folder with the plant of a release, restored.
-fn restored(file: &Path) -> Home {
+pub(crate) fn restored(file: &Path) -> Home {
     let home = Home::new();
     let file = file.display().to_string();
     home.run(&["backup", "verify", &file]).expect(0);
@@ -24,15 +31,14 @@ fn restored(file: &Path) -> Home {
     home
 }
 
-fn newest() -> Home {
+pub(crate) fn newest() -> Home {
     restored(golden().last().expect("there is one"))
 }
 
 #[test]
 fn plants_of_every_release_open_and_hold_what_they_held() {
     for file in golden() {
-        let said = std::fs::read(file.with_extension("json")).expect("what SQL said of it");
-        let said: Json = serde_json::from_slice(&said).expect("JSON");
+        let said = said_of(&file);
         let home = restored(&file);
         home.run(&["check", "--plant", "plant"]).expect(0);
         let mut plant = home.start();
@@ -52,12 +58,79 @@ fn plants_of_every_release_open_and_hold_what_they_held() {
             plant.run(&["check"]).expect(0);
             plant = plant.stop().start();
         }
+        let trusted = plant.run(&["trust", "--json"]).expect(0).json();
+        assert_eq!(trusted["sha256"], said["authority"], "who trusts it goes on doing so");
         let token = said["token"].as_str().expect("a token");
         let line = "cpu,host=edge2 idle=1 1772323200000000000\n";
         plant.post("/api/v1/write").token(token).body("text/plain", line).send().expect(204);
         let named = plant.sql("SELECT count(*) FROM signals WHERE signal = 'edge2/cpu/idle'");
         assert_eq!(named, json!([[1]]), "the template names it");
     }
+}
+
+/// The versions of files as a page lists them: the file, and its version now.
+fn versions(page: &str) -> BTreeMap<String, u64> {
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        Some(((*cells.first()?).to_owned(), cells.last()?.parse().ok()?))
+    };
+    page.lines().filter_map(row).collect()
+}
+
+/// What CHANGELOG.md has to say in the first line of a release about the formats of files, after those of the release before.
+fn formats_line(before: Option<&BTreeMap<String, u64>>, now: &BTreeMap<String, u64>) -> String {
+    let Some(before) = before else { return "Formats: all are new.".to_owned() };
+    let changed: Vec<String> = now
+        .iter()
+        .filter(|(file, version)| before.get(*file) != Some(version))
+        .map(|(file, version)| format!("{file} is {version} now"))
+        .collect();
+    match changed.is_empty() {
+        true => "Formats: none changed.".to_owned(),
+        false => format!("Formats: {}.", changed.join("; ")),
+    }
+}
+
+#[test]
+fn the_changelog_says_in_each_release_whether_a_format_changed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = |name: &str| std::fs::read_to_string(root.join(name)).expect("a page");
+    let now = versions(&text("docs/spec/formats.md"));
+    assert!(now.len() > 8, "{now:?}");
+    // Those of the releases, the oldest first; the one that is in the making may have its plant already.
+    let mut releases: Vec<(String, BTreeMap<String, u64>)> = golden()
+        .iter()
+        .map(|file| said_of(file))
+        .filter(|said| said["version"] != env!("CARGO_PKG_VERSION"))
+        .map(|said| {
+            let formats = serde_json::from_value(said["formats"].clone()).expect("versions of files");
+            (said["version"].as_str().unwrap_or_default().to_owned(), formats)
+        })
+        .collect();
+    releases.push(("Unreleased".to_owned(), now));
+    let changelog = text("CHANGELOG.md");
+    let mut before = None;
+    for (version, formats) in &releases {
+        let wanted = formats_line(before, formats);
+        let part = changelog.split("\n## ").find(|part| part.starts_with(version.as_str()));
+        let said = part.and_then(|part| part.lines().skip(1).find(|line| !line.is_empty()));
+        assert_eq!(said, Some(wanted.as_str()), "the first line of {version} in CHANGELOG.md");
+        before = Some(formats);
+    }
+    // Every other one has the line as well.
+    let parts = changelog.split("\n## ").skip(1);
+    assert!(parts.clone().all(|part| part.lines().nth(2).is_some_and(|line| line.starts_with("Formats: "))));
+}
+
+#[test]
+fn a_changed_format_is_what_the_changelog_has_to_name() {
+    let of =
+        |rows: &[(&str, u64)]| rows.iter().map(|(file, version)| ((*file).to_owned(), *version)).collect();
+    let before = of(&[("`a`", 1), ("`b`", 1)]);
+    let said = |now: &[(&str, u64)]| formats_line(Some(&before), &of(now));
+    assert_eq!(said(&[("`a`", 1), ("`b`", 1)]), "Formats: none changed.");
+    assert_eq!(said(&[("`a`", 2), ("`b`", 1), ("`c`", 1)]), "Formats: `a` is 2 now; `c` is 1 now.");
+    assert_eq!(formats_line(None, &before), "Formats: all are new.");
 }
 
 /// What a file says of its own version.
@@ -275,5 +348,8 @@ fn refused(home: &Home, file: &Path, case: &str) {
     let told = home.run(&["check", "--plant", "plant"]).expect(3).out;
     assert!(told.contains('9') && (told.contains(&name) || told.contains("samples")), "{case}: {told}");
     // One mend: the file is sound, and no backup is asked for.
-    assert!(told.contains("Install that version or a later one") && !told.contains("backup"), "{case}: {told}");
+    assert!(
+        told.contains("Install that version or a later one") && !told.contains("backup"),
+        "{case}: {told}"
+    );
 }
