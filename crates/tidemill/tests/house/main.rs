@@ -33,5 +33,6 @@ mod signals;
 mod spellings;
 mod start;
 mod tables;
+mod upgrade;
 mod writing;
 mod zones;

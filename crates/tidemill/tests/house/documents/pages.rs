@@ -7,13 +7,16 @@
 //! - `file PATH`: it is the content of that file, which is written;
 //! - `background`: its one command goes on; the lines shown are waited for. An earlier one of the same command, or of what
 //!   `background, ends COMMAND` names, is ended;
+//! - `ends COMMAND`: what goes on by these first two words is ended before;
+//! - `given COMMANDS`: what has happened before, and its reader does not type;
 //! - `until`: it is repeated until it shows what stands there, for what comes true a moment later;
 //! - `exit CODE`: its last command ends so; `needs PROGRAM`: skipped by name without that program;
 //! - `foreign`: TOML or YAML that is somebody else's configuration; `duckdb`: SQL that DuckDB is asked.
 //!
 //! `<!-- test: page skip, REASON -->` is for all blocks of a page that say nothing themselves, `<!-- test: page folder /DIR -->`
-//! makes a folder of that name, within the page's own; `<!-- test: page plant -->` starts a plant before its first block, and
-//! `<!-- test: page given COMMAND -->` runs what its reader has done before.
+//! makes a folder of that name, within the page's own; `<!-- test: page plant -->` starts a plant before its first block,
+//! `<!-- test: page plant golden -->` the newest of those that releases left, and `<!-- test: page given COMMAND -->` runs what
+//! its reader has done before.
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +28,8 @@ pub(super) struct Page {
     pub(super) folders: Vec<String>,
     /// Whether a plant runs beside it from the beginning.
     pub(super) has_plant: bool,
+    /// Whether that is one that a release left.
+    pub(super) is_golden: bool,
     /// Commands before its first.
     pub(super) given: Vec<String>,
 }
@@ -42,7 +47,8 @@ impl Page {
         let text = std::fs::read_to_string(root.join(path))
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let (blocks, folders, given) = (Vec::new(), Vec::new(), Vec::new());
-        let mut page = Page { path: path.to_owned(), blocks, folders, has_plant: false, given };
+        let mut page =
+            Page { path: path.to_owned(), blocks, folders, has_plant: false, is_golden: false, given };
         let (mut said, mut of_page) = (Vec::new(), None);
         let mut lines = text.lines().enumerate();
         while let Some((number, line)) = lines.next() {
@@ -52,7 +58,10 @@ impl Page {
                 bare.strip_prefix("<!-- test: ").and_then(|rest| rest.strip_suffix("-->")).map(str::trim)
             {
                 match word.strip_prefix("page ") {
-                    Some("plant") => page.has_plant = true,
+                    Some(word @ ("plant" | "plant golden")) => {
+                        page.has_plant = true;
+                        page.is_golden = word == "plant golden";
+                    }
                     Some(word) if word.starts_with("folder ") => {
                         page.folders.push(word["folder ".len()..].to_owned());
                     }

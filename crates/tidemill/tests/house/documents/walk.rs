@@ -11,6 +11,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use super::pages::{Block, Page, is_shown};
+use crate::formats::golden;
 use crate::plant::{Home, PATIENCE, Process, ran, skip};
 
 /// The line behind which a command's status stands.
@@ -131,6 +132,10 @@ pub(super) fn walk(page: &Page) -> Tally {
         walk.instead.push((EXTENSION.to_owned(), format!("LOAD '{}'", found.trim())));
     }
     let place = page.path.display().to_string();
+    if page.is_golden {
+        let file = golden().pop().expect("a release left one").display().to_string();
+        walk.home.run(&["restore", &file, "--plant", "plant"]).expect(0);
+    }
     if page.has_plant {
         let words = vec!["background".to_owned()];
         let block = Block { language: "sh".to_owned(), text: "tidemill run".to_owned(), line: 0, words };
@@ -182,6 +187,13 @@ impl Walk<'_> {
             return;
         }
         self.tally.run += 1;
+        if let Some(commands) = block.said("given") {
+            let (came, status) = self.script(&self.here(commands));
+            assert_eq!(status, 0, "{place}: `{commands}`: {came}");
+        }
+        if let Some(name) = block.said("ends") {
+            assert!(self.end(name, &place), "{place}: `{name}` does not go on");
+        }
         if let Some(file) = block.said("file") {
             self.write(file, &block.text);
         }
@@ -287,11 +299,7 @@ impl Walk<'_> {
         let name: Vec<&str> = command.split_whitespace().take(2).collect();
         let name = name.join(" ");
         let ended = block.said("background").and_then(|said| said.strip_prefix("ends ")).unwrap_or(&name);
-        if let Some(before) = self.background.iter().position(|(known, _)| known == ended) {
-            let (_, mut process) = self.background.remove(before);
-            process.signal(Signal::TERM);
-            assert!(process.end().success(), "{place}: the one before did not end well");
-        }
+        self.end(ended, place);
         // In this terminal's environment, which a page may have changed.
         self.script("export -p > \"$HOME/bin/variables.sh\"");
         let command = self.here(command);
@@ -306,6 +314,15 @@ impl Walk<'_> {
             process.line(&self.here(stable));
         }
         self.background.push((name, process));
+    }
+
+    /// Ends what goes on by this name; whether it did.
+    fn end(&mut self, name: &str, place: &str) -> bool {
+        let Some(before) = self.background.iter().position(|(known, _)| known == name) else { return false };
+        let (_, mut process) = self.background.remove(before);
+        process.signal(Signal::TERM);
+        assert!(process.end().success(), "{place}: the one before did not end well");
+        true
     }
 
     fn ask(&mut self, block: &Block, place: &str) {
