@@ -201,8 +201,10 @@ impl Session {
                     self.heard(message).await?;
                 }
                 delivery = next_of(&mut self.feed) => {
-                    self.check_rights().await?;
-                    self.forward(delivery).await?;
+                    // What came by the rights before is not passed on: the subscription that began anew has its part of it.
+                    if !self.check_rights().await? {
+                        self.forward(delivery).await?;
+                    }
                 }
                 _ = tick.tick() => {
                     self.check_rights().await?;
@@ -348,19 +350,20 @@ impl Session {
     }
 
     /// After a change of the listener's zone: whose address it no longer serves goes. After a change of policy: who was
-    /// let in is asked for again, and sees what may be seen now.
-    async fn check_rights(&mut self) -> Result<(), End> {
+    /// let in is asked for again, and sees what may be seen now; whether the subscription began anew for it.
+    async fn check_rights(&mut self) -> Result<bool, End> {
         if self.caller.standing.as_ref().is_some_and(|standing| !standing.holds()) {
             return Err(End::Closed(close_code::POLICY, "this listener no longer serves your address"));
         }
         match self.caller.grant.renew().await {
-            Ok(false) => return Ok(()),
+            Ok(false) => return Ok(false),
             Ok(true) => {}
             Err(_) => return Err(End::Closed(close_code::POLICY, "the token is no longer valid")),
         }
         let (patterns, since) = (std::mem::take(&mut self.patterns), self.seq.0);
         // A place is known once something came; before that there is nothing to miss.
-        self.begin(patterns, (since > 0).then_some(since)).await
+        self.begin(patterns, (since > 0).then_some(since)).await?;
+        Ok(true)
     }
 }
 

@@ -208,6 +208,31 @@ async fn a_revoked_token_ends_it() {
     assert_eq!(closing(&mut socket).await, "1008 the token is no longer valid");
 }
 
+#[tokio::test]
+async fn other_rights_cut_what_is_under_way() {
+    let served = Served::new(Settings::default()).await;
+    written(&served).await;
+    let mut socket =
+        served.connect("?format=json&time=ns&signal=acme/a/f&signal=other/f", &[PRESS]).await.unwrap();
+    text(&mut socket).await;
+    text(&mut socket).await;
+    let deliver = |seq| {
+        served.plant.deliver(seq, batch(&[(1, 2000, ValueRef::Float(2.5)), (2, 2000, ValueRef::Float(9.0))]));
+    };
+    served.plant.state().tokens.get_mut("press").unwrap().1 = super::fakes::rights(&["read:other/#"]);
+    served.plant.policy.fetch_add(1, Ordering::SeqCst);
+    deliver(7);
+    while served.plant.state().feeds.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    deliver(8);
+    expect![[r#"{"signals":[{"n":1,"signal":"other/f","unit":""}]}"#]].assert_eq(&text(&mut socket).await);
+    expect![[
+        r#"{"seq":8,"last":false,"samples":[{"signal":"other/f","time":2000,"value":9.0,"quality":"Good"}]}"#
+    ]]
+    .assert_eq(&text(&mut socket).await);
+}
+
 /// A zone that was narrowed holds for sockets that stand, however valid the token is.
 #[tokio::test]
 async fn an_address_that_is_no_longer_served_ends_it() {
