@@ -3,7 +3,8 @@
 //!
 //! Invariants
 //! - These doors only read. What would change something is refused before it reaches the history.
-//! - No answer without a `ReadScope`, taken anew for each statement: a right that was revoked is gone at the next one.
+//! - No answer without a `ReadGrant`, taken anew for each statement and asked before each piece: a right that was revoked is
+//!   gone at the next one.
 //! - No byte from outside panics a decoder, and none makes one hold more than a named bound.
 //! - Rows pass through as bytes: a slow reader holds up its own query, and nothing is gathered for it.
 //! - A token is in no log, no error and no debug print.
