@@ -8,6 +8,9 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 /// How many times, and cells of a column, are remembered from the beginning of a file.
 const REMEMBERED_MAX: usize = 4_096;
 
+/// So many texts that stand but once may still be names of things.
+const ONCE_MAX: usize = 50;
+
 /// How many columns are watched.
 const COLUMNS_MAX: usize = 16;
 
@@ -48,6 +51,13 @@ pub(super) struct Watch {
     rows: HashMap<u64, Row>,
     /// The row before, and what is its own.
     last: Option<(u64, Row)>,
+}
+
+impl Watched {
+    /// Whether it may be what rows are about: the number of a row, and a code that each row has for itself, never come again.
+    pub(super) fn may_be_key(&self, is_number: bool) -> bool {
+        self.repeats || (!is_number && self.cells.len() < ONCE_MAX)
+    }
 }
 
 impl Watch {

@@ -50,8 +50,8 @@ impl Look<'_> {
             return Ok(());
         }
         let seen = self.watch.columns().iter().filter(|watched| !taken.contains(&watched.at));
-        let is_counter = |at: usize| self.column(at).numbers > 0;
-        let split = seen.clone().filter(|watched| watched.repeats || !is_counter(watched.at));
+        let is_number = |at: usize| self.column(at).numbers > 0;
+        let split = seen.clone().filter(|watched| watched.may_be_key(is_number(watched.at)));
         let split: Vec<(usize, (u64, u64))> =
             split.filter_map(|watched| Some((watched.at, watched.split?))).collect();
         let is_called = |at: usize| words::is_key(self.sheet.header(at));

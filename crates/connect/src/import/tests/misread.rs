@@ -202,6 +202,7 @@ fn things_are_not_merged_in_silence() {
     let rows = |cells: &[&str]| cells.join("\n") + "\n";
     let (one, two) = ("2024-07-01 12:00", "2024-07-01 12:01");
     let numbered: String = (0..40).map(|at| format!("{at},{one},{at}\n")).collect();
+    let coded: String = (0..60).map(|at| format!("c{at}x,{one},{at}\n")).collect();
     let sorted: String = ["a", "b"]
         .iter()
         .flat_map(|device| {
@@ -223,6 +224,7 @@ fn things_are_not_merged_in_silence() {
                 ]),
             ),
             ("a counter", &format!("id,time,a\n{numbered}")),
+            ("a code a row", &format!("id,time,a\n{coded}")),
             ("by device", &format!("device,time,a\n{sorted}")),
             ("narrow", &rows(&["time,device,tag,value", &format!("{one},x,t,1"), &format!("{one},y,t,2")])),
             ("parameters", &rows(&["time,parameter,value", &format!("{one},x,1"), &format!("{one},y,2")])),
@@ -232,6 +234,7 @@ fn things_are_not_merged_in_silence() {
             alike: 2024-07-01T10:00:00Z p/device text x
             number: bad-import: rows of t.csv that have one time differ in 'device' (lines 2 and 3), so that values of different things would be one signal. Put it into the names with --key device; or say with --key '' that they are one signal all the same
             a counter: 2024-07-01T10:00:00Z p/id float 0
+            a code a row: 2024-07-01T10:00:00Z p/id text c0x
             by device: bad-import: rows of t.csv that have one time differ in 'device' (lines 2 and 52), so that values of different things would be one signal. Put it into the names with --key device; or say with --key '' that they are one signal all the same
             narrow: bad-import: rows of t.csv that have one time differ in 'device' (lines 2 and 3), so that values of different things would be one signal. Put it into the names with --key device; or say with --key '' that they are one signal all the same
             parameters: 2024-07-01T10:00:00Z p/x float 1
