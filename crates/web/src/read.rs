@@ -147,7 +147,11 @@ pub(crate) async fn stream_typed(
         match caller.check().await.and(piece) {
             Ok(piece) => Some((Ok(piece), Some((chunks, caller)))),
             Err(problem) => {
-                tracing::warn!(event = "http.answer_broken", code = problem.code.id, detail = problem.detail);
+                tracing::warn!(
+                    event = "http.answer_broken",
+                    code = problem.code.id,
+                    detail = logged(&problem)
+                );
                 Some((Err(problem), None))
             }
         }
@@ -160,6 +164,11 @@ pub(crate) async fn stream_typed(
     let mut response = bytes_of(StatusCode::OK, media_type, Body::new(StreamBody::new(frames)));
     response.headers_mut().insert(header::TRAILER, HeaderValue::from_static(PROBLEM_TRAILER));
     Ok(response)
+}
+
+/// What the log may say of a problem: where the query is at fault, the detail may quote its values, or those of samples.
+fn logged(problem: &Problem) -> &str {
+    if problem.code.status >= 500 { &problem.detail } else { "" }
 }
 
 /// The trailer in which an answer that was begun says what went wrong: a problem document.
@@ -262,6 +271,21 @@ impl Encoder {
                 out.push('\n');
             }
             self.rows += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_core::codes;
+
+    use super::*;
+
+    #[test]
+    fn the_log_quotes_no_values() {
+        for (code, told) in [(&codes::BAD_SQL, ""), (&codes::QUERY_ROWS, ""), (&codes::DAMAGED, "the detail")]
+        {
+            assert_eq!(logged(&Problem::new(code, "the detail")), told, "{}", code.id);
         }
     }
 }
