@@ -2,6 +2,7 @@
 //! the package is installed, used, upgraded, removed and purged as its user would. What it is made of is compared with itself,
 //! made twice, and shown to the field's own checkers. It needs root; without it nothing is tested, and that is said.
 
+mod container;
 mod system;
 
 use super::date::Date;
@@ -43,12 +44,13 @@ pub(super) fn run(binary: Option<PathBuf>) -> Result<(), String> {
         deb::package(&contents, &format!("{}+1", contents.program.version), &Date::of_commit()?, LEVEL_TEST)?;
     std::fs::write(&later, bytes).map_err(|error| format!("{}: {error}", later.display()))?;
 
+    let guide = Guide::open()?;
+    container::run(&place.join("one").join(named(&made, ".tar.gz")?), &place, &guide)?;
     let system = System::boot(&place)?;
     for name in &made {
         system.carry(&place.join("one").join(name), &format!("release/{name}"))?;
     }
     system.carry(&later, "later.deb")?;
-    let guide = Guide::open()?;
     let outcome = prepared(&system)
         .and_then(|()| from_the_archive(&system, &guide))
         .and_then(|()| from_the_package(&system, &guide));

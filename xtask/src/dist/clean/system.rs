@@ -161,7 +161,7 @@ impl Drop for System {
 }
 
 /// The system as an archive, from Debian's mirrors as this machine uses them.
-fn archive() -> Result<PathBuf, String> {
+pub(super) fn archive() -> Result<PathBuf, String> {
     let folder = shell::root().join(".partners");
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let name = format!("debian-{SUITE}-{}.tar", PACKAGES.replace(',', "-"));
