@@ -93,69 +93,87 @@ impl Reader {
         let time = self.clock.read(&time, day.as_deref(), self.runs.get_mut(run).unwrap_or(&mut spare));
         let time = time.map_err(|fault| (plan.time.clone(), fault.to_string()))?;
         match &plan.shape {
-            JsonShape::Narrow { value, quality: at, kind, .. } => {
-                let stated = self.stated(at.as_deref(), plan.numbers, members)?;
-                let kind = kind.as_deref().map(text).filter(|kind| !kind.is_empty());
-                let blame = |reason: String| (Some(value.clone()), reason);
-                let member = outer(value).ok_or_else(|| blame("there is no value".to_owned()))?;
-                if words::is_payload(value) && kind.is_none() {
-                    let path = self.signals.get(signal as usize).map(|signal| signal.path.clone());
-                    let path = path.ok_or_else(|| blame("there is no name".to_owned()))?;
-                    return self
-                        .payload(&path, &member.value, (time, stated), batch)
-                        .map_err(|(_, why)| blame(why));
-                }
-                let read = scalar(&member.value, kind).map_err(blame)?;
-                self.count_whole(Some(&read).filter(|_| kind.is_none()));
-                let (value, quality) = judged(read, stated);
-                self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
-                Ok(Vec::new())
-            }
-            JsonShape::Wide { prefix, only, qualities, quality, within, no_qualities, left_out } => {
-                if let Some(odd) = members.iter().find(|member| {
-                    matches!(member.value, Scalar::Document(_))
-                        && no_qualities.iter().any(|name| member.is(name))
-                }) {
-                    return Err((Some(odd.full_name().into_owned()), no_quality(&odd.value)));
-                }
-                let keyed = match &key {
-                    Some(key) => Some(
-                        names::narrow(Some(prefix), key)
-                            .map_err(|reason| (plan.keys.first().cloned(), reason))?,
-                    ),
-                    None => None,
-                };
-                let prefix = keyed.as_ref().unwrap_or(prefix);
-                let path = only.as_ref().and_then(|(name, path)| match &keyed {
-                    None => Some(path),
-                    // What is only called `value` adds nothing to the name.
-                    Some(keyed) => Some(keyed).filter(|_| words::meaning(name) == Some(Meaning::Value)),
-                });
-                let mut faults = Vec::new();
-                for member in members {
-                    let name = member.full_name();
-                    if left_out.contains(&*name) || only.as_ref().is_some_and(|(wanted, _)| *wanted != *name)
-                    {
-                        continue;
-                    }
-                    let own = qualities.get(&*name).filter(|at| outer(at).is_some());
-                    let is_there = |at: &str| members.iter().any(|member| member.is(at));
-                    let (at, numbers) = match within.quality_of(member, is_there) {
-                        Some(at) => (Some(at), within.numbers),
-                        None => (own.or(quality.as_ref()).map(String::as_str), plan.numbers),
-                    };
-                    let added = self
-                        .stated(at, numbers, members)
-                        .and_then(|stated| self.member(prefix, path, member, time, stated, batch));
-                    faults.extend(
-                        added
-                            .err()
-                            .map(|(column, reason)| (column.or_else(|| Some(name.into_owned())), reason)),
-                    );
-                }
-                Ok(faults)
-            }
+            JsonShape::Narrow { .. } => self.narrow_object(plan, members, (signal, time), batch),
+            JsonShape::Wide { .. } => self.wide_object(plan, members, (key.as_deref(), time), batch),
         }
+    }
+
+    fn narrow_object(
+        &mut self,
+        plan: &JsonPlan,
+        members: &[Member<'_>],
+        (signal, time): (u32, i64),
+        batch: &mut Batch,
+    ) -> Result<Vec<Fault>, Fault> {
+        let JsonShape::Narrow { value, quality: at, kind, .. } = &plan.shape else { return Ok(Vec::new()) };
+        let outer = |name: &str| members.iter().find(|member| member.is_outer(name));
+        let text = |name: &str| outer(name).map_or("", |member| member.value.text());
+        let stated = self.stated(at.as_deref(), plan.numbers, members)?;
+        let kind = kind.as_deref().map(text).filter(|kind| !kind.is_empty());
+        let blame = |reason: String| (Some(value.clone()), reason);
+        let member = outer(value).ok_or_else(|| blame("there is no value".to_owned()))?;
+        if words::is_payload(value) && kind.is_none() {
+            let path = self.signals.get(signal as usize).map(|signal| signal.path.clone());
+            let path = path.ok_or_else(|| blame("there is no name".to_owned()))?;
+            return self.payload(&path, &member.value, (time, stated), batch).map_err(|(_, why)| blame(why));
+        }
+        let read = scalar(&member.value, kind).map_err(blame)?;
+        self.count_whole(Some(&read).filter(|_| kind.is_none()));
+        let (value, quality) = judged(read, stated);
+        self.push(batch, Sample { signal, time, value, quality, row: batch.originals.next_row() });
+        Ok(Vec::new())
+    }
+
+    fn wide_object(
+        &mut self,
+        plan: &JsonPlan,
+        members: &[Member<'_>],
+        (key, time): (Option<&str>, i64),
+        batch: &mut Batch,
+    ) -> Result<Vec<Fault>, Fault> {
+        let JsonShape::Wide { prefix, only, qualities, quality, within, no_qualities, left_out } =
+            &plan.shape
+        else {
+            return Ok(Vec::new());
+        };
+        let outer = |name: &str| members.iter().any(|member| member.is_outer(name));
+        if let Some(odd) = members.iter().find(|member| {
+            matches!(member.value, Scalar::Document(_)) && no_qualities.iter().any(|name| member.is(name))
+        }) {
+            return Err((Some(odd.full_name().into_owned()), no_quality(&odd.value)));
+        }
+        let keyed = match key {
+            Some(key) => Some(
+                names::narrow(Some(prefix), key).map_err(|reason| (plan.keys.first().cloned(), reason))?,
+            ),
+            None => None,
+        };
+        let prefix = keyed.as_ref().unwrap_or(prefix);
+        let path = only.as_ref().and_then(|(name, path)| match &keyed {
+            None => Some(path),
+            // What is only called `value` adds nothing to the name.
+            Some(keyed) => Some(keyed).filter(|_| words::meaning(name) == Some(Meaning::Value)),
+        });
+        let mut faults = Vec::new();
+        for member in members {
+            let name = member.full_name();
+            if left_out.contains(&*name) || only.as_ref().is_some_and(|(wanted, _)| *wanted != *name) {
+                continue;
+            }
+            let own = qualities.get(&*name).filter(|at| outer(at));
+            let is_there = |at: &str| members.iter().any(|member| member.is(at));
+            let (at, numbers) = match within.quality_of(member, is_there) {
+                Some(at) => (Some(at), within.numbers),
+                None => (own.or(quality.as_ref()).map(String::as_str), plan.numbers),
+            };
+            let added = self
+                .stated(at, numbers, members)
+                .and_then(|stated| self.member(prefix, path, member, time, stated, batch));
+            faults.extend(
+                added.err().map(|(column, reason)| (column.or_else(|| Some(name.into_owned())), reason)),
+            );
+        }
+        Ok(faults)
     }
 
     /// Rows without times are counted for each key by itself.

@@ -498,10 +498,14 @@ fn answers_of_influxdb() {
             rejected line 5: it is no line protocol
         "#]],
     );
-    check_foreign("none.json", "{\"results\":[{\"statement_id\":0}]}\n", expect![[r#"
+    check_foreign(
+        "none.json",
+        "{\"results\":[{\"statement_id\":0}]}\n",
+        expect![[r#"
         bad-import: none.json is JSON without rows: its members are lists and objects without a time, and cannot be read as it is. Write one object a row, with a time in it
         bad-import: none.json is JSON without rows: its members are lists and objects without a time, and cannot be read as it is. Write one object a row, with a time in it
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -516,7 +520,10 @@ fn measurements_of_labview() {
         + head
         + "X_Value\tVoltage_0\tPressure\tComment\n0.000000\t1.5\t2.5\tbegun\n0.001000\t-1.6E-3\t2.6\t\n\n"
         + "Channels\t1\t\nDate\t2024/02/02\t\nTime\t00:00:00\t\n***End_of_Header***\t\t\nX_Value\tVoltage_0\tComment\n3784879800.25\t3\t\nx\t4\t\n";
-    check_foreign("one.lvm", &one, expect![[r#"
+    check_foreign(
+        "one.lvm",
+        &one,
+        expect![[r#"
         a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
         time: time, Europe/Berlin where no offset is given
         one value a row: signal signal, value value, unit unit; values by their form, decimal point
@@ -527,27 +534,39 @@ fn measurements_of_labview() {
         2024-02-01T09:30:01.001Z p/Pressure float 2.6 Bar
         2023-12-08T11:30:00.250Z p/Voltage_0 float 3 Volts
         rejected line 7: the row has 1 fields, and 3 are needed
-    "#]]);
+    "#]],
+    );
     let multi = file("Multi", ".")
         + head
         + "X_Value\tVoltage_0\tX_Value\tPressure\tComment\n0.000000\t1.5\t0.25\t2.5\t\n0.001000\t1.6\t0.5\t\t\n";
-    check_foreign("multi.lvm", &multi, expect![[r#"
+    check_foreign(
+        "multi.lvm",
+        &multi,
+        expect![[r#"
         a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
         time: time, Europe/Berlin where no offset is given
         one value a row: signal signal, value value, unit unit; values by their form, decimal point
         2024-02-01T09:30:00.500Z p/Voltage_0 float 1.5 Volts
         2024-02-01T09:30:01.250Z p/Pressure float 2.5 Bar
         2024-02-01T09:30:00.501Z p/Voltage_0 float 1.6 Volts
-    "#]]);
+    "#]],
+    );
     let none = file("No", ",") + "X_Value\tVoltage_0\tComment\n\t1,5\t\n";
     let none = none.replace("***End_of_Header***\t\n\t\n", "Delta_X\t0,5\n***End_of_Header***\t\n");
-    check_foreign("none.lvm", &none, expect![[r#"
+    check_foreign(
+        "none.lvm",
+        &none,
+        expect![[r#"
         a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
         time: time, Europe/Berlin where no offset is given
         one value a row: signal signal, value value, unit unit; values by their form, decimal point
         2024-02-01T09:30:00.500Z p/Voltage_0 float 1.5
-    "#]]);
-    check_foreign("american.lvm", &one.replace("2024/02/01", "02/01/2024"), expect![[r#"
+    "#]],
+    );
+    check_foreign(
+        "american.lvm",
+        &one.replace("2024/02/01", "02/01/2024"),
+        expect![[r#"
         a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
         time: time, Europe/Berlin where no offset is given
         one value a row: signal signal, value value, unit unit; values by their form, decimal point
@@ -557,5 +576,6 @@ fn measurements_of_labview() {
         rejected line 4, column 'time': there is no time
         rejected line 5, column 'time': there is no time
         rejected line 7: the row has 1 fields, and 3 are needed
-    "#]]);
+    "#]],
+    );
 }
