@@ -145,7 +145,10 @@ mod tests {
         put(
             folder.path(),
             &[
-                ("proc/self/status", "Name:\tx\nVmRSS:\t    1024 kB\nRssAnon:\t     512 kB\nVmSwap:\t       8 kB\n"),
+                (
+                    "proc/self/status",
+                    "Name:\tx\nVmRSS:\t    1024 kB\nRssAnon:\t     512 kB\nVmSwap:\t       8 kB\n",
+                ),
                 ("proc/meminfo", "MemTotal:  4096 kB\nMemFree: 1 kB\nMemAvailable:  2048 kB\n"),
                 ("proc/self/stat", "7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0\n"),
                 ("run/systemd/timesync/x", ""),

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use expect_test::expect;
 use proptest::prelude::*;
-use tidemill_core::Flags;
+use tidemill_core::{Flags, codes};
 
 use super::{Answered, House};
 use crate::line::template::Templates;
@@ -194,6 +194,13 @@ async fn what_can_be_kept_later_is_a_503() {
     house.plant.state().busy = 1;
     let busy = house.remote_write(&body).await;
     assert_eq!((busy.status.as_u16(), busy.header("retry-after")), (503, "1"));
+    house.plant.state().unresolved = vec![("new", &codes::SIGNALS_RATE)];
+    let both = [body, series(&[("__name__", "new")], &[(2.0, 2)])].concat();
+    let later = house.remote_write(&both).await;
+    assert_eq!((later.status.as_u16(), later.header("retry-after")), (503, "60"), "{}", later.text());
+    assert_eq!(house.plant.shown(), "a = 1 (float) at 1000000 Good\n", "what needs no new name is kept");
+    house.plant.state().unresolved.clear();
+    assert_eq!(house.remote_write(&both).await.brief(), "204 ");
 }
 
 #[tokio::test]
