@@ -31,7 +31,7 @@ pub enum Reading {
 
 macro_rules! signals {
     ($($path:literal $unit:literal $description:literal;)*) => {
-        /// Every signal, in the order in which [`Works::step`] gives values.
+        /// Every signal, in the order in which a step of the works gives values.
         pub static SIGNALS: &[SignalSpec] = &[$(SignalSpec { path: $path, unit: $unit, description: $description }),*];
     };
 }

@@ -52,7 +52,7 @@ pub fn of_table(format: Format) -> Box<dyn TableEncoder> {
     }
 }
 
-/// The batch in slices of at most [`STEP_ROWS`], and of fewer where rows are so long that these would be a large piece.
+/// The batch in slices of at most some thousand rows, and of fewer where rows are so long that these would be a large piece.
 pub fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     let rows = batch.num_rows();
     let widest: usize = batch.columns().iter().map(|column| largest(column)).sum();
