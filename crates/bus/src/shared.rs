@@ -35,10 +35,10 @@ const SNAPSHOT_CHUNK: usize = 4_096;
 pub(crate) const SOURCES_MAX: u32 = 65_536;
 /// No sooner than this after one snapshot, also a failed one, comes the next.
 pub(crate) const SNAPSHOT_LOOK: Duration = Duration::from_secs(1);
-/// After so long one is due that costs little beside what it spares a start: the parcels since the last take so many times its
-/// bytes, and at least so many.
+/// After so long one is due that costs little beside what it spares a start: the parcels since the last take so many times the
+/// memory of all signals, of which a snapshot takes about half, and at least so many bytes.
 const SNAPSHOT_CHEAP_AFTER: Duration = Duration::from_secs(10);
-const SNAPSHOT_CHEAP_TIMES: u64 = 16;
+const SNAPSHOT_CHEAP_TIMES: u64 = 8;
 const SNAPSHOT_CHEAP_BYTES: u64 = 4 << 20;
 
 /// What is stamped and appended in order.
@@ -138,8 +138,6 @@ pub(crate) struct Shared {
     pub(crate) progress: Progress,
     pub(crate) ending: Ending,
     pub(crate) bytes_since_snapshot: AtomicU64,
-    /// Of the last one that was written.
-    snapshot_bytes: AtomicU64,
     snapshots: Mutex<Duration>,
     pub(crate) twins: Mutex<VecDeque<Twin>>,
     pub(crate) handlers: RwLock<HashMap<Arc<str>, Arc<dyn CommandHandler>>>,
@@ -211,7 +209,6 @@ impl Shared {
             progress,
             ending: Ending::default(),
             bytes_since_snapshot: AtomicU64::new(0),
-            snapshot_bytes: AtomicU64::new(0),
             snapshots: Mutex::new(ground.clock.monotonic()),
             twins: Mutex::default(),
             handlers: RwLock::default(),
@@ -316,10 +313,7 @@ impl Shared {
             from += SNAPSHOT_CHUNK;
         }
         match file.write(self.disk.as_ref(), &self.dir) {
-            Ok(bytes) => {
-                self.snapshot_bytes.store(bytes as u64, Ordering::Relaxed);
-                Ok(covered)
-            }
+            Ok(_) => Ok(covered),
             Err(error) => {
                 self.bytes_since_snapshot.fetch_add(bytes_before, Ordering::Relaxed);
                 Err(error)
@@ -336,7 +330,7 @@ impl Shared {
         if self.lost.is_noted() {
             return false;
         }
-        bytes > 0 && is_due(age, bytes, self.snapshot_bytes.load(Ordering::Relaxed), &settings)
+        bytes > 0 && is_due(age, bytes, self.registry().bytes(), &settings)
     }
 
     /// The orderly end of the thread that follows.
@@ -348,9 +342,9 @@ impl Shared {
     }
 }
 
-/// Whether a snapshot is due so long after the last one, of `last_bytes`, with so many bytes of parcels since.
-fn is_due(age: Duration, bytes: u64, last_bytes: u64, settings: &Settings) -> bool {
-    let cheap = last_bytes.saturating_mul(SNAPSHOT_CHEAP_TIMES).max(SNAPSHOT_CHEAP_BYTES);
+/// Whether a snapshot is due so long after the last one, with so many bytes of parcels since.
+fn is_due(age: Duration, bytes: u64, registry_bytes: u64, settings: &Settings) -> bool {
+    let cheap = registry_bytes.saturating_mul(SNAPSHOT_CHEAP_TIMES).max(SNAPSHOT_CHEAP_BYTES);
     // A failed one is tried again once a look-out later, not at once.
     age >= settings.snapshot_interval
         || (age >= SNAPSHOT_LOOK && bytes >= settings.snapshot_bytes)
@@ -382,8 +376,8 @@ mod tests {
     #[test]
     fn a_start_reads_little_of_the_log_where_that_costs_little() {
         let settings = Settings::default();
-        let (small, large) = (300 << 10, 25 << 20);
-        for (age_s, mib, last_bytes, expected) in [
+        let (small, large) = (600 << 10, 50 << 20);
+        for (age_s, mib, registry_bytes, expected) in [
             (1, 63, small, false),
             (1, 64, small, true),
             (9, 63, small, false),
@@ -395,8 +389,8 @@ mod tests {
             (10, 64, large, true),
             (600, 1, large, true),
         ] {
-            let due = is_due(Duration::from_secs(age_s), mib << 20, last_bytes, &settings);
-            assert_eq!(due, expected, "{age_s} s and {mib} MiB after {last_bytes} bytes");
+            let due = is_due(Duration::from_secs(age_s), mib << 20, registry_bytes, &settings);
+            assert_eq!(due, expected, "{age_s} s and {mib} MiB, {registry_bytes} bytes of signals");
         }
     }
 }
