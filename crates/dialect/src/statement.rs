@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident, ObjectName, Query, SelectItem, SetExpr,
-    Statement as SqlStatement, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
+    Array, CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident, ObjectName, Query, SelectItem,
+    SetExpr, Statement as SqlStatement, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
@@ -286,9 +286,33 @@ fn literal(value: &Value) -> Expr {
             array: false,
             format: None,
         },
-        Value::Text(text) | Value::Json(text) => plain(Literal::SingleQuotedString(text.to_string())),
+        Value::Json(text) => {
+            list(text).unwrap_or_else(|| plain(Literal::SingleQuotedString(text.to_string())))
+        }
+        Value::Text(text) => plain(Literal::SingleQuotedString(text.to_string())),
         Value::Bytes(bytes) => {
             plain(Literal::HexStringLiteral(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
         }
     }
+}
+
+/// A JSON array of plain values as a list.
+fn list(text: &str) -> Option<Expr> {
+    use serde_json::Value as Json;
+    let Json::Array(items) = serde_json::from_str(text).ok()? else { return None };
+    let item = |item: Json| {
+        Some(literal(&match item {
+            Json::Null => Value::None,
+            Json::Bool(value) => Value::Bool(value),
+            Json::String(text) => Value::Text(text.into()),
+            Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(number), _) => Value::Int(number),
+                (None, Some(number)) => Value::UInt(number),
+                (None, None) => Value::Float(number.as_f64()?),
+            },
+            Json::Array(_) | Json::Object(_) => return None,
+        }))
+    };
+    let elem = items.into_iter().map(item).collect::<Option<_>>()?;
+    Some(Expr::Array(Array { elem, named: true }))
 }

@@ -64,10 +64,33 @@ impl Readable {
 pub struct Callable {
     /// Its name.
     pub name: &'static str,
-    /// How many arguments it takes.
-    pub takes: usize,
-    /// Whether it gives a text, else a truth.
-    pub gives_text: bool,
+    /// Its arguments: their names, and their types as SQL spells them.
+    pub arguments: Vec<(&'static str, &'static str)>,
+    /// The type of what it gives, as SQL spells it.
+    pub gives: &'static str,
+    /// What it gives, in a sentence.
+    pub description: &'static str,
+}
+
+impl Callable {
+    fn number(&self) -> u32 {
+        number_of("function", self.name)
+    }
+
+    /// Its arguments, as `pg_get_function_arguments` tells them.
+    pub(crate) fn arguments(&self) -> String {
+        let told: Vec<String> = self.arguments.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+        told.join(", ")
+    }
+
+    /// As `pg_get_functiondef` tells it: what it does stands where others have their source.
+    pub(crate) fn definition(&self) -> String {
+        let (name, arguments, gives) = (self.name, self.arguments(), self.gives);
+        let description = self.description;
+        format!(
+            "CREATE FUNCTION public.{name}({arguments})\n RETURNS {gives}\n LANGUAGE internal\nAS $function${description}$function$\n"
+        )
+    }
 }
 
 /// What the catalogue is made from, for one query.
@@ -115,12 +138,28 @@ impl Contents {
 
     /// What is said of a table (column 0) or of one of its columns.
     pub(crate) fn description(&self, number: u32, column: usize) -> Option<&str> {
+        if let Some(function) = self.function(number) {
+            return Some(function.description).filter(|_| column == 0);
+        }
         let table = self.readable.iter().find(|table| table.number() == number)?;
         let description = match column.checked_sub(1) {
             None => table.description.as_str(),
             Some(column) => table.descriptions.get(column).copied()?,
         };
         Some(description).filter(|description| !description.is_empty())
+    }
+
+    /// A function of ours by its number.
+    pub(crate) fn function(&self, number: u32) -> Option<&Callable> {
+        self.callable.iter().find(|function| function.number() == number)
+    }
+
+    /// The number of a function by its name.
+    pub(crate) fn function_number(&self, name: &str) -> Option<u32> {
+        let name = name.trim_start_matches("pg_catalog.").trim_start_matches("public.");
+        let name = name.split('(').next().unwrap_or_default();
+        let own = self.callable.iter().find(|function| function.name == name).map(Callable::number);
+        own.or_else(|| FUNCTIONS.iter().find(|(_, known, _)| *known == name).map(|(number, ..)| *number))
     }
 
     /// Every table: schema, name, number, columns with type and whether they may be NULL.
@@ -438,7 +477,7 @@ fn pg_types() -> Vec<Row> {
 }
 
 fn functions(callable: &[Callable]) -> Vec<Row> {
-    let one = |number: u32, name: &str, schema: u32, gives: TypeNumber, takes: usize| {
+    let one = |number: u32, name: &str, schema: u32, gives: TypeNumber, takes: &[TypeNumber]| {
         row([
             ("oid", number.into()),
             ("proname", name.into()),
@@ -448,21 +487,16 @@ fn functions(callable: &[Callable]) -> Vec<Row> {
             ("prokind", "f".into()),
             ("provolatile", "s".into()),
             ("proparallel", "s".into()),
-            ("pronargs", i32::try_from(takes).unwrap_or_default().into()),
+            ("pronargs", i32::try_from(takes.len()).unwrap_or_default().into()),
             ("prorettype", gives.into()),
-            ("proargtypes", vec!["25"; takes].join(" ").into()),
+            ("proargtypes", takes.iter().map(u32::to_string).collect::<Vec<_>>().join(" ").into()),
         ])
     };
-    let theirs = FUNCTIONS.iter().map(|(number, name, gives)| one(*number, name, 11, *gives, 0));
+    let theirs = FUNCTIONS.iter().map(|(number, name, gives)| one(*number, name, 11, *gives, &[]));
     let own = callable.iter().map(|function| {
-        let gives = if function.gives_text { types::TEXT } else { types::BOOL };
-        one(number_of("function", function.name), function.name, 2_200, gives, function.takes)
+        let kind = |name: &str| types::by_name(name).unwrap_or_default();
+        let takes: Vec<TypeNumber> = function.arguments.iter().map(|(_, name)| kind(name)).collect();
+        one(function.number(), function.name, 2_200, kind(function.gives), &takes)
     });
     theirs.chain(own).collect()
-}
-
-/// The number of a function by its name.
-pub(crate) fn function_number(name: &str) -> Option<u32> {
-    let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
-    FUNCTIONS.iter().find(|(_, known, _)| *known == name).map(|(number, ..)| *number)
 }

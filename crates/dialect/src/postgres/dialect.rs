@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart,
     Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableAlias, TableAliasColumnDef,
-    TableFactor, UnaryOperator, Value as Literal, VisitMut, VisitorMut,
+    TableFactor, TimezoneInfo, UnaryOperator, Value as Literal, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -531,6 +531,28 @@ pub(crate) fn items(text: &str) -> Option<Vec<Option<String>>> {
     (!quoted).then_some(items)
 }
 
+/// No list, of that type.
+pub(crate) fn no_list(kind: &SqlType) -> Expr {
+    listed(null(), kind)
+}
+
+fn listed(list: Expr, kind: &SqlType) -> Expr {
+    let item = match kind {
+        SqlType::SmallInt(_) => "Int16",
+        SqlType::Integer(_) => "Int32",
+        SqlType::BigInt(_) => "Int64",
+        SqlType::IntUnsigned(_) => "UInt32",
+        SqlType::Real => "Float32",
+        SqlType::DoublePrecision => "Float64",
+        SqlType::Boolean => "Boolean",
+        SqlType::Date => "Date32",
+        SqlType::Timestamp(_, TimezoneInfo::Tz) => "Timestamp(ns, \"UTC\")",
+        SqlType::Timestamp(..) => "Timestamp(ns)",
+        _ => "Utf8",
+    };
+    calling("arrow_cast", vec![list, text(&format!("List({item})"))])
+}
+
 /// An array of literals of one type.
 pub(crate) fn array(items: Vec<Option<String>>, kind: &SqlType) -> Expr {
     let of = |item: Option<String>| {
@@ -539,19 +561,7 @@ pub(crate) fn array(items: Vec<Option<String>>, kind: &SqlType) -> Expr {
     };
     // A list without items has a type too.
     if items.is_empty() {
-        let none = calling(NO_ITEMS, Vec::new());
-        let item = match kind {
-            SqlType::Text => return none,
-            SqlType::SmallInt(_) => "Int16",
-            SqlType::Integer(_) => "Int32",
-            SqlType::BigInt(_) => "Int64",
-            SqlType::IntUnsigned(_) => "UInt32",
-            SqlType::Real => "Float32",
-            SqlType::DoublePrecision => "Float64",
-            SqlType::Boolean => "Boolean",
-            _ => "Utf8",
-        };
-        return calling("arrow_cast", vec![none, text(&format!("List({item})"))]);
+        return listed(calling(NO_ITEMS, Vec::new()), kind);
     }
     Expr::Array(Array { elem: items.into_iter().map(of).collect(), named: true })
 }

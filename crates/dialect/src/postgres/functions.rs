@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 use tidemill_core::TypeNumber;
 
-use super::contents::{Contents, function_number, schema_number};
+use super::contents::{Callable, Contents, schema_number};
 use super::tables::Cell;
 use super::types;
 use crate::error::bad;
@@ -52,10 +52,11 @@ const fn of(
 }
 
 /// How `::regclass` and its like are said as functions, to and from a number.
-pub(crate) const REGISTERED: [(&str, &str, &str); 5] = [
+pub(crate) const REGISTERED: [(&str, &str, &str); 6] = [
     ("regclass", "tidemill_regclass_in", "tidemill_regclass_out"),
     ("regtype", "tidemill_regtype_in", "tidemill_regtype_out"),
     ("regproc", "tidemill_regproc_in", "tidemill_regproc_out"),
+    ("regprocedure", "tidemill_regproc_in", "tidemill_regproc_out"),
     ("regnamespace", "tidemill_regnamespace_in", "tidemill_regnamespace_out"),
     ("regrole", "tidemill_regrole_in", "tidemill_regrole_out"),
 ];
@@ -126,12 +127,16 @@ static FUNCTIONS: &[Function] = &[
     of("to_regclass", 1..=1, Gives::Oid, |of, given| found(at(given, 0).and_then(|name| of.table(name)))),
     of("to_regtype", 1..=1, Gives::Oid, |_, given| found(at(given, 0).and_then(types::by_name))),
     of("to_regnamespace", 1..=1, Gives::Oid, |_, given| found(at(given, 0).and_then(schema_number))),
-    of("to_regproc", 1..=1, Gives::Oid, |_, given| found(at(given, 0).and_then(function_number))),
+    of("to_regproc", 1..=1, Gives::Oid, |of, given| {
+        found(at(given, 0).and_then(|name| of.function_number(name)))
+    }),
     of(REGISTERED[0].1, 1..=1, Gives::Oid, |of, given| known(given, "relation", |name| of.table(name))),
     of(REGISTERED[1].1, 1..=1, Gives::Oid, |_, given| known(given, "type", types::by_name)),
-    of(REGISTERED[2].1, 1..=1, Gives::Oid, |_, given| known(given, "function", function_number)),
-    of(REGISTERED[3].1, 1..=1, Gives::Oid, |_, given| known(given, "schema", schema_number)),
-    of(REGISTERED[4].1, 1..=1, Gives::Oid, |of, given| {
+    of(REGISTERED[2].1, 1..=1, Gives::Oid, |of, given| {
+        known(given, "function", |name| of.function_number(name))
+    }),
+    of(REGISTERED[4].1, 1..=1, Gives::Oid, |_, given| known(given, "schema", schema_number)),
+    of(REGISTERED[5].1, 1..=1, Gives::Oid, |of, given| {
         known(given, "role", |name| (1..=20_000).find(|number| of.role(*number) == Some(name)))
     }),
     of(REGISTERED[0].2, 1..=1, Gives::Text, |of, given| {
@@ -142,8 +147,10 @@ static FUNCTIONS: &[Function] = &[
         })
     }),
     of(REGISTERED[1].2, 1..=1, Gives::Text, |_, given| named(given, |n| Some(types::spelled(n)))),
-    of(REGISTERED[2].2, 1..=1, Gives::Text, |_, given| named(given, |_| None)),
-    of(REGISTERED[3].2, 1..=1, Gives::Text, |_, given| {
+    of(REGISTERED[2].2, 1..=1, Gives::Text, |of, given| {
+        named(given, |n| of.function(n).map(|function| function.name.to_owned()))
+    }),
+    of(REGISTERED[4].2, 1..=1, Gives::Text, |_, given| {
         named(given, |n| {
             super::contents::SCHEMAS
                 .iter()
@@ -151,7 +158,7 @@ static FUNCTIONS: &[Function] = &[
                 .map(|(name, ..)| (*name).to_owned())
         })
     }),
-    of(REGISTERED[4].2, 1..=1, Gives::Text, |of, given| named(given, |n| of.role(n).map(str::to_owned))),
+    of(REGISTERED[5].2, 1..=1, Gives::Text, |of, given| named(given, |n| of.role(n).map(str::to_owned))),
     of("quote_ident", 1..=1, Gives::Text, |_, given| {
         Ok(at(given, 0).map_or(Cell::Null, |name| identifier(name).into()))
     }),
@@ -188,10 +195,12 @@ static FUNCTIONS: &[Function] = &[
     of("pg_get_partition_constraintdef", 1..=1, Gives::Text, null),
     of("pg_get_statisticsobjdef", 1..=1, Gives::Text, null),
     of("pg_get_statisticsobjdef_columns", 1..=1, Gives::Text, null),
-    of("pg_get_functiondef", 1..=1, Gives::Text, null),
-    of("pg_get_function_result", 1..=1, Gives::Text, null),
-    of("pg_get_function_arguments", 1..=1, Gives::Text, null),
-    of("pg_get_function_identity_arguments", 1..=1, Gives::Text, null),
+    of("pg_get_functiondef", 1..=1, Gives::Text, |of, given| function(of, given, Callable::definition)),
+    of("pg_get_function_result", 1..=1, Gives::Text, |of, given| function(of, given, |f| f.gives.to_owned())),
+    of("pg_get_function_arguments", 1..=1, Gives::Text, |of, given| function(of, given, Callable::arguments)),
+    of("pg_get_function_identity_arguments", 1..=1, Gives::Text, |of, given| {
+        function(of, given, Callable::arguments)
+    }),
     of("pg_get_function_arg_default", 2..=2, Gives::Text, null),
     of("pg_get_function_sqlbody", 1..=1, Gives::Text, null),
     of("pg_get_serial_sequence", 2..=2, Gives::Text, null),
@@ -258,6 +267,12 @@ fn named(given: Arguments<'_>, find: impl Fn(u32) -> Option<String>) -> Result<C
         Some(0) => "-".into(),
         Some(number) => find(number).unwrap_or_else(|| number.to_string()).into(),
     })
+}
+
+/// What is told of a function of ours.
+fn function(of: &Contents, given: Arguments<'_>, told: impl Fn(&Callable) -> String) -> Result<Cell> {
+    let function = number(given, 0).and_then(|number| of.function(number));
+    Ok(function.map_or(Cell::Null, |function| told(function).into()))
 }
 
 fn setting(of: &Contents, given: Arguments<'_>) -> Result<Cell> {

@@ -102,13 +102,19 @@ impl Read {
         if !self.parameters.contains(&0) {
             return Ok(());
         }
-        let plan = state.statement_to_plan(self.statement.clone()).await;
+        let mut statement = self.statement.clone();
+        let lists = parameters::singled(&mut statement);
+        let plan = state.statement_to_plan(statement).await;
         // Where nothing tells a parameter's type, an expression around it may have none either.
         let told = plan.and_then(|plan| plan.get_parameter_types()).unwrap_or_default();
-        for (number, kind) in (1..).zip(&mut self.parameters) {
+        for (number, kind) in (1_usize..).zip(&mut self.parameters) {
             if *kind == 0 {
                 let told = told.get(&format!("${number}")).cloned().flatten();
-                *kind = told.map_or(types::TEXT, |told| types::of_kind(&told));
+                let item = told.map_or(types::TEXT, |told| types::of_kind(&told));
+                *kind = match types::by_number(item) {
+                    Some(item) if lists.contains(&number) => item.array,
+                    _ => item,
+                };
             }
         }
         parameters::bind(&mut self.statement, &Values::Types(&self.parameters))

@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, SetExpr};
 
 use super::dialect::part;
 use super::functions::REGISTERED;
+use super::numeric::NUMERIC;
 use super::types;
 
 /// Stands between a column's name and a number that tells it from another of that name: PostgreSQL allows them, the planner
@@ -91,6 +92,10 @@ fn named(expr: &Expr) -> Option<String> {
         }
         Expr::Function(function) => {
             let name = part(function.name.0.last()?);
+            // A parameter that became one.
+            if name == NUMERIC {
+                return None;
+            }
             match REGISTERED.iter().find(|(_, into, out)| *into == name || *out == name) {
                 Some((kind, ..)) => (*kind).to_owned(),
                 None => name,

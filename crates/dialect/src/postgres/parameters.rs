@@ -7,11 +7,12 @@ use std::ops::ControlFlow;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, Expr, LimitClause, Query, TimezoneInfo, Value as Literal, Visit, Visitor,
+    DataType as SqlType, Expr, LimitClause, Query, TimezoneInfo, Value as Literal, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 use tidemill_core::{TypeNumber, WireValue};
 
-use super::dialect::{array, calling, casting, items, null, text};
+use super::dialect::{array, calling, casting, items, no_list, null, taken, text};
 use super::numeric::NUMERIC;
 use super::types;
 use crate::error::bad;
@@ -44,8 +45,6 @@ pub(crate) fn types_of(statement: &Statement, given: &[TypeNumber]) -> Result<Ve
     Ok((0..count).map(one).collect())
 }
 
-/// A list of texts.
-const TEXTS: TypeNumber = 1009;
 /// A type that says as little as none.
 const UNKNOWN: TypeNumber = 705;
 
@@ -112,11 +111,32 @@ impl Visitor for Known {
         {
             self.types.entry(place).or_insert(kind);
         }
-        // Without a word about it, what something is to be any of is a list of texts.
-        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
+        ControlFlow::Continue(())
+    }
+}
+
+/// Says `x = ANY($1)` as `x = $1`, whose type the planner tells; which parameters are lists.
+pub(crate) fn singled(statement: &mut Statement) -> Vec<usize> {
+    let mut lists = Lists::default();
+    if let Statement::Statement(inner) = statement {
+        let _ = inner.as_mut().visit(&mut lists);
+    }
+    lists.0
+}
+
+#[derive(Default)]
+struct Lists(Vec<usize>);
+
+impl VisitorMut for Lists {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::AnyOp { left, compare_op, right, .. } | Expr::AllOp { left, compare_op, right } = expr
             && let Some(place) = number(right).and_then(|name| place(name).ok())
         {
-            self.types.entry(place).or_insert(TEXTS);
+            self.0.push(place);
+            let (left, right) = (Box::new(taken(left)), Box::new(taken(right)));
+            *expr = Expr::BinaryOp { left, op: compare_op.clone(), right };
         }
         ControlFlow::Continue(())
     }
@@ -155,7 +175,7 @@ fn literal(kind: TypeNumber, value: Option<&str>) -> Result<Expr> {
     if types::item_of(kind).is_some() {
         let item = item_type(kind);
         return match value {
-            None => Ok(calling("array_concat", vec![null(), array(vec![None], &item)])),
+            None => Ok(no_list(&item)),
             Some(value) => Ok(array(items(value).ok_or_else(wrong)?, &item)),
         };
     }
@@ -177,20 +197,17 @@ fn literal(kind: TypeNumber, value: Option<&str>) -> Result<Expr> {
         types::TIMESTAMPTZ => of(SqlType::Timestamp(None, TimezoneInfo::Tz)),
         types::INTERVAL => of(SqlType::Interval { fields: None, precision: None }),
         types::NUMERIC => Ok(match value {
-            None => null(),
+            None => calling(NUMERIC, vec![null()]),
             Some("NaN" | "Infinity" | "-Infinity") => of(SqlType::DoublePrecision)?,
             // Its digits decide which.
             Some(digits) => calling(NUMERIC, vec![text(digits)]),
         }),
-        types::BYTEA => match value {
-            None => Ok(null()),
-            Some(value) => {
-                let digits = value.strip_prefix("\\x").filter(|digits| digits.len() % 2 == 0);
-                let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-                let digits = digits.ok_or_else(wrong)?;
-                Ok(Expr::Value(Literal::HexStringLiteral(digits.to_owned()).into()))
-            }
-        },
+        types::BYTEA => {
+            let digits = value.map(|value| value.strip_prefix("\\x").unwrap_or("?"));
+            let whole =
+                |digits: &str| digits.len() % 2 == 0 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if digits.is_none_or(whole) { of(SqlType::Bytea) } else { Err(wrong()) }
+        }
         _ => match value {
             None => Ok(casting(null(), SqlType::Text)),
             Some(value) => Ok(text(value)),

@@ -74,6 +74,12 @@ fn question(arguments: &[Expr]) -> Result<ReadQuery> {
     if arguments.is_empty() || arguments.len() > 5 {
         return Err(usage());
     }
+    // Parameters that stand open, for what an answer would look like: no sample is meant yet.
+    let pixels_open = arguments.len() == 5 && arguments.last().is_some_and(is_null);
+    if arguments.iter().any(is_open) || arguments.first().is_some_and(is_null) || pixels_open {
+        let (from, to) = (i64::MIN, i64::MAX);
+        return Ok(ReadQuery { patterns: Vec::new(), from, to, mode: ReadMode::Raw, limit: None });
+    }
     let text = |number: usize| arguments.get(number).map(text_of).transpose();
     let pattern = text(0)?.ok_or_else(usage)?;
     let pattern = Pattern::new(&pattern).map_err(|error| from_problem(error.into()))?;
@@ -104,6 +110,22 @@ fn question(arguments: &[Expr]) -> Result<ReadQuery> {
         }
     };
     Ok(ReadQuery { patterns: vec![pattern], from, to, mode, limit: None })
+}
+
+fn is_open(part: &Expr) -> bool {
+    match part {
+        Expr::Placeholder(_) => true,
+        Expr::Cast(cast) => is_open(&cast.expr),
+        _ => false,
+    }
+}
+
+fn is_null(part: &Expr) -> bool {
+    match part {
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::Cast(cast) => is_null(&cast.expr),
+        _ => false,
+    }
 }
 
 fn literal(part: &Expr) -> Result<&ScalarValue> {

@@ -169,8 +169,12 @@ async fn prepared(asked: &mut Asked, query: &WireQuery, with_values: bool) -> Re
 fn callable() -> Vec<Callable> {
     let of = |function: Function| Callable {
         name: function.name(),
-        takes: function.description().0.matches(',').count() + 1,
-        gives_text: function == Function::QualityName,
+        arguments: match function {
+            Function::Matches => vec![("signal", "text"), ("pattern", "text")],
+            _ => vec![("quality", "bigint")],
+        },
+        gives: if function == Function::QualityName { "text" } else { "boolean" },
+        description: function.description().1,
     };
     Function::ALL.into_iter().map(of).collect()
 }

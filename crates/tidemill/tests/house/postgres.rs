@@ -30,7 +30,7 @@ pub(crate) fn address(plant: &Plant) -> SocketAddr {
 }
 
 /// What psql prints, if this machine has one.
-fn psql(plant: &Plant, token: &str, commands: &[&str]) -> Option<Ran> {
+pub(crate) fn psql(plant: &Plant, token: &str, commands: &[&str]) -> Option<Ran> {
     let address = address(plant);
     let mut command = Command::new("psql");
     command.args([
@@ -79,6 +79,7 @@ fn psql_looks_around() {
         "\\dn",
         "\\l",
         "\\df",
+        "\\sf matches",
         "COPY (SELECT signal, count(*) FROM samples WHERE signal LIKE '%/mill' GROUP BY 1) TO STDOUT (FORMAT csv, HEADER)",
         "BEGIN; SELECT 1; SELECT nix FROM samples; SELECT 2",
         "INSERT INTO samples VALUES ('a')",
@@ -158,14 +159,14 @@ fn psql_looks_around() {
              press | tidemill | UTF8     | C       | C     |            | libc            | 
             (1 row)
 
-                                       List of functions
-             Schema |     Name     | Result data type | Argument data types | Type 
-            --------+--------------+------------------+---------------------+------
-             public | is_bad       |                  |                     | func
-             public | is_good      |                  |                     | func
-             public | is_uncertain |                  |                     | func
-             public | matches      |                  |                     | func
-             public | quality_name |                  |                     | func
+                                          List of functions
+             Schema |     Name     | Result data type |    Argument data types    | Type 
+            --------+--------------+------------------+---------------------------+------
+             public | is_bad       | boolean          | quality bigint            | func
+             public | is_good      | boolean          | quality bigint            | func
+             public | is_uncertain | boolean          | quality bigint            | func
+             public | matches      | boolean          | signal text, pattern text | func
+             public | quality_name | text             | quality bigint            | func
             (5 rows)
 
             signal,count

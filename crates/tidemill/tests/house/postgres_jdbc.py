@@ -125,7 +125,7 @@ con.setAutoCommit(True)
 con.setReadOnly(True)
 
 # A statement is given up by who asked it, and by its time.
-LONG = "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
+LONG = "SELECT sum(a.a * b.b) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
 statement = con.createStatement()
 statement.setQueryTimeout(1)
 same(refused(lambda: statement.executeQuery(LONG)), "57014")

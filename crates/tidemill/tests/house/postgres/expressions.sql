@@ -1,0 +1,284 @@
+-- Expressions as people's tools write them, one a line: a real PostgreSQL and Tidemill must give the same text, or both an error.
+-- casts of numbers
+12345678901234567890.123456789012::numeric
+'12345678901234567890.123456789012'::numeric
+-12345678901234567890.5::numeric
+CAST(0.1 AS numeric)
+CAST(1e-7 AS numeric)
+12.50::numeric(10,2)
+12.345::numeric(10,2)
+'12.345'::numeric(10,2)
+2.345::float8::numeric(10,2)
+12345.6::numeric(5,2)
+5::numeric
+0.1::float8::numeric
+(0.1::float8 + 0.2::float8)::numeric
+1e20::float8::numeric
+round(2.345::numeric, 2)
+round(2.345::float8::numeric, 2)
+round(1234.5::numeric, -2)
+round(2.5)
+round(-2.5::numeric)
+1.5::int
+2.5::int
+-2.5::int
+2.5::float8::int
+3.5::float8::int
+-0.5::float8::int
+2.5::numeric::int
+'42'::int
+' 42 '::int
+'4x'::int
+'1.5'::int
+1.5::bigint
+99999::int2
+3000000000::int
+1e20::float8::bigint
+'NaN'::float8
+'Infinity'::float8
+true::int
+1::boolean
+'yes'::boolean
+'abc'::varchar(2)
+'abc'::char(2)
+'abc'::text
+'x'::varchar
+5::text
+1.50::numeric::text
+-- bytes
+'\x00ff'::bytea
+'abc'::bytea
+length('\x00ff'::bytea)
+encode('\x00ff'::bytea, 'hex')
+-- arithmetic
+5::int4 + 2147483647::int4
+2147483647::int4 * 2::int4
+32767::int2 + 1::int2
+-(-9223372036854775807 - 1)
+9223372036854775807 + 1
+-(-32768)::int2
+abs(-9223372036854775807 - 1)
+1 / 0
+1 % 0
+7 / 2
+-7 / 2
+-7 % 3
+7.0::float8 / 2
+2 ^ 10
+2::float8 ^ 0.5
+5 # 3
+6 & 3
+~5
+|/ 16.0
+@ -5
+1::float8 / 3
+1.5 + 1
+10::numeric + 0.5::numeric
+1.10::numeric * 2
+0.1::numeric + 0.2::numeric
+0.1::float8 + 0.2::float8
+3::numeric - 5
+mod(7, 3)
+power(2, 3)
+sqrt(16)
+ceil(1.2)
+floor(-1.2)
+trunc(1.9)
+sign(-3)
+abs(-1.5)
+greatest(1, NULL, 3)
+least(2, 1)
+width_bucket(5.0, 0.0, 10.0, 5)
+div(7, 2)
+-- texts
+'a' || 'b'
+'a' || 1
+concat('a', NULL, 1)
+concat_ws('-', 'a', NULL, 'b')
+upper('abc')
+initcap('hello world')
+length('äöü')
+octet_length('äöü')
+substring('hello' from 2 for 3)
+substring('hello', 2, 3)
+substring('foobar' from 'o.b')
+substr('hello', 2)
+left('hello', 2)
+left('hello', -2)
+right('hello', 2)
+position('l' in 'hello')
+strpos('hello', 'l')
+replace('hello', 'l', 'L')
+split_part('a/b/c', '/', 2)
+split_part('a/b/c', '/', -1)
+trim('  x ')
+ltrim('xxa', 'x')
+btrim('xxaxx', 'x')
+lpad('7', 3, '0')
+rpad('7', 3, '0')
+repeat('ab', 3)
+reverse('abc')
+ascii('A')
+chr(65)
+md5('a')
+translate('abc', 'ab', 'xy')
+starts_with('hello', 'he')
+regexp_replace('abc123', '[0-9]+', '#')
+regexp_replace('a1b2', '[0-9]', '#', 'g')
+regexp_match('foo12', '([a-z]+)([0-9]+)')
+regexp_count('a1b2', '[0-9]')
+string_to_array('a,b,c', ',')
+array_to_string(ARRAY['a','b'], ',')
+quote_ident('Some Name')
+quote_literal('it''s')
+format('%s and %s', 1, 'x')
+to_hex(255)
+overlay('abcdef' placing 'XX' from 2 for 2)
+'abc' LIKE 'a%'
+'abc' LIKE 'A%'
+'abc' ILIKE 'A%'
+'a_c' LIKE 'a\_c'
+'abc' NOT LIKE '%b%'
+'abc' SIMILAR TO 'a(b|x)c'
+'abc' ~ '^a.c$'
+'abc' ~* 'B'
+'abc' !~ 'z'
+'b' > 'a'
+'B' < 'a'
+-- conditions
+CASE WHEN 1 > 2 THEN 'a' ELSE 'b' END
+CASE 3 WHEN 1 THEN 'one' WHEN 3 THEN 'three' END
+COALESCE(NULL, 2)
+COALESCE(NULL, NULL, 'x')
+NULLIF(1, 1)
+NULLIF(1, 2)
+NULL IS NULL
+1 IS DISTINCT FROM NULL
+NULL::int + 1
+NULL OR true
+1 IN (1, 2, NULL)
+3 IN (1, 2, NULL)
+3 BETWEEN 1 AND 5
+5 = ANY(ARRAY[1, 5])
+5 = ANY('{1,5}')
+'b' = ANY('{a,b}')
+5 <> ALL(ARRAY[1, 2])
+-- times
+'2026-01-02 03:04:05+00'::timestamptz
+'2026-01-02 03:04+00'::timestamptz
+'2026-01-02 03:04:05+02'::timestamptz
+'2026-01-02T03:04:05Z'::timestamptz
+'2026-01-02T03:04:05.123456+05:30'::timestamptz
+'2026-01-02'::timestamptz
+'2026-01-02 03:04'::timestamp
+'2026-01-02'::date
+'2026-01-02 03:04:05'::date
+'03:04'::time
+'2026-13-01'::date
+TIMESTAMP '2026-01-02 03:04:05'
+TIMESTAMPTZ '2026-01-02 03:04+02'
+DATE '2026-03-01' + 1
+DATE '2026-03-01' - 1
+DATE '2026-03-01' - DATE '2026-02-01'
+DATE '2026-03-01' + INTERVAL '1 day'
+TIMESTAMP '2026-03-01 00:00:00' - INTERVAL '1 hour 30 minutes'
+TIMESTAMP '2026-01-31 00:00:00' + INTERVAL '1 month'
+TIMESTAMP '2026-03-02 00:00:00' - TIMESTAMP '2026-03-01 00:00:00'
+TIMESTAMPTZ '2026-03-02 00:00:00+00' - TIMESTAMPTZ '2026-03-01 12:00:00+00'
+INTERVAL '1 day' * 2
+INTERVAL '90 minutes'
+INTERVAL '1 year 2 months'
+interval '1 hour' + interval '30 minutes'
+extract(epoch from TIMESTAMPTZ '2026-01-02 03:04:05.5+00')
+extract(year from DATE '2026-03-01')
+extract(dow from DATE '2026-03-01')
+extract(isodow from DATE '2026-03-01')
+extract(doy from DATE '2026-03-01')
+extract(hour from TIMESTAMP '2026-03-01 05:06:07')
+extract(second from TIMESTAMP '2026-03-01 05:06:07.25')
+extract(week from DATE '2026-03-01')
+extract(quarter from DATE '2026-03-01')
+extract(epoch from INTERVAL '1 hour')
+date_part('minute', TIMESTAMP '2026-03-01 05:06:07')
+date_trunc('hour', TIMESTAMPTZ '2026-03-01 05:06:07+00')
+date_trunc('month', TIMESTAMP '2026-03-15 05:06:07')
+date_trunc('week', DATE '2026-03-04')
+date_bin('15 minutes', TIMESTAMPTZ '2026-03-01 05:06:07+00', TIMESTAMPTZ '2001-01-01 00:00:00+00')
+to_timestamp(1772323200)
+to_timestamp(1772323200.5)
+make_date(2026, 3, 1)
+TIMESTAMPTZ '2026-03-01 00:00:00+00' AT TIME ZONE 'Europe/Berlin'
+TIMESTAMP '2026-03-01 00:00:00' AT TIME ZONE 'UTC'
+TIMESTAMPTZ '2026-03-01 00:00:00+00' < '2026-03-01 00:01'
+TIMESTAMPTZ '2026-03-01 00:00:00+00' BETWEEN '2026-02-28 23:00+00' AND '2026-03-01 01:00:00+00'
+age(TIMESTAMP '2026-03-01 00:00:00', TIMESTAMP '2026-01-01 00:00:00')
+to_char(TIMESTAMP '2026-03-01 05:06:07', 'YYYY-MM-DD HH24:MI:SS')
+to_char(1234.5, '9999.99')
+to_date('2026-03-01', 'YYYY-MM-DD')
+-- sets and aggregates
+(SELECT sum(x) FROM generate_series(1, 10) AS x)
+(SELECT avg(x) FROM generate_series(1, 4) AS x)
+(SELECT avg(x::float8) FROM generate_series(1, 4) AS x)
+(SELECT count(*) FROM generate_series(1, 10, 2))
+(SELECT max(x) - min(x) FROM (VALUES (1), (5), (3)) AS v(x))
+(SELECT string_agg(x, ',' ORDER BY x DESC) FROM (VALUES ('a'), ('c'), ('b')) AS v(x))
+(SELECT array_agg(x ORDER BY x) FROM (VALUES (3), (1), (2)) AS v(x))
+(SELECT array_agg(x ORDER BY x) FROM (VALUES (3), (NULL), (2)) AS v(x))
+(SELECT array_agg(x ORDER BY x DESC) FROM (VALUES (3), (NULL), (2)) AS v(x))
+(SELECT x FROM (VALUES (3), (NULL), (2)) AS v(x) ORDER BY x DESC LIMIT 1)
+(SELECT x FROM (VALUES (3), (NULL), (2)) AS v(x) ORDER BY x LIMIT 1)
+(SELECT x FROM (VALUES (3), (NULL), (2)) AS v(x) ORDER BY x DESC NULLS LAST LIMIT 1)
+(SELECT sum(x) FROM (VALUES (1.5), (2.25)) AS v(x))
+(SELECT sum(x) FROM (VALUES (9223372036854775807), (1)) AS v(x))
+(SELECT count(DISTINCT x) FROM (VALUES (1), (1), (NULL)) AS v(x))
+(SELECT count(*) FILTER (WHERE x > 1) FROM (VALUES (1), (2), (3)) AS v(x))
+(SELECT bool_and(x > 0) FROM (VALUES (1), (2)) AS v(x))
+(SELECT stddev(x) FROM (VALUES (1.0::float8), (2), (4)) AS v(x))
+(SELECT var_pop(x) FROM (VALUES (1.0::float8), (2), (4)) AS v(x))
+(SELECT corr(x, y) FROM (VALUES (1.0::float8, 2.0::float8), (2, 4), (3, 6)) AS v(x, y))
+(SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY x) FROM (VALUES (1.0::float8), (2), (10)) AS v(x))
+(SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY x) AS n FROM (VALUES (5), (6)) AS v(x)) AS t)
+(SELECT lag(x) OVER (ORDER BY x) FROM (VALUES (5), (6)) AS v(x) ORDER BY x DESC LIMIT 1)
+(SELECT count(*) FROM unnest(ARRAY[1, 2, 3]) AS u(x))
+(SELECT max(x) FROM unnest('{4,5}'::int[]) AS x)
+ARRAY[1, 2, 3]
+ARRAY['a', NULL]
+(ARRAY[1, 2, 3])[2]
+array_length(ARRAY[1, 2, 3], 1)
+cardinality(ARRAY[1, 2])
+array_position(ARRAY['a', 'b'], 'b')
+ARRAY[1, 2] || 3
+'{1,2}'::int[]
+(SELECT count(*) FROM generate_series(TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-02', INTERVAL '1 hour') AS t)
+DATE '2026-03-01' - CURRENT_DATE < 0
+2.0::float8 > 1.5::numeric
+1e20::float8 > 1.5::numeric
+1e20::float8 BETWEEN 1.5::numeric AND 2::numeric
+'12.5'::float8 = 12.5
+extract(epoch from TIMESTAMPTZ '2026-01-02 03:04:05.5+00')::int
+extract(epoch from TIMESTAMPTZ '2026-01-02 03:04:05.5+00')::bigint
+(2.5 * 1)::int
+round(avg(x)::numeric, 2) FROM (VALUES (1.0::float8), (2)) AS v(x)
+round(2.345, 2)
+2 * INTERVAL '1 hour'
+INTERVAL '1 hour' / 4
+TIMESTAMP '2026-03-01 00:00:00' + 3 * INTERVAL '15 minutes'
+to_char(TIMESTAMPTZ '2026-03-01 05:06:07+00', 'YYYY-MM')
+date_trunc('day', TIMESTAMPTZ '2026-03-01 05:06:07+00', 'Europe/Berlin')
+TIMESTAMPTZ '2026-03-01 05:06:07+00' AT TIME ZONE 'UTC'
+(TIMESTAMPTZ '2026-07-01 05:06:07+00' AT TIME ZONE 'Europe/Berlin')::date
+7::numeric / 2
+10::numeric / 3
+1.5 / 0.5
+1.0::float8 / 0
+0.1::numeric::float8
+sum(x) FROM (VALUES (1.10::numeric), (2.20::numeric)) AS v(x)
+max(x)::numeric FROM (VALUES (1.5::float8), (2)) AS v(x)
+'abc'::varchar(2)::text
+'2026-01-02 03:04:05+02'::timestamp
+now() > '2020-01-02 03:04'
+round(1.005::numeric, 2)
+1234.5678::numeric(8,3)
+(1.5::numeric)::int8
+'5'::numeric + 1
+3.7::numeric::int2
