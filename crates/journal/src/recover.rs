@@ -300,6 +300,10 @@ impl Belief {
             return None;
         }
         let told = self.damage.len();
+        // Up to there everything is with the engines, or told: one that writes its own place down must not go back behind it.
+        if self.tail.is_none() {
+            self.durable = reached;
+        }
         self.gap(scans, after(self.highest.max(done.unwrap_or_default())), reached);
         if self.damage.len() > told {
             return None;

@@ -255,7 +255,15 @@ fn three_backups_that_build_upon_each_other() {
     assert!(refused.err.contains(base), "{}", refused.err);
     assert!(!home.path("again").exists());
     home.run(&["backup", "verify", &files[2], "--base", "vault"]).expect(0);
-    home.run(&["restore", &files[2], "--plant", "again", "--base", "vault/renamed"]).expect(0);
+    // A damaged copy that is found first is named, and the whole one is taken.
+    let mut copy = std::fs::read(home.path("vault/renamed")).expect("a backup");
+    let parquet = copy.windows(4).position(|part| part == b"PAR1").expect("history") + 9;
+    copy[parquet] ^= 4;
+    std::fs::write(home.path("vault/damaged"), copy).expect("room");
+    let verified = home.run(&["backup", "verify", &files[2], "--base", "vault"]).expect(0).out;
+    assert!(verified.contains("note: vault/damaged is damaged at byte "), "{verified}");
+    let restored = home.run(&["restore", &files[2], "--plant", "again", "--base", "vault"]).expect(0).out;
+    assert!(restored.contains("vault/damaged is damaged") && restored.contains("was taken"), "{restored}");
     std::fs::rename(home.plant(), home.path("old")).expect("it stands still");
     std::fs::rename(home.path("again"), home.plant()).expect("it stands still");
     let plant = home.start();

@@ -395,3 +395,22 @@ fn an_audit_that_was_removed_is_missed_and_recorded_once() {
         }
     }
 }
+
+#[test]
+fn a_flipped_byte_in_the_head_of_the_journal_is_damage_and_no_power_cut() {
+    let plant = Plant::start();
+    plant.ok(&["write", "a/b", "1", "--time", "2026-03-01T00:00:00Z"]);
+    let home = plant.stop().start().stop();
+    for segment in files_below(&home.plant().join("data/journal"), "segment") {
+        let mut bytes = std::fs::read(&segment).expect("ours");
+        bytes[30] ^= 4;
+        std::fs::write(&segment, bytes).expect("ours");
+    }
+    let told = home.run(&["check", "--plant", "plant"]).expect(3).out;
+    assert!(told.contains("of the journal is damaged in its head") && !told.contains("power cut"), "{told}");
+    let mut plant = home.start();
+    assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal = 'a/b'"), serde_json::json!([[1]]));
+    assert!(!plant.process.log_so_far().iter().any(|line| line.contains("journal.lost")));
+    // Told once: what it writes since has a sound head.
+    plant.stop().run(&["check", "--plant", "plant"]).expect(0);
+}
