@@ -24,7 +24,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 pub(crate) struct SqlRequest {
     /// DataFusion's dialect; tables `samples`, `signals`, `sys.*`.
     query: String,
-    /// For `$1`, `$2`, …: null, booleans, numbers, text.
+    /// For `$1`, `$2`, …: null, booleans, numbers, text, and lists of these, as in `signal = ANY($1)`.
     #[serde(default)]
     parameters: Vec<serde_json::Value>,
 }

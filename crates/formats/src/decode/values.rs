@@ -78,6 +78,16 @@ fn cells(array: &ArrayRef, bytes: &mut usize) -> Result<Vec<Value>, Problem> {
         DataType::Date32 | DataType::Date64 | DataType::Time32(_) | DataType::Time64(_) => {
             texts(&as_type(&DataType::Utf8)?, bytes)?
         }
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            let lists = as_type(&DataType::List(item.clone()))?;
+            let lists = lists.as_list::<i32>();
+            count(bytes, lists.get_array_memory_size())?;
+            let mut list = |items: ArrayRef| -> Result<Value, Problem> {
+                let items = cells(&items, bytes)?;
+                Ok(Value::Json(json(&items)?.into()))
+            };
+            lists.iter().map(|items| items.map_or(Ok(Value::None), &mut list)).collect::<Result<_, _>>()?
+        }
         other => {
             let detail = format!("a parameter has the type {other}, which no parameter can have");
             return Err(Problem::new(&codes::BAD_ARROW, detail));
@@ -94,6 +104,24 @@ fn texts(array: &ArrayRef, bytes: &mut usize) -> Result<Vec<Value>, Problem> {
         values.push(some(text, |text| Value::Text(text.into())));
     }
     Ok(values)
+}
+
+/// A list as JSON has it.
+fn json(items: &[Value]) -> Result<String, Problem> {
+    let one = |item: &Value| match item {
+        Value::None => Ok("null".to_owned()),
+        Value::Float(value) if !value.is_finite() => Err(no_list("a float that is no number")),
+        // With a point, so that it stays a float.
+        Value::Float(value) => Ok(format!("{value:?}")),
+        Value::Text(text) => Ok(serde_json::Value::from(text.as_ref()).to_string()),
+        Value::Int(_) | Value::UInt(_) | Value::Bool(_) => Ok(item.as_ref().to_string()),
+        Value::Json(_) | Value::Bytes(_) => Err(no_list("lists or bytes")),
+    };
+    Ok(format!("[{}]", items.iter().map(one).collect::<Result<Vec<_>, _>>()?.join(",")))
+}
+
+fn no_list(what: &str) -> Problem {
+    Problem::new(&codes::BAD_ARROW, format!("a list of parameters holds {what}, which none can hold"))
 }
 
 fn count(bytes: &mut usize, more: usize) -> Result<(), Problem> {

@@ -28,6 +28,18 @@ def psycopg_part():
             same(cur.fetchone(), values)
             cur.execute("SELECT ARRAY[1,2], 18446744073709551615, INTERVAL '1 day 2 hours', x'01ff', DATE '1999-12-31', 1.5::float4, 7::int2, 8::int4, ARRAY['a b', NULL], 12.50::numeric(10,2), '10:11:12.5'::time")
             same(cur.fetchone(), ([1, 2], decimal.Decimal(2**64 - 1), dt.timedelta(days=1, hours=2), b"\x01\xff", dt.date(1999, 12, 31), 1.5, 7, 8, ["a b", None], decimal.Decimal("12.50"), dt.time(10, 11, 12, 500000)))
+            # Lists, and a table function, by parameters.
+            for column, wanted in (("value", [0.25, 4.75, 100.5]), ("integer", [1, 2, 77777]), ("quality", [0]), ("signal", ["acme/press", "nix"])):
+                cur.execute(f"SELECT count(*) FROM samples WHERE signal = 'acme/press' AND {column} = ANY(%s)", (wanted,))
+                counted = cur.fetchone()
+                listed = ", ".join(f"'{one}'" if isinstance(one, str) else str(one) for one in wanted)
+                cur.execute(f"SELECT count(*) FROM samples WHERE signal = 'acme/press' AND {column} IN ({listed})")
+                same(counted, cur.fetchone())
+            cur.execute("SELECT count(*) FROM read(%s, %s, %s)", ("acme/press", FIRST, FIRST + dt.timedelta(seconds=5)))
+            same(cur.fetchone(), (5,))
+            untyped = (decimal.Decimal("12345678901234567890.123456789012"), b"\x00\xff", 2**63, -(2**40))
+            cur.execute("SELECT %s, %s, %s, %s", untyped)
+            same(cur.fetchone(), (untyped[0], untyped[1], decimal.Decimal(2**63), -(2**40)))
         with psycopg.connect(dbname="press", **WITH) as con:
             with con.cursor(name="c", binary=binary) as cur:
                 cur.itersize = 3
@@ -62,7 +74,7 @@ def psycopg_part():
         thread = threading.Thread(target=cancel)
         thread.start()
         try:
-            con.execute("SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b")
+            con.execute("SELECT sum(a.a * b.b) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b")
             raise AssertionError("it ran to its end")
         except psycopg.errors.QueryCanceled as error:
             assert "cancel" in str(error), error
@@ -93,6 +105,8 @@ def asyncpg_part():
         rows = await con.fetch("SELECT time, value, signal FROM samples WHERE signal = $1 AND time >= $2 AND value < $3 ORDER BY time LIMIT $4", "acme/press", FIRST, 100.0, 1)
         same([tuple(row) for row in rows], [(FIRST, 0.0, "acme/press")])
         same(await con.fetchval("SELECT count(*) FROM samples WHERE signal = ANY($1::text[])", ["acme/press", "beta/mill"]), 40)
+        same(await con.fetchval("SELECT count(*) FROM samples WHERE signal = ANY($1)", ["acme/press", "beta/mill"]), 40)
+        same(await con.fetchval("SELECT count(*) FROM read($1, $2::timestamptz)", "acme/press", FIRST), 20)
         async with con.transaction():
             same(len([row async for row in con.cursor("SELECT value FROM samples WHERE signal = 'acme/press'", prefetch=3)]), 20)
         same(con.get_server_version()[:2], (15, 0))
