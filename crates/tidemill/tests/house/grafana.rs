@@ -94,5 +94,6 @@ fn the_query_builder_finds_tables_and_columns() {
         column_name|text
         type|text
         description|text
-    "#]].assert_eq(&shown.out);
+    "#]]
+    .assert_eq(&shown.out);
 }
