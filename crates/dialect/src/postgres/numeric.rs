@@ -84,7 +84,7 @@ impl Digits {
     fn scaled(&self, scale: i8) -> Option<i128> {
         let shift = i32::from(scale) - self.scale;
         let size = match usize::try_from(shift) {
-            Ok(zeros) if self.digits.is_empty() => Some(zeros as i128 * 0),
+            Ok(_) if self.digits.is_empty() => Some(0),
             Ok(zeros) if zeros + self.digits.len() > usize::from(DECIMAL128_MAX_PRECISION) => None,
             Ok(zeros) => format!("{}{}", self.digits, "0".repeat(zeros)).parse().ok(),
             Err(_) => {

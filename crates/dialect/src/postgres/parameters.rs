@@ -204,8 +204,9 @@ fn literal(kind: TypeNumber, value: Option<&str>) -> Result<Expr> {
         }),
         types::BYTEA => {
             let digits = value.map(|value| value.strip_prefix("\\x").unwrap_or("?"));
-            let whole =
-                |digits: &str| digits.len() % 2 == 0 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let whole = |digits: &str| {
+                digits.len().is_multiple_of(2) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+            };
             if digits.is_none_or(whole) { of(SqlType::Bytea) } else { Err(wrong()) }
         }
         _ => match value {
