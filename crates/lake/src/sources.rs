@@ -103,14 +103,15 @@ impl Store {
         };
         let layers = with_deletions(&frozen.layers);
         let watches: Vec<Watch> = layers.iter().map(|(layer, _)| layer.buffer.watch()).collect();
-        let mut spans: BTreeMap<SignalId, (i64, i64)> = BTreeMap::new();
-        for (signal, min, max) in watches.iter().flat_map(|watch| watch.signals(i64::MIN, i64::MAX)) {
-            let span = spans.entry(signal).or_insert((min, max));
-            *span = (span.0.min(min), span.1.max(max));
-        }
-        let mut paths = self.paths_of(spans.keys().copied(), &version.files, &unreadable)?;
-        let mut all = Vec::with_capacity(spans.len());
-        for (signal, span) in spans {
+        let mut spans: Vec<(SignalId, i64, i64)> =
+            watches.iter().flat_map(|watch| watch.signals(i64::MIN, i64::MAX)).collect();
+        spans.sort_unstable();
+        let mut paths =
+            self.paths_of(spans.iter().map(|(signal, ..)| *signal), &version.files, &unreadable)?;
+        let mut all = Vec::with_capacity(paths.len());
+        for of_signal in spans.chunk_by(|one, next| one.0 == next.0) {
+            let Some((signal, from, _)) = of_signal.first().copied() else { continue };
+            let span = (from, of_signal.iter().fold(i64::MIN, |last, (_, _, max)| last.max(*max)));
             let path = paths.remove(&signal).unwrap_or_default();
             let concerned =
                 |(_, deletions): &(_, Deletions)| deletions.iter().any(|one| one.concerns(signal));
