@@ -53,12 +53,11 @@ pub fn restore(
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let partial = parent.join(format!(".{name}.restoring"));
     clear_unfinished(disk, &partial)?;
-    let written = write_all(disk, chain, &partial, about, seen)
-        .and_then(|damaged| {
-            disk.rename(&partial, folder).map_err(failed("renamed", &partial))?;
-            disk.sync_dir(parent).map_err(failed("synced", parent))?;
-            Ok(damaged)
-        });
+    let written = write_all(disk, chain, &partial, about, seen).and_then(|damaged| {
+        disk.rename(&partial, folder).map_err(failed("renamed", &partial))?;
+        disk.sync_dir(parent).map_err(failed("synced", parent))?;
+        Ok(damaged)
+    });
     if written.is_err() {
         // The first error is what matters, and the next restore clears it as well.
         let _ = clear_unfinished(disk, &partial);

@@ -148,7 +148,7 @@ fn edit_of(facts: &[String]) -> Result<Json, Problem> {
             }
             (key, value) if KEYS.contains(&key) => body[key] = value.into(),
             (key, _) => {
-                let near = tidemill_core::nearest(key, KEYS.into_iter());
+                let near = tidemill_core::nearest(key, KEYS);
                 let mend = near.map_or_else(
                     || format!("Use one of {}, tag.NAME", KEYS.join(", ")),
                     |near| format!("Did you mean {near}?"),

@@ -85,5 +85,6 @@ fn every_end_is_told() {
         postgres, too many wishes: told
         flight, no HTTP/2: told
         flight, broken: told
-    "#]].assert_eq(&ran(command).expect(0).out);
+    "#]]
+    .assert_eq(&ran(command).expect(0).out);
 }

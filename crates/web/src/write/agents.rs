@@ -91,7 +91,7 @@ mod tests {
             format!("{} {status}: {}\n", if *passes { "passes" } else { "lasts" }, ids.join(" "))
         };
         expect![[r#"
-            lasts 400: bad-path bad-pattern bad-time bad-value bad-quality bad-unit bad-line bad-series partial-write bad-json bad-arrow bad-parameter bad-sql bad-encoding bad-host bad-configuration bad-import tls-required signals-limit
+            lasts 400: bad-path bad-pattern bad-time bad-value bad-quality bad-unit bad-line bad-series partial-write bad-json bad-arrow bad-parameter bad-sql bad-encoding bad-host bad-configuration bad-import import-cut tls-required signals-limit
             lasts 401: unauthenticated
             lasts 403: forbidden read-only not-owner
             lasts 404: not-found no-plant

@@ -129,6 +129,10 @@ fn hash_of(path: &Path, bytes: u64) -> io::Result<u64> {
 }
 
 /// What stands there and is no list as an import left it is put aside.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a list beside the user's file, which a power cut may leave under its old name"
+)]
 fn make_room(path: &Path) -> io::Result<()> {
     if is_as_written(path) != Some(false) || std::fs::metadata(path)?.len() == 0 {
         return Ok(());
