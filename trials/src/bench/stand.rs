@@ -169,12 +169,15 @@ pub(super) fn pour(
 /// Writes lines until they are acknowledged; how long the request took that was. Told to slow down, the wait is the
 /// load's, and the repeat is measured anew.
 pub(super) fn write(client: &mut Client, target: &str, lines: &[u8]) -> Result<Duration, String> {
+    let first = Instant::now();
     loop {
         let began = Instant::now();
         let answer = client.post(target, "text/plain", lines).map_err(|error| error.to_string())?;
         match answer {
             Answer { status: 204, .. } => return Ok(began.elapsed()),
-            Answer { status: 429 | 503, .. } => std::thread::sleep(RETRY_AFTER),
+            Answer { status: 429 | 503, .. } if first.elapsed() < SETTLE_MAX => {
+                std::thread::sleep(RETRY_AFTER)
+            }
             other => return Err(format!("{} {}", other.status, other.text())),
         }
     }

@@ -129,7 +129,8 @@ fn tidemill(binary: &Binary, folder: &Path, address: SocketAddr) -> Result<Comma
     command.env("TIDEMILL_HTTP_LISTEN", format!("[\"{address}\"]"));
     // Samples are counted: no own figures of the plant beside them.
     command.env("TIDEMILL_HEALTH_FIGURES", "off");
-    // More than a plant lets in within an hour unless it is told to.
+    // More than a plant takes, and more within an hour, unless it is told to.
+    command.env("TIDEMILL_LIMITS_SIGNALS", "1000000");
     command.env("TIDEMILL_LIMITS_SIGNALS_NEW_PER_HOUR", "1000000");
     // As the others: what was written is in files within a minute.
     command.env("TIDEMILL_STORAGE_FLUSH_AFTER", "20s");
