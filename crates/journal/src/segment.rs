@@ -15,7 +15,7 @@ use crate::frame::{SEGMENT_HEAD_BYTES, SegmentHead};
 pub(crate) const INDEX_EVERY_BYTES: u64 = 64 << 10;
 
 /// Zeros are written in such pieces: what is appended to an idle log meanwhile waits for the sync of one of them at most.
-const FILL_BYTES: usize = 256 << 10;
+pub(crate) const FILL_BYTES: usize = 256 << 10;
 
 const ENDING: &str = ".segment";
 
