@@ -34,6 +34,9 @@ struct Log {
     /// Parcels before this place are gone from memory (a benchmark keeps none).
     first: usize,
     keep: Option<usize>,
+    /// Where it ended after a power cut, and goes on; and what an engine knew of.
+    lost_after: Option<(Seq, Seq)>,
+    recalled: Seq,
 }
 
 struct Item {
@@ -81,6 +84,17 @@ impl FakeJournal {
         of_it.for_each(|item| (item.parcel, item.lost) = (None, true));
     }
 
+    /// A power cut took what came after this place, as of a log that answers before it syncs: it goes on far above.
+    #[allow(dead_code, reason = "for tests; the benchmark shares this file")]
+    pub(crate) fn lose_end(&self, last: Seq) {
+        const FAR: u64 = 1_000;
+        let mut log = self.lock();
+        log.items.retain(|item| item.seq <= last);
+        (log.committed, log.durable) = (log.items.len(), last.0);
+        log.seq += FAR;
+        log.lost_after = Some((last, Seq(log.seq)));
+    }
+
     /// Refuses appends, or takes them again.
     pub(crate) fn refuse(&self, busy: Option<Busy>) {
         self.lock().refusing = busy;
@@ -112,6 +126,7 @@ impl FakeJournal {
             seq: log.seq,
             durable: log.durable,
             cursors: log.cursors.clone(),
+            lost_after: log.lost_after,
             ..Log::default()
         };
         FakeJournal(Arc::new(Mutex::new(next)))
@@ -180,7 +195,10 @@ impl Journal for FakeJournal {
     }
 
     fn advance(&self, cursor: CursorId, upto: Seq, note: Bytes) -> Commit {
-        self.lock().cursors.insert(cursor, (upto, note));
+        let mut log = self.lock();
+        let place = log.cursors.get(&cursor).map_or(upto, |(place, _)| upto.max(*place));
+        log.cursors.insert(cursor, (place, note));
+        drop(log);
         Commit::ready(upto)
     }
 
@@ -192,6 +210,22 @@ impl Journal for FakeJournal {
 
     fn first(&self) -> Seq {
         Seq(1)
+    }
+
+    fn is_past(&self, place: Seq) -> bool {
+        let mut log = self.lock();
+        let given = log.lost_after.is_some_and(|(_, begins)| place <= begins);
+        if given {
+            log.recalled = log.recalled.max(place);
+        }
+        given || place.0 <= log.durable
+    }
+
+    fn lost(&self) -> Option<(Seq, Seq)> {
+        let log = self.lock();
+        let (ended, begins) = log.lost_after?;
+        // What came since the opening is not lost.
+        (log.recalled > ended && log.recalled <= begins).then(|| (Seq(ended.0 + 1), log.recalled))
     }
 
     fn epoch(&self) -> Epoch {

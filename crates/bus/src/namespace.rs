@@ -65,15 +65,21 @@ impl Namespace {
         settings: Settings,
     ) -> Result<Arc<Namespace>, Error> {
         let needed = journal.cursor(CURSOR).map(|(seq, _)| seq);
-        let state = snapshot::open(ground.disk.as_ref(), dir, settings.last_values_bytes, needed)?;
+        let mut state = snapshot::open(ground.disk.as_ref(), dir, settings.last_values_bytes, needed)?;
         create_dirs(ground.disk.as_ref(), dir).map_err(|source| Error::File {
             file: dir.to_owned(),
             action: "written",
             source,
         })?;
         let replay_to = journal.durable();
-        // A log that is younger than the snapshot (restored, begun anew) is followed from its end.
-        let from = state.seq.min(replay_to);
+        let known = state.once.iter().map(|(_, seq)| *seq).fold(state.seq, Seq::max);
+        // A log that lost its end goes on above all that the snapshot knows, and so does the next snapshot: its place never
+        // goes back behind the cursor. One that is younger (restored, begun anew) is followed from its end.
+        let from = if journal.is_past(known) { state.seq } else { state.seq.min(replay_to) };
+        if let Some((first, _)) = journal.lost() {
+            // A producer that repeats what was lost must not be told that it is there.
+            state.once.retain(|(_, seq)| *seq < first);
+        }
         journal.hold(CURSOR, HOLD);
         let feed = journal.follow(CURSOR, Some(from));
         let shared = Arc::new(Shared::new(ground, dir, journal, authority, settings, state, from)?);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tidemill_core::Busy;
+use tidemill_core::{Busy, Journal};
 use tidemill_ground::replace;
 
 use super::*;
@@ -32,7 +32,6 @@ fn everything_is_read_back_from_the_log_or_the_snapshot() {
 
 #[test]
 fn the_cursor_allows_to_trim_what_the_snapshot_covers() {
-    use tidemill_core::Journal;
     let plant = Plant::new();
     let seq = plant.write("a", 1, 1);
     assert!(plant.last_int("a").is_some());
@@ -70,6 +69,32 @@ fn numbers_survive_a_log_that_begins_anew() {
     let bus = open(&world.ground(2), &journal, &authority, &Settings::default()).unwrap();
     assert!(bus.find(&path("a")).is_none());
     assert!(bus.bind(&identity("token:a"), Verb::Write, &path("b"), &Meta::default()).unwrap().id > id);
+}
+
+/// The snapshot is synced, and a log that answers before it syncs may lose what the snapshot has.
+#[test]
+fn a_log_that_lost_its_end_keeps_nobody_from_starting_and_hides_no_loss() {
+    let plant = Plant::new();
+    let kept = plant.write("a", 1, 1);
+    let (grant, once) = (plant.bind("a"), Some((tidemill_core::ProducerId(1), 1)));
+    let row = [(grant, Stamp::At(2), Value::Int(2))];
+    let lost = plant.wait(plant.publish_as(Durability::Commit, once, &row).unwrap());
+    assert_eq!(plant.last_int("a"), Some(2));
+    plant.bus.snapshot().unwrap();
+    plant.journal.lose_end(kept);
+    let plant = plant.crash();
+    // Stopped at once and begun again: nothing came in between.
+    let plant = plant.restart().restart();
+    assert_eq!(plant.journal.durable(), kept);
+    // The producer had no answer and comes again.
+    let row = [(plant.bind("a"), Stamp::At(2), Value::Int(2))];
+    let again = plant.wait(plant.publish_as(Durability::Commit, once, &row).unwrap());
+    assert!(again > lost && plant.journal.parcels().iter().any(|(seq, _)| *seq == again));
+    let repeated = plant.wait(plant.publish_as(Durability::Commit, once, &row).unwrap());
+    assert_eq!(repeated, again);
+    let plant = plant.restart().crash();
+    let row = [(plant.bind("a"), Stamp::At(2), Value::Int(2))];
+    assert_eq!(plant.wait(plant.publish_as(Durability::Commit, once, &row).unwrap()), again);
 }
 
 #[test]
