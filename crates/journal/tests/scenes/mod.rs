@@ -20,6 +20,7 @@ use super::{ready, record};
 
 mod copy;
 mod damage;
+mod relaxed;
 
 const DIR: &str = "/log";
 const ENGINE: CursorId = CursorId("engine");
@@ -496,63 +497,6 @@ fn a_hold_beyond_its_limits_is_cut_or_refuses_samples() {
     }
     scene.step_after(Duration::from_secs(3_700));
     assert!(scene.sample().contains("too far behind"));
-}
-
-#[test]
-fn a_relaxed_log_answers_before_the_sync_and_syncs_every_second() {
-    let mut scene = Scene::new(Settings { relaxed: true, ..settings() });
-    let syncs = scene.metric("journal_sync_seconds_count");
-    assert_eq!(scene.commit("one"), "durable 1");
-    assert_eq!(scene.metric("journal_sync_seconds_count"), syncs);
-    let mut scene = scene.again(|simulation| simulation.disk.kill());
-    assert_eq!(scene.seen(), ["1 one"], "a kill loses nothing");
-    scene.commit("two");
-    scene.step_after(Duration::from_secs(1));
-    assert!(scene.metric("journal_sync_seconds_count") > 0.0);
-    assert_eq!(scene.again(|simulation| simulation.disk.crash()).seen(), ["1 one", "16777218 two"]);
-}
-
-#[test]
-fn a_relaxed_log_goes_on_above_whatever_a_power_cut_took() {
-    let mut outcomes = [0, 0];
-    for seed in 0..40 {
-        let (ground, simulation) = Ground::simulated(seed);
-        let settings = Settings { relaxed: true, ..settings() };
-        let (log, writer) = Log::open_stepped(&ground, Path::new(DIR), settings.clone()).unwrap();
-        let mut scene = Scene { ground, simulation, settings, log, writer };
-        scene.commit("one");
-        scene.step_after(Duration::from_secs(1));
-        for number in 2..=5 {
-            assert_eq!(scene.commit(&number.to_string()), format!("durable {number}"));
-        }
-        // An engine has all of it in files of its own, which are synced.
-        let known = Seq(5);
-        let mut scene = scene.again(|simulation| simulation.disk.crash());
-        let ended = scene.log.durable();
-        assert!(scene.log.is_past(known), "the engine may go on");
-        let lost = (ended < known).then_some((Seq(ended.0 + 1), known));
-        assert_eq!(scene.log.lost(), lost, "seed {seed}");
-        assert_eq!(scene.metric("journal_lost_parcels"), (known.0 - ended.0) as f64);
-        outcomes[usize::from(lost.is_some())] += 1;
-        let mut feed = scene.log.follow(ENGINE, Some(known));
-        scene.commit("new");
-        let seen = ready(feed.as_mut());
-        assert!(
-            seen.len() == 1 && seen[0].ends_with(" new"),
-            "{seen:?}: what is new is no old number, and nothing else comes"
-        );
-        assert!(scene.log.is_past(scene.log.durable()) && !scene.log.is_past(Seq(scene.log.durable().0 + 1)));
-        assert_eq!(scene.log.lost(), lost, "what came since is not lost");
-        assert_eq!(scene.log.damage(), []);
-    }
-    assert!(outcomes.iter().all(|count| *count > 3), "{outcomes:?}");
-
-    // A log that is not relaxed loses nothing: one that ends too early is another one.
-    let mut scene = Scene::new(settings());
-    scene.commit("one");
-    let scene = scene.again(|simulation| simulation.disk.crash());
-    assert!(scene.log.is_past(Seq(1)) && !scene.log.is_past(Seq(2)));
-    assert_eq!(scene.log.lost(), None);
 }
 
 #[test]
