@@ -49,6 +49,25 @@ const PROGRAMS: &[Program] = &[
         probe: "",
         used_by: "tidemill: the PostgreSQL protocol as programs of Java speak it",
     },
+    Program {
+        packages: &[
+            "postgresql-15",
+            "postgresql-client-15",
+            "libpq5",
+            "libicu72",
+            "libxml2",
+            "libldap-2.5-0",
+            "libsasl2-2",
+            "libgssapi-krb5-2",
+            "libkrb5-3",
+            "libkrb5support0",
+            "libk5crypto3",
+            "libkeyutils1",
+        ],
+        path: "usr/lib/postgresql/15/bin/postgres",
+        probe: "--version",
+        used_by: "tidemill: what SQL means, held against PostgreSQL",
+    },
 ];
 
 /// Those that only benchmarks need; the tests do not wait for them.

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Array, CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident, ObjectName, Query, SelectItem,
-    SetExpr, Statement as SqlStatement, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
+    Array, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident, ObjectName, Query,
+    SelectItem, SetExpr, Statement as SqlStatement, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
@@ -246,7 +246,24 @@ impl VisitorMut for Binder<'_> {
                 Err(error) => return ControlFlow::Break(error),
             }
         }
+        among(expr);
         ControlFlow::Continue(())
+    }
+}
+
+/// Says `x = ANY(ARRAY[…])` as `x IN (…)` and `x <> ALL(ARRAY[…])` as `x NOT IN (…)`: the planner brings what is compared to one
+/// type, and finds signals by it.
+pub(crate) fn among(expr: &mut Expr) {
+    let (left, right, negated) = match expr {
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => (left, right, false),
+        Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => (left, right, true),
+        _ => return,
+    };
+    if let Expr::Array(Array { elem, .. }) = right.as_mut()
+        && !elem.is_empty()
+    {
+        let list = std::mem::take(elem);
+        *expr = Expr::InList { expr: left.clone(), list, negated };
     }
 }
 

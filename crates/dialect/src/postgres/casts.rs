@@ -2,7 +2,8 @@
 //! here: how numerics are made ([`super::numeric`]), and casts whose meaning only types tell ([`super::meaning`]).
 
 use datafusion::sql::sqlparser::ast::{
-    CharacterLength, DataType as SqlType, ExactNumberInfo, Expr, UnaryOperator, Value as Literal,
+    ArrayElemTypeDef, CharacterLength, DataType as SqlType, ExactNumberInfo, Expr, UnaryOperator,
+    Value as Literal,
 };
 
 use super::dialect::{argument_of, array, calling, casting, items, taken, text};
@@ -22,7 +23,8 @@ pub(crate) fn cast(inner: &mut Expr, to: &mut SqlType) -> Option<Expr> {
     if let Some((_, into, out)) = REGISTERED.iter().find(|(_, into, _)| argument_of(inner, into).is_some()) {
         let number = argument_of(inner, into)?.clone();
         return match types::by_name(name) {
-            Some(types::OID | types::INT4 | types::INT8) => Some(taken(inner)),
+            // No longer told by its name.
+            Some(types::OID | types::INT4 | types::INT8) => Some(Expr::Nested(Box::new(taken(inner)))),
             _ => Some(calling(out, vec![number])),
         };
     }
@@ -47,7 +49,14 @@ pub(crate) fn cast(inner: &mut Expr, to: &mut SqlType) -> Option<Expr> {
             };
             return match literal.and_then(|text| items(&text)) {
                 Some(items) => Some(array(items, &item_type(types::by_name(name).unwrap_or_default()))),
-                None if matches!(inner, Expr::Array(_)) => None,
+                None if matches!(inner, Expr::Array(_)) => {
+                    let kind = types::by_name(name).unwrap_or_default();
+                    if types::item_of(kind).is_some_and(|item| item.number == types::OID) {
+                        *to =
+                            SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(item_type(kind)), None));
+                    }
+                    None
+                }
                 // Lists of one kind of text are those of another.
                 None => Some(taken(inner)),
             };

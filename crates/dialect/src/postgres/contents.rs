@@ -66,7 +66,9 @@ pub struct Callable {
     pub name: &'static str,
     /// Its arguments: their names, and their types as SQL spells them.
     pub arguments: Vec<(&'static str, &'static str)>,
-    /// The type of what it gives, as SQL spells it.
+    /// How many of the last ones may be left out.
+    pub optional: usize,
+    /// The type of what it gives, as SQL spells it; `SETOF` before what stands in FROM.
     pub gives: &'static str,
     /// What it gives, in a sentence.
     pub description: &'static str,
@@ -79,8 +81,12 @@ impl Callable {
 
     /// Its arguments, as `pg_get_function_arguments` tells them.
     pub(crate) fn arguments(&self) -> String {
-        let told: Vec<String> = self.arguments.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
-        told.join(", ")
+        let needed = self.arguments.len().saturating_sub(self.optional);
+        let one = |(place, (name, kind)): (usize, &(&str, &str))| {
+            let default = if place < needed { "" } else { " DEFAULT NULL" };
+            format!("{name} {kind}{default}")
+        };
+        self.arguments.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
     }
 
     /// As `pg_get_functiondef` tells it: what it does stands where others have their source.
@@ -453,7 +459,7 @@ fn pg_types() -> Vec<Row> {
                 ("typowner", OWNER.1.into()),
                 ("typlen", i32::from(length).into()),
                 ("typbyval", (1..=8).contains(&length).into()),
-                ("typtype", if category == 'P' || category == 'X' { "p" } else { "b" }.into()),
+                ("typtype", types::KINDS[usize::from(matches!(category, 'P' | 'X'))].into()),
                 ("typcategory", category.to_string().into()),
                 ("typisdefined", true.into()),
                 ("typdelim", ",".into()),
@@ -496,7 +502,12 @@ fn functions(callable: &[Callable]) -> Vec<Row> {
     let own = callable.iter().map(|function| {
         let kind = |name: &str| types::by_name(name).unwrap_or_default();
         let takes: Vec<TypeNumber> = function.arguments.iter().map(|(_, name)| kind(name)).collect();
-        one(function.number(), function.name, 2_200, kind(function.gives), &takes)
+        let set = function.gives.starts_with("SETOF ");
+        let gives = if set { types::RECORD } else { kind(function.gives) };
+        let mut told = one(function.number(), function.name, 2_200, gives, &takes);
+        told.insert("proretset", set.into());
+        told.insert("pronargdefaults", i32::try_from(function.optional).unwrap_or_default().into());
+        told
     });
     theirs.chain(own).collect()
 }

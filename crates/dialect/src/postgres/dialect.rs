@@ -21,6 +21,7 @@ use super::functions::{NO_ITEMS, REGISTERED, is_known};
 use super::names::{is_function, name_columns};
 use super::tables::{self, CatalogueTable, INFORMATION_SCHEMA, PG_CATALOG};
 use super::{casts, empty, numeric, times};
+use crate::statement;
 
 /// Functions that are another's under a further name.
 const SAME: [(&str, &str); 8] = [
@@ -135,6 +136,7 @@ impl VisitorMut for Rewriter {
     // Before anything is said otherwise: columns are named by what was typed.
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
         name_columns(select);
+        empty::drop_kinds(select);
         ControlFlow::Continue(())
     }
 }
@@ -237,6 +239,7 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
             }
             None
         }
+            statement::among(expr);
         Expr::Value(value) => {
             if let Literal::EscapedStringLiteral(text) = &value.value {
                 value.value = Literal::SingleQuotedString(text.clone());

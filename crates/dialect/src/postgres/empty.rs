@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, JoinOperator,
-    ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor,
-    TableWithJoins, Visit, Visitor,
+    BinaryOperator, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, Ident,
+    JoinOperator, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor,
+    TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use super::dialect::{casting, null};
+use super::dialect::{casting, null, part};
 use super::names::column_name;
 use super::{tables, types};
 
@@ -99,6 +99,58 @@ fn is_list(expr: &Expr) -> bool {
         .flat_map(|table| &table.columns);
     let mut lists = lists.filter(|(_, kind)| types::item_of(*kind).is_some());
     lists.any(|(known, _)| name.value.eq_ignore_ascii_case(known))
+}
+
+/// Takes away what CASE has for kinds of types that do not exist, such as domains: their answers are queries that the planner
+/// need not understand.
+pub(crate) fn drop_kinds(select: &mut Select) {
+    let relations = select
+        .from
+        .iter()
+        .flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)));
+    let types = relations.filter_map(|factor| match factor {
+        TableFactor::Table { name, alias: Some(alias), args: None, .. }
+            if name.0.last().is_some_and(|last| part(last) == "pg_type") =>
+        {
+            Some(alias.name.value.clone())
+        }
+        _ => None,
+    });
+    let mut kinds = Kinds(types.collect());
+    if !kinds.0.is_empty() {
+        let _ = VisitMut::visit(&mut select.projection, &mut kinds);
+    }
+}
+
+/// By which names `pg_type` is asked.
+struct Kinds(Vec<String>);
+
+impl Kinds {
+    /// Whether a condition asks for a kind that no type has.
+    fn never(&self, condition: &Expr) -> bool {
+        let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = condition else { return false };
+        let (Expr::CompoundIdentifier(names), Expr::Value(value)) = (left.as_ref(), right.as_ref()) else {
+            return false;
+        };
+        let column = matches!(names.as_slice(), [table, column]
+            if self.0.contains(&table.value) && column.value == "typtype");
+        let kind = value.value.clone().into_string();
+        column && kind.is_some_and(|kind| !types::KINDS.contains(&kind.as_str()))
+    }
+}
+
+impl VisitorMut for Kinds {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Case { operand: None, conditions, else_result, .. } = expr {
+            conditions.retain(|when| !self.never(&when.condition));
+            if conditions.is_empty() {
+                *expr = else_result.take().map_or_else(null, |otherwise| *otherwise);
+            }
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Whether an expression counts or gathers rows.

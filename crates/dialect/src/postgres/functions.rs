@@ -199,7 +199,7 @@ static FUNCTIONS: &[Function] = &[
     of("pg_get_function_result", 1..=1, Gives::Text, |of, given| function(of, given, |f| f.gives.to_owned())),
     of("pg_get_function_arguments", 1..=1, Gives::Text, |of, given| function(of, given, Callable::arguments)),
     of("pg_get_function_identity_arguments", 1..=1, Gives::Text, |of, given| {
-        function(of, given, Callable::arguments)
+        function(of, given, |f| Callable { optional: 0, ..f.clone() }.arguments())
     }),
     of("pg_get_function_arg_default", 2..=2, Gives::Text, null),
     of("pg_get_function_sqlbody", 1..=1, Gives::Text, null),

@@ -33,6 +33,7 @@ use tidemill_core::{Problem, TypeNumber, WireQuery, codes};
 
 pub use contents::{Callable, Contents, Readable};
 pub use meaning::{analyzer, planner};
+pub use parameters::singled;
 pub use rows::WireRows;
 
 use crate::error::from_problem;

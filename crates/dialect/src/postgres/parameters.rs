@@ -116,7 +116,7 @@ impl Visitor for Known {
 }
 
 /// Says `x = ANY($1)` as `x = $1`, whose type the planner tells; which parameters are lists.
-pub(crate) fn singled(statement: &mut Statement) -> Vec<usize> {
+pub fn singled(statement: &mut Statement) -> Vec<usize> {
     let mut lists = Lists::default();
     if let Statement::Statement(inner) = statement {
         let _ = inner.as_mut().visit(&mut lists);

@@ -50,6 +50,7 @@ pub(crate) const TIMESTAMP: TypeNumber = 1114;
 pub(crate) const TIMESTAMPTZ: TypeNumber = 1184;
 pub(crate) const INTERVAL: TypeNumber = 1186;
 pub(crate) const NUMERIC: TypeNumber = 1700;
+pub(crate) const RECORD: TypeNumber = 2249;
 
 /// The types that exist here, by number: those of our columns, of the catalogue, and those that clients look up by name.
 pub(crate) static TYPES: [PgType; 36] = [
@@ -83,13 +84,16 @@ pub(crate) static TYPES: [PgType; 36] = [
     of(NUMERIC, "numeric", "numeric", -1, 1231, 'N'),
     of(2205, "regclass", "regclass", 4, 2210, 'N'),
     of(2206, "regtype", "regtype", 4, 2211, 'N'),
-    of(2249, "record", "record", -1, 2287, 'P'),
+    of(RECORD, "record", "record", -1, 2287, 'P'),
     of(2278, "void", "void", 4, 0, 'P'),
     of(2950, "uuid", "uuid", 16, 2951, 'U'),
     of(3802, "jsonb", "jsonb", -1, 3807, 'U'),
     of(4089, "regnamespace", "regnamespace", 4, 4090, 'N'),
     of(4096, "regrole", "regrole", 4, 4097, 'N'),
 ];
+
+/// What `pg_type.typtype` may be: a base type, or what only functions have. There are no domains, ranges and composites.
+pub(crate) const KINDS: [&str; 2] = ["b", "p"];
 
 /// The type of that number, which is no array.
 pub(crate) fn by_number(number: TypeNumber) -> Option<&'static PgType> {

@@ -10,6 +10,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement;
 use tidemill_core::{Bus, Format, Problem, ReadScope, SqlQuery, SqlShape, Value};
+use tidemill_dialect::postgres::singled;
 use tidemill_dialect::statement;
 
 use super::errors::internal;
@@ -36,14 +37,15 @@ impl Shape {
             let columns = planned(state, statement, meter, names).await?;
             return Ok(Shape { columns, parameters: Arc::new(Schema::empty()) });
         }
-        let (statement, count) = statement::open(&query.text)?;
+        let (mut statement, count) = statement::open(&query.text)?;
         if count == 0 {
             // As it will be run, so that the answer has the very same columns.
             let columns = planned(state, statement, meter, names).await?;
             return Ok(Shape { columns, parameters: Arc::new(Schema::empty()) });
         }
+        let lists = singled(&mut statement);
         let (columns, parameters) = match planning::read(state, statement, meter).await {
-            Ok(plan) => (Arc::clone(plan.schema().inner()), parameters(&plan, count)?),
+            Ok(plan) => (Arc::clone(plan.schema().inner()), parameters(&plan, count, &lists)?),
             // Where nothing tells a parameter's type, an expression around it may have none either.
             Err(error) => {
                 let none = vec![Value::None; count];
@@ -77,12 +79,15 @@ async fn planned(
     Ok(planning::plan(state, statement, meter, names).await?.schema())
 }
 
-/// The types of `$1`, `$2`, … as far as what they stand beside tells; text takes any other.
-fn parameters(plan: &LogicalPlan, count: usize) -> Result<Vec<DataType>> {
+/// The types of `$1`, `$2`, … as far as what they stand beside tells; text takes any other. Those numbers are of lists.
+fn parameters(plan: &LogicalPlan, count: usize, lists: &[usize]) -> Result<Vec<DataType>> {
     let told = plan.get_parameter_types()?;
-    let kind = |number: usize| match told.get(&format!("${number}")) {
-        Some(Some(kind)) if *kind != DataType::Null => kind.clone(),
-        _ => DataType::Utf8,
+    let kind = |number: usize| {
+        let kind = match told.get(&format!("${number}")) {
+            Some(Some(kind)) if *kind != DataType::Null => kind.clone(),
+            _ => DataType::Utf8,
+        };
+        if lists.contains(&number) { DataType::new_list(kind, true) } else { kind }
     };
     Ok((1..=count).map(kind).collect())
 }

@@ -22,6 +22,7 @@ use super::formats::TableEncoder;
 use super::functions::Function;
 use super::ledger::Question;
 use super::planning;
+use super::read_function::{READ, READ_IS};
 use super::relation::Table;
 use super::run::{Within, panicked, run};
 use super::session::{CATALOG, PUBLIC, SYSTEM};
@@ -173,8 +174,22 @@ fn callable() -> Vec<Callable> {
             Function::Matches => vec![("signal", "text"), ("pattern", "text")],
             _ => vec![("quality", "bigint")],
         },
+        optional: 0,
         gives: if function == Function::QualityName { "text" } else { "boolean" },
         description: function.description().1,
     };
-    Function::ALL.into_iter().map(of).collect()
+    let read = Callable {
+        name: READ,
+        arguments: vec![
+            ("pattern", "text"),
+            ("\"from\"", "timestamp with time zone"),
+            ("\"to\"", "timestamp with time zone"),
+            ("mode", "text"),
+            ("every", "bigint"),
+        ],
+        optional: 4,
+        gives: "SETOF record",
+        description: READ_IS.1,
+    };
+    Function::ALL.into_iter().map(of).chain([read]).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidemill_core::WireValue;
+use tidemill_core::{ReadGrant, WireValue};
 
 use super::reply::Transaction;
 use super::rows::{Into, copy_ends, with_formats};
@@ -21,12 +21,12 @@ impl Session {
     ) -> Result<(), Ended> {
         self.house.postgres.statements.add(1);
         // Also of what runs already, and of what only speaks of the session.
-        self.admitted().await?;
+        let grant = self.admitted().await?;
         let statement = portal.statement.clone();
         match &statement {
             Statement::Empty => self.writer.out.plain(b'I'),
             Statement::Rows { text, tag } => {
-                let rows = self.rows(text, portal, rows_max, Into::Rows { described }).await?;
+                let rows = self.rows(text, portal, rows_max, Into::Rows { described }, grant).await?;
                 if portal.done {
                     let tag = if *tag == "SELECT" { format!("SELECT {rows}") } else { (*tag).to_owned() };
                     self.writer.out.complete(&tag);
@@ -37,28 +37,36 @@ impl Session {
             }
             Statement::Copy { text, form } => {
                 portal.binary = vec![*form == CopyForm::Binary];
-                let rows = self.rows(text, portal, 0, Into::Copy(*form)).await?;
+                let rows = self.rows(text, portal, 0, Into::Copy(*form), grant).await?;
                 copy_ends(*form, rows, &mut self.writer.out);
                 self.writer.out.complete(&format!("COPY {rows}"));
             }
-            Statement::Declare { name, text } => self.declare(name, text, portal.values.clone()).await?,
+            Statement::Declare { name, text } => {
+                self.declare(name, text, portal.values.clone(), &grant).await?
+            }
             Statement::Fetch { name, rows } => {
                 let binary = portal.binary.clone();
-                self.fetch(name, *rows, binary, described).await?;
+                self.fetch(name, *rows, (binary, described), grant).await?;
             }
             other => self.command(other)?,
         }
         Ok(())
     }
 
-    async fn declare(&mut self, name: &str, text: &str, values: Vec<WireValue>) -> Result<(), Ended> {
+    async fn declare(
+        &mut self,
+        name: &str,
+        text: &str,
+        values: Vec<WireValue>,
+        grant: &ReadGrant,
+    ) -> Result<(), Ended> {
         if self.portals.len() >= PORTALS_MAX {
             self.house.postgres.crowded.add(1);
             return Err(Error::TooMany { what: "portals and cursors", max: PORTALS_MAX }.into());
         }
         let rows = Statement::Rows { text: text.to_owned(), tag: "SELECT" };
         let types = values.iter().map(|value| value.kind).collect();
-        let (_, columns) = self.shape(&rows, types).await?;
+        let (_, columns) = self.shape(&rows, types, grant).await?;
         let cursor = Portal { values, cursor: true, ..Portal::of(rows, columns) };
         self.portals.insert(name.to_owned(), cursor);
         self.writer.out.complete("DECLARE CURSOR");
@@ -69,8 +77,8 @@ impl Session {
         &mut self,
         name: &str,
         rows: u32,
-        binary: Vec<bool>,
-        described: bool,
+        (binary, described): (Vec<bool>, bool),
+        grant: ReadGrant,
     ) -> Result<(), Ended> {
         let cursor = self.portals.remove(name);
         let mut cursor = cursor.ok_or_else(|| Error::Unknown { what: "cursor", name: name.to_owned() })?;
@@ -90,7 +98,7 @@ impl Session {
         if described && let Some(columns) = &cursor.columns {
             self.writer.out.0.extend_from_slice(columns);
         }
-        let fetched = self.rows(&text, &mut cursor, rows, Into::Rows { described: false }).await?;
+        let fetched = self.rows(&text, &mut cursor, rows, Into::Rows { described: false }, grant).await?;
         self.portals.insert(name.to_owned(), cursor);
         self.writer.out.complete(&format!("FETCH {fetched}"));
         Ok(())

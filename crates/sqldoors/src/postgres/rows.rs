@@ -78,8 +78,9 @@ impl Session {
         &mut self,
         text: &str,
         (values, binary): (Vec<WireValue>, Vec<bool>),
+        grant: ReadGrant,
     ) -> Result<Running, Ended> {
-        let (grant, budget) = (self.admitted().await?, self.budget());
+        let budget = self.budget();
         let query = self.asked(text, values, binary);
         let history = self.house.doors.history.clone();
         self.house.postgres.queries.add(1);
@@ -96,13 +97,14 @@ impl Session {
         portal: &mut Portal,
         rows_max: u32,
         into: Into,
+        grant: ReadGrant,
     ) -> Result<u64, Ended> {
         if portal.done {
             return Ok(0);
         }
         let mut running = match portal.running.take() {
             Some(running) => running,
-            None => self.begin(text, (portal.values.clone(), portal.binary.clone())).await?,
+            None => self.begin(text, (portal.values.clone(), portal.binary.clone()), grant).await?,
         };
         let mut rows = 0;
         loop {

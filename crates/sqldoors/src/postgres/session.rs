@@ -308,7 +308,8 @@ impl Session {
             self.house.postgres.crowded.add(1);
             return Err(Error::TooMany { what: "prepared statements", max: STATEMENTS_MAX }.into());
         }
-        let (parameters, columns) = self.shape(&statement, types).await?;
+        let grant = self.admitted().await?;
+        let (parameters, columns) = self.shape(&statement, types, &grant).await?;
         let text_bytes = text.len();
         self.statements.insert(name, Prepared { statement, parameters, columns, text_bytes });
         self.writer.out.plain(b'1');
@@ -320,6 +321,7 @@ impl Session {
         &mut self,
         statement: &Statement,
         types: Vec<TypeNumber>,
+        grant: &ReadGrant,
     ) -> Result<(Vec<TypeNumber>, Option<bytes::Bytes>), Ended> {
         let text = match statement {
             Statement::Rows { text, .. } | Statement::Declare { text, .. } => text,
@@ -329,7 +331,7 @@ impl Session {
             _ => return Ok((Vec::new(), None)),
         };
         let values = types.into_iter().map(|kind| WireValue { kind, text: None }).collect();
-        let (grant, budget) = (self.admitted().await?, self.budget());
+        let budget = self.budget();
         let query = self.asked(text, values, Vec::new());
         let history = self.house.doors.history.clone();
         let shape = history.wire_shape(grant.scope(), query, budget);

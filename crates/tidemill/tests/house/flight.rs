@@ -15,7 +15,7 @@ use crate::plant::{Plant, ran};
 
 /// What every script begins with: `argv` is the address, then tokens.
 const BEGIN: &str = r#"
-import json, re, sys, warnings
+import datetime, json, re, sys, warnings
 import pyarrow as pa, pyarrow.flight as fl
 import adbc_driver_manager as adbc, adbc_driver_flightsql.dbapi as dbapi
 warnings.simplefilter("ignore")
@@ -84,6 +84,13 @@ with connect() as connection:
         told["bound"] = [[str(cell) for cell in row] for row in cursor.fetchall()]
         cursor.execute("SELECT $1 + 1 AS next", pa.record_batch({"1": [1, 2, 3]}))
         told["many"] = cursor.fetchall()
+        times = pa.array([[datetime.datetime(2026, 3, 1, 0, 0, second, tzinfo=datetime.timezone.utc) for second in (1, 2)]])
+        for column, wanted in (("value", [[0.25, None, 7e9], []]), ("quality", [[0, 1]]), ("signal", [["acme/press", "nix"]]), ("time", times)):
+            cursor.execute(f"SELECT count(*) FROM samples WHERE signal = 'acme/press' AND {column} = ANY($1)", pa.record_batch({"1": wanted}))
+            told["any " + column] = cursor.fetchall()
+        cursor.execute("SELECT count(*) FROM read($1, $2)", ("acme/press", datetime.datetime(2026, 3, 1, 0, 1, 30, tzinfo=datetime.timezone.utc)))
+        told["read"] = cursor.fetchall()
+        told["open list"] = str(cursor.adbc_prepare("SELECT count(*) FROM read($1, $2, $3) WHERE value = ANY($4)"))
         cursor.execute("SELECT $1 IS NULL AS none, coalesce($1, 7) AS seven", (None,))
         told["null"] = cursor.fetchall()
         told["described"] = str(cursor.adbc_execute_schema("SELECT signal, time FROM samples"))
@@ -113,6 +120,10 @@ print(json.dumps(told))
     let token = plant.token("reader", &["read:#"]);
     let told = run(&python, &plant, SCRIPT, &[&token]);
     expect![[r#"
+        any quality: [[100]]
+        any signal: [[100]]
+        any time: [[2]]
+        any value: [[1],[0]]
         bound: [["2026-03-01 00:00:41+00:00","10.25"],["2026-03-01 00:00:42+00:00","10.5"]]
         described: "signal: string not null\ntime: timestamp[ns, tz=UTC] not null"
         empty: [0,1]
@@ -121,7 +132,9 @@ print(json.dumps(told))
         many: [[2],[3],[4]]
         null: [[true,7]]
         open: "$1: string\n$2: timestamp[ns, tz=UTC]"
+        open list: "$1: string\n$2: string\n$3: string\n$4: list<item: double>\n  child 0, item: double"
         polled: [[[300]]]
+        read: [[10]]
         rows: [{"most":24.75,"n":100,"signal":"acme/press"},{"most":null,"n":100,"signal":"acme/press/state"},{"most":99.0,"n":100,"signal":"beta/mill"}]
         schema: "signal: string not null\nn: int64 not null\nmost: double"
         update: "INVALID_ARGUMENT: [FlightSQL] bad-sql: DELETE is not allowed: this door only reads. Use SELECT, EXPLAIN, DESCRIBE or SHOW TABLES; values are written by /api/v1/write"

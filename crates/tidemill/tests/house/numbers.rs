@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::{Value as Json, json};
+
 use crate::plant::{Plant, ran, skip};
 
 const EXPRESSIONS: &str = include_str!("postgres/expressions.sql");
@@ -21,7 +23,7 @@ impl Oracle {
         let partners = std::env::var_os("TIDEMILL_PARTNERS").map(|folder| Path::new(&folder).join("debian"));
         let places = partners.into_iter().chain([PathBuf::from("/")]).map(|place| place.join(below));
         let Some(programs) = places.into_iter().find(|place| place.join("initdb").is_file()) else {
-            skip(test, "there is no PostgreSQL 15: postgresql-15 of Debian");
+            skip(test, "there is no PostgreSQL 15; `cargo xtask test` sets it up on Debian");
             return None;
         };
         let folder = tempfile::tempdir().expect("a folder");
@@ -51,6 +53,7 @@ impl Oracle {
         } else {
             command(words[0], &words[1..])
         };
+        command.env("LD_LIBRARY_PATH", libraries());
         // What it starts keeps what it is given.
         let ended = command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("it runs");
         assert!(ended.success(), "{words:?}");
@@ -61,6 +64,12 @@ impl Drop for Oracle {
     fn drop(&mut self) {
         self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "stop"]);
     }
+}
+
+/// Where the libraries of what is unpacked stand, as no system would look for them there.
+fn libraries() -> PathBuf {
+    let folder = std::env::var_os("TIDEMILL_PARTNERS").map(PathBuf::from).unwrap_or_default();
+    folder.join(format!("debian/usr/lib/{}-linux-gnu", std::env::consts::ARCH))
 }
 
 fn command(program: &str, words: &[&str]) -> Command {
@@ -146,4 +155,32 @@ fn expressions_mean_what_they_mean_in_postgresql() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Lists as parameters mean by HTTP what IN means.
+#[test]
+fn lists_are_parameters_by_http() {
+    let plant = Plant::with_two_lines("", 20);
+    let token = plant.token("anna", &["read:#"]);
+    let count = |condition: &str, list: Json| {
+        let query = format!("SELECT count(*) FROM samples WHERE signal = 'beta/mill' AND {condition}");
+        let body = json!({ "query": query, "parameters": [list] }).to_string();
+        plant.post("/api/v1/sql").token(&token).body("application/json", body).send().expect(200).json()["rows"]
+            [0][0]
+            .clone()
+    };
+    for (condition, list, expected) in [
+        ("value = ANY($1)", json!([1, 2.0, 99]), 2),
+        ("value = ANY($1)", json!([]), 0),
+        ("value = ANY($1)", json!([1, null]), 1),
+        ("value <> ALL($1)", json!([1, 2]), 18),
+        ("value <> ALL($1)", json!([1, null]), 0),
+        ("value > ANY($1)", json!([17, 30]), 2),
+        ("integer = ANY($1)", json!([0, 1]), 2),
+        ("signal = ANY($1)", json!(["beta/mill", "nix"]), 20),
+        ("time = ANY($1)", json!(["2026-03-01T00:00:01Z", "2026-03-01T00:00:02Z"]), 2),
+        ("quality = ANY($1)", json!([0]), 20),
+    ] {
+        assert_eq!(count(condition, list.clone()), json!(expected), "{condition} {list}");
+    }
 }

@@ -79,7 +79,7 @@ fn psql_looks_around() {
         "\\dn",
         "\\l",
         "\\df",
-        "\\sf matches",
+        "\\sf read",
         "COPY (SELECT signal, count(*) FROM samples WHERE signal LIKE '%/mill' GROUP BY 1) TO STDOUT (FORMAT csv, HEADER)",
         "BEGIN; SELECT 1; SELECT nix FROM samples; SELECT 2",
         "INSERT INTO samples VALUES ('a')",
@@ -95,97 +95,102 @@ fn psql_looks_around() {
         check(
             &shown,
             expect![[r#"
-               signal   |          time          | value 
-            ------------+------------------------+-------
-             acme/press | 2026-03-01 00:00:00+00 |     0
-             acme/press | 2026-03-01 00:00:01+00 |  0.25
-            (2 rows)
+                   signal   |          time          | value 
+                ------------+------------------------+-------
+                 acme/press | 2026-03-01 00:00:00+00 |     0
+                 acme/press | 2026-03-01 00:00:01+00 |  0.25
+                (2 rows)
 
-                      List of relations
-             Schema |  Name   | Type  |  Owner   
-            --------+---------+-------+----------
-             public | samples | table | tidemill
-             public | signals | table | tidemill
-            (2 rows)
+                          List of relations
+                 Schema |  Name   | Type  |  Owner   
+                --------+---------+-------+----------
+                 public | samples | table | tidemill
+                 public | signals | table | tidemill
+                (2 rows)
 
-                                    Table "public.samples"
-              Column  |           Type           | Collation | Nullable | Default 
-            ----------+--------------------------+-----------+----------+---------
-             signal   | text                     |           | not null | 
-             time     | timestamp with time zone |           | not null | 
-             value    | double precision         |           |          | 
-             integer  | bigint                   |           |          | 
-             text     | text                     |           |          | 
-             quality  | bigint                   |           | not null | 
-             received | timestamp with time zone |           |          | 
-             kind     | text                     |           | not null | 
-             source   | text                     |           |          | 
+                                        Table "public.samples"
+                  Column  |           Type           | Collation | Nullable | Default 
+                ----------+--------------------------+-----------+----------+---------
+                 signal   | text                     |           | not null | 
+                 time     | timestamp with time zone |           | not null | 
+                 value    | double precision         |           |          | 
+                 integer  | bigint                   |           |          | 
+                 text     | text                     |           |          | 
+                 quality  | bigint                   |           | not null | 
+                 received | timestamp with time zone |           |          | 
+                 kind     | text                     |           | not null | 
+                 source   | text                     |           |          | 
 
-                                                                                                              Table "public.signals"
-                Column    |           Type           | Collation | Nullable | Default | Storage | Compression | Stats target |                                              Description                                               
-            --------------+--------------------------+-----------+----------+---------+---------+-------------+--------------+--------------------------------------------------------------------------------------------------------
-             signal       | text                     |           | not null |         | plain   |             |              | The signal's path
-             unit         | text                     |           |          |         | plain   |             |              | The unit as shown, such as °C
-             description  | text                     |           |          |         | plain   |             |              | A sentence for people
-             kind         | text                     |           |          |         | plain   |             |              | What its last value is: none, float, integer, unsigned, boolean, text, json or bytes
-             source       | text                     |           |          |         | plain   |             |              | Who wrote last, by name
-             tags         | text                     |           |          |         | plain   |             |              | Further facts by name, as a JSON object
-             last_time    | timestamp with time zone |           |          |         | plain   |             |              | The time of the last sample
-             last_value   | double precision         |           |          |         | plain   |             |              | The last value as a number
-             last_quality | bigint                   |           |          |         | plain   |             |              | The OPC UA status code of the last value; Uncertain_LastUsableValue when it is older than stale_after
-             last_integer | bigint                   |           |          |         | plain   |             |              | The last value where it is an integer, with all its digits
-             last_text    | text                     |           |          |         | plain   |             |              | The last value where it is text or JSON; bytes as 0x…; the digits of an unsigned integer beyond BIGINT
-             unit_ucum    | text                     |           |          |         | plain   |             |              | The unit as a UCUM code, such as Cel
-             number       | text                     |           |          |         | plain   |             |              | What a bare number written to it becomes: float or integer
-             stepped      | boolean                  |           |          |         | plain   |             |              | Whether a value holds until the next; NULL: by kind
-             owner        | text                     |           |          |         | plain   |             |              | Who alone may write it
-             stale_after  | double precision         |           |          |         | plain   |             |              | After how many seconds without a sample the last value is stale; NULL for never
-             aliases      | text                     |           |          |         | plain   |             |              | Its other names that you may read, as a JSON array
-             creator      | text                     |           |          |         | plain   |             |              | Who wrote it first
-             created      | timestamp with time zone |           |          |         | plain   |             |              | When it was first seen
-            Replica Identity: NOTHING
-            Access method: heap
+                                                                                                                  Table "public.signals"
+                    Column    |           Type           | Collation | Nullable | Default | Storage | Compression | Stats target |                                              Description                                               
+                --------------+--------------------------+-----------+----------+---------+---------+-------------+--------------+--------------------------------------------------------------------------------------------------------
+                 signal       | text                     |           | not null |         | plain   |             |              | The signal's path
+                 unit         | text                     |           |          |         | plain   |             |              | The unit as shown, such as °C
+                 description  | text                     |           |          |         | plain   |             |              | A sentence for people
+                 kind         | text                     |           |          |         | plain   |             |              | What its last value is: none, float, integer, unsigned, boolean, text, json or bytes
+                 source       | text                     |           |          |         | plain   |             |              | Who wrote last, by name
+                 tags         | text                     |           |          |         | plain   |             |              | Further facts by name, as a JSON object
+                 last_time    | timestamp with time zone |           |          |         | plain   |             |              | The time of the last sample
+                 last_value   | double precision         |           |          |         | plain   |             |              | The last value as a number
+                 last_quality | bigint                   |           |          |         | plain   |             |              | The OPC UA status code of the last value; Uncertain_LastUsableValue when it is older than stale_after
+                 last_integer | bigint                   |           |          |         | plain   |             |              | The last value where it is an integer, with all its digits
+                 last_text    | text                     |           |          |         | plain   |             |              | The last value where it is text or JSON; bytes as 0x…; the digits of an unsigned integer beyond BIGINT
+                 unit_ucum    | text                     |           |          |         | plain   |             |              | The unit as a UCUM code, such as Cel
+                 number       | text                     |           |          |         | plain   |             |              | What a bare number written to it becomes: float or integer
+                 stepped      | boolean                  |           |          |         | plain   |             |              | Whether a value holds until the next; NULL: by kind
+                 owner        | text                     |           |          |         | plain   |             |              | Who alone may write it
+                 stale_after  | double precision         |           |          |         | plain   |             |              | After how many seconds without a sample the last value is stale; NULL for never
+                 aliases      | text                     |           |          |         | plain   |             |              | Its other names that you may read, as a JSON array
+                 creator      | text                     |           |          |         | plain   |             |              | Who wrote it first
+                 created      | timestamp with time zone |           |          |         | plain   |             |              | When it was first seen
+                Replica Identity: NOTHING
+                Access method: heap
 
-              List of schemas
-              Name  |  Owner   
-            --------+----------
-             public | tidemill
-             sys    | tidemill
-            (2 rows)
+                  List of schemas
+                  Name  |  Owner   
+                --------+----------
+                 public | tidemill
+                 sys    | tidemill
+                (2 rows)
 
-                                                    List of databases
-             Name  |  Owner   | Encoding | Collate | Ctype | ICU Locale | Locale Provider | Access privileges 
-            -------+----------+----------+---------+-------+------------+-----------------+-------------------
-             press | tidemill | UTF8     | C       | C     |            | libc            | 
-            (1 row)
+                                                        List of databases
+                 Name  |  Owner   | Encoding | Collate | Ctype | ICU Locale | Locale Provider | Access privileges 
+                -------+----------+----------+---------+-------+------------+-----------------+-------------------
+                 press | tidemill | UTF8     | C       | C     |            | libc            | 
+                (1 row)
 
-                                          List of functions
-             Schema |     Name     | Result data type |    Argument data types    | Type 
-            --------+--------------+------------------+---------------------------+------
-             public | is_bad       | boolean          | quality bigint            | func
-             public | is_good      | boolean          | quality bigint            | func
-             public | is_uncertain | boolean          | quality bigint            | func
-             public | matches      | boolean          | signal text, pattern text | func
-             public | quality_name | text             | quality bigint            | func
-            (5 rows)
+                                                                                                              List of functions
+                 Schema |     Name     | Result data type |                                                                    Argument data types                                                                    | Type 
+                --------+--------------+------------------+-----------------------------------------------------------------------------------------------------------------------------------------------------------+------
+                 public | is_bad       | boolean          | quality bigint                                                                                                                                            | func
+                 public | is_good      | boolean          | quality bigint                                                                                                                                            | func
+                 public | is_uncertain | boolean          | quality bigint                                                                                                                                            | func
+                 public | matches      | boolean          | signal text, pattern text                                                                                                                                 | func
+                 public | quality_name | text             | quality bigint                                                                                                                                            | func
+                 public | read         | SETOF record     | pattern text, "from" timestamp with time zone DEFAULT NULL, "to" timestamp with time zone DEFAULT NULL, mode text DEFAULT NULL, every bigint DEFAULT NULL | func
+                (6 rows)
 
-            signal,count
-            beta/mill,20
-            BEGIN
-             ?column? 
-            ----------
-                    1
-            (1 row)
+                CREATE FUNCTION public.read(pattern text, "from" timestamp with time zone DEFAULT NULL, "to" timestamp with time zone DEFAULT NULL, mode text DEFAULT NULL, every bigint DEFAULT NULL)
+                 RETURNS SETOF record
+                 LANGUAGE internal
+                AS $function$in FROM: the samples of the signals of a pattern, in a retrieval mode$function$
+                signal,count
+                beta/mill,20
+                BEGIN
+                 ?column? 
+                ----------
+                        1
+                (1 row)
 
-            ERROR:  there is no column 'nix'
-            LINE 1: BEGIN; SELECT 1; SELECT nix FROM samples; SELECT 2
-                                            ^
-            DETAIL:  code bad-sql
-            HINT:  There are: signal, time, value, integer, text, quality, received, kind, source
-            ERROR:  INSERT is not allowed: this door only reads
-            DETAIL:  code read-only
-            HINT:  Use SELECT, EXPLAIN or SHOW; values are written by HTTP (/api/v1/write), MQTT or `tidemill import`
-        "#]],
+                ERROR:  there is no column 'nix'
+                LINE 1: BEGIN; SELECT 1; SELECT nix FROM samples; SELECT 2
+                                                ^
+                DETAIL:  code bad-sql
+                HINT:  There are: signal, time, value, integer, text, quality, received, kind, source
+                ERROR:  INSERT is not allowed: this door only reads
+                DETAIL:  code read-only
+                HINT:  Use SELECT, EXPLAIN or SHOW; values are written by HTTP (/api/v1/write), MQTT or `tidemill import`
+            "#]],
         );
     }
 }

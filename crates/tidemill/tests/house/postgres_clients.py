@@ -107,6 +107,10 @@ def asyncpg_part():
         same(await con.fetchval("SELECT count(*) FROM samples WHERE signal = ANY($1::text[])", ["acme/press", "beta/mill"]), 40)
         same(await con.fetchval("SELECT count(*) FROM samples WHERE signal = ANY($1)", ["acme/press", "beta/mill"]), 40)
         same(await con.fetchval("SELECT count(*) FROM read($1, $2::timestamptz)", "acme/press", FIRST), 20)
+        # Of types that it must ask the catalogue for.
+        for column, wanted in (("value", [0.25, 4.75, 100.5]), ("integer", [0, 1, 77777]), ("time", [FIRST, FIRST + dt.timedelta(days=1)])):
+            counted = await con.fetchval(f"SELECT count(*) FROM samples WHERE signal IN ('acme/press', 'beta/mill') AND {column} = ANY($1)", wanted)
+            same((column, counted), (column, {"value": 2, "integer": 2, "time": 2}[column]))
         async with con.transaction():
             same(len([row async for row in con.cursor("SELECT value FROM samples WHERE signal = 'acme/press'", prefetch=3)]), 20)
         same(con.get_server_version()[:2], (15, 0))
