@@ -100,6 +100,7 @@ fn unreadable(why: &str) -> Problem {
         &codes::BAD_ARROW,
         format!("the data cannot be read: {}", why.get(..end).unwrap_or_default()),
     )
+    .hint("Fetch or send it again, whole; if it stays so, write it anew")
 }
 
 fn wrong(error: &ArrowError) -> Problem {
@@ -191,11 +192,11 @@ impl Plan {
                 let found = parquet_builder(body.clone(), None)?;
                 let schema = seen(&found);
                 let step_rows = if unpacked.shared_page_bytes > 0 { STEP_ROWS_SHARED } else { STEP_ROWS };
-                let reader = parquet_builder(body, Some(schema))?
+                let reader = parquet_builder(body.clone(), Some(schema))?
                     .with_batch_size(step_rows)
                     .build()
                     .map_err(|error| unreadable(&error.to_string()))?;
-                Ok(BodyBatches::Parquet(Box::new(reader)))
+                Ok(BodyBatches::Parquet { reader: Box::new(reader), body })
             }
         }
     }
@@ -228,13 +229,15 @@ fn parquet_builder(
 /// A body, being read.
 enum BodyBatches {
     Arrow { decoder: Box<StreamDecoder>, rest: Buffer },
-    Parquet(Box<ParquetRecordBatchReader>),
+    Parquet { reader: Box<ParquetRecordBatchReader>, body: Bytes },
 }
 
 impl BodyBatches {
     fn next(&mut self) -> Result<Option<RecordBatch>, Problem> {
         match self {
-            BodyBatches::Parquet(reader) => reader.next().transpose().map_err(|error| wrong(&error)),
+            BodyBatches::Parquet { reader, body } => {
+                reader.next().transpose().map_err(|error| pages::failed(&error, body.clone()))
+            }
             BodyBatches::Arrow { decoder, rest } => {
                 while !rest.is_empty() {
                     if let Some(batch) = decoder.decode(rest).map_err(|error| wrong(&error))? {

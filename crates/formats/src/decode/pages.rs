@@ -1,12 +1,14 @@
-//! How much a Parquet file becomes when it is unpacked, from the headers of its pages, before a page is touched: a few
-//! kilobytes of zstd can say "two gigabytes". The headers are Thrift structs in the compact protocol
+//! The pages of a Parquet file: how much they become when they are unpacked, from their headers, before one is touched
+//! (a few kilobytes of zstd can say "two gigabytes"); and which of them is damaged. The headers are Thrift structs in the compact protocol
 //! (parquet-format, PageHeader: 1 type, 2 uncompressed size, 3 compressed size, 5 and 8 the heads of data pages with
 //! their encoding); all other fields are skipped.
 
+use arrow::error::ArrowError;
 use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use tidemill_core::Problem;
 
-use super::unreadable;
+use super::{unreadable, wrong};
 
 /// How deep structs in a page header nest at most (statistics in a data page header: 2).
 const DEPTH_MAX: usize = 8;
@@ -41,6 +43,29 @@ pub(super) fn unpacked(metadata: &ParquetMetaData, body: &[u8]) -> Result<Unpack
         all.group_bytes = all.group_bytes.max(all.total_bytes.saturating_sub(before_bytes));
     }
     Ok(all)
+}
+
+/// Why rows cannot be read, with the first page that is damaged.
+pub(super) fn failed(error: &ArrowError, file: impl ChunkReader + 'static) -> Problem {
+    match damaged(file) {
+        Some(place) => unreadable(&format!("{place}: {error}")),
+        None => wrong(error),
+    }
+}
+
+fn damaged(file: impl ChunkReader + 'static) -> Option<String> {
+    let reader = SerializedFileReader::new(file).ok()?;
+    for (number, group) in reader.metadata().row_groups().iter().enumerate() {
+        let pages = reader.get_row_group(number).ok()?;
+        for (column, chunk) in group.columns().iter().enumerate() {
+            let page = pages.get_column_page_reader(column).ok()?.position(|page| page.is_err());
+            if let Some(page) = page {
+                let (name, group, page) = (chunk.column_path().string(), number + 1, page + 1);
+                return Some(format!("page {page} of the column '{name:.80}' in row group {group}"));
+            }
+        }
+    }
+    None
 }
 
 impl Unpacked {

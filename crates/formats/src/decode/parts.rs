@@ -23,6 +23,7 @@ use tidemill_core::{Format, Problem, codes, is_own};
 use super::column::Texts;
 use super::local;
 use super::numbers::{self, Qualities};
+use super::pages;
 use super::{IGNORED_FROM, KNOWN, STEP_ROWS, guarded, known, once, seen, stream_in_file, unreadable, wrong};
 use crate::encode::of_table;
 
@@ -64,7 +65,10 @@ pub struct ColumnFile {
 }
 
 enum Source {
-    Parquet(Box<ParquetRecordBatchReader>),
+    Parquet {
+        reader: Box<ParquetRecordBatchReader>,
+        file: File,
+    },
     Arrow {
         file: File,
         /// Whether a foot follows the stream.
@@ -136,8 +140,10 @@ impl ColumnFile {
             ColumnFile { format, file: shared, rows, source, naming, qualities, note, ready, names }
         };
         if head.starts_with(b"PAR1") {
-            let (reader, rows) = guarded(|| parquet(file, naming.as_ref()))?;
-            return Ok(new("a Parquet file", Some(rows), Source::Parquet(Box::new(reader))));
+            let again = file.try_clone().map_err(|error| broken(&error))?;
+            let (reader, rows) = guarded(|| parquet(again, naming.as_ref()))?;
+            let reader = Box::new(reader);
+            return Ok(new("a Parquet file", Some(rows), Source::Parquet { reader, file }));
         }
         let start = stream_in_file(&head);
         let foot = start.is_some();
@@ -228,7 +234,7 @@ impl ColumnFile {
             self.ready.push_front(batch);
         }
         let of_empty = match &self.source {
-            Source::Parquet(reader) => Some(reader.schema()),
+            Source::Parquet { reader, .. } => Some(reader.schema()),
             Source::Arrow { decoder, .. } => decoder.schema(),
         };
         let of_rows = self.ready.front().map(RecordBatch::schema);
@@ -387,8 +393,12 @@ fn spelled(rows: &RecordBatch, format: Format, from: usize, to: usize) -> Result
 impl Source {
     fn next(&mut self, naming: Option<&Naming>) -> Result<Option<RecordBatch>, Problem> {
         let (file, foot, decoder, rest, columns) = match self {
-            Source::Parquet(reader) => {
-                return reader.next().transpose().map_err(|error| wrong(&error));
+            Source::Parquet { reader, file } => {
+                let told = |error| match file.try_clone() {
+                    Ok(file) => pages::failed(&error, file),
+                    Err(_) => wrong(&error),
+                };
+                return reader.next().transpose().map_err(told);
             }
             Source::Arrow { file, foot, decoder, rest, columns } => (file, *foot, decoder, rest, columns),
         };

@@ -1,5 +1,6 @@
 //! Bodies as other programs write them, wrong ones, and hostile ones.
 
+mod checksums;
 mod contradictions;
 mod local_times;
 
@@ -300,12 +301,12 @@ fn what_is_wrong_is_said_with_its_place() {
         a wide table: bad-arrow: the column 'temperature' is not known. There may be: signal, time, value, integer, text, quality, kind. A wide table needs its columns as rows
         a type that has no place: bad-arrow: the column 'value' has the type Date32, which it cannot have. Send columns signal, time, value and optionally quality
         no right: forbidden: it is closed (line 2, column 3). `tidemill access why WHO VERB PATH` says which rule decides
-        cut: bad-arrow: the data cannot be read: it ends within a message. Send columns signal, time, value and optionally quality
-        nothing: bad-arrow: the data cannot be read: it is empty. Send columns signal, time, value and optionally quality
-        nothing: bad-arrow: the data cannot be read: EOF: Parquet file too small. Size is 0 but need 8. Send columns signal, time, value and optionally quality
-        text: bad-arrow: the data cannot be read: it ends within a message. Send columns signal, time, value and optionally quality
-        text: bad-arrow: the data cannot be read: Parquet error: Invalid Parquet file. Corrupt footer. Send columns signal, time, value and optionally quality
-        an Arrow file: bad-arrow: the data cannot be read: it is empty. Send columns signal, time, value and optionally quality
+        cut: bad-arrow: the data cannot be read: it ends within a message. Fetch or send it again, whole; if it stays so, write it anew
+        nothing: bad-arrow: the data cannot be read: it is empty. Fetch or send it again, whole; if it stays so, write it anew
+        nothing: bad-arrow: the data cannot be read: EOF: Parquet file too small. Size is 0 but need 8. Fetch or send it again, whole; if it stays so, write it anew
+        text: bad-arrow: the data cannot be read: it ends within a message. Fetch or send it again, whole; if it stays so, write it anew
+        text: bad-arrow: the data cannot be read: Parquet error: Invalid Parquet file. Corrupt footer. Fetch or send it again, whole; if it stays so, write it anew
+        an Arrow file: bad-arrow: the data cannot be read: it is empty. Fetch or send it again, whole; if it stays so, write it anew
         CSV: unsupported-format: text/csv; charset=utf-8 is not decoded here. See /api/v1/openapi.json for the formats of this call
     "#]].assert_eq(&shown);
 }
@@ -593,9 +594,9 @@ fn a_file_of_columns_that_is_damaged_or_none_says_so() {
     ]
     .join("\n");
     expect![[r#"
-        bad-arrow: the data cannot be read: Parquet error: Invalid Parquet file. Corrupt footer. Send columns signal, time, value and optionally quality
-        bad-arrow: the data cannot be read: Ipc error: Unexpected End of Stream. Send columns signal, time, value and optionally quality
-        bad-arrow: the data cannot be read: Ipc error: Unexpected EOS. Send columns signal, time, value and optionally quality
+        bad-arrow: the data cannot be read: Parquet error: Invalid Parquet file. Corrupt footer. Fetch or send it again, whole; if it stays so, write it anew
+        bad-arrow: the data cannot be read: Ipc error: Unexpected End of Stream. Fetch or send it again, whole; if it stays so, write it anew
+        bad-arrow: the data cannot be read: Ipc error: Unexpected EOS. Fetch or send it again, whole; if it stays so, write it anew
         bad-arrow: the column 'oven' is not known. There may be: signal, time, value, integer, text, quality, kind. A wide table needs its columns as rows
         1 rows
         bad-import: each row names its signal, so that --signal cannot. Use --prefix PATH to put something before the names"#]].assert_eq(&shown);
