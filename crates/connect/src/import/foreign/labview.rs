@@ -52,6 +52,10 @@ impl Segments {
         if self.decimal_comma { text.replace(',', ".").parse().ok() } else { text.parse().ok() }
     }
 
+    fn column(&self, at: usize) -> &str {
+        self.columns.get(at).map_or("", String::as_str)
+    }
+
     fn header(&mut self, record: &Record) {
         let all: Vec<String> =
             record.fields().skip(1).filter(|field| !field.is_empty()).map(str::to_owned).collect();
@@ -120,12 +124,14 @@ impl Segments {
         let row_number = self.rows;
         self.rows += 1;
         let width = if self.many_times { 2 } else { 1 };
-        let skipped =
-            if self.no_times && self.columns.first().is_none_or(|name| name != "X_Value") { 0 } else { 1 };
-        let values = (skipped..self.columns.len()).step_by(width);
-        for (channel, at) in values.enumerate() {
-            let (name, text) = (self.columns.get(at).map_or("", String::as_str), record.field(at));
-            if text.is_empty() || (name == "Comment" && at + 1 == self.columns.len()) {
+        let skipped = if self.no_times && self.column(0) != "X_Value" { 0 } else { 1 };
+        let comment = self.columns.len().checked_sub(1).filter(|last| self.column(*last) == "Comment");
+        let values = (skipped..comment.unwrap_or(self.columns.len())).step_by(width).enumerate();
+        let values = values.map(|(channel, at)| (channel, at, at.saturating_sub(1)));
+        // A remark on a row has the time of its first channel.
+        for (channel, at, time_at) in values.chain(comment.map(|at| (0, at, 0))) {
+            let (name, text) = (self.column(at), record.field(at));
+            if text.is_empty() {
                 continue;
             }
             let of = |all: &[f64]| all.get(channel).or(all.first()).copied().unwrap_or_default();
@@ -136,14 +142,16 @@ impl Segments {
                     let row_number = row_number as f64;
                     of(&self.first) + row_number * of(&self.step)
                 }
-                _ => match at.checked_sub(1).and_then(|at| self.number(record.field(at))) {
+                _ => match self.number(record.field(time_at)) {
                     Some(count) => count,
                     None => return as_it_is(&record.raw, out),
                 },
             };
             let time = self.time(channel, count).unwrap_or_default();
-            let value = if self.decimal_comma { text.replace(',', ".") } else { text.to_owned() };
-            let unit = self.units.get(channel).map_or("", String::as_str);
+            let is_remark = Some(at) == comment;
+            let has_comma = self.decimal_comma && !is_remark;
+            let value = if has_comma { text.replace(',', ".") } else { text.to_owned() };
+            let unit = self.units.get(channel).filter(|_| !is_remark).map_or("", String::as_str);
             row([name, &time, &value, unit], out);
         }
     }

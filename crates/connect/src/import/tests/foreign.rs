@@ -524,58 +524,62 @@ fn measurements_of_labview() {
         "one.lvm",
         &one,
         expect![[r#"
-        a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
-        time: time, Europe/Berlin where no offset is given
-        one value a row: signal signal, value value, unit unit; values by their form, decimal point
-        note: 4 times have no offset, as others do: they are taken as those of Europe/Berlin
-        2024-02-01T09:30:00.500Z p/Voltage_0 float 1.5 Volts
-        2024-02-01T09:30:01Z p/Pressure float 2.5 Bar
-        2024-02-01T09:30:00.501Z p/Voltage_0 float -0.0016 Volts
-        2024-02-01T09:30:01.001Z p/Pressure float 2.6 Bar
-        2023-12-08T11:30:00.250Z p/Voltage_0 float 3 Volts
-        rejected line 7: the row has 1 fields, and 3 are needed
-    "#]],
+            a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
+            time: time, Europe/Berlin where no offset is given
+            one value a row: signal signal, value value, unit unit; values by their form, decimal point
+            note: 5 times have no offset, as others do: they are taken as those of Europe/Berlin
+            2024-02-01T09:30:00.500Z p/Voltage_0 float 1.5 Volts
+            2024-02-01T09:30:01Z p/Pressure float 2.5 Bar
+            2024-02-01T09:30:00.500Z p/Comment text begun
+            2024-02-01T09:30:00.501Z p/Voltage_0 float -0.0016 Volts
+            2024-02-01T09:30:01.001Z p/Pressure float 2.6 Bar
+            2023-12-08T11:30:00.250Z p/Voltage_0 float 3 Volts
+            rejected line 8: the row has 1 fields, and 3 are needed
+        "#]],
     );
     let multi = file("Multi", ".")
         + head
-        + "X_Value\tVoltage_0\tX_Value\tPressure\tComment\n0.000000\t1.5\t0.25\t2.5\t\n0.001000\t1.6\t0.5\t\t\n";
+        + "X_Value\tVoltage_0\tX_Value\tPressure\tComment\n0.000000\t1.5\t0.25\t2.5\tpump on, 3,5 bar\n0.001000\t1.6\t0.5\t\t\n";
     check_foreign(
         "multi.lvm",
         &multi,
         expect![[r#"
-        a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
-        time: time, Europe/Berlin where no offset is given
-        one value a row: signal signal, value value, unit unit; values by their form, decimal point
-        2024-02-01T09:30:00.500Z p/Voltage_0 float 1.5 Volts
-        2024-02-01T09:30:01.250Z p/Pressure float 2.5 Bar
-        2024-02-01T09:30:00.501Z p/Voltage_0 float 1.6 Volts
-    "#]],
+            a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
+            time: time, Europe/Berlin where no offset is given
+            one value a row: signal signal, value value, unit unit; values by their form, decimal point
+            2024-02-01T09:30:00.500Z p/Voltage_0 float 1.5 Volts
+            2024-02-01T09:30:01.250Z p/Pressure float 2.5 Bar
+            2024-02-01T09:30:00.500Z p/Comment text pump on, 3,5 bar
+            2024-02-01T09:30:00.501Z p/Voltage_0 float 1.6 Volts
+        "#]],
     );
-    let none = file("No", ",") + "X_Value\tVoltage_0\tComment\n\t1,5\t\n";
+    let none = file("No", ",") + "X_Value\tVoltage_0\tComment\n\t1,5\t2,5 bar, begun\n";
     let none = none.replace("***End_of_Header***\t\n\t\n", "Delta_X\t0,5\n***End_of_Header***\t\n");
     check_foreign(
         "none.lvm",
         &none,
         expect![[r#"
-        a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
-        time: time, Europe/Berlin where no offset is given
-        one value a row: signal signal, value value, unit unit; values by their form, decimal point
-        2024-02-01T09:30:00.500Z p/Voltage_0 float 1.5
-    "#]],
+            a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
+            time: time, Europe/Berlin where no offset is given
+            one value a row: signal signal, value value, unit unit; values by their form, decimal point
+            2024-02-01T09:30:00.500Z p/Voltage_0 float 1.5
+            2024-02-01T09:30:00.500Z p/Comment text 2,5 bar, begun
+        "#]],
     );
     check_foreign(
         "american.lvm",
         &one.replace("2024/02/01", "02/01/2024"),
         expect![[r#"
-        a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
-        time: time, Europe/Berlin where no offset is given
-        one value a row: signal signal, value value, unit unit; values by their form, decimal point
-        2023-12-08T11:30:00.250Z p/Voltage_0 float 3 Volts
-        rejected line 2, column 'time': there is no time
-        rejected line 3, column 'time': there is no time
-        rejected line 4, column 'time': there is no time
-        rejected line 5, column 'time': there is no time
-        rejected line 7: the row has 1 fields, and 3 are needed
-    "#]],
+            a measurement file of LabVIEW, read as CSV, UTF-8, separated by ',', header in line 1
+            time: time, Europe/Berlin where no offset is given
+            one value a row: signal signal, value value, unit unit; values by their form, decimal point
+            2023-12-08T11:30:00.250Z p/Voltage_0 float 3 Volts
+            rejected line 2, column 'time': there is no time
+            rejected line 3, column 'time': there is no time
+            rejected line 4, column 'time': there is no time
+            rejected line 5, column 'time': there is no time
+            rejected line 6, column 'time': there is no time
+            rejected line 8: the row has 1 fields, and 3 are needed
+        "#]],
     );
 }
