@@ -404,6 +404,11 @@ impl Column {
         self.numbers > 0 && self.mostly(self.numbers)
     }
 
+    /// Whether it holds whole numbers and nothing else.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole > 0 && self.whole == self.numbers && self.numbers == self.filled
+    }
+
     pub(super) fn is_status(&self) -> bool {
         self.mostly(self.statuses)
     }

@@ -7,6 +7,7 @@ use std::io::{self, BufRead};
 use jiff::tz::TimeZone;
 use tidemill_core::SignalPath;
 
+use super::cell::{self, Decimal};
 use super::columns::Column;
 use super::error::Error;
 use super::layout::{Look, StatusNumbers, is_quality_of_all};
@@ -160,6 +161,8 @@ enum Place {
     Quality(usize),
     /// Within a member that is called a quality.
     Held(usize),
+    /// Within a member, and it may say what the object is about: counted nowhere, but watched.
+    Watched(usize),
     Nowhere,
 }
 
@@ -216,7 +219,7 @@ impl Seen {
         self.any = true;
         self.add_members(line, members);
         let cell = |member: &Member<'_>| match self.places.get(&*member.full_name()) {
-            Some(Place::Column(at)) => *at,
+            Some(Place::Column(at) | Place::Watched(at)) => *at,
             _ => usize::MAX,
         };
         let cells: Vec<(usize, &str)> =
@@ -245,7 +248,7 @@ impl Seen {
                     }
                     None
                 }
-                Place::Nowhere => None,
+                Place::Watched(_) | Place::Nowhere => None,
             };
             if let Some(column) = column {
                 column.add(line, member.value.text());
@@ -276,6 +279,9 @@ impl Seen {
             }
             true if known || self.names.len() < COLUMNS_MAX => Place::Column(self.names.len()),
             false if of_quality || meaning == Some(Meaning::Quality) => Place::Quality(self.qualities.len()),
+            false if words::is_key(&member.name) || self.is_own(name) => {
+                Place::Watched(MEMBERS_MAX + self.others.len())
+            }
             _ => Place::Nowhere,
         };
         match place {
@@ -284,11 +290,15 @@ impl Seen {
                     meaning == Some(Meaning::Signal) && !matches!(member.value, Scalar::Number(_));
                 let names_it = is_signal && has_value && !self.named;
                 self.named |= names_it;
-                if meaning == Some(Meaning::Time) || names_it || self.own.iter().any(|own| own == name) {
-                    self.watch.set(at, Role::Own);
-                } else if words::is_key(name) {
-                    self.watch.set(at, Role::Key);
-                }
+                let role = match &member.value {
+                    _ if meaning == Some(Meaning::Time) || names_it || self.is_own(name) => Role::Own,
+                    _ if words::is_key(name) => Role::Key,
+                    _ if known => Role::Value,
+                    Scalar::Text(text) if cell::number(text, Decimal::Point).is_none() => Role::Key,
+                    Scalar::Number(text) if text.parse::<i64>().is_ok() => Role::Number,
+                    _ => Role::Value,
+                };
+                self.watch.set(at, role);
                 self.names.push(name.to_owned());
                 self.columns.push(Column::default());
             }
@@ -297,9 +307,18 @@ impl Seen {
                 self.others.push(name.to_owned());
             }
             Place::Held(_) | Place::Nowhere => self.others.push(name.to_owned()),
+            Place::Watched(at) => {
+                self.watch.set(at, if self.is_own(name) { Role::Own } else { Role::Key });
+                self.others.push(name.to_owned());
+            }
         }
         self.places.insert(name.to_owned(), place);
         place
+    }
+
+    /// Whether it makes an object one of its time.
+    fn is_own(&self, name: &str) -> bool {
+        self.own.iter().any(|own| own == name)
     }
 
     /// Decides how the objects are read.
@@ -309,7 +328,10 @@ impl Seen {
         }
         let sheet = Sheet::of_members(self.names);
         let keys = keys_of(file, &sheet, &self.others, options)?;
-        let mut look = Look::new(file, &sheet, options, self.columns).with_watch(self.watch).members()?;
+        let mut look = Look::new(file, &sheet, options, self.columns)
+            .with_watch(self.watch)
+            .with_others(&self.others)
+            .members()?;
         let name = |at: usize| sheet.header(at).to_owned();
         let opt = |at: Option<usize>| at.map(name);
         let (time, time_of_day) = (opt(look.time), opt(look.time_of_day));
@@ -480,6 +502,10 @@ impl Elements {
                 Some(b'[' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n') if stray.is_empty() => {}
                 Some(byte) if stray.len() < RECORD_BYTES_MAX => stray.push(byte),
                 Some(_) => {}
+            }
+            // A mark of UTF-8.
+            if stray == b"\xEF\xBB\xBF" {
+                stray.clear();
             }
             if self.ended && !stray.is_empty() {
                 let text = String::from_utf8_lossy(&stray).into_owned();

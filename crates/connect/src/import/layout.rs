@@ -159,6 +159,7 @@ pub(super) struct Look<'a> {
     objects: bool,
     /// What all rows showed of the columns that may say what they are about.
     watch: Watch,
+    others: &'a [String],
     notes: Vec<String>,
 }
 
@@ -183,6 +184,7 @@ impl<'a> Look<'a> {
             times: None,
             objects: false,
             watch: Watch::default(),
+            others: &[],
             notes,
         }
     }
@@ -195,6 +197,11 @@ impl<'a> Look<'a> {
     /// What all rows showed.
     pub(super) fn with_watch(self, watch: Watch) -> Look<'a> {
         Look { watch, ..self }
+    }
+
+    /// With the names of members that are no columns: [`super::members::MEMBERS_MAX`] is the first.
+    pub(super) fn with_others(self, others: &'a [String]) -> Look<'a> {
+        Look { others, ..self }
     }
 
     /// Decides.

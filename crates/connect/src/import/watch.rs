@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use super::columns::few;
+
 /// How many times, and cells of a column, are remembered from the beginning of a file.
 const REMEMBERED_MAX: usize = 4_096;
 
@@ -21,6 +23,8 @@ pub(super) enum Role {
     Own,
     /// It may say what the row is about.
     Key,
+    /// It holds whole numbers, which may be values or say what the row is about.
+    Number,
     #[default]
     Value,
 }
@@ -34,12 +38,16 @@ pub(super) struct Watched {
     /// Whether a cell of it comes again at another time, which that of a counter does not.
     pub(super) repeats: bool,
     cells: HashMap<u64, u64>,
+    is_number: bool,
+    /// Whether it is but a value: it does not tell rows of one time apart, or has too many numbers.
+    is_value: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Row {
     line: u64,
     keys: Vec<u64>,
+    /// The sum of the hashes of its values, those of [`Role::Number`] among them.
     values: u64,
 }
 
@@ -51,6 +59,8 @@ pub(super) struct Watch {
     rows: HashMap<u64, Row>,
     /// The row before, and what is its own.
     last: Option<(u64, Row)>,
+    /// How many rows had what is their own in common with another.
+    again: usize,
 }
 
 impl Watched {
@@ -63,11 +73,11 @@ impl Watched {
 impl Watch {
     /// Says what a column is.
     pub(super) fn set(&mut self, at: usize, role: Role) {
-        if role == Role::Key {
+        if matches!(role, Role::Key | Role::Number) {
             if self.columns.len() >= COLUMNS_MAX {
                 return;
             }
-            self.columns.push(Watched { at, ..Watched::default() });
+            self.columns.push(Watched { at, is_number: role == Role::Number, ..Watched::default() });
         }
         if self.roles.len() <= at {
             self.roles.resize(at + 1, Role::Value);
@@ -77,9 +87,18 @@ impl Watch {
         }
     }
 
-    /// What was seen.
-    pub(super) fn columns(&self) -> &[Watched] {
-        &self.columns
+    /// What was seen of those that may say what rows are about by what they are called, or as texts.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &Watched> + Clone {
+        self.columns.iter().filter(|watched| !watched.is_number)
+    }
+
+    /// The column of numbers that tells rows of one time apart, where there are many such rows.
+    pub(super) fn number(&self) -> Option<&Watched> {
+        let is_one = |watched: &&Watched| {
+            watched.is_number && watched.split.is_some() && watched.repeats && !watched.is_value
+        };
+        let fewest = self.columns.iter().filter(is_one).min_by_key(|watched| watched.cells.len());
+        fewest.filter(|_| !few(self.again, self.rows.len()))
     }
 
     /// Adds a row by its cells and the numbers of their columns.
@@ -87,28 +106,35 @@ impl Watch {
         if self.columns.is_empty() {
             return;
         }
-        let (mut own, mut values) = (DefaultHasher::new(), DefaultHasher::new());
+        let (mut own, mut values) = (DefaultHasher::new(), 0u64);
         let mut keys = vec![0; self.columns.len()];
         for (at, cell) in cells {
-            match self.roles.get(at).copied().unwrap_or_default() {
-                Role::Own => (at, cell).hash(&mut own),
-                Role::Value => (at, cell).hash(&mut values),
-                Role::Key => {
-                    let place = self.columns.iter().position(|watched| watched.at == at);
-                    if let Some(key) = place.and_then(|place| keys.get_mut(place)) {
-                        let mut hasher = DefaultHasher::new();
-                        cell.hash(&mut hasher);
-                        *key = hasher.finish();
-                    }
+            let role = self.roles.get(at).copied().unwrap_or_default();
+            if role == Role::Own {
+                (at, cell).hash(&mut own);
+                continue;
+            }
+            let mut hasher = DefaultHasher::new();
+            (at, cell).hash(&mut hasher);
+            let hash = hasher.finish();
+            if role != Role::Key {
+                values = values.wrapping_add(hash);
+            }
+            if role != Role::Value {
+                let place = self.columns.iter().position(|watched| watched.at == at);
+                if let Some(key) = place.and_then(|place| keys.get_mut(place)) {
+                    *key = hash;
                 }
             }
         }
-        self.row(own.finish(), Row { line, keys, values: values.finish() });
+        self.row(own.finish(), Row { line, keys, values });
     }
 
     fn row(&mut self, own: u64, row: Row) {
         for (watched, key) in self.columns.iter_mut().zip(&row.keys) {
+            watched.is_value |= watched.is_number && watched.cells.len() > ONCE_MAX;
             match watched.cells.get(key) {
+                _ if watched.is_value => {}
                 Some(other) => watched.repeats |= *other != own,
                 None if watched.cells.len() < REMEMBERED_MAX => drop(watched.cells.insert(*key, own)),
                 None => {}
@@ -117,9 +143,15 @@ impl Watch {
         let before = self.last.as_ref().filter(|(last, _)| *last == own).map(|(_, row)| row);
         if let Some(other) = before.or_else(|| self.rows.get(&own)).filter(|other| other.values != row.values)
         {
+            self.again += 1;
             for ((watched, one), two) in self.columns.iter_mut().zip(&other.keys).zip(&row.keys) {
-                if one != two {
-                    watched.split.get_or_insert((other.line, row.line));
+                // A number is among the values: others must differ too.
+                let is_all =
+                    watched.is_number && other.values.wrapping_sub(*one) == row.values.wrapping_sub(*two);
+                match one != two {
+                    true if !is_all => drop(watched.split.get_or_insert((other.line, row.line))),
+                    true => {}
+                    false => watched.is_value |= watched.is_number,
                 }
             }
         }

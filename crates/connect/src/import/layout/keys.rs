@@ -5,6 +5,7 @@ use tidemill_core::Kind;
 
 use super::super::cell::CellKind;
 use super::super::error::Error;
+use super::super::members::MEMBERS_MAX;
 use super::super::names;
 use super::super::watch::{Role, Watch};
 use super::super::words::{self, Meaning};
@@ -31,16 +32,20 @@ impl Look<'_> {
         let own = [times.at, times.of_day, signal.filter(|_| has_value)];
         let own: Vec<usize> = own.into_iter().flatten().chain(keys).collect();
         own.iter().for_each(|at| watch.set(*at, Role::Own));
-        let is_other = |at: &usize| {
+        let is_text = |at: &usize| {
             let column = self.column(*at);
-            let is_text = column.filled > 0 && column.numbers == 0 && column.booleans == 0;
             let times = column.is_date_time() || column.is_date() || column.is_day_time();
-            is_text && !times && self.meanings.get(*at).copied().flatten().is_none()
+            column.filled > 0 && column.numbers == 0 && column.booleans == 0 && !times
         };
+        let is_whole =
+            |at: &usize| self.column(*at).is_whole() && words::quality_of(self.sheet.header(*at)).is_none();
         let is_key = |at: &usize| words::is_key(self.sheet.header(*at));
-        let free = || all().filter(|at| !own.contains(at));
-        let (called, others) = (free().filter(is_key), free().filter(|at| !is_key(at) && is_other(at)));
-        called.chain(others).for_each(|at| watch.set(at, Role::Key));
+        let is_free = |at: &usize| !own.contains(at);
+        let is_other =
+            |at: &usize| is_free(at) && !is_key(at) && self.meanings.get(*at).copied().flatten().is_none();
+        all().filter(|at| is_free(at) && is_key(at)).for_each(|at| watch.set(at, Role::Key));
+        all().filter(|at| is_other(at) && is_text(at)).for_each(|at| watch.set(at, Role::Key));
+        all().filter(|at| is_other(at) && is_whole(at)).for_each(|at| watch.set(at, Role::Number));
         watch
     }
 
@@ -49,17 +54,17 @@ impl Look<'_> {
         if self.options.keys.iter().any(String::is_empty) {
             return Ok(());
         }
-        let seen = self.watch.columns().iter().filter(|watched| !taken.contains(&watched.at));
+        let seen = self.watch.columns().filter(|watched| !taken.contains(&watched.at));
         let is_number = |at: usize| self.column(at).numbers > 0;
         let split = seen.clone().filter(|watched| watched.may_be_key(is_number(watched.at)));
         let split: Vec<(usize, (u64, u64))> =
             split.filter_map(|watched| Some((watched.at, watched.split?))).collect();
-        let is_called = |at: usize| words::is_key(self.sheet.header(at));
+        let is_called = |at: usize| self.other(at).is_some() || words::is_key(self.sheet.header(at));
         if let Some((at, lines)) = split.iter().find(|(at, _)| is_called(*at)) {
             let columns = split.iter().filter(|(at, _)| is_called(*at));
             return Err(Error::Split {
                 file: self.file.to_owned(),
-                columns: columns.map(|(at, _)| self.sheet.shown(*at)).collect::<Vec<_>>().join(", "),
+                columns: columns.map(|(at, _)| self.shown(*at)).collect::<Vec<_>>().join(", "),
                 lines: *lines,
                 hint: format!(
                     "Put it into the names with --key {}; or say with --key '' that they are one signal all the same",
@@ -67,8 +72,10 @@ impl Look<'_> {
                 ),
             });
         }
-        let others = split.iter().map(|(at, lines)| {
-            let (shown, key) = (self.sheet.shown(*at), self.key_word(*at));
+        let number = self.watch.number().filter(|_| split.is_empty());
+        let number = number.and_then(|watched| Some((watched.at, watched.split?)));
+        let others = split.iter().chain(&number).map(|(at, lines)| {
+            let (shown, key) = (self.shown(*at), self.key_word(*at));
             format!(
                 "rows of one time differ in {shown} (lines {} and {}): --key {key} puts it into the names",
                 lines.0, lines.1
@@ -80,7 +87,7 @@ impl Look<'_> {
         };
         let may_be = |at: usize, repeats: bool| is_called(at) && (is_text(at) || repeats);
         let mays = seen.clone().filter(|watched| may_be(watched.at, watched.repeats)).map(|watched| {
-            let (shown, key) = (self.sheet.shown(watched.at), self.key_word(watched.at));
+            let (shown, key) = (self.shown(watched.at), self.key_word(watched.at));
             format!("{shown} may say what each row is about: --key {key} puts it into the names")
         });
         let notes: Vec<String> = others.chain(mays).collect();
@@ -88,9 +95,18 @@ impl Look<'_> {
         Ok(())
     }
 
+    /// A member that lies within another.
+    fn other(&self, at: usize) -> Option<&str> {
+        at.checked_sub(MEMBERS_MAX).and_then(|other| self.others.get(other)).map(String::as_str)
+    }
+
+    fn shown(&self, at: usize) -> String {
+        self.other(at).map_or_else(|| self.sheet.shown(at), str::to_owned)
+    }
+
     /// A column as `--key` takes it.
     fn key_word(&self, at: usize) -> String {
-        match self.sheet.header(at) {
+        match self.other(at).unwrap_or_else(|| self.sheet.header(at)) {
             "" => (at + 1).to_string(),
             name if name.contains(' ') => format!("'{name}'"),
             name => name.to_owned(),

@@ -278,6 +278,101 @@ fn things_are_not_merged_in_silence() {
     );
 }
 
+/// What each file is told of, besides how it is read.
+fn check_notes(files: &[(&str, &str)], expected: Expect) {
+    let mut shown = String::new();
+    for (name, text) in files {
+        let described = match open_bytes(name, text.as_bytes(), &prefix("p")) {
+            Ok(reader) => reader.plan().describe(),
+            Err(problem) => problem.to_string(),
+        };
+        let told = described.lines().filter(|line| line.contains("note:") || line.contains("one signal"));
+        writeln!(
+            shown,
+            "{}{}",
+            text.lines().next().unwrap(),
+            told.fold(":".to_owned(), |all, line| all + "\n    " + line.trim())
+        )
+        .unwrap();
+    }
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn numbers_that_tell_rows_of_one_time_apart_are_told_of() {
+    let of = |header: &str, rows: &dyn Fn(u32) -> [String; 2]| {
+        let rows = (0..30)
+            .flat_map(|minute| rows(minute).map(|cells| format!("2024-07-01 12:{minute:02},{cells}\n")));
+        format!("time,{header}\n{}", rows.collect::<String>())
+    };
+    let pumps = of("pump,flow", &|at| [1, 2].map(|pump| format!("{pump},{}", at * 7 % 20 + pump)));
+    let floats = of("machine_no,flow", &|at| [1, 2].map(|machine| format!("{machine},{}.5", at + machine)));
+    let one_value = of("flow", &|at| [1, 2].map(|flow| (at % 3 + flow).to_string()));
+    // Both rows may have the same state: that does not tell them apart.
+    let state = of("state,flow", &|at| [0, 1].map(|row| format!("{},{}.5", row * at % 2, at + row)));
+    let repeated: String = (0..120)
+        .map(|at| format!("2024-10-27 {:02}:{:02},{},{at}.5\n", at / 60 + 1, at % 60, at % 9))
+        .collect();
+    let repeated = format!("time,mode,flow\n{repeated}2024-10-27 02:59,4,7.5\n");
+    let objects: String = pumps
+        .lines()
+        .skip(1)
+        .map(|row| {
+            let [time, pump, flow] = row.split(',').collect::<Vec<_>>()[..] else { panic!("three cells") };
+            format!("{{\"time\":\"{time}\",\"pump\":{pump},\"flow\":{flow}}}\n")
+        })
+        .collect();
+    check_notes(
+        &[
+            ("t.csv", &pumps),
+            ("t.csv", &floats),
+            ("t.csv", &one_value),
+            ("t.csv", &state),
+            ("t.csv", &repeated),
+            ("t.jsonl", &objects),
+        ],
+        expect![[r#"
+            time,pump,flow:
+                note: rows of one time differ in pump (lines 2 and 3): --key pump puts it into the names
+            time,machine_no,flow:
+                note: rows of one time differ in machine_no (lines 2 and 3): --key machine_no puts it into the names
+            time,flow:
+            time,state,flow:
+            time,mode,flow:
+            {"time":"2024-07-01 12:00","pump":1,"flow":1}:
+                note: rows of one time differ in pump (lines 1 and 2): --key pump puts it into the names
+        "#]],
+    );
+}
+
+#[test]
+fn devices_within_members_are_not_merged_in_silence() {
+    let of = |member: &str| {
+        [("a", 1), ("b", 2), ("a", 3)]
+            .iter()
+            .zip(["12:00", "12:00", "12:01"])
+            .map(|((device, value), time)| {
+                let device = member.replace('?', device);
+                format!("{{\"time\":\"2024-07-01 {time}\",{device},\"v\":{value}}}\n")
+            })
+            .collect::<String>()
+    };
+    let files = ["\"tags\":{\"host\":\"?\"}", "\"device\":{\"id\":\"?\"}", "\"pump\":\"?\""].map(of);
+    check_notes(&files.each_ref().map(|text| ("t.jsonl", text.as_str())), expect![[r#"
+        {"time":"2024-07-01 12:00","tags":{"host":"a"},"v":1}:
+            bad-import: rows of t.jsonl that have one time differ in 'tags/host' (lines 1 and 2), so that values of different things would be one signal. Put it into the names with --key tags/host; or say with --key '' that they are one signal all the same
+        {"time":"2024-07-01 12:00","device":{"id":"a"},"v":1}:
+            bad-import: rows of t.jsonl that have one time differ in 'device/id' (lines 1 and 2), so that values of different things would be one signal. Put it into the names with --key device/id; or say with --key '' that they are one signal all the same
+        {"time":"2024-07-01 12:00","pump":"a","v":1}:
+            note: rows of one time differ in pump (lines 1 and 2): --key pump puts it into the names
+    "#]]);
+    check_keyed("t.jsonl", &files[0], &["tags/host"], expect![[r#"
+        2024-07-01T10:00:00Z p/a float 1
+        2024-07-01T10:00:00Z p/b float 2
+        2024-07-01T10:01:00Z p/a float 3
+    "#]]);
+}
+
 #[test]
 fn keys_of_objects() {
     let wide = "{\"time\":\"2024-07-01T12:00:00Z\",\"device\":\"x\",\"a\":1,\"b\":{\"c\":2}}\n\
