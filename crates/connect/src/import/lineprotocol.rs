@@ -105,7 +105,7 @@ fn is_open(line: &str) -> bool {
 /// The next line, with those behind it that belong to its text.
 pub(super) fn next_line(lines: &mut Lines) -> io::Result<Option<Line>> {
     let Some(line) = lines.next_line()? else { return Ok(None) };
-    if line.fault.is_none() && is_open(&line.text) {
+    if line.fault.is_none() && !is_aside(line.text.trim()) && is_open(&line.text) {
         return joined(lines, line).map(Some);
     }
     Ok(Some(line))

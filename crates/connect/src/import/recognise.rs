@@ -12,6 +12,7 @@ use super::error::Error;
 use super::foreign::{self, Foreign};
 use super::layout::{Look, Times};
 use super::lineprotocol;
+use super::lines::{Lines, Otherwise};
 use super::members;
 use super::names;
 use super::plan::{Content, Format, Options, Plan, Written};
@@ -229,11 +230,15 @@ fn is_array(text: &str) -> bool {
 /// Whether most of the first lines are line protocol.
 fn is_line_protocol(text: &str) -> bool {
     const LINES: usize = 200;
-    let lines = text.lines().filter(|line| !lineprotocol::is_aside(line.trim())).take(LINES);
+    let mut lines = Lines::new(Box::new(Cursor::new(text.to_owned())), Otherwise::Fault, b'\n');
     let (mut all, mut good) = (0, 0);
-    for line in lines {
-        all += 1;
-        good += usize::from(lineprotocol::look(line).is_some());
+    while all < LINES
+        && let Ok(Some(line)) = lineprotocol::next_line(&mut lines)
+    {
+        if !lineprotocol::is_aside(line.text.trim()) {
+            all += 1;
+            good += usize::from(lineprotocol::look(&line.text).is_some());
+        }
     }
     good > 0 && good * 10 >= all * 6
 }

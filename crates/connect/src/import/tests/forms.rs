@@ -415,3 +415,41 @@ fn names_without_an_option() {
         assert_eq!(shown(name, text, &options()), format!("2024-01-02T00:00:00Z {path} float 1\n"), "{name}");
     }
 }
+
+#[test]
+fn line_protocol_whose_texts_have_lines() {
+    check_with(
+        "t.lp",
+        b"m,t=a v=1 1704067200000000000\nm v=2 1704067200000000001\nm v=\"x\ny\" 1704067200000000001\n",
+        &prefix("p"),
+        expect![[r#"
+            text/plain; charset=utf-8 ?precision=ns
+            p/m,t=a v=1 1704067200000000000
+            p/m v=2 1704067200000000001
+            p/m v="x
+            y" 1704067200000000001
+        "#]],
+    );
+    let record = |at: u32| {
+        format!(
+            "log,host=a msg=\"no {at}\n  in x, line 1\n  in y\",code=1i {}\n",
+            1_704_067_200_000_000_000 + u64::from(at)
+        )
+    };
+    let records: String = (0..100).map(record).collect();
+    let head = "# DDL, of \"x\nCREATE DATABASE plant WITH NAME autogen\n# CONTEXT-DATABASE:plant\n";
+    for text in [records.clone(), format!("{head}{records}")] {
+        let read = shown("t.lp", text.as_bytes(), &prefix("p"));
+        assert!(!read.contains("rejected"), "{}", &read[..300]);
+        assert_eq!(read.matches("\n  in y\",code=1i ").count(), 100, "{}", &read[..300]);
+    }
+}
+
+#[test]
+fn a_mark_of_the_encoding_before_objects() {
+    let object = "{\"time\":\"2024-01-02T00:00:00Z\",\"a\":1}";
+    for text in [format!("[{object}]"), format!("[\n{object}\n]"), format!("{object}\n")] {
+        let marked = shown("t.json", format!("\u{feff}{text}").as_bytes(), &prefix("p"));
+        assert_eq!(marked, "2024-01-02T00:00:00Z p/a float 1\n", "{text}");
+    }
+}
