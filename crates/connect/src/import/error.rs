@@ -96,6 +96,8 @@ impl Error {
 
     fn hint(&self) -> &str {
         match self {
+            // The system has a number for what it refuses.
+            Error::Io(_, cause) if cause.raw_os_error().is_none() => "It is damaged: fetch it again, whole",
             Error::Io(..) => "Check the name and that the file may be read",
             Error::Empty(_) | Error::NoRows(_) => "Check that the export was finished",
             Error::Foreign(_, _, hint) | Error::Column { hint, .. } | Error::NoTime { hint, .. } => hint,
