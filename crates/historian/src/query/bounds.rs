@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
 };
 use tidemill_dialect::bad;
 
+use super::clock;
 use super::earliest::{self, DATE_TRUNC};
 use super::meter::{CONSTANT_BYTES_MAX, Meter, bytes_of, is_of_any_length, too_much};
 use super::rules::{CALL_BYTES_MAX, Rule};
@@ -338,6 +339,8 @@ impl ScalarUDFImpl for Bounded {
         }
         let made = match self.name() {
             DATE_TRUNC => earliest::truncated(&self.inner, call)?,
+            earliest::DATE_PART => clock::part(&self.inner, call)?,
+            clock::TO_TIMESTAMP => clock::time(&self.inner, call)?,
             _ => self.inner.invoke_with_args(call)?,
         };
         drop(borrowed);

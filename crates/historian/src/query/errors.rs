@@ -49,6 +49,10 @@ pub(crate) fn to_problem(error: &DataFusionError, tables: &[String]) -> Problem 
             &codes::QUERY_MEMORY,
             "sorting, grouping or joining needs more memory than a query may have",
         ),
+        DataFusionError::Internal(text) if text.starts_with("Cannot run range queries") => {
+            Problem::new(&codes::BAD_SQL, "a window cannot be ordered by what it is ordered by")
+                .hint("Order by a number, as by extract(epoch FROM …), or say which ROWS")
+        }
         DataFusionError::Internal(text) => internal(text),
         DataFusionError::ExecutionJoin(_) => internal("a part of the query stopped"),
         DataFusionError::NotImplemented(text) => {
@@ -61,11 +65,13 @@ pub(crate) fn to_problem(error: &DataFusionError, tables: &[String]) -> Problem 
 
 /// What the engine says of a query, with the mend where there is one.
 fn of_engine(told: String) -> Problem {
-    const TOO_LARGE: [&str; 4] = ["is too large to store in", "Can't cast value", "overflow", "Overflow"];
+    const TOO_LARGE: [&str; 5] =
+        ["is too large to store in", "Can't cast value", "overflow", "Overflow", "max scale"];
     if told.starts_with("Divide by zero") {
         return Problem::new(&codes::BAD_SQL, "division by zero").hint("Divide by NULLIF(…, 0)");
     }
-    if TOO_LARGE.iter().any(|words| told.contains(words)) {
+    let left = told.starts_with("value of ") && told.contains(" is out of range");
+    if left || TOO_LARGE.iter().any(|words| told.contains(words)) {
         let told = told.strip_prefix("Arithmetic overflow: Overflow happened on: ").unwrap_or(&told);
         return Problem::new(&codes::BAD_SQL, format!("a number does not fit: {told}"));
     }

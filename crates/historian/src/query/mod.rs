@@ -11,6 +11,7 @@
 
 mod aliases;
 mod bounds;
+mod clock;
 mod columns;
 mod earliest;
 mod engine;
@@ -20,8 +21,10 @@ mod functions;
 pub mod fuzz;
 mod gate;
 mod guard;
+mod intervals;
 mod ledger;
 mod manual;
+mod meanings;
 mod meter;
 mod modes;
 mod names;

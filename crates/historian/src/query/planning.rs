@@ -26,8 +26,8 @@ use super::aliases::resolved;
 use super::bounds::measured_type;
 use super::gate;
 use super::guard::guarded;
+use super::meanings::Meanings;
 use super::meter::Meter;
-use super::whole::Integers;
 
 /// How many steps (scans, joins, conditions, columns made) a plan may have.
 pub(crate) const STEPS_MAX: usize = 4_096;
@@ -119,7 +119,7 @@ fn too_large() -> DataFusionError {
 
 /// The planner's rules, each asking before it begins.
 pub(crate) fn analyzers() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let rules = Analyzer::new().rules.into_iter().chain([Arc::new(Integers) as _]);
+    let rules = Analyzer::new().rules.into_iter().chain([Arc::new(Meanings) as _]);
     rules.map(|rule| -> Arc<dyn AnalyzerRule + Send + Sync> { Arc::new(Step(rule)) }).collect()
 }
 

@@ -1,12 +1,13 @@
-//! `sum` over integers that is exact or refused. DataFusion's wraps around beyond 64 bits, and a sum of counters or of
-//! times in nanoseconds gets there within some rows. This one adds in 128 bits, also what partitions hand each other, and
-//! says so when the end does not fit. Every other type, and `sum(DISTINCT …)` beside other sums, is DataFusion's.
+//! `sum` over integers and decimals that is exact or refused. DataFusion's wraps around beyond 64 bits, and a sum of counters
+//! or of times in nanoseconds gets there within some rows. This one adds in 128 bits, also what partitions hand each other, and
+//! says so when the end does not fit. Every other type, and `sum(DISTINCT …)` of integers beside other sums, is DataFusion's.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array, UInt64Array};
 use arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, FieldRef, Int64Type, UInt64Type,
+    DECIMAL32_MAX_PRECISION, DECIMAL64_MAX_PRECISION, DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION,
+    DataType, Decimal128Type, Field, FieldRef, Int64Type, UInt64Type,
 };
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions_aggregate::sum::Sum;
@@ -17,7 +18,9 @@ use datafusion::logical_expr::{
     Signature, StatisticsArgs,
 };
 use tidemill_core::{Problem, codes};
-use tidemill_dialect::from_problem;
+use tidemill_dialect::{bad, from_problem};
+
+use super::whole::too_many_digits;
 
 /// What partitions hand each other: whole numbers of 128 bits.
 const STATE: DataType = DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0);
@@ -31,34 +34,41 @@ pub(crate) fn among(aggregates: Vec<Arc<AggregateUDF>>) -> Vec<Arc<AggregateUDF>
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ExactSum(Sum);
 
-/// The integers that are summed.
+/// What is summed as whole numbers.
 #[derive(Debug, Clone, Copy)]
 enum Whole {
     Signed,
     Unsigned,
+    /// Units of the last place: of so many digits, so many of them behind the point.
+    Decimal(u8, i8),
 }
 
 impl Whole {
-    /// Of which type a sum is; none where it is no integer.
+    /// Of which type a sum is; none where it is no whole number.
     fn of(sum: &DataType) -> Option<Whole> {
         match sum {
             DataType::Int64 => Some(Whole::Signed),
             DataType::UInt64 => Some(Whole::Unsigned),
+            DataType::Decimal128(digits, places) => Some(Whole::Decimal(*digits, *places)),
             _ => None,
         }
     }
 
-    /// Calls with the row and the number of each that is not null.
-    fn each(self, values: &ArrayRef, mut add: impl FnMut(usize, i128)) {
-        let present = |row: &usize| values.is_valid(*row);
+    /// Calls with the row and the number of each that is not null, while it takes them.
+    fn each(self, values: &ArrayRef, mut add: impl FnMut(usize, i128) -> Result<()>) -> Result<()> {
+        let mut present = (0..values.len()).filter(|row| values.is_valid(*row));
         match self {
             Whole::Signed => {
                 let numbers = values.as_primitive::<Int64Type>();
-                (0..numbers.len()).filter(present).for_each(|row| add(row, numbers.value(row).into()));
+                present.try_for_each(|row| add(row, numbers.value(row).into()))
             }
             Whole::Unsigned => {
                 let numbers = values.as_primitive::<UInt64Type>();
-                (0..numbers.len()).filter(present).for_each(|row| add(row, numbers.value(row).into()));
+                present.try_for_each(|row| add(row, numbers.value(row).into()))
+            }
+            Whole::Decimal(..) => {
+                let numbers = values.as_primitive::<Decimal128Type>();
+                present.try_for_each(|row| add(row, numbers.value(row)))
             }
         }
     }
@@ -67,7 +77,33 @@ impl Whole {
         Ok(match self {
             Whole::Signed => Arc::new(sums.map(fitting::<i64>).collect::<Result<Int64Array>>()?),
             Whole::Unsigned => Arc::new(sums.map(fitting::<u64>).collect::<Result<UInt64Array>>()?),
+            Whole::Decimal(digits, places) => {
+                let sums = sums.collect::<Decimal128Array>();
+                sums.validate_decimal_precision(digits).map_err(|_| too_many_digits())?;
+                Arc::new(sums.with_precision_and_scale(digits, places)?)
+            }
         })
+    }
+}
+
+/// A sum and one more.
+fn added(sum: i128, number: i128) -> Result<i128> {
+    sum.checked_add(number).ok_or_else(too_many_digits)
+}
+
+/// Refuses to sum decimals that DataFusion adds up without room for more digits, and of which it shows the first alone.
+fn has_room(kind: &DataType) -> Result<()> {
+    /// As many as ten billion rows may add.
+    const ADDED: u8 = 10;
+    let (digits, most) = match kind {
+        DataType::Decimal32(digits, _) => (*digits, DECIMAL32_MAX_PRECISION),
+        DataType::Decimal64(digits, _) => (*digits, DECIMAL64_MAX_PRECISION),
+        DataType::Decimal256(digits, _) => (*digits, DECIMAL256_MAX_PRECISION),
+        _ => return Ok(()),
+    };
+    match digits.saturating_add(ADDED) > most {
+        true => Err(bad(format!("a sum of {kind} has no room: sum CAST(… AS DECIMAL(38, …))"))),
+        false => Ok(()),
     }
 }
 
@@ -95,12 +131,16 @@ impl AggregateUDFImpl for ExactSum {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        arguments.iter().try_for_each(has_room)?;
         self.0.return_type(arguments)
     }
 
     fn accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match One::of(&arguments) {
             Some(one) => Ok(Box::new(one)),
+            None if matches!(arguments.return_type(), DataType::Decimal128(DECIMAL128_MAX_PRECISION, _)) => {
+                Err(bad("sum(DISTINCT …) of decimals beside other aggregates has no room: ask for it alone"))
+            }
             None => self.0.accumulator(arguments),
         }
     }
@@ -170,7 +210,10 @@ impl Accumulator for One {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         for values in values {
             self.count += values.len() - values.null_count();
-            self.whole.each(values, |_, number| self.sum += number);
+            self.whole.each(values, |_, number| {
+                self.sum = added(self.sum, number)?;
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -178,7 +221,10 @@ impl Accumulator for One {
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         for values in values {
             self.count -= values.len() - values.null_count();
-            self.whole.each(values, |_, number| self.sum -= number);
+            self.whole.each(values, |_, number| {
+                self.sum = self.sum.checked_sub(number).ok_or_else(too_many_digits)?;
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -190,7 +236,7 @@ impl Accumulator for One {
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         for sum in states.iter().flat_map(|sums| sums.as_primitive::<Decimal128Type>().iter()).flatten() {
             self.count += 1;
-            self.sum += sum;
+            self.sum = added(self.sum, sum)?;
         }
         Ok(())
     }
@@ -215,10 +261,11 @@ struct Groups {
 }
 
 impl Groups {
-    fn add(sums: &mut [Option<i128>], group: usize, number: i128) {
+    fn add(sums: &mut [Option<i128>], group: usize, number: i128) -> Result<()> {
         if let Some(sum) = sums.get_mut(group) {
-            *sum = Some(sum.unwrap_or_default() + number);
+            *sum = Some(added(sum.unwrap_or_default(), number)?);
         }
+        Ok(())
     }
 }
 
@@ -234,10 +281,11 @@ impl GroupsAccumulator for Groups {
         for values in values {
             self.whole.each(values, |row, number| {
                 let counts = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-                if let Some(group) = groups.get(row).filter(|_| counts) {
-                    Groups::add(&mut self.sums, *group, number);
+                match groups.get(row).filter(|_| counts) {
+                    Some(group) => Groups::add(&mut self.sums, *group, number),
+                    None => Ok(()),
                 }
-            });
+            })?;
         }
         Ok(())
     }
@@ -247,7 +295,7 @@ impl GroupsAccumulator for Groups {
         for sums in states {
             for (group, sum) in groups.iter().zip(sums.as_primitive::<Decimal128Type>()) {
                 if let Some(sum) = sum {
-                    Groups::add(&mut self.sums, *group, sum);
+                    Groups::add(&mut self.sums, *group, sum)?;
                 }
             }
         }
@@ -266,13 +314,14 @@ impl GroupsAccumulator for Groups {
         let each = |values: &ArrayRef| {
             let mut sums = vec![None; values.len()];
             self.whole.each(values, |row, number| {
-                if filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row)) {
-                    Groups::add(&mut sums, row, number);
+                match filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row)) {
+                    true => Groups::add(&mut sums, row, number),
+                    false => Ok(()),
                 }
-            });
-            state(sums.into_iter())
+            })?;
+            Ok(state(sums.into_iter()))
         };
-        Ok(values.iter().map(each).collect())
+        values.iter().map(each).collect()
     }
 
     fn size(&self) -> usize {
