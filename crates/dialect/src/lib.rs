@@ -12,6 +12,7 @@
 mod error; //         problems on their way through DataFusion
 mod outline; //       the shape of a statement, without its literals
 pub mod postgres; //  its clients: spelling, catalogue, rows
+mod similar; //       SIMILAR TO
 pub mod statement; // one statement that only reads
 
 pub use error::{bad, does_not_fit, from_problem};

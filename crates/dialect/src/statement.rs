@@ -8,13 +8,15 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident, ObjectName, Query,
-    SelectItem, SetExpr, Statement as SqlStatement, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
+    SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Value as Literal, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 use tidemill_core::{Problem, Value, codes};
 
 use crate::error::{bad, from_problem};
+use crate::similar;
 
 /// The longest query text.
 pub const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -247,7 +249,23 @@ impl VisitorMut for Binder<'_> {
             }
         }
         among(expr);
-        ControlFlow::Continue(())
+        match similar::said(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<DataFusionError> {
+        match factor {
+            // The planner would leave the column out.
+            TableFactor::Table { with_ordinality: true, .. }
+            | TableFactor::Function { with_ordinality: true, .. }
+            | TableFactor::UNNEST { with_ordinality: true, .. } => {
+                let problem = Problem::new(&codes::BAD_SQL, "WITH ORDINALITY is not supported");
+                ControlFlow::Break(from_problem(problem.hint("Count with row_number() OVER (ORDER BY …)")))
+            }
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 

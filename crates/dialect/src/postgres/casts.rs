@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     Value as Literal,
 };
 
-use super::dialect::{argument_of, array, calling, casting, items, taken, text};
+use super::dialect::{argument_of, array, calling, casting, expressions, items, taken, text};
 use super::functions::REGISTERED;
 use super::numeric::NUMERIC;
 use super::parameters::item_type;
@@ -14,6 +14,7 @@ use super::types;
 
 /// The cast in another way, or its type in the planner's words.
 pub(crate) fn cast(inner: &mut Expr, to: &mut SqlType) -> Option<Expr> {
+    unpad(inner);
     let name = to.to_string().to_lowercase().replace('"', "");
     let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
     if let Some((_, into, _)) = REGISTERED.iter().find(|(known, ..)| *known == name) {
@@ -133,7 +134,22 @@ pub(crate) fn is_decimal(expr: &Expr) -> bool {
 fn cut(expr: Expr, length: u64, pads: bool) -> Expr {
     let count = || Expr::Value(Literal::Number(length.to_string(), false).into());
     let cut = calling("left", vec![casting(expr, SqlType::Text), count()]);
-    if pads { calling("rpad", vec![cut, count()]) } else { cut }
+    if pads { casting(calling("rpad", vec![cut, count()]), SqlType::Char(None)) } else { cut }
+}
+
+/// A text without the blanks that it is filled up with, which do not count but where it is shown.
+pub(crate) fn unpad(expr: &mut Expr) {
+    match expr {
+        Expr::Nested(inner) => unpad(inner),
+        Expr::Cast { expr: inner, data_type: SqlType::Char(None), .. } => {
+            if let Expr::Function(padding) = inner.as_ref()
+                && let Some(text) = expressions(&padding.args).first()
+            {
+                *expr = calling("rtrim", vec![(*text).clone()]);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Bytes that are written out: `\x00ff`, or letters with `\\` and `\ooo`.

@@ -212,7 +212,9 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         Expr::Between { expr, negated, low, high } if [&low, &high].iter().any(|end| is_numeric(end)) => {
             Some(between(expr, low, high, *negated))
         }
-        Expr::BinaryOp { op, .. } => {
+        Expr::BinaryOp { left, op, right } => {
+            casts::unpad(left);
+            casts::unpad(right);
             if let BinaryOperator::PGCustomBinaryOperator(name) = op {
                 let wanted = name.last()?;
                 let (_, known) = OPERATORS.iter().find(|(name, _)| name == wanted)?;
@@ -237,9 +239,9 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
             {
                 **right = array(items, &SqlType::Text);
             }
+            statement::among(expr);
             None
         }
-            statement::among(expr);
         Expr::Value(value) => {
             if let Literal::EscapedStringLiteral(text) = &value.value {
                 value.value = Literal::SingleQuotedString(text.clone());
@@ -405,6 +407,13 @@ pub(crate) fn argument_of<'a>(expr: &'a Expr, name: &str) -> Option<&'a Expr> {
 
 fn call(function: &mut Function) -> Option<Expr> {
     unqualified(&mut function.name);
+    if let FunctionArguments::List(list) = &mut function.args {
+        for argument in &mut list.args {
+            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument {
+                casts::unpad(argument);
+            }
+        }
+    }
     let [only] = function.name.0.as_slice() else { return None };
     let name = part(only);
     if let Some((_, same)) = SAME.iter().find(|(known, _)| *known == name) {
@@ -430,9 +439,21 @@ fn call(function: &mut Function) -> Option<Expr> {
         ("round", [value]) if !casts::is_decimal(value) => renamed(function, numeric::ROUND),
         ("round", [_, places]) if times::constant_number(places) => renamed(function, numeric::ROUND),
         ("to_char" | "to_date" | "to_timestamp", [value, format]) => {
-            let format = times::format(format)?;
-            return Some(calling(&name, vec![(*value).clone(), format]));
+            let other = times::format(format);
+            if name == "to_char" {
+                return Some(calling(&name, vec![(*value).clone(), other?]));
+            }
+            let format = other.as_ref().unwrap_or(format);
+            let (value, format) = times::completed((*value).clone(), format);
+            return Some(calling(&name, vec![value, format]));
         }
+        // A list without items has none, not zero of them.
+        ("array_length" | "array_upper", [_, ..]) => {
+            let counted =
+                calling("array_length", arguments.iter().map(|&argument| argument.clone()).collect());
+            return Some(calling("nullif", vec![counted, number("0")]));
+        }
+        ("array_remove", [..]) => renamed(function, "array_remove_all"),
         ("date_part", [part, value]) if times::is_text(part, &["second", "seconds"]) => {
             return Some(seconds((*value).clone()));
         }
@@ -465,7 +486,7 @@ fn renamed(function: &mut Function, name: &str) {
 }
 
 /// The arguments of a call that are plain expressions.
-fn expressions(arguments: &FunctionArguments) -> Vec<&Expr> {
+pub(crate) fn expressions(arguments: &FunctionArguments) -> Vec<&Expr> {
     let FunctionArguments::List(list) = arguments else { return Vec::new() };
     let plain = |argument| match argument {
         &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(expr),

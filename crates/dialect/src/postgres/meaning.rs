@@ -11,7 +11,9 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit, when,
+};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
@@ -51,8 +53,11 @@ impl ExprPlanner for Operators {
                     && (left.is_decimal() && (right.is_decimal() || right.is_integer())
                         || left.is_integer() && right.is_decimal()) =>
             {
-                let left =
-                    cast(expr.left, DataType::Decimal128(DECIMAL128_MAX_PRECISION, QUOTIENT_SCALE - 3));
+                let scale = QUOTIENT_SCALE - 3;
+                let left = match left {
+                    DataType::Decimal128(_, decimals) if *decimals > scale => expr.left,
+                    _ => cast(expr.left, DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale)),
+                };
                 let quotient =
                     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), Operator::Divide, Box::new(expr.right)));
                 let kind = DataType::Decimal128(DECIMAL128_MAX_PRECISION, QUOTIENT_SCALE);
@@ -110,7 +115,32 @@ impl AnalyzerRule for Casts {
     }
 }
 
+/// An item of a list, which none has before its first: the planner counts from the end there.
+fn item(mut call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let place = match call.args.as_slice() {
+        [_, place] if call.name() == "array_element" => place.clone(),
+        _ => return Transformed::no(Expr::ScalarFunction(call)),
+    };
+    match (&place, place.get_type(schema)) {
+        (Expr::Literal(ScalarValue::Int64(Some(1..)), _), _) => Transformed::no(Expr::ScalarFunction(call)),
+        (_, Ok(kind)) if kind.is_integer() => {
+            let counts = place.clone().gt(lit(0_i64));
+            let none = Expr::Literal(ScalarValue::Int64(None), None);
+            if let Ok(place) = when(counts, cast(place, DataType::Int64)).otherwise(none)
+                && let Some(second) = call.args.get_mut(1)
+            {
+                *second = place;
+            }
+            Transformed::yes(Expr::ScalarFunction(call))
+        }
+        _ => Transformed::no(Expr::ScalarFunction(call)),
+    }
+}
+
 fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if let Expr::ScalarFunction(call) = expr {
+        return Ok(item(call, schema));
+    }
     let Expr::Cast(Cast { expr: inner, field }) = expr else { return Ok(Transformed::no(expr)) };
     let from = inner.get_type(schema);
     let to = field.data_type();

@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr as PlanExpr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility, cast as cast_to,
 };
-use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator, Value as Literal};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value as Literal};
 
 use super::dialect::{calling, text};
 use crate::error::{bad, does_not_fit};
@@ -82,6 +82,34 @@ const PATTERNS: [(&str, &str); 26] = [
     ("pm", "%P"),
     ("TZ", "%Z"),
 ];
+
+/// A text and its format with what PostgreSQL takes for granted: the planner leaves the clock out where a part of it is missing.
+pub(crate) fn completed(value: Expr, format: &Expr) -> (Expr, Expr) {
+    let Some(written) = written(format) else { return (value, format.clone()) };
+    let has = |patterns: &[&str]| patterns.iter().any(|pattern| written.contains(pattern));
+    let halves = has(&["%I"]);
+    let clock = halves || has(&["%H", "%M", "%S", "%3f", "%6f"]);
+    let missing = [
+        (!halves && !has(&["%H"]), " %H", " 00"),
+        (halves && !has(&["%p", "%P"]), " %p", " AM"),
+        (!has(&["%M"]), " %M", " 00"),
+        (!has(&["%S"]), " %S", " 00"),
+    ];
+    let (mut patterns, mut texts) = (written.to_owned(), String::new());
+    for (_, pattern, given) in missing.into_iter().filter(|(missing, ..)| clock && *missing) {
+        patterns.push_str(pattern);
+        texts.push_str(given);
+    }
+    if texts.is_empty() {
+        return (value, format.clone());
+    }
+    let value = Expr::BinaryOp {
+        left: Box::new(Expr::Nested(Box::new(value))),
+        op: BinaryOperator::StringConcat,
+        right: Box::new(text(&texts)),
+    };
+    (value, text(&patterns))
+}
 
 /// A format of `to_char` and its like in the planner's words; none where it is in those already, or not written out. One that
 /// cannot be said becomes a call of what does not exist, by name.
@@ -187,28 +215,62 @@ impl ScalarUDFImpl for AtZone {
             return Err(bad("the zone behind AT TIME ZONE is to be written out"));
         };
         let zone = zone.try_as_str().flatten().ok_or_else(|| bad("AT TIME ZONE needs the name of a zone"))?;
-        let known: Tz = zone.parse().map_err(|_| bad(format!("there is no time zone '{zone}'")))?;
+        let known: Tz = turned(zone).parse().map_err(|_| bad(format!("there is no time zone '{zone}'")))?;
         let scalar = matches!(times, ColumnarValue::Scalar(_));
         let times = times.to_array(if scalar { 1 } else { call.number_rows })?;
         let made = if self.return_type(&[times.data_type().clone()])? == of_zone(None) {
             let instants = cast(&cast(&times, &of_zone(Some(UTC)))?, &of_zone(None))?;
             let instants = instants.as_primitive::<TimestampNanosecondType>();
             let shown = |instant: i64| {
-                let shown = temporal_conversions::as_datetime_with_timezone::<TimestampNanosecondType>(
-                    instant, known,
-                );
-                let shown = shown.and_then(|shown| shown.naive_local().and_utc().timestamp_nanos_opt());
-                shown.ok_or_else(|| does_not_fit(format!("a time in the zone {zone}")))
+                shown_at(instant, known).ok_or_else(|| does_not_fit(format!("a time in the zone {zone}")))
             };
             let shown = instants.iter().map(|instant| instant.map(shown).transpose());
             Arc::new(shown.collect::<Result<TimestampNanosecondArray>>()?) as _
         } else {
-            cast(&cast(&cast(&times, &of_zone(None))?, &of_zone(Some(zone)))?, &of_zone(Some(UTC)))?
+            let clocks = cast(&times, &of_zone(None))?;
+            let clocks = clocks.as_primitive::<TimestampNanosecondType>();
+            let meant = |clock: i64| {
+                instant_of(clock, known).ok_or_else(|| does_not_fit(format!("a time of the zone {zone}")))
+            };
+            let meant = clocks.iter().map(|clock| clock.map(meant).transpose());
+            Arc::new(meant.collect::<Result<TimestampNanosecondArray>>()?.with_timezone(UTC)) as _
         };
         Ok(match scalar {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&made, 0)?),
             false => ColumnarValue::Array(made),
         })
+    }
+}
+
+/// An offset that is written as a zone has the sign of POSIX: what is positive lies to the west.
+fn turned(zone: &str) -> String {
+    match (zone.strip_prefix('+'), zone.strip_prefix('-')) {
+        (Some(west), _) => format!("-{west}"),
+        (_, Some(east)) => format!("+{east}"),
+        _ => zone.to_owned(),
+    }
+}
+
+/// What clocks in a zone show at a time, both in nanoseconds since 1970; none where it is no time.
+fn shown_at(instant: i64, zone: Tz) -> Option<i64> {
+    temporal_conversions::as_datetime_with_timezone::<TimestampNanosecondType>(instant, zone)?
+        .naive_local()
+        .and_utc()
+        .timestamp_nanos_opt()
+}
+
+/// When clocks in a zone show a time. What they show twice is the later one, and what they skip is counted on from before, as in
+/// PostgreSQL's `DetermineTimeZoneOffset`.
+fn instant_of(clock: i64, zone: Tz) -> Option<i64> {
+    // No zone skips more, and none changes twice within it.
+    const DAY_NANOS: i64 = 86_400_000_000_000;
+    let offset = |near: i64| shown_at(near, zone)?.checked_sub(near);
+    // The first and last days of all times have no neighbour.
+    let before = clock.checked_sub(offset(clock.saturating_sub(DAY_NANOS))?)?;
+    let after = clock.checked_sub(offset(clock.saturating_add(DAY_NANOS)).unwrap_or_default());
+    match after {
+        Some(after) if shown_at(after, zone) == Some(clock) => Some(after),
+        _ => Some(before),
     }
 }
 
@@ -293,6 +355,24 @@ mod tests {
             ("ärger um 03:04", true, None),
         ] {
             assert_eq!(mended(written, zoned).as_deref(), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn clocks_that_are_turned_show_the_standard_time() {
+        let berlin: Tz = "Europe/Berlin".parse().expect("a zone");
+        let hour = 3_600_000_000_000_i64;
+        // Beginning of 2026-03-29 and of 2026-10-25, when Berlin turns its clocks.
+        let (spring, autumn) = (493_728 * hour, 498_768 * hour);
+        for (clock, instant) in [
+            (spring + hour, spring),
+            (spring + 2 * hour, spring + hour),
+            (spring + 3 * hour, spring + hour),
+            (autumn + hour, autumn - hour),
+            (autumn + 2 * hour, autumn + hour),
+            (autumn + 3 * hour, autumn + 2 * hour),
+        ] {
+            assert_eq!(instant_of(clock, berlin), Some(instant), "{clock}");
         }
     }
 

@@ -108,14 +108,17 @@ pub(crate) fn item_of(array: TypeNumber) -> Option<&'static PgType> {
 /// The type by its name or as SQL spells it, `_` before it or `[]` behind it for its array.
 pub(crate) fn by_name(name: &str) -> Option<TypeNumber> {
     let name = name.trim().to_lowercase();
-    let name = match name.strip_prefix("pg_catalog.").unwrap_or(&name) {
-        "int" => "int4",
-        "float" => "float8",
-        "decimal" | "dec" => "numeric",
-        "char" => "bpchar",
-        name => name,
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    let find = |name: &str| {
+        let name = match name {
+            "int" => "int4",
+            "float" => "float8",
+            "decimal" | "dec" => "numeric",
+            "char" => "bpchar",
+            name => name,
+        };
+        TYPES.iter().find(|known| known.name == name || known.sql == name)
     };
-    let find = |name: &str| TYPES.iter().find(|known| known.name == name || known.sql == name);
     if let Some(known) = find(name) {
         return Some(known.number);
     }

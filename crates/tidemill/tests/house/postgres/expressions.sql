@@ -282,3 +282,93 @@ round(1.005::numeric, 2)
 (1.5::numeric)::int8
 '5'::numeric + 1
 3.7::numeric::int2
+-- numbers of many digits
+9999999999999999999.9999999999999999::numeric + 1
+1234567890123456789012345678.12345678::numeric + 0.000000001::numeric
+9999999999999999999999999999999999999::numeric + 1
+9999999999999999999999999999999999999::numeric * 3
+12345678901234567.5::numeric * 1234567890123456789.25::numeric
+0.00000000000000001::numeric(38,17) / 0.00000000000000001::numeric(38,17) = 1
+12345678901234567890123456789012345678::numeric > 1.5
+12345678901234567890123456789012345678::numeric = 12345678901234567890123456789012345678::numeric
+12345678901234567890123456789012345678::numeric % 1000
+-(99999999999999999999999999999999999999::numeric)
+(SELECT sum(x) FROM (VALUES (9999999999999999999999999999999999999::numeric), (9999999999999999999999999999999999999::numeric)) AS v(x))
+(SELECT sum(x) FROM (VALUES (1.5::numeric), (-2.25::numeric)) AS v(x))
+(SELECT round(avg(x), 1) FROM (VALUES (9999999999999999999999999999999.5::numeric), (9999999999999999999999999999999.5::numeric)) AS v(x))
+'9223372036854775808'::numeric::bigint
+'9223372036854775807'::numeric::bigint
+-- intervals
+interval '36 hours' > interval '1 day'
+interval '1 day' = interval '24 hours'
+interval '1 month' > interval '29 days'
+interval '1 month' = interval '720 hours'
+interval '1 month' < interval '31 days'
+interval '30 days 1 second' BETWEEN interval '1 month' AND interval '2 months'
+interval '24 hours' IN (interval '1 hour', interval '1 day')
+interval '24 hours' NOT IN (interval '1 hour', interval '1 day')
+interval '1 day' IS DISTINCT FROM interval '24 hours'
+CASE interval '24 hours' WHEN interval '1 day' THEN 'same' ELSE 'other' END
+(TIMESTAMP '2026-09-25 00:00:00' - TIMESTAMP '2026-01-01 00:00:00') > interval '1 day'
+(TIMESTAMP '2026-01-01 00:00:00' - TIMESTAMP '2026-09-25 00:00:00') < interval '-1 day'
+now() - TIMESTAMPTZ '2020-01-01 00:00:00+00' > interval '1 day'
+(SELECT max(x) FROM (VALUES (interval '1 day'), (interval '36 hours'), (NULL)) AS v(x))
+(SELECT min(x) FROM (VALUES (interval '1 day'), (interval '36 hours'), (NULL)) AS v(x))
+(SELECT max(x) FILTER (WHERE x < interval '30 hours') FROM (VALUES (interval '1 day'), (interval '36 hours')) AS v(x))
+(SELECT x FROM (VALUES (interval '1 day'), (interval '36 hours'), (interval '2 hours')) AS v(x) ORDER BY x DESC LIMIT 1)
+(SELECT string_agg(n, ',' ORDER BY x) FROM (VALUES (interval '1 day', 'b'), (interval '36 hours', 'c'), (interval '2 hours', 'a')) AS v(x, n))
+(SELECT count(DISTINCT x) FROM (VALUES (interval '1 day'), (interval '24 hours')) AS v(x))
+(SELECT count(*) FROM (VALUES (interval '1 day')) AS a(x) JOIN (VALUES (interval '24 hours')) AS b(y) ON x = y)
+(SELECT max(n) FROM (SELECT row_number() OVER (PARTITION BY x) AS n FROM (VALUES (interval '1 day'), (interval '24 hours')) AS v(x)) AS t)
+-- times in zones and formats
+TIMESTAMPTZ '2026-03-01 00:00:00+00' AT TIME ZONE '+02'
+TIMESTAMPTZ '2026-03-01 00:00:00+00' AT TIME ZONE '-05:30'
+TIMESTAMP '2026-03-01 00:00:00' AT TIME ZONE '+02'
+TIMESTAMP '2026-03-29 02:30:00' AT TIME ZONE 'Europe/Berlin'
+TIMESTAMP '2026-10-25 02:30:00' AT TIME ZONE 'Europe/Berlin'
+TIMESTAMP '2026-07-01 00:00:00' AT TIME ZONE 'Europe/Berlin'
+TIMESTAMP '2011-12-30 12:00:00' AT TIME ZONE 'Pacific/Apia'
+date_trunc('day', TIMESTAMPTZ '2026-03-29 12:00:00+00', 'Europe/Berlin')
+to_timestamp('2026-03-01 05', 'YYYY-MM-DD HH24')
+to_timestamp('2026-03-01 05:06', 'YYYY-MM-DD HH24:MI')
+to_timestamp('2026-03-01 05:06:07', 'YYYY-MM-DD HH24:MI:SS')
+to_timestamp('2026-03-01 05', 'YYYY-MM-DD HH12')
+to_timestamp('2026-03-01 05 PM', 'YYYY-MM-DD HH12 PM')
+to_timestamp('2026-03-01', 'YYYY-MM-DD')
+to_timestamp('NaN'::float8)
+to_timestamp(1e300)
+to_timestamp('Infinity'::float8)
+extract(epoch from TIMESTAMPTZ '2026-01-02 03:04:05.002+00')::text::float8
+-- patterns, lists and subqueries
+'foo' SIMILAR TO '%o'
+'foo' SIMILAR TO 'f%'
+'foo' SIMILAR TO 'o'
+'xfoox' SIMILAR TO 'foo'
+'a.c' SIMILAR TO 'a.c'
+'abc' SIMILAR TO 'a.c'
+'abc' NOT SIMILAR TO 'a_c'
+'50%' SIMILAR TO '50#%' ESCAPE '#'
+'a1' SIMILAR TO '[[:alpha:]][0-9]'
+NULL SIMILAR TO 'a'
+array_remove(ARRAY[1, 2, 1], 1)
+'{a}'::int[]
+'{1,2}'::int8[]
+(ARRAY[1, 2, 3])[-1]
+(ARRAY[1, 2, 3])[0]
+(ARRAY[1, 2, 3])[3]
+(ARRAY[1, 2, 3])[4]
+(SELECT (ARRAY[1, 2, 3])[x] FROM (VALUES (-1)) AS v(x))
+array_length('{}'::int[], 1)
+array_length('{1,2}'::int[], 1)
+array_upper('{}'::text[], 1)
+cardinality('{}'::int[])
+(SELECT 1 WHERE false)
+(SELECT x FROM generate_series(1, 3) AS x WHERE x > 5)
+(SELECT 1 WHERE false) IS NULL
+COALESCE((SELECT 1 WHERE false), 7)
+(SELECT 1 WHERE false) + 1
+length('ab'::char(5))
+'ab'::char(5) || 'x'
+'ab'::char(5) = 'ab'
+'ab'::char(5)::text || 'x'
+'ab'::char(5)
