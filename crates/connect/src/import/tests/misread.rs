@@ -358,19 +358,27 @@ fn devices_within_members_are_not_merged_in_silence() {
             .collect::<String>()
     };
     let files = ["\"tags\":{\"host\":\"?\"}", "\"device\":{\"id\":\"?\"}", "\"pump\":\"?\""].map(of);
-    check_notes(&files.each_ref().map(|text| ("t.jsonl", text.as_str())), expect![[r#"
+    check_notes(
+        &files.each_ref().map(|text| ("t.jsonl", text.as_str())),
+        expect![[r#"
         {"time":"2024-07-01 12:00","tags":{"host":"a"},"v":1}:
             bad-import: rows of t.jsonl that have one time differ in 'tags/host' (lines 1 and 2), so that values of different things would be one signal. Put it into the names with --key tags/host; or say with --key '' that they are one signal all the same
         {"time":"2024-07-01 12:00","device":{"id":"a"},"v":1}:
             bad-import: rows of t.jsonl that have one time differ in 'device/id' (lines 1 and 2), so that values of different things would be one signal. Put it into the names with --key device/id; or say with --key '' that they are one signal all the same
         {"time":"2024-07-01 12:00","pump":"a","v":1}:
             note: rows of one time differ in pump (lines 1 and 2): --key pump puts it into the names
-    "#]]);
-    check_keyed("t.jsonl", &files[0], &["tags/host"], expect![[r#"
+    "#]],
+    );
+    check_keyed(
+        "t.jsonl",
+        &files[0],
+        &["tags/host"],
+        expect![[r#"
         2024-07-01T10:00:00Z p/a float 1
         2024-07-01T10:00:00Z p/b float 2
         2024-07-01T10:01:00Z p/a float 3
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
