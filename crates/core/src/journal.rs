@@ -109,8 +109,8 @@ impl fmt::Display for Damaged {
         if *first == 0 && segment.ends_with(".segment") {
             return write!(
                 f,
-                "segment {segment} of the journal is damaged in its head. Nothing that stood in it is needed: the history files have \
-                 all that was acknowledged"
+                "segment {segment} of the journal is damaged in its head. What stands in it was read without, as far as it is needed, \
+                 and nothing that was acknowledged is known to be missing. See that the disk is well"
             );
         }
         if *first == 0 {

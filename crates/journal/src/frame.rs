@@ -38,7 +38,7 @@ pub enum FrameKind {
 }
 
 /// The head of a segment: what the log knew when the segment was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SegmentHead {
     /// Its number and, in the high half, random bits: a frame inside a payload cannot pass for one of the segment.
     pub tag: u64,
@@ -136,6 +136,14 @@ impl SegmentHead {
             Some(later) if later > FORMAT => Err(BadHead::Newer(later)),
             _ => Err(BadHead::Damaged),
         }
+    }
+
+    /// What the first frame of a segment says of its head, where that is damaged.
+    pub(crate) fn of_first(frame: &FrameHead) -> SegmentHead {
+        let next = if frame.kind == FrameKind::Parcel { frame.seq } else { Seq(0) };
+        let (kept, durable) = (frame.durable, frame.durable);
+        let (opened, skipped, reused, relaxed) = (0, 0, true, false);
+        SegmentHead { tag: frame.tag, kept, durable, next, opened, skipped, reused, relaxed }
     }
 
     /// The first number that may stand in the segment.

@@ -325,10 +325,10 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     let highest_place = read.cursors.values().map(|cursor| cursor.place).max().unwrap_or_default();
     let mut belief = recover::believe(&scans, read.done());
     let relaxed = is_relaxed(&scans, &settings);
-    let headless = match relaxed {
-        true => None,
-        false => belief.find_lost_end(&scans, read.done(), highest_place),
-    };
+    if !relaxed {
+        belief.find_lost_end(&scans, read.done(), highest_place);
+    }
+    let beheaded = belief.beheaded(&scans);
     let mut damage = Damage::open(&disk, dir)?;
     give_back(disk.as_ref(), dir, &scans, &belief);
     let gauges = Arc::new(Gauges::new(&ground.metrics));
@@ -338,13 +338,12 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     if read.lost {
         damage.found_in("cursors");
     }
-    if let Some(id) = headless {
-        damage.found_in(&name_of(id));
-    }
+    beheaded.iter().for_each(|name| damage.found_in(name));
     damage.keep();
     let last = tail.as_ref().map_or(belief.durable, |tail| tail.run.last);
     let ended = belief.highest.max(last);
-    let next = first_number(relaxed, ended.max(highest_place));
+    let unsure = relaxed || scans.last().is_some_and(Scan::is_beheaded);
+    let next = first_number(unsure, ended.max(highest_place));
     let next_id = scans.last().map_or(1, |scan| scan.id.saturating_add(1));
     let shared = Arc::new(Shared {
         disk: disk.clone(),
@@ -395,8 +394,9 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
 }
 
 /// A relaxed log may have given, before a power cut, numbers of which its files know nothing, and engines may have made what
-/// they held durable. It goes on above all that it can have given within its window: so much faster than any log is.
-const RELAXED_NUMBERS: u64 = 1 << 24;
+/// they held durable; so may one whose newest segment lost more than its head. It goes on above all that it can have given since:
+/// so much faster than any log is.
+const UNSURE_NUMBERS: u64 = 1 << 24;
 
 /// Whether what is in these segments was acknowledged before it was synced; where none has a head that says it, what is set now
 /// is what was.
@@ -406,8 +406,8 @@ fn is_relaxed(scans: &[Scan], settings: &Settings) -> bool {
 }
 
 /// The first number to give where `known` is the highest that is known.
-fn first_number(relaxed: bool, known: Seq) -> Seq {
-    let more = if relaxed { RELAXED_NUMBERS } else { 0 };
+fn first_number(unsure: bool, known: Seq) -> Seq {
+    let more = if unsure { UNSURE_NUMBERS } else { 0 };
     Seq(known.0.saturating_add(more).min(SEQ_MAX - 1).max(known.0).saturating_add(1))
 }
 
@@ -462,16 +462,12 @@ fn segments_of(dir: &Path, scans: &[Scan], belief: &Belief) -> (Vec<Arc<Segment>
         let first = runs.first().or(own_tail).map_or(expected, |run| run.first);
         let (last, end) =
             runs.last().map_or((Seq(first.0.saturating_sub(1)), 0), |run| (run.last, run.bytes.end));
-        let head = scan.head.unwrap_or(SegmentHead {
-            tag: scan.tag,
-            kept: Seq(0),
-            durable: Seq(0),
-            next: Seq(0),
-            opened: 0,
-            skipped: 0,
-            reused: false,
-            relaxed: false,
-        });
+        let mut head = scan.best_head().unwrap_or_default();
+        if scan.head.is_none() {
+            // As the next one, or just now: what stands before it must not seem too old to be kept.
+            let later = scans.iter().skip(place).find_map(|scan| scan.head);
+            head.opened = later.map_or(i64::MAX, |head| head.opened);
+        }
         let path = dir.join(name_of(scan.id));
         let segment = Arc::new(Segment::new(path, scan.id, &head, first, last, end));
         segment.set_index(scan.index.clone());

@@ -34,6 +34,8 @@ pub(crate) struct Run {
 pub(crate) struct Scan {
     pub(crate) id: u32,
     pub(crate) head: Option<SegmentHead>,
+    /// What its frames say of a head that is not sound.
+    inferred: Option<SegmentHead>,
     pub(crate) tag: u64,
     pub(crate) runs: Vec<Run>,
     /// The highest durable mark in it.
@@ -66,20 +68,22 @@ pub(crate) fn scan(id: u32, file: &dyn File) -> Result<Scan, Newer> {
     let start = SEGMENT_HEAD_BYTES as u64;
     // Without its head, the segment's first frame says what its frames carry.
     let first = window.get(start, FRAME_HEAD_BYTES).ok().and_then(FrameHead::parse);
-    let known = first.filter(|frame| id_of(frame.tag) == id).map(|frame| frame.tag);
-    let tag = head.map(|head| head.tag).or(known).unwrap_or(0);
+    let first = first.filter(|frame| head.is_none() && id_of(frame.tag) == id);
+    let tag = head.map(|head| head.tag).or(first.map(|frame| frame.tag)).unwrap_or(0);
     let mark = head.map_or(Seq(0), |head| head.durable);
     let highest = head.map_or(Seq(0), |head| Seq(head.next.0.saturating_sub(1).max(head.durable.0)));
     let mut scan = Scan {
         id,
         head,
+        inferred: first.map(|frame| SegmentHead::of_first(&frame)),
         tag,
         runs: Vec::new(),
         mark,
         first_mark: None,
         highest,
         len,
-        end: if head.is_some_and(|head| head.reused) { len.min(start) } else { len },
+        // Where no head says that the file was new, it is taken for one that had bytes before.
+        end: if head.is_some_and(|head| !head.reused) { len } else { len.min(start) },
         index: Vec::new(),
         unreadable: 0,
     };
@@ -146,6 +150,7 @@ impl Scan {
         if self.index.last().is_none_or(|(_, at)| offset >= at.saturating_add(INDEX_EVERY_BYTES)) {
             self.index.push((seq, offset));
         }
+        self.infer_jump(seq, offset);
         match self.runs.last_mut() {
             Some(run) if run.bytes.end == offset && run.last.0.checked_add(1) == Some(seq.0) => {
                 run.last = seq;
@@ -153,6 +158,26 @@ impl Scan {
             }
             _ => self.runs.push(Run { first: seq, last: seq, bytes: offset..next }),
         }
+    }
+
+    /// Numbers that leap where nothing stands between leap at the opening, as the head would say.
+    fn infer_jump(&mut self, seq: Seq, offset: u64) {
+        let (Some(head), Some(run)) = (&mut self.inferred, self.runs.last()) else { return };
+        if head.durable == head.kept && run.bytes.end == offset && after(run.last) < seq {
+            let skipped = head.next.0.saturating_sub(head.kept.0).saturating_sub(1);
+            head.skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+            (head.durable, head.next) = (run.last, seq);
+        }
+    }
+
+    /// Its head, or what its frames say of it.
+    pub(crate) fn best_head(&self) -> Option<SegmentHead> {
+        self.head.or(self.inferred)
+    }
+
+    /// Whether something stands in it without a sound head. A segment gets its name only once its head is on the disk.
+    pub(crate) fn is_beheaded(&self) -> bool {
+        self.head.is_none() && self.len >= SEGMENT_HEAD_BYTES as u64
     }
 
     /// The next place after `offset` where a head of this segment stands.
@@ -242,7 +267,7 @@ impl Belief {
     /// Above the mark, what is whole up to the first break is the tail; the rest is cut.
     fn split_tail(&mut self, scans: &[Scan]) {
         let mut wanted = after(self.durable);
-        for head in scans.iter().filter_map(|scan| scan.head) {
+        for head in scans.iter().filter_map(Scan::best_head) {
             for (from, to) in head.void() {
                 if from <= wanted && wanted < to {
                     wanted = to;
@@ -294,21 +319,22 @@ impl Belief {
     }
 
     /// A log that was synced before it answered ends before the place that a cursor had reached: what told of more is damaged or
-    /// gone. Tells what an engine still needs of it; where that is nothing, gives the segment without a sound head.
-    pub(crate) fn find_lost_end(&mut self, scans: &[Scan], done: Option<Seq>, reached: Seq) -> Option<u32> {
+    /// gone. Tells what an engine still needs of it.
+    pub(crate) fn find_lost_end(&mut self, scans: &[Scan], done: Option<Seq>, reached: Seq) {
         if reached <= self.highest {
-            return None;
+            return;
         }
-        let told = self.damage.len();
         // Up to there everything is with the engines, or told: one that writes its own place down must not go back behind it.
         if self.tail.is_none() {
             self.durable = reached;
         }
         self.gap(scans, after(self.highest.max(done.unwrap_or_default())), reached);
-        if self.damage.len() > told {
-            return None;
-        }
-        scans.iter().rfind(|scan| scan.head.is_none()).map(|scan| scan.id)
+    }
+
+    /// Segments without a sound head, but for those of which more is told.
+    pub(crate) fn beheaded(&self, scans: &[Scan]) -> Vec<String> {
+        let names = scans.iter().filter(|scan| scan.is_beheaded()).map(|scan| name_of(scan.id));
+        names.filter(|name| self.damage.iter().all(|range| range.segment != *name)).collect()
     }
 
     /// Tells of a gap, less the numbers that are void, and says in which file it is.
@@ -317,7 +343,7 @@ impl Belief {
             return;
         }
         let mut pieces = vec![(first, last)];
-        for head in scans.iter().filter_map(|scan| scan.head) {
+        for head in scans.iter().filter_map(Scan::best_head) {
             for void in head.void() {
                 pieces = pieces.into_iter().flat_map(|piece| without(piece, void)).collect();
             }

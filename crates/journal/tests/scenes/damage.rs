@@ -184,14 +184,48 @@ fn a_damaged_head_of_an_empty_log_is_told_as_damage() {
             heads.iter().for_each(|name| flip(name).unwrap());
         });
         let lost = scene.log.lost().filter(|_| scene.log.is_relaxed());
-        let damage: Vec<String> = scene.log.damage().iter().map(ToString::to_string).collect();
+        let damage = told_damage(&scene).replace('\n', "; ");
         let next = scene.commit("new");
-        told.push_str(&format!("{name}: lost at a power cut {lost:?}; {damage:?}; {next}\n"));
-        // Told once: the next opening has a sound head.
+        told.push_str(&format!("{name}: lost at a power cut {lost:?}; {damage}{next}\n"));
+        // Told while it is there, and no engine needs it any more.
+        drop(scene.log.advance(ENGINE, scene.log.durable(), "".into()));
+        (0..3).for_each(|_| scene.step_after(Duration::from_secs(1)));
         assert_eq!(scene.again(|_| {}).log.damage(), []);
     }
     expect_test::expect![[r#"
-        disk: lost at a power cut None; ["segment 0000000004.segment of the journal is damaged in its head. Nothing that stood in it is needed: the history files have all that was acknowledged"]; durable 6
-        relaxed: lost at a power cut Some((Seq(1), Seq(5))); []; durable 16777222
+        disk: lost at a power cut None; 0000000004.segment 0..65536: 0 to 0; durable 16777222
+        relaxed: lost at a power cut Some((Seq(1), Seq(5))); 0000000002.segment 0..64: 0 to 0; 0000000003.segment 0..64: 0 to 0; 0000000004.segment 0..65536: 0 to 0; durable 16777222
     "#]].assert_eq(&told);
+}
+
+/// What was acknowledged before a kill is there, is told as no torn write, and does not look as old as the epoch to a hold.
+#[test]
+fn a_damaged_head_after_a_kill_costs_nothing_and_keeps_nobody_from_writing() {
+    for (byte, torn) in [(8, false), (20, false), (30, true)] {
+        let (age_max, beyond) = (Duration::from_secs(3_600), HoldAction::Refuse);
+        let hold = Hold { bytes_max: u64::MAX, age_max, beyond };
+        let mut scene = Scene::new(settings());
+        scene.commit("one");
+        // What a power cut tore leaves a number that nobody has.
+        let mut scene = scene.again(|simulation| {
+            if torn {
+                tear(simulation, "0000000001.segment");
+            }
+            simulation.disk.kill();
+        });
+        let last = Seq(if torn { 3 } else { 2 });
+        assert_eq!(scene.commit("last"), format!("durable {}", last.0));
+        let mut scene = scene.again(|simulation| {
+            simulation.disk.kill();
+            simulation.disk.flip_bit(&Path::new(DIR).join("0000000002.segment"), byte, 1).unwrap();
+        });
+        scene.log.hold(ENGINE, hold);
+        assert_eq!(scene.log.cut_bytes(), 0);
+        let damage: Vec<String> = scene.log.damage().iter().map(ToString::to_string).collect();
+        let head = "segment 0000000002.segment of the journal is damaged in its head";
+        assert!(damage.len() == 1 && damage[0].starts_with(head), "{damage:?}");
+        scene.step_after(Duration::from_secs(60));
+        assert!(scene.sample().starts_with("durable"), "{}", scene.sample());
+        assert_eq!(scene.seen()[..2], ["1 one".to_owned(), format!("{} last", last.0)]);
+    }
 }

@@ -202,6 +202,19 @@ fn a_commit_that_finds_no_room_says_so() {
     }
 }
 
+/// The beginning of a frame whose end never came; behind it stands what the file held before.
+fn tear(simulation: &Simulation, segment: &str) {
+    let path = Path::new(DIR).join(segment);
+    let bytes = tidemill_ground::read(&simulation.disk, &path).unwrap();
+    let (mut at, mut torn) = (64, None);
+    while let Some(head) = FrameHead::parse(&bytes[at..]) {
+        at += head.frame_bytes() as usize;
+        torn = Some(FrameHead { seq: Seq(head.seq.0 + 1), payload_bytes: 56, payload_crc: 7, ..head });
+    }
+    let file = simulation.disk.open(&path, Open::ReadWrite).unwrap();
+    file.write_at(&torn.unwrap().to_bytes(), at as u64).unwrap();
+}
+
 #[test]
 fn what_a_crash_tore_off_is_told_and_what_a_stop_left_is_whole() {
     let mut scene = Scene::new(settings());
@@ -211,18 +224,8 @@ fn what_a_crash_tore_off_is_told_and_what_a_stop_left_is_whole() {
     let mut scene = scene.again(|simulation| simulation.disk.kill());
     assert_eq!(scene.log.cut_bytes(), 0, "all that was written is whole");
     scene.commit("three");
-    let last = Path::new(DIR).join("0000000002.segment");
     let scene = scene.again(|simulation| {
-        // The beginning of a frame whose end never came; behind it stands what the file held before.
-        let file = simulation.disk.open(&last, Open::ReadWrite).unwrap();
-        let mut bytes = vec![0; 4096];
-        tidemill_ground::read_exact_at(file.as_ref(), &mut bytes, 0).unwrap();
-        let (mut at, mut torn) = (64, None);
-        while let Some(head) = FrameHead::parse(&bytes[at..]) {
-            at += head.frame_bytes() as usize;
-            torn = Some(FrameHead { seq: Seq(head.seq.0 + 1), payload_bytes: 56, payload_crc: 7, ..head });
-        }
-        file.write_at(&torn.unwrap().to_bytes(), at as u64).unwrap();
+        tear(simulation, "0000000002.segment");
         simulation.disk.kill();
     });
     assert_eq!(scene.log.cut_bytes(), 96);
