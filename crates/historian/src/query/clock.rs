@@ -28,7 +28,7 @@ pub(crate) fn time(function: &ScalarUDF, call: ScalarFunctionArgs) -> Result<Col
         _ => None,
     };
     if let Some(wrong) = wrong {
-        let problem = Problem::new(&codes::BAD_SQL, format!("{wrong} seconds since 1970 are no time"));
+        let problem = Problem::new(&codes::BAD_SQL, format!("{wrong:?} seconds since 1970 are no time"));
         return Err(from_problem(problem.hint("Times lie between 1677-09-21 and 2262-04-11")));
     }
     for format in call.args.iter().skip(1) {

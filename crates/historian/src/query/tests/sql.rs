@@ -534,6 +534,70 @@ fn sums_of_integers_are_exact_or_refused() {
 }
 
 #[test]
+fn decimals_and_intervals_are_what_they_are_or_refused() {
+    check(
+        &[
+            "SELECT CAST('9999999999999999999999.9999999999999999' AS DECIMAL(38, 16)) + 1 AS n",
+            "SELECT CAST('999999999999999999999.9999999999999999' AS DECIMAL(38, 16)) + 1 AS n",
+            "SELECT sum(CAST(x AS DECIMAL(38, 0))) AS n FROM (VALUES ('99999999999999999999999999999999999999'), ('99999999999999999999999999999999999999')) AS t(x)",
+            "SELECT g, sum(CAST(x AS DECIMAL(38, 1))) AS n FROM (VALUES (1, 1.5), (1, -4), (2, NULL)) AS t(g, x) GROUP BY g ORDER BY g",
+            "SELECT signal, TIMESTAMP '2026-09-25T00:00:00Z' - time > INTERVAL '1 day' AS stale FROM samples WHERE signal = 'acme/press/temperature' LIMIT 1",
+            "SELECT max(x) = INTERVAL '36 hours' AS most, min(x) = INTERVAL '1 day' AS least FROM (VALUES (INTERVAL '24 hours'), (INTERVAL '36 hours')) AS t(x)",
+            "SELECT x FROM (VALUES (INTERVAL '1 day')) AS t(x) GROUP BY x",
+            "SELECT (SELECT 1 WHERE false) AS n",
+            "SELECT 'foo' SIMILAR TO 'f%' AS a, 'xfoox' SIMILAR TO 'foo' AS b",
+            "SELECT to_timestamp('2026-03-01 05', '%Y-%m-%d %H') AS t",
+            "SELECT to_timestamp(1e300) AS t",
+            "SELECT * FROM generate_series(1, 3) WITH ORDINALITY",
+        ],
+        expect![[r#"
+            > SELECT CAST('9999999999999999999999.9999999999999999' AS DECIMAL(38, 16)) + 1 AS n
+            bad-sql: a number does not fit: the result has more digits than a decimal, which has at most 38. Round what is computed with, as in CAST(… AS DECIMAL(20, 6))
+
+            > SELECT CAST('999999999999999999999.9999999999999999' AS DECIMAL(38, 16)) + 1 AS n
+            n
+            1000000000000000000000.9999999999999999
+
+            > SELECT sum(CAST(x AS DECIMAL(38, 0))) AS n FROM (VALUES ('99999999999999999999999999999999999999'), ('99999999999999999999999999999999999999')) AS t(x)
+            bad-sql: a number does not fit: the result has more digits than a decimal, which has at most 38. Round what is computed with, as in CAST(… AS DECIMAL(20, 6))
+
+            > SELECT g, sum(CAST(x AS DECIMAL(38, 1))) AS n FROM (VALUES (1, 1.5), (1, -4), (2, NULL)) AS t(g, x) GROUP BY g ORDER BY g
+            g,n
+            1,-2.5
+            2,
+
+            > SELECT signal, TIMESTAMP '2026-09-25T00:00:00Z' - time > INTERVAL '1 day' AS stale FROM samples WHERE signal = 'acme/press/temperature' LIMIT 1
+            signal,stale
+            acme/press/temperature,true
+
+            > SELECT max(x) = INTERVAL '36 hours' AS most, min(x) = INTERVAL '1 day' AS least FROM (VALUES (INTERVAL '24 hours'), (INTERVAL '36 hours')) AS t(x)
+            most,least
+            true,true
+
+            > SELECT x FROM (VALUES (INTERVAL '1 day')) AS t(x) GROUP BY x
+            bad-sql: GROUP BY and DISTINCT of intervals: not supported. Take their seconds: extract(epoch FROM …)
+
+            > SELECT (SELECT 1 WHERE false) AS n
+            n
+
+            > SELECT 'foo' SIMILAR TO 'f%' AS a, 'xfoox' SIMILAR TO 'foo' AS b
+            a,b
+            true,false
+
+            > SELECT to_timestamp('2026-03-01 05', '%Y-%m-%d %H') AS t
+            bad-sql: the format '%Y-%m-%d %H' has a part of the clock, but not its hours and minutes. See docs/reference/sql.md for tables and functions
+
+            > SELECT to_timestamp(1e300) AS t
+            bad-sql: 1e300 seconds since 1970 are no time. Times lie between 1677-09-21 and 2262-04-11
+
+            > SELECT * FROM generate_series(1, 3) WITH ORDINALITY
+            bad-sql: WITH ORDINALITY is not supported. Count with row_number() OVER (ORDER BY …)
+
+        "#]],
+    );
+}
+
+#[test]
 fn integers_do_not_wrap_around() {
     check(
         &[
