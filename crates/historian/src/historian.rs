@@ -94,12 +94,18 @@ impl Historian {
         self.store.check_files()
     }
 
-    /// Whether all files of the samples are there and as long as they should be: one look a file.
+    /// Whether all files of the samples are there and as long as they should be, one look a file, and no read met damage in
+    /// one.
     ///
     /// # Errors
-    /// The first that is not.
-    pub fn check_places(&self) -> Result<(), Error> {
+    /// What is wrong with the first that is not.
+    pub fn check_places(&self) -> Result<(), Problem> {
         self.store.check_places()
+    }
+
+    /// Looks again at files in which a read met damage, and forgets those that are whole or gone. Reads one that was put back.
+    pub fn look_again(&self) {
+        self.store.look_again();
     }
 
     /// Begins a copy of the files as they are now; what is younger is in the journal. See [`struct@Copy`].

@@ -9,6 +9,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use tidemill_ground::{File, read_exact_at};
 
+use super::damage::DamagedFiles;
 use super::sink::BLOCK_BYTES;
 
 /// Some bytes of a file, from `start` on.
@@ -53,6 +54,8 @@ pub(crate) struct Bytesource {
     pub(crate) blocks: Vec<u32>,
     /// What went wrong last, for the error; Parquet's own errors carry no range.
     pub(crate) trouble: Mutex<Option<Trouble>>,
+    /// Where damage is noted.
+    pub(crate) damaged: Arc<DamagedFiles>,
 }
 
 #[derive(Clone)]

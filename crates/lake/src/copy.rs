@@ -34,7 +34,7 @@ pub struct TableCopy {
 pub struct Copy {
     store: Arc<Store>,
     /// Those of the samples, so that no file is taken for one that nobody reads.
-    _version: Arc<Version>,
+    version: Arc<Version>,
     /// The tables that can be understood. What stands in the folder of another is worth having as it is.
     pub tables: Vec<TableCopy>,
 }
@@ -65,7 +65,18 @@ impl Store {
             }
             version
         };
-        Copy { store: self.clone(), _version: version, tables }
+        Copy { store: self.clone(), version, tables }
+    }
+}
+
+impl Copy {
+    /// Reads a file of the samples and checks every block of it. Of a file that is none of theirs nothing is known.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk refuses.
+    pub fn verify(&self, name: &str) -> Result<(), Error> {
+        let entry = self.version.files.iter().find(|file| file.name() == name);
+        entry.map_or(Ok(()), |entry| self.store.files.verify(entry))
     }
 }
 

@@ -2,7 +2,7 @@
 //! table has already. What replaces or deletes rewrites the files it touches, in the same commit. What does not live
 //! here: that rewriting (`rewrite`), when to flush (`run`), the commit (`commit`), merging for its own sake (`merge`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tidemill_core::{Deletion, SignalId};
@@ -92,6 +92,7 @@ impl Store {
         change: &mut Change,
         mut work: impl FnMut(&mut Change) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        let mut left_out = BTreeSet::new();
         loop {
             let mut part = Change::default();
             match work(&mut part) {
@@ -101,7 +102,9 @@ impl Store {
                 }
                 Err(error) => {
                     self.discard(&part);
-                    if !self.damaged.note(&error) {
+                    self.damaged.note(&error);
+                    // Once for each file: what fails in one that is left out has another reason.
+                    if !self.damaged.left_out(&error).is_some_and(|file| left_out.insert(file)) {
                         return Err(error);
                     }
                 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tidemill_core::{Journal, TableSpec};
+use tidemill_core::{Journal, Problem, TableSpec};
 use tidemill_ground::Ground;
 
 use super::Store;
@@ -50,13 +50,15 @@ impl Store {
         found
     }
 
-    /// Whether all files of the samples are there and as long as they should be.
+    /// Whether all files of the samples are there and as long as they should be, and no read met damage in one. See
+    /// [`Store::look_again`].
     ///
     /// # Errors
-    /// The first that is not.
-    pub fn check_places(&self) -> Result<(), Error> {
+    /// What is wrong with the first that is not.
+    pub fn check_places(&self) -> Result<(), Problem> {
         let files = self.lock().version.files.clone();
-        files.iter().try_for_each(|entry| self.files.present(entry))
+        files.iter().try_for_each(|entry| self.files.present(entry))?;
+        self.damaged.first()
     }
 }
 

@@ -158,7 +158,7 @@ pub struct Store {
     corrections: Arc<Table>,
     state: Mutex<State>,
     changed: Condvar,
-    damaged: DamagedFiles,
+    damaged: Arc<DamagedFiles>,
     /// Files of the record of corrections whose commit failed after that of the samples: the next commit brings them.
     unrecorded: Mutex<Vec<Add>>,
     /// Held by a flush from its picture of the table to its commit, and by whatever else takes files out of the table, for its

@@ -156,9 +156,7 @@ impl Store {
     }
 
     fn merge_planned(&self, plan: Plan, give_up: &dyn Fn() -> bool) -> Result<(), Error> {
-        let added = self.merge_files(&plan, give_up).inspect_err(|error| {
-            self.damaged.note(error);
-        })?;
+        let added = self.merge_files(&plan, give_up).inspect_err(|error| self.damaged.note(error))?;
         let mut change = Change::removing(plan.files);
         change.added = added;
         self.commit_aside(change, "OPTIMIZE")?;

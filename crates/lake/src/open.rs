@@ -11,7 +11,6 @@ use tidemill_core::{Bus, Hold, HoldAction, Journal, Seq, SourceId, StreamId, Tab
 use tidemill_ground::{Disk, Ground, TokenBucket, create_dirs};
 
 use super::commit::CORRECTIONS;
-use super::damage::DamagedFiles;
 use super::delta::{self, Add, Log, MetaData, TableState};
 use super::files::Version;
 use super::frozen::Active;
@@ -44,7 +43,7 @@ impl Store {
             settings.footers_bytes as usize,
             &ground.metrics,
         ));
-        let (names, kept) = (bus.clone(), files.clone());
+        let (names, kept, damaged) = (bus.clone(), files.clone(), files.damaged());
         let source = move |id: SourceId| {
             Some(names.source(id)).filter(|name| !name.is_empty()).unwrap_or_else(|| kept.source(id))
         };
@@ -74,7 +73,7 @@ impl Store {
             corrections,
             state: Mutex::new(state),
             changed: Condvar::new(),
-            damaged: DamagedFiles::default(),
+            damaged,
             unrecorded: Mutex::new(unrecorded),
             flushing: Mutex::new(()),
             copies: AtomicUsize::new(0),

@@ -17,6 +17,7 @@ use tidemill_core::SourceId;
 use tidemill_ground::{Counter, Disk, Metrics, Open, read_exact_at};
 
 use super::checked::{Bytesource, Checked, Piece, Trouble};
+use super::damage::DamagedFiles;
 use super::directory::Directory;
 use super::files::FileEntry;
 use super::lane::Want;
@@ -38,8 +39,26 @@ pub(crate) struct Footer {
 }
 
 impl Footer {
-    /// What an error of Parquet's stands for: only the bytes below know the range.
+    /// What an error of Parquet's stands for: only the bytes below know the range. Damage is noted.
     pub(crate) fn failed(&self, source: ParquetError) -> Error {
+        let error = self.told(source);
+        self.source.0.damaged.met(&error);
+        error
+    }
+
+    /// Checks every block of data in a stretch of the file.
+    fn check(&self, from: u64, to: u64) -> Result<(), Error> {
+        let source = &self.source.0;
+        let mut at = from;
+        while at < to.min(source.tail_at) {
+            let length = BLOCK_BYTES.min((source.tail_at - at) as usize);
+            source.get(at, length).map_err(|error| self.told(error))?;
+            at += length as u64;
+        }
+        Ok(())
+    }
+
+    fn told(&self, source: ParquetError) -> Error {
         let bytes = &self.source.0;
         let trouble = bytes.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
         let file = bytes.name.clone();
@@ -139,7 +158,7 @@ pub(crate) struct Files {
     /// By number, of all files that were opened.
     sources: Mutex<BTreeMap<u32, Arc<str>>>,
     opened: Counter,
-    damaged: Counter,
+    damaged: Arc<DamagedFiles>,
 }
 
 #[derive(Default)]
@@ -165,8 +184,7 @@ impl Files {
             cache: Mutex::default(),
             sources: Mutex::default(),
             opened: metrics.counter("historian_footers_read", "Footers of files that were read from disk."),
-            damaged: metrics
-                .counter("historian_damage", "Reads that met a damaged file; the damage was not served."),
+            damaged: Arc::new(DamagedFiles::new(metrics)),
         }
     }
 
@@ -181,11 +199,7 @@ impl Files {
                 return Ok(footer.clone());
             }
         }
-        let footer = Arc::new(self.open(file).inspect_err(|error| {
-            if matches!(error, Error::Damaged { .. }) {
-                self.damaged.add(1);
-            }
-        })?);
+        let footer = Arc::new(self.open(file).inspect_err(|error| self.damaged.met(error))?);
         self.opened.add(1);
         self.note_sources(&footer.directory);
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -221,18 +235,24 @@ impl Files {
         }
     }
 
+    /// Those that cannot be read.
+    pub(crate) fn damaged(&self) -> Arc<DamagedFiles> {
+        self.damaged.clone()
+    }
+
     /// Reads a file whole and checks every block of it. What is kept of other files stays as it is.
     pub(crate) fn verify(&self, entry: &FileEntry) -> Result<(), Error> {
+        self.present(entry)
+            .and_then(|()| self.open(entry))
+            .and_then(|footer| footer.check(0, u64::MAX))
+            .inspect_err(|error| self.damaged.met(error))
+    }
+
+    /// Whether a file is whole in which these bytes were not to be believed: the others are only read where they are.
+    pub(crate) fn look_again(&self, entry: &FileEntry, (from, to): (u64, u64)) -> Result<(), Error> {
         self.present(entry)?;
         let footer = self.open(entry)?;
-        let source = &footer.source.0;
-        let mut at = 0;
-        while at < source.tail_at {
-            let length = BLOCK_BYTES.min((source.tail_at - at) as usize);
-            source.get(at, length).map_err(|error| footer.failed(error))?;
-            at += length as u64;
-        }
-        Ok(())
+        footer.check(from, to).and_then(|()| footer.check(0, u64::MAX))
     }
 
     /// Whether a file stands there in its length.
@@ -294,6 +314,7 @@ impl Files {
             tail: tail.into(),
             blocks: Vec::new(),
             trouble: Mutex::default(),
+            damaged: self.damaged.clone(),
         };
         // The tail is checked as a whole, so that what follows can only fail where the writer was wrong.
         let probe = Checked(Arc::new(Bytesource {
@@ -302,6 +323,7 @@ impl Files {
             tail: source.tail.clone(),
             blocks: Vec::new(),
             trouble: Mutex::default(),
+            damaged: self.damaged.clone(),
             ..source
         }));
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);

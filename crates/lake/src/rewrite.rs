@@ -109,10 +109,11 @@ impl Store {
             if times.is_none() && !deleting {
                 continue;
             }
-            let footer = match self.files.footer(file) {
-                Err(error) if self.damaged.note(&error) || self.damaged.has(file) => continue,
-                other => other?,
-            };
+            let footer = self.files.footer(file).inspect_err(|error| self.damaged.note(error));
+            if footer.is_err() && self.damaged.has(file) {
+                continue;
+            }
+            let footer = footer?;
             let going = Going { times, deletions };
             if footer.directory.entries.iter().all(|entry| going.stretches(entry).is_empty()) {
                 continue;

@@ -97,9 +97,9 @@ impl Store {
         version: &Version,
         change: &mut Change,
     ) -> Result<Sources, Error> {
-        let unreadable = |file: &FileEntry, error| match self.damaged.note(&error) || self.damaged.has(file) {
-            true => Ok(()),
-            false => Err(error),
+        let unreadable = |file: &FileEntry, error| {
+            self.damaged.note(&error);
+            if self.damaged.has(file) { Ok(()) } else { Err(error) }
         };
         let layers = with_deletions(&frozen.layers);
         let watches: Vec<Watch> = layers.iter().map(|(layer, _)| layer.buffer.watch()).collect();

@@ -27,7 +27,7 @@ pub(crate) fn ready(ground: &Ground, journal: Arc<Log>, historian: Arc<Historian
         let mut looked = looked.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = |at: &Duration| now.saturating_sub(*at) < LOOK_EVERY;
         if !looked.as_ref().is_some_and(|(at, _)| fresh(at)) {
-            let wrong = historian.check_places().err().map(Problem::from).map(|problem| {
+            let wrong = historian.check_places().err().map(|problem| {
                 let detail = format!("some history cannot be read: {}", problem.detail);
                 Problem { detail, ..problem }
             });

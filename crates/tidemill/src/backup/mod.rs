@@ -4,6 +4,7 @@
 mod capture; // which files, at one moment
 mod keeper; //  a backup of a running plant, through its doors
 
+use std::cell::Cell;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub(crate) use keeper::Backups;
 
 use capture::{Item, Source};
 
+/// Where the files of samples are.
+const SAMPLES: &str = "data/lake/samples/";
 /// How long a start waits until it is in the audit that the plant was restored.
 const RECORDED_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -91,13 +94,21 @@ pub(crate) fn pack<W: Write>(
         return Err(Problem::new(&codes::DISK_FULL, detail).hint("Free space, then make the backup again"));
     }
     for item in others {
-        add(disk, &mut packer, item, pace)?;
+        let path = item.path.clone();
+        let was_read = add(disk, &mut packer, item, pace)?;
+        // Just read, it is still in memory; what an earlier backup has was whole there or told there.
+        let samples = path.strip_prefix(SAMPLES).filter(|_| was_read);
+        let whole = lake.as_ref().zip(samples).map_or(Ok(()), |(lake, name)| lake.verify(name));
+        if let Err(damage @ tidemill_historian::Error::Damaged { .. }) = whole {
+            packer.note(format!("{path} is in the backup as it stands: {damage}"));
+        }
     }
     drop(lake);
     Ok(packer.finish()?)
 }
 
-fn add<W: Write>(disk: &dyn Disk, packer: &mut Packer<W>, item: Item, pace: Pace<'_>) -> Result<(), Error> {
+/// Adds a file. Says whether its bytes were read from the place where they lie.
+fn add<W: Write>(disk: &dyn Disk, packer: &mut Packer<W>, item: Item, pace: Pace<'_>) -> Result<bool, Error> {
     let Item { path, source, unchanging } = item;
     let (file, wanted): (Arc<dyn File>, Option<u64>) = match source {
         Source::Bytes(bytes) => {
@@ -107,14 +118,14 @@ fn add<W: Write>(disk: &dyn Disk, packer: &mut Packer<W>, item: Item, pace: Pace
                 buffer.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
                 Ok(count)
             };
-            return packer.add(&path, bytes.len() as u64, unchanging, &read);
+            return packer.add(&path, bytes.len() as u64, unchanging, &read).map(|()| false);
         }
         Source::Open(file, bytes) => (file, Some(bytes)),
         Source::Place(place, bytes) => match disk.open(&place, Open::Read) {
             Ok(file) => (file, bytes),
             Err(error) => {
                 packer.note(format!("{path} is not in the backup: it cannot be opened: {error}"));
-                return Ok(());
+                return Ok(false);
             }
         },
     };
@@ -122,16 +133,19 @@ fn add<W: Write>(disk: &dyn Disk, packer: &mut Packer<W>, item: Item, pace: Pace
         Ok(there) => there,
         Err(error) => {
             packer.note(format!("{path} is not in the backup: it cannot be looked at: {error}"));
-            return Ok(());
+            return Ok(false);
         }
     };
     let bytes = wanted.map_or(there, |wanted| wanted.min(there));
     if let Some(wanted) = wanted.filter(|wanted| *wanted > there) {
         packer.note(format!("{path} has {there} bytes, and should have {wanted}"));
     }
+    let was_read = Cell::new(false);
     packer.add(&path, bytes, unchanging && wanted == Some(bytes), &|buffer, at| {
+        was_read.set(true);
         let count = file.read_at(buffer, at)?;
         pace(count as u64);
         Ok(count)
-    })
+    })?;
+    Ok(was_read.get())
 }

@@ -1,7 +1,8 @@
 //! What the plant says of itself: warnings that begin when something is really wrong and end when it is not, the same in
 //! `tidemill`, in `check`, in SQL, in the API, in the log and as a signal; its own figures; slow queries; the log as files.
 
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Value as Json, json};
@@ -229,9 +230,9 @@ fn a_backup_that_grew_old_is_told_until_none_is_wanted() {
     ended(&mut plant, "backup-old");
 }
 
-#[test]
-fn a_file_of_history_that_is_gone_is_told_until_it_is_back() {
-    let mut plant = start(Home::new(), "[storage]\nflush_young_after = \"100ms\"");
+/// A plant, and a file of its history.
+fn with_a_file() -> (Plant, PathBuf) {
+    let plant = start(Home::new(), "[storage]\nflush_young_after = \"100ms\"");
     let samples = plant.home.plant().join("data/lake/samples");
     plant.ok(&["write", "press", "1"]);
     let file = loop {
@@ -241,6 +242,39 @@ fn a_file_of_history_that_is_gone_is_told_until_it_is_back() {
             None => drop(plant.sql("SELECT 1")),
         }
     };
+    (plant, file)
+}
+
+#[test]
+fn a_damaged_file_of_history_is_told_until_it_is_whole() {
+    let (mut plant, file) = with_a_file();
+    let name = file.file_name().expect("a file").to_string_lossy().into_owned();
+    let bytes = std::fs::read(&file).expect("it is there");
+    let put = |byte: u8| {
+        let file = std::fs::OpenOptions::new().write(true).open(&file).expect("it is there");
+        file.write_all_at(&[byte], 16).expect("it can be written");
+    };
+    put(bytes[16] ^ 1);
+    let question = "SELECT avg(value) FROM samples";
+    plant.run(&["sql", question]).expect_problem("damaged");
+    let line = plant.process.log_line("event=\"file.damaged\"");
+    assert!(line.contains(&name), "{line}");
+    let row = began(&mut plant, "history-unreadable");
+    assert!(row[1].as_str().is_some_and(|problem| problem.contains(&name)), "{row}");
+    let metrics = plant.get("/metrics").send().expect(200).text();
+    let met = metrics.lines().find_map(|line| line.strip_prefix("tidemill_historian_damage_total "));
+    assert!(met.is_some_and(|met| met != "0"), "{met:?}");
+    let backup = plant.home.path("damaged.tdm").to_string_lossy().into_owned();
+    let told = plant.run(&["backup", &backup]).expect(3).out;
+    assert!(told.contains(&format!("{name} is in the backup as it stands")), "{told}");
+    put(bytes[16]);
+    ended(&mut plant, "history-unreadable");
+    plant.ok(&["sql", question]);
+}
+
+#[test]
+fn a_file_of_history_that_is_gone_is_told_until_it_is_back() {
+    let (mut plant, file) = with_a_file();
     let away = plant.home.path("away");
     std::fs::rename(&file, &away).expect("it can be moved");
     let row = began(&mut plant, "history-unreadable");
