@@ -120,6 +120,10 @@ impl From<Error> for Problem {
                 Problem::new(codes::FILE_UNWRITABLE.or_full(&source), text)
             }
             Error::Out(source) => Problem::new(codes::FILE_UNWRITABLE.or_full(&source), text),
+            Error::Disk { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Problem::new(&codes::FILE_UNREADABLE, text)
+                    .hint("Look at the name and the folder: no such file is there")
+            }
             Error::Disk { .. } => Problem::new(&codes::FILE_UNREADABLE, text),
             Error::Newer { .. } => Problem::new(&codes::NEWER_FORMAT, text)
                 .hint("Use the version that made it, or a later one; nothing was changed"),

@@ -24,7 +24,8 @@ use crate::error::Error;
 
 /// The authority's certificate as PEM, inside the guard's folder; beside it stands its key.
 pub const CERTIFICATE: &str = "ca.pem";
-const KEY: &str = "ca.key";
+/// Its key.
+pub(super) const KEY: &str = "ca.key";
 
 /// How long an authority holds: its certificate stands in the trust stores of machines that nobody likes to visit.
 const AUTHORITY_S: i64 = 3652 * DAY_S;

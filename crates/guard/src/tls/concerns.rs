@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidemill_ground::Ground;
 
 use super::about::About;
-use super::authority::CERTIFICATE;
+use super::authority::{CERTIFICATE, KEY};
 use super::{DAY_S, State, Tls};
 
 /// Of a certificate that its owner renews: warned of when less is left, or a third of its life if that is shorter.
@@ -35,7 +35,22 @@ impl Tls {
         concerns.extend(state.about.as_ref().and_then(|about| ending(&state, about, now_s)));
         let authority = state.authority.as_ref().map(|authority| &authority.about);
         concerns.extend(authority.and_then(|about| authority_ending(&self.dir, about, now_s)));
+        concerns.extend(self.key_missing());
         concerns
+    }
+
+    /// The plant that runs has the key of its authority in memory; the next start needs it on disk.
+    fn key_missing(&self) -> Option<Concern> {
+        let (certificate, key) = (self.dir.join(CERTIFICATE), self.dir.join(KEY));
+        let stands = |path: &Path| self.disk.exists(path).ok();
+        (stands(&certificate)? && !stands(&key)?).then(|| Concern {
+            on: key.display().to_string(),
+            problem: "the key of the plant's certificate authority is missing: the next start is refused".to_owned(),
+            mend: "Restore it from a backup. Or move ca.pem away too: the plant then makes a new authority, which clients must \
+                   be told to trust"
+                .to_owned(),
+            warning: true,
+        })
     }
 
     /// Shows how long the certificates hold, where a listener shows any.

@@ -225,6 +225,10 @@ impl<'a> Taking<'a> {
                 self.take_place(format!("data/lake/{}/{name}", table.folder), Some(*bytes), true);
             }
         }
+        let (certificate, key) = ("data/guard/ca.pem", "data/guard/ca.key");
+        if self.seen.contains(certificate) && !self.seen.contains(key) {
+            self.notes.push(format!("{key} is missing: what is restored from this backup is refused at its start, unless {certificate} is moved away"));
+        }
     }
 
     fn walk(&mut self, folder: &Path, path: &str, depth: usize) {

@@ -96,6 +96,12 @@ fn make(file: PathBuf, since: Option<PathBuf>, rate: Option<u64>, global: &Globa
 
 /// A file that is there is never replaced, and none is made where the next backup would take it in.
 fn check_place(disk: &RealDisk, file: &Path, global: &Global) -> Result<(), Problem> {
+    if file == Path::new("-") {
+        let detail =
+            "a backup is not written to standard output: it is looked at again before it gets its name";
+        return Err(Problem::new(&codes::BAD_PARAMETER, detail)
+            .hint("Name a file. Of a running plant, POST /api/v1/backup sends its bytes as they are made"));
+    }
     if disk.exists(file).unwrap_or(false) {
         return Err(Problem::new(&codes::EXISTS, format!("{} is there already", file.display()))
             .hint("Choose another name: a backup is never written over"));

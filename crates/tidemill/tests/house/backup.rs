@@ -343,10 +343,16 @@ fn who_administers_everything_may_take_a_backup_over_http() {
 /// A new authority would be one that no client trusts: nothing but a person decides for it.
 #[test]
 fn a_plant_that_comes_back_without_the_key_of_its_authority_says_what_to_do() {
-    let home = crate::formats::newest();
-    std::fs::remove_file(home.plant().join("data/guard/ca.key")).expect("the release left one");
+    let plant = crate::formats::newest().start();
+    std::fs::remove_file(plant.home.plant().join("data/guard/ca.key")).expect("the release left one");
+    let checked = plant.run(&["check"]).out;
+    assert!(checked.contains("the key of the plant's certificate authority is missing"), "{checked}");
+    let noted =
+        |told: String| assert!(told.contains("data/guard/ca.key is missing: what is restored"), "{told}");
+    noted(plant.run(&["backup", &path(&plant.home, "running.tdm")]).expect(3).out);
+    let home = plant.stop();
     let file = path(&home, "keyless.tdm");
-    home.run(&["backup", &file, "--plant", "plant"]).expect(0);
+    noted(home.run(&["backup", &file, "--plant", "plant"]).expect(3).out);
     let told = home.run(&["restore", &file, "--plant", "again"]).expect(3).out;
     assert!(
         told.contains("ca.key cannot be used (it is missing)")
@@ -372,4 +378,17 @@ fn a_plant_that_comes_back_without_the_key_of_its_authority_says_what_to_do() {
         !trusted.contains(std::fs::read_to_string(plant.home.path("ca.pem")).expect("ours").trim()),
         "{trusted}"
     );
+}
+
+#[test]
+fn a_name_that_is_none_of_a_backup_is_told_so() {
+    let (home, _) = small();
+    let refused = home.run(&["backup", "-", "--plant", "plant"]).expect_usage("bad-parameter").err;
+    assert!(refused.contains("standard output") && refused.contains("POST /api/v1/backup"), "{refused}");
+    assert!(!home.path("-").exists());
+    let other = path(&home, "other");
+    for words in [&["backup", "verify", "nothere.tdm"][..], &["restore", "nothere.tdm", "--plant", &other]] {
+        let refused = home.run(words).expect_problem("file-unreadable").err;
+        assert!(refused.contains("nothere.tdm") && refused.contains("Look at the name"), "{refused}");
+    }
 }
