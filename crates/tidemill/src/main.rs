@@ -25,7 +25,8 @@ mod vitals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches};
 use tidemill_config::{self as config, plant};
 
 use command::CommandLine;
@@ -35,7 +36,7 @@ use command::CommandLine;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let line = match CommandLine::try_parse() {
+    let line = match typed() {
         Ok(line) => line,
         Err(error) => return command::not_understood(error),
     };
@@ -44,6 +45,16 @@ fn main() -> ExitCode {
         Ok(outcome) => ExitCode::from(outcome as u8),
         Err(problem) => command::failed(&problem, json),
     }
+}
+
+/// What was typed. A variable of the environment that is empty is not set.
+fn typed() -> Result<CommandLine, clap::Error> {
+    let is_empty =
+        |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let mut command =
+        CommandLine::command().mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    CommandLine::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 /// The program as the user started it, for hints that can be copied.

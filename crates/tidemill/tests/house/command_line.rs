@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 
-use crate::plant::{Home, PATIENCE, Plant, Process};
+use crate::plant::{Home, PATIENCE, Plant, Process, ran};
 
 const COMMANDS: &[&str] = &[
     "run", "demo", "check", "write", "read", "watch", "sql", "signals", "why", "import", "token", "access",
@@ -471,4 +471,22 @@ fn an_end_that_is_none_is_told_as_what_it_is() {
     }
     let told = plant.run(&["read", "#", "--to", "2262-04-12"]).expect_usage("bad-time");
     assert!(told.err.contains("1677-09-21") && told.err.contains("2262-04-11"), "{}", told.err);
+}
+
+#[test]
+fn a_variable_that_is_empty_is_not_set() {
+    let plant = Plant::start();
+    let folder = plant.home.plant().display().to_string();
+    let run = |words: &[&str]| {
+        let mut command = plant.home.command(words);
+        for name in ["TIDEMILL_PLANT", "TIDEMILL_URL", "TIDEMILL_TOKEN", "TIDEMILL_CA"] {
+            command.env(name, "");
+        }
+        ran(command)
+    };
+    run(&["write", "oven/temperature", "21.5", "--plant", &folder]).expect(0);
+    // The only plant that runs here.
+    assert!(run(&["read", "oven/temperature"]).expect(0).out.contains("21.5"));
+    // What is typed counts as it is.
+    run(&["read", "oven/temperature", "--plant", ""]).expect(2);
 }
