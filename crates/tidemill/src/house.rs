@@ -208,6 +208,7 @@ pub(crate) fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved
         plant: PlantFacts {
             name: config.plant_name.as_str().into(),
             version: env!("CARGO_PKG_VERSION").into(),
+            timezone: crate::time::zone(&config.timezone)?.iana_name().map(Into::into),
         },
         settings: settings::web(plant, config, &memory)?,
         ready: crate::health::ready(ground, log.clone(), historian.clone()),

@@ -9,6 +9,7 @@
 //! - Ids of signals never leave the plant; live subscribers get numbers of their own.
 //! - Secrets are in no log, no error and no debug print.
 
+mod about;
 mod admin;
 mod answer;
 mod answered;

@@ -16,7 +16,7 @@ use utoipa::openapi::{Components, Content, RefOr, Response as Described};
 use crate::answer::{ProblemDocument, json};
 use crate::influx::{Complaint, ComplaintWithCode};
 use crate::write::PartialWrite;
-use crate::{Web, admin, certificate, health, influx, live, read, refusals, signals, sql, write};
+use crate::{Web, about, admin, certificate, health, influx, live, read, refusals, signals, sql, write};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -53,6 +53,7 @@ use crate::{Web, admin, certificate, health, influx, live, read, refusals, signa
         admin::backup,
         admin::why,
         certificate::authority,
+        about::plant,
         health::live,
         health::ready,
         health::plant,
@@ -69,6 +70,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/api/v1/plant", get(about::plant))
         .route("/api/v1/health", get(health::plant))
         .route("/api/v1/openapi.json", get(description))
         .route("/api/v1/write", post(write::write))

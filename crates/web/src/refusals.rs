@@ -95,6 +95,7 @@ static CALLS: &[(&str, &str, &[Codes])] = &[
     ("post", "/api/v1/audit/verify", &[CALLER, CONTROL]),
     ("post", "/api/v1/reload", &[CALLER, CONTROL, &[&BAD_CONFIGURATION]]),
     ("get", "/api/v1/check", &[CALLER, CONTROL]),
+    ("get", "/api/v1/plant", &[CALLER]),
     ("get", "/api/v1/health", &[CALLER, CONTROL]),
     ("post", "/api/v1/backup", &[CALLER, PARAMETERS, BODY, CONTROL, &[&BACKUP_DAMAGED, &FILE_UNREADABLE]]),
     ("get", "/api/v1/why", &[CALLER, PARAMETERS, SIGNAL, TIMES, &[&NOT_FOUND], HISTORY, CONTROL]),

@@ -88,4 +88,6 @@ pub struct PlantFacts {
     pub name: Arc<str>,
     /// The program's version.
     pub version: Arc<str>,
+    /// The IANA name of its time zone; none where the machine does not tell it.
+    pub timezone: Option<Arc<str>>,
 }

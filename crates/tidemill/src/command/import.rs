@@ -128,7 +128,7 @@ impl Tally {
 impl Import {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let client = if self.dry_run { None } else { Some(global.client()?) };
-        let options = self.options(global)?;
+        let options = self.options(global).await?;
         let mut outcome = Outcome::Done;
         let items = files::items(&self.files, self.sheet.as_deref())?;
         let several = items.len() > 1;
@@ -156,13 +156,17 @@ impl Import {
         Ok(outcome)
     }
 
-    fn options(&self, global: &Global) -> Result<Options, Problem> {
-        let mut options = Options::new(global.zone());
+    async fn options(&self, global: &Global) -> Result<Options, Problem> {
+        let timezone = self.timezone.as_deref().map(time::zone).transpose()?;
+        let mut options = Options::new(match &timezone {
+            Some(zone) => zone.clone(),
+            None => global.zone().await?,
+        });
         options.signal.clone_from(&self.signal);
         options.prefix.clone_from(&self.prefix);
         options.time.clone_from(&self.time);
         options.value.clone_from(&self.value);
-        options.timezone = self.timezone.as_deref().map(time::zone).transpose()?;
+        options.timezone = timezone;
         options.time_format = self.time_format;
         options.decimal = self.decimal;
         let zone = options.timezone.clone().unwrap_or_else(|| options.plant_timezone.clone());

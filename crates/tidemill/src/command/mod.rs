@@ -137,12 +137,31 @@ impl Global {
         Client::new(self.plant.as_deref(), self.url.as_deref(), self.token.as_deref(), self.ca.as_deref())
     }
 
-    /// The zone of times without an offset: the plant's, as its file says; over HTTP, where there is no file, the
-    /// machine's own.
-    pub(crate) fn zone(&self) -> TimeZone {
-        let plant = self.url.is_none().then(|| plant::meant(self.plant.as_deref()).ok()).flatten();
-        let config = plant.and_then(|plant| house::load(&plant).ok());
-        config.and_then(|config| time::zone(&config.timezone).ok()).unwrap_or_else(TimeZone::system)
+    /// The zone of times without an offset: the plant's. One that runs says it, of another its file does.
+    ///
+    /// # Errors
+    /// The plant behind `--url` does not answer, or refuses.
+    pub(crate) async fn zone(&self) -> Result<TimeZone, Problem> {
+        let told = match self.client() {
+            Ok(client) => client.get("/api/v1/plant").await,
+            Err(problem) => Err(problem),
+        };
+        let named = match told {
+            Ok(about) => about["timezone"].as_str().and_then(|name| time::zone(name).ok()),
+            Err(problem) if self.url.is_none() => {
+                let config = plant::meant(self.plant.as_deref()).and_then(|plant| house::load(&plant));
+                return Ok(config
+                    .and_then(|config| time::zone(&config.timezone))
+                    .unwrap_or_else(|_| TimeZone::system()));
+            }
+            // An older plant.
+            Err(problem) if problem.code == &codes::NOT_FOUND => None,
+            Err(problem) => return Err(problem),
+        };
+        Ok(named.unwrap_or_else(|| {
+            output::note("the plant does not say its time zone: times without an offset are taken in that of this machine");
+            TimeZone::system()
+        }))
     }
 }
 

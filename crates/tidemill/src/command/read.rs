@@ -118,7 +118,7 @@ impl ReadFormat {
 impl Read {
     pub(crate) async fn execute(mut self, global: &Global) -> CommandResult {
         self.output = self.output.filter(|file| is_file(file));
-        let zone = global.zone();
+        let zone = global.zone().await?;
         let format = ReadFormat::chosen(self.format, global, self.output.as_ref())?;
         let parse = |text: &str| time::parse(text, super::now(), &zone);
         let mut pairs: Vec<(&str, String)> =

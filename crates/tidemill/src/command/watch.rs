@@ -43,7 +43,7 @@ impl Watch {
             self.patterns.iter().map(ToString::to_string).collect()
         };
         live.send(Message::text(json!({ "subscribe": patterns }).to_string())).await.map_err(broken)?;
-        let zone = global.zone();
+        let zone = global.zone().await?;
         let mut seen = 0;
         let mut units = HashMap::new();
         loop {

@@ -442,3 +442,19 @@ fn the_largest_body_goes_in_on_a_machine_of_two_gibibytes() {
         .send()
         .expect_problem(413, "too-large");
 }
+
+#[test]
+fn times_without_an_offset_are_the_plants_wherever_they_are_typed() {
+    // The command line of the tests lives in UTC.
+    let plant = Plant::start_with("[plant]\ntimezone = \"Europe/Berlin\"");
+    let (writer, reader) = (plant.token("writer", &["write:#"]), plant.token("reader", &["read:#"]));
+    plant.run_as(&writer, &["write", "a/b", "1", "--time", "2026-07-01 12:00"]).expect(0);
+    plant.home.file("day.csv", "time,value\n2026-07-01 13:00:00,2\n");
+    let told = plant.run_as(&writer, &["import", "day.csv", "--signal", "a/b"]).expect(0).err;
+    assert!(told.contains("Europe/Berlin"), "{told}");
+    let times = plant.sql("SELECT time FROM samples ORDER BY time");
+    assert_eq!(times, json!([["2026-07-01T10:00:00Z"], ["2026-07-01T11:00:00Z"]]));
+    let hour = ["read", "a/b", "--from", "2026-07-01 12:30", "--to", "2026-07-01 13:30"];
+    let read = plant.run_as(&reader, &hour).expect(0).out;
+    assert!(read.contains("13:00:00+02:00") && !read.contains("12:00:00"), "{read}");
+}

@@ -109,7 +109,11 @@ impl Plant {
             admin: self.clone(),
             metrics: Metrics::new(),
             clock: self.clock.clone(),
-            plant: PlantFacts { name: "paper".into(), version: "0.0.0".into() },
+            plant: PlantFacts {
+                name: "paper".into(),
+                version: "0.0.0".into(),
+                timezone: Some("Europe/Berlin".into()),
+            },
             settings,
             ready: Arc::new(move || match plant.ready.load(Ordering::SeqCst) {
                 true => Ok(()),
