@@ -18,7 +18,7 @@ use crate::{output, time};
 /// Reads samples by name.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  tidemill read 'acme/leeds/#' --from -15m\n  tidemill read acme/leeds/press/temperature --from 2026-03-01 --points 1200\n  tidemill read '#' --from -30d --output plant.parquet"
+    after_help = "Examples:\n  tidemill read 'acme/leeds/#' --from -15m\n  tidemill read acme/leeds/press/temperature --from 2026-03-01 --points 1200\n  tidemill read '#' --from -30d --output plant.parquet\n  tidemill read '#' --all --output plant.parquet"
 )]
 pub(crate) struct Read {
     /// Which signals: paths or patterns (+ or * is one level, # or ** the rest) [default: all]
@@ -29,6 +29,9 @@ pub(crate) struct Read {
     /// To this time, excluded
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     to: String,
+    /// Of all times, from the first sample to the last: also of before 1970, and of the future
+    #[arg(long, conflicts_with_all = ["from", "to", "at"])]
+    all: bool,
     /// The last value at or before this time, whatever its age
     #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["from", "to", "points"])]
     at: Option<String>,
@@ -136,8 +139,10 @@ impl Read {
             pairs.push(("to", rfc3339(parse(at)?.saturating_add(1))));
             pairs.push(("mode", "last".to_owned()));
         } else {
-            pairs.push(("from", rfc3339(parse(&self.from)?)));
-            pairs.push(("to", rfc3339(parse(&self.to)?)));
+            let (from, to) =
+                if self.all { (i64::MIN, i64::MAX) } else { (parse(&self.from)?, parse(&self.to)?) };
+            pairs.push(("from", rfc3339(from)));
+            pairs.push(("to", rfc3339(to)));
             pairs.extend(self.mode.clone().map(|mode| ("mode", mode)));
         }
         pairs.extend(self.points.map(|points| ("points", points.to_string())));
@@ -181,7 +186,7 @@ impl Read {
         if let Some(newest) = newest {
             let shown = time::show(newest, zone);
             output::note(&format!(
-                "no samples in this time; the newest is of {shown}: choose --from and --to"
+                "no samples in this time; the newest is of {shown}: choose --from and --to, or --all"
             ));
         }
         Ok(())

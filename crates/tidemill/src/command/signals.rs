@@ -57,7 +57,7 @@ enum Edit {
     },
     /// Delete a signal with its history, or only its samples of a range
     #[command(
-        after_help = "Examples:\n  tidemill signals delete acme/leeds/t1 --reason \"wrong name\"\n  tidemill signals delete acme/leeds/t1 --from 2026-03-01 --to 2026-03-02 --reason \"sensor was unplugged\""
+        after_help = "What is written or imported again after that is there again.\n\nExamples:\n  tidemill signals delete acme/leeds/t1 --reason \"wrong name\"\n  tidemill signals delete acme/leeds/t1 --from 2026-03-01 --to 2026-03-02 --reason \"sensor was unplugged\""
     )]
     Delete {
         /// The signal's path

@@ -30,7 +30,7 @@ const SINCE: &str = r#"{"signal":"since/float","time":"2026-03-05T00:00:00.00000
 
 /// All that stands there, and how it came, but for the plant's own figures.
 fn everything(plant: &Plant) -> Json {
-    let samples = plant.ok(&["read", "#", "--from", "1700-01-01", "--to", "2200-01-01", "--format", "csv"]);
+    let samples = plant.ok(&["read", "#", "--all", "--format", "csv"]);
     let samples: Vec<&str> = samples.lines().filter(|line| !line.starts_with("tidemill/")).collect();
     let signals = plant.sql(
         "SELECT signal, unit, description, number, stepped, owner, stale_after, tags FROM signals \
@@ -74,7 +74,7 @@ fn what_came_after_a_backup_goes_through_a_file_into_the_plant_before() {
     let formats = ["parquet", "arrow", "csv", "ndjson", "json"];
     let files = formats.map(|format| plant.home.path(&format!("since.{format}")).display().to_string());
     for file in &files {
-        plant.ok(&["read", "#", "--from", "1700-01-01", "--to", "2200-01-01", "--output", file]);
+        plant.ok(&["read", "#", "--all", "--output", file]);
     }
     let _new = plant.stop();
 
