@@ -39,17 +39,19 @@ impl Check {
             return Ok(outcome(&findings));
         }
         let plant = plant::meant(global.plant.as_deref())?;
-        let mut findings = match config::load(&plant.file(), &config::environment()) {
-            Ok(config) => surroundings(&plant, &config),
-            Err(findings) => findings,
-        };
-        findings.extend(config::templates::check(&plant.folder));
-        findings.extend(if plant.is_running() {
+        let kept = if plant.is_running() {
             let told = super::client_side(told(&Client::Owner(plant.clone())))?;
             told.unwrap_or_else(|| vec![silent(&plant)])
         } else {
             inspect::data(&plant)
-        });
+        };
+        let refusing = kept.iter().any(|finding| finding.what.contains("new values are refused"));
+        let mut findings = match config::load(&plant.file(), &config::environment()) {
+            Ok(config) => surroundings(&plant, &config, refusing),
+            Err(findings) => findings,
+        };
+        findings.extend(config::templates::check(&plant.folder));
+        findings.extend(kept);
         report(&plant.folder.display().to_string(), &findings, global.json)?;
         Ok(outcome(&findings))
     }
@@ -80,8 +82,8 @@ fn report(plant: &str, findings: &[Finding], json: bool) -> Result<(), Problem> 
     }
 }
 
-/// What is not in the file and can still be wrong.
-fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
+/// What is not in the file and can still be wrong. `refusing`: the plant runs, and says itself that it takes no values.
+fn surroundings(plant: &Plant, config: &Config, refusing: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |file: std::path::PathBuf, what: String, mend: &str, warning: bool| {
         findings.push(Finding { file, line: 0, what, mend: mend.to_owned(), warning });
@@ -92,16 +94,29 @@ fn surroundings(plant: &Plant, config: &Config) -> Vec<Finding> {
             find(data, format!("it cannot be looked at: {error}"), "Check the folder's owner", false)
         }
         Ok(space) => {
-            let least = settings::free_min_bytes(&space, config);
-            if space.free_bytes < least {
-                let free = config::quantity::show_bytes(space.free_bytes);
+            let free = config::quantity::show_bytes(space.free_bytes);
+            let low = space.free_bytes < settings::free_min_bytes(&space, config);
+            // A running plant says itself what holds now.
+            if low && !plant.is_running() {
                 find(
                     data,
                     format!("the disk has {free} free, less than storage.free_min: new values are refused"),
                     "Free some space; writing then goes on by itself",
                     false,
                 );
-            } else if let Some(what) = settings::tight(&RealDisk, plant, &space, config) {
+            } else if low && !refusing {
+                find(
+                    plant.file(),
+                    format!(
+                        "the disk has {free} free, less than storage.free_min as it was saved: from the next start new values \
+                         are refused"
+                    ),
+                    "Free some space, or lower storage.free_min, before it is started again",
+                    true,
+                );
+            } else if !plant.is_running()
+                && let Some(what) = settings::tight(&RealDisk, plant, &space, config)
+            {
                 find(data, what, settings::TIGHT_MEND, true);
             }
         }
