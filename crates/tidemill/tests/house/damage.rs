@@ -318,10 +318,22 @@ fn a_plant_without_room_says_so_before_anybody_writes() {
     assert!(told["detail"].as_str().is_some_and(|text| text.starts_with("new values are refused")), "{told}");
     let health = plant.get("/health").send().expect(503).json();
     assert!(health["message"].as_str().is_some_and(|text| text.contains("Free space")), "{health}");
-    assert!(plant.run(&["check"]).expect(3).out.contains("new values are refused: the disk has"));
+    let told = plant.run(&["check"]).expect(3).out;
+    assert!(told.contains("new values are refused: the disk has") && told.lines().count() == 1, "{told}");
     // Reads go on, and the probe of life.
     assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'press/%'")[0][0], 1);
     plant.get("/health/live").send().expect(200);
+}
+
+/// The key holds from the next start: until then nothing is refused, and nobody is told so.
+#[test]
+fn what_was_saved_for_the_next_start_is_not_told_as_if_it_held() {
+    let plant = Plant::start();
+    plant.home.file("plant/tidemill.toml", "[storage]\nfree_min = \"900TiB\"\n");
+    let told = plant.run(&["check"]).expect(3).out;
+    assert!(told.contains("from the next start new values are refused"), "{told}");
+    assert!(!told.lines().any(|line| line.starts_with("problem:")), "{told}");
+    plant.ok(&["write", "a", "1"]);
 }
 
 /// What `audit verify` tells: nothing, or each finding. Of a plant that runs and of one that does not.
@@ -411,6 +423,36 @@ fn a_flipped_byte_in_the_head_of_the_journal_is_damage_and_no_power_cut() {
     let mut plant = home.start();
     assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal = 'a/b'"), serde_json::json!([[1]]));
     assert!(!plant.process.log_so_far().iter().any(|line| line.contains("journal.lost")));
-    // Told once: what it writes since has a sound head.
-    plant.stop().run(&["check", "--plant", "plant"]).expect(0);
+    // Told while it is there: what is written since stands behind a sound head, and then the log lets it go.
+    plant.ok(&["write", "a/b", "2"]);
+    plant.stop().start().stop().run(&["check", "--plant", "plant"]).expect(0);
+}
+
+#[test]
+fn a_flipped_byte_in_a_head_of_the_journal_after_a_kill_stops_no_writes() {
+    for byte in [8, 20] {
+        let plant = Plant::start();
+        plant.ok(&["write", "a/b", "1", "--time", "2026-03-01T00:00:00Z"]);
+        let home = plant.kill();
+        let segments = files_below(&home.plant().join("data/journal"), "segment");
+        let newest = segments.into_iter().max().expect("there is one");
+        let mut bytes = std::fs::read(&newest).expect("ours");
+        bytes[byte] ^= 4;
+        std::fs::write(&newest, bytes).expect("ours");
+        let told = home.run(&["check", "--plant", "plant"]).expect(3).out;
+        assert!(told.contains("of the journal is damaged in its head"), "{told}");
+        let mut plant = home.start();
+        assert!(!plant.process.log_so_far().iter().any(|line| line.contains("journal.torn")));
+        // Also once the log has looked at how far behind its engines are, which it does twice a second.
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < std::time::Duration::from_secs(2) {
+            plant.ok(&["write", "a/b", "2", "--time", "2026-03-01T00:00:01Z"]);
+        }
+        let plant = plant.stop().start();
+        assert_eq!(
+            plant.sql("SELECT sum(value) FROM samples WHERE signal = 'a/b'"),
+            serde_json::json!([[3.0]])
+        );
+        plant.stop().run(&["check", "--plant", "plant"]).expect(0);
+    }
 }
