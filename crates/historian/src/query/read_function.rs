@@ -75,7 +75,12 @@ fn question(arguments: &[Expr]) -> Result<ReadQuery> {
         return Err(usage());
     }
     // Parameters that stand open, for what an answer would look like: no sample is meant yet.
-    let pixels_open = arguments.len() == 5 && arguments.last().is_some_and(is_null);
+    let pixels_open = match arguments {
+        [.., mode, pixels] if arguments.len() == 5 => {
+            is_null(pixels) && text_of(mode).is_ok_and(|mode| mode == "points")
+        }
+        _ => false,
+    };
     if arguments.iter().any(is_open) || arguments.first().is_some_and(is_null) || pixels_open {
         let (from, to) = (i64::MIN, i64::MAX);
         return Ok(ReadQuery { patterns: Vec::new(), from, to, mode: ReadMode::Raw, limit: None });
