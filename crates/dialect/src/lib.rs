@@ -10,6 +10,7 @@
 //! - The catalogue tells of nothing but what it was given for this caller.
 
 mod error; //         problems on their way through DataFusion
+mod exists; //        EXISTS as a column
 mod outline; //       the shape of a statement, without its literals
 pub mod postgres; //  its clients: spelling, catalogue, rows
 mod similar; //       SIMILAR TO

@@ -8,15 +8,15 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident, ObjectName, Query,
-    SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Value as Literal, Visit, VisitMut, Visitor,
-    VisitorMut,
+    Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Value as Literal, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 use tidemill_core::{Problem, Value, codes};
 
 use crate::error::{bad, from_problem};
-use crate::similar;
+use crate::{exists, similar};
 
 /// The longest query text.
 pub const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -250,6 +250,13 @@ impl VisitorMut for Binder<'_> {
         }
         among(expr);
         match similar::said(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
+        match exists::among_columns(select) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }

@@ -123,6 +123,36 @@ fn mistakes_are_explained() {
 }
 
 #[test]
+fn exists_is_a_column_too() {
+    let engine = engine_of(&plant());
+    let ask = |text: &str| {
+        let asked = sql_bytes(&engine, &ReadScope::everything(), text, Vec::new(), Format::Csv);
+        asked.map_or_else(
+            |problem| problem.to_string(),
+            |bytes| String::from_utf8(bytes).unwrap().replace('\n', " "),
+        )
+    };
+    for (text, expected) in [
+        (
+            "SELECT EXISTS (SELECT * FROM samples) AS a, NOT EXISTS (SELECT 1 WHERE false) AS b",
+            "a,b true,true ",
+        ),
+        ("SELECT EXISTS (SELECT 1 WHERE false) AS a", "a false "),
+        ("SELECT CASE WHEN EXISTS (SELECT * FROM samples LIMIT 3) THEN 'x' END AS a", "a x "),
+        (
+            "SELECT EXISTS (SELECT 1 FROM signals s WHERE EXISTS (SELECT 1 FROM samples t WHERE t.signal = s.signal)) AS a",
+            "a true ",
+        ),
+        (
+            "SELECT count(*) > 0 AS a FROM signals s WHERE EXISTS (SELECT 1 FROM samples t WHERE t.signal = s.signal)",
+            "a true ",
+        ),
+    ] {
+        assert_eq!(ask(text), expected, "{text}");
+    }
+}
+
+#[test]
 fn parameters_are_values_and_never_syntax() {
     let engine = engine_of(&plant());
     let ask = |text: &str, parameters: Vec<Value>| match sql_bytes(
