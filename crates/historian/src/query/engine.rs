@@ -20,7 +20,7 @@ use tidemill_dialect::statement;
 use tidemill_ground::{Clock, Limit, Metrics};
 use tokio::runtime::{Handle, Runtime};
 
-use super::errors::{internal, to_problem};
+use super::errors::{Tables, internal, to_problem};
 use super::formats::{Exported, PIECE_BYTES, TableEncoder, of_table, slices};
 use super::ledger::{self, Ledger, Question};
 use super::meter::{Meter, bytes_of};
@@ -351,7 +351,8 @@ impl Inner {
         budget: Budget,
         sink: &Sink<Bytes>,
     ) -> Result<(), Problem> {
-        let wrong = |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &[]);
+        let wrong =
+            |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &Tables::default());
         let names = Arc::new(Names::of_patterns(self.bus.as_ref(), scope, &query.patterns));
         let mut exported = Exported::new(names.clone(), self.bus.clone()).map_err(wrong)?;
         let mut encoder = of_table(format);
@@ -481,7 +482,7 @@ pub(super) struct Asked {
     pub(super) state: SessionState,
     pub(super) meter: Arc<Meter>,
     /// For messages about those that are not there.
-    tables: Vec<String>,
+    tables: Tables,
 }
 
 impl Asked {
@@ -493,10 +494,11 @@ impl Asked {
         stopped: Arc<AtomicBool>,
     ) -> Result<Asked, Problem> {
         let system = inner.system(scope, view);
-        let tables: Vec<String> = ["samples".to_owned(), "signals".to_owned()]
+        let open = ["samples".to_owned(), "signals".to_owned()]
             .into_iter()
             .chain(system.iter().map(|(name, _)| format!("sys.{name}")))
             .collect();
+        let tables = Tables { open, closed: inner.closed(scope) };
         let pool = inner.pool(budget);
         let meter = Meter::new(&pool, stopped);
         let state = inner.session(scope, view, system, pool, meter.clone());
@@ -518,7 +520,8 @@ impl Asked {
     ) -> Result<(), Problem> {
         let (told, meter) = (|error| self.told(&error), &self.meter);
         let mut stream = execute_stream(plan, self.state.task_ctx()).map_err(told)?;
-        let wrong = |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &[]);
+        let wrong =
+            |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &Tables::default());
         encoder.begin(&stream.schema()).map_err(wrong)?;
         let mut rows = 0u64;
         while let Some(batch) = stream.next().await {

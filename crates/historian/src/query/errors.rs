@@ -16,8 +16,17 @@ pub(crate) fn from_store(error: Error) -> DataFusionError {
     from_problem(error.into())
 }
 
-/// What the caller is told. `tables` are the names that may be hinted at.
-pub(crate) fn to_problem(error: &DataFusionError, tables: &[String]) -> Problem {
+/// The names of tables, as messages know them.
+#[derive(Default)]
+pub(crate) struct Tables {
+    /// That may be hinted at.
+    pub(crate) open: Vec<String>,
+    /// That are there, for administrators only.
+    pub(crate) closed: Vec<String>,
+}
+
+/// What the caller is told.
+pub(crate) fn to_problem(error: &DataFusionError, tables: &Tables) -> Problem {
     match error {
         DataFusionError::External(inner) => match inner.downcast_ref::<Problem>() {
             Some(problem) => problem.clone(),
@@ -165,7 +174,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// A table or function that is not there, or any other sentence of the planner.
-fn missing(text: &str, tables: &[String]) -> Problem {
+fn missing(text: &str, tables: &Tables) -> Problem {
     let between = |start: &str| {
         let (_, rest) = text.split_once(start)?;
         rest.split_once('\'').map(|(name, _)| name)
@@ -177,10 +186,14 @@ fn missing(text: &str, tables: &[String]) -> Problem {
     if let Some(name) = between("able '").filter(|_| text.contains("not found")) {
         let name = name.strip_prefix("tidemill.").unwrap_or(name);
         let name = name.strip_prefix("public.").unwrap_or(name);
+        if tables.closed.iter().any(|closed| closed == name) {
+            let detail = format!("the table '{name}' is for administrators only");
+            return Problem::new(&codes::FORBIDDEN, detail).hint("Ask with a token that has administer:#");
+        }
         let problem = Problem::new(&codes::BAD_SQL, format!("there is no table '{}'", plain(name)));
-        return match nearest(name, tables) {
+        return match nearest(name, &tables.open) {
             Some(near) => problem.hint(format!("Did you mean {near}?")),
-            None => problem.hint(format!("There are: {}", tables.join(", "))),
+            None => problem.hint(format!("There are: {}", tables.open.join(", "))),
         };
     }
     if let Some(name) = between("Invalid function '") {

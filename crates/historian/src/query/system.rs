@@ -23,6 +23,7 @@ use super::functions::Function;
 use super::push::{self, Times};
 use super::read_function::READ_IS;
 use super::relation::{BatchIterator, Open, Partitions, Relation, Request};
+use super::session::SYSTEM;
 use super::signals;
 use tidemill_formats::sql_type;
 use tidemill_lake::{FileFact, View};
@@ -312,18 +313,22 @@ fn cut(spec: &TableSpec, scope: &ReadScope, mut batch: RecordBatch) -> Result<Re
 }
 
 impl Inner {
+    /// The tables under `sys.` that the scope may see, and those that it may not.
+    fn parted(&self, scope: &ReadScope) -> (Vec<Declared>, Vec<Declared>) {
+        let declared = self.declared.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let own = [&FILES, &LIMITS, &QUERIES].map(|spec| Declared { spec, facts: None });
+        let may = |table: &Declared| !table.spec.path_columns.is_empty() || scope.allows_tables();
+        declared.into_iter().chain(own).partition(may)
+    }
+
+    /// The names of the tables that the scope may not see.
+    pub(crate) fn closed(&self, scope: &ReadScope) -> Vec<String> {
+        self.parted(scope).1.iter().map(|table| format!("{SYSTEM}.{}", table.spec.name)).collect()
+    }
+
     /// The tables under `sys.` that the scope may see, by name.
     pub(crate) fn system(&self, scope: &ReadScope, view: &Arc<dyn View>) -> Vec<(String, Arc<dyn Relation>)> {
-        let declared = self.declared.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut seen: Vec<Declared> = declared
-            .into_iter()
-            .filter(|table| !table.spec.path_columns.is_empty() || scope.allows_tables())
-            .collect();
-        if scope.allows_tables() {
-            seen.push(Declared { spec: &FILES, facts: None });
-            seen.push(Declared { spec: &LIMITS, facts: None });
-            seen.push(Declared { spec: &QUERIES, facts: None });
-        }
+        let (seen, _) = self.parted(scope);
         let specs: Vec<&'static TableSpec> =
             OWN.into_iter().take(FOR_ALL).chain(seen.iter().map(|table| table.spec)).collect();
         let mut tables = vec![

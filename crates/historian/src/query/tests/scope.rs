@@ -19,6 +19,28 @@ pub(crate) fn scope(patterns: &[&str], tables: bool) -> ReadScope {
     ReadScope::of(&patterns, 7, tables)
 }
 
+/// Whoever lacks a right is told which, and not that there is nothing.
+#[test]
+fn tables_for_administrators_say_so() {
+    let engine = engine_of(&plant());
+    let told = |table: &str, scope: &ReadScope| {
+        let text = format!("SELECT * FROM {table}");
+        match sql_bytes(&engine, scope, &text, Vec::new(), Format::Csv) {
+            Ok(_) => "rows".to_owned(),
+            Err(problem) => format!("{} {}. {}", problem.code.id, problem.detail, problem.mend()),
+        }
+    };
+    for table in ["sys.files", "sys.limits", "sys.queries", "SYS.Files", "tidemill.sys.doors"] {
+        let name = table.to_lowercase().replace("tidemill.", "");
+        let closed = format!(
+            "forbidden the table '{name}' is for administrators only. Ask with a token that has administer:#"
+        );
+        assert_eq!(told(table, &scope(&["#"], false)), closed);
+        assert_eq!(told(table, &ReadScope::everything()), "rows");
+    }
+    assert!(told("sys.nothing", &scope(&["#"], false)).starts_with("bad-sql there is no table"));
+}
+
 /// What lets a row of another signal be told: every name and value of the part that may not be read holds this word.
 const SECRET: &str = "secret";
 
@@ -149,10 +171,10 @@ fn tables_that_are_not_about_paths_do_not_exist_for_others() {
     }
     expect![[r#"
         > SELECT * FROM sys.doors
-        bad-sql: there is no table 'sys.doors' (line 1, column 15). There are: samples, signals, sys.tables, sys.columns, sys.functions, sys.events
+        forbidden: the table 'sys.doors' is for administrators only (line 1, column 15). Ask with a token that has administer:#
 
         > SELECT * FROM sys.files
-        bad-sql: there is no table 'sys.files' (line 1, column 15). Did you mean sys.tables?
+        forbidden: the table 'sys.files' is for administrators only (line 1, column 15). Ask with a token that has administer:#
 
         > SELECT name FROM sys.tables
         name
