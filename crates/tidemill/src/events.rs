@@ -12,7 +12,7 @@ pub(crate) fn page() -> String {
          that begins\nanew at `--log-size` (16 MiB) or `--log-age` (30 days) and of which `--log-keep` (5) older ones are kept. A log that cannot be written, \
          as\non a full disk, stops nothing: lines go to standard error meanwhile and are counted (`tidemill_log_lines_lost_total`). `--log-json` writes a JSON \
          object a\nline, with `timestamp`, `level`, `event`, `message` and what the event tells beside; `TIDEMILL_LOG=debug` shows the rest. A line break within an event is\n\
-         written as `\\n`. A log file is for its owner and group (0640). Values of signals and secrets are in no line: of a slow query only its shape is told, with `?`\nfor \
+         written as `\\n`. A log file is for its owner and group (0640). One that\nlogrotate moves or empties is begun anew. Values of signals and secrets are in no line: of a slow query only its shape is told, with `?`\nfor \
          each literal. `query.failed` alone may quote what a library says of its own defect.\n\n| event | level | means | what to do |\n|---|---|---|---|\n",
     );
     for event in EVENTS {

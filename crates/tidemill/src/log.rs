@@ -158,12 +158,28 @@ const OVERGROWN: u64 = 2;
 /// How often it is tried again to open a file that could not be, or to begin it anew.
 const RETRY_EVERY: Duration = Duration::from_secs(10);
 
+/// The device and the number of a file on it.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(about: &std::fs::Metadata) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    Some((about.dev(), about.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_about: &std::fs::Metadata) -> Option<Identity> {
+    None
+}
+
 struct Rotating {
     path: PathBuf,
     keep: Keep,
     clock: Arc<dyn Clock>,
     /// None while the disk has no room for it.
     file: Option<File>,
+    /// Which file that is, where the system can say it.
+    is: Option<Identity>,
     bytes: u64,
     /// When the file was begun, by the wall.
     begun_ns: i64,
@@ -178,6 +194,7 @@ impl Rotating {
             keep: keep.clone(),
             clock,
             file: None,
+            is: None,
             bytes: 0,
             begun_ns: 0,
             retry_at: Duration::ZERO,
@@ -200,9 +217,20 @@ impl Rotating {
         let begun = begun.and_then(|begun| begun.duration_since(UNIX_EPOCH).ok());
         self.begun_ns =
             begun.and_then(|begun| i64::try_from(begun.as_nanos()).ok()).unwrap_or_else(|| self.clock.wall());
-        self.bytes = about.len();
+        (self.bytes, self.is) = (about.len(), identity(&about));
         self.file = Some(file);
         Ok(())
+    }
+
+    /// Whether somebody else, such as logrotate, took the file away or put another in its place; one that was emptied is the same.
+    fn is_moved(&mut self) -> bool {
+        match std::fs::metadata(&self.path) {
+            Ok(about) if identity(&about) == self.is => {
+                self.bytes = about.len();
+                false
+            }
+            _ => true,
+        }
     }
 
     fn old(&self, number: u32) -> PathBuf {
@@ -234,8 +262,9 @@ impl Rotating {
     /// Writes one line, whole or not at all.
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let now = self.clock.monotonic();
-        if (self.file.is_none() || self.is_due()) && now >= self.retry_at {
-            let outcome = if self.file.is_none() { self.reopen() } else { self.rotate() };
+        let reopen = self.file.is_none() || self.is_moved();
+        if (reopen || self.is_due()) && now >= self.retry_at {
+            let outcome = if reopen { self.reopen() } else { self.rotate() };
             if outcome.is_err() {
                 self.retry_at = now + RETRY_EVERY;
             }
@@ -322,6 +351,36 @@ mod tests {
         clock.advance(Duration::from_secs(2 * 86_400));
         second.write(b"c").unwrap();
         assert_eq!((text(&path), text(&second.old(1))), ("c".to_owned(), "ab".to_owned()));
+    }
+
+    /// As logrotate does: with `create` or without, and with `copytruncate`.
+    #[test]
+    fn a_file_that_somebody_moves_or_empties_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tidemill.log");
+        let moved = folder.path().join("tidemill.log-1");
+        let (mut log, clock) = log(&path, 1);
+        log.write(b"one").unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        log.write(b"two").unwrap();
+        assert_eq!((text(&moved), text(&path)), ("one".to_owned(), "two".to_owned()));
+        std::fs::rename(&path, &moved).unwrap();
+        std::fs::write(&path, "").unwrap();
+        log.write(b"six").unwrap();
+        assert_eq!((text(&moved), text(&path)), ("two".to_owned(), "six".to_owned()));
+        std::fs::copy(&path, &moved).unwrap();
+        std::fs::write(&path, "").unwrap();
+        log.write(b"ten").unwrap();
+        assert_eq!((text(&path), log.bytes), ("ten".to_owned(), 3));
+        // Where none can be begun, lines go on where the file is now.
+        std::fs::rename(&path, &moved).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        log.write(b"new").unwrap();
+        assert_eq!(text(&moved), "tennew");
+        std::fs::remove_dir(&path).unwrap();
+        clock.advance(RETRY_EVERY);
+        log.write(b"end").unwrap();
+        assert_eq!(text(&path), "end");
     }
 
     #[test]
