@@ -21,6 +21,10 @@ pub enum Error {
     Unknown { what: &'static str, name: String },
     #[error("{0}")]
     Parameter(String),
+    #[error("the encoding '{0}' is not spoken; UTF8 is")]
+    Encoding(String),
+    #[error("the setting '{0}' cannot be changed")]
+    Fixed(String),
     #[error("a text is not UTF-8")]
     NotUtf8,
     #[error("the transaction failed: nothing runs in it before its end")]
@@ -38,6 +42,8 @@ impl Error {
             Error::Protocol(_)
             | Error::Unknown { .. }
             | Error::Parameter(_)
+            | Error::Encoding(_)
+            | Error::Fixed(_)
             | Error::NotUtf8
             | Error::InFailed => &codes::BAD_PARAMETER,
             Error::TooLarge { .. } | Error::TooMany { .. } => &codes::TOO_LARGE,
@@ -71,6 +77,10 @@ impl Error {
             Error::Unknown { what: "setting", .. } => "SHOW ALL lists those that there are",
             Error::Unknown { .. } => "Prepare it first, by this connection",
             Error::NotUtf8 => "Send UTF-8: client_encoding is UTF8",
+            Error::Encoding(_) => {
+                "Set PGCLIENTENCODING=UTF8 for the client; on Windows also the console: chcp 65001"
+            }
+            Error::Fixed(_) => "SHOW ALL lists the settings and what they are",
             Error::InFailed => "End the transaction with ROLLBACK",
             Error::Cancelled => "Ask again if it is still wanted",
             Error::ReadOnly(_) => codes::READ_ONLY.mend,
@@ -110,6 +120,8 @@ mod tests {
             Error::TooMany { what: "cursors", max: 1 },
             Error::Unknown { what: "cursor", name: "x".to_owned() },
             Error::Parameter("x".to_owned()),
+            Error::Encoding("x".to_owned()),
+            Error::Fixed("x".to_owned()),
             Error::NotUtf8,
             Error::InFailed,
             Error::Cancelled,

@@ -105,6 +105,11 @@ pub(crate) enum Message {
     Copy,
     /// An old way to call functions.
     Call,
+    /// One whose texts are not UTF-8: it is refused, and the session goes on as after any other that failed.
+    NotUtf8 {
+        /// Whether it was a `Query`, which is a group by itself.
+        simple: bool,
+    },
 }
 
 /// The length of a packet or message that begins with it, itself included, if all four bytes are there.
@@ -144,8 +149,15 @@ pub(crate) fn opening(bytes: &[u8]) -> Result<Opening, Error> {
 /// Reads a message by its first byte and what follows its length.
 ///
 /// # Errors
-/// It is none.
+/// It is none: where the next one begins cannot be trusted any more.
 pub(crate) fn message(tag: u8, bytes: &[u8]) -> Result<Message, Error> {
+    match read(tag, bytes) {
+        Err(Error::NotUtf8) if tag != b'p' => Ok(Message::NotUtf8 { simple: tag == b'Q' }),
+        read => read,
+    }
+}
+
+fn read(tag: u8, bytes: &[u8]) -> Result<Message, Error> {
     let mut bytes = Bytes(bytes);
     let message = match tag {
         b'Q' => Message::Query(bytes.text()?),

@@ -127,8 +127,6 @@ fn configure(wire: &mut WireSession, parameters: &[(String, String)]) -> Result<
                 }
             }
             name if name.starts_with("_pq_.") => {}
-            // An older client may ask for an encoding that it does not need.
-            "client_encoding" if value.eq_ignore_ascii_case("sql_ascii") => {}
             name => {
                 let _ = setting::set(wire, name, Some(value))?;
             }

@@ -179,6 +179,8 @@ impl Told {
             Error::Parameter(_) => Some("22P02"),
             Error::InFailed => Some(FAILED),
             Error::Cancelled => Some("57014"),
+            Error::Encoding(_) => Some("22023"),
+            Error::Fixed(_) => Some("55P02"),
             Error::NotUtf8 => Some("22021"),
             Error::ReadOnly(_) | Error::Problem(_) => None,
         };

@@ -140,12 +140,12 @@ impl Session {
             match ended {
                 Ok(true) => {}
                 Ok(false) | Err(Ended::Gone) => break,
+                // Only what is no message ends so: where the next one begins is not known.
                 Err(Ended::Error(error)) => {
-                    let told = Told::of(error, "");
+                    let mut told = Told::of(error, "");
+                    told.fatal = true;
                     self.writer.out.error(&told);
-                    if told.fatal {
-                        break;
-                    }
+                    break;
                 }
                 Err(Ended::Fatal(told)) => {
                     self.writer.out.error(&told);
@@ -201,11 +201,7 @@ impl Session {
         let outcome = match message {
             Message::Terminate => return Ok(false),
             Message::Sync => {
-                self.skipping = false;
-                if self.transaction == Transaction::Idle {
-                    self.portals.retain(|_, portal| portal.cursor);
-                }
-                self.writer.out.ready(self.transaction);
+                self.ends_group(false);
                 self.writer.send().await?;
                 return Ok(true);
             }
@@ -215,8 +211,7 @@ impl Session {
             }
             Message::Query(text) => {
                 let fatal = self.query(&text).await?;
-                self.writer.out.ready(self.transaction);
-                return Ok(!fatal);
+                return Ok(self.ends_group(fatal));
             }
             Message::Parse { name, text, types } => {
                 let outcome = self.parse(name, &text, types).await;
@@ -236,7 +231,16 @@ impl Session {
                 self.writer.out.plain(b'3');
                 Ok(())
             }
-            Message::Call => Err(Error::Unsupported("the message FunctionCall".to_owned()).into()),
+            // Whoever calls or asks so sends no `Sync`, and waits for `ReadyForQuery`.
+            Message::Call => {
+                let call = Error::Unsupported("the message FunctionCall".to_owned());
+                let fatal = self.settle(Err(call.into()), "", "")?;
+                return Ok(self.ends_group(fatal));
+            }
+            Message::NotUtf8 { simple } => {
+                let fatal = self.settle(Err(Error::NotUtf8.into()), "", "")?;
+                return Ok(if simple { self.ends_group(fatal) } else { !fatal });
+            }
             // Left over from a COPY that was refused.
             Message::Copy => Ok(()),
             Message::Password(_) => Err(Error::Protocol("no password was asked for").into()),
@@ -274,12 +278,19 @@ impl Session {
             }
             self.writer.send_much().await?;
         }
-        // A simple query is a group by itself.
+        Ok(fatal)
+    }
+
+    /// Ends a group of messages; whether the session goes on.
+    fn ends_group(&mut self, fatal: bool) -> bool {
         self.skipping = false;
         if self.transaction == Transaction::Idle {
             self.portals.retain(|_, portal| portal.cursor);
         }
-        Ok(fatal)
+        if !fatal {
+            self.writer.out.ready(self.transaction);
+        }
+        !fatal
     }
 
     async fn simple(&mut self, text: &str) -> Result<(), Ended> {

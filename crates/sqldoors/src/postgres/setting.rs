@@ -24,13 +24,16 @@ enum May {
     Never,
 }
 
+/// In SQL_ASCII bytes are what they are, and here they are UTF-8.
+const UTF8: &[&str] = &["utf8", "utf-8", "unicode", "sql_ascii"];
+
 /// A setting: its name as clients are told it, what it is, what it may become, and whether clients are told at once.
 struct Setting(&'static str, &'static str, May, bool);
 
 const SETTINGS: [Setting; 41] = [
     Setting("application_name", "", May::Change, true),
     Setting("bytea_output", "hex", May::Stay(&["hex"]), false),
-    Setting("client_encoding", "UTF8", May::Stay(&["utf8", "utf-8", "unicode"]), true),
+    Setting("client_encoding", "UTF8", May::Stay(UTF8), true),
     Setting("client_min_messages", "notice", May::Change, false),
     Setting("DateStyle", "ISO, MDY", May::Stay(&["iso", "iso, mdy", "iso, dmy", "iso, ymd"]), true),
     Setting("default_table_access_method", "heap", May::Change, false),
@@ -121,13 +124,13 @@ pub(crate) fn set(session: &mut WireSession, name: &str, value: Option<&str>) ->
         return Err(Error::TooMany { what: "bytes in a setting", max: VALUE_BYTES_MAX });
     }
     match may {
-        May::Never => return Err(Error::Parameter(format!("the setting '{name}' cannot be changed"))),
+        May::Never => return Err(Error::Fixed(name.to_owned())),
         // Some put quotes around what they send as it is.
         May::Stay(names) if names.contains(&value.trim_matches(['\'', '"']).to_lowercase().as_str()) => {
             return Ok(Changed::Quietly);
         }
         May::Stay(_) if name.eq_ignore_ascii_case("client_encoding") && !value.is_empty() => {
-            return Err(Error::Parameter(format!("the encoding '{value}' is not spoken; UTF8 is")));
+            return Err(Error::Encoding(value.to_owned()));
         }
         May::Stay(_) => return Ok(Changed::Stays(known.map_or("", |setting| setting.1))),
         May::Change => {}

@@ -356,6 +356,164 @@ fn strangers_bytes_do_no_harm() {
     panic!("nobody gets in any more");
 }
 
+/// A client that says whatever bytes it likes.
+struct Raw(TcpStream);
+
+impl Raw {
+    fn connect(address: SocketAddr, token: &str) -> Raw {
+        let stream = TcpStream::connect(address).expect("the door listens");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket takes a timeout");
+        let mut raw = Raw(stream);
+        raw.say(
+            &[b"\0\0\0\x10\0\x03\0\0user\0a\0\0".to_vec(), said(b'p', format!("{token}\0").as_bytes())]
+                .concat(),
+        );
+        assert!(raw.heard().ends_with("Z:I"));
+        raw
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).expect("the door listens");
+    }
+
+    /// The letters of what is answered, up to `ReadyForQuery` with its state or the end of the connection; errors with theirs.
+    fn heard(&mut self) -> String {
+        let mut letters = Vec::new();
+        loop {
+            let mut head = [0; 5];
+            match self.0.read_exact(&mut head) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    panic!("it hangs after {letters:?}")
+                }
+                Err(_) => return [letters, vec!["end".to_owned()]].concat().join(" "),
+            }
+            let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
+            let mut body = vec![0; length as usize - 4];
+            self.0.read_exact(&mut body).expect("a whole message");
+            let letter = char::from(head[0]);
+            let text = String::from_utf8_lossy(&body).into_owned();
+            let field =
+                |tag: char| text.split('\0').find_map(|field| field.strip_prefix(tag)).unwrap_or_default();
+            match letter {
+                'Z' => {
+                    letters.push(format!("Z:{text}"));
+                    return letters.join(" ");
+                }
+                'E' => letters.push(format!("{} {}", field('S'), field('C'))),
+                // Settings and the key for cancelling.
+                'S' | 'K' | 'R' => {}
+                _ => letters.push(letter.to_string()),
+            }
+        }
+    }
+}
+
+/// A message.
+fn said(letter: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).expect("short").to_be_bytes();
+    [&[letter][..], &length, body].concat()
+}
+
+/// Whatever a message holds, its client learns what it waits for: that the door is ready, or that the connection ends.
+#[test]
+fn messages_of_every_kind_are_answered_to_their_end() {
+    let plant = plant();
+    let token = plant.token("anna", &["read:#"]);
+    let address = address(&plant);
+    let sync = said(b'S', b"");
+    let group = |bad: Vec<u8>| [bad, said(b'E', b"\0\0\0\0\0"), sync.clone()].concat();
+    let prepared = said(b'P', b"\0SELECT $1::int\0\0\0");
+    let table: Vec<(&str, Vec<u8>)> = vec![
+        ("Query, not UTF-8", said(b'Q', b"SELECT '\xe4'\0")),
+        ("Query, half wrong", said(b'Q', b"SELECT 1; SELECT nope; SELECT 2\0")),
+        ("Query, empty", said(b'Q', b"\0")),
+        ("Query, unending", said(b'Q', b"SELECT 1")),
+        ("Query, two texts", said(b'Q', b"SELECT 'a\0b'\0")),
+        ("FunctionCall", said(b'F', b"\0\0\0\x01\0\0\0\0\0\0")),
+        ("FunctionCall, empty", said(b'F', b"")),
+        ("Parse, not UTF-8", group(said(b'P', b"\0SELECT '\xe4'\0\0\0"))),
+        ("Parse, wrong", group(said(b'P', b"\0SELECT nope\0\0\0"))),
+        ("Parse, short", group(said(b'P', b"\0SELECT 1\0\0\x05"))),
+        ("Bind, not UTF-8", group(said(b'B', b"\xe4\0\0\0\0\0\0\0\0"))),
+        ("Bind, unknown", group(said(b'B', b"\0nope\0\0\0\0\0\0\0"))),
+        (
+            "Bind, a value that is not UTF-8",
+            group([prepared.clone(), said(b'B', b"\0\0\0\0\0\x01\0\0\0\x01\xe4\0\0")].concat()),
+        ),
+        (
+            "Bind, three bytes for an integer",
+            group([prepared, said(b'B', b"\0\0\0\x01\0\x01\0\x01\0\0\0\x03abc\0\0")].concat()),
+        ),
+        ("Bind, short", group(said(b'B', b"\0\0\xff\xff"))),
+        ("Describe, not UTF-8", group(said(b'D', b"S\xe4\0"))),
+        ("Describe, unknown", group(said(b'D', b"Pnope\0"))),
+        ("Describe, of neither", group(said(b'D', b"X\0"))),
+        ("Execute, not UTF-8", group(said(b'E', b"\xe4\0\0\0\0\0"))),
+        ("Execute, unknown", group(said(b'E', b"nope\0\0\0\0\0"))),
+        ("Close, not UTF-8", group(said(b'C', b"S\xe4\0"))),
+        (
+            "a wrong one behind a wrong one",
+            group([said(b'D', b"Pnope\0"), said(b'Q', b"\xe4\0"), said(b'F', b"")].concat()),
+        ),
+        ("Sync with more", said(b'S', b"more")),
+        (
+            "data of COPY",
+            [said(b'd', b"\xe4"), said(b'c', b""), said(b'f', b"\xe4\0"), sync.clone()].concat(),
+        ),
+        ("a password", said(b'p', b"x\0")),
+        ("a password, not UTF-8", said(b'p', b"\xe4\0")),
+        ("an unknown letter", said(b'!', b"")),
+        ("a length of 2", b"Q\0\0\0\x02".to_vec()),
+        ("a length of 2 GiB", b"Q\x7f\xff\xff\xff".to_vec()),
+    ];
+    let mut told = String::new();
+    for (name, bytes) in table {
+        let mut raw = Raw::connect(address, &token);
+        raw.say(&said(b'Q', b"BEGIN\0"));
+        assert_eq!(raw.heard(), "C Z:T");
+        raw.say(&bytes);
+        let mut heard = raw.heard();
+        if !heard.ends_with("end") {
+            // What was said before has nothing left over for what follows.
+            raw.say(&said(b'Q', b"ROLLBACK; SELECT 1\0"));
+            heard = format!("{heard}, {}", raw.heard());
+        }
+        told += &format!("{name}: {heard}\n");
+    }
+    expect![[r#"
+        Query, not UTF-8: ERROR 22021 Z:E, C T D C Z:I
+        Query, half wrong: T D C ERROR 42703 Z:E, C T D C Z:I
+        Query, empty: I Z:T, C T D C Z:I
+        Query, unending: FATAL 08P01 end
+        Query, two texts: FATAL 08P01 end
+        FunctionCall: ERROR 0A000 Z:E, C T D C Z:I
+        FunctionCall, empty: ERROR 0A000 Z:E, C T D C Z:I
+        Parse, not UTF-8: ERROR 22021 Z:E, C T D C Z:I
+        Parse, wrong: ERROR 42703 Z:E, C T D C Z:I
+        Parse, short: FATAL 08P01 end
+        Bind, not UTF-8: ERROR 22021 Z:E, C T D C Z:I
+        Bind, unknown: ERROR 26000 Z:E, C T D C Z:I
+        Bind, a value that is not UTF-8: 1 ERROR 22021 Z:E, C T D C Z:I
+        Bind, three bytes for an integer: 1 ERROR 22P02 Z:E, C T D C Z:I
+        Bind, short: FATAL 08P01 end
+        Describe, not UTF-8: ERROR 22021 Z:E, C T D C Z:I
+        Describe, unknown: ERROR 34000 Z:E, C T D C Z:I
+        Describe, of neither: FATAL 08P01 end
+        Execute, not UTF-8: ERROR 22021 Z:E, C T D C Z:I
+        Execute, unknown: ERROR 34000 Z:E, C T D C Z:I
+        Close, not UTF-8: ERROR 22021 Z:E, C T D C Z:I
+        a wrong one behind a wrong one: ERROR 34000 Z:E, C T D C Z:I
+        Sync with more: FATAL 08P01 end
+        data of COPY: Z:T, C T D C Z:I
+        a password: FATAL 08P01 end
+        a password, not UTF-8: FATAL 22021 end
+        an unknown letter: FATAL 08P01 end
+        a length of 2: FATAL 08P01 end
+        a length of 2 GiB: FATAL 54000 end
+    "#]].assert_eq(&told);
+}
+
 /// A listener that encrypts turns away who does not, and its certificate is for the address that was asked.
 #[test]
 fn tls_is_asked_for_and_checked() {
