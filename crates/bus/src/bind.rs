@@ -1,13 +1,13 @@
 //! From a path to a grant: the authority decides, the registry gives the id, the owner is checked. Dear once; doors keep
 //! the grant until the epoch changes. How a name comes into being stands in `create`.
 
-use tidemill_core::{Grant, Identity, Meta, Problem, Signal, SignalPath, Verb, codes};
+use tidemill_core::{Grant, Identity, Meta, Problem, Signal, SignalPath, UNIT_BYTES_MAX, Verb, codes};
 
 use crate::meters::Refusal;
 use crate::shared::Shared;
 
 /// The longest unit, owner, or name of a tag, in bytes.
-pub(crate) const NAME_BYTES_MAX: usize = 128;
+pub(crate) const NAME_BYTES_MAX: usize = UNIT_BYTES_MAX;
 /// The longest description or value of a tag, in bytes.
 pub(crate) const TEXT_BYTES_MAX: usize = 1_024;
 /// The most tags and the most aliases of a signal.

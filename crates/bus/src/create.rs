@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use tidemill_core::{Identity, Meta, NewName, Problem, Signal, SignalId, SignalPath, Verb, codes, is_own};
+use tidemill_core::{
+    Identity, Meta, NewName, Problem, Signal, SignalId, SignalPath, Verb, codes, is_own, ucum,
+};
 
 use crate::bind::{NAME_BYTES_MAX, TAGS_MAX, TEXT_BYTES_MAX};
 use crate::meters::Refusal;
 use crate::namespace::Twin;
 use crate::registry::{Entry, Registry, SIGNAL_BYTES};
 use crate::shared::Shared;
-use crate::units::ucum;
 use crate::writers::Writer;
 
 /// How many near-twins are listed; all are counted.
@@ -248,5 +249,7 @@ fn kept_tags(hint: &Meta) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
 }
 
 fn is_same(entry: &Entry, hint: &Meta) -> bool {
-    entry.signal.meta.number == hint.number && entry.tags().eq(kept_tags(hint))
+    let unit = &hint.unit;
+    let same_unit = unit.is_empty() || unit.len() > NAME_BYTES_MAX || entry.signal.meta.has_unit(unit);
+    same_unit && entry.signal.meta.number == hint.number && entry.tags().eq(kept_tags(hint))
 }

@@ -6,19 +6,19 @@ use std::sync::atomic::Ordering;
 
 use tidemill_core::{
     Commit, Deletion, Durability, Grant, Identity, Meta, MetaEdit, Parcel, Problem, Signal, SignalPath,
-    UNKNOWN, Verb, codes,
+    UNKNOWN, Verb, codes, ucum,
 };
 
 use crate::bind::{ALIASES_MAX, NAME_BYTES_MAX, TAGS_MAX, TEXT_BYTES_MAX};
 use crate::record::signal_record;
 use crate::registry::{Registry, retired};
 use crate::shared::Shared;
-use crate::units::ucum;
 
 impl Shared {
     pub(crate) fn edit(&self, who: &Identity, grant: &Grant, edit: MetaEdit) -> Result<Commit, Problem> {
         self.stopping()?;
-        self.current(grant, Verb::Configure)?;
+        let first_unit = grant.verb == Verb::Write && is_unit_alone(&edit);
+        self.current(grant, if first_unit { Verb::Write } else { Verb::Configure })?;
         check_sizes(&edit)?;
         // A name given to a signal is also a name taken from others: it needs the right there as well. And it must be
         // readable: else the answer would tell whether there is something that the caller may not see.
@@ -31,6 +31,10 @@ impl Shared {
         let entry = registry.get(grant.id).filter(|entry| !entry.signal.retired).cloned();
         let entry = entry.ok_or_else(|| Problem::new(&codes::NOT_FOUND, "the signal was deleted"))?;
         let before = entry.whole();
+        if first_unit && !before.meta.unit.is_empty() {
+            let detail = format!("{} has got a unit from someone else meanwhile", before.path);
+            return Err(Problem::new(&codes::CONFLICT, detail).hint("Bind the signal again, then repeat"));
+        }
         let deleted = edit.retire.as_ref().map(|reason| Deletion {
             signals: vec![before.id],
             from: i64::MIN,
@@ -73,6 +77,11 @@ impl Shared {
         }
         Ok(commit)
     }
+}
+
+/// Who may write a signal may say its first unit, as who brings a new one does.
+fn is_unit_alone(edit: &MetaEdit) -> bool {
+    edit.unit.is_some() && *edit == MetaEdit { unit: edit.unit.clone(), ..MetaEdit::default() }
 }
 
 fn edited(registry: &Registry, before: &Signal, edit: MetaEdit) -> Result<Signal, Problem> {

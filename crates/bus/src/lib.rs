@@ -42,13 +42,11 @@ mod settings; //  limits
 mod shared; //    what the parts share, and the order of locks
 mod snapshot; //  the state in one file
 mod stamp; //     server time
-mod units; //     common spellings to UCUM
 mod writers; //   sources and their shares
 
 pub use error::Error;
 pub use namespace::{CommandHandler, Namespace, Twin};
 pub use settings::Settings;
-pub use units::{Unit, ucum, units};
 
 #[cfg(test)]
 mod fakes;

@@ -211,10 +211,11 @@ pub trait Bus: Send + Sync {
         drop(kept);
         Vec::new()
     }
-    /// Changes what is known about a signal; the grant is for [`Verb::Configure`].
+    /// Changes what is known about a signal; the grant is for [`Verb::Configure`]. With one for [`Verb::Write`] a signal
+    /// without a unit gets its first, and nothing else is changed.
     ///
     /// # Errors
-    /// `conflict`, `exists` (a rename onto a living name), `busy` and its kin.
+    /// `conflict` (also a unit that the signal got meanwhile), `exists` (a rename onto a living name), `busy` and its kin.
     fn edit(&self, who: &Identity, grant: &Grant, edit: MetaEdit) -> Result<Commit, Problem>;
     /// Orders the machine behind a signal; the grant is for [`Verb::Command`].
     fn command<'a>(&'a self, grant: &Grant, command: Command) -> Boxed<'a, Result<ReadBack, Problem>>;

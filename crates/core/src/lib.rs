@@ -32,6 +32,7 @@ mod signal;
 mod table;
 mod time;
 mod trie;
+mod units;
 mod value;
 mod wire;
 
@@ -67,5 +68,6 @@ pub use signal::{Meta, NumberKind, OWN, Signal, SignalId, SourceId, UNKNOWN, is_
 pub use table::{ColumnKind, ColumnSpec, Facts, TableSpec};
 pub use time::{NANOS_PER_SECOND, TimeError, civil_from_days, format_rfc3339, parse_rfc3339, rfc3339};
 pub use trie::PatternTrie;
+pub use units::{UNIT_BYTES_MAX, Unit, same_unit, ucum, units};
 pub use value::{Kind, Value, ValueRef};
 pub use wire::{TypeNumber, WireQuery, WireSession, WireShape, WireValue};

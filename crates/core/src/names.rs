@@ -102,6 +102,18 @@ impl NewNames {
         self.list.get(*self.places.get(path)?)
     }
 
+    /// What is known of a provisional name.
+    pub fn of_id(&self, id: SignalId) -> Option<&NewName> {
+        self.list.get(id.provisional_place()?)
+    }
+
+    /// Says the unit of a name for which none was said before.
+    pub fn say_unit(&mut self, id: SignalId, unit: &str) {
+        if let Some(name) = id.provisional_place().and_then(|place| self.list.get_mut(place)) {
+            Arc::make_mut(&mut name.hint).unit = unit.into();
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.list.len()

@@ -37,7 +37,7 @@ problem_codes! {
     BAD_TIME "bad-time" 400 "the time cannot be read" "Write RFC 3339 with an offset, or a number in the stated unit";
     BAD_VALUE "bad-value" 400 "the value cannot be kept" "Send a finite number, true or false, text, or a JSON document";
     BAD_QUALITY "bad-quality" 400 "the quality cannot be read" "Use good, uncertain, bad or an OPC UA status code";
-    BAD_UNIT "bad-unit" 400 "the unit is not known" "Use a UCUM code or a common spelling such as °C, bar, m³/h";
+    BAD_UNIT "bad-unit" 400 "the unit is not the signal's" "Convert the values, or change the unit of the signal: tidemill signals set NAME unit=…";
     BAD_LINE "bad-line" 400 "a line of line protocol cannot be read" "Mend the line: docs/reference/line-protocol.md says how it is written";
     BAD_SERIES "bad-series" 400 "the labels of a series cannot be a name" "Give each series one __name__ and each label once: docs/reference/line-protocol.md says what they become";
     PARTIAL_WRITE "partial-write" 400 "a part of the request was refused" "Mend what the detail names; what was kept is durable and need not be sent again";

@@ -77,6 +77,12 @@ pub enum Error {
     JsonMissing(&'static str),
     #[error("'{member}' must be {wanted}")]
     JsonType { member: &'static str, wanted: &'static str },
+    #[error(
+        "the unit is '{said}', and that of {signal} is '{unit}': convert the value, or change the unit of the signal"
+    )]
+    OtherUnit { signal: String, said: String, unit: String },
+    #[error("the unit has {bytes} bytes and at most {bytes_max} are kept: shorten it, or leave it out")]
+    UnitTooLong { bytes: usize, bytes_max: usize },
     #[error("the value is not of the kind '{kind}': {why}")]
     KindMismatch { kind: String, why: &'static str },
     #[error(
@@ -117,6 +123,7 @@ impl Error {
             | Error::Histogram
             | Error::TextTooLong { .. }
             | Error::FieldTooLong { .. } => &codes::BAD_VALUE,
+            Error::OtherUnit { .. } | Error::UnitTooLong { .. } => &codes::BAD_UNIT,
             Error::Json(_)
             | Error::JsonDepth(_)
             | Error::JsonTwice(_)

@@ -244,6 +244,20 @@ fn nothing_of_a_deleted_signal_stands_behind_its_deletion() {
 }
 
 #[test]
+fn who_may_write_says_the_first_unit_and_nothing_else() {
+    let plant = Plant::new();
+    plant.write("a", 1, 1);
+    let unit = |unit: &str| MetaEdit { unit: Some(unit.into()), ..MetaEdit::default() };
+    let edit = |edit: MetaEdit| code(plant.bus.edit(&plant.who, &plant.bind("a"), edit));
+    assert_eq!(edit(MetaEdit { owner: Some("token:a".into()), ..unit("bar") }), "forbidden");
+    assert_eq!(edit(MetaEdit { description: Some("x".into()), ..MetaEdit::default() }), "forbidden");
+    assert_eq!(edit(unit("bar")), "ok");
+    assert_eq!(edit(unit("psi")), "conflict");
+    let meta = plant.crash().bus.find(&path("a")).unwrap().meta.clone();
+    assert_eq!((&*meta.unit, &*meta.unit_ucum), ("bar", "bar"));
+}
+
+#[test]
 fn too_much_is_refused() {
     let plant = Plant::new();
     plant.write("a", 1, 1);

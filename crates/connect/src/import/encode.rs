@@ -1,6 +1,6 @@
 //! Samples as the body of `POST /api/v1/write`: one JSON object a line, times as nanoseconds, floats in the shortest
 //! form that reads back to the same bits. What is implied is left out: the kind of a float, a boolean and a text, and
-//! the quality of a good value. A signal's unit goes with its first sample.
+//! the quality of a good value. A signal's unit goes with each of its samples.
 
 use std::io::Write;
 
@@ -17,7 +17,6 @@ pub const QUERY: &str = "precision=ns";
 
 /// Appends a batch.
 pub fn encode(batch: &Batch, signals: &[Signal], out: &mut Vec<u8>) {
-    let mut told = vec![false; signals.len()];
     for sample in &batch.samples {
         // An index that the reader gave has its signal.
         let Some(signal) = signals.get(sample.signal as usize) else { continue };
@@ -33,11 +32,8 @@ pub fn encode(batch: &Batch, signals: &[Signal], out: &mut Vec<u8>) {
             debug_assert!(written.is_ok(), "writing to a Vec cannot fail");
             out.push(b'"');
         }
-        // A unit is said once in a body.
-        if let Some(told) =
-            told.get_mut(sample.signal as usize).filter(|told| !**told && !signal.unit.is_empty())
-        {
-            *told = true;
+        // With each: a sample is refused for its own unit, not for that of another.
+        if !signal.unit.is_empty() {
             out.extend_from_slice(b",\"unit\":");
             text(&signal.unit, out);
         }

@@ -443,6 +443,50 @@ fn the_largest_body_goes_in_on_a_machine_of_two_gibibytes() {
         .expect_problem(413, "too-large");
 }
 
+/// Else 100 psi would stand as 100 bar, by a request or out of a file.
+#[test]
+fn values_in_another_unit_than_their_signal_are_refused_by_every_door() {
+    let plant = Plant::start();
+    let token = plant.token("press", &["write:j/#"]);
+    let send = |body: &str| plant.post("/api/v1/write").token(&token).body("application/json", body).send();
+    send(r#"{"signal":"j/unit","time":1,"value":1}"#).expect(204);
+    // Who may write says the unit where there is none; said again, and spelled otherwise, it is the same.
+    for _ in 0..2 {
+        send(r#"{"signal":"j/unit","time":2,"value":2,"unit":"bar"}"#).expect(204);
+    }
+    send(r#"{"signal":"j/unit","time":3,"value":3,"unit":"barg"}"#).expect(204);
+    let psi = r#"{"signal":"j/unit","time":4,"value":100,"unit":"psi"}"#;
+    let both = psi.replace("psi", "bar");
+    for body in [psi.to_owned(), format!("[{both},{psi}]")] {
+        let document = send(&body).expect_problem(400, "bad-unit");
+        let detail = document["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains("'psi'") && detail.contains("'bar'"), "{document}");
+    }
+    for (name, text) in [
+        (
+            "column.csv",
+            "signal,time,value,unit\nj/unit,2026-01-01T00:00:00Z,100,psi\nj/unit,2026-01-01T00:00:01Z,101,psi\n",
+        ),
+        ("header.csv", "time,j/unit (psi)\n2026-01-01T00:00:00Z,100\n2026-01-01T00:00:01Z,101\n"),
+        (
+            "lines.jsonl",
+            "{\"signal\":\"j/unit\",\"time\":\"2026-01-01T00:00:00Z\",\"value\":100,\"unit\":\"psi\"}\n{\"signal\":\"j/unit\",\"time\":\"2026-01-01T00:00:01Z\",\"value\":101,\"unit\":\"psi\"}\n",
+        ),
+    ] {
+        plant.home.file(name, text);
+        let path = plant.home.path(name).display().to_string();
+        let prefix: &[&str] = if name == "header.csv" { &["--signal", "j/unit"] } else { &[] };
+        let told = plant.run_as(&token, &[&["import", &path], prefix].concat()).expect(3).out;
+        assert!(told.contains("0 samples written and durable, 2 rejected"), "{name}: {told}");
+        let rejected =
+            std::fs::read_to_string(plant.home.path(&format!("{name}.rejected"))).expect("it is written");
+        assert!(rejected.contains("'psi'") && rejected.contains("'bar'"), "{name}: {rejected}");
+    }
+    let rows = plant.sql("SELECT value FROM samples WHERE signal = 'j/unit' ORDER BY time");
+    assert_eq!(rows, json!([[1.0], [2.0], [3.0]]));
+    assert_eq!(plant.sql("SELECT unit FROM signals WHERE signal = 'j/unit'"), json!([["bar"]]));
+}
+
 #[test]
 fn times_without_an_offset_are_the_plants_wherever_they_are_typed() {
     // The command line of the tests lives in UTC.

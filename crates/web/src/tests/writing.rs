@@ -138,6 +138,74 @@ async fn json_samples() {
     assert_eq!(&*unit, "bar");
 }
 
+/// Else 100 psi would stand as 100 bar.
+#[tokio::test]
+async fn a_sample_in_another_unit_than_its_signal_is_refused() {
+    let house = House::new();
+    let mut told = String::new();
+    for (query, lines) in [
+        ("", r#"{"signal":"a/p","time":1,"value":1,"unit":"bar"}"#),
+        ("", r#"{"signal":"a/p","time":2,"value":2,"unit":"psi"}"#),
+        ("", r#"{"signal":"a/p","time":2,"value":2,"unit":"barg"}"#),
+        ("", r#"{"signal":"a/p","time":3,"value":3}"#),
+        // New in one request: nothing of it is kept, or the good.
+        (
+            "",
+            "{\"signal\":\"a/q\",\"time\":1,\"value\":1}\n{\"signal\":\"a/q\",\"time\":2,\"value\":2,\"unit\":\"bar\"}\n{\"signal\":\"a/q\",\"time\":3,\"value\":3,\"unit\":\"psi\"}",
+        ),
+        (
+            "?partial=true",
+            "{\"signal\":\"a/q\",\"time\":1,\"value\":1,\"unit\":\"bar\"}\n{\"signal\":\"a/q\",\"time\":2,\"value\":2,\"unit\":\"psi\"}",
+        ),
+        // Without a unit so far: the first that is kept says it, and what is refused says nothing.
+        ("", r#"{"signal":"a/r","time":1,"value":1}"#),
+        (
+            "",
+            "{\"signal\":\"a/r\",\"time\":2,\"value\":1,\"unit\":\"bar\"}\n{\"signal\":\"a/r\",\"time\":3,\"value\":1,\"unit\":\"psi\"}",
+        ),
+        (
+            "?partial=true",
+            "{\"signal\":\"a/r\",\"time\":2,\"value\":1e999,\"unit\":\"psi\"}\n{\"signal\":\"a/r\",\"time\":3,\"value\":2,\"unit\":\"°C\"}",
+        ),
+        ("", r#"{"signal":"a/r","time":4,"value":1,"unit":"bar"}"#),
+        ("", r#"{"signal":"a/r","time":4,"value":1,"unit":"degC"}"#),
+    ] {
+        let target = format!("POST /api/v1/write{query}");
+        let answer = house.send(&target, &[("content-type", "application/x-ndjson")], lines).await;
+        let brief = if answer.status == 200 { answer.text() } else { answer.brief() };
+        told += &format!("{brief}\n");
+    }
+    let long = format!(r#"{{"signal":"a/s","time":1,"value":1,"unit":"{}"}}"#, "x".repeat(129));
+    told += &house.send("POST /api/v1/write", &[("content-type", "application/json")], long).await.brief();
+    expect![[r#"
+        204 
+        400 bad-unit 1:43 the unit is 'psi', and that of a/p is 'bar': convert the value, or change the unit of the signal
+        204 
+        204 
+        400 bad-unit 3:43 the unit is 'psi', and that of a/q is 'bar': convert the value, or change the unit of the signal
+        {"kept":1,"refused":1,"problems":[{"line":2,"column":43,"code":"bad-unit","detail":"the unit is 'psi', and that of a/q is 'bar': convert the value, or change the unit of the signal"}]}
+        204 
+        400 bad-unit 2:43 the unit is 'psi', and that of a/r is 'bar': convert the value, or change the unit of the signal
+        {"kept":1,"refused":1,"problems":[{"line":1,"column":47,"code":"bad-unit","detail":"the unit is 'psi', and that of a/r is '°C': convert the value, or change the unit of the signal"}]}
+        400 bad-unit 1:43 the unit is 'bar', and that of a/r is '°C': convert the value, or change the unit of the signal
+        204 
+        400 bad-unit 1:43 the unit has 129 bytes and at most 128 are kept: shorten it, or leave it out"#]].assert_eq(&told);
+    expect![[r#"
+        a/p = 1 (float) at 1 Good
+        a/p = 2 (float) at 2 Good
+        a/p = 3 (float) at 3 Good
+        a/q = 1 (float) at 1 Good
+        a/r = 1 (float) at 1 Good
+        a/r = 2 (float) at 3 Good
+        a/r = 1 (float) at 4 Good
+    "#]]
+    .assert_eq(&house.plant.shown());
+    let state = house.plant.state();
+    let units: Vec<_> =
+        state.signals.iter().map(|signal| (signal.path.as_str(), &*signal.meta.unit)).collect();
+    assert_eq!(units, [("a/p", "bar"), ("a/q", "bar"), ("a/r", "°C")]);
+}
+
 #[tokio::test]
 async fn columns_go_to_the_historian() {
     let house = House::new();

@@ -1,13 +1,14 @@
 //! Fills batches: takes lines and JSON samples, binds them, and keeps what belongs together in one batch. Publishes
 //! nothing and creates no names: the new ones go along with the batches.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tidemill_core::{
     BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, BatchBuilder, Bus, Code, ColumnSample, Flags, Identity, Meta,
-    NANOS_PER_SECOND, NewNames, Problem, Publish, Quality, SampleSink, SignalPath, SourceId, Stamp, ValueRef,
-    rfc3339,
+    NANOS_PER_SECOND, NewNames, Problem, Publish, Quality, SampleSink, SignalId, SignalPath, SourceId, Stamp,
+    UNIT_BYTES_MAX, ValueRef, codes, rfc3339, same_unit,
 };
 use tidemill_ground::{Clock, Counter, Limit, Metrics};
 
@@ -24,6 +25,8 @@ use crate::times::TimeUnit;
 
 /// How many refused lines of a partial write are listed; all are counted.
 pub(crate) const REFUSED_LISTED_MAX: usize = 100;
+/// How many signals get their first unit at once; the others follow when the request is read again.
+const FIRST_UNITS_MAX: usize = 10_000;
 /// Later than this after now a time is counted as far in the future.
 const FUTURE_FAR_NS: i64 = 86_400 * NANOS_PER_SECOND;
 /// Before 1990 a time is counted as far in the past: most often its unit is wrong.
@@ -74,6 +77,8 @@ pub(crate) struct Collected {
     pub(crate) refused: Vec<Refused>,
     /// Those that are to come again among them.
     pub(crate) refused_count: u64,
+    /// Signals without a unit and the one that the request says; where there are any, they get it first.
+    pub(crate) first_units: Vec<(SignalPath, Arc<str>)>,
     /// Why the request is to come again as it is, though the parts are to be kept.
     pub(crate) later: Option<Problem>,
     /// Why the request cannot be taken, whatever its lines are: nothing of it is published.
@@ -130,6 +135,10 @@ pub(crate) struct Collector<'a> {
     epoch: u64,
     set: BindingSet,
     names: NewNames,
+    /// Units of signals that have none, by samples that are kept.
+    first_units: BTreeMap<SignalId, (SignalPath, Arc<str>)>,
+    /// The sample at hand says the first unit of this signal.
+    says_unit: Option<(SignalId, SignalPath)>,
     /// So many of `names` belong to lines that are kept.
     names_kept: usize,
     window: Window,
@@ -179,6 +188,8 @@ impl<'a> Collector<'a> {
             epoch,
             set: desk.bindings.borrow(&who.name, epoch),
             names: NewNames::default(),
+            first_units: BTreeMap::new(),
+            says_unit: None,
             names_kept: 0,
             window,
             filled: 0,
@@ -223,6 +234,7 @@ impl<'a> Collector<'a> {
             complete: !self.left_out,
             parts_bytes,
             kept: self.kept,
+            first_units: self.first_units.into_values().collect(),
             refused: self.refused,
             refused_count: self.refused_count,
             failed: self.failed.or_else(|| self.later.take_if(|_| self.is_stamped)),
@@ -404,17 +416,75 @@ impl<'a> Collector<'a> {
         if self.terms.partial { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
+    /// Binds a path for samples of this unit, or of none that is said.
     fn bind_path(&mut self, signal: &str, unit: &str) -> Result<Binding, Error> {
-        // A series of line protocol always has fields with names, so an empty one marks a path.
+        // No field of line protocol has an empty name, or one with a line break: so a path is no series, and each unit of it
+        // is judged once.
+        let mut key = std::mem::take(&mut self.text);
+        key.clear();
+        if !unit.is_empty() {
+            key.push('\n');
+            key.push_str(unit);
+        }
+        let bound = self.bind_key(signal, unit, key.as_bytes());
+        self.text = key;
+        bound
+    }
+
+    fn bind_key(&mut self, signal: &str, unit: &str, key: &[u8]) -> Result<Binding, Error> {
+        self.says_unit = None;
         let series = self.set.begin(signal.as_bytes());
-        if let Found::Binding(binding) = self.set.find(series, 0, b"") {
+        if let Found::Binding(binding) = self.set.find(series, 0, key) {
             return Ok(binding);
         }
         let path = SignalPath::new(signal).map_err(Problem::from)?;
         let hint = || Arc::new(Meta { unit: unit.into(), ..Meta::default() });
+        if unit.len() > UNIT_BYTES_MAX {
+            return Err(Error::UnitTooLong { bytes: unit.len(), bytes_max: UNIT_BYTES_MAX });
+        }
         let grant = self.names.bind(&*self.desk.bus, self.who, &path, hint)?;
-        self.set.learn(series, b"", grant.into());
+        // One that the signal is still to get is asked for again with the next request.
+        if self.judge_unit(&path, grant.id, unit)? {
+            self.set.learn(series, key, grant.into());
+        }
         Ok(grant.into())
+    }
+
+    /// Whether the unit that a sample says is its signal's; not yet where the signal has none.
+    fn judge_unit(&mut self, path: &SignalPath, id: SignalId, unit: &str) -> Result<bool, Error> {
+        if unit.is_empty() {
+            return Ok(true);
+        }
+        let other = |known: &str| Error::OtherUnit {
+            signal: path.to_string(),
+            said: excerpt(unit.as_bytes()),
+            unit: known.to_owned(),
+        };
+        if let Some((_, first)) = self.first_units.get(&id) {
+            return if same_unit(first, unit) { Ok(false) } else { Err(other(first)) };
+        }
+        let meta = match self.names.of_id(id) {
+            Some(name) => Some(name.hint.clone()),
+            None => self.desk.bus.signal(id).map(|signal| Arc::new(signal.meta.clone())),
+        };
+        match meta {
+            Some(meta) if meta.unit.is_empty() => {
+                self.says_unit = Some((id, path.clone()));
+                Ok(false)
+            }
+            Some(meta) if !meta.has_unit(unit) => Err(other(&meta.unit)),
+            _ => Ok(true),
+        }
+    }
+
+    /// Once a sample is kept that says the first unit of its signal.
+    fn keep_unit(&mut self, unit: &str) {
+        let Some((id, path)) = self.says_unit.take() else { return };
+        if id.provisional_place().is_some() {
+            self.names.say_unit(id, unit);
+        } else if self.first_units.len() < FIRST_UNITS_MAX {
+            self.first_units.insert(id, (path, unit.into()));
+        }
     }
 
     fn keep_sample(
@@ -525,10 +595,15 @@ impl Take for Collector<'_> {
         if let Some(time) = time {
             self.check_time(time).map_err(fault(places.time))?;
         }
-        let unit = sample.unit.as_deref().unwrap_or_default();
-        let binding = self.bind_path(&sample.signal, unit).map_err(fault(places.signal))?;
+        let unit = sample.unit.as_deref().unwrap_or_default().trim();
+        let binding = self.bind_path(&sample.signal, unit).map_err(|error| {
+            let of_unit = error.code() == &codes::BAD_UNIT;
+            Fault { at: if of_unit { places.unit } else { places.signal }, error }
+        })?;
         let value = sample.value(binding.number)?;
-        self.keep_sample(binding, time, value.as_ref(), quality).map_err(fault(places.value))
+        self.keep_sample(binding, time, value.as_ref(), quality).map_err(fault(places.value))?;
+        self.keep_unit(unit);
+        Ok(())
     }
 
     fn bad(&mut self, refused: Refused) -> ControlFlow<()> {

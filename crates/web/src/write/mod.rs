@@ -7,11 +7,16 @@ pub(crate) mod collect;
 pub(crate) mod namer;
 mod publish;
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, header};
 use serde::Serialize;
-use tidemill_core::{BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, Commit, Flags, Format, Identity, Problem, codes};
+use tidemill_core::{
+    BATCH_HEAP_BYTES_MAX, BATCH_ROWS_MAX, Bus, Commit, Flags, Format, Identity, MetaEdit, Problem,
+    SignalPath, codes,
+};
 use tidemill_ground::{Limit, Permit};
 use utoipa::ToSchema;
 
@@ -63,6 +68,9 @@ pub(crate) struct RefusedLine {
 }
 
 /// Writes samples.
+///
+/// As JSON a sample is `{"signal", "time", "value", "quality", "kind", "unit"}`: `signal` and `value` are needed, and a
+/// `unit` that is not the signal's refuses the sample (`bad-unit`); a signal without one gets it.
 ///
 /// 204 once all of them are durable. Otherwise nothing of the request was kept, unless `partial=true`; after a 5xx the
 /// outcome is unknown, and repeating is safe where samples carry times or the request an `Idempotency-Key`.
@@ -283,13 +291,14 @@ async fn write_in_turns(
     let held_bytes = permit.amount();
     let mut tried = 1;
     let mut refused_before = None;
+    let mut units_said = 0;
     loop {
         let room_bytes = room(&web.0.limits.bodies, &mut permit, *batches_bytes)?;
         let window = Window { from: commits.len(), bytes_max: room_bytes };
         let collected =
             read_aside(*long_bytes, collecting(web, who, *spelling, terms, body.clone(), window)).await?;
-        let Collected { epoch, parts, parts_bytes, kept, refused, refused_count, later, failed, complete } =
-            collected;
+        let Collected { epoch, parts, parts_bytes, kept, refused, refused_count, later, .. } = collected;
+        let Collected { failed, complete, first_units, .. } = collected;
         if let Some(problem) = failed {
             return Err(problem);
         }
@@ -304,6 +313,13 @@ async fn write_in_turns(
             return Err(Problem::new(&codes::NOT_DURABLE, detail));
         }
         refused_before = Some(refused_count);
+        if !first_units.is_empty() && commits.is_empty() && units_said < UNITS_SAID_MAX {
+            units_said += 1;
+            drop(parts);
+            permit.shrink(permit.amount().saturating_sub(held_bytes));
+            say_units(&*web.0.doors.bus, who, first_units).await?;
+            continue;
+        }
         hold(&web.0.limits.bodies, &mut permit, held_bytes.saturating_add(parts_bytes))?;
         match publish(&*web.0.doors.bus, who, epoch, parts, *once, commits).await {
             Ok(()) if complete => {}
@@ -327,6 +343,28 @@ async fn write_in_turns(
         web.0.counters.samples.add(kept);
         return Ok(Written { kept, refused, refused_count, later });
     }
+}
+
+/// How often a request is read again because signals got their first units from it.
+const UNITS_SAID_MAX: u32 = 100;
+
+/// Gives signals their first units. One that got another meanwhile keeps it: the request is read again.
+async fn say_units(bus: &dyn Bus, who: &Identity, units: Vec<(SignalPath, Arc<str>)>) -> Result<(), Problem> {
+    let mut commits = Vec::new();
+    for (path, unit) in units {
+        // Each change of a unit ends the grants before it.
+        let Some(grant) = bus.resolve(who, &path, 0)? else { continue };
+        let edit = MetaEdit { unit: Some(unit), ..MetaEdit::default() };
+        match bus.edit(who, &grant, edit) {
+            Ok(commit) => commits.push(commit),
+            Err(problem) if problem.code == &codes::CONFLICT => {}
+            Err(problem) => return Err(problem),
+        }
+    }
+    for commit in commits {
+        commit.await?;
+    }
+    Ok(())
 }
 
 fn is_read_again(problem: &Problem, partial: bool) -> bool {

@@ -1,9 +1,13 @@
 //! Common spellings of units to UCUM codes (The Unified Code for Units of Measure, <https://ucum.org/ucum>). A unit
-//! that is not known here is shown as written and has no UCUM code: a value is never refused for its unit. No
-//! conversion lives here.
+//! that is not known here is shown as written and has no UCUM code: no value is refused for it. No conversion lives here.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use crate::signal::Meta;
+
+/// The longest unit of a signal, in bytes.
+pub const UNIT_BYTES_MAX: usize = 128;
 
 /// A unit with the spellings that people and devices use for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,6 +217,35 @@ pub fn ucum(spelling: &str) -> Option<&'static str> {
     CODES.get(spelling.trim()).copied()
 }
 
+/// Whether two spellings mean one unit. Gauge and absolute pressure have one UCUM code, and are an atmosphere apart.
+pub fn same_unit(one: &str, other: &str) -> bool {
+    let (one, other) = (one.trim(), other.trim());
+    let same_code = || ucum(one).is_some_and(|code| ucum(other) == Some(code));
+    let same_zero = || match (is_gauge(one), is_gauge(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    one == other || same_code() && same_zero()
+}
+
+/// Whether a spelling says of a pressure that it is gauge, or absolute; most say neither.
+fn is_gauge(spelling: &str) -> Option<bool> {
+    match spelling {
+        "barg" | "bar(g)" | "psig" => Some(true),
+        "bara" | "bar(a)" | "psia" => Some(false),
+        _ => None,
+    }
+}
+
+impl Meta {
+    /// Whether this is the signal's unit, however it is spelled.
+    pub fn has_unit(&self, spelling: &str) -> bool {
+        // A unit that is not known here may have got its code by hand.
+        let by_hand = ucum(&self.unit).is_none() && !self.unit_ucum.is_empty();
+        same_unit(&self.unit, spelling) || by_hand && same_unit(&self.unit_ucum, spelling)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,6 +265,29 @@ mod tests {
             }
         }
         assert!(units().len() >= 80, "{}", units().len());
+    }
+
+    #[test]
+    fn one_unit_has_many_spellings() {
+        for (one, other, same) in [
+            ("°C", "degC", true),
+            ("bar", " bar ", true),
+            ("bar", "barg", true),
+            ("barg", "bara", false),
+            ("psia", "bar(a)", false),
+            ("bar", "psi", false),
+            ("mW", "MW", false),
+            ("furlong", "furlong", true),
+            ("furlong", "Furlong", false),
+            ("", "bar", false),
+        ] {
+            assert_eq!(same_unit(one, other), same, "{one} {other}");
+            assert_eq!(same_unit(other, one), same, "{other} {one}");
+        }
+        let degrees = Meta { unit: "Grad".into(), unit_ucum: "Cel".into(), ..Meta::default() };
+        assert!(degrees.has_unit("°C") && degrees.has_unit("Grad") && !degrees.has_unit("K"));
+        let gauge = Meta { unit: "barg".into(), unit_ucum: "bar".into(), ..Meta::default() };
+        assert!(gauge.has_unit("bar") && !gauge.has_unit("bara"));
     }
 
     #[test]
