@@ -57,10 +57,13 @@ fn parameter(value: serde_json::Value) -> Result<Value, Problem> {
         serde_json::Value::Null => Value::None,
         serde_json::Value::Bool(value) => Value::Bool(value),
         serde_json::Value::String(text) => Value::Text(text.into()),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => Value::Int(integer),
-            (None, Some(float)) => Value::Float(float),
-            (None, None) => return Err(Problem::new(&codes::BAD_SQL, "a parameter does not fit 64 bits")),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(integer), ..) => Value::Int(integer),
+            (None, Some(integer), _) => Value::UInt(integer),
+            (None, None, Some(float)) => Value::Float(float),
+            (None, None, None) => {
+                return Err(Problem::new(&codes::BAD_SQL, "a parameter does not fit 64 bits"));
+            }
         },
         other => Value::Json(other.to_string().into()),
     })

@@ -107,6 +107,9 @@ async fn sql() {
     let ask = async |body: &str| house.send("POST /api/v1/sql", &json, body.to_owned()).await;
     let answer = ask(r#"{"query":"select $1","parameters":[1,2.5,"x",null,true]}"#).await;
     assert_eq!(answer.text(), "select $1 [Int(1), Float(2.5), Text(\"x\"), None, Bool(true)] Json false");
+    let answer =
+        ask(r#"{"query":"select $1","parameters":[18446744073709551615,-9223372036854775808]}"#).await;
+    assert_eq!(answer.text(), "select $1 [UInt(18446744073709551615), Int(-9223372036854775808)] Json false");
     assert_eq!(ask(r#"{"query":"slow"}"#).await.brief(), "422 query-time it took too long");
     assert!(ask(r#"{"query":"breaks"}"#).await.body.is_err(), "a broken answer must not look whole");
     assert!(ask(r#"{"sql":"x"}"#).await.brief().starts_with("400 bad-json 1:6"));
