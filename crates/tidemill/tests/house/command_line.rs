@@ -179,7 +179,7 @@ fn errors_have_a_code_and_a_way_on() {
         &["signals", "delete", "a/b", "--from", "-1h", "--to", "now"],
         &["why"],
         &["import"],
-        &["import", "t.csv", "--time-format", "ymd"],
+        &["import", "t.csv", "--time-format", "dym"],
         &["token", "create", "t"],
         &["access", "why", "t", "raed", "a/b"],
         &["audit", "--limit", "few"],
