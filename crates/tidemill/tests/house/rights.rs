@@ -455,3 +455,16 @@ fn what_was_answered_is_in_the_audit_table_at_once() {
         assert!(row.contains("house:signal") && row.contains(part), "no {part}: {row}");
     }
 }
+
+/// The page names every table of the system, whichever room declares it.
+#[test]
+fn tables_of_the_system_stand_on_their_page() {
+    let page = include_str!("../../../../docs/reference/sql.md");
+    let plant = Plant::start();
+    let rows = plant.sql("SELECT name FROM sys.tables WHERE name LIKE 'sys.%'");
+    let names: Vec<&str> = rows.as_array().into_iter().flatten().filter_map(|row| row[0].as_str()).collect();
+    assert!(names.contains(&"sys.audit"), "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("`{name}`")) || page.contains(&format!("**{name}**")), "{name}");
+    }
+}
