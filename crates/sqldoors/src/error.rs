@@ -109,6 +109,13 @@ impl From<Problem> for Error {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_refused_encoding_says_what_to_set() {
+        let problem = Error::Encoding("WIN1252".to_owned()).into_problem();
+        expect_test::expect!["the encoding 'WIN1252' is not spoken; UTF8 is. Set PGCLIENTENCODING=UTF8 for the client; on Windows also the console: chcp 65001"]
+            .assert_eq(&format!("{}. {}", problem.detail, problem.mend()));
+    }
+
     /// Nobody who speaks SQL by these doors is sent to the HTTP API, but to write.
     #[test]
     fn hints_fit_the_door() {

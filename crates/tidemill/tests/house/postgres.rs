@@ -427,6 +427,8 @@ fn messages_of_every_kind_are_answered_to_their_end() {
     let table: Vec<(&str, Vec<u8>)> = vec![
         ("Query, not UTF-8", said(b'Q', b"SELECT '\xe4'\0")),
         ("Query, half wrong", said(b'Q', b"SELECT 1; SELECT nope; SELECT 2\0")),
+        ("Query, another encoding", said(b'Q', b"SET client_encoding = 'WIN1252'\0")),
+        ("Query, the same bytes", said(b'Q', b"SET client_encoding = 'SQL_ASCII'\0")),
         ("Query, empty", said(b'Q', b"\0")),
         ("Query, unending", said(b'Q', b"SELECT 1")),
         ("Query, two texts", said(b'Q', b"SELECT 'a\0b'\0")),
@@ -484,6 +486,8 @@ fn messages_of_every_kind_are_answered_to_their_end() {
     expect![[r#"
         Query, not UTF-8: ERROR 22021 Z:E, C T D C Z:I
         Query, half wrong: T D C ERROR 42703 Z:E, C T D C Z:I
+        Query, another encoding: ERROR 22023 Z:E, C T D C Z:I
+        Query, the same bytes: C Z:T, C T D C Z:I
         Query, empty: I Z:T, C T D C Z:I
         Query, unending: FATAL 08P01 end
         Query, two texts: FATAL 08P01 end
@@ -511,7 +515,8 @@ fn messages_of_every_kind_are_answered_to_their_end() {
         an unknown letter: FATAL 08P01 end
         a length of 2: FATAL 08P01 end
         a length of 2 GiB: FATAL 54000 end
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
 
 /// A listener that encrypts turns away who does not, and its certificate is for the address that was asked.
