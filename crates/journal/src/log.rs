@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::examine::Memory;
 use crate::feed::Follower;
 use crate::fill::Filler;
-use crate::frame::{FORMAT, SEQ_MAX, SegmentHead};
+use crate::frame::{FORMAT, SEQ_MAX};
 use crate::front::Front;
 use crate::gauges::Gauges;
 use crate::reader::{Reader, Segments};

@@ -355,6 +355,7 @@ mod tests {
 
     /// As logrotate does: with `create` or without, and with `copytruncate`.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "what somebody else does with the file")]
     fn a_file_that_somebody_moves_or_empties_is_begun_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tidemill.log");

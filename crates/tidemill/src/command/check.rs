@@ -114,9 +114,7 @@ fn surroundings(plant: &Plant, config: &Config, refusing: bool) -> Vec<Finding> 
                     "Free some space, or lower storage.free_min, before it is started again",
                     true,
                 );
-            } else if !plant.is_running()
-                && let Some(what) = settings::tight(&RealDisk, plant, &space, config)
-            {
+            } else if let Some(what) = settings::tight(&RealDisk, plant, &space, config) {
                 find(data, what, settings::TIGHT_MEND, true);
             }
         }

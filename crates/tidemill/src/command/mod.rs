@@ -148,7 +148,7 @@ impl Global {
         };
         let named = match told {
             Ok(about) => about["timezone"].as_str().and_then(|name| time::zone(name).ok()),
-            Err(problem) if self.url.is_none() => {
+            Err(_) if self.url.is_none() => {
                 let config = plant::meant(self.plant.as_deref()).and_then(|plant| house::load(&plant));
                 return Ok(config
                     .and_then(|config| time::zone(&config.timezone))
