@@ -159,7 +159,8 @@ fn one_row_a_sample_under_our_names_with_times_of_a_clock() {
                 .contains("3 rows lie in an hour that the clocks repeat; 1 were taken as the second pass");
             assert_eq!(repeated, zone.is_some() && !file.starts_with("instants"), "{file}: {}", ran.out);
             let rejected = std::fs::read_to_string(format!("{path}.rejected")).expect("it is written");
-            let remarks: Vec<&str> = rejected.lines().filter(|line| line.starts_with("#rejected line")).collect();
+            let remarks: Vec<&str> =
+                rejected.lines().filter(|line| line.starts_with("#rejected line")).collect();
             let found = plant.sql(&format!(
                 "SELECT time, integer, quality FROM samples WHERE matches(signal, '{prefix}/#') ORDER BY integer"
             ));
