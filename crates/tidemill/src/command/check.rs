@@ -104,16 +104,19 @@ fn surroundings(plant: &Plant, config: &Config, refusing: bool) -> Vec<Finding> 
                     "Free some space; writing then goes on by itself",
                     false,
                 );
-            } else if low && !refusing {
-                find(
-                    plant.file(),
-                    format!(
-                        "the disk has {free} free, less than storage.free_min as it was saved: from the next start new values \
-                         are refused"
-                    ),
-                    "Free some space, or lower storage.free_min, before it is started again",
-                    true,
-                );
+            } else if low {
+                // What the plant says itself is enough.
+                if !refusing {
+                    find(
+                        plant.file(),
+                        format!(
+                            "the disk has {free} free, less than storage.free_min as it was saved: from the next start new \
+                             values are refused"
+                        ),
+                        "Free some space, or lower storage.free_min, before it is started again",
+                        true,
+                    );
+                }
             } else if let Some(what) = settings::tight(&RealDisk, plant, &space, config) {
                 find(data, what, settings::TIGHT_MEND, true);
             }

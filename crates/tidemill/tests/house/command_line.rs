@@ -254,6 +254,15 @@ fn what_was_done_has_a_form_for_machines() {
     assert!(!plant.home.path("-").exists());
 }
 
+/// Answers what `read` asks first: the plant's time zone.
+fn say_the_zone(listener: &std::net::TcpListener) {
+    let (mut wire, _) = listener.accept().expect("it connects");
+    assert!(wire.read(&mut [0; 4096]).expect("a request") > 0);
+    let body = r#"{"timezone":"UTC"}"#;
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json";
+    write!(wire, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).expect("it reads");
+}
+
 /// An answer that ends in its middle: what is wrong is the plant that ceased, not the program.
 #[test]
 fn an_answer_that_is_cut_says_so() {
@@ -261,6 +270,7 @@ fn an_answer_that_is_cut_says_so() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("it listens"));
     let mut process = Process::spawn(home.command(&["read", "#", "--format", "csv", "--url", &url]));
+    say_the_zone(&listener);
     let (mut wire, _) = listener.accept().expect("it connects");
     assert!(wire.read(&mut [0; 4096]).expect("a request") > 0);
     wire.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: 1000\r\n\r\nsignal,time\n")
@@ -280,6 +290,9 @@ fn an_export_that_is_interrupted_leaves_no_file() {
         let url = format!("http://{}", listener.local_addr().expect("it listens"));
         let words = [words, &["--output", "x.csv", "--url", &url]].concat();
         let mut process = Process::spawn(home.command(&words));
+        if words.contains(&"read") {
+            say_the_zone(&listener);
+        }
         let (mut wire, _) = listener.accept().expect("it connects");
         assert!(wire.read(&mut [0; 4096]).expect("a request") > 0);
         let begin = "HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: 1000\r\n\r\nsignal,time";
