@@ -331,6 +331,7 @@ const CALLS: &[Call<'static>] = &[
     ("all", "POST", "/api/v1/reload", "", "", 200),
     ("all", "GET", "/api/v1/check", "", "", 200),
     ("all", "GET", "/api/v1/health", "", "", 200),
+    ("all", "GET", "/api/v1/plant", "", "", 200),
     ("", "GET", "/api/v1/ca.pem", "", "", 404),
     ("reader", "POST", "/api/v1/backup", "application/json", "{}", 403),
     ("all", "POST", "/api/v1/backup", "application/json", "{}", 200),
