@@ -47,7 +47,8 @@ mod tests {
             ("comit_window", Some("commit_window")),
             ("KEEP", Some("keep")),
             ("kep", Some("keep")),
-            ("durable", Some("durability")),
+            ("durabilty", Some("durability")),
+            ("durable", None),
             ("memory", None),
             ("", None),
         ] {

@@ -26,6 +26,7 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let client = global.client()?;
+        let zone = global.zone().await?;
         let mut request = format!("ws://{}/api/v1/live?format=json", client.host())
             .into_client_request()
             .map_err(broken)?;
@@ -43,7 +44,6 @@ impl Watch {
             self.patterns.iter().map(ToString::to_string).collect()
         };
         live.send(Message::text(json!({ "subscribe": patterns }).to_string())).await.map_err(broken)?;
-        let zone = global.zone().await?;
         let mut seen = 0;
         let mut units = HashMap::new();
         loop {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 
-use crate::plant::{Home, PATIENCE, Plant, Process, ran};
+use crate::plant::{Home, PATIENCE, Plant, Process, ran, say_the_zone};
 
 const COMMANDS: &[&str] = &[
     "run", "demo", "check", "write", "read", "watch", "sql", "signals", "why", "import", "token", "access",
@@ -252,15 +252,6 @@ fn what_was_done_has_a_form_for_machines() {
         assert_eq!(plant.ok(&[&words[..], &["-o", "-"]].concat()), plant.ok(&words));
     }
     assert!(!plant.home.path("-").exists());
-}
-
-/// Answers what `read` asks first: the plant's time zone.
-fn say_the_zone(listener: &std::net::TcpListener) {
-    let (mut wire, _) = listener.accept().expect("it connects");
-    assert!(wire.read(&mut [0; 4096]).expect("a request") > 0);
-    let body = r#"{"timezone":"UTC"}"#;
-    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json";
-    write!(wire, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).expect("it reads");
 }
 
 /// An answer that ends in its middle: what is wrong is the plant that ceased, not the program.

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value as Json, json};
 use tokio_tungstenite::tungstenite::{self, protocol::CloseFrame};
 
-use crate::plant::{Home, PATIENCE, Plant, Process};
+use crate::plant::{Home, PATIENCE, Plant, Process, say_the_zone};
 
 #[test]
 fn watch_shows_values_as_they_come_with_names_units_and_quality() {
@@ -78,6 +78,7 @@ fn watch_shows_the_reason_of_the_close_frame() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it listens"));
         let mut watch = Process::spawn(home.command(&["watch", "--url", &url]));
+        say_the_zone(&listener);
         let (wire, _) = listener.accept().expect("it connects");
         let mut live = tungstenite::accept(wire).expect("it shakes hands");
         live.read().expect("it subscribes");

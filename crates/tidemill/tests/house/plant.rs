@@ -1,8 +1,8 @@
 //! A plant in a temporary folder, run by the real binary on a free port, and the command line beside it. What does not
 //! live here: any way into the plant that its users do not have.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -16,6 +16,16 @@ use crate::client::Request;
 
 /// Long enough for a busy machine; waiting that long is a failure, never a way to synchronise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Answers in a plant's place what `read` and `watch` ask first: its time zone.
+#[track_caller]
+pub(crate) fn say_the_zone(listener: &TcpListener) {
+    let (mut wire, _) = listener.accept().expect("it connects");
+    assert!(wire.read(&mut [0; 4096]).expect("a request") > 0);
+    let body = r#"{"timezone":"UTC"}"#;
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json";
+    write!(wire, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).expect("it reads");
+}
 
 /// A folder for one test: the plant's own, and whatever else the test makes.
 pub(crate) struct Home(TempDir);
