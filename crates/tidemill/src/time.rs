@@ -25,6 +25,11 @@ enum Typed {
     Local(DateTime),
 }
 
+/// Whether a time means another instant in another zone. What is no time means none.
+pub(crate) fn is_local(text: &str, now: i64) -> bool {
+    matches!(read(text, now), Ok(Typed::Local(_)))
+}
+
 /// Reads a time, in ns UTC. A local time that the clocks skip is as much later, one that they show twice is the first: an
 /// end of a range may be either.
 pub(crate) fn parse(text: &str, now: i64, zone: &TimeZone) -> Result<i64, Problem> {

@@ -137,6 +137,14 @@ impl Global {
         Client::new(self.plant.as_deref(), self.url.as_deref(), self.token.as_deref(), self.ca.as_deref())
     }
 
+    /// The zone in which these times are to be read; the plant is asked only where one of them has no offset.
+    pub(crate) async fn zone_of(&self, typed: &[&str]) -> Result<TimeZone, Problem> {
+        match typed.iter().any(|text| time::is_local(text, now())) {
+            true => self.zone().await,
+            false => Ok(TimeZone::UTC),
+        }
+    }
+
     /// The zone of times without an offset: the plant's. One that runs says it, of another its file does.
     ///
     /// # Errors

@@ -121,8 +121,11 @@ impl ReadFormat {
 impl Read {
     pub(crate) async fn execute(mut self, global: &Global) -> CommandResult {
         self.output = self.output.filter(|file| is_file(file));
-        let zone = global.zone().await?;
         let format = ReadFormat::chosen(self.format, global, self.output.as_ref())?;
+        let zone = match format {
+            ReadFormat::Table => global.zone().await?,
+            _ => global.zone_of(&[self.at.as_deref().unwrap_or_default(), &self.from, &self.to]).await?,
+        };
         let parse = |text: &str| time::parse(text, super::now(), &zone);
         let mut pairs: Vec<(&str, String)> =
             self.patterns.iter().map(|pattern| ("signal", pattern.as_str().to_owned())).collect();

@@ -106,7 +106,7 @@ impl Signals {
                 pairs.extend(reason.map(|reason| ("reason", reason)));
                 for (name, text) in [("from", from), ("to", to)] {
                     let Some(text) = text else { continue };
-                    let at = time::parse(&text, super::now(), &global.zone().await?)?;
+                    let at = time::parse(&text, super::now(), &global.zone_of(&[&text]).await?)?;
                     pairs.push((name, tidemill_core::rfc3339(at)));
                 }
                 let address = format!("/api/v1/signals{}", query(&pairs));

@@ -24,7 +24,7 @@ impl Why {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let mut pairs = vec![("signal", self.path.to_string())];
         if let Some(text) = &self.at {
-            pairs.push(("at", rfc3339(time::parse(text, super::now(), &global.zone().await?)?)));
+            pairs.push(("at", rfc3339(time::parse(text, super::now(), &global.zone_of(&[text]).await?)?)));
         }
         let answer = global.client()?.get(&format!("/api/v1/why{}", query(&pairs))).await?;
         if global.json {

@@ -45,7 +45,7 @@ impl Write {
             sample["kind"] = kind.name().into();
         }
         if let Some(text) = &self.time {
-            let (time, note) = time::of_sample(text, super::now(), &global.zone().await?)?;
+            let (time, note) = time::of_sample(text, super::now(), &global.zone_of(&[text]).await?)?;
             if let Some(note) = note {
                 output::note(&format!("'{text}' {note}"));
             }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 
-use crate::plant::{Home, PATIENCE, Plant, Process, ran, say_the_zone};
+use crate::plant::{Home, PATIENCE, Plant, Process, ran};
 
 const COMMANDS: &[&str] = &[
     "run", "demo", "check", "write", "read", "watch", "sql", "signals", "why", "import", "token", "access",
@@ -261,7 +261,6 @@ fn an_answer_that_is_cut_says_so() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("it listens"));
     let mut process = Process::spawn(home.command(&["read", "#", "--format", "csv", "--url", &url]));
-    say_the_zone(&listener);
     let (mut wire, _) = listener.accept().expect("it connects");
     assert!(wire.read(&mut [0; 4096]).expect("a request") > 0);
     wire.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: 1000\r\n\r\nsignal,time\n")
@@ -281,9 +280,6 @@ fn an_export_that_is_interrupted_leaves_no_file() {
         let url = format!("http://{}", listener.local_addr().expect("it listens"));
         let words = [words, &["--output", "x.csv", "--url", &url]].concat();
         let mut process = Process::spawn(home.command(&words));
-        if words.contains(&"read") {
-            say_the_zone(&listener);
-        }
         let (mut wire, _) = listener.accept().expect("it connects");
         assert!(wire.read(&mut [0; 4096]).expect("a request") > 0);
         let begin = "HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-length: 1000\r\n\r\nsignal,time";

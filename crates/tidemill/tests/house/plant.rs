@@ -17,7 +17,7 @@ use crate::client::Request;
 /// Long enough for a busy machine; waiting that long is a failure, never a way to synchronise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Answers in a plant's place what `read` and `watch` ask first: its time zone.
+/// Answers in a plant's place what `watch` asks first: its time zone.
 #[track_caller]
 pub(crate) fn say_the_zone(listener: &TcpListener) {
     let (mut wire, _) = listener.accept().expect("it connects");
