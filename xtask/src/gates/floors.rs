@@ -28,6 +28,7 @@ const FLOORS: &[&[&str]] = &[
         "tidemill-opcua",
         "tidemill-amqp",
         "tidemill-connect",
+        "tidemill-notation",
         "tidemill-web",
         "tidemill-sqldoors",
         "tidemill-demo",
@@ -41,6 +42,7 @@ const PARTS: &[(&str, &str)] = &[
     ("tidemill-historian", "tidemill-lake"),
     ("tidemill-historian", "tidemill-dialect"),
     ("tidemill-historian", "tidemill-formats"),
+    ("tidemill-connect", "tidemill-notation"),
     ("tidemill", "tidemill-config"),
 ];
 /// The only other edge within a floor: ground speaks core's words.
@@ -203,6 +205,7 @@ mod tests {
             ("tidemill-lake: datafusion", "only tidemill-dialect and tidemill-historian may"),
             ("tidemill: tidemill-lake\ntidemill-lake:", "only tidemill-historian may"),
             ("tidemill: tidemill-dialect\ntidemill-dialect:", "only tidemill-historian may"),
+            ("tidemill: tidemill-notation\ntidemill-notation:", "only tidemill-connect may"),
             ("tidemill-demo: tidemill-config\ntidemill-config:", "only tidemill may"),
             ("tidemill-lake: tidemill-historian\ntidemill-historian:", "floor 1 may not know floor 1"),
             ("tidemill-core: serde", "core keeps to"),

@@ -7,8 +7,6 @@
 //! - A file of any size is read in bounded memory; a bad row never stops the others and is never lost.
 //! - The same file gives the same samples every time, so that importing twice changes nothing.
 
-mod cell;
-mod civil;
 mod columns;
 mod encode;
 mod ends;
@@ -27,14 +25,14 @@ mod records;
 mod rejected;
 mod sheet;
 mod source;
-mod steps;
 mod survey;
-mod time;
 mod watch;
-mod words;
 mod workbook;
 mod xml;
 mod zip;
+
+// What one text says, by names that the files here share.
+use tidemill_notation::{cell, civil, steps, time, words};
 
 #[cfg(test)]
 use reader::{Batch, Sample, Signal};

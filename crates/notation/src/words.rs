@@ -41,23 +41,30 @@ const ASIDE: &str = "received source";
 
 /// What a column is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub enum Meaning {
+    /// When.
     Time,
+    /// The name of a signal.
     Signal,
+    /// What was measured.
     Value,
+    /// How good it is.
     Quality,
+    /// In which unit.
     Unit,
+    /// Which kind of value it is.
     Kind,
+    /// Something about a sample that is no part of it.
     Aside,
 }
 
 /// Whether a member holds what a message carried.
-pub(super) fn is_payload(name: &str) -> bool {
+pub fn is_payload(name: &str) -> bool {
     name == "payload"
 }
 
 /// What a header's word says, if it is a known one.
-pub(super) fn meaning(header: &str) -> Option<Meaning> {
+pub fn meaning(header: &str) -> Option<Meaning> {
     // Every field of a file's first rows is asked.
     static MEANINGS: LazyLock<HashMap<&str, Meaning>> = LazyLock::new(|| {
         let table = [
@@ -78,7 +85,7 @@ pub(super) fn meaning(header: &str) -> Option<Meaning> {
 }
 
 /// The base of a header that ends in a word for quality: `Temp_status`, `Temp.Quality`, `Temp Status`.
-pub(super) fn quality_of(header: &str) -> Option<&str> {
+pub fn quality_of(header: &str) -> Option<&str> {
     let at = header.rfind(['_', '.', ' ', '-', ':', '/'])?;
     let (base, word) = (header.get(..at)?, header.get(at + 1..)?);
     let known = word.chars().count() > 1 && meaning(word) == Some(Meaning::Quality);
@@ -87,7 +94,7 @@ pub(super) fn quality_of(header: &str) -> Option<&str> {
 
 /// What a header says of the zone of its times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HeaderZone<'a> {
+pub enum HeaderZone<'a> {
     /// Seconds east of UTC.
     Offset(i32),
     /// A word that means several.
@@ -100,7 +107,7 @@ const SEVERAL_ZONES: &str =
 
 /// The zone that a header says: `Time (UTC)`, `Date Time, GMT+01:00`, `Zeit [MEZ]`. Two, as in `CET/CEST`, are the local
 /// time of somewhere, and none is said.
-pub(super) fn zone_of_header(header: &str) -> Option<HeaderZone<'_>> {
+pub fn zone_of_header(header: &str) -> Option<HeaderZone<'_>> {
     if matches!(plain(header).as_str(), "timeutc" | "timestamputc" | "datetimeutc" | "utctime") {
         return Some(HeaderZone::Offset(0));
     }
@@ -149,25 +156,25 @@ const ZONES: &str =
     "timezone tz utcoffset gmtoffset tzoffset timezoneoffset zeitzone fuseauhoraire zonahoraria";
 
 /// Whether a column is called the zone of times.
-pub(super) fn is_zone_header(header: &str) -> bool {
+pub fn is_zone_header(header: &str) -> bool {
     let plain = plain(header);
     ZONES.split(' ').any(|word| word == plain)
 }
 
 /// Whether a text is the half of a day and nothing else.
-pub(super) fn is_half_of_day(text: &str) -> bool {
+pub fn is_half_of_day(text: &str) -> bool {
     ["am", "pm", "a.m.", "p.m."].iter().any(|half| half.eq_ignore_ascii_case(text))
 }
 
 /// Whether a header with a unit of time tells of elapsed time.
-pub(super) fn is_elapsed(header: &str) -> bool {
+pub fn is_elapsed(header: &str) -> bool {
     const WORDS: &[&str] =
         &["elapsed", "elapsedtime", "xvalue", "x", "runtime", "laufzeit", "seconds", "sekunden"];
     meaning(header) == Some(Meaning::Time) || WORDS.contains(&plain(header).as_str())
 }
 
 /// A header without what varies between writers: case, blanks, punctuation, and a remark in brackets.
-pub(super) fn plain(header: &str) -> String {
+pub fn plain(header: &str) -> String {
     let header = header.split(['(', '[']).next().unwrap_or_default();
     header.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
@@ -251,7 +258,7 @@ const ABSENT: &[(&str, Quality, Sure)] = &[
 const ABSENT_BYTES_MAX: usize = 16;
 
 /// The quality that a word of absence means. `among_numbers`: numbers or booleans are expected here.
-pub(super) fn absent(text: &str, among_numbers: bool) -> Option<Quality> {
+pub fn absent(text: &str, among_numbers: bool) -> Option<Quality> {
     if text.len() > ABSENT_BYTES_MAX {
         return None;
     }
@@ -281,7 +288,7 @@ const STATUS: &[(&str, Quality)] = &[
 ];
 
 /// A status as words.
-pub(super) fn status(text: &str) -> Option<Quality> {
+pub fn status(text: &str) -> Option<Quality> {
     if let Ok(quality) = Quality::parse(text) {
         return Some(quality);
     }
@@ -302,7 +309,7 @@ pub(super) fn status(text: &str) -> Option<Quality> {
 
 /// Whether a text says how good a value is, and hardly anything else: no word that may be the name of a state, as
 /// `error` and `none` may. Of a JSON document one of its texts is enough.
-pub(super) fn says_quality(text: &str) -> bool {
+pub fn says_quality(text: &str) -> bool {
     if text.starts_with(['[', '{']) {
         return text.split('"').any(|piece| !piece.starts_with(['[', '{']) && says_quality(piece));
     }
@@ -337,7 +344,7 @@ const UNITS: &[&str] = &[
 ];
 
 /// Whether a text is a unit that people write.
-pub(super) fn is_unit(text: &str) -> bool {
+pub fn is_unit(text: &str) -> bool {
     // Two signs for micro: U+00B5 and the Greek U+03BC.
     let text = text.replace('\u{3bc}', "µ");
     UNITS.contains(&text.as_str())
@@ -365,7 +372,7 @@ const WEEKDAYS: &str = "monday tuesday wednesday thursday friday saturday sunday
     lundi mardi mercredi jeudi vendredi samedi dimanche lun mer jeu ven sam dim";
 
 /// Whether a word is a day of the week.
-pub(super) fn is_weekday(word: &str) -> bool {
+pub fn is_weekday(word: &str) -> bool {
     word.len() <= 12 && WEEKDAYS.split(' ').any(|day| day.eq_ignore_ascii_case(word))
 }
 
@@ -375,13 +382,13 @@ const KEYS: &str = "device deviceid devicename host hostname machine machineid m
     serial serialnumber gerät geraet standort raum zähler";
 
 /// Whether a header says that its column tells what a row is about.
-pub(super) fn is_key(header: &str) -> bool {
+pub fn is_key(header: &str) -> bool {
     let plain = plain(header);
     meaning(header) == Some(Meaning::Signal) || KEYS.split(' ').any(|word| word == plain)
 }
 
 /// A number and a known unit behind it: `23.5 °C`.
-pub(super) fn united(text: &str) -> Option<(&str, &'static str)> {
+pub fn united(text: &str) -> Option<(&str, &'static str)> {
     let end = text.rfind(|c: char| c.is_ascii_digit())? + 1;
     let unit = text.get(end..)?.trim();
     let unit = UNITS.iter().find(|known| **known == unit)?;
@@ -389,7 +396,7 @@ pub(super) fn united(text: &str) -> Option<(&str, &'static str)> {
 }
 
 /// The month of a name or of its usual short form.
-pub(super) fn month(name: &str) -> Option<u8> {
+pub fn month(name: &str) -> Option<u8> {
     let lower = name.to_lowercase();
     // Three letters of the English or German name, as `%b` and Excel write them.
     let three = lower.chars().count() == 3;

@@ -1,9 +1,9 @@
 //! What stands in one cell: a number with a decimal point or comma, a boolean, a word of absence, or text. Which of
-//! them a column holds is decided in `layout`.
+//! them a column holds is not decided here, but from all of its cells.
 
 use tidemill_core::{Kind, Quality, Value};
 
-use super::words;
+use crate::words;
 
 /// What separates whole from broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,23 +27,26 @@ impl Decimal {
 
 /// What a number's spelling tells of the decimal mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spelling {
+pub enum Spelling {
     /// Digits alone.
     Plain,
+    /// `1.5`, `1,234.5`.
     Point,
+    /// `1,5`, `1.234,5`.
     Comma,
     /// `1,234`: 1.234 with a comma, 1234 with a point. (`1.234` is read with a point unless other numbers have commas.)
     CommaOrGroup,
+    /// `1.234`.
     PointOrGroup,
 }
 
 /// How a number is spelled, if it is one.
-pub(super) fn spelling(text: &str) -> Option<Spelling> {
+pub fn spelling(text: &str) -> Option<Spelling> {
     spelled(text).map(|(spelling, _)| spelling)
 }
 
 /// How a number is spelled, and the number: with a point where it may be either.
-pub(super) fn spelled(text: &str) -> Option<(Spelling, f64)> {
+pub fn spelled(text: &str) -> Option<(Spelling, f64)> {
     let first = text.chars().next()?;
     if !(first.is_ascii_digit() || matches!(first, '-' | '+' | '.' | ',' | '\u{2212}')) {
         return None;
@@ -70,7 +73,7 @@ fn ends_in_group(behind: &str) -> bool {
 
 /// Reads a number, the nearest float to what is written. Groups of three digits may be set apart by the other mark, by
 /// blanks or by apostrophes. NaN and infinities are none.
-pub(super) fn number(text: &str, decimal: Decimal) -> Option<f64> {
+pub fn number(text: &str, decimal: Decimal) -> Option<f64> {
     let plain = decimal == Decimal::Point
         && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
     let value: f64 = if plain { text.parse().ok()? } else { regular(text, decimal)?.parse().ok()? };
@@ -111,7 +114,7 @@ fn regular(text: &str, decimal: Decimal) -> Option<String> {
 }
 
 /// Whether a text is infinite or, as a number, beyond every float: `inf`, `-Infinity`, `1e999`.
-pub(super) fn is_infinite(text: &str) -> bool {
+pub fn is_infinite(text: &str) -> bool {
     let body = text.strip_prefix(['-', '+', '\u{2212}']).unwrap_or(text);
     if !body.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '.' | ',')) {
         return ["inf", "infinity", "\u{221e}"].iter().any(|word| body.eq_ignore_ascii_case(word));
@@ -145,7 +148,7 @@ fn push_groups(whole: &str, group: char, out: &mut String) -> Option<()> {
 }
 
 /// Words for true and false, as Excel writes them in some languages, and the states of a switch.
-pub(super) fn boolean(text: &str) -> Option<bool> {
+pub fn boolean(text: &str) -> Option<bool> {
     const TRUE: &[&str] = &["true", "wahr", "vrai", "verdadero", "vero", "waar", "on"];
     const FALSE: &[&str] = &["false", "falsch", "faux", "falso", "onwaar", "off"];
     let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
@@ -154,11 +157,14 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 
 /// What the cells of a column are read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CellKind {
+pub enum CellKind {
+    /// A number.
     Float(Decimal),
     /// A number with this unit behind it, or none.
     United(Decimal, &'static str),
+    /// True or false.
     Bool,
+    /// A text, or a word that nobody means as one.
     Text,
     /// By each cell: the narrow form, where rows belong to different signals.
     Any(Decimal),
@@ -168,16 +174,19 @@ pub(super) enum CellKind {
 
 impl CellKind {
     /// Whether the file says what its cells are.
-    pub(super) fn is_stated(self) -> bool {
+    pub fn is_stated(self) -> bool {
         matches!(self, CellKind::Stated(_))
     }
 }
 
 /// A cell that is read: a value with the quality of its absence.
-pub(super) type Read = (Value, Quality);
+pub type Read = (Value, Quality);
 
-/// Reads a cell that is not empty. The error says what it is not.
-pub(super) fn read(text: &str, kind: CellKind) -> Result<Read, String> {
+/// Reads a cell that is not empty.
+///
+/// # Errors
+/// What it is not.
+pub fn read(text: &str, kind: CellKind) -> Result<Read, String> {
     let good = |value| Ok((value, Quality::GOOD));
     let missing = |among_numbers| words::absent(text, among_numbers).map(|quality| (Value::None, quality));
     let shown = || text.chars().take(40).collect::<String>();
@@ -216,7 +225,7 @@ pub(super) fn read(text: &str, kind: CellKind) -> Result<Read, String> {
 }
 
 /// A bare number is a float; but a whole one of 64 bits that no float holds is kept as the integer that it is.
-pub(super) fn float_or_whole(text: &str, nearest: f64) -> Value {
+pub fn float_or_whole(text: &str, nearest: f64) -> Value {
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     let whole = if nearest.abs() < EXACT_MAX { None } else { text.parse::<i128>().ok() };
     #[expect(
@@ -230,11 +239,14 @@ pub(super) fn float_or_whole(text: &str, nearest: f64) -> Value {
 }
 
 /// The floats without digits, as exports spell them (docs/reference/formats.md).
-pub(super) const NOT_FINITE: [(&str, f64); 3] =
+pub const NOT_FINITE: [(&str, f64); 3] =
     [("Infinity", f64::INFINITY), ("-Infinity", f64::NEG_INFINITY), ("NaN", f64::NAN)];
 
 /// Reads a value whose kind is stated, as our own exports do. An empty cell is an empty text, and nothing else.
-pub(super) fn read_stated(text: &str, kind: Kind) -> Result<Value, String> {
+///
+/// # Errors
+/// It is none of that kind.
+pub fn read_stated(text: &str, kind: Kind) -> Result<Value, String> {
     let no = || format!("'{}' is no {}", text.chars().take(40).collect::<String>(), kind.name());
     match kind {
         Kind::None if text.is_empty() => Ok(Value::None),

@@ -8,9 +8,11 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use tidemill_core::rfc3339;
 
-use super::SIGNALS_MAX;
-use super::civil::{self, Civil, DayOrder};
-use super::steps::Grid;
+use crate::civil::{self, Civil, DayOrder};
+use crate::steps::Grid;
+
+/// Signals of one file whose repeated hours are told apart.
+const RUNS_MAX: usize = 100_000;
 
 /// What `--time-format` may say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +59,11 @@ pub enum Unit {
 
 impl Unit {
     /// From the longest to the shortest.
-    pub(super) const ALL: [Unit; 4] = [Unit::Seconds, Unit::Millis, Unit::Micros, Unit::Nanos];
+    pub const ALL: [Unit; 4] = [Unit::Seconds, Unit::Millis, Unit::Micros, Unit::Nanos];
 
     /// The unit that makes a count of this size a time between 1973 and 5138. Smaller counts are none: 8 digits are a
     /// date, and fewer are elapsed seconds.
-    pub(super) fn by_magnitude(most: f64) -> Option<Unit> {
+    pub fn by_magnitude(most: f64) -> Option<Unit> {
         match most {
             _ if most < 1e8 => None,
             _ if most < 1e11 => Some(Unit::Seconds),
@@ -83,7 +85,7 @@ impl Unit {
     }
 
     /// A count of it in seconds.
-    pub(super) fn seconds(self, count: f64) -> f64 {
+    pub fn seconds(self, count: f64) -> f64 {
         match self {
             Unit::Seconds => count,
             Unit::Millis => count / 1e3,
@@ -104,9 +106,12 @@ impl Unit {
 
 /// How the time column of a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TimeForm {
+pub enum TimeForm {
+    /// Dates and times of day; the order is that of dates which need one.
     Text(Option<DayOrder>),
+    /// Counts since 1970-01-01 UTC.
     Epoch(Unit),
+    /// Days since 1899-12-30.
     Excel,
     /// A column counts from a start.
     Elapsed(Grid),
@@ -116,7 +121,8 @@ pub(super) enum TimeForm {
 
 /// Why a time cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TimeFault {
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum TimeFault {
     #[error("there is no time")]
     Missing,
     #[error("'{0}' is no time of the form that this file has")]
@@ -133,19 +139,20 @@ pub(super) enum TimeFault {
 
 /// Reads the times of one file.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub struct Clock {
     form: TimeForm,
     zone: TimeZone,
     /// The zone that a time named last.
     named: Option<(String, TimeZone)>,
-    /// Rows in the hour that the clocks repeat, and how many of them were taken as the second pass.
-    pub(super) repeated: u64,
-    pub(super) second_pass: u64,
+    /// Rows in the hour that the clocks repeat.
+    pub repeated: u64,
+    /// How many rows of that hour were taken as its second pass.
+    pub second_pass: u64,
 }
 
 /// Where a run of rows stands, so that the repeated hour can be told apart. One a signal in the narrow form.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Run {
+pub struct Run {
     last: Option<i64>,
     descending: Option<bool>,
     repeats: bool,
@@ -155,7 +162,7 @@ pub(super) struct Run {
 
 impl Run {
     /// Passes over a row that cannot be read: those behind it keep their times.
-    pub(super) fn skip(&mut self) {
+    pub fn skip(&mut self) {
         self.rows += 1;
     }
 
@@ -183,17 +190,16 @@ impl Run {
 }
 
 impl Clock {
-    pub(super) fn new(form: TimeForm, zone: TimeZone) -> Clock {
+    /// Of times in this form; those that do not say where they are meant are of this zone.
+    pub fn new(form: TimeForm, zone: TimeZone) -> Clock {
         Clock { form, zone, named: None, repeated: 0, second_pass: 0 }
     }
 
     /// The instant that a cell means, with the time of day from a second column where there is one.
-    pub(super) fn read(
-        &mut self,
-        text: &str,
-        time_of_day: Option<&str>,
-        run: &mut Run,
-    ) -> Result<i64, TimeFault> {
+    ///
+    /// # Errors
+    /// Why it means none.
+    pub fn read(&mut self, text: &str, time_of_day: Option<&str>, run: &mut Run) -> Result<i64, TimeFault> {
         if let TimeForm::Rows(grid) = self.form {
             let row = run.rows;
             run.rows += 1;
@@ -312,7 +318,7 @@ impl LocalTimes {
     /// Why it never did.
     pub fn instant(&mut self, signal: &str, shown: i64) -> Result<i64, String> {
         let mut spare = Run::default();
-        if !self.runs.contains_key(signal) && self.runs.len() < SIGNALS_MAX {
+        if !self.runs.contains_key(signal) && self.runs.len() < RUNS_MAX {
             self.runs.insert(signal.to_owned(), Run::default());
         }
         let run = self.runs.get_mut(signal).unwrap_or(&mut spare);
@@ -339,7 +345,7 @@ pub fn instant_of(text: &str, local: DateTime, zone: &TimeZone) -> Result<(i64, 
 }
 
 /// A time zone as people are told of it.
-pub(super) fn zone_name(zone: &TimeZone) -> Cow<'_, str> {
+pub fn zone_name(zone: &TimeZone) -> Cow<'_, str> {
     match (zone.iana_name(), zone.to_fixed_offset()) {
         (Some(name), _) => name.into(),
         (None, Ok(offset)) => format!("UTC{offset}").into(),
@@ -384,7 +390,10 @@ fn range(text: &str) -> TimeFault {
 }
 
 /// Reads a decimal count of a unit exactly: a float would lose the nanoseconds.
-pub(super) fn epoch(text: &str, unit: Unit) -> Result<i64, TimeFault> {
+///
+/// # Errors
+/// It is no count, or the time is none that can be kept.
+pub fn epoch(text: &str, unit: Unit) -> Result<i64, TimeFault> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -1,12 +1,12 @@
-//! Rows without times of their own: when the first was, and how far apart they are. Which column counts, if any does, is
-//! decided in `layout`.
+//! Rows without times of their own: when the first was, and how far apart they are. Which column counts, if
+//! any does, is not decided here.
 
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-use super::time::{TimeFault, Unit};
+use crate::time::{TimeFault, Unit};
 
 /// How far apart rows are: fixed, or by the calendar of the time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +58,13 @@ impl Step {
     }
 
     /// The unit that a header gives to a column of elapsed time.
-    pub(super) fn of_unit(unit: &str) -> Option<Step> {
+    pub fn of_unit(unit: &str) -> Option<Step> {
         let found = UNITS.iter().find(|(name, _)| *name == unit && *name != "m");
         found.map(|(_, step)| *step)
     }
 
     /// For people.
-    pub(super) fn name(self) -> String {
+    pub fn name(self) -> String {
         let largest = |nanos: i64| {
             let fits = UNITS.iter().rev().find_map(|(name, one)| match one {
                 Step::Nanos(one) if nanos % one == 0 => Some(format!("{}{name}", nanos / one)),
@@ -88,14 +88,19 @@ impl From<Unit> for Step {
 
 /// When the first row was, in ns UTC, and how far apart they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Grid {
-    pub(super) start: i64,
-    pub(super) step: Step,
+pub struct Grid {
+    /// The first row.
+    pub start: i64,
+    /// From one row to the next.
+    pub step: Step,
 }
 
 impl Grid {
     /// The time so many steps behind the start. Steps of the calendar are whole.
-    pub(super) fn at(self, count: &str, zone: &TimeZone) -> Result<i64, TimeFault> {
+    ///
+    /// # Errors
+    /// It is no count, or the time is none that can be kept.
+    pub fn at(self, count: &str, zone: &TimeZone) -> Result<i64, TimeFault> {
         let form = || TimeFault::Form(count.chars().take(40).collect());
         let range = || TimeFault::Range(format!("step {count}").chars().take(40).collect());
         let billionths = decimal(count).ok_or_else(form)?;

@@ -3,7 +3,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::words;
+use crate::words;
 
 /// What stands first in a date such as 03/04/2024, or 24/03/04.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum DayOrder {
 
 /// A date of three numbers whose order needs to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Evidence {
+pub enum Evidence {
     /// The form leaves no doubt.
     Clear,
     /// Points stand between its numbers: the day first.
@@ -40,19 +40,21 @@ pub(super) enum Evidence {
 
 /// What a text says of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Civil {
+pub struct Civil {
     /// Year, month, day: a date of the Gregorian calendar.
-    pub(super) date: Option<(i16, i8, i8)>,
+    pub date: Option<(i16, i8, i8)>,
     /// Nanoseconds since midnight; up to and with 24:00:00 and a leap second.
-    pub(super) nanos: Option<i64>,
+    pub nanos: Option<i64>,
     /// The second was written as 60.
-    pub(super) leap: bool,
-    pub(super) offset_seconds: Option<i32>,
+    pub leap: bool,
+    /// Seconds east of UTC, where they are written.
+    pub offset_seconds: Option<i32>,
     /// Whether it says itself where it is meant: by an offset, or by a zone's name ([`zone_of`]).
-    pub(super) zoned: bool,
-    pub(super) evidence: Evidence,
+    pub zoned: bool,
+    /// What it says of the order of its numbers.
+    pub evidence: Evidence,
     /// The first and the last number of a date that may begin with a year of two digits.
-    pub(super) year_ends: Option<(i16, i16)>,
+    pub year_ends: Option<(i16, i16)>,
 }
 
 impl Civil {
@@ -65,7 +67,7 @@ impl Civil {
 
 /// Reads a date, a time of day, or both. Without an `order` a date that needs one is read day first, and its evidence
 /// says so.
-pub(super) fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
+pub fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
     let text = text.trim();
     if text.len() > 64 {
         return None;
@@ -136,12 +138,12 @@ fn named_zone(text: &str) -> Option<(&str, &str)> {
 }
 
 /// The zone whose name stands behind a time.
-pub(super) fn zone_of(text: &str) -> Option<TimeZone> {
+pub fn zone_of(text: &str) -> Option<TimeZone> {
     named_zone(text.trim()).and_then(|(_, name)| TimeZone::get(name).ok())
 }
 
 /// Whether a text says a zone by itself, as a column of them does: `UTC`, `+01:00`, `Europe/Berlin`.
-pub(super) fn is_zone(text: &str) -> bool {
+pub fn is_zone(text: &str) -> bool {
     offset(&mut Cursor { text }).flatten().is_some() || (text.contains('/') && TimeZone::get(text).is_ok())
 }
 
@@ -395,7 +397,7 @@ const ZONES: &[(&str, i32)] =
     &[("Z", 0), ("UTC", 0), ("GMT", 0), ("CET", 1), ("CEST", 2), ("MEZ", 1), ("MESZ", 2)];
 
 /// The word behind a date and a time of day that would be read without it: most often a zone that means several offsets.
-pub(super) fn unknown_zone(text: &str) -> Option<&str> {
+pub fn unknown_zone(text: &str) -> Option<&str> {
     let text = text.trim();
     let before = text.trim_end_matches(char::is_alphabetic);
     let word = text.get(before.len()..).filter(|word| !word.is_empty())?;
