@@ -12,6 +12,8 @@ import duckdb
 table, questions = sys.argv[1], int(sys.argv[2])
 extension = next(f for f in importlib.metadata.files("duckdb-ext-delta") if str(f).endswith(".duckdb_extension"))
 connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+# A slow question's bar would stand where its answer is read.
+connection.execute("SET enable_progress_bar = false")
 connection.execute(f"LOAD '{extension.locate()}'")
 query = f"""
     SELECT count(*), avg(coalesce(float, scaled / pow(10, coalesce(scale, 0))))
