@@ -155,7 +155,6 @@ impl Drop for Filler {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may say what it takes for granted")]
 mod tests {
     use super::*;
     use crate::segment::FILL_BYTES;

@@ -134,12 +134,7 @@ fn body_bytes(flatbuffer: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "tests may fail"
-)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may fail")]
 mod tests {
     use super::super::table::{self, INT32, Kind, Values, column};
     use super::*;

@@ -355,12 +355,7 @@ pub(super) fn handshake(payload: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "tests may fail"
-)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may fail")]
 mod tests {
     use super::*;
 

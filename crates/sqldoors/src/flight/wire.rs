@@ -150,12 +150,7 @@ impl Writer {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "tests may fail"
-)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may fail")]
 mod tests {
     use super::*;
 

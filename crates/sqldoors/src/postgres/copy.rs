@@ -82,13 +82,6 @@ pub(crate) fn field(text: &[u8], out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by them"
-)]
 mod tests {
     use super::*;
 

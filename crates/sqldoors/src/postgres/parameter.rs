@@ -84,9 +84,9 @@ pub(crate) fn written(kind: TypeNumber, bytes: Vec<u8>) -> Result<String, Error>
 
 /// The array types of what is read here.
 fn is_array(kind: TypeNumber) -> bool {
-    const ARRAYS: [TypeNumber; 19] = [
-        1000, 1001, 1002, 1003, 1005, 1007, 1009, 1014, 1015, 1016, 1021, 1022, 1028, 1115, 1182, 1183, 1185,
-        1231, 2951,
+    const ARRAYS: [TypeNumber; 22] = [
+        199, 1000, 1001, 1002, 1003, 1005, 1007, 1009, 1014, 1015, 1016, 1021, 1022, 1028, 1115, 1182, 1183,
+        1185, 1187, 1231, 2951, 3807,
     ];
     ARRAYS.contains(&kind)
 }
@@ -239,13 +239,6 @@ fn array(bytes: &[u8]) -> Result<String, Error> {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by them"
-)]
 mod tests {
     use super::*;
 

@@ -498,13 +498,6 @@ fn copy(words: &[(&str, usize)], upper: &[&str], text: &str) -> Result<Statement
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by them"
-)]
 mod tests {
     use super::*;
 

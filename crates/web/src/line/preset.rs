@@ -83,8 +83,6 @@ impl TryFrom<String> for Preset {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may fail loudly")]
-
     use super::super::name::Series;
     use super::super::template::{Named, Templates};
     use super::*;

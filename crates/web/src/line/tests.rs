@@ -1,13 +1,6 @@
 //! The tricky cases of line protocol, and that what is written is read.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::expect_used,
-    reason = "tests may fail loudly"
-)]
+#![allow(clippy::arithmetic_side_effects, reason = "tests may fail loudly")]
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
