@@ -80,16 +80,7 @@ fn encoded(parcel: &Parcel) -> Vec<u8> {
 /// A whole segment with these parcels.
 fn segment(parcels: &[Parcel]) -> Vec<u8> {
     let tag = 0xFEED_0000_0001;
-    let head = SegmentHead {
-        tag,
-        kept: Seq(0),
-        durable: Seq(0),
-        next: Seq(1),
-        opened: 0,
-        skipped: 0,
-        reused: false,
-        relaxed: false,
-    };
+    let head = SegmentHead { tag, next: Seq(1), ..SegmentHead::default() };
     let mut out = head.to_bytes().to_vec();
     for (number, parcel) in parcels.iter().enumerate() {
         let payload = encoded(parcel);
@@ -224,16 +215,7 @@ fn a_frame_within_a_payload_does_not_pass_for_one() {
 
 #[test]
 fn later_formats_are_told_from_damage() {
-    let head = SegmentHead {
-        tag: 1,
-        kept: Seq(0),
-        durable: Seq(0),
-        next: Seq(1),
-        opened: 0,
-        skipped: 0,
-        reused: false,
-        relaxed: false,
-    };
+    let head = SegmentHead { tag: 1, next: Seq(1), ..SegmentHead::default() };
     let mut later = head.to_bytes();
     later[8..12].copy_from_slice(&9_u32.to_le_bytes());
     assert_eq!(SegmentHead::parse(&later), Err(BadHead::Damaged));
@@ -290,16 +272,7 @@ fn the_document_says_what_the_code_does() {
 
 #[test]
 fn places_that_nobody_counts_to_are_damage() {
-    let head = SegmentHead {
-        tag: 1,
-        kept: Seq(0),
-        durable: Seq(0),
-        next: Seq(1),
-        opened: 0,
-        skipped: 0,
-        reused: false,
-        relaxed: false,
-    };
+    let head = SegmentHead { tag: 1, next: Seq(1), ..SegmentHead::default() };
     assert_eq!(
         SegmentHead::parse(&SegmentHead { next: Seq(SEQ_MAX), ..head }.to_bytes()).map(|head| head.id()),
         Ok(1)

@@ -393,12 +393,6 @@ fn without((first, last): (Seq, Seq), void: (Seq, Seq)) -> Vec<(Seq, Seq)> {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test may say what it takes for granted"
-)]
 mod tests {
     use super::*;
     use crate::frame::FrameHead;
@@ -408,16 +402,7 @@ mod tests {
     fn a_length_that_lies_leads_nobody_beyond_the_file() {
         let (ground, _) = Ground::simulated(1);
         let (tag, durable) = (1, Seq(0));
-        let segment = SegmentHead {
-            tag,
-            kept: durable,
-            durable,
-            next: Seq(1),
-            opened: 0,
-            skipped: 0,
-            reused: false,
-            relaxed: false,
-        };
+        let segment = SegmentHead { tag, next: Seq(1), ..SegmentHead::default() };
         let payload_crc = crc32c::crc32c(b"12345678");
         let parcel =
             FrameHead { kind: FrameKind::Parcel, payload_bytes: 8, tag, seq: Seq(1), durable, payload_crc };
