@@ -292,11 +292,6 @@ impl BatchBuilder {
         self.batch.is_empty()
     }
 
-    /// What will hold for the whole batch.
-    pub fn set_flags(&mut self, flags: Flags) {
-        self.batch.flags = flags;
-    }
-
     /// The highest number of a row without a time; `None` when every row has one.
     pub fn last_stamp(&self) -> Option<u32> {
         self.stamps.iter().map(|(_, number)| *number).max()

@@ -203,19 +203,6 @@ impl Tasks {
         Ok(())
     }
 
-    /// Runs `hook` when the phase stops, at the same time as its tasks end, and waits for it as for them.
-    pub fn at_shutdown(
-        &self,
-        name: &str,
-        phase: Phase,
-        hook: impl FnOnce() + Send + 'static,
-    ) -> Result<(), Error> {
-        self.spawn(name, phase, move |stop| {
-            stop.wait_for_stop();
-            hook();
-        })
-    }
-
     /// The word to stop of a phase, for what runs elsewhere but wants to know.
     pub fn stop(&self, phase: Phase) -> Stop {
         let [doors, engines, log] = &self.0.stops;
