@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use tidemill_core::{ColumnKind, ColumnSpec, Facts, TableSpec, Value};
+use tidemill_core::{ColumnKind, Facts, TableSpec, Value, column};
 
 use crate::shared::Shared;
-
-const fn column(name: &'static str, kind: ColumnKind, description: &'static str) -> ColumnSpec {
-    ColumnSpec { name, kind, description }
-}
 
 static SUBSCRIPTIONS: TableSpec = TableSpec {
     name: "subscriptions",

@@ -28,6 +28,11 @@ pub struct ColumnSpec {
     pub description: &'static str,
 }
 
+/// A column, in one line of a table's list.
+pub const fn column(name: &'static str, kind: ColumnKind, description: &'static str) -> ColumnSpec {
+    ColumnSpec { name, kind, description }
+}
+
 /// A table. Records of its stream have a JSON object as value, one member a column; an absent member is NULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableSpec {

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use tidemill_core::{
-    Authority, ColumnKind, ColumnSpec, Facts, Identity, IdentityKind, Peer, SignalPath, TableSpec, Value,
-    Verb,
+    Authority, ColumnKind, Facts, Identity, IdentityKind, Peer, SignalPath, TableSpec, Value, Verb, column,
 };
 
 use crate::error::Error;
@@ -146,10 +145,6 @@ impl Guard {
             (&ACCESS_TABLE, Arc::new(AccessFacts(Arc::downgrade(self)))),
         ]
     }
-}
-
-const fn column(name: &'static str, kind: ColumnKind, description: &'static str) -> ColumnSpec {
-    ColumnSpec { name, kind, description }
 }
 
 /// `sys.tokens`: only who may administer everything sees it.

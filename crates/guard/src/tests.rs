@@ -25,7 +25,7 @@ pub(crate) struct Memory {
     pub(crate) busy: AtomicBool,
 }
 
-impl Journal for Memory {
+impl stub::JournalStub for Memory {
     fn append(&self, parcel: Arc<Parcel>, durability: Durability) -> Result<Commit, Busy> {
         assert_eq!(durability, Durability::Commit);
         if self.busy.load(Ordering::SeqCst) {
@@ -42,25 +42,12 @@ impl Journal for Memory {
         let from = from.unwrap_or_default().0;
         Box::new(Following(self.records.lock().unwrap().clone().split_off(from as usize), from))
     }
-    fn read<'a>(&'a self, _: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>> {
-        unreachable!("the guard reads no single parcel")
-    }
     fn advance(&self, _: CursorId, upto: Seq, note: Bytes) -> Commit {
         *self.cursor.lock().unwrap() = Some((upto, note));
         Commit::ready(upto)
     }
     fn cursor(&self, _: CursorId) -> Option<(Seq, Bytes)> {
         self.cursor.lock().unwrap().clone()
-    }
-    fn hold(&self, _: CursorId, _: Hold) {}
-    fn first(&self) -> Seq {
-        Seq(1)
-    }
-    fn epoch(&self) -> Epoch {
-        Epoch(1)
-    }
-    fn damage(&self) -> Vec<Damaged> {
-        Vec::new()
     }
 }
 

@@ -2,7 +2,7 @@
 //! its line, so that the two can be compared.
 
 use serde_json::json;
-use tidemill_core::{ColumnKind, ColumnSpec, StreamId, TableSpec};
+use tidemill_core::{ColumnKind, StreamId, TableSpec, column};
 
 use super::line::{Hash, detail_of};
 use super::writer::Pending;
@@ -13,48 +13,16 @@ pub static AUDIT_TABLE: TableSpec = TableSpec {
     description: "Who did what, from where, with what result; the files in data/guard/audit are the record, this is for searching.",
     stream: Some(StreamId::AUDIT),
     columns: &[
-        ColumnSpec { name: "time", kind: ColumnKind::Time, description: "When." },
-        ColumnSpec {
-            name: "seq",
-            kind: ColumnKind::Int,
-            description: "The entry's number in the chain, from 1 without gaps.",
-        },
-        ColumnSpec {
-            name: "who",
-            kind: ColumnKind::Text,
-            description: "Who, e.g. token:press-line or owner:anna.",
-        },
-        ColumnSpec {
-            name: "door",
-            kind: ColumnKind::Text,
-            description: "By which door: http, control, house.",
-        },
-        ColumnSpec {
-            name: "address",
-            kind: ColumnKind::Text,
-            description: "From which network address; empty on the control socket.",
-        },
-        ColumnSpec { name: "action", kind: ColumnKind::Text, description: "What, as noun.verb." },
-        ColumnSpec {
-            name: "target",
-            kind: ColumnKind::Text,
-            description: "On what: a path, a token's name, a file.",
-        },
-        ColumnSpec {
-            name: "result",
-            kind: ColumnKind::Text,
-            description: "intended, done, refused or failed.",
-        },
-        ColumnSpec {
-            name: "detail",
-            kind: ColumnKind::Text,
-            description: "Before and after, or the reason, as JSON.",
-        },
-        ColumnSpec {
-            name: "hash",
-            kind: ColumnKind::Text,
-            description: "The hash of the entry's line in the chain.",
-        },
+        column("time", ColumnKind::Time, "When."),
+        column("seq", ColumnKind::Int, "The entry's number in the chain, from 1 without gaps."),
+        column("who", ColumnKind::Text, "Who, e.g. token:press-line or owner:anna."),
+        column("door", ColumnKind::Text, "By which door: http, control, house."),
+        column("address", ColumnKind::Text, "From which network address; empty on the control socket."),
+        column("action", ColumnKind::Text, "What, as noun.verb."),
+        column("target", ColumnKind::Text, "On what: a path, a token's name, a file."),
+        column("result", ColumnKind::Text, "intended, done, refused or failed."),
+        column("detail", ColumnKind::Text, "Before and after, or the reason, as JSON."),
+        column("hash", ColumnKind::Text, "The hash of the entry's line in the chain."),
     ],
     path_columns: &[],
 };
