@@ -25,7 +25,7 @@ impl Matching {
 
     /// How many hear a signal, worked out and remembered.
     pub fn cold(&mut self, signal: &Arc<Signal>) -> usize {
-        let subscribers = self.router.subscribers(signal);
+        let subscribers = self.router.subscribers(&signal.path, &signal.aliases);
         let count = subscribers.len();
         self.cache.remember(signal.id, subscribers);
         count

@@ -1,9 +1,10 @@
 //! From a path to a grant: the authority decides, the registry gives the id, the owner is checked. Dear once; doors keep
 //! the grant until the epoch changes. How a name comes into being stands in `create`.
 
-use tidemill_core::{Grant, Identity, Meta, Problem, Signal, SignalPath, UNIT_BYTES_MAX, Verb, codes};
+use tidemill_core::{Grant, Identity, Meta, Problem, SignalPath, UNIT_BYTES_MAX, Verb, codes};
 
 use crate::meters::Refusal;
+use crate::registry::Entry;
 use crate::shared::Shared;
 
 /// The longest unit, owner, or name of a tag, in bytes.
@@ -30,9 +31,9 @@ impl Shared {
         if verb != Verb::Write {
             return Err(Problem::new(&codes::NOT_FOUND, format!("there is no signal {path}")));
         }
-        let signal = self.create_alone(who, path, hint)?;
-        self.check_owner(who, verb, &signal)?;
-        Ok(Grant { id: signal.id, verb, epoch, number: signal.meta.number })
+        let entry = self.create_alone(who, path, hint)?;
+        self.check_owner(who, verb, &entry)?;
+        Ok(Grant { id: entry.id, verb, epoch, number: entry.about.meta.number })
     }
 
     /// A grant to write; none where the name does not exist and may be created, with `new` others.
@@ -59,9 +60,9 @@ impl Shared {
         path: &SignalPath,
     ) -> Result<Option<Grant>, Problem> {
         self.stopping()?;
-        let known = self.registry().find(path.as_str()).map(|entry| entry.signal.clone());
+        let known = self.registry().find(path.as_str()).cloned();
         // Rights hold for the signal's present name: a rename moves it into other hands.
-        let decided = known.as_ref().map_or(path, |signal| &signal.path);
+        let decided = known.as_ref().map_or(path, |entry| &entry.path);
         let may = |verb| self.authority.decide(who, verb, decided).allowed;
         if decided != path {
             let hidden = !may(verb) && !may(Verb::Read);
@@ -76,9 +77,9 @@ impl Shared {
             }
         }
         self.decide(who, verb, decided, path)?;
-        let Some(signal) = known else { return Ok(None) };
-        self.check_owner(who, verb, &signal)?;
-        Ok(Some(Grant { id: signal.id, verb, epoch, number: signal.meta.number }))
+        let Some(entry) = known else { return Ok(None) };
+        self.check_owner(who, verb, &entry)?;
+        Ok(Some(Grant { id: entry.id, verb, epoch, number: entry.about.meta.number }))
     }
 
     /// Who uses a further name of a signal that they may not see hears what a name hears that stands for nothing. Only
@@ -113,15 +114,15 @@ impl Shared {
         Err(Problem::new(&codes::FORBIDDEN, format!("{} may not {verb} {shown}: {why}", who.name)))
     }
 
-    pub(crate) fn check_owner(&self, who: &Identity, verb: Verb, signal: &Signal) -> Result<(), Problem> {
-        let owner = &signal.meta.owner;
+    pub(crate) fn check_owner(&self, who: &Identity, verb: Verb, entry: &Entry) -> Result<(), Problem> {
+        let owner = &entry.about.meta.owner;
         if verb != Verb::Write || owner.is_empty() || *owner == who.name {
             return Ok(());
         }
         self.meters.refuse(Refusal::NotOwner);
         Err(Problem::new(
             &codes::NOT_OWNER,
-            format!("{} is written by {owner} alone, not by {}", signal.path, who.name),
+            format!("{} is written by {owner} alone, not by {}", entry.path, who.name),
         ))
     }
 

@@ -80,16 +80,16 @@ impl Shared {
         who: &Identity,
         path: &SignalPath,
         hint: &Meta,
-    ) -> Result<Arc<Signal>, Problem> {
+    ) -> Result<Entry, Problem> {
         let writer = self.writer(&who.name)?;
         let mut registry = self.registry_mut();
         if let Some(entry) = registry.find(path.as_str()) {
             // Someone else was faster; the epoch in the grant covers what the authority said of the same path.
-            return Ok(entry.signal.clone());
+            return Ok(entry.clone());
         }
         let id = self.put_new(&mut registry, &writer, path, hint)?;
         self.note_new(&registry, &writer, &[id]);
-        let entry = registry.get(id).map(|entry| entry.signal.clone());
+        let entry = registry.get(id).cloned();
         entry.ok_or_else(|| Problem::new(&codes::INTERNAL, format!("{path} was not registered")))
     }
 
@@ -153,14 +153,14 @@ impl Shared {
     fn note_new(&self, registry: &Registry, writer: &Writer, new: &[SignalId]) {
         self.meters.names_new.add(new.len() as u64);
         for entry in new.iter().filter_map(|id| registry.get(*id)) {
-            let older = registry.twin(&entry.signal.path).filter(|twin| twin.signal.id < entry.signal.id);
+            let older = registry.twin(&entry.path).filter(|twin| twin.id < entry.id);
             let Some(older) = older else { continue };
             self.meters.near_twins.add(1);
             let mut twins = self.twins.lock().unwrap_or_else(PoisonError::into_inner);
             if twins.len() >= TWINS_MAX {
                 twins.pop_front();
             }
-            let (path, like) = (entry.signal.path.clone(), older.signal.path.clone());
+            let (path, like) = (entry.path.clone(), older.path.clone());
             twins.push_back(Twin { path, like, by: writer.name.clone() });
         }
     }
@@ -169,7 +169,7 @@ impl Shared {
     pub(crate) fn near_twins(&self) -> Vec<Twin> {
         let registry = self.registry();
         let stands =
-            |path: &SignalPath| registry.find(path.as_str()).is_some_and(|entry| entry.signal.path == *path);
+            |path: &SignalPath| registry.find(path.as_str()).is_some_and(|entry| entry.path == *path);
         let twins = self.twins.lock().unwrap_or_else(PoisonError::into_inner);
         twins.iter().filter(|twin| stands(&twin.path) && stands(&twin.like)).cloned().collect()
     }
@@ -183,9 +183,9 @@ impl Shared {
         name: &NewName,
     ) -> Result<Option<SignalId>, Problem> {
         let Some(entry) = registry.find(name.path.as_str()) else { return Ok(None) };
-        self.check_owner(who, Verb::Write, &entry.signal)?;
+        self.check_owner(who, Verb::Write, entry)?;
         if is_same(entry, &name.hint) {
-            return Ok(Some(entry.signal.id));
+            return Ok(Some(entry.id));
         }
         self.meters.conflicts.add(1);
         let detail = format!("{} was created by someone else while the request was read", name.path);
@@ -249,7 +249,8 @@ fn kept_tags(hint: &Meta) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
 }
 
 fn is_same(entry: &Entry, hint: &Meta) -> bool {
-    let unit = &hint.unit;
-    let same_unit = unit.is_empty() || unit.len() > NAME_BYTES_MAX || entry.signal.meta.has_unit(unit);
-    same_unit && entry.signal.meta.number == hint.number && entry.tags().eq(kept_tags(hint))
+    let (unit, meta) = (&hint.unit, &entry.about.meta);
+    let same_unit = unit.is_empty() || unit.len() > NAME_BYTES_MAX || meta.has_unit(unit);
+    let tags = kept_tags(hint).map(|(name, value)| (&**name, &**value));
+    same_unit && meta.number == hint.number && entry.tags().eq(tags)
 }

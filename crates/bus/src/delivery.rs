@@ -224,11 +224,11 @@ impl Follower {
             let place = match cache.known(id) {
                 Some(place) => place,
                 None => {
-                    let signal = shared.registry().get(id).map(|entry| entry.signal.clone());
-                    match signal {
-                        Some(signal) => {
+                    let entry = shared.registry().get(id).cloned();
+                    match entry {
+                        Some(entry) => {
                             shared.meters.matches.add(1);
-                            cache.remember(id, shared.router.subscribers(&signal))
+                            cache.remember(id, shared.router.subscribers(&entry.path, &entry.about.aliases))
                         }
                         None => usize::MAX,
                     }

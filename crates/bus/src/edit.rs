@@ -28,9 +28,9 @@ impl Shared {
             self.decide(who, Verb::Read, path, path)?;
         }
         let mut registry = self.registry_mut();
-        let entry = registry.get(grant.id).filter(|entry| !entry.signal.retired).cloned();
+        let entry = registry.get(grant.id).filter(|entry| !entry.retired).cloned();
         let entry = entry.ok_or_else(|| Problem::new(&codes::NOT_FOUND, "the signal was deleted"))?;
-        let before = entry.whole();
+        let before = entry.signal();
         if first_unit && !before.meta.unit.is_empty() {
             let detail = format!("{} has got a unit from someone else meanwhile", before.path);
             return Err(Problem::new(&codes::CONFLICT, detail).hint("Bind the signal again, then repeat"));
@@ -44,7 +44,7 @@ impl Shared {
             when: self.clock.wall(),
         });
         let after = edited(&registry, &before, edit)?;
-        if after == *before {
+        if after == before {
             return Ok(Commit::ready(self.journal.durable()));
         }
         let revision = entry.revision.saturating_add(1);
@@ -124,7 +124,7 @@ fn not_unknown(path: &SignalPath) -> Result<(), Problem> {
 
 fn check_free(registry: &Registry, signal: &Signal, path: &SignalPath) -> Result<(), Problem> {
     match registry.find(path.as_str()) {
-        Some(entry) if entry.signal.id != signal.id => {
+        Some(entry) if entry.id != signal.id => {
             // Not whose: behind a further name may stand a signal that the caller may not see.
             Err(Problem::new(&codes::EXISTS, format!("the name {path} is taken")))
         }

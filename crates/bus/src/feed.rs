@@ -258,9 +258,9 @@ impl Selector {
             }
             let registry = registry.get_or_insert_with(|| shared.registry());
             let Some(entry) = registry.get(*id) else { continue };
-            let signal = &entry.signal;
-            let named = std::iter::once(&signal.path).chain(&signal.aliases).any(|path| self.trie.any(path));
-            let yes = named && subscriber.scope.allows(&signal.path);
+            let named =
+                std::iter::once(&entry.path).chain(&entry.about.aliases).any(|path| self.trie.any(path));
+            let yes = named && subscriber.scope.allows(&entry.path);
             if self.known.len() <= id.index() {
                 self.known.resize(id.index() + 1, 0);
             }

@@ -4,7 +4,7 @@
 //! that only a later sample shows to be far ahead, because the clock ran ahead when it came and was set right since.
 
 use tidemill_core::{
-    Deletion, Kind, LastValue, NANOS_PER_SECOND, Quality, SampleBatch, Signal, SignalId, SourceId, ValueRef,
+    Deletion, Kind, LastValue, NANOS_PER_SECOND, Quality, SampleBatch, SignalId, SourceId, ValueRef,
 };
 
 use crate::record::{Input, put_bytes};
@@ -258,13 +258,12 @@ impl LastValues {
     /// The last value as it reads at `now`. A good value whose source has been silent for longer than `stale_after`
     /// reads as Uncertain_LastUsableValue; the age counts from the sample's time or its receipt, whichever is older, so
     /// that a source whose clock is ahead does not look alive for ever.
-    pub(crate) fn get(&self, signal: &Signal, now: i64) -> Option<LastValue> {
-        let Sample { time, received, quality, source, value } = self.sample(signal.id)?;
-        let stale_after = signal.meta.stale_after_ns;
+    pub(crate) fn get(&self, id: SignalId, stale_after: i64, now: i64) -> Option<LastValue> {
+        let Sample { time, received, quality, source, value } = self.sample(id)?;
         let stale = stale_after > 0 && now.saturating_sub(time.min(received)) > stale_after;
         let quality = if stale && quality.is_good() { Quality::UNCERTAIN_LAST_USABLE_VALUE } else { quality };
-        let ahead = self.is_ahead(signal.id);
-        Some(LastValue { id: signal.id, time, value: value.to_value(), quality, received, source, ahead })
+        let ahead = self.is_ahead(id);
+        Some(LastValue { id, time, value: value.to_value(), quality, received, source, ahead })
     }
 
     /// How many ids there is room for.
@@ -334,6 +333,8 @@ fn set<T>(column: &mut [T], at: usize, value: T) {
         *slot = value;
     }
 }
+
+mod lost; // what a log without its end leaves of them
 
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,10 @@ impl Namespace {
         if let Some((first, _)) = journal.lost() {
             // A producer that repeats what was lost must not be told that it is there.
             state.once.retain(|(_, seq)| *seq < first);
+            if first <= state.seq {
+                let end = state.registry.signals_end();
+                state.last.end_with(&*journal, end, settings.last_values_bytes);
+            }
         }
         journal.hold(CURSOR, HOLD);
         let feed = journal.follow(CURSOR, Some(from));
@@ -331,23 +335,27 @@ impl Bus for Namespace {
         let now = shared.clock.wall();
         let registry = shared.registry();
         let last = shared.last();
-        let living = ids.iter().filter_map(|id| registry.get(*id)).map(|entry| &entry.signal);
-        let readable = living.filter(|signal| !signal.retired && scope.allows(&signal.path));
-        out.extend(readable.filter_map(|signal| last.get(signal, now)));
+        let living = ids.iter().filter_map(|id| registry.get(*id));
+        let readable = living.filter(|entry| !entry.retired && scope.allows(&entry.path));
+        out.extend(readable.filter_map(|entry| last.get(entry.id, entry.about.meta.stale_after_ns, now)));
     }
 
     fn describe(&self, scope: &ReadScope, pattern: &Pattern) -> Vec<Arc<Signal>> {
         let registry = self.shared.registry();
-        let readable = registry.matching(pattern).filter(|entry| scope.allows(&entry.signal.path));
-        readable.map(|entry| entry.whole()).collect()
+        let readable = registry.matching(pattern).filter(|entry| scope.allows(&entry.path));
+        readable.map(|entry| Arc::new(entry.signal())).collect()
     }
 
     fn signal(&self, id: SignalId) -> Option<Arc<Signal>> {
-        self.shared.registry().get(id).map(|entry| entry.whole())
+        self.shared.registry().get(id).map(|entry| Arc::new(entry.signal()))
+    }
+
+    fn path(&self, id: SignalId) -> Option<(SignalPath, bool)> {
+        self.shared.registry().get(id).map(|entry| (entry.path.clone(), entry.retired))
     }
 
     fn find(&self, path: &SignalPath) -> Option<Arc<Signal>> {
-        self.shared.registry().find(path.as_str()).map(|entry| entry.whole())
+        self.shared.registry().find(path.as_str()).map(|entry| Arc::new(entry.signal()))
     }
 
     fn source(&self, id: SourceId) -> Arc<str> {
@@ -378,7 +386,7 @@ impl Shared {
     fn handler(&self, grant: &Grant) -> Result<(Arc<dyn CommandHandler>, Arc<Signal>), Problem> {
         self.stopping()?;
         self.current(grant, Verb::Command)?;
-        let signal = self.registry().get(grant.id).map(|entry| entry.whole());
+        let signal = self.registry().get(grant.id).map(|entry| Arc::new(entry.signal()));
         let signal = signal.ok_or_else(|| Problem::new(&codes::NOT_FOUND, "there is no such signal"))?;
         let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
         match handlers.get(&signal.meta.owner) {

@@ -166,7 +166,7 @@ impl Shared {
             let Some(entry) = entry else {
                 return Err(Problem::new(&codes::INTERNAL, format!("signal {number} was never bound")));
             };
-            signals.add(entry.revision, &entry.whole());
+            signals.add(entry.revision, &entry.signal());
         }
         records.extend(signals.finish());
         Ok(records)

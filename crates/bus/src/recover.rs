@@ -96,7 +96,7 @@ impl Shared {
         let signal =
             Signal { id, path, aliases: Vec::new(), meta: Meta::default(), creator, created, retired: false };
         registry.put(1, signal);
-        registry.get(id).map(|entry| entry.signal.clone())
+        registry.get(id).map(|entry| Arc::new(entry.signal()))
     }
 
     /// Makes definitions durable. Where the log refuses, they go along with the next samples of their signals, and with the

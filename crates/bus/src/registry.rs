@@ -2,14 +2,16 @@
 //! there may be is decided elsewhere; here names are unique and numbers are never used twice.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 use tidemill_core::{Meta, OWN, Pattern, Signal, SignalId, SignalPath, SourceId, is_own};
 
-/// How many short texts (units, owners, tags) are kept once for all signals that share them.
+use crate::record::{Input, put_text};
+
+/// How many short texts (units, owners, creators) are kept once for all signals that share them.
 const TEXTS_MAX: usize = 65_536;
 /// Longer texts are seldom shared.
 const TEXT_BYTES_MAX: usize = 64;
@@ -17,45 +19,81 @@ const TEXT_BYTES_MAX: usize = 64;
 /// About what a signal takes in memory beside its texts, all indexes included; measured by examples/bench.rs.
 pub(crate) const SIGNAL_BYTES: u64 = 400;
 
-type TagSet = Vec<(Arc<str>, Arc<str>)>;
-
-/// A signal and how often it changed.
+/// A signal as it is kept. There may be a hundred thousand: what is the same of many stands once for all of them.
 #[derive(Clone)]
 pub(crate) struct Entry {
-    /// Without its tags: a map in each signal would take as much as all the rest of it.
-    pub(crate) signal: Arc<Signal>,
-    /// Its tags, once for all signals that have the same.
-    tags: Option<Arc<TagSet>>,
+    pub(crate) id: SignalId,
+    /// How often it changed.
     pub(crate) revision: u32,
+    pub(crate) path: SignalPath,
+    pub(crate) created: i64,
+    pub(crate) retired: bool,
+    pub(crate) about: Arc<About>,
+    /// Its tags in order, packed: length and bytes of each name and each value.
+    tags: Option<Arc<[u8]>>,
+}
+
+/// What is known of a signal beside its name and its tags.
+#[derive(PartialEq)]
+pub(crate) struct About {
+    pub(crate) aliases: Vec<SignalPath>,
+    /// Without tags.
+    pub(crate) meta: Meta,
+    pub(crate) creator: Arc<str>,
 }
 
 impl Entry {
     /// The whole signal.
-    pub(crate) fn whole(&self) -> Arc<Signal> {
-        match &self.tags {
-            None => self.signal.clone(),
-            Some(tags) => {
-                let mut signal = Signal::clone(&self.signal);
-                signal.meta.tags = tags.iter().cloned().collect();
-                Arc::new(signal)
-            }
+    pub(crate) fn signal(&self) -> Signal {
+        let About { aliases, meta, creator } = &*self.about;
+        let tags = self.tags().map(|(name, value)| (name.into(), value.into())).collect();
+        Signal {
+            id: self.id,
+            path: self.path.clone(),
+            aliases: aliases.clone(),
+            meta: Meta { tags, ..meta.clone() },
+            creator: creator.clone(),
+            created: self.created,
+            retired: self.retired,
         }
     }
 
     /// Its tags by name.
-    pub(crate) fn tags(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
-        self.tags.iter().flat_map(|tags| tags.iter().map(|(name, value)| (name, value)))
+    pub(crate) fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut input = Input(self.tags.as_deref().unwrap_or_default());
+        std::iter::from_fn(move || Some((input.text()?, input.text()?)))
     }
 
     fn bytes(&self) -> u64 {
-        let signal = &self.signal;
-        let aliases: usize = signal.aliases.iter().map(|alias| alias.as_str().len()).sum();
-        SIGNAL_BYTES + (signal.path.as_str().len() + signal.meta.description.len() + 2 * aliases) as u64
+        let About { aliases, meta, .. } = &*self.about;
+        let aliases: usize = aliases.iter().map(|alias| alias.as_str().len()).sum();
+        SIGNAL_BYTES + (self.path.as_str().len() + meta.description.len() + 2 * aliases) as u64
     }
 }
 
-fn tags_bytes(tags: &TagSet) -> u64 {
-    tags.iter().map(|(name, value)| (32 + name.len() + value.len()) as u64).sum()
+impl Hash for About {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The rest hardly differs where these are the same.
+        let About { aliases, meta, creator } = self;
+        (aliases, &meta.unit, &meta.description, &meta.owner, meta.stale_after_ns, creator).hash(state);
+    }
+}
+
+impl Eq for About {}
+
+/// Tags, packed; none where there are none.
+fn packed(tags: &BTreeMap<Arc<str>, Arc<str>>) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    for (name, value) in tags {
+        put_text(&mut out, name);
+        put_text(&mut out, value);
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+/// About what a set of tags takes, with its place among the others.
+fn tags_bytes(tags: &[u8]) -> u64 {
+    48 + tags.len() as u64
 }
 
 /// All signals and sources.
@@ -72,7 +110,8 @@ pub(crate) struct Registry {
     sources: Vec<Option<Arc<str>>>,
     source_ids: HashMap<Arc<str>, SourceId>,
     texts: HashSet<Arc<str>>,
-    tag_sets: HashSet<Arc<TagSet>>,
+    tag_sets: HashSet<Arc<[u8]>>,
+    abouts: HashSet<Arc<About>>,
     /// About how much memory all this takes.
     bytes: u64,
     hasher: RandomState,
@@ -91,7 +130,7 @@ impl Registry {
     }
 
     fn path(&self, id: SignalId) -> &str {
-        self.get(id).map_or("", |entry| entry.signal.path.as_str())
+        self.get(id).map_or("", |entry| entry.path.as_str())
     }
 
     /// How many signals are not retired.
@@ -164,28 +203,26 @@ impl Registry {
     ///
     /// Where the name belongs to another living signal, that one is retired: it can only be that its own retirement
     /// was lost with a commit that never became durable.
-    pub(crate) fn put(&mut self, revision: u32, mut signal: Signal) -> bool {
+    pub(crate) fn put(&mut self, revision: u32, signal: Signal) -> bool {
         let id = signal.id;
         if self.get(id).is_some_and(|known| known.revision >= revision) {
             return false;
         }
         self.unlink(id);
         if !signal.retired {
-            let holder = self.find(signal.path.as_str()).map(|entry| (entry.revision, entry.signal.clone()));
+            let holder = self.find(signal.path.as_str()).map(|entry| (entry.revision, entry.signal()));
             if let Some((holder_revision, holder)) = holder {
                 self.put(holder_revision.saturating_add(1), retired(&holder));
             }
         }
-        let tags = self.share_texts(&mut signal);
         if self.signals.len() <= id.index() {
             self.signals.resize_with(id.index() + 1, || None);
         }
-        let entry = Entry { signal: Arc::new(signal), tags, revision };
+        let entry = self.shared_entry(revision, signal);
         self.bytes += entry.bytes();
-        if let Some(slot) = self.signals.get_mut(id.index())
-            && let Some(before) = slot.replace(entry)
-        {
-            self.bytes = self.bytes.saturating_sub(before.bytes());
+        let before = self.signals.get_mut(id.index()).and_then(|slot| slot.replace(entry));
+        if let Some(before) = before {
+            self.release(before);
         }
         self.link(id);
         true
@@ -195,6 +232,12 @@ impl Registry {
     pub(crate) fn forget(&mut self, id: SignalId) {
         self.unlink(id);
         let Some(entry) = self.signals.get_mut(id.index()).and_then(Option::take) else { return };
+        self.release(entry);
+        while self.signals.pop_if(|last| last.is_none()).is_some() {}
+    }
+
+    /// Lets go of a state that is in force no more, and of what it alone had.
+    fn release(&mut self, entry: Entry) {
         self.bytes = self.bytes.saturating_sub(entry.bytes());
         if let Some(tags) = &entry.tags
             && Arc::strong_count(tags) == 2
@@ -202,29 +245,31 @@ impl Registry {
             self.bytes = self.bytes.saturating_sub(tags_bytes(tags));
             self.tag_sets.remove(tags);
         }
-        while self.signals.pop_if(|last| last.is_none()).is_some() {}
+        if Arc::strong_count(&entry.about) == 2 {
+            self.abouts.remove(&entry.about);
+        }
     }
 
     fn link(&mut self, id: SignalId) {
-        let Some(Entry { signal, .. }) = self.get(id).filter(|entry| !entry.signal.retired).cloned() else {
+        let Some(Entry { path, about, .. }) = self.get(id).filter(|entry| !entry.retired).cloned() else {
             return;
         };
         let Registry { signals, names, folded, hasher, .. } = self;
         let path_of = |id: &SignalId| {
-            signals.get(id.index()).and_then(Option::as_ref).map_or("", |entry| entry.signal.path.as_str())
+            signals.get(id.index()).and_then(Option::as_ref).map_or("", |entry| entry.path.as_str())
         };
-        names.insert_unique(hasher.hash_one(signal.path.as_str()), id, |id| hasher.hash_one(path_of(id)));
+        names.insert_unique(hasher.hash_one(path.as_str()), id, |id| hasher.hash_one(path_of(id)));
         let fold = |path: &str| hasher.hash_one(path.to_lowercase().as_str());
-        folded.insert_unique(fold(signal.path.as_str()), id, |id| fold(path_of(id)));
-        self.ordered.insert(signal.path.clone(), id);
-        self.aliases.extend(signal.aliases.iter().map(|alias| (alias.clone(), id)));
+        folded.insert_unique(fold(path.as_str()), id, |id| fold(path_of(id)));
+        self.ordered.insert(path, id);
+        self.aliases.extend(about.aliases.iter().map(|alias| (alias.clone(), id)));
     }
 
     fn unlink(&mut self, id: SignalId) {
-        let Some(Entry { signal, .. }) = self.get(id).filter(|entry| !entry.signal.retired).cloned() else {
+        let Some(Entry { path, about, .. }) = self.get(id).filter(|entry| !entry.retired).cloned() else {
             return;
         };
-        let path = signal.path.as_str();
+        let path = path.as_str();
         if let Ok(entry) = self.names.find_entry(self.hasher.hash_one(path), |other| *other == id) {
             entry.remove();
         }
@@ -234,33 +279,37 @@ impl Registry {
             entry.remove();
         }
         self.ordered.remove(path);
-        for alias in &signal.aliases {
+        for alias in &about.aliases {
             if self.aliases.get(alias) == Some(&id) {
                 self.aliases.remove(alias);
             }
         }
     }
 
-    /// A text that stands in many signals stands once in memory; tags are taken out of the signal.
-    fn share_texts(&mut self, signal: &mut Signal) -> Option<Arc<TagSet>> {
-        let Meta { unit, unit_ucum, owner, tags, .. } = &mut signal.meta;
-        for text in [unit, unit_ucum, owner, &mut signal.creator] {
+    /// A signal as it is kept: what others have too is theirs.
+    fn shared_entry(&mut self, revision: u32, signal: Signal) -> Entry {
+        let Signal { id, path, aliases, mut meta, creator, created, retired } = signal;
+        let tags = packed(&std::mem::take(&mut meta.tags)).map(|tags| self.shared_tags(&tags));
+        for text in [&mut meta.unit, &mut meta.unit_ucum, &mut meta.owner] {
             *text = self.shared(text);
         }
-        let tags: TagSet = std::mem::take(tags)
-            .into_iter()
-            .map(|(name, value)| (self.shared(&name), self.shared(&value)))
-            .collect();
-        if tags.is_empty() {
-            return None;
+        let about = About { aliases, meta, creator: self.shared(&creator) };
+        let about = self.abouts.get(&about).cloned().unwrap_or_else(|| {
+            let about = Arc::new(about);
+            self.abouts.insert(about.clone());
+            about
+        });
+        Entry { id, revision, path, created, retired, about, tags }
+    }
+
+    fn shared_tags(&mut self, tags: &[u8]) -> Arc<[u8]> {
+        if let Some(known) = self.tag_sets.get(tags) {
+            return known.clone();
         }
-        if let Some(known) = self.tag_sets.get(&tags) {
-            return Some(known.clone());
-        }
-        self.bytes += tags_bytes(&tags);
-        let tags = Arc::new(tags);
+        self.bytes += tags_bytes(tags);
+        let tags: Arc<[u8]> = tags.into();
         self.tag_sets.insert(tags.clone());
-        Some(tags)
+        tags
     }
 
     fn shared(&mut self, text: &Arc<str>) -> Arc<str> {
@@ -324,10 +373,7 @@ mod tests {
 
     fn shown(registry: &Registry, pattern: &str) -> Vec<String> {
         let pattern = Pattern::new(pattern).unwrap();
-        registry
-            .matching(&pattern)
-            .map(|entry| format!("{}={}", entry.signal.id.get(), entry.signal.path))
-            .collect()
+        registry.matching(&pattern).map(|entry| format!("{}={}", entry.id.get(), entry.path)).collect()
     }
 
     #[test]
@@ -335,20 +381,45 @@ mod tests {
         let mut registry = Registry::default();
         assert!(registry.put(1, signal(1, "a/b")));
         assert!(registry.put(1, signal(2, "a/B")));
-        assert_eq!(registry.twin(&path("a/b")).unwrap().signal.id.get(), 2);
+        assert_eq!(registry.twin(&path("a/b")).unwrap().id.get(), 2);
         assert!(registry.twin(&path("a/c")).is_none());
         let mut renamed = signal(1, "c");
         renamed.aliases.push(path("a/b"));
         assert!(registry.put(2, renamed));
         assert!(!registry.put(1, signal(1, "a/b")), "an older state does not come back");
-        assert_eq!(registry.find("a/b").unwrap().signal.path, path("c"));
+        assert_eq!(registry.find("a/b").unwrap().path, path("c"));
         assert_eq!(shown(&registry, "#"), ["2=a/B", "1=c"]);
         assert_eq!(shown(&registry, "a/b"), ["1=c"]);
         assert!(registry.put(1, signal(4, "c")), "a name that goes to another retires its holder");
         assert_eq!(shown(&registry, "#"), ["2=a/B", "4=c"]);
         assert!(registry.find("a/b").is_none());
-        assert!(registry.get(SignalId::new(1).unwrap()).unwrap().signal.retired);
+        assert!(registry.get(SignalId::new(1).unwrap()).unwrap().retired);
         assert_eq!((registry.living(), registry.signals_end()), (2, 5));
+    }
+
+    #[test]
+    fn what_signals_have_in_common_stands_once_and_goes_with_the_last() {
+        assert!(size_of::<Option<Entry>>() <= 72, "there is one for each of a hundred thousand signals");
+        let mut registry = Registry::default();
+        let tagged = |id: u32, unit: &str, line: &str| {
+            let mut signal = signal(id, &format!("a/{id}"));
+            signal.meta.unit = unit.into();
+            signal.meta.tags =
+                [("host", "ä"), ("line", line)].map(|(name, value)| (name.into(), value.into())).into();
+            signal
+        };
+        let signals = [tagged(1, "bar", "7"), tagged(2, "bar", "7"), tagged(3, "°C", "")];
+        signals.iter().for_each(|signal| assert!(registry.put(1, signal.clone())));
+        for signal in &signals {
+            assert_eq!(registry.get(signal.id).unwrap().signal(), *signal);
+        }
+        assert_eq!((registry.abouts.len(), registry.tag_sets.len()), (2, 2));
+        let before = registry.bytes();
+        assert!(registry.put(2, tagged(3, "bar", "7")));
+        assert_eq!((registry.abouts.len(), registry.tag_sets.len()), (1, 1));
+        assert!(registry.bytes() < before);
+        (1..=3).rev().for_each(|id| registry.forget(SignalId::new(id).unwrap()));
+        assert_eq!((registry.abouts.len(), registry.tag_sets.len(), registry.bytes()), (0, 0, 0));
     }
 
     #[test]
@@ -403,9 +474,9 @@ mod tests {
                 let living: Vec<&Signal> = naive.0.values().map(|(_, signal)| signal).filter(|signal| !signal.retired).collect();
                 prop_assert_eq!(registry.living(), living.len());
                 for signal in &living {
-                    prop_assert_eq!(&*registry.find(signal.path.as_str()).unwrap().whole(), *signal);
+                    prop_assert_eq!(registry.find(signal.path.as_str()).unwrap().signal(), Signal::clone(signal));
                     for alias in &signal.aliases {
-                        prop_assert_eq!(registry.find(alias.as_str()).unwrap().signal.id, signal.id);
+                        prop_assert_eq!(registry.find(alias.as_str()).unwrap().id, signal.id);
                     }
                     let twin = living.iter().any(|other| other.path != signal.path && other.path.as_str().to_lowercase() == signal.path.as_str().to_lowercase());
                     prop_assert_eq!(registry.twin(&signal.path).is_some(), twin);
@@ -413,7 +484,7 @@ mod tests {
                 let mut paths: Vec<&str> = living.iter().map(|signal| signal.path.as_str()).collect();
                 paths.sort_unstable();
                 let everything = Pattern::everything();
-                let found: Vec<&str> = registry.matching(&everything).map(|entry| entry.signal.path.as_str()).collect();
+                let found: Vec<&str> = registry.matching(&everything).map(|entry| entry.path.as_str()).collect();
                 prop_assert_eq!(found, paths);
             }
         }

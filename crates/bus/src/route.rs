@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tidemill_core::{Pattern, PatternTrie, ReadScope, Seq, Signal, SignalId};
+use tidemill_core::{Pattern, PatternTrie, ReadScope, Seq, SignalId, SignalPath};
 
 use crate::feed::Mailbox;
 
@@ -134,18 +134,18 @@ impl Router {
     }
 
     /// Who is told of a signal, by name or alias and within their scopes, in the order of their numbers.
-    pub(crate) fn subscribers(&self, signal: &Signal) -> Vec<Arc<Subscriber>> {
+    pub(crate) fn subscribers(&self, path: &SignalPath, aliases: &[SignalPath]) -> Vec<Arc<Subscriber>> {
         let routes = self.read();
         let mut found: Vec<Arc<Subscriber>> = Vec::new();
-        for path in std::iter::once(&signal.path).chain(&signal.aliases) {
-            routes.trie.visit(path, |subscriber| {
+        for name in std::iter::once(path).chain(aliases) {
+            routes.trie.visit(name, |subscriber| {
                 found.push(subscriber.clone());
                 true
             });
         }
         found.sort_unstable_by_key(|subscriber| subscriber.number);
         found.dedup_by_key(|subscriber| subscriber.number);
-        found.retain(|subscriber| subscriber.scope.allows(&signal.path));
+        found.retain(|subscriber| subscriber.scope.allows(path));
         found
     }
 }

@@ -179,7 +179,7 @@ impl Shared {
     ) -> Result<Shared, Error> {
         let snapshot::State { stamper, registry, once: known, last, .. } = state;
         let (signals_defined, sources_defined) = (Defined::default(), Defined::default());
-        registry.entries(0).for_each(|entry| signals_defined.set(entry.signal.id.get(), true));
+        registry.entries(0).for_each(|entry| signals_defined.set(entry.id.get(), true));
         registry.sources().for_each(|(id, _)| sources_defined.set(id.0, true));
         let mut once = Once::default();
         known.into_iter().for_each(|(key, seq)| once.done(key, seq));
@@ -295,8 +295,7 @@ impl Shared {
         let mut from = 0;
         while from + 1 < self.registry().signals_end() as usize {
             let registry = self.registry();
-            let chunk =
-                registry.entries(from).take_while(|entry| entry.signal.id.index() < from + SNAPSHOT_CHUNK);
+            let chunk = registry.entries(from).take_while(|entry| entry.id.index() < from + SNAPSHOT_CHUNK);
             chunk.for_each(|entry| file.signal(entry));
             from += SNAPSHOT_CHUNK;
         }

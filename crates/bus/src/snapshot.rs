@@ -74,8 +74,8 @@ impl Builder {
 
     pub(crate) fn signal(&mut self, entry: &Entry) {
         self.count += 1;
-        self.bytes.extend_from_slice(&entry.signal.id.get().to_le_bytes());
-        write_signal(&mut self.bytes, entry.revision, &entry.whole());
+        self.bytes.extend_from_slice(&entry.id.get().to_le_bytes());
+        write_signal(&mut self.bytes, entry.revision, &entry.signal());
     }
 
     pub(crate) fn once(&mut self, ((producer, number), seq): (Key, Seq)) {

@@ -196,6 +196,10 @@ pub trait Bus: Send + Sync {
     fn describe(&self, scope: &ReadScope, pattern: &Pattern) -> Vec<Arc<Signal>>;
     /// The signal of an id, retired or not. For engines: asks no scope.
     fn signal(&self, id: SignalId) -> Option<Arc<Signal>>;
+    /// The path of an id, and whether its signal is retired: of [`Bus::signal`] what is asked for each of many. Asks no scope.
+    fn path(&self, id: SignalId) -> Option<(SignalPath, bool)> {
+        self.signal(id).map(|signal| (signal.path.clone(), signal.retired))
+    }
     /// The signal of a path or alias. For engines: asks no scope.
     fn find(&self, path: &SignalPath) -> Option<Arc<Signal>>;
     /// The name of a source.

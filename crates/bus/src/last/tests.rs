@@ -3,21 +3,13 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tidemill_core::{BatchBuilder, Flags, Meta, SignalPath, Stamp};
+use tidemill_core::{BatchBuilder, Flags, Stamp};
 
 use super::*;
 use tidemill_core::Value;
 
-fn signal(id: u32, stale_after_ns: i64) -> Signal {
-    Signal {
-        id: SignalId::new(id).unwrap(),
-        path: SignalPath::new(&format!("s{id}")).unwrap(),
-        aliases: Vec::new(),
-        meta: Meta { stale_after_ns, ..Meta::default() },
-        creator: "".into(),
-        created: 0,
-        retired: false,
-    }
+fn of(id: u32) -> SignalId {
+    SignalId::new(id).unwrap()
 }
 
 fn batch(received: i64, rows: &[(u32, i64, Value)]) -> SampleBatch {
@@ -77,7 +69,7 @@ proptest! {
         }
         let mut texts = 0;
         for id in 1..6 {
-            let found = last.get(&signal(id, 0), 0).map(|last| (last.time, last.value));
+            let found = last.get(of(id), 0, 0).map(|last| (last.time, last.value));
             if let Some((_, Value::Text(text))) = &found { texts += text.len() as u64; }
             if let Some((_, Value::Bytes(bytes))) = &found { texts += bytes.len() as u64; }
             prop_assert_eq!(found.as_ref(), naive.get(&id));
@@ -94,8 +86,8 @@ fn the_far_future_is_never_last() {
     let batch = batch(0, &rows);
     assert_eq!(touched.read(&batch, 3), (1, 1));
     last.apply(&batch, &touched, 0);
-    assert_eq!(last.get(&signal(1, 0), 0), None);
-    assert_eq!(last.get(&signal(2, 0), 0).unwrap().value, Value::Int(2));
+    assert_eq!(last.get(of(1), 0, 0), None);
+    assert_eq!(last.get(of(2), 0, 0).unwrap().value, Value::Int(2));
     assert_eq!(touched.signals().len(), 2, "subscribers still hear of it");
 }
 
@@ -114,8 +106,8 @@ fn that_there_is_a_future_is_known_also_after_a_restart() {
         again.read(&mut input, 3, 0).unwrap();
     }
     for values in [&mut last, &mut again] {
-        let of = |id| values.get(&signal(id, 0), 0).map(|last| (last.value, last.ahead));
-        assert_eq!((of(1), of(2)), (Some((Value::Int(1), true)), Some((Value::Int(3), false))));
+        let known = |id| values.get(of(id), 0, 0).map(|last| (last.value, last.ahead));
+        assert_eq!((known(1), known(2)), (Some((Value::Int(1), true)), Some((Value::Int(3), false))));
     }
     last.forget(SignalId::new(1).unwrap());
     assert!(!last.is_ahead(SignalId::new(1).unwrap()), "a number is never used again, and yet");
@@ -144,7 +136,7 @@ fn what_a_later_sample_shows_to_be_far_ahead_is_no_longer_last() {
         let batch = batch(received, &[(1, time, value)]);
         touched.read(&batch, 3);
         assert_eq!(last.apply(&batch, &touched, 1 << 10), 0);
-        let found = last.get(&signal(1, 0), 0).unwrap();
+        let found = last.get(of(1), 0, 0).unwrap();
         assert_eq!((found.value, found.ahead), (expected, ahead), "row {row}");
     }
     assert_eq!(last.texts_bytes(), 0, "bytes of replaced texts are given back");
@@ -156,7 +148,7 @@ fn silence_makes_a_good_value_uncertain() {
     let batch = batch(100, &[(1, 150, Value::Int(1)), (2, 50, Value::Int(1))]);
     touched.read(&batch, 3);
     last.apply(&batch, &touched, 0);
-    let quality = |id, stale_after, now| last.get(&signal(id, stale_after), now).unwrap().quality;
+    let quality = |id, stale_after, now| last.get(of(id), stale_after, now).unwrap().quality;
     assert_eq!(quality(1, 10, 110), Quality::GOOD);
     assert_eq!(quality(1, 10, 111), Quality::UNCERTAIN_LAST_USABLE_VALUE, "a clock ahead hides nothing");
     assert_eq!(quality(2, 60, 110), Quality::GOOD);
@@ -171,7 +163,7 @@ fn a_text_without_room_leaves_no_older_value() {
         let batch = batch(0, rows);
         touched.read(&batch, 9);
         let refused = last.apply(&batch, &touched, max);
-        (refused, last.get(&signal(1, 0), 0).map(|last| last.value), last.texts_bytes())
+        (refused, last.get(of(1), 0, 0).map(|last| last.value), last.texts_bytes())
     };
     assert_eq!(offer(&[(1, 1, Value::Text("abcd".into()))], 4), (0, Some(Value::Text("abcd".into())), 4));
     assert_eq!(offer(&[(1, 3, Value::Text("abcde".into()))], 4), (1, None, 0));
