@@ -14,7 +14,7 @@ use crate::settings::Settings;
 
 /// Buffers kept for the next appends, and the largest that is worth keeping.
 const POOL_BUFFERS_MAX: usize = 64;
-const POOL_BUFFER_BYTES_MAX: usize = 1 << 20;
+const POOL_BUFFER_BYTES_MAX: usize = 256 << 10;
 /// Parcels that may wait at once: each costs memory beyond its bytes.
 pub(crate) const WAITING_PARCELS_MAX: usize = 1 << 17;
 

@@ -1,4 +1,5 @@
-//! Committed parcels in memory, for followers that keep up. A slow follower finds its place gone and reads the disk.
+//! Committed parcels in memory, for followers that keep up. What all of them have taken goes but for a short tail; a slow
+//! follower finds its place gone and reads the disk.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,6 +8,9 @@ use std::task::Waker;
 
 use tidemill_core::{Parcel, Seq};
 use tidemill_ground::Counter;
+
+/// This part of the room is kept also when all followers have taken it, for those who come back.
+const TAIL_PART: usize = 8;
 
 /// A committed parcel, or one that is not in the log and comes after `seq`.
 #[derive(Clone)]
@@ -48,6 +52,8 @@ struct State {
     /// The last parcel that is no longer here.
     gone: Seq,
     wakers: BTreeMap<u64, Waker>,
+    /// From which position on each follower may still want what is here.
+    wanted: BTreeMap<u64, u64>,
     closed: bool,
     /// A follower waits for the disk.
     stalled: bool,
@@ -86,19 +92,25 @@ impl Ring {
     /// A number for a new follower, under which it is woken, and its place after this parcel.
     pub(crate) fn enter(&self, after: Seq) -> (u64, Place) {
         let number = self.followers.fetch_add(1, Ordering::Relaxed);
-        let state = self.lock();
+        let mut state = self.lock();
+        let start = state.start;
+        state.wanted.insert(number, start);
         let live = state.live_gone + state.entries.iter().filter(|(hot, _)| !hot.logged).count() as u64;
         // It misses nothing that came before it did.
         (number, Place { seq: after, position: None, live })
     }
 
     pub(crate) fn forget(&self, follower: u64) {
-        self.lock().wakers.remove(&follower);
+        let mut state = self.lock();
+        state.wakers.remove(&follower);
+        state.wanted.remove(&follower);
     }
 
     /// Shows committed parcels, in order, and gives those to wake who wait for them.
     #[must_use = "followers would sleep over it"]
     pub(crate) fn publish(&self, parcels: impl Iterator<Item = Hot>) -> BTreeMap<u64, Waker> {
+        // Dropped when others may look again.
+        let mut taken = Vec::new();
         let mut state = self.lock();
         let mut durable = self.durable();
         for hot in parcels {
@@ -107,12 +119,17 @@ impl Ring {
             state.bytes += bytes;
             state.entries.push_back((hot, bytes));
         }
-        while state.bytes > self.bytes_max && state.entries.len() > 1 {
+        let wanted = state.wanted.values().copied().min().unwrap_or(u64::MAX);
+        let tail = self.bytes_max / TAIL_PART;
+        while state.entries.len() > 1
+            && (state.bytes > self.bytes_max || (state.bytes > tail && state.start < wanted))
+        {
             let Some((hot, bytes)) = state.entries.pop_front() else { break };
             state.bytes -= bytes;
             state.start += 1;
             state.gone = state.gone.max(hot.seq);
             state.live_gone += u64::from(!hot.logged);
+            taken.push(hot);
         }
         self.durable.store(durable.0, Ordering::Release);
         std::mem::take(&mut state.wakers)
@@ -180,7 +197,12 @@ impl Ring {
                 self.live_missed.add(live.saturating_sub(place.live));
                 (state.start + skipped as u64, live)
             }
-            _ => return Found::Behind(state.gone),
+            _ => {
+                // When it has read the disk up to here, the rest is to be here.
+                let start = state.start;
+                state.wanted.insert(follower, start);
+                return Found::Behind(state.gone);
+            }
         };
         let from = usize::try_from(position - state.start).unwrap_or(usize::MAX);
         let mut seq = place.seq;
@@ -193,6 +215,7 @@ impl Ring {
                 out.push_back(hot.clone());
             }
         }
+        state.wanted.insert(follower, position);
         if !out.is_empty() {
             return Found::Hot(Place { seq, position: Some(position), live });
         }
@@ -215,5 +238,81 @@ impl Ring {
             .skip(at)
             .find(|(hot, _)| hot.logged && hot.seq == seq)
             .map(|(hot, _)| hot.parcel.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_core::StreamId;
+
+    use super::*;
+
+    const BYTES_MAX: usize = 80_000;
+
+    fn ring() -> Ring {
+        Ring::new(BYTES_MAX, Seq(0), Counter::default())
+    }
+
+    /// A thousand bytes and what a parcel takes beside them.
+    fn publish(ring: &Ring, seq: u64) {
+        let parcel = Arc::new(Parcel::of_record(StreamId(9), "k", vec![0; 1_000]));
+        drop(ring.publish(std::iter::once(Hot { seq: Seq(seq), logged: true, parcel })));
+    }
+
+    fn held(ring: &Ring) -> usize {
+        ring.lock().bytes
+    }
+
+    /// Takes all that is there for a follower; says how many that were, or that it must read the disk first.
+    fn take(ring: &Ring, number: u64, place: &mut Place) -> Result<usize, Seq> {
+        let mut count = 0;
+        loop {
+            let mut out = VecDeque::new();
+            match ring.after(*place, 64, number, None, &mut out) {
+                Found::Hot(next) => *place = next,
+                Found::Behind(gone) => return Err(gone),
+                Found::Nothing | Found::Closed => return Ok(count),
+            }
+            count += out.len();
+        }
+    }
+
+    #[test]
+    fn what_all_followers_have_taken_goes_but_for_a_short_tail() {
+        let ring = ring();
+        let (quick, mut quick_place) = ring.enter(Seq(0));
+        let (slow, mut slow_place) = ring.enter(Seq(0));
+        for seq in 1..=60 {
+            publish(&ring, seq);
+            assert_eq!(take(&ring, quick, &mut quick_place), Ok(1));
+        }
+        assert!(held(&ring) > 60_000, "the slow one has taken nothing: {}", held(&ring));
+        assert_eq!(take(&ring, slow, &mut slow_place), Ok(60));
+        publish(&ring, 61);
+        let tail = 8_000..=BYTES_MAX / TAIL_PART;
+        assert!(tail.contains(&held(&ring)), "{}", held(&ring));
+        assert_eq!(
+            (take(&ring, quick, &mut quick_place), take(&ring, slow, &mut slow_place)),
+            (Ok(1), Ok(1))
+        );
+        // One that takes nothing holds no more than there is room for, and nothing when it has gone.
+        (62..=200).for_each(|seq| publish(&ring, seq));
+        assert!((70_000..=BYTES_MAX).contains(&held(&ring)), "{}", held(&ring));
+        assert_eq!(take(&ring, quick, &mut quick_place).map_err(|gone| gone.0 > 100), Err(true));
+        ring.forget(slow);
+        ring.forget(quick);
+        publish(&ring, 201);
+        assert!(tail.contains(&held(&ring)), "{}", held(&ring));
+    }
+
+    #[test]
+    fn what_comes_while_a_follower_reads_the_disk_stays_here() {
+        let ring = ring();
+        (1..=50).for_each(|seq| publish(&ring, seq));
+        let (number, mut place) = ring.enter(Seq(0));
+        let Err(gone) = take(&ring, number, &mut place) else { panic!("nobody wanted the first") };
+        (51..=90).for_each(|seq| publish(&ring, seq));
+        place = Place { seq: gone, position: None, ..place };
+        assert_eq!(take(&ring, number, &mut place), Ok(90 - gone.0 as usize));
     }
 }
