@@ -334,7 +334,5 @@ fn set<T>(column: &mut [T], at: usize, value: T) {
     }
 }
 
-mod lost; // what a log without its end leaves of them
-
 #[cfg(test)]
 mod tests;
