@@ -35,8 +35,9 @@ pub const COMMAND: Command = Command {
            At the end everything is checked again sample by sample, by SQL and by DuckDB; deltalake must see what DuckDB sees,\n\
            by the rows of each signal, the sum of their times, and the sum of a hash over all columns of each.\n\
            --samples is about how many are written in all (default 2,000,000), a rush before each strike not counted.\n\n\
-           Variants: kill (default), pause, disk-full, read-only, power-cut. The last three mount file systems: they\n\
-           need root and are skipped by name without it.\n\
+           Variants: kill (default), pause, disk-full, read-only, power-cut, relaxed: a power cut with\n\
+           storage.durability = \"relaxed\", after which what was acknowledged shortly before may be missing, from some moment\n\
+           on. The last four mount file systems: they need root and are skipped by name without it.\n\
            --telegraf runs agents with buffers, as Telegraf's, for so long instead, and kills the plant twice: every metric is there\n\
            once at the end, and no agent is told anything upon which it would drop data.\n\
            The binary is built first, in the dev profile or with --release; --binary takes one that stands already.\n\
@@ -69,14 +70,23 @@ struct Variant {
     name: &'static str,
     way: Way,
     ground: Ground,
+    /// The plant acknowledges before it syncs.
+    relaxed: bool,
+}
+
+impl Variant {
+    const fn new(name: &'static str, way: Way, ground: Ground) -> Variant {
+        Variant { name, way, ground, relaxed: false }
+    }
 }
 
 const VARIANTS: &[Variant] = &[
-    Variant { name: "kill", way: Way::Kill, ground: Ground::Folder },
-    Variant { name: "pause", way: Way::Pause, ground: Ground::Folder },
-    Variant { name: "disk-full", way: Way::FillDisk, ground: Ground::Small },
-    Variant { name: "read-only", way: Way::ReadOnly, ground: Ground::Image },
-    Variant { name: "power-cut", way: Way::CutPower, ground: Ground::Image },
+    Variant::new("kill", Way::Kill, Ground::Folder),
+    Variant::new("pause", Way::Pause, Ground::Folder),
+    Variant::new("disk-full", Way::FillDisk, Ground::Small),
+    Variant::new("read-only", Way::ReadOnly, Ground::Image),
+    Variant::new("power-cut", Way::CutPower, Ground::Image),
+    Variant { relaxed: true, ..Variant::new("relaxed", Way::CutPower, Ground::Image) },
 ];
 
 fn run(arguments: &[String]) -> Outcome {

@@ -3,6 +3,7 @@
 
 use super::check::{Sent, State, Verdict};
 use super::load::{Plan, RequestId};
+use std::time::Instant;
 
 /// One cycle.
 #[derive(Default)]
@@ -18,6 +19,9 @@ struct Page {
 #[derive(Clone, Copy)]
 struct Entry {
     state: State,
+    /// When it was answered.
+    at: Instant,
+    again: bool,
     seen: Option<bool>,
 }
 
@@ -49,27 +53,40 @@ impl Book {
     }
 
     /// Adds what a writer sent in a cycle.
-    pub(super) fn wrote(&mut self, cycle: u32, writer: u32, states: Vec<State>) {
+    pub(super) fn wrote(&mut self, cycle: u32, writer: u32, states: Vec<(State, Instant)>) {
         let page = self.page(cycle);
         let writer = writer as usize;
         if page.writers.len() <= writer {
             page.writers.resize_with(writer + 1, Vec::new);
         }
         page.changed = true;
-        let entries = states.into_iter().map(|state| Entry { state, seen: None });
+        let entries = states.into_iter().map(|(state, at)| Entry { state, at, again: false, seen: None });
         page.writers[writer].extend(entries);
     }
 
     /// A request of an earlier cycle was sent again.
-    pub(super) fn repeated(&mut self, id: RequestId, state: State) {
+    pub(super) fn repeated(&mut self, id: RequestId, state: State, at: Instant) {
         let page = self.page(id.cycle);
         let entry = page.writers.get_mut(id.writer as usize).and_then(|all| all.get_mut(id.number as usize));
         let Some(entry) = entry else { return };
         page.changed = true;
+        entry.again = true;
         // Sent again, it may come now where it was not before; what was seen must stay.
         entry.seen = entry.seen.filter(|seen| *seen);
         if entry.state != State::Acknowledged {
-            entry.state = state;
+            (entry.state, entry.at) = (state, at);
+        }
+    }
+
+    /// What was acknowledged after this moment may be gone, also where an audit saw it meanwhile.
+    pub(super) fn doubt_after(&mut self, moment: Instant) {
+        for page in &mut self.pages {
+            for entry in page.writers.iter_mut().flatten() {
+                if entry.state == State::Acknowledged && entry.at > moment {
+                    (entry.state, entry.seen) = (State::Doubted, None);
+                    page.changed = true;
+                }
+            }
         }
     }
 
@@ -98,7 +115,7 @@ impl Book {
         for (writer, entries) in (0..).zip(&page.writers) {
             for (number, entry) in (0..).zip(entries) {
                 let request = plan.request(RequestId { cycle, writer, number });
-                sent.push(Sent { request, state: entry.state, seen: entry.seen });
+                sent.push(Sent { request, state: entry.state, seen: entry.seen, again: entry.again });
             }
         }
         sent
@@ -142,10 +159,33 @@ mod tests {
     use super::*;
     use crate::crash::check::Findings;
 
+    fn told<const N: usize>(states: [State; N]) -> Vec<(State, Instant)> {
+        states.map(|state| (state, Instant::now())).to_vec()
+    }
+
+    #[test]
+    fn what_was_acknowledged_shortly_before_a_power_cut_is_doubted_and_looked_at_again() {
+        let (mut book, began) = (Book::default(), Instant::now());
+        let at = |second| began + std::time::Duration::from_secs(second);
+        book.wrote(
+            0,
+            0,
+            vec![(State::Acknowledged, at(1)), (State::Acknowledged, at(3)), (State::Unknown, at(4))],
+        );
+        let verdict = Verdict { findings: Findings::default(), present: vec![true; 3], rows: 3 };
+        book.audited(0, &verdict);
+        book.doubt_after(at(2));
+        let sent = book.sent(&Plan { seed: 1, origin: 0 }, 0);
+        let known: Vec<_> = sent.iter().map(|sent| (sent.state, sent.seen)).collect();
+        let expected =
+            [(State::Acknowledged, Some(true)), (State::Doubted, None), (State::Unknown, Some(true))];
+        assert_eq!((known.as_slice(), book.changed()), (expected.as_slice(), vec![0]));
+    }
+
     #[test]
     fn what_was_acknowledged_in_doubt_and_is_gone_is_counted() {
         let mut book = Book::default();
-        book.wrote(0, 0, vec![State::Doubted, State::Doubted, State::Refused]);
+        book.wrote(0, 0, told([State::Doubted, State::Doubted, State::Refused]));
         let verdict = Verdict { findings: Findings::default(), present: vec![true, false, false], rows: 3 };
         book.audited(0, &verdict);
         assert_eq!(book.counts(), Counts { refused: 1, doubted: 2, doubted_lost: 1, ..Counts::default() });
@@ -155,8 +195,8 @@ mod tests {
     fn an_unanswered_request_is_offered_again_and_its_cycle_looked_at_again() {
         let plan = Plan { seed: 1, origin: 0 };
         let mut book = Book::default();
-        book.wrote(0, 1, vec![State::Acknowledged, State::Unknown]);
-        book.wrote(0, 0, vec![State::Acknowledged]);
+        book.wrote(0, 1, told([State::Acknowledged, State::Unknown]));
+        book.wrote(0, 0, told([State::Acknowledged]));
         assert_eq!(book.changed(), [0]);
         assert_eq!(book.unanswered(0, 0), None);
         let id = book.unanswered(0, 1).expect("the last one");
@@ -165,7 +205,7 @@ mod tests {
         book.audited(0, &verdict);
         assert_eq!((book.changed(), book.rows()), (vec![], 9));
         assert_eq!(book.sent(&plan, 0)[2].seen, Some(false));
-        book.repeated(id, State::Acknowledged);
+        book.repeated(id, State::Acknowledged, Instant::now());
         assert_eq!(book.changed(), [0]);
         let sent = book.sent(&plan, 0);
         assert_eq!((sent[2].state, sent[2].seen, sent[0].seen), (State::Acknowledged, None, Some(true)));

@@ -28,6 +28,8 @@ pub(super) struct Sent {
     pub state: State,
     /// What an earlier audit found. What was there stays, and what was not does not come by itself.
     pub seen: Option<bool>,
+    /// It was sent again in a later cycle.
+    pub again: bool,
 }
 
 /// A row as the plant gives it back.
@@ -149,6 +151,26 @@ fn presence(sent: &Sent, actual: &HashMap<Key, u64>, findings: &mut Findings) ->
         _ => {}
     }
     there || sent.state == State::Acknowledged
+}
+
+/// What a relaxed log lost is its end: of no writer anything is there that was sent behind what is gone, and not again later.
+pub(super) fn ends_early(sent: &[Sent], present: &[bool]) -> Findings {
+    let mut findings = Findings::default();
+    let mut gone: BTreeMap<u32, RequestId> = BTreeMap::new();
+    for (sent, present) in sent.iter().zip(present) {
+        let id = sent.request.id;
+        match (gone.get(&id.writer), *present) {
+            (Some(before), true) if !sent.again => {
+                findings.disorder += 1;
+                findings.example(format!("disorder: {id} is there, and {before} before it is gone"));
+            }
+            (None, false) if sent.state == State::Doubted => {
+                gone.insert(id.writer, id);
+            }
+            _ => {}
+        }
+    }
+    findings
 }
 
 fn key_of(sample: &super::load::Sample) -> Key {

@@ -1,7 +1,7 @@
 //! The checker must be able to fail: each kind of damage is done to a good record by hand, and must be found as what it
 //! is and as nothing else.
 
-use super::check::{Findings, Row, Sent, State, judge, order, ties};
+use super::check::{Findings, Row, Sent, State, ends_early, judge, order, ties};
 use super::load::{NANOS_PER_SECOND, Plan, RequestId, Value};
 
 const PLAN: Plan = Plan { seed: 3, origin: 1_700_000_000 * NANOS_PER_SECOND };
@@ -11,7 +11,7 @@ fn sent() -> Vec<Sent> {
     let id = |writer, number| RequestId { cycle: 4, writer, number };
     (0..2)
         .flat_map(|writer| (0..REQUESTS).map(move |number| id(writer, number)))
-        .map(|id| Sent { request: PLAN.request(id), state: State::Acknowledged, seen: None })
+        .map(|id| Sent { request: PLAN.request(id), state: State::Acknowledged, seen: None, again: false })
         .collect()
 }
 
@@ -66,6 +66,32 @@ fn a_good_record_passes_also_with_requests_that_went_unanswered() {
     );
     assert_eq!(verdict.present.iter().filter(|present| **present).count(), half);
     assert_eq!(verdict.rows, kept.len() as u64);
+}
+
+#[test]
+fn of_a_relaxed_log_the_end_may_be_gone_and_nothing_in_its_midst() {
+    let mut sent = sent();
+    let doubted = |number: u32| number >= REQUESTS - 10;
+    sent.iter_mut()
+        .filter(|sent| doubted(sent.request.id.number))
+        .for_each(|sent| sent.state = State::Doubted);
+    let without = |sent: &[Sent], gone: &dyn Fn(RequestId) -> bool| {
+        let kept: Vec<Sent> = sent.iter().filter(|sent| !gone(sent.request.id)).cloned().collect();
+        let verdict = judge(sent, &rows(&kept));
+        let mut findings = verdict.findings;
+        findings.add(ends_early(sent, &verdict.present));
+        findings
+    };
+    assert_eq!(without(&sent, &|_| false), Findings::default());
+    assert_eq!(without(&sent, &|id| id.number >= REQUESTS - 10 + id.writer), Findings::default());
+    let midst = without(&sent, &|id| id.writer == 1 && id.number == REQUESTS - 3);
+    assert_eq!((midst.disorder, midst.total()), (2, 2), "{:?}", midst.examples);
+    let last = |id: RequestId| id.writer == 1 && id.number == REQUESTS - 1;
+    sent.iter_mut().filter(|sent| last(sent.request.id)).for_each(|sent| sent.again = true);
+    let again = without(&sent, &|id| !last(id) && id.number >= REQUESTS - 5);
+    assert_eq!(again, Findings::default(), "what was sent again came later");
+    let early = without(&sent, &|id| id.number >= REQUESTS - 11);
+    assert!(early.lost > 0 && early.lost == early.total(), "{:?}", early.examples);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::audit::Auditor;
 use super::book::{Book, Counts};
-use super::check::{Findings, State, judge, ties};
+use super::check::{Findings, State, ends_early, judge, ties};
 use super::foreign::{CYCLES_AT_ONCE, Foreign};
 use super::ledger::Ledger;
 use super::live::Live;
@@ -204,7 +204,7 @@ impl Run {
         let shift = self.shift(cycle, running, live);
         let report = Writer::new(&shift, FRESH).patient(ACCEPTING_MAX).work(FRESH, None, 1);
         self.accepting.push(running.began.elapsed());
-        let told = report.states.first().copied();
+        let told = report.states.first().map(|(state, _)| *state);
         self.keep(cycle, FRESH, report);
         if told == Some(State::Acknowledged) {
             Ok(())
@@ -242,6 +242,8 @@ impl Run {
             .collect();
         let mut dice = Dice::of(self.plan.seed, &[cycle.into(), 1 << 40]);
         let moment = strike::moment(cycle, &mut dice);
+        // Long enough that some of it must be there.
+        let moment = if self.variant.relaxed { moment + strike::RELAXED } else { moment };
         let shift = Shift { rest: self.rest(moment), ..self.shift(cycle, &running, live) };
         let token = self.token.clone();
         let (struck, reports) = std::thread::scope(|scope| {
@@ -275,12 +277,15 @@ impl Run {
             *self.shown.entry(shown).or_default() += 1;
         }
         self.in_flight.push(struck.in_flight);
+        if let Some(durable) = struck.at.checked_sub(strike::RELAXED).filter(|_| self.variant.relaxed) {
+            self.book.doubt_after(durable);
+        }
         strike::after(&self.place, self.variant)
     }
 
     fn keep(&mut self, cycle: u32, writer: u32, report: Report) {
-        if let Some((id, state)) = report.repeated {
-            self.book.repeated(id, state);
+        if let Some((id, state, at)) = report.repeated {
+            self.book.repeated(id, state, at);
         }
         self.book.wrote(cycle, writer, report.states);
         self.acknowledged_samples += report.acknowledged_samples;
@@ -316,9 +321,13 @@ impl Run {
     }
 
     fn judge(&mut self, cycle: u32, rows: &[super::check::Row], by: &str) {
-        let verdict = judge(&self.book.sent(&self.plan, cycle), rows);
+        let sent = self.book.sent(&self.plan, cycle);
+        let verdict = judge(&sent, rows);
         self.book.audited(cycle, &verdict);
         let mut findings = verdict.findings;
+        if self.variant.relaxed {
+            findings.add(ends_early(&sent, &verdict.present));
+        }
         findings.examples.iter_mut().for_each(|words| *words = format!("cycle {cycle} by {by}: {words}"));
         self.findings.add(findings);
     }
@@ -357,6 +366,10 @@ impl Run {
 
     /// A run that hit nothing shows nothing.
     fn check_hits(&mut self) {
+        let lasting = self.options.cycles >= HITS_FROM_CYCLES;
+        if self.variant.relaxed && lasting && self.book.counts().doubted_lost == 0 {
+            self.findings.other("no power cut took anything: the run shows less than it should".into());
+        }
         if self.variant.way != strike::Way::Kill {
             return;
         }
@@ -368,7 +381,7 @@ impl Run {
             ("requests under way", under_way),
             ("a start", self.killed_in_start),
         ] {
-            if count == 0 && self.options.cycles >= HITS_FROM_CYCLES {
+            if count == 0 && lasting {
                 self.findings.other(format!("no kill hit {what}: the run shows less than it should"));
             }
         }
@@ -461,6 +474,11 @@ impl Run {
         let slowest = self.accepting.last().copied().unwrap_or_default();
         let Counts { acknowledged, unknown, refused, doubted, doubted_lost } = self.book.counts();
         let found = &self.findings;
+        let doubting = if self.variant.relaxed {
+            "shortly before a power cut, and not on disk yet"
+        } else {
+            "while the disk was made to fail under running syncs"
+        };
         let listed = |counts: &BTreeMap<String, u64>| {
             let words: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
             if words.is_empty() { "none".to_owned() } else { words.join(", ") }
@@ -470,7 +488,7 @@ impl Run {
         format!(
             "{}: {} cycles, seed {}; {} kills during start; strikes: {}; requests under way at a strike: median {in_flight}, none {idle} times\n\
              {}: acknowledged {} samples in {acknowledged} requests; unanswered {unknown}, refused for good {refused}; refusals: {}\n\
-             {}: acknowledged while the disk was made to fail under running syncs: {doubted}, of which gone: {doubted_lost}\n\
+             {}: acknowledged {doubting}: {doubted}, of which gone: {doubted_lost}\n\
              {}: lost {}, invented {}, twice {}, half requests {}, out of order {}, other {}\n\
              {}: start to accepting: median {} ms, longest {} ms",
             self.variant.name,

@@ -29,6 +29,10 @@ const AIM_MAX: Duration = Duration::from_secs(10);
 /// How far into a flush or a merge it may strike: most are over after this.
 const INTO_MAX_MICROS: u64 = 12_000;
 
+/// What a relaxed plant may lose at a power cut: what it acknowledged within a second, and while the sync took that makes it
+/// durable, for which a second more is much.
+pub(super) const RELAXED: Duration = Duration::from_secs(2);
+
 /// Which way to strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -56,6 +60,8 @@ pub(super) struct Struck {
     pub seen: Vec<&'static str>,
     /// Requests that were sent and not answered when the plant was ended.
     pub in_flight: u64,
+    /// When the plant stood still.
+    pub at: Instant,
 }
 
 /// When to strike after the load began.
@@ -85,7 +91,9 @@ pub(super) fn is_for_start(cycle: u32) -> bool {
 
 /// Lets the load run until its moment, strikes, and ends the process. Says what it saw.
 pub(super) fn strike(scene: &Scene<'_>, dice: &mut Dice, mut running: Running) -> Result<Struck, String> {
-    let done = approach(scene, dice).and_then(|()| disturb(scene, dice, &running));
+    let approached = approach(scene, dice);
+    let at = Instant::now();
+    let done = approached.and_then(|()| disturb(scene, dice, &running));
     // However it went: nobody rests any longer in a load that is over.
     scene.live.rush();
     let died = running.ended();
@@ -120,7 +128,7 @@ pub(super) fn strike(scene: &Scene<'_>, dice: &mut Dice, mut running: Running) -
             }
         }
     }
-    Ok(Struck { seen, in_flight })
+    Ok(Struck { seen, in_flight, at })
 }
 
 /// Waits for the moment, and every other time for a flush or a merge to begin then; at the end nobody rests.
@@ -252,6 +260,7 @@ impl Variant {
     pub(super) fn settings(&self, cycle: u32) -> Vec<(&'static str, &'static str)> {
         match self.way {
             Way::FillDisk if second_way(cycle) => vec![("TIDEMILL_STORAGE_FREE_MIN", "0%")],
+            _ if self.relaxed => vec![("TIDEMILL_STORAGE_DURABILITY", "relaxed")],
             _ => Vec::new(),
         }
     }

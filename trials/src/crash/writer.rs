@@ -32,10 +32,10 @@ pub(super) struct Shift<'a> {
 /// What one writer was told.
 #[derive(Default)]
 pub(super) struct Report {
-    /// Of each request of this cycle, in order.
-    pub states: Vec<State>,
+    /// Of each request of this cycle, in order, and when.
+    pub states: Vec<(State, Instant)>,
     /// What became of the request of an earlier cycle that was sent again.
-    pub repeated: Option<(RequestId, State)>,
+    pub repeated: Option<(RequestId, State, Instant)>,
     pub acknowledged_samples: u64,
     /// What a healthy plant does not do.
     pub faults: Vec<String>,
@@ -81,7 +81,7 @@ impl<'a> Writer<'a> {
     pub(super) fn work(mut self, writer: u32, first: Option<RequestId>, requests_max: u32) -> Report {
         if let Some(id) = first {
             let state = self.deliver(&self.shift.plan.request(id));
-            self.report.repeated = state.map(|state| (id, state));
+            self.report.repeated = state.map(|(state, at)| (id, state, at));
             if self.is_over() {
                 return self.report;
             }
@@ -103,19 +103,25 @@ impl<'a> Writer<'a> {
         self.shift.live.ending.load(Ordering::SeqCst)
     }
 
-    /// Sends a request until it is answered for certain, or given up. `None`: it was never sent.
-    fn deliver(&mut self, request: &Request) -> Option<State> {
+    /// Sends a request until it is answered for certain, or given up; says when. `None`: it was never sent.
+    fn deliver(&mut self, request: &Request) -> Option<(State, Instant)> {
         if self.is_over() {
             return None;
         }
         loop {
-            match self.send(request) {
-                Told::Yes => return Some(self.acknowledged(request)),
-                Told::No => return Some(State::Refused),
-                Told::Gone => return Some(State::Unknown),
-                Told::Later if self.is_over() || self.gives_up() => return Some(State::Unknown),
-                Told::Later => std::thread::sleep(RETRY_AFTER),
-            }
+            let told = self.send(request);
+            let at = Instant::now();
+            let state = match told {
+                Told::Yes => self.acknowledged(request),
+                Told::No => State::Refused,
+                Told::Gone => State::Unknown,
+                Told::Later if self.is_over() || self.gives_up() => State::Unknown,
+                Told::Later => {
+                    std::thread::sleep(RETRY_AFTER);
+                    continue;
+                }
+            };
+            return Some((state, at));
         }
     }
 
