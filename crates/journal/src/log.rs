@@ -70,6 +70,12 @@ impl Shared {
         true
     }
 
+    /// The last parcel that is there up to a place: none comes between the end of what was opened and what began with it, so
+    /// who knows of more, which the log lost, waits for nothing there.
+    fn there(&self, place: Seq) -> Seq {
+        if place < self.begins { place.min(self.ended) } else { place }
+    }
+
     fn lost(&self) -> Option<(Seq, Seq)> {
         let last = Seq(self.recalled.load(Ordering::Acquire));
         (last > self.ended).then(|| (Seq(self.ended.0 + 1), last))
@@ -213,7 +219,7 @@ impl Journal for Log {
     fn follow(&self, cursor: CursorId, from: Option<Seq>) -> Box<dyn Feed> {
         let begin = Seq(self.shared.first().0.saturating_sub(1));
         let saved = self.shared.cursors.get(cursor.0).map(|saved| saved.place);
-        let after = from.or(saved).unwrap_or(begin);
+        let after = self.shared.there(from.or(saved).unwrap_or(begin));
         // A new one that asks for what is gone is told so, and waits for nothing before what is there.
         if self.shared.cursors.register(cursor.0, after.max(begin), None) {
             self.shared.front.call();

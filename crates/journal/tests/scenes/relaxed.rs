@@ -39,6 +39,10 @@ fn a_relaxed_log_goes_on_above_whatever_a_power_cut_took() {
         assert_eq!(scene.metric("journal_lost_parcels"), (known.0 - ended.0) as f64);
         outcomes[usize::from(lost.is_some())] += 1;
         let mut feed = scene.log.follow(ENGINE, Some(known));
+        // Also for what is only live nobody waits until the log has grown.
+        drop(scene.log.append(record("live"), Durability::Live).unwrap());
+        scene.writer.step();
+        assert_eq!(ready(feed.as_mut()), [format!("{} live", ended.0)], "seed {seed}");
         scene.commit("new");
         let seen = ready(feed.as_mut());
         assert!(
