@@ -106,6 +106,8 @@ impl Follower {
         while let Some(delivery) = shared.ending.next(feed) {
             match delivery {
                 Delivery::Data { seq, parcel, .. } => {
+                    // What is only live stands behind the end of the log, which may have lost what is known here.
+                    let seq = seq.max(self.last);
                     self.learn(seq, &parcel)?;
                     shared.progress.reach(seq);
                     self.release(seq);

@@ -143,7 +143,8 @@ impl FakeJournal {
 impl Log {
     fn settle(&mut self) {
         self.committed = self.items.len();
-        self.durable = self.seq;
+        let logged = self.items.iter().rfind(|item| item.durability != Durability::Live);
+        self.durable = logged.map_or(self.durable, |item| item.seq.0);
         std::mem::take(&mut self.group).resolve(Ok(()));
         if let Some(keep) = self.keep {
             while self.first.saturating_add(keep) < self.committed {
@@ -166,7 +167,11 @@ impl Journal for FakeJournal {
         if durability != Durability::Live {
             log.seq += 1;
         }
-        let seq = Seq(log.seq);
+        let seq = match durability {
+            // What is only live has the place of the parcel before it.
+            Durability::Live => log.items.last().map_or(Seq(log.durable), |item| item.seq),
+            Durability::Commit | Durability::Ride => Seq(log.seq),
+        };
         log.items.push(Item { seq, parcel: Some(parcel), durability, lost: false });
         if durability == Durability::Live && log.committed + 1 < log.items.len() {
             return Ok(Commit::ready(seq));

@@ -334,5 +334,7 @@ fn set<T>(column: &mut [T], at: usize, value: T) {
     }
 }
 
+mod lost; // what a log without its end leaves of them
+
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,10 @@ impl Namespace {
         if let Some((first, _)) = journal.lost() {
             // A producer that repeats what was lost must not be told that it is there.
             state.once.retain(|(_, seq)| *seq < first);
+            if first <= state.seq {
+                let end = state.registry.signals_end();
+                state.last.end_with(&*journal, end, settings.last_values_bytes);
+            }
         }
         journal.hold(CURSOR, HOLD);
         let feed = journal.follow(CURSOR, Some(from));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tidemill_core::{Busy, Journal};
+use tidemill_core::{Busy, Journal, LagPolicy, Start};
 use tidemill_ground::replace;
 
 use super::*;
@@ -84,8 +84,16 @@ fn a_log_that_lost_its_end_keeps_nobody_from_starting_and_hides_no_loss() {
     plant.journal.lose_end(kept);
     let plant = plant.crash();
     // Stopped at once and begun again: nothing came in between.
+    assert_eq!(plant.last_int("a"), Some(1), "the last value that there is");
     let plant = plant.restart().restart();
-    assert_eq!(plant.journal.durable(), kept);
+    assert_eq!((plant.journal.durable(), plant.last_int("a")), (kept, Some(1)));
+    // What is only live is no number of the log's, and comes all the same.
+    let newest = LagPolicy::Latest { parcels_max: 8 };
+    let everything = ReadScope::everything();
+    let mut feed = plant.bus.subscribe(&everything, &[Pattern::everything()], newest, Start::Now).unwrap();
+    let row = [(plant.bind("a"), Stamp::At(3), Value::Int(3))];
+    plant.publish_as(Durability::Live, None, &row).unwrap();
+    assert_eq!(shown(&plant.bus, next(feed.as_mut())), format!("{}: a=3", lost.0));
     // The producer had no answer and comes again.
     let row = [(plant.bind("a"), Stamp::At(2), Value::Int(2))];
     let again = plant.wait(plant.publish_as(Durability::Commit, once, &row).unwrap());
