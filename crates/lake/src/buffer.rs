@@ -17,6 +17,10 @@ use super::groups::{Groups, impossible};
 use super::pair::Pair;
 use super::rows::Rows;
 
+mod open;
+
+use open::Open;
+
 /// Chunks of fewer rows than this pack badly; open pieces are not sealed below it.
 const CHUNK_ROWS_MIN: usize = 64;
 /// What a row of an open piece takes: time and value; the other columns are mostly the same for all rows.
@@ -58,13 +62,20 @@ struct Inner {
     together: Pair<Known, Share>,
 }
 
+/// There is one for each of a hundred thousand signals.
 struct SignalRows {
-    open: Rows,
-    sealed: Vec<Arc<Chunk>>,
+    open: Open,
+    /// What most signals do not have.
+    behind: Option<Box<Behind>>,
     min: i64,
     max: i64,
     /// The epoch of the last note.
     touched: u64,
+}
+
+#[derive(Default)]
+struct Behind {
+    sealed: Vec<Arc<Chunk>>,
     notes: Vec<Note>,
 }
 
@@ -185,6 +196,7 @@ impl Inner {
         self.waiting.clear();
         self.waiting_rows = 0;
         self.bytes = self.bytes.saturating_sub(std::mem::take(&mut self.waiting_bytes));
+        let oldest = self.watched.keys().next().copied();
         let mut shares = Vec::new();
         for (index, rows) in groups.iter() {
             if index >= self.signals.len() {
@@ -193,12 +205,12 @@ impl Inner {
             let Some(slot) = self.signals.get_mut(index) else { continue };
             let of = slot.take().unwrap_or_else(|| {
                 self.active += 1;
-                self.bytes += size_of::<SignalRows>();
-                Box::new(SignalRows::new(self.epoch))
+                let of = SignalRows::new(self.epoch, oldest.is_some());
+                self.bytes += size_of::<SignalRows>() + of.bytes();
+                Box::new(of)
             });
             shares.push(Share { index, of, rows });
         }
-        let oldest = self.watched.keys().next().copied();
         let mut known = Known { groups, epoch: self.epoch, oldest, seal_rows: self.seal_rows };
         let grown;
         if known.groups.rows.len() < TOGETHER_ROWS_MIN {
@@ -236,34 +248,37 @@ struct Known {
 
 /// Gives a signal its rows. Says how much more memory it takes than before.
 fn give(known: &Known, share: &mut Share) -> isize {
+    let before = share.of.bytes();
     if share.of.touched < known.epoch {
         share.of.note(known.epoch, known.oldest);
     }
-    share.of.add(&known.groups.rows, share.rows.clone(), known.seal_rows)
+    let sealed = share.of.add(&known.groups.rows, share.rows.clone(), known.seal_rows);
+    (sealed + share.of.bytes()).cast_signed() - before.cast_signed()
 }
 
 impl SignalRows {
-    fn new(epoch: u64) -> SignalRows {
+    fn new(epoch: u64, watched: bool) -> SignalRows {
         // A watch that began before the first row sees an empty signal.
         let note = Note { epoch, sealed: 0, open: 0, raw: None };
-        let notes = if epoch > 0 { vec![note] } else { Vec::new() };
-        SignalRows {
-            open: Rows::default(),
-            sealed: Vec::new(),
-            min: i64::MAX,
-            max: i64::MIN,
-            touched: epoch,
-            notes,
-        }
+        let behind = watched.then(|| Box::new(Behind { sealed: Vec::new(), notes: vec![note] }));
+        SignalRows { open: Open::default(), behind, min: i64::MAX, max: i64::MIN, touched: epoch }
     }
 
-    /// Adds these of the rows that were gathered. Says how much more memory it takes than before.
-    fn add(&mut self, gathered: &Rows, range: Range<usize>, seal_rows: usize) -> isize {
+    fn sealed(&self) -> &[Arc<Chunk>] {
+        self.behind.as_ref().map_or(&[], |behind| &behind.sealed)
+    }
+
+    /// How much memory it takes beside itself and its chunks.
+    fn bytes(&self) -> usize {
+        self.open.bytes() + self.behind.as_ref().map_or(0, |_| size_of::<Behind>())
+    }
+
+    /// Adds these of the rows that were gathered. Says how many bytes the chunks take that were sealed of it.
+    fn add(&mut self, gathered: &Rows, range: Range<usize>, seal_rows: usize) -> usize {
         for time in gathered.time.get(range.clone()).unwrap_or_default() {
             self.min = self.min.min(*time);
             self.max = self.max.max(*time);
         }
-        let before = self.open.bytes();
         let (mut sealed, mut begin) = (0, range.start);
         while begin < range.end {
             let room = seal_rows.saturating_sub(self.open.len()).max(1);
@@ -274,41 +289,51 @@ impl SignalRows {
             }
             begin = end;
         }
-        (sealed + self.open.bytes()).cast_signed() - before.cast_signed()
+        sealed
     }
 
     /// Notes how long the signal is, for those who watch since before `epoch`.
     fn note(&mut self, epoch: u64, oldest: Option<u64>) {
         self.touched = epoch;
-        match oldest {
-            None => self.notes.clear(),
-            Some(oldest) => {
-                self.notes.retain(|note| note.epoch >= oldest);
-                self.notes.push(Note { epoch, sealed: self.sealed.len(), open: self.open.len(), raw: None });
+        let Some(oldest) = oldest else {
+            if let Some(behind) = &mut self.behind {
+                behind.notes.clear();
             }
-        }
+            return;
+        };
+        let open = self.open.len();
+        let behind = self.behind.get_or_insert_default();
+        behind.notes.retain(|note| note.epoch >= oldest);
+        behind.notes.push(Note { epoch, sealed: behind.sealed.len(), open, raw: None });
     }
 
     /// Seals the open piece; says how many bytes the chunk takes.
     fn seal(&mut self) -> usize {
-        let index = self.sealed.len();
-        if self.notes.iter().any(|note| note.sealed == index && note.open > 0) {
-            let raw = Arc::new(self.open.clone());
-            let open = self.notes.iter_mut().filter(|note| note.sealed == index);
+        let rows = self.open.many();
+        let Behind { sealed, notes } = &mut **self.behind.get_or_insert_default();
+        let index = sealed.len();
+        if notes.iter().any(|note| note.sealed == index && note.open > 0) {
+            let raw = Arc::new(rows.clone());
+            let open = notes.iter_mut().filter(|note| note.sealed == index);
             open.for_each(|note| note.raw = Some(raw.clone()));
         }
-        let chunk = Arc::new(Chunk::seal(&mut self.open));
+        let chunk = Arc::new(Chunk::seal(rows));
         let bytes = chunk.bytes();
-        self.sealed.push(chunk);
+        sealed.push(chunk);
         bytes
     }
 
     fn at(&self, epoch: u64) -> Pieces {
-        let Some(note) = self.notes.iter().find(|note| note.epoch >= epoch) else {
-            return Pieces { chunks: self.sealed.clone(), open: self.open.clone() };
+        let note =
+            self.behind.as_ref().and_then(|behind| behind.notes.iter().find(|note| note.epoch >= epoch));
+        let Some(note) = note else {
+            return Pieces { chunks: self.sealed().to_vec(), open: self.open.first(self.open.len()) };
         };
-        let open = note.raw.as_deref().unwrap_or(&self.open).slice(0..note.open);
-        Pieces { chunks: self.sealed.get(..note.sealed).unwrap_or_default().to_vec(), open }
+        let open = match &note.raw {
+            Some(raw) => raw.slice(0..note.open),
+            None => self.open.first(note.open),
+        };
+        Pieces { chunks: self.sealed().get(..note.sealed).unwrap_or_default().to_vec(), open }
     }
 }
 

@@ -38,8 +38,8 @@ impl Store {
     ) -> Result<Names, Error> {
         let (mut paths, mut lost) = (Names::new(), BTreeSet::new());
         for id in signals {
-            if let Some(signal) = self.bus.signal(id) {
-                paths.insert(id, signal.path.shared().clone());
+            if let Some((path, _)) = self.bus.path(id) {
+                paths.insert(id, path.shared().clone());
             } else {
                 lost.insert(id);
             }
@@ -53,7 +53,7 @@ impl Store {
         let signals = lost.iter().map(|id| (*id, names.get(id).cloned())).collect();
         self.recover(KeptNames { signals, ..kept });
         for id in lost {
-            let known = self.bus.signal(id).map(|signal| signal.path.shared().clone());
+            let known = self.bus.path(id).map(|(path, _)| path.shared().clone());
             // Acknowledged is acknowledged, whatever became of the name.
             let path = known.or_else(|| names.remove(&id));
             paths.insert(id, path.unwrap_or_else(|| id.unknown_name().into()));
@@ -69,7 +69,7 @@ impl Store {
             tracing::warn!(event = "names.unread", %error, "names in a file could not be read");
             Ok(())
         };
-        let lost = |id: SignalId| self.bus.signal(id).is_none();
+        let lost = |id: SignalId| self.bus.path(id).is_none();
         self.recover(kept_names(&self.files, &version.files, &lost, &unreadable).unwrap_or_default());
     }
 

@@ -66,8 +66,11 @@ impl Samples {
     }
 
     fn by_path(&self, ids: impl IntoIterator<Item = SignalId>) -> Vec<SignalId> {
-        let known = ids.into_iter().filter_map(|id| self.bus.signal(id)).filter(|signal| !signal.retired);
-        let mut signals: Vec<_> = known.map(|signal| (signal.path.shared().clone(), signal.id)).collect();
+        let known = ids.into_iter().filter_map(|id| {
+            let (path, _) = self.bus.path(id).filter(|(_, retired)| !retired)?;
+            Some((path, id))
+        });
+        let mut signals: Vec<_> = known.collect();
         signals.sort_unstable();
         signals.into_iter().map(|(_, id)| id).collect()
     }
@@ -76,7 +79,7 @@ impl Samples {
     pub(crate) fn scan(self: &Arc<Samples>, spec: &ScanSpec, partitions: usize) -> Vec<Scan> {
         let signals: Vec<SignalId> = match &spec.signals {
             Some(signals) => {
-                let served = |id: &SignalId| self.bus.signal(*id).is_none_or(|signal| !signal.retired);
+                let served = |id: &SignalId| self.bus.path(*id).is_none_or(|(_, retired)| !retired);
                 signals.iter().copied().filter(served).collect()
             }
             None => match self.all_signals(spec.from, spec.last) {
@@ -136,9 +139,11 @@ impl Lanes {
         let mut held = Held::told_to(sought.account);
         let mut planned = 0;
         let mut lanes: Vec<Lane> = Vec::new();
-        let mut by_position = vec![Vec::new(); signals.len()];
+        // Where no file is read, as in the flush of what is new, a hundred thousand signals need no places.
+        let places = if sought.chosen.is_empty() { 0 } else { signals.len() };
+        let mut by_position = vec![Vec::new(); places];
         // Lanes that begin, less those that are done, by the signal at which they do.
-        let mut begin = vec![0isize; signals.len() + 1];
+        let mut begin = vec![0isize; places + 1];
         for file in sought.chosen {
             let footer = files.footer(file)?;
             for wants in runs(&footer, signals, time_of) {

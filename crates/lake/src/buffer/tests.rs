@@ -77,8 +77,8 @@ fn the_account_is_what_signals_hold_and_what_waits() {
                 .iter()
                 .flatten()
                 .map(|of| {
-                    let sealed: usize = of.sealed.iter().map(|chunk| chunk.bytes()).sum();
-                    size_of::<SignalRows>() + of.open.bytes() + sealed
+                    let sealed: usize = of.sealed().iter().map(|chunk| chunk.bytes()).sum();
+                    size_of::<SignalRows>() + of.bytes() + sealed
                 })
                 .sum();
             assert_eq!(inner.bytes, held);
