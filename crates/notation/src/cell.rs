@@ -67,6 +67,52 @@ pub fn spelled(text: &str) -> Option<(Spelling, f64)> {
     }
 }
 
+/// A number of digits and at most one mark that is surely no time and no group of thousands, as most are: what
+/// [`spelled`] says of it, without looking at any other form.
+pub fn bare(text: &str) -> Option<(Spelling, f64)> {
+    let digits = text.as_bytes();
+    let body = digits.strip_prefix(b"-").unwrap_or(digits);
+    let whole = body.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (_, rest) = body.split_at(whole);
+    let (spelling, fraction) = match rest {
+        [] => (Spelling::Plain, None),
+        [b'.', fraction @ ..] => (Spelling::Point, Some(fraction)),
+        [b',', fraction @ ..] => (Spelling::Comma, Some(fraction)),
+        _ => return None,
+    };
+    if !fraction.unwrap_or_default().iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let fraction = fraction.map(<[u8]>::len);
+    // Dates and times of day without marks between their numbers have 4, 6, 8, 10, 12 or 14 digits.
+    let is_no_time =
+        body.len() < digits.len() || matches!(whole, 1..=3 | 5 | 7) || (whole == 4 && fraction.is_some());
+    if !is_no_time || whole == 0 || whole > BARE_DIGITS_MAX || matches!(fraction, Some(0 | 3)) {
+        return None;
+    }
+    let number = if spelling == Spelling::Comma { with_comma(text) } else { text.parse().ok() };
+    Some((spelling, number?))
+}
+
+/// More are a count since 1970, or none that a float holds.
+const BARE_DIGITS_MAX: usize = 15;
+
+/// The longest number with a comma that is read without room of its own.
+const COMMA_BYTES_MAX: usize = 32;
+
+/// A short number of nothing but digits and a comma between them.
+fn with_comma(text: &str) -> Option<f64> {
+    let mut room = [0; COMMA_BYTES_MAX];
+    let room = room.get_mut(..text.len())?;
+    room.copy_from_slice(text.as_bytes());
+    let body = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = body.split_once(',')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(whole) && digits(fraction)).then_some(())?;
+    *room.get_mut(text.len() - fraction.len() - 1)? = b'.';
+    std::str::from_utf8(room).ok()?.parse().ok()
+}
+
 fn ends_in_group(behind: &str) -> bool {
     behind.split(['e', 'E']).next().is_some_and(|digits| digits.len() == 3)
 }
@@ -76,7 +122,11 @@ fn ends_in_group(behind: &str) -> bool {
 pub fn number(text: &str, decimal: Decimal) -> Option<f64> {
     let plain = decimal == Decimal::Point
         && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
-    let value: f64 = if plain { text.parse().ok()? } else { regular(text, decimal)?.parse().ok()? };
+    let comma = || if decimal == Decimal::Comma { with_comma(text) } else { None };
+    let value: f64 = match plain {
+        true => text.parse().ok()?,
+        false => comma().or_else(|| regular(text, decimal)?.parse().ok())?,
+    };
     value.is_finite().then_some(value)
 }
 

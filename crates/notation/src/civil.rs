@@ -1,6 +1,8 @@
 //! Dates and times of day as people and machines write them, taken apart without a time zone. Which instant they
 //! mean is decided in `time`.
 
+use std::sync::LazyLock;
+
 use jiff::tz::TimeZone;
 
 use crate::words;
@@ -69,7 +71,10 @@ impl Civil {
 /// says so.
 pub fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
     let text = text.trim();
-    if text.len() > 64 {
+    if let Some(civil) = iso(text.as_bytes()) {
+        return Some(civil);
+    }
+    if text.len() > 64 || !words::may_begin_time(text) {
         return None;
     }
     if let Some((before, _)) = named_zone(text) {
@@ -116,6 +121,46 @@ pub fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
     Some(Civil { nanos: Some(nanos), leap, offset_seconds, zoned: offset_seconds.is_some(), ..day })
 }
 
+/// `2024-01-31 12:00:00`, with `T`, a fraction and `Z` or an offset: the form of most files, read without looking at any
+/// other. What is not whole and right goes the long way.
+fn iso(text: &[u8]) -> Option<Civil> {
+    let (start, rest) = text.split_first_chunk::<19>()?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b' ' | b'T', h1, h2, b':', n1, n2, b':', s1, s2] =
+        *start
+    else {
+        return None;
+    };
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| i16::from(byte - b'0'));
+    let two = |tens: u8, ones: u8| Some(digit(tens)? * 10 + digit(ones)?);
+    let (year, month, day) = (two(y1, y2)? * 100 + two(y3, y4)?, two(m1, m2)?, two(d1, d2)?);
+    let (hour, minute, second) = (two(h1, h2)?, two(n1, n2)?, two(s1, s2)?);
+    let (mut rest, mut fraction) = (rest, 0i64);
+    if let [b'.', digits @ ..] = rest {
+        let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, behind) = digits.split_at(count);
+        (1..=32).contains(&count).then_some(())?;
+        fraction = (0..9)
+            .fold(0, |sum, place| sum * 10 + digits.get(place).map_or(0, |digit| i64::from(*digit - b'0')));
+        rest = behind;
+    }
+    let offset_seconds = match *rest {
+        [] => None,
+        [b'Z'] => Some(0),
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (two(h1, h2)?, two(m1, m2)?);
+            (hours < 24 && minutes < 60).then_some(())?;
+            let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
+            Some(if sign == b'-' { -seconds } else { seconds })
+        }
+        _ => return None,
+    };
+    let date = ymd(year, month, day).filter(|date| is_date(*date))?;
+    (hour < 24 && minute < 60 && second < 60).then_some(())?;
+    let seconds = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+    let day = Civil::of_day(seconds * SECOND + fraction, false, offset_seconds);
+    Some(Civil { date: Some(date), ..day })
+}
+
 /// `10` and `1030` behind a date of eight digits.
 fn packed_minutes(digits: &str) -> Option<i64> {
     let two = |at| digits.get(at..at + 2)?.parse::<i64>().ok();
@@ -134,17 +179,31 @@ fn named_zone(text: &str) -> Option<(&str, &str)> {
     let before = before.trim_end();
     let is_name = name.contains('/') && name.starts_with(|c: char| c.is_ascii_alphabetic());
     let has_offset = || parse(before, None).is_none_or(|civil| civil.nanos.is_none() || civil.zoned);
-    (is_name && TimeZone::get(name).is_ok() && !has_offset()).then_some((before, name))
+    (is_name && zone_named(name).is_some() && !has_offset()).then_some((before, name))
+}
+
+/// The zone of a name with a slash. To ask for one that is none costs more than all else that a text is looked at for.
+fn zone_named(name: &str) -> Option<TimeZone> {
+    static REGIONS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let names = jiff::tz::db().available().map(|name| name.as_str().to_owned());
+        let mut regions: Vec<String> =
+            names.filter_map(|name| Some(name.split_once('/')?.0.to_owned())).collect();
+        regions.sort_unstable();
+        regions.dedup();
+        regions
+    });
+    let (region, _) = name.split_once('/')?;
+    REGIONS.iter().any(|known| known.eq_ignore_ascii_case(region)).then(|| TimeZone::get(name).ok())?
 }
 
 /// The zone whose name stands behind a time.
 pub fn zone_of(text: &str) -> Option<TimeZone> {
-    named_zone(text.trim()).and_then(|(_, name)| TimeZone::get(name).ok())
+    named_zone(text.trim()).and_then(|(_, name)| zone_named(name))
 }
 
 /// Whether a text says a zone by itself, as a column of them does: `UTC`, `+01:00`, `Europe/Berlin`.
 pub fn is_zone(text: &str) -> bool {
-    offset(&mut Cursor { text }).flatten().is_some() || (text.contains('/') && TimeZone::get(text).is_ok())
+    offset(&mut Cursor { text }).flatten().is_some() || zone_named(text).is_some()
 }
 
 /// `Mon, 01 Jan 2024 10:00:00 GMT` without its first word.
@@ -378,6 +437,9 @@ fn time_of_day(at: &mut Cursor<'_>) -> Option<(i64, bool)> {
 /// Takes `AM`, `PM` or `Uhr`, if there, and gives the hour from 0.
 fn half_of_day(at: &mut Cursor<'_>, hour: i64) -> Option<i64> {
     let rest = at.text.trim_start();
+    if !rest.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        return Some(hour);
+    }
     let word: String = rest.chars().take(4).collect::<String>().to_ascii_lowercase();
     let forms =
         [("a.m.", Some(false)), ("p.m.", Some(true)), ("uhr", None), ("am", Some(false)), ("pm", Some(true))];
@@ -413,8 +475,8 @@ fn offset(at: &mut Cursor<'_>) -> Option<Option<i32>> {
         return Some(None);
     }
     if at.text.starts_with(char::is_alphabetic) {
-        let name = at.letters().to_ascii_uppercase();
-        let hours = ZONES.iter().find(|(zone, _)| *zone == name)?.1;
+        let name = at.letters();
+        let hours = ZONES.iter().find(|(zone, _)| zone.eq_ignore_ascii_case(name))?.1;
         // `UTC+02:00`
         if at.text.starts_with(['+', '-']) && hours == 0 {
             return offset(at);

@@ -262,10 +262,40 @@ pub fn absent(text: &str, among_numbers: bool) -> Option<Quality> {
     if text.len() > ABSENT_BYTES_MAX {
         return None;
     }
-    let lower = text.to_lowercase();
-    let found =
-        ABSENT.iter().find(|(word, _, sure)| *word == lower && (among_numbers || *sure == Sure::Always));
+    let lower = Lower::of(text);
+    let found = ABSENT
+        .iter()
+        .find(|(word, _, sure)| *word == lower.as_str() && (among_numbers || *sure == Sure::Always));
     found.map(|(_, quality, _)| *quality)
+}
+
+/// A short text in lower case: most are ASCII, and need no room of their own.
+enum Lower {
+    Short([u8; ABSENT_BYTES_MAX], usize),
+    Other(String),
+}
+
+impl Lower {
+    fn of(text: &str) -> Lower {
+        let mut short = [0; ABSENT_BYTES_MAX];
+        match short.get_mut(..text.len()) {
+            Some(room) if text.is_ascii() => {
+                room.copy_from_slice(text.as_bytes());
+                room.make_ascii_lowercase();
+                Lower::Short(short, text.len())
+            }
+            _ => Lower::Other(text.to_lowercase()),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Lower::Short(short, length) => {
+                short.get(..*length).and_then(|short| std::str::from_utf8(short).ok()).unwrap_or_default()
+            }
+            Lower::Other(text) => text,
+        }
+    }
 }
 
 /// What status columns say besides the spellings of [`Quality::parse`], lower case.
@@ -370,6 +400,36 @@ const MONTHS: [&str; 12] = [
 const WEEKDAYS: &str = "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun \
     montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag mo di mi do fr sa so \
     lundi mardi mercredi jeudi vendredi samedi dimanche lun mer jeu ven sam dim";
+
+/// Whether a text may be a time by its first letters: a digit, or what a month or a day of the week begins with.
+pub(crate) fn may_begin_time(text: &str) -> bool {
+    const LETTERS: usize = 26;
+    static PAIRS: LazyLock<[bool; LETTERS * LETTERS]> = LazyLock::new(|| {
+        let mut pairs = [false; LETTERS * LETTERS];
+        let all = MONTHS.iter().flat_map(|names| names.split(' ')).chain(WEEKDAYS.split(' '));
+        for pair in all.filter_map(|name| pair(name.as_bytes())) {
+            if let Some(known) = pairs.get_mut(pair) {
+                *known = true;
+            }
+        }
+        pairs
+    });
+    fn pair(text: &[u8]) -> Option<usize> {
+        let at = |index: usize| {
+            let letter = text.get(index)?.to_ascii_lowercase();
+            letter.is_ascii_lowercase().then(|| usize::from(letter - b'a'))
+        };
+        Some(at(0)? * LETTERS + at(1)?)
+    }
+    match text.as_bytes() {
+        [first, ..] if first.is_ascii_digit() => true,
+        [first, second, ..] if first.is_ascii() && second.is_ascii() => {
+            pair(text.as_bytes()).is_some_and(|pair| PAIRS.get(pair) == Some(&true))
+        }
+        // An accent may stand in the name of a month.
+        bytes => !bytes.is_ascii(),
+    }
+}
 
 /// Whether a word is a day of the week.
 pub fn is_weekday(word: &str) -> bool {

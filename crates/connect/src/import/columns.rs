@@ -1,7 +1,7 @@
 //! What the cells of a column look like, as counts that take the same room for any number of rows. What follows from
 //! them is decided in `layout`.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::cell::{self, Decimal, Spelling};
 use super::civil::{self, Civil, Evidence};
@@ -249,8 +249,12 @@ impl Column {
         let text = text.trim();
         let Some(first) = text.chars().next() else { return };
         self.filled += 1;
-        // The same words come again and again: to look one up for each row costs more than to read the row.
-        if let Some(word) = self.words.get(text) {
+        if let Some((spelling, number)) = cell::bare(text) {
+            return self.add_scalar(line, text, spelling, number);
+        }
+        // The same words come again and again: to tell what one is costs more than to read the row.
+        let may_be_number = first.is_ascii_digit();
+        if !may_be_number && let Some(word) = self.words.get(text) {
             return self.add_word(*word);
         }
         // Without a digit it is neither a time nor a number, and long texts are no words: most cells of texts are these.
@@ -265,16 +269,14 @@ impl Column {
             self.no_status.get_or_insert_with(|| place(line, text));
             return;
         }
-        if let Some(number) = self.add_number(line, text) {
-            let whole = number.fract() == 0.0;
-            self.statuses += usize::from(whole);
-            self.whole += usize::from(whole);
-            if !whole {
-                self.no_status.get_or_insert_with(|| place(line, text));
-            }
+        if let Some((spelling, number)) = cell::spelled(text) {
+            self.add_scalar(line, text, spelling, number);
         } else if !is_time {
             if self.add_united(line, text) {
                 return;
+            }
+            if may_be_number && let Some(word) = self.words.get(text) {
+                return self.add_word(*word);
             }
             let keep = self.words.len() < WORDS_MAX && text.len() <= WORD_BYTES_MAX;
             let word = Word::of(text, keep || is_code(text));
@@ -350,8 +352,13 @@ impl Column {
         true
     }
 
-    fn add_number(&mut self, line: u64, text: &str) -> Option<f64> {
-        let (spelling, number) = cell::spelled(text)?;
+    fn add_scalar(&mut self, line: u64, text: &str, spelling: Spelling, number: f64) {
+        let whole = number.fract() == 0.0;
+        self.statuses += usize::from(whole);
+        self.whole += usize::from(whole);
+        if !whole {
+            self.no_status.get_or_insert_with(|| place(line, text));
+        }
         self.marks.add(spelling, line, text);
         self.epochs.add(number, line, text);
         self.numbers += 1;
@@ -363,7 +370,6 @@ impl Column {
         let next = self.last.map_or(number == 0.0 || number == 1.0, |last| number == last + 1.0);
         self.in_step = next && (self.in_step || self.last.is_none());
         self.last = Some(number);
-        Some(number)
     }
 
     /// What is said of times in a zone that is not known.

@@ -87,51 +87,70 @@ fn is_field(text: &str) -> bool {
     !key.is_empty() && (string || number() || boolean())
 }
 
-/// Whether a text field's quote is open at the end, so that the line goes on behind the line feed.
-fn is_open(line: &str) -> bool {
-    let Some(series) = end_of(line, false) else { return false };
-    let (mut quoted, mut escaped) = (false, false);
-    for character in line.get(series..).unwrap_or_default().chars() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => quoted = !quoted,
-            _ => {}
+/// Whether a text field's quote is open behind what was seen so far, and whether a backslash stands before what follows.
+#[derive(Default)]
+struct Quoting {
+    is_open: bool,
+    escaped: bool,
+}
+
+impl Quoting {
+    /// Behind a line.
+    fn of(line: &str) -> Quoting {
+        let mut quoting = Quoting::default();
+        if let Some(series) = end_of(line, false) {
+            quoting.go_on(line.get(series..).unwrap_or_default());
+        }
+        quoting
+    }
+
+    fn go_on(&mut self, text: &str) {
+        for character in text.chars() {
+            match character {
+                _ if self.escaped => self.escaped = false,
+                '\\' => self.escaped = true,
+                '"' => self.is_open = !self.is_open,
+                _ => {}
+            }
         }
     }
-    quoted
 }
 
 /// The next line, with those behind it that belong to its text.
 pub(super) fn next_line(lines: &mut Lines) -> io::Result<Option<Line>> {
     let Some(line) = lines.next_line()? else { return Ok(None) };
-    if line.fault.is_none() && !is_aside(line.text.trim()) && is_open(&line.text) {
-        return joined(lines, line).map(Some);
+    if line.fault.is_none() && !is_aside(line.text.trim()) && line.number > lines.open_until {
+        let quoting = Quoting::of(&line.text);
+        if quoting.is_open {
+            return joined(lines, line, quoting).map(Some);
+        }
     }
     Ok(Some(line))
 }
 
 /// A line of line protocol that goes on behind its line feed.
-fn joined(lines: &mut Lines, first: Line) -> io::Result<Line> {
+fn joined(lines: &mut Lines, first: Line, mut quoting: Quoting) -> io::Result<Line> {
     const LINES_MAX: usize = 200;
     let mut more = Vec::new();
     let mut text = first.text.clone();
+    let mut open_until = first.number;
     while more.len() < LINES_MAX {
         let Some(next) = lines.next_line()? else { break };
-        let usable = next.fault.is_none() && text.len() + next.text.len() < RECORD_BYTES_MAX;
-        let closing = next.text.contains('"');
-        if usable {
-            text.push('\n');
-            text.push_str(&next.text);
-        }
-        more.push(next);
-        if usable && closing && !is_open(&text) {
-            return Ok(Line { number: first.number, text, ..Default::default() });
-        }
-        if !usable {
+        if next.fault.is_some() || text.len() + next.text.len() >= RECORD_BYTES_MAX {
+            more.push(next);
             break;
         }
+        for part in ["\n", &next.text] {
+            text.push_str(part);
+            quoting.go_on(part);
+        }
+        if !quoting.is_open {
+            return Ok(Line { number: first.number, text, ..Default::default() });
+        }
+        open_until = next.number;
+        more.push(next);
     }
+    lines.open_until = lines.open_until.max(open_until);
     lines.give_back(more.into_iter());
     Ok(first)
 }

@@ -11,6 +11,9 @@ pub(super) const RECORD_BYTES_MAX: usize = 1 << 20;
 /// How much of a line that cannot be read is kept for the list of rejects.
 pub(super) const REJECT_BYTES_MAX: usize = 4 << 10;
 
+/// What some writers put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// One line.
 #[derive(Debug, Default)]
 pub(super) struct Line {
@@ -52,12 +55,22 @@ pub(super) struct Lines {
     number: u64,
     back: VecDeque<Line>,
     bytes: Vec<u8>,
+    /// The room of a line that is no longer needed.
+    spare: Vec<u8>,
+    /// Up to this line the end of a quote was looked for in vain: one that is open within goes on as that did.
+    pub(super) open_until: u64,
 }
 
 impl Lines {
     /// `end` is what ends a line: a line feed, or a carriage return where there are no line feeds.
     pub(super) fn new(input: Box<dyn BufRead + Send>, otherwise: Otherwise, end: u8) -> Lines {
-        Lines { input, otherwise, end, number: 0, back: VecDeque::new(), bytes: Vec::new() }
+        let (back, bytes, spare) = (VecDeque::new(), Vec::new(), Vec::new());
+        Lines { input, otherwise, end, number: 0, back, bytes, spare, open_until: 0 }
+    }
+
+    /// Takes the room of a line that is no longer needed, for the next one.
+    pub(super) fn take_back(&mut self, text: String) {
+        self.spare = text.into_bytes();
     }
 
     /// The next line; none at the end.
@@ -68,29 +81,35 @@ impl Lines {
         self.bytes.clear();
         let Some(too_long) = self.fill()? else { return Ok(None) };
         self.number += 1;
-        let mut bytes = self.bytes.as_slice();
+        let mut bytes = std::mem::replace(&mut self.bytes, std::mem::take(&mut self.spare));
         // Where files were put together a mark stands before a later line too.
-        bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            bytes.drain(..BYTE_ORDER_MARK.len());
+        }
         let mut line = Line { number: self.number, ..Line::default() };
         if too_long {
             line.fault = Some(LineFault::TooLong);
-            bytes = bytes.get(..REJECT_BYTES_MAX).unwrap_or(bytes);
+            bytes.truncate(REJECT_BYTES_MAX);
         }
         line.carriage = bytes.ends_with(b"\r");
-        bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        match std::str::from_utf8(bytes) {
+        if line.carriage {
+            bytes.pop();
+        }
+        match String::from_utf8(bytes) {
             Ok(text) => {
-                text.clone_into(&mut line.text);
                 if self.otherwise == Otherwise::Decoded && text.contains('\u{fffd}') {
                     line.fault = line.fault.or(Some(LineFault::NotDecoded));
                 }
+                line.text = text;
             }
-            Err(_) if self.otherwise == Otherwise::Windows1252 && !is_no_windows_1252(bytes) => {
-                line.text = encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned();
-            }
-            Err(_) => {
-                line.text = String::from_utf8_lossy(bytes).into_owned();
-                line.fault = line.fault.or(Some(LineFault::NotUtf8));
+            Err(error) => {
+                let bytes = error.as_bytes();
+                if self.otherwise == Otherwise::Windows1252 && !is_no_windows_1252(bytes) {
+                    line.text = encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned();
+                } else {
+                    line.text = String::from_utf8_lossy(bytes).into_owned();
+                    line.fault = line.fault.or(Some(LineFault::NotUtf8));
+                }
             }
         }
         Ok(Some(line))
@@ -117,7 +136,7 @@ impl Lines {
                 return Ok(any.then_some(too_long));
             }
             any = true;
-            let at = buffer.iter().position(|byte| *byte == self.end);
+            let at = memchr::memchr(self.end, buffer);
             let part = buffer.get(..at.unwrap_or(buffer.len())).unwrap_or_default();
             if self.bytes.len() + part.len() > RECORD_BYTES_MAX {
                 too_long = true;

@@ -18,74 +18,143 @@ pub(super) struct Record {
     pub(super) line: u64,
     /// As it stands in the file, without the last line end.
     pub(super) raw: String,
-    /// The fields one after the other, without quotes.
+    /// The fields one after the other, without quotes; of a record without any they stand in `raw`.
     text: String,
-    ends: Vec<usize>,
-    /// Whether a field stood in quotes: then its blanks belong to it.
-    quoted: Vec<bool>,
+    fields: Vec<Field>,
+    has_quotes: bool,
+}
+
+/// Where a field stands.
+#[derive(Debug, Default, Clone, Copy)]
+struct Field {
+    start: usize,
+    end: usize,
+    /// Whether it stood in quotes: then its blanks belong to it.
+    quoted: bool,
+}
+
+/// How far a record was taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Apart {
+    Whole,
+    /// A quote is open at its end.
+    Open,
 }
 
 impl Record {
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.fields.len()
     }
 
     /// A field, without blanks around it unless they stand in quotes; empty beyond the last.
     pub(super) fn field(&self, index: usize) -> &str {
-        if self.is_quoted(index) { self.exact(index) } else { self.exact(index).trim() }
+        self.fields.get(index).map_or("", |field| self.trimmed(*field))
     }
 
     /// A field with all its blanks.
     pub(super) fn exact(&self, index: usize) -> &str {
-        let start = if index == 0 { Some(0) } else { self.ends.get(index - 1).copied() };
-        let end = self.ends.get(index).copied();
-        start.zip(end).and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
+        self.fields.get(index).map_or("", |field| self.whole(*field))
+    }
+
+    fn trimmed(&self, field: Field) -> &str {
+        if field.quoted { self.whole(field) } else { self.whole(field).trim() }
+    }
+
+    fn whole(&self, field: Field) -> &str {
+        let text = if self.has_quotes { &self.text } else { &self.raw };
+        text.get(field.start..field.end).unwrap_or_default()
     }
 
     /// Whether a field stands in quotes.
     pub(super) fn is_quoted(&self, index: usize) -> bool {
-        self.quoted.get(index).copied().unwrap_or_default()
+        self.fields.get(index).is_some_and(|field| field.quoted)
     }
 
     pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
-        (0..self.len()).map(|index| self.field(index))
+        self.fields.iter().map(|field| self.trimmed(*field))
     }
 
     /// Nothing but separators and blanks.
     pub(super) fn is_blank(&self) -> bool {
-        self.text.trim().is_empty()
+        self.fields.iter().all(|field| self.whole(*field).trim().is_empty())
     }
 
-    /// Takes one record apart; false if a quote is open at its end.
-    pub(super) fn split(&mut self, line: u64, raw: &str, separator: char) -> bool {
-        self.line = line;
-        self.raw.clear();
-        self.raw.push_str(raw);
-        self.text.clear();
-        self.ends.clear();
-        self.quoted.clear();
-        let mut rest = raw;
-        if separator == BLANKS {
-            // A run of blanks is one separator, and none at the ends of a line.
-            rest = raw.trim();
+    /// Takes one line apart; what is behind a quote that is open at its end is left out.
+    pub(super) fn split(&mut self, line: u64, raw: &str, separator: char) {
+        if self.take(line, raw.to_owned(), separator) == Apart::Open {
+            self.fields.pop();
         }
+    }
+
+    /// Takes the first line of a record apart.
+    fn take(&mut self, line: u64, raw: String, separator: char) -> Apart {
+        self.line = line;
+        self.raw = raw;
+        self.text.clear();
+        self.fields.clear();
+        let mark = u8::try_from(separator).ok().filter(|_| separator.is_ascii() && separator != BLANKS);
+        self.has_quotes = mark.is_none() || self.raw.contains('"');
+        if let (Some(mark), false) = (mark, self.has_quotes) {
+            let mut start = 0;
+            for end in memchr::memchr_iter(mark, self.raw.as_bytes()) {
+                self.fields.push(Field { start, end, quoted: false });
+                start = end + 1;
+            }
+            self.fields.push(Field { start, end: self.raw.len(), quoted: false });
+            return Apart::Whole;
+        }
+        let raw = std::mem::take(&mut self.raw);
+        // A run of blanks is one separator, and none at the ends of a line.
+        let apart = self.parts(if separator == BLANKS { raw.trim() } else { &raw }, separator);
+        self.raw = raw;
+        apart
+    }
+
+    /// Goes on with a record whose last field is open.
+    fn go_on(&mut self, more: &str, separator: char) -> Apart {
+        self.raw.push_str(more);
+        match self.quoted(more, separator) {
+            None => Apart::Open,
+            Some(after) => self.ended(after, separator),
+        }
+    }
+
+    /// Takes what is left of a record apart.
+    fn parts(&mut self, mut rest: &str, separator: char) -> Apart {
         loop {
             let quoted = rest.trim_start_matches(|c: char| c == ' ' || (c == '\t' && separator != '\t'));
             let inside = quoted.strip_prefix('"');
-            self.quoted.push(inside.is_some());
+            let start = self.text.len();
+            self.fields.push(Field { start, end: start, quoted: inside.is_some() });
             let after = match inside {
                 Some(inside) => match self.quoted(inside, separator) {
                     Some(after) => after,
-                    None => return false,
+                    None => return Apart::Open,
                 },
                 None => self.unquoted(rest, separator),
             };
-            self.ends.push(self.text.len());
-            match after.map(|next| if separator == BLANKS { next.trim_start() } else { next }) {
+            match self.behind(after, separator) {
                 Some(next) => rest = next,
-                None => return true,
+                None => return Apart::Whole,
             }
         }
+    }
+
+    /// Ends a field that was open, and takes what follows it apart.
+    fn ended(&mut self, after: Option<&str>, separator: char) -> Apart {
+        match self.behind(after, separator) {
+            Some(next) => self.parts(next, separator),
+            None => Apart::Whole,
+        }
+    }
+
+    /// Ends the last field, and gives what follows.
+    fn behind<'a>(&mut self, after: Option<&'a str>, separator: char) -> Option<&'a str> {
+        let end = self.text.len();
+        if let Some(field) = self.fields.last_mut() {
+            field.end = end;
+        }
+        after.map(|next| if separator == BLANKS { next.trim_start() } else { next })
     }
 
     /// Up to the separator, and what follows it.
@@ -103,7 +172,10 @@ impl Record {
     #[allow(clippy::option_option, reason = "the end of the record is not an open quote")]
     fn quoted<'a>(&mut self, mut rest: &'a str, separator: char) -> Option<Option<&'a str>> {
         loop {
-            let (part, after) = rest.split_once('"')?;
+            let Some((part, after)) = rest.split_once('"') else {
+                self.text.push_str(rest);
+                return None;
+            };
             self.text.push_str(part);
             if let Some(more) = after.strip_prefix('"') {
                 self.text.push('"');
@@ -151,6 +223,7 @@ impl Records {
     /// Reads the next record. Blank lines and lines that a list of rejects left as remarks are passed over.
     pub(super) fn read(&mut self, record: &mut Record) -> io::Result<Step> {
         loop {
+            self.lines.take_back(std::mem::take(&mut record.raw));
             let Some(line) = self.lines.next_line()? else { return Ok(Step::End) };
             if let Some(fault) = line.fault {
                 return Ok(fault_of(line, fault.to_string()));
@@ -158,40 +231,41 @@ impl Records {
             if line.text.trim().is_empty() || super::rejected::is_remark(&line.text) {
                 continue;
             }
-            if record.split(line.number, &line.text, self.separator) {
-                return Ok(Step::Record);
+            let (number, before) = (line.number, line.carriage);
+            match record.take(number, line.text, self.separator) {
+                Apart::Whole => return Ok(Step::Record),
+                Apart::Open => return self.over_lines(record, before),
             }
-            return self.over_lines(line, record);
         }
     }
 
     /// A record whose quote is open at the end of its first line.
-    fn over_lines(&mut self, first: Line, record: &mut Record) -> io::Result<Step> {
-        let mut raw = first.text.clone();
-        let mut before = first.carriage;
+    fn over_lines(&mut self, record: &mut Record, carriage: bool) -> io::Result<Step> {
+        let (first, first_bytes) = (record.line, record.raw.len());
+        let mut before = carriage;
+        let mut open_until = first;
         let mut more: Vec<Line> = Vec::new();
-        while more.len() < RECORD_LINES_MAX {
+        while first > self.lines.open_until && more.len() < RECORD_LINES_MAX {
             let Some(next) = self.lines.next_line()? else { break };
-            let bytes = raw.len() + next.text.len() + 1;
-            let closing = next.text.contains('"');
-            let usable = next.fault.is_none() && bytes <= RECORD_BYTES_MAX;
-            if usable {
-                // A carriage return inside the quotes belongs to the text.
-                raw.push_str(if before { "\r\n" } else { "\n" });
-                raw.push_str(&next.text);
-                before = next.carriage;
-            }
-            more.push(next);
-            if !usable {
+            if next.fault.is_some() || record.raw.len() + next.text.len() + 1 > RECORD_BYTES_MAX {
+                more.push(next);
                 break;
             }
-            if closing && record.split(first.number, &raw, self.separator) {
+            // A carriage return inside the quotes belongs to the text.
+            record.go_on(if before { "\r\n" } else { "\n" }, self.separator);
+            before = next.carriage;
+            if record.go_on(&next.text, self.separator) == Apart::Whole {
                 return Ok(Step::Record);
             }
+            open_until = next.number;
+            more.push(next);
         }
         // Only the first line is lost: the quote may be a slip, and what follows good rows.
+        self.lines.open_until = self.lines.open_until.max(open_until);
         self.lines.give_back(more.into_iter());
-        Ok(fault_of(first, "a quote is opened and not closed".to_owned()))
+        record.raw.truncate(first_bytes);
+        let raw = std::mem::take(&mut record.raw);
+        Ok(Step::Fault { line: first, raw, reason: "a quote is opened and not closed".to_owned() })
     }
 }
 

@@ -2,8 +2,9 @@
 //! different things would be one signal. Looked at in room that does not grow with the file; what follows from it is
 //! decided in `layout`.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+
+use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::columns::few;
 
@@ -61,6 +62,7 @@ pub(super) struct Watch {
     last: Option<(u64, Row)>,
     /// How many rows had what is their own in common with another.
     again: usize,
+    hashes: DefaultHashBuilder,
 }
 
 impl Watched {
@@ -106,7 +108,7 @@ impl Watch {
         if self.columns.is_empty() {
             return;
         }
-        let (mut own, mut values) = (DefaultHasher::new(), 0u64);
+        let (mut own, mut values) = (self.hashes.build_hasher(), 0u64);
         let mut keys = vec![0; self.columns.len()];
         for (at, cell) in cells {
             let role = self.roles.get(at).copied().unwrap_or_default();
@@ -114,9 +116,7 @@ impl Watch {
                 (at, cell).hash(&mut own);
                 continue;
             }
-            let mut hasher = DefaultHasher::new();
-            (at, cell).hash(&mut hasher);
-            let hash = hasher.finish();
+            let hash = self.hashes.hash_one((at, cell));
             if role != Role::Key {
                 values = values.wrapping_add(hash);
             }
