@@ -166,6 +166,10 @@ fn regular(text: &str, decimal: Decimal) -> Option<String> {
 /// Whether a text is infinite or, as a number, beyond every float: `inf`, `-Infinity`, `1e999`.
 pub fn is_infinite(text: &str) -> bool {
     let body = text.strip_prefix(['-', '+', '\u{2212}']).unwrap_or(text);
+    // `1.#INF`, as the libraries of C write it.
+    if body.eq_ignore_ascii_case("1.#inf") {
+        return true;
+    }
     if !body.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '.' | ',')) {
         return ["inf", "infinity", "\u{221e}"].iter().any(|word| body.eq_ignore_ascii_case(word));
     }

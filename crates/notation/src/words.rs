@@ -191,6 +191,14 @@ enum Sure {
 /// Words that stand where a value is missing, lower case, and the quality they mean.
 const ABSENT: &[(&str, Quality, Sure)] = &[
     ("nan", Quality::BAD_NO_DATA, Sure::Always),
+    // As the libraries of C write it.
+    ("-nan", Quality::BAD_NO_DATA, Sure::Always),
+    ("nan(ind)", Quality::BAD_NO_DATA, Sure::Always),
+    ("-nan(ind)", Quality::BAD_NO_DATA, Sure::Always),
+    ("1.#ind", Quality::BAD_NO_DATA, Sure::Always),
+    ("-1.#ind", Quality::BAD_NO_DATA, Sure::Always),
+    ("1.#qnan", Quality::BAD_NO_DATA, Sure::Always),
+    ("-1.#qnan", Quality::BAD_NO_DATA, Sure::Always),
     ("na", Quality::BAD_NO_DATA, Sure::Always),
     ("n/a", Quality::BAD_NO_DATA, Sure::Always),
     ("#n/a", Quality::BAD_NO_DATA, Sure::Always),

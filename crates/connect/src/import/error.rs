@@ -59,6 +59,8 @@ pub(crate) enum Error {
     Split { file: String, columns: String, lines: (u64, u64), hint: String },
     #[error("{option} says nothing of {file}: each of its lines says itself what it is")]
     Useless { file: String, option: &'static str },
+    #[error("{0} holds more than one table: in line {1} another begins below a header of its own")]
+    TwoHeaders(String, u64),
     #[error("{0} has no column that counts from the start")]
     NoStep(String),
     #[error("{0} breaks off: its packed stream has no end. The {1} rows before that were read")]
@@ -121,6 +123,7 @@ impl Error {
             }
             Error::Split { hint, .. } => hint,
             Error::Useless { .. } => "Import it without that option",
+            Error::TwoHeaders(..) => "Cut it into one file for each header, and import each",
             Error::NoStep(_) => "Say how far apart its rows are: --step 3m, 1d, 1mo",
             Error::Cut(..) => {
                 "Fetch the whole file and import it in the same way: what is there already is not doubled"

@@ -146,6 +146,13 @@ pub(super) struct Times {
     textual: bool,
 }
 
+impl Times {
+    /// The column with the time, or with its date.
+    pub(super) fn at(&self) -> Option<usize> {
+        self.at
+    }
+}
+
 /// Looks at what the columns of a table, or the members of objects, hold.
 pub(super) struct Look<'a> {
     file: &'a str,

@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 /// How deep members are followed; deeper ones are kept as JSON documents.
 const DEPTH_MAX: usize = 8;
 
+/// How deep a document's lists and objects may stand in each other: more than any writer means, and as JSON readers bear.
+const DOCUMENT_DEPTH_MAX: usize = 128;
+
 /// How many members an object may have in all.
 pub(super) const MEMBERS_MAX: usize = 10_000;
 
@@ -111,6 +114,14 @@ pub(super) fn is_object(text: &str) -> bool {
 
 /// Looks through a document for an object in which a member stands twice: of these nobody knows which counts.
 pub(super) fn judge_document(json: &str) -> Result<(), String> {
+    judge_within(json, DOCUMENT_DEPTH_MAX)
+}
+
+fn judge_within(json: &str, depth: usize) -> Result<(), String> {
+    let deeper = || {
+        let deep = || format!("lists and objects stand more than {DOCUMENT_DEPTH_MAX} deep in each other");
+        depth.checked_sub(1).ok_or_else(deep)
+    };
     match json.trim_start().as_bytes().first() {
         Some(b'{') => {
             let object: Object<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
@@ -119,13 +130,13 @@ pub(super) fn judge_document(json: &str) -> Result<(), String> {
                 if !names.insert(name) {
                     return Err(format!("the member '{name}' stands twice"));
                 }
-                judge_document(value.get())?;
+                judge_within(value.get(), deeper()?)?;
             }
             Ok(())
         }
         Some(b'[') => {
             let elements: Vec<&RawValue> = serde_json::from_str(json).map_err(|error| error.to_string())?;
-            elements.iter().try_for_each(|element| judge_document(element.get()))
+            elements.iter().try_for_each(|element| judge_within(element.get(), deeper()?))
         }
         _ => Ok(()),
     }

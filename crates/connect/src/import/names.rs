@@ -1,6 +1,6 @@
 //! From headers, tags and file names to legal paths, and the units that headers carry.
 
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 
 use tidemill_core::{Escape, SignalPath};
 
@@ -50,22 +50,28 @@ fn split_bracket(text: &str, open: char, close: char) -> Option<(&str, &str)> {
 /// that does not tell them apart, gets a number.
 pub(super) fn distinct(headers: &[(usize, String)]) -> Vec<(String, String)> {
     let split: Vec<(&str, &str)> = headers.iter().map(|(_, header)| name_and_unit(header)).collect();
-    let mut taken = BTreeSet::new();
+    let (mut names, mut whole): (HashMap<&str, usize>, HashMap<&str, usize>) = Default::default();
+    for ((name, _), (_, header)) in split.iter().zip(headers) {
+        *names.entry(name).or_default() += 1;
+        *whole.entry(header).or_default() += 1;
+    }
+    // What each name was numbered to, so that many of one are not counted again from 2.
+    let (mut taken, mut numbered): (HashSet<String>, HashMap<String, usize>) = Default::default();
     let mut out = Vec::with_capacity(headers.len());
     for (at, (index, header)) in headers.iter().enumerate() {
         let (name, unit) = split.get(at).copied().unwrap_or_default();
-        let shared = split.iter().filter(|(other, _)| *other == name).count() > 1;
-        let told_apart = headers.iter().filter(|(_, other)| other == header).count() == 1;
+        let shared = names.get(name).is_some_and(|count| *count > 1);
+        let told_apart = whole.get(header.as_str()) == Some(&1);
         let base = match (name.is_empty(), shared && told_apart) {
             (true, _) => format!("column {}", index + 1),
             (false, true) => header.trim().to_owned(),
             (false, false) => name.to_owned(),
         };
         let mut unique = base.clone();
-        let mut count = 2;
         while !taken.insert(unique.clone()) {
+            let count = numbered.entry(base.clone()).or_insert(1);
+            *count += 1;
             unique = format!("{base} {count}");
-            count += 1;
         }
         out.push((unique, unit.to_owned()));
     }

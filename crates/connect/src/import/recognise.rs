@@ -20,7 +20,7 @@ use super::reader::Reader;
 use super::rejected;
 use super::sheet::{self, Sheet};
 use super::source::{self, Encoding, Open, Source};
-use super::survey;
+use super::survey::{self, Table};
 use super::time::{TimeFormat, Unit};
 
 /// How much of a file is looked at before it is read.
@@ -47,6 +47,8 @@ const FOREIGN: &[(&[u8], &str, &str)] = &[
     (b"<?xml", "an XML document", "Export it as CSV"),
     (b"<!DOCTYPE", "a web page", "Download the file itself"),
     (b"<html", "a web page", "Download the file itself"),
+    (b"<table", "a table of a web page", "Open it in a spreadsheet and save the sheet as CSV"),
+    (b"[[", "JSON whose rows are lists without names", "Write one object a row, with a time in it"),
 ];
 
 /// What the first bytes show: how the file is written. What its rows hold is said by all of them.
@@ -130,7 +132,7 @@ fn draft(head: &[u8], name: &str, options: &Options, foreign: Option<&Foreign>) 
         let prefix = options.prefix.as_deref().map(|prefix| names::stated("--prefix", prefix)).transpose()?;
         (Format::LineProtocol, DraftContent::Points(prefix))
     } else {
-        (Format::Csv, table(&text, line_end, name, options)?)
+        (Format::Csv, table(&text, line_end, head.len() < HEAD_BYTES, name, options)?)
     };
     Ok(Draft { written: Written { format, encoding, line_end }, content })
 }
@@ -149,7 +151,11 @@ impl Draft {
             DraftContent::Table(sheet, times) => {
                 let mut records = self.written.records(input, sheet.separator);
                 let mut watch = Look::new(name, &sheet, options, sheet.columns()).watch(times);
-                let columns = survey::table(&mut records, &sheet, &mut watch, step).map_err(io)?;
+                let seen = survey::table(&mut records, &sheet, times, &mut watch, step).map_err(io)?;
+                let columns = match seen {
+                    Table::Columns(columns) => columns,
+                    Table::Second(line) => return Err(Error::TwoHeaders(name.to_owned(), line)),
+                };
                 let look = Look::new(name, &sheet, options, columns).with_times(times).with_watch(watch);
                 Content::Table(Box::new(look.layout()?))
             }
@@ -259,11 +265,31 @@ fn points_unit(name: &str, times: &Epochs) -> Result<Unit, Error> {
 }
 
 /// The first reading as a table in which times are found.
-fn table(text: &str, line_end: u8, name: &str, options: &Options) -> Result<DraftContent, Error> {
+fn table(
+    text: &str,
+    line_end: u8,
+    is_whole: bool,
+    name: &str,
+    options: &Options,
+) -> Result<DraftContent, Error> {
     let mut first = None;
     for sheet in sheet::sheets(name, text, line_end, options.start.is_some())? {
         if sheet.is_header_alone() {
-            return Ok(DraftContent::Nothing);
+            let mut below = text.split(char::from(line_end)).skip(sheet.lines_above());
+            let is_empty = |line: &str| line.trim().is_empty() || rejected::is_remark(line);
+            return match is_whole && below.all(is_empty) {
+                true => Ok(DraftContent::Nothing),
+                false if is_whole => Err(Error::Foreign(
+                    name.to_owned(),
+                    "a header above rows of which none can be read",
+                    "Look for a quote in them that is not closed, or for characters of another encoding",
+                )),
+                false => Err(Error::Foreign(
+                    name.to_owned(),
+                    "a header without rows in the first MiB behind it",
+                    "Take out the empty lines below the header, or what makes its rows longer than 1 MiB",
+                )),
+            };
         }
         let look = || Look::new(name, &sheet, options, sheet.columns());
         match (look().layout(), look().times()) {

@@ -8,11 +8,15 @@ use super::civil;
 use super::columns::Column;
 use super::error::Error;
 use super::lines::{Lines, Otherwise};
+use super::members::MEMBERS_MAX;
 use super::records::{BLANKS, Record, Records, Step};
 use super::words::{self, Meaning};
 
 /// How many records are looked at.
 const SAMPLE_ROWS_MAX: usize = 2000;
+
+/// How many columns a table may have, as many as an object may have members.
+const COLUMNS_MAX: usize = MEMBERS_MAX;
 
 /// Separators, the rarer in text first: a `;` that cuts all rows alike is no accident, a `,` may be a decimal comma.
 const SEPARATORS: [char; 4] = ['\t', ';', '|', ','];
@@ -40,9 +44,14 @@ pub(super) fn sheets(file: &str, text: &str, line_end: u8, counted: bool) -> Res
     let candidates: Vec<char> = stated.map_or_else(|| SEPARATORS.to_vec(), |separator| vec![separator]);
     let mut found: Vec<(bool, usize, Vec<Record>)> = Vec::new();
     let mut separators = Vec::new();
+    let mut too_wide = false;
     for separator in candidates {
         let records = sample(text, line_end, separator, stated.is_some());
         let Some((width, share)) = width_of(&records) else { continue };
+        if width > COLUMNS_MAX {
+            too_wide = true;
+            continue;
+        }
         if width >= 2 {
             found.push((share >= 90, share, records));
             separators.push((separator, width));
@@ -54,7 +63,11 @@ pub(super) fn sheets(file: &str, text: &str, line_end: u8, counted: bool) -> Res
         let numbers =
             records.iter().filter(|record| record.fields().any(|field| cell::spelling(field).is_some()));
         let are_words = numbers.count() * 2 < records.len();
-        let fit = width_of(&records).filter(|(width, share)| *width >= 2 && *share >= 90 && !are_words);
+        let (fit, wide) = match width_of(&records).filter(|(_, share)| *share >= 90 && !are_words) {
+            Some((width, _)) if width > COLUMNS_MAX => (None, true),
+            other => (other.filter(|(width, _)| *width >= 2), false),
+        };
+        too_wide |= wide;
         match (fit, found.is_empty()) {
             (Some((width, share)), _) => {
                 found.push((true, share, records));
@@ -86,6 +99,11 @@ pub(super) fn sheets(file: &str, text: &str, line_end: u8, counted: bool) -> Res
     }
     match (sheets.is_empty(), fault) {
         (true, Some(error)) => Err(error),
+        (true, None) if too_wide => {
+            let what = "a table of more than 10,000 columns";
+            let hint = "Cut it into files of fewer columns, each with the times, or write one row a value";
+            Err(Error::Foreign(file.to_owned(), what, hint))
+        }
         (true, None) => Err(Error::Unknown(file.to_owned())),
         (false, _) => Ok(sheets),
     }
@@ -228,11 +246,26 @@ impl Sheet {
         }
     }
 
+    /// How many lines the header ends behind.
+    pub(super) fn lines_above(&self) -> usize {
+        usize::try_from(self.skip_lines).unwrap_or(usize::MAX)
+    }
+
     /// A header with a word for time, and nothing below it.
     pub(super) fn is_header_alone(&self) -> bool {
         self.rows.is_empty()
             && self.header_line.is_some()
             && self.header.iter().any(|name| is_time_word(name))
+    }
+
+    /// Whether a row calls the column of times as the header does, and others otherwise: what is below is of other things.
+    pub(super) fn is_another_header(&self, row: &Record, time: Option<usize>) -> bool {
+        let Some(time) = time.filter(|at| self.header_line.is_some() && !self.header(*at).is_empty()) else {
+            return false;
+        };
+        row.field(time).trim_start_matches('#').trim() == self.header(time)
+            && (0..self.width().max(row.len()))
+                .any(|at| row.field(at).trim_start_matches('#').trim() != self.header(at))
     }
 
     pub(super) fn width(&self) -> usize {

@@ -5,6 +5,7 @@ use std::io;
 
 use super::columns::{Column, Epochs};
 use super::json::{Objects, Seen};
+use super::layout::Times;
 use super::lineprotocol::{self, Stamp};
 use super::lines::Lines;
 use super::members;
@@ -32,25 +33,37 @@ impl Pace<'_> {
     }
 }
 
+/// What was seen of a table.
+pub(super) enum Table {
+    /// What its columns hold.
+    Columns(Vec<Column>),
+    /// In this line another table begins below another header.
+    Second(u64),
+}
+
 /// What the columns of a table hold.
 pub(super) fn table(
     records: &mut Records,
     sheet: &Sheet,
+    times: Times,
     watch: &mut Watch,
     step: &mut dyn FnMut(),
-) -> io::Result<Vec<Column>> {
+) -> io::Result<Table> {
     let mut columns = vec![Column::default(); sheet.width()];
     let mut record = Record::default();
     let mut pace = Pace { rows: 0, step };
     loop {
         pace.row();
         match records.read(&mut record)? {
-            Step::End => return Ok(columns),
+            Step::End => return Ok(Table::Columns(columns)),
             Step::Fault { .. } => {}
             Step::Record => {
                 // A header stands again where files were put together.
                 let header = sheet.header_line.as_ref().is_some_and(|(_, raw)| *raw == record.raw);
                 if record.line > sheet.skip_lines && !header {
+                    if sheet.is_another_header(&record, times.at()) {
+                        return Ok(Table::Second(record.line));
+                    }
                     Sheet::add(&mut columns, &record);
                     watch.add(record.line, record.fields().enumerate());
                 }

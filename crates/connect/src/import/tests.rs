@@ -6,6 +6,7 @@ mod dialects;
 mod ends;
 mod foreign;
 mod forms;
+mod hostile;
 mod misread;
 mod property;
 mod qualities;

@@ -1,0 +1,153 @@
+//! Files that are written to hurt, or that broke on their way: each is read as it was meant, or refused with what to do, and
+//! in a time that its length bounds.
+
+use std::fmt::Write as _;
+
+use expect_test::expect;
+
+use super::*;
+
+/// What a user reads who imports it, the advice with it.
+fn refused(name: &str, bytes: &[u8]) -> String {
+    match open_bytes(name, bytes, &prefix("p")) {
+        Ok(_) => "read".to_owned(),
+        Err(problem) => format!("{}. {}", problem.detail, problem.hint),
+    }
+}
+
+/// How many samples and rejects there are.
+fn counts(name: &str, text: &str) -> (usize, usize) {
+    let mut reader = open_bytes(name, text.as_bytes(), &prefix("p")).unwrap();
+    let mut all = (0, 0);
+    while let Some(part) = reader.next_part().unwrap() {
+        let (samples, rejects) = match part {
+            Part::Samples(batch) => (batch.samples.len(), batch.rejects.len()),
+            Part::Piece(piece) => (usize::try_from(piece.samples).unwrap(), piece.rejects.len()),
+        };
+        all = (all.0 + samples, all.1 + rejects);
+    }
+    all
+}
+
+/// With a look at each of 2,000 further lines these would take hours.
+#[test]
+fn quotes_that_are_never_closed_cost_no_more_than_their_lines() {
+    let good = |count: usize| "2024-01-02 03:04:05,1,x\n".repeat(count);
+    let open = "a\",\"\n".repeat(20_000);
+    assert_eq!(counts("t.csv", &format!("time,a,b\n{}{open}", good(500))), (1_000, 20_000));
+    // One slip costs its own row.
+    let slip = format!("time,a,b\n{}2024-01-02 03:04:06,1,\"x\n{}", good(5), good(5_000));
+    assert_eq!(counts("t.csv", &slip), (2 * 5_005, 1));
+    // A field that runs over lines is read behind it all the same.
+    let runs = format!("{slip}2024-01-02 03:04:07,1,\"two\nlines, \"\"both\"\"\nof it\"\n");
+    assert_eq!(counts("t.csv", &runs), (2 * 5_006, 1));
+    let points = "m f=1 1704164645000000000\n".repeat(500) + &"m f=\"a\" \"\n".repeat(20_000);
+    assert_eq!(counts("t.lp", &points).0, 500);
+}
+
+#[test]
+fn a_million_columns_are_refused_and_many_of_one_name_are_numbered() {
+    let wide = |columns: usize| {
+        format!("time{}\n2024-01-02 03:04:05{}\n", ",a".repeat(columns), ",1".repeat(columns))
+    };
+    expect!["t.csv is a table of more than 10,000 columns, and cannot be read as it is. Cut it into files of fewer columns, each with the times, or write one row a value"]
+        .assert_eq(&refused("t.csv", wide(250_000).as_bytes()));
+    let reader = open_bytes("t.csv", wide(4_000).as_bytes(), &prefix("p")).unwrap();
+    let names: Vec<&str> = reader.signals().iter().map(|signal| signal.path.as_str()).collect();
+    assert_eq!(names[..3], ["p/a", "p/a 2", "p/a 3"]);
+    assert_eq!(names.last(), Some(&"p/a 4000"));
+}
+
+#[test]
+fn documents_without_a_bottom_are_rejected() {
+    let nested = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!("{{\"time\":\"2024-01-02T03:04:05Z\",\"a\":{open}{close}}}\n")
+    };
+    assert_eq!(counts("t.jsonl", &nested(100)), (1, 0));
+    check(&nested(130), expect![[r#"
+        rejected line 1, column 'a': lists and objects stand more than 128 deep in each other
+    "#]]);
+    assert_eq!(counts("t.jsonl", &nested(200_000)), (0, 1));
+}
+
+/// The values of the second would be those of the first one's columns.
+#[test]
+fn two_tables_in_one_file_are_not_read_as_one() {
+    let two = "time,a\n2024-01-02 03:04:05,1\n2024-01-02 03:04:06,2\n\ntime,b\n2024-01-02 03:04:05,10\n";
+    expect!["t.csv holds more than one table: in line 5 another begins below a header of its own. Cut it into one file for each header, and import each"].assert_eq(&refused("t.csv", two.as_bytes()));
+    // Of the same columns they are one.
+    check(&two.replace(",b", ",a"), expect![[r#"
+        2024-01-02T02:04:05Z p/a float 1
+        2024-01-02T02:04:06Z p/a float 2
+        2024-01-02T02:04:05Z p/a float 10
+    "#]]);
+}
+
+#[test]
+fn rows_that_are_not_seen_at_first_are_not_lost_in_silence() {
+    let far = format!("time,a\n{}2024-01-02 03:04:05,1\n", "\n".repeat(HEAD_BYTES));
+    expect!["t.csv is a header without rows in the first MiB behind it, and cannot be read as it is. Take out the empty lines below the header, or what makes its rows longer than 1 MiB"].assert_eq(&refused("t.csv", far.as_bytes()));
+    expect!["t.csv is a header above rows of which none can be read, and cannot be read as it is. Look for a quote in them that is not closed, or for characters of another encoding"].assert_eq(&refused("t.csv", b"time,a\n\"2024-01-02 03:04:05,1\n"));
+    let long = format!("time,a\n2024-01-02 03:04:05,{}\n", "x".repeat(2 * HEAD_BYTES));
+    expect!["t.csv is a header without rows in the first MiB behind it, and cannot be read as it is. Take out the empty lines below the header, or what makes its rows longer than 1 MiB"].assert_eq(&refused("t.csv", long.as_bytes()));
+    assert_eq!(refused("t.csv", b"time,a\n\n  \n"), "read");
+}
+
+#[test]
+fn what_looks_like_a_file_of_rows_and_is_none_is_told() {
+    let files: [(&str, &[u8]); 6] = [
+        ("a.json", br#"[["time","a"],["2024-01-02T03:04:05Z",1]]"#),
+        ("b.json", br#"{"time":["2024-01-02T03:04:05Z"],"a":[1]}"#),
+        ("c.xls", b"<table><tr><td>time</td></tr></table>"),
+        ("d.csv", b"time,a\n2024-01-02 03:04:05,x\0y\n2024-01-02 03:04:06,\0\n"),
+        ("e.csv", b"time;a\n2024-W01-2;1\n2024-W01-3;2\n"),
+        ("f.csv", b"time;a\n2024-02-30 00:00:00;1\n2024-02-31 00:00:00;2\n"),
+    ];
+    let all = files.iter().fold(String::new(), |mut all, (name, bytes)| {
+        writeln!(all, "{}", refused(name, bytes)).unwrap();
+        all
+    });
+    expect![[r#"
+        a.json is JSON whose rows are lists without names, and cannot be read as it is. Write one object a row, with a time in it
+        b.json is JSON without rows: its members are lists and objects without a time, and cannot be read as it is. Write one object a row, with a time in it
+        c.xls is a table of a web page, and cannot be read as it is. Open it in a spreadsheet and save the sheet as CSV
+        d.csv is not text, and cannot be read as it is. Export it as CSV
+        e.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m
+        f.csv has no column with times. Its columns: time, a. Name the column with --time COLUMN. If its rows are evenly spaced, say when the first was and how far apart they are: --start 2024-01-01T00:00:00Z --step 1m
+    "#]].assert_eq(&all);
+}
+
+#[test]
+fn not_a_number_as_the_libraries_of_c_write_it() {
+    let words = ["1.5", "-nan", "-nan(ind)", "1.#QNAN", "-1.#IND", "1.#INF", "2.5", "3.5", "4.5", "5.5"];
+    let row = |(at, word): (usize, &&str)| format!("2024-01-02 03:04:{at:02},{word}\n");
+    let text = String::from("time,a\n") + &words.iter().enumerate().map(row).collect::<String>();
+    check(&text, expect![[r#"
+        2024-01-02T02:04:00Z p/a float 1.5
+        2024-01-02T02:04:01Z p/a none - Bad_NoData
+        2024-01-02T02:04:02Z p/a none - Bad_NoData
+        2024-01-02T02:04:03Z p/a none - Bad_NoData
+        2024-01-02T02:04:04Z p/a none - Bad_NoData
+        2024-01-02T02:04:06Z p/a float 2.5
+        2024-01-02T02:04:07Z p/a float 3.5
+        2024-01-02T02:04:08Z p/a float 4.5
+        2024-01-02T02:04:09Z p/a float 5.5
+        rejected line 7, column 'a': '1.#INF' is no finite number
+    "#]]);
+}
+
+#[test]
+fn states_with_separators_in_them() {
+    check(
+        "Tag;Time;Value;Status\n\
+        Mode;02-Jan-24 03:04:05;\"Auto; remote\";Good\n\
+        Mode;02-Jan-24 03:04:06;\"Manual; \"\"local\"\"\";Good\n\
+        Mode;02-Jan-24 03:04:07;I/O Timeout;\"Questionable; Substituted\"\n",
+        expect![[r#"
+            2024-01-02T02:04:05Z p/Mode text Auto; remote
+            2024-01-02T02:04:06Z p/Mode text Manual; "local"
+            2024-01-02T02:04:07Z p/Mode none - Bad_Timeout
+        "#]],
+    );
+}
