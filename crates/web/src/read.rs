@@ -254,10 +254,8 @@ impl Encoder {
         out.reserve(batch.len() * 80);
         for row in batch.rows() {
             let bus = &self.bus;
-            let name = self
-                .names
-                .entry(row.signal)
-                .or_insert_with(|| bus.signal(row.signal).map(|s| s.path.clone()));
+            let name =
+                self.names.entry(row.signal).or_insert_with(|| bus.path(row.signal).map(|(path, _)| path));
             let Some(name) = name.as_ref().map(SignalPath::as_str) else { continue };
             if self.format == Format::Csv {
                 encode::write_csv(name, &row, self.style, out);

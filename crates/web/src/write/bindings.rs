@@ -15,6 +15,8 @@ const IDENTITIES_MAX: usize = 256;
 const SETS_PER_IDENTITY_MAX: usize = 2;
 /// Fields that are looked for one by one; a series with more has an index.
 const FIELDS_SCANNED_MAX: usize = 16;
+/// Bytes of the keys of all series of one set. Beyond it they are forgotten and learned again.
+const KEYS_BYTES_MAX: usize = 256 << 20;
 
 /// The bindings of all identities.
 pub(crate) struct Bindings {
@@ -66,22 +68,140 @@ impl From<Grant> for Binding {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Field {
-    key: Box<[u8]>,
+    /// Its key, by its number among [`Names`].
+    name: u32,
     binding: Binding,
     /// The line that used it last: a second use in one line is a field that stands twice.
     line: u64,
 }
 
+/// There is one for each of a hundred thousand series.
 struct Series {
-    key: Box<[u8]>,
-    fields: Vec<Field>,
-    /// Where each field stands; none where they are few.
-    #[expect(
-        clippy::box_collection,
-        reason = "a pointer in each of 100,000 series, and a map in hardly any"
-    )]
-    index: Option<Box<HashMap<Box<[u8]>, usize>>>,
+    /// Where its key begins in [`BindingSet::keys`], and its length.
+    key: (u32, u32),
+    fields: Fields,
+}
+
+/// Nearly all series have one field.
+enum Fields {
+    None,
+    One(Field),
+    Many(Box<Many>),
+}
+
+struct Many {
+    list: Vec<Field>,
+    /// Where each name stands; none where they are few.
+    index: Option<HashMap<u32, usize>>,
+}
+
+impl Series {
+    fn key<'a>(&self, keys: &'a [u8]) -> &'a [u8] {
+        let (begin, len) = (self.key.0 as usize, self.key.1 as usize);
+        keys.get(begin..begin + len).unwrap_or_default()
+    }
+}
+
+impl Fields {
+    fn list(&self) -> &[Field] {
+        match self {
+            Fields::None => &[],
+            Fields::One(field) => std::slice::from_ref(field),
+            Fields::Many(many) => &many.list,
+        }
+    }
+
+    fn list_mut(&mut self) -> &mut [Field] {
+        match self {
+            Fields::None => &mut [],
+            Fields::One(field) => std::slice::from_mut(field),
+            Fields::Many(many) => &mut many.list,
+        }
+    }
+
+    fn index(&self) -> Option<&HashMap<u32, usize>> {
+        match self {
+            Fields::Many(many) => many.index.as_ref(),
+            Fields::None | Fields::One(_) => None,
+        }
+    }
+
+    fn push(&mut self, field: Field) {
+        match self {
+            Fields::None => *self = Fields::One(field),
+            Fields::One(first) => {
+                *self = Fields::Many(Box::new(Many { list: vec![*first, field], index: None }));
+            }
+            Fields::Many(many) => {
+                many.list.push(field);
+                many.index_from(many.list.len() - 1);
+            }
+        }
+    }
+
+    /// Forgets some of them, by their places too. Says how many.
+    fn retain(&mut self, keep: impl Fn(usize, &Field) -> bool) -> usize {
+        let before = self.list().len();
+        match self {
+            Fields::One(field) if !keep(0, field) => *self = Fields::None,
+            Fields::None | Fields::One(_) => {}
+            Fields::Many(many) => {
+                let mut place = 0;
+                many.list.retain(|field| {
+                    place += 1;
+                    keep(place - 1, field)
+                });
+                many.index = None;
+                many.index_from(0);
+            }
+        }
+        before - self.list().len()
+    }
+}
+
+impl Many {
+    /// Takes fields into the index. It is made once it pays.
+    fn index_from(&mut self, place: usize) {
+        if self.list.len() > FIELDS_SCANNED_MAX {
+            let from = if self.index.is_none() { 0 } else { place };
+            let new = self.list.iter().enumerate().skip(from);
+            self.index.get_or_insert_default().extend(new.map(|(place, field)| (field.name, place)));
+        }
+    }
+}
+
+/// Keys of fields, each once: the series of a plant have the same few.
+#[derive(Default)]
+struct Names {
+    list: Vec<Box<[u8]>>,
+    table: HashTable<u32>,
+}
+
+impl Names {
+    fn is(&self, number: u32, key: &[u8]) -> bool {
+        self.list.get(number as usize).is_some_and(|known| **known == *key)
+    }
+
+    fn find(&self, hasher: &DefaultHashBuilder, key: &[u8]) -> Option<u32> {
+        self.table.find(hasher.hash_one(key), |number| self.is(*number, key)).copied()
+    }
+
+    /// The number of a key that is not known yet.
+    fn add(&mut self, hasher: &DefaultHashBuilder, key: &[u8]) -> u32 {
+        let number = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        self.list.push(key.into());
+        let Names { list, table } = self;
+        let hash_of = |number: &u32| list.get(*number as usize).map_or(0, |known| hasher.hash_one(&**known));
+        table.insert_unique(hasher.hash_one(key), number, hash_of);
+        number
+    }
+
+    fn clear(&mut self) {
+        self.list.clear();
+        self.table.clear();
+    }
 }
 
 /// The first name that one line brings and that does not exist yet; those after it belong to the line too.
@@ -91,17 +211,6 @@ struct New {
     series: usize,
     /// Among the fields of its series.
     place: usize,
-}
-
-impl Series {
-    /// Takes fields into the index. Nearly all series have few fields; it is made once it pays.
-    fn index_from(&mut self, place: usize) {
-        if self.fields.len() > FIELDS_SCANNED_MAX {
-            let from = if self.index.is_none() { 0 } else { place };
-            let new = self.fields.iter().enumerate().skip(from);
-            self.index.get_or_insert_default().extend(new.map(|(place, field)| (field.key.clone(), place)));
-        }
-    }
 }
 
 /// What a look-up found.
@@ -116,8 +225,12 @@ pub(crate) enum Found {
 pub(crate) struct BindingSet {
     epoch: u64,
     hasher: DefaultHashBuilder,
-    table: HashTable<usize>,
+    /// By the hash of their keys.
+    table: HashTable<u32>,
     series: Vec<Series>,
+    /// The keys of all series, one behind the other.
+    keys: Vec<u8>,
+    names: Names,
     permit: Option<Permit>,
     full: bool,
     line: u64,
@@ -134,6 +247,8 @@ impl BindingSet {
             hasher: DefaultHashBuilder::default(),
             table: HashTable::new(),
             series: Vec::new(),
+            keys: Vec::new(),
+            names: Names::default(),
             permit: limit.try_take(0),
             full: false,
             line: 0,
@@ -145,20 +260,25 @@ impl BindingSet {
     /// Begins a line (or sample) of this series; the number is for [`BindingSet::find`] and [`BindingSet::learn`]
     /// until the next call.
     pub(crate) fn begin(&mut self, series: &[u8]) -> usize {
-        if self.full {
+        if self.full || self.keys.len() + series.len() > KEYS_BYTES_MAX {
             self.forget();
         }
         self.line = self.line.wrapping_add(1);
         let hash = self.hasher.hash_one(series);
-        let same = |index: &usize| self.series.get(*index).is_some_and(|known| *known.key == *series);
+        let (keys, all) = (&self.keys, &self.series);
+        let same = |index: &u32| all.get(*index as usize).is_some_and(|known| known.key(keys) == series);
         if let Some(index) = self.table.find(hash, same) {
-            return *index;
+            return *index as usize;
         }
         let index = self.series.len();
-        self.series.push(Series { key: series.into(), fields: Vec::new(), index: None });
-        let (hasher, all) = (&self.hasher, &self.series);
-        let hash_of = |index: &usize| all.get(*index).map_or(0, |known| hasher.hash_one(&*known.key));
-        self.table.insert_unique(hash, index, hash_of);
+        let part = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let key = (part(self.keys.len()), part(series.len()));
+        self.keys.extend_from_slice(series);
+        self.series.push(Series { key, fields: Fields::None });
+        let (hasher, keys, all) = (&self.hasher, &self.keys, &self.series);
+        let hash_of =
+            |index: &u32| all.get(*index as usize).map_or(0, |known| hasher.hash_one(known.key(keys)));
+        self.table.insert_unique(hash, part(index), hash_of);
         self.take_room();
         index
     }
@@ -167,15 +287,14 @@ impl BindingSet {
     pub(crate) fn find(&mut self, series: usize, position: usize, key: &[u8]) -> Found {
         let line = self.line;
         let Some(series) = self.series.get_mut(series) else { return Found::Unknown };
-        let expected = series.fields.get(position).is_some_and(|field| *field.key == *key);
-        let place = if expected {
-            Some(position)
-        } else if series.fields.len() > FIELDS_SCANNED_MAX {
-            series.index.as_ref().and_then(|index| index.get(key).copied())
-        } else {
-            series.fields.iter().position(|field| *field.key == *key)
+        let is = |field: &Field| self.names.is(field.name, key);
+        let expected = series.fields.list().get(position).is_some_and(is);
+        let place = match series.fields.index() {
+            _ if expected => Some(position),
+            Some(index) => self.names.find(&self.hasher, key).and_then(|name| index.get(&name).copied()),
+            None => series.fields.list().iter().position(is),
         };
-        match place.and_then(|place| series.fields.get_mut(place)) {
+        match place.and_then(|place| series.fields.list_mut().get_mut(place)) {
             Some(field) if field.line == line => Found::Twice,
             Some(field) => {
                 field.line = line;
@@ -189,17 +308,17 @@ impl BindingSet {
     pub(crate) fn learn(&mut self, series: usize, key: &[u8], binding: Binding) {
         let line = self.line;
         let is_new = binding.id.provisional_place().is_some();
+        let name = self.names.find(&self.hasher, key).unwrap_or_else(|| {
+            // Also of a line that is refused it stays until all is forgotten.
+            self.take_room();
+            self.names.add(&self.hasher, key)
+        });
         let Some(known) = self.series.get_mut(series) else { return };
         if is_new && self.new.is_none_or(|new| new.line != line) {
-            self.new = Some(New { line, series, place: known.fields.len() });
+            self.new = Some(New { line, series, place: known.fields.list().len() });
             self.unsure.push(series);
         }
-        // Most series have one field, and there are many of them.
-        if known.fields.is_empty() {
-            known.fields.reserve_exact(1);
-        }
-        known.fields.push(Field { key: key.into(), binding, line });
-        known.index_from(known.fields.len() - 1);
+        known.fields.push(Field { name, binding, line });
         self.take_room();
     }
 
@@ -207,11 +326,8 @@ impl BindingSet {
     pub(crate) fn undo_line(&mut self) {
         let Some(new) = self.new.take_if(|new| new.line == self.line) else { return };
         let Some(series) = self.series.get_mut(new.series) else { return };
-        let before = series.fields.len();
-        series.fields.truncate(new.place);
-        series.index = None;
-        series.index_from(0);
-        self.give_room(before.saturating_sub(new.place));
+        let forgotten = series.fields.retain(|place, _| place < new.place);
+        self.give_room(forgotten);
     }
 
     /// Forgets all names that did not exist: what was published is learned with the next request, and what was refused
@@ -224,11 +340,7 @@ impl BindingSet {
         let mut forgotten = 0;
         for series in unsure {
             let Some(series) = self.series.get_mut(series) else { continue };
-            let before = series.fields.len();
-            series.fields.retain(|field| field.binding.id.provisional_place().is_none());
-            forgotten += before - series.fields.len();
-            series.index = None;
-            series.index_from(0);
+            forgotten += series.fields.retain(|_, field| field.binding.id.provisional_place().is_none());
         }
         self.give_room(forgotten);
     }
@@ -247,6 +359,8 @@ impl BindingSet {
     fn forget(&mut self) {
         self.table.clear();
         self.series.clear();
+        self.keys.clear();
+        self.names.clear();
         self.new = None;
         self.unsure.clear();
         self.full = false;
@@ -285,6 +399,6 @@ mod tests {
             assert!(matches!(found, Found::Binding(binding) if binding.id.get() == number + 1), "{found:?}");
         }
         assert!(matches!(set.find(series, 99, &name(25)), Found::Unknown));
-        assert!(size_of::<Series>() <= 48, "there is one for each of a hundred thousand signals");
+        assert!(size_of::<Series>() <= 32, "there is one for each of a hundred thousand signals");
     }
 }
