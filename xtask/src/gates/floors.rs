@@ -1,6 +1,6 @@
 //! The gate `floors`: which room may know which, from one table. The table is the architecture; ARCHITECTURE.md says
-//! what each room is for. A cycle needs no check of its own: every permitted edge leads to a lower floor, from a
-//! room to its part, or from ground to core.
+//! what each room is for. A cycle needs no check of its own: every permitted edge leads to a lower floor, or from a
+//! room to its part.
 
 use super::metadata::{self, Package};
 use super::{Verdict, verdict};
@@ -45,8 +45,6 @@ const PARTS: &[(&str, &str)] = &[
     ("tidemill-connect", "tidemill-notation"),
     ("tidemill", "tidemill-config"),
 ];
-/// The only other edge within a floor: ground speaks core's words.
-const WITHIN: (&str, &str) = ("tidemill-ground", "tidemill-core");
 /// What only one family may touch, because it is heavy or its own: the beginning of its name, and the family.
 const HEAVY: &[(&str, &[&str])] = &[
     ("arrow", &["tidemill-lake", "tidemill-dialect", "tidemill-formats", "tidemill-historian"]),
@@ -130,10 +128,7 @@ fn forbidden(room: &str, place: Option<usize>, need: &str, dev: bool, is_room: b
         if let Some(whole) = whole(need) {
             return (room != whole).then(|| format!("only {whole} may: it is a part of it"));
         }
-        if below < place || WITHIN == (room, need) {
-            return None;
-        }
-        return Some(format!("floor {place} may not know floor {below}"));
+        return (below >= place).then(|| format!("floor {place} may not know floor {below}"));
     }
     if room == "tidemill-core" && !dev && !CORE_NEEDS.contains(&need) {
         return Some(format!("core keeps to {}", CORE_NEEDS.join(", ")));
@@ -172,7 +167,7 @@ mod tests {
     fn a_house_in_order_has_no_finding() {
         let good = house(
             "tidemill-core: bytes thiserror dev:proptest
-             tidemill-ground: tidemill-core rustix
+             tidemill-ground: rustix
              tidemill-bus: tidemill-core tidemill-ground dev:tidemill-ground
              tidemill-lake: tidemill-core arrow parquet
              tidemill-historian: tidemill-core tidemill-lake datafusion arrow parquet
@@ -192,10 +187,7 @@ mod tests {
             ("tidemill-bus: dev:tidemill-journal\ntidemill-journal:", "dev-depends on tidemill-journal"),
             ("tidemill-guard: tidemill-web\ntidemill-web:", "floor 1 may not know floor 2"),
             ("tidemill-web: tidemill-mqtt\ntidemill-mqtt:", "floor 2 may not know floor 2"),
-            (
-                "tidemill-core: tidemill-ground\ntidemill-ground: tidemill-core",
-                "floor 0 may not know floor 0",
-            ),
+            ("tidemill-ground: tidemill-core\ntidemill-core:", "floor 0 may not know floor 0"),
             ("tidemill-journal: tidemill\ntidemill: tidemill-journal", "floor 1 may not know floor 3"),
             ("xtask: tidemill-core\ntidemill-core:", "beside the house"),
             ("tidemill: xtask\nxtask:", "beside the house"),
