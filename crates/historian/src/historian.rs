@@ -103,6 +103,14 @@ impl Historian {
         self.store.check_places()
     }
 
+    /// Whether no read met damage in a file of a declared table.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is damaged.
+    pub fn check_tables(&self) -> Result<(), Problem> {
+        self.store.check_tables()
+    }
+
     /// Looks again at files in which a read met damage, and forgets those that are whole or gone. Reads one that was put back.
     pub fn look_again(&self) {
         self.store.look_again();

@@ -261,7 +261,7 @@ impl Store {
         let tables = self.open_tables();
         for table in tables {
             let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
-            if table.merge(&|| self.table_file_name(), self.clock.wall())? {
+            if table.merge(&|| self.table_file_name(), self.clock.wall(), &self.damaged)? {
                 if let Some(stream) = table.spec.stream {
                     self.lock().tables.insert(stream, (table.clone(), table.version()));
                 }

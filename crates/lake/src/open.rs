@@ -44,6 +44,7 @@ impl Store {
             &ground.metrics,
         ));
         let (names, kept, damaged) = (bus.clone(), files.clone(), files.damaged());
+        damaged.keep_in(&disk, dir);
         let source = move |id: SourceId| {
             Some(names.source(id)).filter(|name| !name.is_empty()).unwrap_or_else(|| kept.source(id))
         };
@@ -143,10 +144,7 @@ pub(super) fn recover(
     let log = samples_log(ground, samples_dir)?;
     // Before anything is tidied: files that a damaged log does not name are what it is mended with.
     check_journal(journal, Seq(log.state.applied))?;
-    let version = Version::of(&log.state).map_err(|file| Error::Log {
-        file: "samples".into(),
-        detail: format!("{file} was not added by Tidemill"),
-    })?;
+    let version = Version::of(&log.state).map_err(foreign)?;
     let corrections = open_corrections(ground, dir, Seq(log.state.applied));
     let unrecorded = finish_corrections(&*ground.disk, &log, &corrections, ground.clock.wall())?;
     vacuum::remove_orphans(&*ground.disk, samples_dir, &log)?;
@@ -154,6 +152,11 @@ pub(super) fn recover(
         tidy(&corrections);
     }
     Ok(Found { log, version, corrections, unrecorded })
+}
+
+/// What is said of a file of the samples' table whose entry says too little.
+pub(super) fn foreign(file: String) -> Error {
+    Error::Log { file: "samples".into(), detail: format!("{file} was not added by Tidemill") }
 }
 
 /// The log of the samples' table, which is begun where there is none.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use bytes::Bytes;
 use tidemill_core::{Seq, StreamId, TableSpec};
 
@@ -12,7 +13,7 @@ use super::Store;
 use super::frozen::{Deletions, Layer, Records, with_deletions};
 use super::tables::{Table, TableVersion, row_of};
 use super::view::{BufferView, Samples};
-use crate::{FileFact, SampleSource, Scan, ScanSpec, TableScan, View};
+use crate::{Error, FileFact, SampleSource, Scan, ScanSpec, TableScan, View};
 
 /// A table in a view.
 struct TableView {
@@ -38,7 +39,11 @@ impl View for StoreView {
         let records = view.buffered.iter().flat_map(|records| records.iter());
         let above = records.filter(|(seq, _)| *seq > view.version.applied);
         let rows = above.map(|(_, value)| row_of(view.table.spec, value)).collect();
-        view.table.scan(&view.version, rows, from, last)
+        let damaged = self.samples.files.damaged();
+        let met = move |rows: &Result<RecordBatch, Error>| {
+            rows.as_ref().err().into_iter().for_each(|error| damaged.met(error))
+        };
+        Box::new(view.table.scan(&view.version, rows, from, last).inspect(met))
     }
 
     fn files(&self) -> Vec<FileFact> {

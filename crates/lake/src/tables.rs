@@ -18,6 +18,7 @@ use parquet::file::metadata::KeyValue;
 use tidemill_core::{ColumnKind, Seq, TableSpec, Value, parse_rfc3339};
 use tidemill_ground::{Disk, Open, read};
 
+use super::damage::DamagedFiles;
 use super::delta::{Action, Add, CommitInfo, Log, Remove, TableState, Txn, timestamp_ms};
 use super::schema::{self, FORMAT, FORMAT_KEY, timestamp_us};
 use crate::Error;
@@ -39,7 +40,15 @@ pub(crate) struct Table {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     /// Or why it is closed.
-    log: Result<Mutex<Log>, String>,
+    log: Result<Mutex<Log>, Closed>,
+}
+
+/// Why a table is closed.
+enum Closed {
+    /// What a later version wrote is sound: no backup is to be put in its place.
+    Newer { file: String, found: u64, known: u64 },
+    /// It cannot be understood.
+    Broken(String),
 }
 
 /// One version of a table.
@@ -99,13 +108,20 @@ impl Table {
         dir: PathBuf,
         log: Result<Log, Error>,
     ) -> Table {
-        Table { spec, disk, dir, log: log.map(Mutex::new).map_err(|error| error.to_string()) }
+        let closed = |error| match error {
+            Error::NewerFormat { file, found, known } => Closed::Newer { file, found, known },
+            error => Closed::Broken(error.to_string()),
+        };
+        Table { spec, disk, dir, log: log.map(Mutex::new).map_err(closed) }
     }
 
     fn lock(&self) -> Result<std::sync::MutexGuard<'_, Log>, Error> {
         match &self.log {
             Ok(log) => Ok(log.lock().unwrap_or_else(PoisonError::into_inner)),
-            Err(why) => Err(Error::Closed { table: self.spec.name, why: why.clone() }),
+            Err(Closed::Newer { file, found, known }) => {
+                Err(Error::NewerFormat { file: file.clone(), found: *found, known: *known })
+            }
+            Err(Closed::Broken(why)) => Err(Error::Closed { table: self.spec.name, why: why.clone() }),
         }
     }
 
@@ -117,6 +133,11 @@ impl Table {
             }
             Err(closed) => vec![closed],
         }
+    }
+
+    /// Whether a file is what was written.
+    pub(crate) fn verify(&self, file: &Add) -> Result<(), Error> {
+        sound_bytes(&*self.disk, &self.dir, &format!("tables/{}", self.spec.name), file).map(drop)
     }
 
     /// Which files make its present version.
@@ -231,20 +252,22 @@ impl Table {
         log.tidy()
     }
 
-    /// Merges small files into one when there are many. Says whether it did.
-    pub(crate) fn merge(&self, name: &dyn Fn() -> String, wall: i64) -> Result<bool, Error> {
-        let small: Vec<Add> = self
-            .version()
-            .files
-            .into_iter()
-            .filter(|file| file.size < SMALL_BYTES / FILES_SMALL_MAX as u64)
-            .collect();
+    /// Merges small files into one when there are many; damaged ones stay as they are. Says whether it did.
+    pub(crate) fn merge(
+        &self,
+        name: &dyn Fn() -> String,
+        wall: i64,
+        damaged: &DamagedFiles,
+    ) -> Result<bool, Error> {
+        let is_small = |file: &Add| file.size < SMALL_BYTES / FILES_SMALL_MAX as u64;
+        let files = self.version().files.into_iter();
+        let small: Vec<Add> = files.filter(|file| is_small(file) && !damaged.has_name(&file.path)).collect();
         if small.len() < FILES_SMALL_MAX {
             return Ok(false);
         }
         let mut batches = Vec::new();
         for file in &small {
-            batches.extend(self.read(file)?);
+            batches.extend(self.read(file).inspect_err(|error| damaged.note(error))?);
         }
         let mut merged = self.write_file(&batches, name(), wall)?;
         merged.data_change = false;

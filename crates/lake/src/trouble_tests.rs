@@ -358,6 +358,72 @@ fn a_damaged_table_is_closed_and_the_plant_goes_on() {
 }
 
 #[test]
+fn a_damaged_file_of_a_table_is_told_until_it_is_whole_also_after_a_restart() {
+    let mut world = World::new(2, &PATHS);
+    world.store.declare(&world.ground, &EVENTS);
+    world.write(event(0));
+    world.flush().unwrap();
+    let dir = std::path::PathBuf::from(super::fakes::LAKE).join("tables/events");
+    let names = world.ground.disk.list(&dir).unwrap();
+    let file = names.into_iter().find(|entry| entry.name.ends_with(".parquet")).unwrap().name;
+    let path = dir.join(&file);
+    assert!(world.store.check_tables().is_ok());
+    world.simulation.disk.flip_bit(&path, 40, 1).unwrap();
+    told(&world, &EVENTS);
+    assert!(world.store.check_tables().unwrap_err().detail.contains(&file));
+    assert!(world.store.check_places().is_ok(), "samples are well");
+    for seed in 3..5 {
+        world.store.look_again();
+        assert!(world.store.check_tables().is_err(), "it is no better");
+        world.reopen(seed).unwrap();
+        world.store.declare(&world.ground, &EVENTS);
+        assert!(world.store.check_tables().is_err(), "a restart mends nothing");
+    }
+    // What is new is merged without it.
+    for n in 1..40 {
+        world.write(event(n));
+        world.flush().unwrap();
+    }
+    while world.store.merge_step(&|| false).unwrap() {}
+    let entries = world.ground.disk.list(&dir).unwrap();
+    assert!(entries.iter().any(|entry| entry.name == file));
+    world.simulation.disk.flip_bit(&path, 40, 1).unwrap();
+    world.store.look_again();
+    assert!(world.store.check_tables().is_ok());
+    world.reopen(9).unwrap();
+    world.store.declare(&world.ground, &EVENTS);
+    assert!(world.store.check_tables().is_ok(), "and it was forgotten on disk too");
+    assert_eq!(table(&world, &EVENTS).lines().filter(|line| line.contains("event")).count(), 40);
+}
+
+#[test]
+fn what_the_disk_refused_for_long_is_told_until_it_can_be_read_or_is_gone() {
+    let world = World::new(2, &PATHS);
+    world.write(parcel(&[float(1, 0, 1.0)], false));
+    world.flush().unwrap();
+    let file = world.store.lock().version.files[0].clone();
+    let path = world.store.place.dir.join(file.name());
+    let refused = || {
+        let source = std::io::Error::other("a bad sector");
+        crate::Error::Disk { what: "read", path: path.clone(), source }
+    };
+    (0..20).for_each(|_| world.store.damaged.note(&refused()));
+    assert!(world.store.check_places().unwrap_err().detail.contains("a bad sector"));
+    world.store.look_again();
+    assert!(world.store.check_places().is_err(), "a disk that may take long over it is not asked at once");
+    let advance = |seconds| world.simulation.clock.advance(Duration::from_secs(seconds));
+    world.simulation.disk.fail_next(tidemill_ground::Operation::Read, std::io::ErrorKind::Other);
+    advance(61);
+    world.store.look_again();
+    advance(61);
+    world.store.look_again();
+    assert!(world.store.check_places().is_err(), "each time it waits longer");
+    advance(61);
+    world.store.look_again();
+    assert!(world.store.check_places().is_ok());
+}
+
+#[test]
 fn what_waits_for_a_closed_table_does_not_hold_the_journal_for_ever() {
     let mut world = World::new(2, &PATHS);
     world.settings.journal_bytes = 1_000;

@@ -2,7 +2,7 @@
 //! forgets what is written, so that what would keep the plant from running, or would be lost, is found by the code that would
 //! meet it. A running plant says itself what is wrong (`admin.rs`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,8 +29,11 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) fn data(plant: &Plant) -> Vec<Finding> {
     let shadow = Shadow::over(Arc::new(RealDisk), WRITES_BYTES_MAX);
     let ground = Ground { disk: Arc::new(shadow), ..Ground::real() };
-    let findings = rooms(&ground, plant);
+    let mut findings = rooms(&ground, plant);
     ground.tasks.shutdown(END_WITHIN);
+    // What two rooms meet in one file is one thing: the first says on which.
+    let mut told = HashSet::new();
+    findings.retain(|finding| told.insert(finding.what.clone()));
     findings
 }
 

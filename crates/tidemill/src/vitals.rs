@@ -122,11 +122,12 @@ impl Rooms {
         let tight = |space| settings::tight(self.ground.disk.as_ref(), &self.plant, space, &self.config);
         let certificates = self.guard.tls().concerns().into_iter();
         self.historian.look_again();
+        let places = self.historian.check_places().and_then(|()| self.historian.check_tables());
         Seen {
             tight: space.as_ref().and_then(tight),
             inodes: tidemill_ground::inodes(&data),
             flash_worn: tidemill_ground::flash_worn(&data),
-            unreadable: self.historian.check_places().err().map(|problem| problem.detail),
+            unreadable: places.err().map(|problem| problem.detail),
             tokens: tokens(&self.guard),
             backup_made_ns: tidemill_vitals::backup_made(self.bus.as_ref()),
             certificates: certificates.map(|one| (one.on, one.problem, sentence(&one.mend))).collect(),

@@ -78,11 +78,11 @@ fn stopped(global: &Global) -> Result<Option<Plant>, Problem> {
     Ok(Some(plant::meant(global.plant.as_deref())?).filter(|plant| !plant.is_running()))
 }
 
-/// The table of a running plant. Where that is damaged its owner reads the files it is made of.
+/// The table of a running plant. Where that cannot be read its owner reads the files it is made of.
 async fn running(client: &Client, limit: u32) -> Result<Json, Problem> {
     let asked = client.get(&format!("/api/v1/audit?limit={limit}")).await;
     match (asked, client) {
-        (Err(problem), Client::Owner(plant)) if problem.code == &codes::DAMAGED => {
+        (Err(problem), Client::Owner(plant)) if [&codes::DAMAGED, &codes::NEWER_FORMAT].contains(&problem.code) => {
             output::note(&format!("the entries come from the audit files themselves: {}", problem.detail));
             latest(plant, limit)
         }
