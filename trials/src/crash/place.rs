@@ -184,7 +184,8 @@ pub(super) fn may_mount(ground: Ground) -> Result<(), String> {
     if !shell::is_root() {
         return Err("only root may mount file systems".into());
     }
-    let folder = std::env::temp_dir().join(format!("tidemill-mount-{}", std::process::id()));
+    // One of its own for each ground: whoever looks for both at once removes nothing of the other.
+    let folder = std::env::temp_dir().join(format!("tidemill-mount-{}-{ground:?}", std::process::id()));
     make_folder(&folder)?;
     let tried = Place::make(&folder, ground).map(drop);
     let _ = fs::remove_dir_all(&folder);
