@@ -165,6 +165,8 @@ pub(crate) fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved
         settings::bus(config, &memory),
     )?;
 
+    backup::record_made(ground, plant, guard.as_ref(), &(bus.clone() as Arc<dyn Bus>));
+
     // History, and answers from it.
     let historian = Historian::open(
         ground,

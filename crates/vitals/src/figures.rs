@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_core::{
-    Bus, Durability, Flags, Identity, Meta, Problem, Publish, Quality, ReadScope, SignalPath, Stamp, Value,
-    Verb, codes,
+    Bus, Commit, Durability, Flags, Identity, Meta, Problem, Publish, Quality, ReadScope, SignalPath, Stamp,
+    Value, Verb, codes,
 };
 
 use crate::conditions::SYNCS;
@@ -339,6 +339,16 @@ pub(crate) fn write(bus: &Arc<dyn Bus>, who: &Identity, rows: &[Row]) -> Result<
     if rows.is_empty() {
         return Ok(());
     }
+    publish(bus, who, rows, Stamp::Server(0), Durability::Ride).map(drop)
+}
+
+fn publish(
+    bus: &Arc<dyn Bus>,
+    who: &Identity,
+    rows: &[Row],
+    stamp: Stamp,
+    durability: Durability,
+) -> Result<Commit, Problem> {
     for left in (0..TRIES).rev() {
         let epoch = bus.epoch();
         let mut batch = bus.batch(who, Flags::default())?;
@@ -353,31 +363,32 @@ pub(crate) fn write(bus: &Arc<dyn Bus>, who: &Identity, rows: &[Row]) -> Result<
                 ..Meta::default()
             };
             let grant = bus.bind(who, Verb::Write, &path, &hint)?;
-            let full = batch.push(grant.id, Stamp::Server(0), row.value.as_ref(), Quality::GOOD);
+            let full = batch.push(grant.id, stamp, row.value.as_ref(), Quality::GOOD);
             full.map_err(|error| Problem::new(&codes::INTERNAL, error.to_string()))?;
         }
         let publish = Publish { samples: Some(batch), ..Publish::default() };
-        match bus.publish(who, epoch, publish, Durability::Ride) {
-            Ok(_) => return Ok(()),
+        match bus.publish(who, epoch, publish, durability) {
             Err(problem) if problem.code == &codes::CONFLICT && left > 0 => {}
-            Err(problem) => return Err(problem),
+            published => return published,
         }
     }
-    Ok(())
+    Err(Problem::new(&codes::CONFLICT, "rights changed again and again while figures were written"))
 }
 
 /// Bytes of each backup: it is the time of its newest sample that says when the last one was made, also after a restart.
 const BACKUP: &str = "backup/size";
-const BACKUP_MEANS: &str = "Bytes of a backup that was sent whole, when it was";
+const BACKUP_MEANS: &str = "Bytes of a backup that was made whole, when it was";
 
-/// Writes that a backup was made.
-pub(crate) fn write_backup(bus: &Arc<dyn Bus>, who: &Identity, bytes: u64) -> Result<(), Problem> {
+/// Writes that a backup was made; at that time, or now.
+pub(crate) fn write_backup(
+    bus: &Arc<dyn Bus>,
+    who: &Identity,
+    bytes: u64,
+    made_ns: Option<i64>,
+) -> Result<Commit, Problem> {
     let value = Value::Float(bytes as f64);
-    write(
-        bus,
-        who,
-        &[Row { path: BACKUP.to_owned(), unit: "By", description: BACKUP_MEANS.to_owned(), value }],
-    )
+    let row = Row { path: BACKUP.to_owned(), unit: "By", description: BACKUP_MEANS.to_owned(), value };
+    publish(bus, who, &[row], made_ns.map_or(Stamp::Server(0), Stamp::At), Durability::Commit)
 }
 
 /// When the last backup was made, ns UTC.

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidemill_core::{
-    Bus, ColumnKind, ColumnSpec, Facts, Identity, IdentityKind, Peer, Problem, TableSpec, Value, codes,
+    Bus, ColumnKind, ColumnSpec, Commit, Facts, Identity, IdentityKind, Peer, Problem, TableSpec, Value, codes,
     rfc3339,
 };
 use tidemill_ground::{Gauge, Ground, Phase};
@@ -29,15 +29,15 @@ pub use seen::{Buckets, Numbers, Seen, Token};
 use warnings::WARNINGS;
 pub use warnings::Warning;
 
-/// Keeps it in the plant's history that a backup was sent whole.
+/// Keeps it in the plant's history that a backup was made whole: at `made_ns` (UTC), or now.
 ///
 /// # Errors
 /// Why it could not be written.
-pub fn write_backup(bus: &Arc<dyn Bus>, bytes: u64) -> Result<(), Problem> {
-    figures::write_backup(bus, &house(), bytes)
+pub fn write_backup(bus: &Arc<dyn Bus>, bytes: u64, made_ns: Option<i64>) -> Result<Commit, Problem> {
+    figures::write_backup(bus, &house(), bytes, made_ns)
 }
 
-/// When the last backup was sent whole, ns UTC, as far as the plant's history knows.
+/// When the last backup was made whole, ns UTC, as far as the plant's history knows.
 pub fn backup_made(bus: &dyn Bus) -> Option<i64> {
     figures::backup_made(bus)
 }

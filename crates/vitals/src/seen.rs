@@ -45,7 +45,7 @@ pub struct Seen {
     pub restart: Vec<String>,
     /// What `limits.memory` is.
     pub memory_bytes_max: Option<u64>,
-    /// When the last backup was sent whole.
+    /// When the last backup was made whole.
     pub backup_made_ns: Option<i64>,
     /// So old it may become; none: as old as it likes.
     pub backup_age_max: Option<Duration>,

@@ -48,8 +48,8 @@ pub(crate) struct Capture {
     /// What holds the journal's files.
     pub(crate) held: Option<tidemill_journal::Copy>,
     pub(crate) others: Vec<Item>,
-    /// What holds the lake's files.
-    pub(crate) lake: Option<tidemill_historian::Copy>,
+    /// What holds the lake's files, where it goes on, and knows what is in them.
+    pub(crate) lake: tidemill_historian::Copy,
     pub(crate) notes: Vec<String>,
 }
 
@@ -95,33 +95,22 @@ pub(crate) fn of_running(
     taking.take_rest(&lake.tables);
     let about = about(ground, name, true, Some(durable), &lake.tables);
     let notes = taking.notes;
-    Ok(Capture {
-        about,
-        journal: journal.items,
-        held: Some(held),
-        others: taking.items,
-        lake: Some(lake),
-        notes,
-    })
+    Ok(Capture { about, journal: journal.items, held: Some(held), others: taking.items, lake, notes })
 }
 
 /// Of a plant that does not run, and that this process holds.
 pub(crate) fn of_stopped(ground: &Ground, plant: &Plant, config: Option<&Config>) -> Capture {
     let mut taking = Taking::new(ground.disk.as_ref(), plant);
-    let mut tables = Vec::new();
-    for table in tidemill_historian::tables(&ground.disk, &plant.data().join("lake")) {
-        match table {
-            Ok(table) => tables.push(table),
-            Err(error) => taking.notes.push(format!("a table is in the backup as it stands: {error}")),
-        }
-    }
+    let (lake, failed) = tidemill_historian::Copy::of_stopped(ground, &plant.data().join("lake"));
+    let told = failed.iter().map(|error| format!("a table is in the backup as it stands: {error}"));
+    taking.notes.extend(told);
     let durable = durable(ground, plant).map_err(|error| taking.notes.push(error)).ok();
-    taking.take_rest(&tables);
+    taking.take_rest(&lake.tables);
     let (journal, others) = taking.items.into_iter().partition(|item| item.path.starts_with("data/journal/"));
     let folder = plant.folder.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = config.map(|config| config.plant_name.clone()).or(folder).unwrap_or_default();
-    let about = about(ground, &name, false, durable, &tables);
-    Capture { about, journal, held: None, others, lake: None, notes: taking.notes }
+    let about = about(ground, &name, false, durable, &lake.tables);
+    Capture { about, journal, held: None, others, lake, notes: taking.notes }
 }
 
 /// The last parcel of a log that nobody has open, or why that cannot be known.
@@ -266,6 +255,6 @@ impl<'a> Taking<'a> {
                 || name.starts_with("reserve")
                 || (self.skip_segments && name.ends_with(".segment"))
         });
-        beside || of_the_journal || matches!(path, "data/lock" | "data/control.sock") || path == RESTORED
+        beside || of_the_journal || matches!(path, "data/lock" | "data/control.sock" | RESTORED | super::MADE)
     }
 }

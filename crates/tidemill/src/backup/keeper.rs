@@ -123,7 +123,7 @@ impl Backups {
                     files = done.files,
                     notes = done.notes.len()
                 );
-                if let Err(problem) = tidemill_vitals::write_backup(&self.bus, done.bytes) {
+                if let Err(problem) = tidemill_vitals::write_backup(&self.bus, done.bytes, None) {
                     tracing::warn!(event = "figures.unwritten", code = problem.code.id, "{}", problem.detail);
                 }
                 let hash = done.hash.to_string();

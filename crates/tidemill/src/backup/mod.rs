@@ -8,9 +8,12 @@ use std::cell::Cell;
 use std::io::Write;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tidemill_backup::{Done, Error, Hash, Manifest, Packer, RESTORED, Restored, Since};
-use tidemill_core::{AuditEntry, AuditResult, Authority, Identity, IdentityKind, Peer, Problem, codes};
+use tidemill_backup::{Archive, Done, Error, Hash, Manifest, Packer, RESTORED, Restored, Since};
+use tidemill_core::{
+    AuditEntry, AuditResult, Authority, Bus, Identity, IdentityKind, Peer, Problem, codes, parse_rfc3339,
+};
 use tidemill_ground::{Disk, File, Ground, Open};
 
 use crate::plant::Plant;
@@ -20,9 +23,11 @@ pub(crate) use keeper::Backups;
 
 use capture::{Item, Source};
 
-/// Where the files of samples are.
-const SAMPLES: &str = "data/lake/samples/";
-/// How long a start waits until it is in the audit that the plant was restored.
+/// Where the history is.
+const LAKE: &str = "data/lake/";
+/// Where a plant that stood still says that a backup was made of it, until its next start has told its history and its audit.
+const MADE: &str = "data/backup-made.json";
+/// How long a start waits until it is in the audit that the plant was restored, or that a backup was made of it.
 const RECORDED_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// The earlier backup that a manifest tells of.
@@ -72,6 +77,64 @@ pub(crate) fn record_restore(
     Ok(())
 }
 
+/// What [`MADE`] says.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    /// The version of this file's format.
+    #[serde(rename = "tidemill-backup-made")]
+    format: u32,
+    taken: String,
+    sha256: String,
+    bytes: u64,
+}
+
+/// Notes in the plant's folder that a backup was made while it stood still: it counts for the warning of old backups.
+pub(crate) fn note_made(disk: &dyn Disk, plant: &Plant, archive: &Archive) -> std::io::Result<()> {
+    if !disk.exists(&plant.data())? {
+        // One that never ran has no history either.
+        return Ok(());
+    }
+    let (taken, sha256) = (archive.manifest().taken.clone(), archive.hash().to_string());
+    let made = Made { format: 1, taken, sha256, bytes: archive.bytes() };
+    let text = serde_json::to_vec(&made).map_err(std::io::Error::other)?;
+    tidemill_ground::replace(disk, &plant.folder.join(MADE), &text)
+}
+
+/// Tells the history and the audit of a backup that was made while the plant stood still. Where that fails the next start tries
+/// again: the same sample twice is one.
+pub(crate) fn record_made(ground: &Ground, plant: &Plant, authority: &dyn Authority, bus: &Arc<dyn Bus>) {
+    let path = plant.folder.join(MADE);
+    let disk = ground.disk.as_ref();
+    let Ok(bytes) = tidemill_ground::read(disk, &path) else { return };
+    let made: Option<Made> = serde_json::from_slice(&bytes).ok();
+    let made = made.filter(|made| made.format == 1);
+    let Some((made_ns, made)) = made.and_then(|made| Some((parse_rfc3339(&made.taken).ok()?, made))) else {
+        return;
+    };
+    let written = tidemill_vitals::write_backup(bus, made.bytes, Some(made_ns));
+    let peer = Peer { door: "house", address: None };
+    let audited = authority.audit(AuditEntry {
+        who: Identity { name: "house:backup".into(), kind: IdentityKind::House, peer },
+        action: "backup.take",
+        target: "plant".to_owned(),
+        result: AuditResult::Done,
+        detail: json!({ "taken": made.taken, "sha256": made.sha256, "bytes": made.bytes }).to_string(),
+    });
+    let problem = match (written, audited) {
+        (Ok(written), Ok(audited)) => {
+            let through = written.wait(RECORDED_WITHIN).is_some_and(|written| written.is_ok())
+                && audited.wait(RECORDED_WITHIN).is_some_and(|audited| audited.is_ok());
+            if through {
+                // What stays is told once more.
+                let _ = disk.remove(&path);
+            }
+            return;
+        }
+        (Err(problem), _) | (_, Err(problem)) => problem,
+    };
+    tracing::warn!(event = "figures.unwritten", code = problem.code.id, "{}", problem.detail);
+}
+
 /// Waits after so many bytes were read, so that all together stay below a rate.
 pub(crate) type Pace<'a> = &'a dyn Fn(u64);
 
@@ -97,8 +160,8 @@ pub(crate) fn pack<W: Write>(
         let path = item.path.clone();
         let was_read = add(disk, &mut packer, item, pace)?;
         // Just read, it is still in memory; what an earlier backup has was whole there or told there.
-        let samples = path.strip_prefix(SAMPLES).filter(|_| was_read);
-        let whole = lake.as_ref().zip(samples).map_or(Ok(()), |(lake, name)| lake.verify(name));
+        let of_lake = path.strip_prefix(LAKE).filter(|_| was_read);
+        let whole = of_lake.map_or(Ok(()), |path| lake.verify(path));
         if let Err(damage @ tidemill_historian::Error::Damaged { .. }) = whole {
             packer.note(format!("{path} is in the backup as it stands: {damage}"));
         }

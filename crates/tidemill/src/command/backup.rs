@@ -91,6 +91,11 @@ fn make(file: PathBuf, since: Option<PathBuf>, rate: Option<u64>, global: &Globa
         // The first error is what matters, and the next backup clears it as well.
         let _ = disk.remove(&partial);
     })?;
+    if let Some(plant) = &stopped
+        && let Err(error) = backup::note_made(&disk, plant, &archive)
+    {
+        output::note(&format!("the plant will not count it for the warning backup-old: {error}"));
+    }
     told(&file, &archive, global.json)
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::client::Request;
 use crate::partners;
-use crate::plant::{Home, PATIENCE, Plant, Process, ran};
+use crate::plant::{Home, PATIENCE, Plant, Process, files_below, ran};
 
 const BEGAN_NS: i64 = 1_772_323_200_000_000_000;
 const STEP_NS: i64 = 60_000_000_000;
@@ -218,6 +218,34 @@ fn what_is_damaged_makes_no_plant() {
     let inside = path(&home, "plant/data/me.tdm");
     home.run(&["backup", &inside, "--plant", "plant"]).expect_usage("bad-parameter");
     home.run(&["restore", &file]).expect_usage("bad-parameter");
+}
+
+#[test]
+fn a_backup_of_a_stopped_plant_tells_of_damaged_files_as_one_of_a_running_plant_does() {
+    let (home, _) = small();
+    let lake = home.plant().join("data/lake");
+    let newest = |folder: &str| files_below(&lake.join(folder), "parquet").pop().expect("there is one");
+    let files = [newest("samples"), newest("tables/audit")];
+    for file in &files {
+        let mut bytes = std::fs::read(file).expect("ours");
+        bytes[40] ^= 1;
+        std::fs::write(file, bytes).expect("ours");
+    }
+    let notes = |told: Json| {
+        let notes = told["notes"].as_array().expect("a list").clone();
+        let notes: Vec<String> = notes.iter().map(|note| note.as_str().unwrap_or("").to_owned()).collect();
+        assert_eq!(notes.len(), 2, "{notes:?}");
+        for file in &files {
+            let name = file.file_name().and_then(|name| name.to_str()).expect("a name");
+            assert!(notes.iter().any(|note| note.contains(name) && note.contains("checksum")), "{notes:?}");
+        }
+        notes
+    };
+    let stopped = home.run(&["backup", &path(&home, "stopped.tdm"), "--plant", "plant", "--json"]);
+    let stopped = notes(stopped.expect(3).json());
+    let plant = home.start();
+    let running = plant.run(&["backup", &path(&plant.home, "running.tdm"), "--json"]);
+    assert_eq!(notes(running.expect(3).json()), stopped);
 }
 
 #[test]

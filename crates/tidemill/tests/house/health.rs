@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::{Value as Json, json};
 
 use crate::full_disk::Mounted;
-use crate::plant::{Home, PATIENCE, Plant, Process, skip};
+use crate::plant::{Home, PATIENCE, Plant, Process, files_below, skip};
 
 /// A plant that writes its own figures every two seconds.
 fn start(home: Home, settings: &str) -> Plant {
@@ -230,6 +230,30 @@ fn a_backup_that_grew_old_is_told_until_none_is_wanted() {
     ended(&mut plant, "backup-old");
 }
 
+/// One of a plant that stood still counts too, and the audit knows of it.
+#[test]
+fn a_backup_of_a_stopped_plant_counts_as_the_last_one() {
+    let plant = start(Home::new(), "[health]\nbackup_age = \"1s\"");
+    let home = plant.stop();
+    let (one, two) = (home.path("one.tar"), home.path("two.tar"));
+    for file in [&one, &two] {
+        home.run(&["backup", file.to_str().expect("a name of ours"), "--plant", "plant"]).expect(0);
+    }
+    let mut plant = home.start();
+    let row = began(&mut plant, "backup-old");
+    assert!(row[1].as_str().is_some_and(|what| what.starts_with("the last backup was made less")), "{row}");
+    let bytes = std::fs::metadata(&two).expect("it is there").len();
+    let kept = "SELECT value FROM samples WHERE signal = 'tidemill/backup/size'";
+    assert_eq!(plant.sql(kept), json!([[bytes as f64]]));
+    let plant = plant.stop().start();
+    assert_eq!(plant.sql(kept), json!([[bytes as f64]]), "told once");
+    let audit = plant.run(&["audit", "--json", "--limit", "500"]).expect(0).out;
+    assert_eq!(audit.matches("backup.take").count(), 1, "{audit}");
+    // What a backup holds knows nothing of itself.
+    let listed = std::process::Command::new("tar").args(["-tf"]).arg(&two).output().expect("tar is there");
+    assert!(!String::from_utf8_lossy(&listed.stdout).contains("backup-made"));
+}
+
 /// A plant, and a file of its history.
 fn with_a_file() -> (Plant, PathBuf) {
     let plant = start(Home::new(), "[storage]\nflush_young_after = \"100ms\"");
@@ -266,7 +290,40 @@ fn a_damaged_file_of_history_is_told_until_it_is_whole() {
     let backup = plant.home.path("damaged.tdm").to_string_lossy().into_owned();
     let told = plant.run(&["backup", &backup]).expect(3).out;
     assert!(told.contains(&format!("{name} is in the backup as it stands")), "{told}");
+    // A restart mends nothing, and nobody need ask again.
+    let mut plant = start(plant.stop(), "");
+    let row = began(&mut plant, "history-unreadable");
+    assert!(row[1].as_str().is_some_and(|problem| problem.contains(&name)), "{row}");
     put(bytes[16]);
+    ended(&mut plant, "history-unreadable");
+    plant.ok(&["sql", question]);
+    plant.stop().start().ok(&["check"]);
+}
+
+#[test]
+fn a_damaged_file_of_a_table_is_told_until_it_is_whole_and_takes_no_samples_with_it() {
+    let plant = Plant::start();
+    plant.token("press", &["write:#"]);
+    let home = plant.stop();
+    let files = files_below(&home.plant().join("data/lake/tables/audit"), "parquet");
+    let file = files.last().expect("what was audited is in a file");
+    let name = file.file_name().expect("a file").to_string_lossy().into_owned();
+    let bytes = std::fs::read(file).expect("it is there");
+    let mut altered = bytes.clone();
+    altered[16] ^= 1;
+    std::fs::write(file, altered).expect("it can be written");
+    let question = "SELECT count(*) FROM sys.audit";
+    let mut plant = start(home, "");
+    plant.run(&["sql", question]).expect_problem("damaged");
+    for again in [true, false] {
+        let row = began(&mut plant, "history-unreadable");
+        assert!(row[1].as_str().is_some_and(|problem| problem.contains(&name)), "{row}");
+        plant.get("/health/ready").send().expect(200);
+        if again {
+            plant = start(plant.stop(), "");
+        }
+    }
+    std::fs::write(file, bytes).expect("it can be written");
     ended(&mut plant, "history-unreadable");
     plant.ok(&["sql", question]);
 }
