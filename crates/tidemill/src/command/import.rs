@@ -29,7 +29,7 @@ mod tests;
 use files::{Item, unreadable};
 use report::report;
 use resume::Note;
-use send::Sender;
+use send::{Ready, Sender};
 use stop::Stop;
 
 /// Brings files into the plant: CSV in many dialects, Excel, JSON, line protocol, Parquet, Arrow. Twice changes nothing.
@@ -206,7 +206,7 @@ async fn import(
         Some(file) => columns(file, &name, options)?,
         None => Columns::None,
     };
-    let mut reader = match columns {
+    let reader = match columns {
         Columns::Samples(columns) => {
             let sender = Sender::new(rejects, note, client).await;
             return import_columns(&name, *columns, options, sender, stop, json).await;
@@ -236,39 +236,62 @@ async fn import(
     let bar = progress::import(&name, bytes);
     let mut sender = Sender::new(rejects, note, client).await;
     told_resumed(&name, &sender);
-    let sent = parts(&name, &mut reader, &mut sender, (&bar, place.as_ref()), stop).await;
+    let sent = parts(&name, reader, &mut sender, (&bar, place.as_ref()), stop).await;
     bar.finish_and_clear();
-    ended(&name, &mut sender, sent)?;
+    let reader = ended(&name, &mut sender, sent)?;
     report(&name, reader.signals().len(), reader.summary(), &mut sender, json);
     Ok(sender.tally)
 }
 
-/// Sends what is read, until the end or until someone stops it.
+/// Sends what is read, until the end or until someone stops it. While one part is sent the next one is read: no more than
+/// these two are in memory.
 async fn parts(
     name: &str,
-    reader: &mut Reader,
+    reader: Reader,
     sender: &mut Sender<'_>,
     (bar, place): (&progress::Import, Option<&File>),
     stop: &Stop,
-) -> Result<(), Problem> {
-    while let Some(part) = reader.next_part()? {
+) -> Result<Reader, Problem> {
+    let head = reader.rejected_head().map(str::to_owned);
+    let mut number = 1;
+    let mut reading = read_on(reader, sender.skipped() >= number);
+    loop {
+        let lost = |error: tokio::task::JoinError| Problem::new(&codes::INTERNAL, error.to_string());
+        let (reader, ready) = reading.await.map_err(lost)?;
+        let Some(ready) = ready? else { return Ok(reader) };
+        let bytes_read = reader.bytes_read();
+        number += 1;
+        reading = read_on(reader, sender.skipped() >= number);
         if stop.is_asked() {
             stopped(name, sender);
         }
-        if !sender.skips() {
+        if !sender.skips()
+            && let Some(ready) = ready
+        {
             let sent = tokio::select! {
                 // What was sent may be kept or not: it is sent again the next time.
                 () = stop.asked() => None,
-                sent = sender.part(reader, part) => Some(sent),
+                sent = sender.part(ready, head.as_deref()) => Some(sent),
             };
             match sent {
                 Some(sent) => sent?,
                 None => stopped(name, sender),
             }
         }
-        bar.at(position(place, reader.bytes_read(), bar.bar()), sender.tally.samples);
+        bar.at(position(place, bytes_read, bar.bar()), sender.tally.samples);
     }
-    Ok(())
+}
+
+/// A reader, and the part that it read: none at the end, and one that is passed over is not made ready.
+type Read = (Reader, Result<Option<Option<Ready>>, Problem>);
+
+/// Reads the next part on a thread of its own.
+fn read_on(mut reader: Reader, skips: bool) -> tokio::task::JoinHandle<Read> {
+    tokio::task::spawn_blocking(move || {
+        let part = reader.next_part();
+        let ready = part.map(|part| part.map(|part| (!skips).then(|| Ready::of(&reader, part))));
+        (reader, ready)
+    })
 }
 
 /// Whoever stops an import is told what stands; the command ends as one that a signal ended.
@@ -291,8 +314,11 @@ fn told_resumed(name: &str, sender: &Sender<'_>) {
 }
 
 /// Keeps how far it came, or that it is done; what stands is told with the problem.
-fn ended(name: &str, sender: &mut Sender<'_>, sent: Result<(), Problem>) -> Result<(), Problem> {
-    let Err(mut problem) = sent else { return sender.finish() };
+fn ended<T>(name: &str, sender: &mut Sender<'_>, sent: Result<T, Problem>) -> Result<T, Problem> {
+    let mut problem = match sent {
+        Ok(all) => return sender.finish().map(|()| all),
+        Err(problem) => problem,
+    };
     sender.stop();
     let samples = sender.tally.samples;
     if samples > 0 && sender.client.is_some() && !problem.detail.contains("written and durable") {

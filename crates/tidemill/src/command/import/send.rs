@@ -55,6 +55,11 @@ impl<'a> Sender<'a> {
         (self.skipped > 0).then_some(self.progress.samples)
     }
 
+    /// How many parts were acknowledged before.
+    pub(super) fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
     /// Whether the next part was acknowledged before.
     pub(super) fn skips(&mut self) -> bool {
         self.parts += 1;
@@ -102,7 +107,7 @@ impl<'a> Sender<'a> {
     pub(super) async fn rows(&mut self, part: &Rows, before: u64) -> Result<(), Problem> {
         let mut from = 0;
         while from < part.len() {
-            let sent = self.send(&part.body(from, part.len())?, Rows::MEDIA_TYPE, "").await;
+            let sent = self.send(part.body(from, part.len())?, Rows::MEDIA_TYPE, "").await;
             let Err(problem) = sent else {
                 self.tally.samples += (part.len() - from) as u64;
                 return Ok(());
@@ -117,7 +122,7 @@ impl<'a> Sender<'a> {
                 );
             }
             if row > from {
-                self.send(&part.body(from, row)?, Rows::MEDIA_TYPE, "").await?;
+                self.send(part.body(from, row)?, Rows::MEDIA_TYPE, "").await?;
                 self.tally.samples += (row - from) as u64;
             }
             let line = before + part.place(row) as u64 + 1;
@@ -129,49 +134,26 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    pub(super) async fn part(&mut self, reader: &Reader, part: Part) -> Result<(), Problem> {
-        let last = match &part {
-            Part::Samples(batch) => batch.samples.last().and_then(|sample| {
-                Some((reader.signals().get(sample.signal as usize)?.path.as_str().to_owned(), sample.time))
-            }),
-            Part::Piece(_) => None,
-        };
-        self.sent(reader, part).await?;
+    /// Sends a part; `head` is what stands at the head of its rejects.
+    pub(super) async fn part(&mut self, ready: Ready, head: Option<&str>) -> Result<(), Problem> {
+        let Ready { body, content_type, terms, rows, samples, own, rejects, originals, last } = ready;
+        self.tally.own += own;
+        let sent = self.lines(body, &rows, samples, (content_type, &terms)).await;
+        self.set_aside(head, rejects, &originals, sent)?;
         self.acknowledged(last);
         Ok(())
-    }
-
-    async fn sent(&mut self, reader: &Reader, part: Part) -> Result<(), Problem> {
-        match part {
-            Part::Samples(mut batch) => {
-                let count = batch.samples.len();
-                let name =
-                    |signal: u32| reader.signals().get(signal as usize).map(|signal| signal.path.as_str());
-                batch.samples.retain(|sample| !name(sample.signal).is_some_and(is_own));
-                self.tally.own += (count - batch.samples.len()) as u64;
-                let mut body = Vec::new();
-                encode(&batch, reader.signals(), &mut body);
-                let rows: Vec<u32> = batch.samples.iter().map(|sample| sample.row).collect();
-                let sent = self.lines(&body, &rows, rows.len() as u64, (CONTENT_TYPE, QUERY)).await;
-                self.set_aside(reader, batch.rejects, &batch.originals, sent)
-            }
-            Part::Piece(Piece { body, content_type, query, rows, samples, rejects, originals }) => {
-                let sent = self.lines(&body, &rows, samples, (content_type, &query)).await;
-                self.set_aside(reader, rejects, &originals, sent)
-            }
-        }
     }
 
     /// Writes down which rows could not be read or were refused, also where the plant then ceased to answer.
     fn set_aside(
         &mut self,
-        reader: &Reader,
+        head: Option<&str>,
         rejects: Vec<Reject>,
         originals: &Originals,
         sent: Result<Vec<Refused>, Problem>,
     ) -> Result<(), Problem> {
         let (refused, outcome) = sent.map_or_else(|error| (Vec::new(), Err(error)), |all| (all, Ok(())));
-        self.reject(reader.rejected_head(), &originals.rejects(rejects, &refused))?;
+        self.reject(head, &originals.rejects(rejects, &refused))?;
         outcome
     }
 
@@ -180,7 +162,7 @@ impl<'a> Sender<'a> {
     /// kept once.
     async fn lines(
         &mut self,
-        body: &[u8],
+        body: Bytes,
         rows: &[u32],
         samples: u64,
         (content_type, terms): (&str, &str),
@@ -188,7 +170,7 @@ impl<'a> Sender<'a> {
         if body.is_empty() {
             return Ok(Vec::new());
         }
-        let answer = self.send(body, content_type, terms).await?;
+        let answer = self.send(body.clone(), content_type, terms).await?;
         self.tally.samples += answer["kept"].as_u64().unwrap_or(samples);
         let listed = |answer: &Json| answer["problems"].as_array().cloned().unwrap_or_default();
         let refused = listed(&answer);
@@ -198,7 +180,7 @@ impl<'a> Sender<'a> {
         let lines: Vec<&[u8]> = body.split_inclusive(|byte| *byte == b'\n').collect();
         let mut all = Vec::new();
         for (lines, rows) in lines.chunks(REFUSED_LISTED).zip(rows.chunks(REFUSED_LISTED)) {
-            let answer = self.send(&lines.concat(), content_type, terms).await?;
+            let answer = self.send(lines.concat().into(), content_type, terms).await?;
             all.extend(rows_of(&listed(&answer), rows));
         }
         Ok(all)
@@ -219,7 +201,7 @@ impl<'a> Sender<'a> {
     }
 
     /// Sends; waits and sends again while the plant is busy. Gives its answer.
-    async fn send(&self, body: &[u8], content_type: &str, terms: &str) -> Result<Json, Problem> {
+    async fn send(&self, body: Bytes, content_type: &str, terms: &str) -> Result<Json, Problem> {
         let Some(client) = self.client else { return Ok(Json::Null) };
         let partial = if content_type == Rows::MEDIA_TYPE {
             String::new()
@@ -231,7 +213,6 @@ impl<'a> Sender<'a> {
             (false, true) => format!("/api/v1/write?{terms}"),
             (false, false) => format!("/api/v1/write{partial}&{terms}"),
         };
-        let body = Bytes::copy_from_slice(body);
         let headers = [("content-type", content_type)];
         let mut tries = 0;
         loop {
@@ -244,6 +225,47 @@ impl<'a> Sender<'a> {
                 Err(problem) => return Err(problem),
             }
         }
+    }
+}
+
+/// A part of a file as it is sent, with what is told of it.
+pub(super) struct Ready {
+    body: Bytes,
+    content_type: &'static str,
+    terms: String,
+    /// The row of the file for each line of the body, among the originals.
+    rows: Vec<u32>,
+    samples: u64,
+    /// Samples of the figures of another plant, left out.
+    own: u64,
+    rejects: Vec<Reject>,
+    originals: Originals,
+    /// The signal and the time of one of its samples.
+    last: Option<(String, i64)>,
+}
+
+impl Ready {
+    pub(super) fn of(reader: &Reader, part: Part) -> Ready {
+        let mut batch = match part {
+            Part::Samples(batch) => batch,
+            Part::Piece(Piece { body, content_type, query, rows, samples, rejects, originals }) => {
+                let (body, terms) = (body.into(), query);
+                let (own, last) = (0, None);
+                return Ready { body, content_type, terms, rows, samples, own, rejects, originals, last };
+            }
+        };
+        let name = |signal: u32| reader.signals().get(signal as usize).map(|signal| signal.path.as_str());
+        let last = batch.samples.last();
+        let last = last.and_then(|sample| Some((name(sample.signal)?.to_owned(), sample.time)));
+        let count = batch.samples.len();
+        batch.samples.retain(|sample| !name(sample.signal).is_some_and(is_own));
+        let own = (count - batch.samples.len()) as u64;
+        let mut body = Vec::new();
+        encode(&batch, reader.signals(), &mut body);
+        let rows: Vec<u32> = batch.samples.iter().map(|sample| sample.row).collect();
+        let (body, samples, terms) = (body.into(), rows.len() as u64, QUERY.to_owned());
+        let (rejects, originals) = (batch.rejects, batch.originals);
+        Ready { body, content_type: CONTENT_TYPE, terms, rows, samples, own, rejects, originals, last }
     }
 }
 
