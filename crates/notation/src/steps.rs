@@ -86,6 +86,13 @@ impl From<Unit> for Step {
     }
 }
 
+impl Step {
+    /// Whether it is as long as the days or months of a time zone are.
+    pub fn is_of_calendar(self) -> bool {
+        !matches!(self, Step::Nanos(_))
+    }
+}
+
 /// When the first row was, in ns UTC, and how far apart they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
@@ -100,7 +107,7 @@ impl Grid {
     ///
     /// # Errors
     /// It is no count, or the time is none that can be kept.
-    pub fn at(self, count: &str, zone: &TimeZone) -> Result<i64, TimeFault> {
+    pub fn at(self, count: &str, zone: Option<&TimeZone>) -> Result<i64, TimeFault> {
         let form = || TimeFault::Form(count.chars().take(40).collect());
         let range = || TimeFault::Range(format!("step {count}").chars().take(40).collect());
         let billionths = decimal(count).ok_or_else(form)?;
@@ -123,6 +130,8 @@ impl Grid {
                 Span::new().try_months(months.ok_or_else(range)?)
             }
         };
+        let zone =
+            zone.ok_or_else(|| TimeFault::NoZone(format!("step {count}").chars().take(40).collect()))?;
         let start = Timestamp::from_nanosecond(i128::from(self.start)).map_err(|_| range())?;
         let later =
             start.to_zoned(zone.clone()).checked_add(span.map_err(|_| range())?).map_err(|_| range())?;

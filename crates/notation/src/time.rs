@@ -135,13 +135,16 @@ pub enum TimeFault {
     LeapSecond(String),
     #[error("'{text}' does not exist in {zone}: the clocks went forward over it")]
     Gap { text: String, zone: String },
+    #[error("'{0}' has no offset, and no time zone is known for it")]
+    NoZone(String),
 }
 
 /// Reads the times of one file.
 #[derive(Debug)]
 pub struct Clock {
     form: TimeForm,
-    zone: TimeZone,
+    /// None: no time is expected to need one.
+    zone: Option<TimeZone>,
     /// The zone that a time named last.
     named: Option<(String, TimeZone)>,
     /// Rows in the hour that the clocks repeat.
@@ -190,9 +193,14 @@ impl Run {
 }
 
 impl Clock {
-    /// Of times in this form; those that do not say where they are meant are of this zone.
-    pub fn new(form: TimeForm, zone: TimeZone) -> Clock {
-        Clock { form, zone, named: None, repeated: 0, second_pass: 0 }
+    /// Of times in this form; those that do not say where they are meant are of this zone, and without one refused.
+    pub fn new(form: TimeForm, zone: impl Into<Option<TimeZone>>) -> Clock {
+        Clock { form, zone: zone.into(), named: None, repeated: 0, second_pass: 0 }
+    }
+
+    /// Says the zone of times that do not say it themselves.
+    pub fn set_zone(&mut self, zone: TimeZone) {
+        self.zone = Some(zone);
     }
 
     /// The instant that a cell means, with the time of day from a second column where there is one.
@@ -203,14 +211,14 @@ impl Clock {
         if let TimeForm::Rows(grid) = self.form {
             let row = run.rows;
             run.rows += 1;
-            return grid.at(&row.to_string(), &self.zone);
+            return grid.at(&row.to_string(), self.zone.as_ref());
         }
         if text.is_empty() {
             return Err(TimeFault::Missing);
         }
         let time = match self.form {
             TimeForm::Epoch(unit) => epoch(text, unit)?,
-            TimeForm::Elapsed(grid) | TimeForm::Rows(grid) => grid.at(text, &self.zone)?,
+            TimeForm::Elapsed(grid) | TimeForm::Rows(grid) => grid.at(text, self.zone.as_ref())?,
             TimeForm::Excel => {
                 let local = excel(text).ok_or_else(|| form(text))?;
                 self.local(text, local, None, run)?
@@ -255,7 +263,7 @@ impl Clock {
         if let Some(seconds) = offset {
             return instant(text, local, Offset::from_seconds(seconds).map_err(|_| form(text))?);
         }
-        let zone = self.zone.clone();
+        let zone = self.zone.clone().ok_or_else(|| TimeFault::NoZone(text.chars().take(40).collect()))?;
         self.in_zone(&zone, text, local, run)
     }
 
@@ -297,14 +305,14 @@ pub struct LocalTimes {
 }
 
 impl LocalTimes {
-    /// Of clocks in this zone.
-    pub fn new(zone: TimeZone) -> LocalTimes {
+    /// Of clocks in this zone. None: no time is expected to need one.
+    pub fn new(zone: Option<TimeZone>) -> LocalTimes {
         LocalTimes { clock: Clock::new(TimeForm::Text(None), zone), runs: HashMap::new() }
     }
 
     /// The zone, for people.
     pub fn zone(&self) -> Cow<'_, str> {
-        zone_name(&self.clock.zone)
+        self.clock.zone.as_ref().map_or(Cow::Borrowed(""), zone_name)
     }
 
     /// Rows in the hour that the clocks repeat, and how many of them were taken as the second pass.

@@ -28,6 +28,8 @@ pub(super) struct Column {
     /// Times of day, also 120000.
     pub(super) packed_times: usize,
     pub(super) offsets: usize,
+    /// Dates, with or without a time of day, that do not say where they are meant.
+    pub(super) bare: usize,
     /// The first word behind a time that is no zone which is known here, and its line.
     pub(super) unknown_zone: Option<Place>,
     pub(super) numbers: usize,
@@ -339,6 +341,7 @@ impl Column {
         };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         self.offsets += usize::from(civil.zoned);
+        self.bare += usize::from(civil.date.is_some() && !civil.zoned);
         match (civil.date.is_some(), civil.nanos.is_some()) {
             (true, _) if digits => self.digit_dates += 1,
             (true, true) => self.date_times += 1,

@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{self, BufRead};
 
-use jiff::tz::TimeZone;
 use tidemill_core::SignalPath;
 
 use super::cell::{self, Decimal};
@@ -14,7 +13,7 @@ use super::layout::{Look, StatusNumbers, is_quality_of_all};
 use super::lines::{Line, Lines, RECORD_BYTES_MAX};
 use super::members::{MEMBERS_MAX, Member, Scalar};
 use super::names;
-use super::plan::Options;
+use super::plan::{Options, Zone};
 use super::sheet::Sheet;
 use super::time::TimeForm;
 use super::watch::{Role, Watch};
@@ -35,7 +34,7 @@ pub(super) struct JsonPlan {
     /// Members that belong behind the time: AM or PM, a zone.
     pub(super) time_ends: Vec<String>,
     pub(super) form: TimeForm,
-    pub(super) zone: TimeZone,
+    pub(super) zone: Zone,
     /// What numbers mean that are qualities.
     pub(super) numbers: StatusNumbers,
     /// Members that stand in the names, with all their names, behind the prefix.

@@ -6,14 +6,13 @@ mod keys;
 mod qualities;
 mod times;
 
-use jiff::tz::TimeZone;
 use tidemill_core::{Escape, SignalPath};
 
 use super::cell::{self, CellKind, Decimal};
 use super::columns::{Column, Marks, few};
 use super::error::Error;
 use super::names;
-use super::plan::Options;
+use super::plan::{Options, Zone};
 use super::reader::Signal;
 use super::records::Record;
 use super::sheet::Sheet;
@@ -39,7 +38,7 @@ pub(super) struct Layout {
     /// Columns whose cells belong behind the time: AM or PM, a zone.
     pub(super) time_ends: Vec<usize>,
     pub(super) form: TimeForm,
-    pub(super) zone: TimeZone,
+    pub(super) zone: Zone,
     /// Columns whose cells stand in the names.
     pub(super) keyed: Option<Keyed>,
     pub(super) shape: Shape,
@@ -126,7 +125,7 @@ pub(super) struct Members {
     pub(super) time_of_day: Option<usize>,
     pub(super) time_ends: Vec<usize>,
     pub(super) form: TimeForm,
-    pub(super) zone: TimeZone,
+    pub(super) zone: Zone,
     pub(super) narrow: Option<Narrow>,
     /// Of the wide form: members and those with their quality, and the one that holds that of all others.
     pub(super) qualities: Vec<(usize, usize)>,
@@ -216,8 +215,8 @@ impl<'a> Look<'a> {
         let times = self.times()?;
         let (time, time_of_day) = (times.at, times.of_day);
         let form = self.time_form(times)?;
-        let zone = self.zone(time, time_of_day)?;
         let time_ends = self.time_ends(times)?;
+        let zone = self.zone(form, (time, time_of_day), &time_ends)?;
         let keys = self.keys()?;
         let is_rest = |at: &usize| {
             Some(*at) != time && Some(*at) != time_of_day && !keys.contains(at) && !time_ends.contains(at)
@@ -276,8 +275,8 @@ impl<'a> Look<'a> {
         let times = self.times()?;
         let (time, time_of_day) = (times.at, times.of_day);
         let form = self.time_form(times)?;
-        let zone = self.zone(time, time_of_day)?;
         let time_ends = self.time_ends(times)?;
+        let zone = self.zone(form, (time, time_of_day), &time_ends)?;
         let aside: Vec<usize> = time_ends.iter().copied().chain(self.member_keys()).collect();
         let is_value = |at: &usize| Some(*at) != time && Some(*at) != time_of_day && !aside.contains(at);
         let mut rest: Vec<usize> = (0..self.sheet.width()).filter(is_value).collect();

@@ -1,5 +1,6 @@
 //! What was asked for, and what was recognised: enough to read the file, and to tell a user before anything is sent.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::Read;
 
@@ -35,8 +36,9 @@ pub struct Options {
     pub value: Option<String>,
     /// `--timezone`: for times without an offset, also where a header says UTC.
     pub timezone: Option<TimeZone>,
-    /// The plant's time zone: for times without an offset of which nothing else is said.
-    pub plant_timezone: TimeZone,
+    /// The plant's time zone: for times without an offset of which nothing else is said. None: it is asked for where the
+    /// file needs it ([`Reader::needs_zone`](super::Reader::needs_zone)).
+    pub plant_timezone: Option<TimeZone>,
     /// `--time-format`.
     pub time_format: Option<TimeFormat>,
     /// `--decimal`.
@@ -87,7 +89,7 @@ impl Options {
     }
 
     /// Nothing said.
-    pub fn new(plant_timezone: TimeZone) -> Options {
+    pub fn new(plant_timezone: impl Into<Option<TimeZone>>) -> Options {
         Options {
             signal: None,
             prefix: None,
@@ -96,7 +98,7 @@ impl Options {
             time: None,
             value: None,
             timezone: None,
-            plant_timezone,
+            plant_timezone: plant_timezone.into(),
             time_format: None,
             decimal: None,
             start: None,
@@ -104,6 +106,34 @@ impl Options {
             keys: Vec::new(),
             transposed: false,
             typed: None,
+        }
+    }
+}
+
+/// Whose clocks showed the times that have no offset.
+#[derive(Debug, Clone)]
+pub(super) enum Zone {
+    Of(TimeZone),
+    /// The plant's, which is not known yet.
+    OfPlant,
+    /// No time needs one.
+    Needless,
+}
+
+impl Zone {
+    pub(super) fn known(&self) -> Option<TimeZone> {
+        match self {
+            Zone::Of(zone) => Some(zone.clone()),
+            Zone::OfPlant | Zone::Needless => None,
+        }
+    }
+
+    /// For people.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        match self {
+            Zone::Of(zone) => zone_name(zone),
+            Zone::OfPlant => "the plant's time zone".into(),
+            Zone::Needless => "none".into(),
         }
     }
 }
@@ -175,6 +205,15 @@ pub(super) enum Content {
 }
 
 impl Plan {
+    /// Whose clocks showed its times, if that matters to it.
+    pub(super) fn zone(&mut self) -> Option<&mut Zone> {
+        match &mut self.content {
+            Content::Table(layout) => Some(&mut layout.zone),
+            Content::Json(json) => Some(&mut json.zone),
+            Content::LineProtocol { .. } | Content::Nothing => None,
+        }
+    }
+
     /// What was recognised, for people: a line for the file, one for its times, one a column.
     pub fn describe(&self) -> String {
         let mut out = self.foreign.map(|foreign| format!("{foreign}, read as ")).unwrap_or_default();
@@ -275,8 +314,11 @@ impl Plan {
     }
 }
 
-fn spoken_form(form: TimeForm, zone: &TimeZone) -> String {
-    let zone = zone_name(zone);
+fn spoken_form(form: TimeForm, zone: &Zone) -> String {
+    let zone = match (form, zone) {
+        (TimeForm::Text(_), Zone::Needless) => return "each with its offset".to_owned(),
+        (_, zone) => zone.name(),
+    };
     match form {
         TimeForm::Epoch(unit) => format!("{} since 1970 UTC", unit.name()),
         TimeForm::Elapsed(Grid { start, step }) => {

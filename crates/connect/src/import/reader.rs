@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::tz::TimeZone;
 use tidemill_core::{Escape, Kind, Problem, Quality, SignalPath, Value};
 
 use super::SIGNALS_MAX;
@@ -20,7 +21,7 @@ use super::json::Objects;
 use super::layout::{Keyed, Layout, Narrow, Shape, StatusNumbers, Wide};
 use super::lines::Lines;
 use super::names;
-use super::plan::{Content, Plan};
+use super::plan::{Content, Plan, Zone};
 use super::records::{Record, Records, Step};
 use super::rejected::{Originals, Reject};
 use super::time::{Clock, Run};
@@ -158,19 +159,19 @@ impl Reader {
             Content::Table(layout) => (
                 Input::Table(plan.written.records(input, layout.separator)),
                 if layout.keyed.is_some() { Vec::new() } else { layout.signals.clone() },
-                Clock::new(layout.form, layout.zone.clone()),
+                Clock::new(layout.form, layout.zone.known()),
             ),
             Content::Json(json) => (
                 Input::Objects(plan.written.objects(input)),
                 Vec::new(),
-                Clock::new(json.form, json.zone.clone()),
+                Clock::new(json.form, json.zone.known()),
             ),
             Content::LineProtocol { unit, .. } => {
-                let clock = Clock::new(super::time::TimeForm::Epoch(*unit), jiff::tz::TimeZone::UTC);
+                let clock = Clock::new(super::time::TimeForm::Epoch(*unit), TimeZone::UTC);
                 (Input::Lines(plan.written.lines(input)), Vec::new(), clock)
             }
             Content::Nothing => {
-                let clock = Clock::new(super::time::TimeForm::Text(None), jiff::tz::TimeZone::UTC);
+                let clock = Clock::new(super::time::TimeForm::Text(None), TimeZone::UTC);
                 (Input::Nothing, Vec::new(), clock)
             }
         };
@@ -194,6 +195,19 @@ impl Reader {
     /// What was recognised.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Whether times in it have no offset and nothing says where they are meant but the plant, which was not asked.
+    pub fn needs_zone(&mut self) -> bool {
+        matches!(self.plan.zone(), Some(Zone::OfPlant))
+    }
+
+    /// Says the plant's time zone, before the first part is read.
+    pub fn set_zone(&mut self, zone: TimeZone) {
+        self.clock.set_zone(zone.clone());
+        if let Some(own) = self.plan.zone() {
+            *own = Zone::Of(zone);
+        }
     }
 
     /// The signals found so far; more may come with each part, none goes.

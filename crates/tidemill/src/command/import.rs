@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::ProgressBar;
+use jiff::tz::TimeZone;
 use tidemill_core::{Problem, codes};
 use tidemill_historian::{ColumnFile, ColumnText, Naming};
 
@@ -128,7 +129,8 @@ impl Tally {
 impl Import {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let client = if self.dry_run { None } else { Some(global.client()?) };
-        let options = self.options(global).await?;
+        let mut zone = PlantZone { global, told: None };
+        let options = self.options(&mut zone).await?;
         let mut outcome = Outcome::Done;
         let items = files::items(&self.files, self.sheet.as_deref())?;
         let several = items.len() > 1;
@@ -137,7 +139,7 @@ impl Import {
             let imported = match item {
                 Ok(item) => {
                     let options = of_item(&options, &item, several);
-                    import(item, &options, client.as_ref(), &stop, global.json).await
+                    import(item, &options, client.as_ref(), &mut zone, &stop).await
                 }
                 Err(problem) => Err(problem),
             };
@@ -156,12 +158,9 @@ impl Import {
         Ok(outcome)
     }
 
-    async fn options(&self, global: &Global) -> Result<Options, Problem> {
+    async fn options(&self, plant: &mut PlantZone<'_>) -> Result<Options, Problem> {
         let timezone = self.timezone.as_deref().map(time::zone).transpose()?;
-        let mut options = Options::new(match &timezone {
-            Some(zone) => zone.clone(),
-            None => global.zone().await?,
-        });
+        let mut options = Options::new(None);
         options.signal.clone_from(&self.signal);
         options.prefix.clone_from(&self.prefix);
         options.time.clone_from(&self.time);
@@ -169,13 +168,33 @@ impl Import {
         options.timezone = timezone;
         options.time_format = self.time_format;
         options.decimal = self.decimal;
-        let zone = options.timezone.clone().unwrap_or_else(|| options.plant_timezone.clone());
-        let start = |text: &String| time::parse(text, super::now(), &zone);
-        options.start = self.start.as_ref().map(start).transpose()?;
+        if let Some(start) = &self.start {
+            let zone = match &options.timezone {
+                Some(zone) => zone.clone(),
+                None if time::is_local(start, super::now()) => plant.get().await?,
+                None => TimeZone::UTC,
+            };
+            options.start = Some(time::parse(start, super::now(), &zone)?);
+        }
         options.step = self.step;
         options.keys.clone_from(&self.keys);
         options.transposed = self.transposed;
         Ok(options)
+    }
+}
+
+/// The plant's time zone, asked for where a time needs it.
+struct PlantZone<'a> {
+    global: &'a Global,
+    told: Option<TimeZone>,
+}
+
+impl PlantZone<'_> {
+    async fn get(&mut self) -> Result<TimeZone, Problem> {
+        if self.told.is_none() {
+            self.told = Some(self.global.zone().await?);
+        }
+        Ok(self.told.clone().unwrap_or(TimeZone::UTC))
     }
 }
 
@@ -194,11 +213,11 @@ async fn import(
     item: Item,
     options: &Options,
     client: Option<&Client>,
+    zone: &mut PlantZone<'_>,
     stop: &Stop,
-    json: bool,
 ) -> Result<Tally, Problem> {
-    let (name, bytes) = (item.name.clone(), item.bytes);
-    let note = Note::of(&item, options, client);
+    let (name, bytes, json) = (item.name.clone(), item.bytes, zone.global.json);
+    let mut note = Note::of(&item, options, client);
     let rejects = files::rejects(&item.beside);
     // Of columns the place in the file, which all that read it share; text is counted as it is read.
     let mut place = None;
@@ -206,10 +225,17 @@ async fn import(
         Some(file) => columns(file, &name, options)?,
         None => Columns::None,
     };
-    let reader = match columns {
-        Columns::Samples(columns) => {
+    let mut reader = match columns {
+        Columns::Samples(mut columns) => {
+            let has_local_times = columns.has_local_times().map_err(|problem| of_file(&name, problem))?;
+            let mut options = options.clone();
+            if has_local_times && options.timezone.is_none() {
+                let zone = zone.get().await?;
+                note.set_zone(&zone);
+                options.plant_timezone = Some(zone);
+            }
             let sender = Sender::new(rejects, note, client).await;
-            return import_columns(&name, *columns, options, sender, stop, json).await;
+            return import_columns(&name, *columns, &options, sender, stop, json).await;
         }
         Columns::Table(typed, file) => {
             let options = Options { typed: Some(typed), ..options.clone() };
@@ -232,6 +258,11 @@ async fn import(
             looked_through(item.open(), &name, options, None, (&progress::import(&name, bytes), stop))?
         }
     };
+    if reader.needs_zone() {
+        let zone = zone.get().await?;
+        note.set_zone(&zone);
+        reader.set_zone(zone);
+    }
     output::note(&format!("{name}: {}", reader.plan().describe().trim_end().replace('\n', "\n  ")));
     let bar = progress::import(&name, bytes);
     let mut sender = Sender::new(rejects, note, client).await;
@@ -415,13 +446,14 @@ async fn import_columns(
     stop: &Stop,
     json: bool,
 ) -> Result<Tally, Problem> {
-    let mut times = LocalTimes::new(options.timezone.as_ref().unwrap_or(&options.plant_timezone).clone());
+    let zone = options.timezone.as_ref().or(options.plant_timezone.as_ref());
+    let mut times = LocalTimes::new(zone.cloned());
     let rows = columns.rows().map(|rows| format!(", {rows} rows")).unwrap_or_default();
-    let has_local_times = columns.has_local_times().map_err(|problem| of_file(name, problem))?;
-    let zone = if has_local_times {
-        format!("; times in {} where no offset is given", times.zone())
-    } else {
-        String::new()
+    let zone = match zone {
+        Some(_) if columns.has_local_times().map_err(|problem| of_file(name, problem))? => {
+            format!("; times in {} where no offset is given", times.zone())
+        }
+        _ => String::new(),
     };
     let more = columns.note().map(|note| format!("\n  note: {note}")).unwrap_or_default();
     output::note(&format!("{name}: {}{rows}{zone}{more}", columns.format()));

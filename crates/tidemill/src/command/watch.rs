@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
+use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 use tidemill_core::{Pattern, Problem, codes, parse_rfc3339};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
@@ -26,7 +27,8 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let client = global.client()?;
-        let zone = global.zone().await?;
+        // As JSON times come in UTC.
+        let zone = if global.json { TimeZone::UTC } else { global.zone().await? };
         let mut request = format!("ws://{}/api/v1/live?format=json", client.host())
             .into_client_request()
             .map_err(broken)?;
@@ -117,7 +119,7 @@ fn ended(frame: Option<CloseFrame>) -> Problem {
     }
 }
 
-fn show(sample: &Json, units: &HashMap<String, String>, zone: &jiff::tz::TimeZone) -> String {
+fn show(sample: &Json, units: &HashMap<String, String>, zone: &TimeZone) -> String {
     let text = |name: &str| output::cell(sample.get(name).unwrap_or(&Json::Null));
     let at = parse_rfc3339(&text("time")).map_or_else(|_| text("time"), |at| time::show(at, zone));
     let quality = text("quality");

@@ -6,6 +6,7 @@ use jiff::tz::{Offset, TimeZone};
 use super::super::civil::{self, DayOrder};
 use super::super::columns::Orders;
 use super::super::error::Error;
+use super::super::plan::Zone;
 use super::super::time::{TimeForm, TimeFormat, Unit, zone_name};
 use super::super::words::{self, HeaderZone, Meaning};
 use super::{Look, Times, ZONE_HINT};
@@ -214,11 +215,12 @@ impl Look<'_> {
     /// The zone of times that do not say it themselves.
     pub(super) fn zone(
         &mut self,
-        time: Option<usize>,
-        time_of_day: Option<usize>,
-    ) -> Result<TimeZone, Error> {
+        form: TimeForm,
+        (time, time_of_day): (Option<usize>, Option<usize>),
+        time_ends: &[usize],
+    ) -> Result<Zone, Error> {
         if let Some(zone) = &self.options.timezone {
-            return Ok(zone.clone());
+            return Ok(Zone::Of(zone.clone()));
         }
         let headers = [time, time_of_day].into_iter().flatten();
         let said = headers.filter_map(|at| Some((at, words::zone_of_header(self.sheet.header(at))?))).next();
@@ -236,22 +238,32 @@ impl Look<'_> {
                 let offset = Offset::from_seconds(seconds).unwrap_or(Offset::UTC);
                 let zone = if seconds == 0 { TimeZone::UTC } else { TimeZone::fixed(offset) };
                 self.notes.push(format!("times are {}, as their header says", zone_name(&zone)));
-                return Ok(zone);
+                return Ok(Zone::Of(zone));
             }
             None => {}
         }
+        let bare = |at| time_of_day.is_some() || !time_ends.is_empty() || self.column(at).bare > 0;
+        let zone = match &self.options.plant_timezone {
+            Some(zone) => Zone::Of(zone.clone()),
+            None => match form {
+                TimeForm::Excel => Zone::OfPlant,
+                TimeForm::Elapsed(grid) | TimeForm::Rows(grid) if grid.step.is_of_calendar() => Zone::OfPlant,
+                TimeForm::Text(_) if time.is_some_and(bare) => Zone::OfPlant,
+                _ => Zone::Needless,
+            },
+        };
         if let Some(at) = time {
-            let (column, zone) = (self.column(at), &self.options.plant_timezone);
+            let column = self.column(at);
             let bare = (column.date_times + column.dates).saturating_sub(column.offsets);
             if column.offsets > 0 && bare > 0 && time_of_day.is_none() {
                 let note = format!(
                     "{bare} times have no offset, as others do: they are taken as those of {}",
-                    zone_name(zone)
+                    zone.name()
                 );
                 self.notes.push(note);
             }
         }
-        Ok(self.options.plant_timezone.clone())
+        Ok(zone)
     }
 
     /// Columns whose cells belong behind the time: the half of the day, and the zone.

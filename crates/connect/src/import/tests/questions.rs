@@ -2,6 +2,8 @@
 
 use expect_test::expect;
 
+use tidemill_core::rfc3339;
+
 use super::*;
 
 #[test]
@@ -317,4 +319,54 @@ fn parts_are_bounded() {
     let read = shown("t.csv", long.as_bytes(), &prefix("p"));
     assert!(read.contains("rejected line 3: the line has more than 1048576 bytes"), "{}", &read[..300]);
     assert!(read.contains("2024-01-02T00:00:02Z p/a float 2\n"));
+}
+
+/// The plant is asked for its time zone where a time needs it, and not else.
+#[test]
+fn a_zone_is_asked_for_where_a_time_has_no_offset() {
+    let open = |text: &str, set: fn(&mut Options)| {
+        let mut options = Options { prefix: Some("p".to_owned()), ..Options::new(None) };
+        set(&mut options);
+        open_bytes("t.csv", text.as_bytes(), &options).unwrap()
+    };
+    let first = |reader: &mut Reader| match reader.next_part().unwrap() {
+        Some(Part::Samples(batch)) => {
+            let times: Vec<String> = batch.samples.iter().map(|sample| rfc3339(sample.time)).collect();
+            let reasons = batch.rejects.iter().map(Reject::remark);
+            times.into_iter().chain(reasons).collect::<Vec<_>>().join("; ")
+        }
+        other => panic!("{other:?}"),
+    };
+    let none = |_: &mut Options| {};
+    let mut zoned = open("time,a\n2024-01-02 03:04:05Z,1\n2024-01-02T03:04:06+01:00,2\n", none);
+    assert!(!zoned.needs_zone());
+    assert_eq!(zoned.plan().describe().lines().nth(1), Some("time: time, each with its offset"));
+    assert_eq!(first(&mut zoned), "2024-01-02T03:04:05Z; 2024-01-02T02:04:06Z");
+
+    let bare = "time,a\n2024-01-02 03:04:05Z,1\n2024-01-02 03:04:06,2\n";
+    let mut told = open(bare, none);
+    assert!(told.needs_zone());
+    told.set_zone(TimeZone::get("Asia/Tokyo").unwrap());
+    assert!(told.plan().describe().contains("time: time, Asia/Tokyo where no offset is given"));
+    assert_eq!(first(&mut told), "2024-01-02T03:04:05Z; 2024-01-01T18:04:06Z");
+    // Nothing is guessed for whoever does not say it.
+    let untold = "2024-01-02T03:04:05Z; line 3, column 'time': '2024-01-02 03:04:06' has no offset, and no time zone is known for it";
+    assert_eq!(first(&mut open(bare, none)), untold);
+
+    let numbers = "time,a\n1704164645,1\n1704164646,2\n";
+    assert!(!open(numbers, none).needs_zone());
+    let days = "time,a\n45293.5,1\n45293.6,2\n";
+    assert!(open(days, |options| options.time_format = Some(TimeFormat::Excel)).needs_zone());
+    let counted = |step: &'static str| {
+        let mut reader = open(
+            "a,b\n1,2\n3,4\n",
+            match step {
+                "1m" => |options| (options.start, options.step) = (Some(0), Step::parse("1m")),
+                _ => |options| (options.start, options.step) = (Some(0), Step::parse("1d")),
+            },
+        );
+        reader.needs_zone()
+    };
+    assert_eq!((counted("1m"), counted("1d")), (false, true));
+    assert!(!open("m a=1 1704164645000000000\n", none).needs_zone());
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::Method;
+use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 use tidemill_connect::import::Options;
 use tidemill_core::rfc3339;
@@ -61,6 +62,13 @@ impl Note {
         let path = PathBuf::from(format!("{}{ENDING}", item.beside));
         let identity = client.and_then(|client| identity(item, options, client));
         Note { path, identity, written: Duration::ZERO, clock: RealClock::new(), any: false }
+    }
+
+    /// Of an import whose times are those of this zone, which its options do not say.
+    pub(super) fn set_zone(&mut self, zone: &TimeZone) {
+        if let Some(identity) = &mut self.identity {
+            identity.push_str(&format!(" {zone:?}"));
+        }
     }
 
     /// What was acknowledged before, if the plant still has it.
