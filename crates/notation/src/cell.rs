@@ -331,3 +331,31 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     });
     pairs.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::civil;
+
+    proptest! {
+        #[test]
+        fn a_bare_number_is_that_number_and_no_time(text in "-?[0-9]{0,17}([.,][0-9]{0,8})?") {
+            if let Some((spelling, number)) = bare(&text) {
+                // The words of Rust are the measure: a comma is its point.
+                prop_assert_eq!(text.replace(',', ".").parse(), Ok(number));
+                prop_assert_eq!(spelled(&text), Some((spelling, number)));
+                prop_assert!(text.starts_with('-') || civil::parse(&text, None).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_time_or_thousands_is_not_bare() {
+        for text in ["1200", "120000", "20240131", "2024013112", "1.234", "1,234", ".5", "5.", "", "-", "1e5"]
+        {
+            assert_eq!(bare(text), None, "{text}");
+        }
+    }
+}

@@ -71,9 +71,10 @@ impl Civil {
 /// says so.
 pub fn parse(text: &str, order: Option<DayOrder>) -> Option<Civil> {
     let text = text.trim();
-    if let Some(civil) = iso(text.as_bytes()) {
-        return Some(civil);
-    }
+    iso(text.as_bytes()).or_else(|| of_any_form(text, order))
+}
+
+fn of_any_form(text: &str, order: Option<DayOrder>) -> Option<Civil> {
     if text.len() > 64 || !words::may_begin_time(text) {
         return None;
     }
@@ -504,4 +505,44 @@ fn offset(at: &mut Cursor<'_>) -> Option<Option<i32>> {
 fn end(at: &mut Cursor<'_>) -> bool {
     let rest = at.text.trim();
     rest.is_empty() || (rest.starts_with('[') && rest.ends_with(']'))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_short_way_reads_what_the_long_one_does(
+            text in "(19|20|00|99)[0-9]{2}-[01][0-9]-[0-3][0-9][ T][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,12})?(Z|[+-][0-2][0-9]:[0-6][0-9])?",
+        ) {
+            if let Some(civil) = iso(text.as_bytes()) {
+                prop_assert_eq!(of_any_form(&text, None), Some(civil));
+                prop_assert_eq!(of_any_form(&text, Some(DayOrder::MonthFirst)), Some(civil));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_by_its_first_letters_is_none_by_any() {
+        let texts = ["Good", "unit05/TI0123", "x", "", "(12)", "Temperature 5", "é", "T12:00", "zulu 12:00"];
+        for text in texts {
+            assert!(!words::may_begin_time(text) || of_any_form(text, None).is_none(), "{text}");
+        }
+        let times = [
+            "5",
+            "12:00",
+            "Jan 1, 2024",
+            "MÄRZ 1 2024",
+            "mär 1 2024",
+            "août 2 2024",
+            "déc 3 2024",
+            "Sa 1.1.2024",
+        ];
+        for text in times {
+            assert!(words::may_begin_time(text), "{text}");
+        }
+    }
 }

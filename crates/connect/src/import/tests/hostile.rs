@@ -65,9 +65,12 @@ fn documents_without_a_bottom_are_rejected() {
         format!("{{\"time\":\"2024-01-02T03:04:05Z\",\"a\":{open}{close}}}\n")
     };
     assert_eq!(counts("t.jsonl", &nested(100)), (1, 0));
-    check(&nested(130), expect![[r#"
+    check(
+        &nested(130),
+        expect![[r#"
         rejected line 1, column 'a': lists and objects stand more than 128 deep in each other
-    "#]]);
+    "#]],
+    );
     assert_eq!(counts("t.jsonl", &nested(200_000)), (0, 1));
 }
 
@@ -77,11 +80,14 @@ fn two_tables_in_one_file_are_not_read_as_one() {
     let two = "time,a\n2024-01-02 03:04:05,1\n2024-01-02 03:04:06,2\n\ntime,b\n2024-01-02 03:04:05,10\n";
     expect!["t.csv holds more than one table: in line 5 another begins below a header of its own. Cut it into one file for each header, and import each"].assert_eq(&refused("t.csv", two.as_bytes()));
     // Of the same columns they are one.
-    check(&two.replace(",b", ",a"), expect![[r#"
+    check(
+        &two.replace(",b", ",a"),
+        expect![[r#"
         2024-01-02T02:04:05Z p/a float 1
         2024-01-02T02:04:06Z p/a float 2
         2024-01-02T02:04:05Z p/a float 10
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -123,7 +129,9 @@ fn not_a_number_as_the_libraries_of_c_write_it() {
     let words = ["1.5", "-nan", "-nan(ind)", "1.#QNAN", "-1.#IND", "1.#INF", "2.5", "3.5", "4.5", "5.5"];
     let row = |(at, word): (usize, &&str)| format!("2024-01-02 03:04:{at:02},{word}\n");
     let text = String::from("time,a\n") + &words.iter().enumerate().map(row).collect::<String>();
-    check(&text, expect![[r#"
+    check(
+        &text,
+        expect![[r#"
         2024-01-02T02:04:00Z p/a float 1.5
         2024-01-02T02:04:01Z p/a none - Bad_NoData
         2024-01-02T02:04:02Z p/a none - Bad_NoData
@@ -134,7 +142,8 @@ fn not_a_number_as_the_libraries_of_c_write_it() {
         2024-01-02T02:04:08Z p/a float 4.5
         2024-01-02T02:04:09Z p/a float 5.5
         rejected line 7, column 'a': '1.#INF' is no finite number
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
