@@ -91,6 +91,7 @@ struct House {
     counters: Counters,
     desk: Desk,
     requests: std::sync::atomic::AtomicU64,
+    databases: influx::query::Databases,
 }
 
 struct Limits {
@@ -184,6 +185,7 @@ impl Web {
             settings: RwLock::new(Arc::new(settings.clone())),
             desk: Desk::new(doors.bus.clone(), doors.clock.clone(), metrics, limits.bindings.clone()),
             requests: std::sync::atomic::AtomicU64::new(0),
+            databases: Default::default(),
             limits,
             counters,
             doors,

@@ -2,6 +2,7 @@
 //! they write. Good lines are kept and bad ones counted, samples replace what stands at the same time, and errors look
 //! as each version's clients expect. There are no databases: a database, bucket or organisation is a tag of the signal.
 
+mod form;
 pub(crate) mod query;
 mod statement;
 

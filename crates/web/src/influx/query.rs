@@ -2,6 +2,7 @@
 //! policies to make; what is asked for beyond that is told how to ask in SQL, which is not spoken here.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -12,7 +13,7 @@ use tidemill_core::{NANOS_PER_SECOND, Pattern, Problem, codes};
 use utoipa::ToSchema;
 
 use super::statement::{self, Statement};
-use super::{Version, error};
+use super::{Version, error, form};
 use crate::Web;
 use crate::answer::{Refusal, json};
 use crate::caller::Caller;
@@ -68,7 +69,7 @@ pub(crate) async fn query_in_address(
 /// Answers the statements that clients send before they write: CREATE DATABASE and SHOW DATABASES.
 #[utoipa::path(post, path = "/query", tag = "influxdb", operation_id = "influx_query",
     params(
-        ("q" = Option<String>, Query, description = "The statement; also as a form in the body"),
+        ("q" = Option<String>, Query, description = "The statement; also as a form in the body, of either kind"),
         ("u" = Option<String>, Query, description = "Anything; with it the token may stand in p"),
         ("p" = Option<String>, Query, description = "The token"),
     ),
@@ -90,8 +91,7 @@ async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response
     if asked.is_none() {
         let (parts, body) = request.into_parts();
         let whole = read_body(web, &parts.headers, body).await?;
-        let form = Params::parse(&String::from_utf8_lossy(&whole.bytes))?;
-        asked = form.one("q")?.map(str::to_owned);
+        asked = form::field(&parts.headers, &whole.bytes, "q")?;
     }
     let asked = asked.ok_or_else(|| {
         Problem::new(&codes::BAD_PARAMETER, "missing required parameter \"q\"")
@@ -104,13 +104,14 @@ async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response
 
 fn run(web: &Web, caller: &Caller, statement: Statement, statement_id: u32) -> StatementResult {
     let (mut series, mut messages) = (Vec::new(), Vec::new());
+    let mut asks_for_policy = false;
     match statement {
-        // Nothing needs to be made: a database is a tag.
-        Statement::CreateDatabase => {}
-        Statement::CreateRetentionPolicy => {
-            let text = "no retention policy is made: how long samples are kept is said by storage.keep in tidemill.toml";
-            messages.push(Message { level: "warning", text });
+        // Nothing needs to be made: a database is a tag. Who asks for it next is told that it is there.
+        Statement::CreateDatabase { name, policy } => {
+            asks_for_policy = policy;
+            web.0.databases.note(caller, name);
         }
+        Statement::CreateRetentionPolicy => asks_for_policy = true,
         Statement::ShowDatabases => {
             let values = databases(web, caller).into_iter().map(|name| vec![name.into()]).collect();
             series.push(ResultSeries { name: Some("databases"), columns: vec!["name"], values });
@@ -127,6 +128,11 @@ fn run(web: &Web, caller: &Caller, statement: Statement, statement_id: u32) -> S
             ];
             series.push(ResultSeries { name: None, columns, values: vec![policy] });
         }
+    }
+    if asks_for_policy {
+        let text =
+            "no retention policy is made: how long samples are kept is said by storage.keep in tidemill.toml";
+        messages.push(Message { level: "warning", text });
     }
     StatementResult { statement_id, series, messages }
 }
@@ -145,5 +151,32 @@ fn databases(web: &Web, caller: &Caller) -> BTreeSet<String> {
     let signals = web.doors().bus.describe(scope, &Pattern::everything());
     let tags =
         signals.iter().flat_map(|signal| ["db", "bucket"].map(|name| signal.meta.tags.get(name).cloned()));
-    tags.flatten().map(|name| name.to_string()).collect()
+    let made = web.0.databases.of(caller);
+    tags.flatten().map(|name| name.to_string()).chain(made).collect()
+}
+
+/// So many databases without samples are remembered, with names that long.
+const DATABASES_MAX: usize = 1_000;
+const DATABASE_BYTES_MAX: usize = 256;
+
+/// The databases that were asked for since the start: each is shown to who asked for it, also before it has samples.
+#[derive(Default)]
+pub(crate) struct Databases(Mutex<BTreeSet<(Arc<str>, String)>>);
+
+impl Databases {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<(Arc<str>, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, caller: &Caller, name: String) {
+        let mut made = self.lock();
+        if made.len() < DATABASES_MAX && name.len() <= DATABASE_BYTES_MAX {
+            made.insert((caller.identity.name.clone(), name));
+        }
+    }
+
+    fn of(&self, caller: &Caller) -> Vec<String> {
+        let is_theirs = |(who, _): &&(Arc<str>, String)| *who == caller.identity.name;
+        self.lock().iter().filter(is_theirs).map(|(_, name)| name.clone()).collect()
+    }
 }

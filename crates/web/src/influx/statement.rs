@@ -15,10 +15,13 @@ use tidemill_core::{Problem, codes};
 const STATEMENTS_MAX: usize = 100;
 
 /// A statement that is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Statement {
-    CreateDatabase,
-    /// Also one that comes with a database.
+    /// Of that name, and whether a policy is to come with it.
+    CreateDatabase {
+        name: String,
+        policy: bool,
+    },
     CreateRetentionPolicy,
     ShowDatabases,
     ShowRetentionPolicies,
@@ -112,13 +115,18 @@ impl<'a> Tokens<'a> {
     fn statement(&mut self, first: &Token<'_>) -> Result<Statement, Problem> {
         let second = self.next();
         let statement = if first.is("CREATE") && second.is("DATABASE") {
-            self.name()?;
-            if self.takes("WITH") { self.policy()? } else { Statement::CreateDatabase }
+            let name = self.name()?.replace("\\\"", "\"");
+            let policy = self.takes("WITH");
+            if policy {
+                self.policy()?;
+            }
+            Statement::CreateDatabase { name, policy }
         } else if first.is("CREATE") && second.is("RETENTION") && self.takes("POLICY") {
             self.name()?;
             self.expect("ON")?;
             self.name()?;
-            self.policy()?
+            self.policy()?;
+            Statement::CreateRetentionPolicy
         } else if first.is("SHOW") && second.is("DATABASES") {
             Statement::ShowDatabases
         } else if first.is("SHOW") && second.is("RETENTION") && self.takes("POLICIES") {
@@ -136,7 +144,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The terms of a policy, which are not looked at: none is made.
-    fn policy(&mut self) -> Result<Statement, Problem> {
+    fn policy(&mut self) -> Result<(), Problem> {
         let first = self.next();
         if !["DURATION", "NAME", "REPLICATION", "SHARD"].iter().any(|keyword| first.is(keyword)) {
             return Err(self.found(&first, "DURATION, NAME, REPLICATION, SHARD"));
@@ -145,7 +153,7 @@ impl<'a> Tokens<'a> {
             let before = self.at;
             if matches!(self.next().kind, Kind::End | Kind::Semicolon) {
                 self.at = before;
-                return Ok(Statement::CreateRetentionPolicy);
+                return Ok(());
             }
         }
     }
@@ -165,14 +173,14 @@ impl<'a> Tokens<'a> {
         if next.is(keyword) { Ok(()) } else { Err(self.found(&next, keyword)) }
     }
 
-    fn name(&mut self) -> Result<(), Problem> {
+    fn name(&mut self) -> Result<&'a str, Problem> {
         let next = self.next();
         let is_name = match next.kind {
             Kind::Name => !next.text.is_empty(),
             Kind::Word => !next.text.starts_with(|character: char| character.is_ascii_digit()),
             _ => false,
         };
-        if is_name { Ok(()) } else { Err(self.found(&next, "identifier")) }
+        if is_name { Ok(next.text) } else { Err(self.found(&next, "identifier")) }
     }
 
     /// In InfluxDB's words.
@@ -256,8 +264,8 @@ mod tests {
             };
         }
         expect![[r#"
-            [CreateDatabase]
-            [CreateRetentionPolicy, ShowDatabases]
+            [CreateDatabase { name: "a", policy: false }]
+            [CreateDatabase { name: "my;\"db", policy: true }, ShowDatabases]
             [ShowRetentionPolicies]
             [CreateRetentionPolicy]
             error parsing query: found EOF, expected identifier at line 1, char 17

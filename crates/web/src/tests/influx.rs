@@ -62,6 +62,7 @@ async fn statements_that_come_before_writing() {
         "create database x with duration 7d",
         "CREATE RETENTION POLICY \"one_week\" ON \"x\" DURATION 7d REPLICATION 1",
         "SHOW RETENTION POLICIES ON \"x\";",
+        "SHOW DATABASES",
         "SHOW MEASUREMENTS",
         "SELECT * FROM cpu",
         "DROP DATABASE x",
@@ -78,14 +79,28 @@ async fn statements_that_come_before_writing() {
         200 {"results":[{"statement_id":0,"messages":[{"level":"warning","text":"no retention policy is made: how long samples are kept is said by storage.keep in tidemill.toml"}]}]}
         200 {"results":[{"statement_id":0,"messages":[{"level":"warning","text":"no retention policy is made: how long samples are kept is said by storage.keep in tidemill.toml"}]}]}
         200 {"results":[{"statement_id":0,"series":[{"columns":["name","duration","shardGroupDuration","replicaN","default"],"values":[["autogen","720h1m1s","24h0m0s",1,true]]}]}]}
+        200 {"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["telegraf"],["x"]]}]}]}
         400 {"error":"InfluxQL is not spoken here beyond CREATE DATABASE, CREATE RETENTION POLICY, SHOW DATABASES and SHOW RETENTION POLICIES. Ask in SQL: POST /api/v1/sql {\"query\": \"SELECT signal, tags FROM signals\"} says what there is"}
         400 {"error":"InfluxQL is not spoken here beyond CREATE DATABASE, CREATE RETENTION POLICY, SHOW DATABASES and SHOW RETENTION POLICIES. Ask in SQL: POST /api/v1/sql {\"query\": \"SELECT time, value FROM samples WHERE signal = 'cpu/host=edge1/idle'\"}"}
         400 {"error":"InfluxQL is not spoken here beyond CREATE DATABASE, CREATE RETENTION POLICY, SHOW DATABASES and SHOW RETENTION POLICIES. Nothing was changed. `tidemill signals delete` deletes, and storage.keep says how long samples are kept"}
         400 {"error":"the statement is missing. Send it as q="}
         400 {"error":"error parsing query: found EOF, expected identifier at line 1, char 17. None of the statements was run"}
-        200 {"results":[{"statement_id":0},{"statement_id":1,"series":[{"name":"databases","columns":["name"],"values":[]}]},{"statement_id":2,"messages":[{"level":"warning","text":"no retention policy is made: how long samples are kept is said by storage.keep in tidemill.toml"}]}]}
+        200 {"results":[{"statement_id":0},{"statement_id":1,"series":[{"name":"databases","columns":["name"],"values":[["a"],["telegraf"],["x"]]}]},{"statement_id":2,"messages":[{"level":"warning","text":"no retention policy is made: how long samples are kept is said by storage.keep in tidemill.toml"}]}]}
     "#]]
     .assert_eq(&told);
+    // As `curl -F` sends it.
+    let form = "--b7\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\nCREATE DATABASE \"übung\"\r\n--b7--\r\n";
+    let kind = ("content-type", "multipart/form-data; boundary=b7");
+    let made = house.send("POST /query", &[kind], form).await;
+    assert_eq!((made.status.as_u16(), made.text()), (200, r#"{"results":[{"statement_id":0}]}"#.to_owned()));
+    let shown = house.send("GET /query?q=SHOW+DATABASES", &[], "").await.text();
+    assert!(shown.contains(r#"[["a"],["b;c"],["telegraf"],["x"],["übung"]]"#), "{shown}");
+    // Nobody else is told what was asked for and has no samples.
+    let far = || from("10.0.0.9:5", "10.0.0.1:8443");
+    let other = house.send_by(far(), "GET /query?q=SHOW+DATABASES&u=x&p=press", &[], "").await.text();
+    assert!(other.contains(r#""values":[]"#), "{other}");
+    let cut = house.send("POST /query", &[kind], form.trim_end_matches("--b7--\r\n")).await;
+    assert_eq!(cut.status.as_u16(), 400, "{}", cut.text());
 }
 
 #[tokio::test]
