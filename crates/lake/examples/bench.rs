@@ -48,7 +48,7 @@ impl Feed for LogFeed {
     }
 }
 
-impl Journal for Log {
+impl stub::JournalStub for Log {
     fn append(&self, parcel: Arc<Parcel>, _: Durability) -> Result<Commit, Busy> {
         let mut parcels = self.0.lock().unwrap();
         parcels.all.push(parcel);
@@ -63,64 +63,16 @@ impl Journal for Log {
         let from = self.0.lock().unwrap().cursor.unwrap_or_default();
         Box::new(LogFeed(self.clone(), from.0 as usize))
     }
-    fn read<'a>(&'a self, _: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>> {
-        Box::pin(std::future::ready(Ok(Arc::default())))
-    }
     fn advance(&self, _: CursorId, upto: Seq, _: Bytes) -> Commit {
         self.0.lock().unwrap().cursor = Some(upto);
         Commit::ready(upto)
-    }
-    fn cursor(&self, _: CursorId) -> Option<(Seq, Bytes)> {
-        None
-    }
-    fn hold(&self, _: CursorId, _: Hold) {}
-    fn first(&self) -> Seq {
-        Seq(1)
-    }
-    fn epoch(&self) -> Epoch {
-        Epoch(1)
-    }
-    fn damage(&self) -> Vec<Damaged> {
-        Vec::new()
     }
 }
 
 /// Names made of numbers.
 struct Names;
 
-fn refused<T>() -> Result<T, Problem> {
-    Err(Problem::new(&codes::NOT_FOUND, "not in this measurement"))
-}
-
-impl Bus for Names {
-    fn bind(&self, _: &Identity, _: Verb, _: &SignalPath, _: &Meta) -> Result<Grant, Problem> {
-        refused()
-    }
-    fn resolve(&self, _: &Identity, _: &SignalPath, _: usize) -> Result<Option<Grant>, Problem> {
-        refused()
-    }
-    fn epoch(&self) -> u64 {
-        0
-    }
-    fn batch(&self, _: &Identity, _: Flags) -> Result<BatchBuilder, Problem> {
-        refused()
-    }
-    fn publish(&self, _: &Identity, _: u64, _: Publish, _: Durability) -> Result<Commit, Problem> {
-        refused()
-    }
-    fn subscribe(
-        &self,
-        _: &ReadScope,
-        _: &[Pattern],
-        _: LagPolicy,
-        _: Start,
-    ) -> Result<Box<dyn Feed>, Problem> {
-        refused()
-    }
-    fn last(&self, _: &ReadScope, _: &[SignalId], _: &mut Vec<LastValue>) {}
-    fn describe(&self, _: &ReadScope, _: &Pattern) -> Vec<Arc<Signal>> {
-        Vec::new()
-    }
+impl stub::BusStub for Names {
     fn signal(&self, id: SignalId) -> Option<Arc<Signal>> {
         let path = format!("plant/line{}/machine{}/signal{}", id.get() % 7, id.get() / 7, id.get());
         Some(Arc::new(Signal {
@@ -132,18 +84,6 @@ impl Bus for Names {
             created: 0,
             retired: false,
         }))
-    }
-    fn find(&self, _: &SignalPath) -> Option<Arc<Signal>> {
-        None
-    }
-    fn source(&self, _: SourceId) -> Arc<str> {
-        "token:bench".into()
-    }
-    fn edit(&self, _: &Identity, _: &Grant, _: MetaEdit) -> Result<Commit, Problem> {
-        refused()
-    }
-    fn command<'a>(&'a self, _: &Grant, _: Command) -> Boxed<'a, Result<ReadBack, Problem>> {
-        Box::pin(std::future::ready(refused()))
     }
 }
 

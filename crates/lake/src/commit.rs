@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use tidemill_core::{ColumnKind, ColumnSpec, Seq, StreamId, TableSpec, Value, ValueRef};
+use tidemill_core::{ColumnKind, Seq, StreamId, TableSpec, Value, ValueRef, column};
 
 use super::Store;
 use super::delta::{APP_ID, Action, Add, CommitInfo, Remove, Txn, timestamp_ms};
@@ -44,10 +44,6 @@ pub(crate) struct Correction {
     pub(crate) by: Option<Rows>,
     pub(crate) who: String,
     pub(crate) reason: String,
-}
-
-const fn column(name: &'static str, kind: ColumnKind, description: &'static str) -> ColumnSpec {
-    ColumnSpec { name, kind, description }
 }
 
 /// The record of corrections.

@@ -136,7 +136,7 @@ impl Feed for TestFeed {
 /// The journal as the historian gets it.
 pub(crate) struct JournalDoor(pub(crate) Arc<TestJournal>);
 
-impl Journal for JournalDoor {
+impl stub::JournalStub for JournalDoor {
     fn append(&self, parcel: Arc<Parcel>, _: Durability) -> Result<Commit, Busy> {
         Ok(Commit::ready(self.0.put((*parcel).clone()).0))
     }
@@ -147,10 +147,6 @@ impl Journal for JournalDoor {
         let from = from.or(*self.0.cursor.lock().unwrap()).unwrap_or_default();
         Box::new(TestFeed(self.0.clone(), from))
     }
-    fn read<'a>(&'a self, seq: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>> {
-        let parcel = self.0.parcels.lock().unwrap().get(&seq).cloned().unwrap_or_default();
-        Box::pin(std::future::ready(Ok(parcel)))
-    }
     fn advance(&self, _: CursorId, upto: Seq, _: Bytes) -> Commit {
         if !upto.0.is_multiple_of(3) {
             *self.0.cursor.lock().unwrap() = Some(upto);
@@ -159,10 +155,6 @@ impl Journal for JournalDoor {
     }
     fn cursor(&self, _: CursorId) -> Option<(Seq, Bytes)> {
         self.0.cursor.lock().unwrap().map(|seq| (seq, Bytes::new()))
-    }
-    fn hold(&self, _: CursorId, _: Hold) {}
-    fn first(&self) -> Seq {
-        Seq(1)
     }
     fn lend_reserve(&self) -> bool {
         let reserve = self.0.reserve.lock().unwrap();
@@ -176,14 +168,8 @@ impl Journal for JournalDoor {
             disk.set_capacity(*without);
         }
     }
-    fn epoch(&self) -> Epoch {
-        Epoch(1)
-    }
     fn is_past(&self, place: Seq) -> bool {
-        place < *self.0.begins.lock().unwrap() || place <= self.durable()
-    }
-    fn damage(&self) -> Vec<Damaged> {
-        Vec::new()
+        place < *self.0.begins.lock().unwrap() || place <= stub::JournalStub::durable(self)
     }
 }
 
@@ -226,39 +212,7 @@ impl TestBus {
     }
 }
 
-fn refused<T>() -> Result<T, Problem> {
-    Err(Problem::new(&codes::NOT_FOUND, "not in tests"))
-}
-
-impl Bus for TestBus {
-    fn bind(&self, _: &Identity, _: Verb, _: &SignalPath, _: &Meta) -> Result<Grant, Problem> {
-        refused()
-    }
-    fn resolve(&self, _: &Identity, _: &SignalPath, _: usize) -> Result<Option<Grant>, Problem> {
-        refused()
-    }
-    fn epoch(&self) -> u64 {
-        0
-    }
-    fn batch(&self, _: &Identity, _: Flags) -> Result<BatchBuilder, Problem> {
-        refused()
-    }
-    fn publish(&self, _: &Identity, _: u64, _: Publish, _: Durability) -> Result<Commit, Problem> {
-        refused()
-    }
-    fn subscribe(
-        &self,
-        _: &ReadScope,
-        _: &[Pattern],
-        _: LagPolicy,
-        _: Start,
-    ) -> Result<Box<dyn Feed>, Problem> {
-        refused()
-    }
-    fn last(&self, _: &ReadScope, _: &[SignalId], _: &mut Vec<LastValue>) {}
-    fn describe(&self, _: &ReadScope, _: &Pattern) -> Vec<Arc<Signal>> {
-        Vec::new()
-    }
+impl stub::BusStub for TestBus {
     fn signal(&self, id: SignalId) -> Option<Arc<Signal>> {
         self.0.lock().unwrap().get(&id).cloned()
     }
@@ -281,12 +235,6 @@ impl Bus for TestBus {
             }
         }
         Vec::new()
-    }
-    fn edit(&self, _: &Identity, _: &Grant, _: MetaEdit) -> Result<Commit, Problem> {
-        refused()
-    }
-    fn command<'a>(&'a self, _: &Grant, _: tidemill_core::Command) -> Boxed<'a, Result<ReadBack, Problem>> {
-        Box::pin(std::future::ready(refused()))
     }
 }
 

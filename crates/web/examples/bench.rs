@@ -5,11 +5,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use tidemill_core::{
-    BatchBuilder, Boxed, Bus, Command, Commit, Durability, Feed, Flags, Grant, Identity, LagPolicy,
-    LastValue, Meta, MetaEdit, Pattern, Problem, Publish, ReadBack, ReadScope, Signal, SignalId, SignalPath,
-    SourceId, Start, Verb, codes,
-};
+use tidemill_core::stub;
+use tidemill_core::{Grant, Identity, Meta, Problem, SignalId, SignalPath, Verb, codes};
 use tidemill_web::bench::Door;
 use tidemill_web::line::{Nothing, parse};
 use tidemill_web::times::TimeUnit;
@@ -21,68 +18,17 @@ const RUNS: usize = 15;
 #[derive(Default)]
 struct Names(Mutex<HashMap<SignalPath, u32>>);
 
-fn nothing<T>() -> Result<T, Problem> {
-    Err(Problem::new(&codes::NOT_FOUND, "the benchmark's bus only binds"))
-}
-
-impl Bus for Names {
+impl stub::BusStub for Names {
     fn bind(&self, _: &Identity, verb: Verb, path: &SignalPath, hint: &Meta) -> Result<Grant, Problem> {
         let mut names = self.0.lock().map_err(|_| Problem::new(&codes::INTERNAL, "poisoned"))?;
         let next = names.len() as u32 + 1;
         let id = SignalId::new(*names.entry(path.clone()).or_insert(next));
-        id.map(|id| Grant { id, verb, epoch: 1, number: hint.number }).map_or_else(nothing, Ok)
+        id.map(|id| Grant { id, verb, epoch: 1, number: hint.number })
+            .ok_or_else(|| Problem::new(&codes::SIGNALS_LIMIT, "too many names"))
     }
 
     fn resolve(&self, who: &Identity, path: &SignalPath, _: usize) -> Result<Option<Grant>, Problem> {
-        self.bind(who, Verb::Write, path, &Meta::default()).map(Some)
-    }
-
-    fn epoch(&self) -> u64 {
-        1
-    }
-
-    fn batch(&self, _: &Identity, flags: Flags) -> Result<BatchBuilder, Problem> {
-        Ok(BatchBuilder::new(SourceId(1), flags))
-    }
-
-    fn publish(&self, _: &Identity, _: u64, _: Publish, _: Durability) -> Result<Commit, Problem> {
-        nothing()
-    }
-
-    fn subscribe(
-        &self,
-        _: &ReadScope,
-        _: &[Pattern],
-        _: LagPolicy,
-        _: Start,
-    ) -> Result<Box<dyn Feed>, Problem> {
-        nothing()
-    }
-
-    fn last(&self, _: &ReadScope, _: &[SignalId], _: &mut Vec<LastValue>) {}
-
-    fn describe(&self, _: &ReadScope, _: &Pattern) -> Vec<Arc<Signal>> {
-        Vec::new()
-    }
-
-    fn signal(&self, _: SignalId) -> Option<Arc<Signal>> {
-        None
-    }
-
-    fn find(&self, _: &SignalPath) -> Option<Arc<Signal>> {
-        None
-    }
-
-    fn source(&self, _: SourceId) -> Arc<str> {
-        "bench".into()
-    }
-
-    fn edit(&self, _: &Identity, _: &Grant, _: MetaEdit) -> Result<Commit, Problem> {
-        nothing()
-    }
-
-    fn command<'a>(&'a self, _: &Grant, _: Command) -> Boxed<'a, Result<ReadBack, Problem>> {
-        Box::pin(std::future::ready(nothing()))
+        stub::BusStub::bind(self, who, Verb::Write, path, &Meta::default()).map(Some)
     }
 }
 
