@@ -82,7 +82,9 @@ fn stopped(global: &Global) -> Result<Option<Plant>, Problem> {
 async fn running(client: &Client, limit: u32) -> Result<Json, Problem> {
     let asked = client.get(&format!("/api/v1/audit?limit={limit}")).await;
     match (asked, client) {
-        (Err(problem), Client::Owner(plant)) if [&codes::DAMAGED, &codes::NEWER_FORMAT].contains(&problem.code) => {
+        (Err(problem), Client::Owner(plant))
+            if [&codes::DAMAGED, &codes::NEWER_FORMAT].contains(&problem.code) =>
+        {
             output::note(&format!("the entries come from the audit files themselves: {}", problem.detail));
             latest(plant, limit)
         }
