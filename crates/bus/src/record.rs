@@ -275,7 +275,7 @@ mod tests {
         }
 
         #[test]
-        fn foreign_bytes_are_no_definition(key in proptest::collection::vec(any::<u8>(), 0..7), value in proptest::collection::vec(any::<u8>(), 0..60)) {
+        fn no_bytes_panic(key in proptest::collection::vec(any::<u8>(), 0..7), value in proptest::collection::vec(any::<u8>(), 0..60)) {
             let _ = read_record(&Record { stream: StreamId::REGISTRY, key: key.into(), value: value.into() });
         }
     }
