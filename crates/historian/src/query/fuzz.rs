@@ -6,11 +6,10 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tidemill_core::stub;
 use tidemill_core::{
-    BatchBuilder, Boxed, Budget, Bus, Busy, ColumnSample, Command, Commit, CursorId, Damaged, Durability,
-    Epoch, Feed, Flags, Format, Grant, Hold, Identity, Journal, LagPolicy, LastValue, Meta, MetaEdit,
-    NumberKind, Parcel, Pattern, Problem, Publish, ReadBack, ReadScope, SampleSink, Seq, Signal, SignalId,
-    SignalPath, SourceId, SqlQuery, Start, TableSpec, Value, ValueRef, Verb, codes,
+    Budget, ColumnSample, Format, Grant, Identity, Meta, NumberKind, Problem, ReadScope, SampleSink, Seq,
+    SignalId, SignalPath, SqlQuery, TableSpec, Value, ValueRef, Verb, codes,
 };
 use tidemill_ground::{Metrics, SimClock};
 
@@ -83,10 +82,6 @@ impl SampleSink for Counted {
 #[derive(Default)]
 struct Nothing(AtomicU32);
 
-fn none() -> Problem {
-    Problem::new(&codes::NOT_FOUND, "there is nothing here")
-}
-
 impl SampleSource for Nothing {
     fn view(&self) -> Arc<dyn View> {
         Arc::new(Nothing::default())
@@ -111,87 +106,13 @@ impl View for Nothing {
     }
 }
 
-impl Bus for Nothing {
+impl stub::BusStub for Nothing {
     fn bind(&self, _: &Identity, verb: Verb, _: &SignalPath, _: &Meta) -> Result<Grant, Problem> {
         let number = self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let none = || Problem::new(&codes::NOT_FOUND, "there is nothing here");
         let id = SignalId::new(number).ok_or_else(none)?;
-        Ok(Grant { id, verb, epoch: 0, number: NumberKind::Float })
-    }
-    fn resolve(&self, _: &Identity, _: &SignalPath, _: usize) -> Result<Option<Grant>, Problem> {
-        Ok(None)
-    }
-    fn epoch(&self) -> u64 {
-        0
-    }
-    fn batch(&self, _: &Identity, flags: Flags) -> Result<BatchBuilder, Problem> {
-        Ok(BatchBuilder::new(SourceId::default(), flags))
-    }
-    fn publish(&self, _: &Identity, _: u64, _: Publish, _: Durability) -> Result<Commit, Problem> {
-        Err(none())
-    }
-    fn subscribe(
-        &self,
-        _: &ReadScope,
-        _: &[Pattern],
-        _: LagPolicy,
-        _: Start,
-    ) -> Result<Box<dyn Feed>, Problem> {
-        Err(none())
-    }
-    fn last(&self, _: &ReadScope, _: &[SignalId], _: &mut Vec<LastValue>) {}
-    fn describe(&self, _: &ReadScope, _: &Pattern) -> Vec<Arc<Signal>> {
-        Vec::new()
-    }
-    fn signal(&self, _: SignalId) -> Option<Arc<Signal>> {
-        None
-    }
-    fn find(&self, _: &SignalPath) -> Option<Arc<Signal>> {
-        None
-    }
-    fn source(&self, _: SourceId) -> Arc<str> {
-        "".into()
-    }
-    fn edit(&self, _: &Identity, _: &Grant, _: MetaEdit) -> Result<Commit, Problem> {
-        Err(none())
-    }
-    fn command<'a>(&'a self, _: &Grant, _: Command) -> Boxed<'a, Result<ReadBack, Problem>> {
-        Box::pin(async { Err(none()) })
+        Ok(Grant { id, verb, epoch: 1, number: NumberKind::Float })
     }
 }
 
-impl Journal for Nothing {
-    fn append(&self, _: Arc<Parcel>, _: Durability) -> Result<Commit, Busy> {
-        Err(Busy::Stopping)
-    }
-    fn durable(&self) -> Seq {
-        Seq(0)
-    }
-    fn follow(&self, _: CursorId, _: Option<Seq>) -> Box<dyn Feed> {
-        struct Ended;
-        impl Feed for Ended {
-            fn next(&mut self) -> Boxed<'_, tidemill_core::Delivery> {
-                Box::pin(async { tidemill_core::Delivery::Closed })
-            }
-        }
-        Box::new(Ended)
-    }
-    fn read<'a>(&'a self, _: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>> {
-        Box::pin(async { Ok(Arc::new(Parcel::default())) })
-    }
-    fn advance(&self, _: CursorId, upto: Seq, _: Bytes) -> Commit {
-        Commit::ready(upto)
-    }
-    fn cursor(&self, _: CursorId) -> Option<(Seq, Bytes)> {
-        None
-    }
-    fn hold(&self, _: CursorId, _: Hold) {}
-    fn first(&self) -> Seq {
-        Seq(0)
-    }
-    fn epoch(&self) -> Epoch {
-        Epoch(0)
-    }
-    fn damage(&self) -> Vec<Damaged> {
-        Vec::new()
-    }
-}
+impl stub::JournalStub for Nothing {}

@@ -9,7 +9,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use hashbrown::HashMap;
 use tidemill_core::{
-    Bus, ColumnKind, ColumnSpec, LastValue, NumberKind, ReadScope, Signal, SignalId, Value, ValueRef,
+    Bus, ColumnKind, ColumnSpec, LastValue, NumberKind, ReadScope, Signal, SignalId, Value, ValueRef, column,
 };
 
 use super::push;
@@ -23,10 +23,6 @@ const BATCH_SIGNALS: usize = 8_192;
 /// The columns that need the last value.
 const LAST: [&str; 7] =
     ["kind", "source", "last_time", "last_value", "last_quality", "last_integer", "last_text"];
-
-const fn column(name: &'static str, kind: ColumnKind, description: &'static str) -> ColumnSpec {
-    ColumnSpec { name, kind, description }
-}
 
 /// The columns, in order.
 pub(crate) static COLUMNS: [ColumnSpec; 19] = [

@@ -13,7 +13,7 @@ use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use tidemill_core::{ColumnKind, ColumnSpec, ReadScope, SignalPath, TableSpec, Value, ValueRef};
+use tidemill_core::{ColumnKind, ColumnSpec, ReadScope, SignalPath, TableSpec, Value, ValueRef, column};
 use tidemill_ground::Reading;
 
 use super::columns::{SAMPLE_COLUMNS, SAMPLES, UTC, time_type};
@@ -35,10 +35,6 @@ pub(crate) const SIGNALS_ARE: &str = "Every signal with what is known about it, 
 
 /// How many rows a batch of facts has.
 const FACT_ROWS: usize = 8_192;
-
-const fn column(name: &'static str, kind: ColumnKind, description: &'static str) -> ColumnSpec {
-    ColumnSpec { name, kind, description }
-}
 
 /// What tables there are.
 pub(crate) static TABLES: TableSpec = TableSpec {

@@ -240,7 +240,7 @@ fn batch(rows: &[Stored], columns: tidemill_lake::Columns) -> ScanBatch {
     }
 }
 
-impl Bus for Plant {
+impl stub::BusStub for Plant {
     fn bind(&self, _: &Identity, verb: Verb, path: &SignalPath, _: &Meta) -> Result<Grant, Problem> {
         Ok(Grant { id: self.id(path.as_str()), verb, epoch: 1, number: NumberKind::Float })
     }
@@ -249,13 +249,7 @@ impl Bus for Plant {
         let number = NumberKind::Float;
         Ok(known.map(|signal| Grant { id: signal.id, verb: Verb::Write, epoch: 1, number }))
     }
-    fn epoch(&self) -> u64 {
-        1
-    }
-    fn batch(&self, _: &Identity, flags: Flags) -> Result<BatchBuilder, Problem> {
-        Ok(BatchBuilder::new(SourceId(1), flags))
-    }
-    fn publish(&self, _: &Identity, _: u64, publish: Publish, _: Durability) -> Result<Commit, Problem> {
+    fn publish(&self, publish: Publish) -> Result<Commit, Problem> {
         let mut samples = publish.samples.unwrap();
         let ids: Vec<SignalId> = publish.names.iter().map(|name| self.id(name.path.as_str())).collect();
         assert!(samples.settle(&ids), "every new name is brought");
@@ -273,15 +267,6 @@ impl Bus for Plant {
             .collect();
         self.put_all(stored);
         Ok(Commit::ready(Seq(0)))
-    }
-    fn subscribe(
-        &self,
-        _: &ReadScope,
-        _: &[Pattern],
-        _: LagPolicy,
-        _: Start,
-    ) -> Result<Box<dyn Feed>, Problem> {
-        Err(Problem::new(&codes::INTERNAL, "not part of this plant"))
     }
     fn last(&self, scope: &ReadScope, ids: &[SignalId], out: &mut Vec<LastValue>) {
         let state = self.state.lock().unwrap();
@@ -313,45 +298,14 @@ impl Bus for Plant {
     fn find(&self, path: &SignalPath) -> Option<Arc<Signal>> {
         self.signals().into_iter().find(|s| s.path == *path || s.aliases.contains(path))
     }
-    fn source(&self, id: SourceId) -> Arc<str> {
-        format!("token:source-{}", id.0).into()
-    }
-    fn edit(&self, _: &Identity, _: &Grant, _: MetaEdit) -> Result<Commit, Problem> {
-        Ok(Commit::ready(Seq(0)))
-    }
-    fn command<'a>(&'a self, _: &Grant, _: Command) -> Boxed<'a, Result<ReadBack, Problem>> {
-        Box::pin(async { Err(Problem::new(&codes::INTERNAL, "not part of this plant")) })
-    }
 }
 
-impl Journal for Plant {
+impl stub::JournalStub for Plant {
     fn append(&self, _: Arc<Parcel>, _: Durability) -> Result<Commit, Busy> {
         Ok(Commit::ready(Seq(0)))
     }
     fn durable(&self) -> Seq {
         Seq(self.durable.load(Ordering::SeqCst))
-    }
-    fn follow(&self, _: CursorId, _: Option<Seq>) -> Box<dyn Feed> {
-        unreachable!("queries follow nothing")
-    }
-    fn read<'a>(&'a self, _: Seq) -> Boxed<'a, Result<Arc<Parcel>, Damaged>> {
-        unreachable!("queries read no log")
-    }
-    fn advance(&self, _: CursorId, upto: Seq, _: Bytes) -> Commit {
-        Commit::ready(upto)
-    }
-    fn cursor(&self, _: CursorId) -> Option<(Seq, Bytes)> {
-        None
-    }
-    fn hold(&self, _: CursorId, _: Hold) {}
-    fn first(&self) -> Seq {
-        Seq(0)
-    }
-    fn epoch(&self) -> Epoch {
-        Epoch(1)
-    }
-    fn damage(&self) -> Vec<Damaged> {
-        Vec::new()
     }
 }
 

@@ -19,6 +19,17 @@ fn within(engine: &Engine, text: &str, budget: Budget) -> Result<Vec<u8>, Proble
     wait(async { collect(engine.sql(&ReadScope::everything(), query, Format::Csv, budget).await?).await })
 }
 
+/// All samples, as they are.
+fn everything() -> ReadQuery {
+    ReadQuery {
+        patterns: vec![Pattern::everything()],
+        from: T0,
+        to: i64::MAX,
+        mode: ReadMode::Raw,
+        limit: None,
+    }
+}
+
 fn code(outcome: Result<Vec<u8>, Problem>) -> &'static str {
     outcome.map_or_else(|problem| problem.code.id, |_| "answered")
 }
@@ -224,14 +235,7 @@ fn a_panic_inside_is_a_problem_and_the_next_query_is_answered() {
     let scope = ReadScope::everything();
     assert!(ask(&engine, &scope, "SELECT * FROM samples").starts_with("internal: "));
     assert!(ask(&engine, &scope, "SELECT * FROM read('#')").starts_with("internal: "));
-    let everything = ReadQuery {
-        patterns: vec![Pattern::everything()],
-        from: T0,
-        to: i64::MAX,
-        mode: ReadMode::Raw,
-        limit: None,
-    };
-    let outcome = wait(async { engine.export(&scope, everything, Format::Csv, BUDGET).await.map(|_| ()) });
+    let outcome = wait(async { engine.export(&scope, everything(), Format::Csv, BUDGET).await.map(|_| ()) });
     assert_eq!(outcome.unwrap_err().code.id, "internal");
     plant.panics.store(false, Ordering::Relaxed);
     assert_eq!(ask(&engine, &scope, "SELECT count(*) AS n FROM samples"), "n\n13\n");
@@ -270,20 +274,11 @@ fn an_answer_that_nobody_reads_stops() {
     let engine = engine_of(&plant);
     let scope = ReadScope::everything();
     let endless = Budget { rows: u64::MAX, ..BUDGET };
-    let everything = ReadQuery {
-        patterns: vec![Pattern::everything()],
-        from: T0,
-        to: i64::MAX,
-        mode: ReadMode::Raw,
-        limit: None,
-    };
     let query = SqlQuery { text: "SELECT * FROM samples".into(), parameters: Vec::new() };
     let mut answers: Vec<Box<dyn Chunks>> = Vec::new();
     answers.push(wait(engine.sql(&scope, query, Format::Csv, endless)).map_err(|p| p.to_string()).unwrap());
     answers.push(
-        wait(engine.export(&scope, everything.clone(), Format::Csv, endless))
-            .map_err(|p| p.to_string())
-            .unwrap(),
+        wait(engine.export(&scope, everything(), Format::Csv, endless)).map_err(|p| p.to_string()).unwrap(),
     );
     for answer in &mut answers {
         let piece = wait(answer.next()).unwrap().unwrap();
@@ -293,7 +288,7 @@ fn an_answer_that_nobody_reads_stops() {
     drop(answers);
     until(|| plant.scanning.load(Ordering::SeqCst) == 0);
     // The same for one whose pixels are never complete, and for one whose time is up.
-    let points = ReadQuery { mode: ReadMode::Points { points: 1 }, ..everything };
+    let points = ReadQuery { mode: ReadMode::Points { points: 1 }, ..everything() };
     let brief = Budget { time: Duration::from_millis(200), ..endless };
     let outcome = wait(async { collect(engine.export(&scope, points, Format::Csv, brief).await?).await });
     assert_eq!(code(outcome), "query-time");
@@ -309,16 +304,8 @@ fn samples_as_they_are_stream_without_a_limit_of_rows_for_as_long_as_they_are_ta
     let engine = engine_with(&plant, Settings { concurrent: 1, metrics: metrics.clone(), ..settings() });
     let scope = ReadScope::everything();
     let small = Budget { rows: 10, time: Duration::from_millis(500), ..BUDGET };
-    let everything = ReadQuery {
-        patterns: vec![Pattern::everything()],
-        from: T0,
-        to: i64::MAX,
-        mode: ReadMode::Raw,
-        limit: None,
-    };
-    let mut answer = wait(engine.export(&scope, everything.clone(), Format::Arrow, small))
-        .map_err(|p| p.to_string())
-        .unwrap();
+    let mut answer =
+        wait(engine.export(&scope, everything(), Format::Arrow, small)).map_err(|p| p.to_string()).unwrap();
     let begun = Instant::now();
     let mut bytes = 0;
     while begun.elapsed() < 4 * small.time {
@@ -334,21 +321,19 @@ fn samples_as_they_are_stream_without_a_limit_of_rows_for_as_long_as_they_are_ta
     assert_eq!(last.unwrap().unwrap_err().code.id, "query-time");
     // What is worked out keeps its limit.
     plant.endless.store(false, Ordering::Relaxed);
-    let points = ReadQuery { mode: ReadMode::Points { points: 1_000 }, ..everything };
+    let points = ReadQuery { mode: ReadMode::Points { points: 1_000 }, ..everything() };
     let outcome = wait(async { collect(engine.export(&scope, points, Format::Csv, small).await?).await });
     assert_eq!(code(outcome), "query-rows");
 }
 
 /// Waits for what another thread is about to do; fails after a minute.
 fn until(done: impl Fn() -> bool) {
-    let (sender, receiver) = std::sync::mpsc::channel::<()>();
     for _ in 0..6_000 {
         if done() {
             return;
         }
-        let _ = receiver.recv_timeout(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
-    drop(sender);
     panic!("it did not happen within a minute");
 }
 
