@@ -111,18 +111,16 @@ impl Archive {
         Error::Damaged(Finding { file: self.path.clone(), path: path.to_owned(), at, what: what.to_owned() })
     }
 
-    fn read(&self, buffer: &mut [u8], at: u64) -> Result<(), Error> {
-        read_exact_at(self.file.as_ref(), buffer, at).map_err(|source| Error::Disk {
-            what: "read",
-            path: self.path.clone(),
-            source,
-        })
+    /// What a disk does not give is damage like a flipped bit: another copy may be whole.
+    fn read(&self, path: &str, buffer: &mut [u8], at: u64) -> Result<(), Error> {
+        read_exact_at(self.file.as_ref(), buffer, at)
+            .map_err(|error| self.damaged(path, at, &format!("it cannot be read: {error}")))
     }
 
     /// Whether these bytes stand there.
     fn same(&self, path: &str, at: u64, wanted: &[u8]) -> Result<(), Error> {
         let mut found = vec![0; wanted.len()];
-        self.read(&mut found, at)?;
+        self.read(path, &mut found, at)?;
         match found.iter().zip(wanted).position(|(found, wanted)| found != wanted) {
             None => Ok(()),
             Some(place) => {
@@ -136,7 +134,7 @@ impl Archive {
     /// before an error may be wrong.
     ///
     /// # Errors
-    /// Damage, the disk, or what the taker says.
+    /// Damage, or what the taker says.
     pub(crate) fn content(&self, file: &FileEntry, sink: Sink<'_>) -> Result<(), Error> {
         let Place::Here { at, zstd, members } = &file.place else {
             return Err(self.damaged(&file.path, 0, "it is in another backup"));
@@ -160,7 +158,7 @@ impl Archive {
             if zstd.is_some() {
                 sink(&self.unpacked(file, next, *stored, raw, &mut frames)?)?;
             } else {
-                self.as_is(next, raw, &mut sink)?;
+                self.as_is(&file.path, next, raw, &mut sink)?;
             }
             next = next.saturating_add(*stored);
             let zeros = padding(next);
@@ -182,7 +180,7 @@ impl Archive {
         frames: &mut Hasher,
     ) -> Result<Vec<u8>, Error> {
         let mut packed = vec![0; usize::try_from(stored).unwrap_or_default()];
-        self.read(&mut packed, at)?;
+        self.read(&file.path, &mut packed, at)?;
         frames.update(&packed);
         let room = usize::try_from(raw.min(PIECE_BYTES)).unwrap_or_default();
         let unpacked = zstd::bulk::decompress(&packed, room).unwrap_or_default();
@@ -192,13 +190,13 @@ impl Archive {
         Ok(unpacked)
     }
 
-    fn as_is(&self, at: u64, raw: u64, sink: Sink<'_>) -> Result<(), Error> {
+    fn as_is(&self, path: &str, at: u64, raw: u64, sink: Sink<'_>) -> Result<(), Error> {
         let mut buffer = vec![0; CHUNK_BYTES.min(usize::try_from(raw).unwrap_or(CHUNK_BYTES))];
         let mut done = 0;
         while done < raw {
             let count = usize::try_from(raw.saturating_sub(done)).unwrap_or(CHUNK_BYTES).min(buffer.len());
             let chunk = buffer.get_mut(..count).unwrap_or_default();
-            self.read(chunk, at.saturating_add(done))?;
+            self.read(path, chunk, at.saturating_add(done))?;
             sink(chunk)?;
             done = done.saturating_add(count as u64);
         }

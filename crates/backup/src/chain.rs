@@ -12,8 +12,8 @@ use crate::{Error, Finding, Hash};
 
 /// So many files of a folder are looked at, as bases.
 const FILES_MAX: usize = 10_000;
-/// So many findings of one backup are told one by one.
-const FINDINGS_MAX: usize = 100;
+/// So many findings, and so many notes, are listed; what is beyond them is counted.
+const LISTED_MAX: usize = 100;
 /// So many copies of one base are kept in view; each has its list in memory.
 const COPIES_MAX: usize = 4;
 
@@ -38,10 +38,32 @@ struct Base {
 /// What is wrong with a backup, or with those that it builds upon.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// Damage, of which no other copy is whole.
+    /// Damage, of which no other copy is whole: the first of it.
     pub findings: Vec<Finding>,
-    /// Damage of which another copy is whole, and copies that cannot be used at all: one sentence each.
+    /// How much more of it there is.
+    pub findings_more: u64,
+    /// Damage of which another copy is whole, and copies that cannot be used at all: one sentence each, the first of them.
     pub notes: Vec<String>,
+    /// How many more there are.
+    pub notes_more: u64,
+}
+
+impl Verdict {
+    fn find(&mut self, finding: Finding) {
+        if self.findings.len() < LISTED_MAX {
+            self.findings.push(finding);
+        } else {
+            self.findings_more += 1;
+        }
+    }
+
+    fn note(&mut self, what: String) {
+        if self.notes.len() < LISTED_MAX {
+            self.notes.push(what);
+        } else {
+            self.notes_more += 1;
+        }
+    }
 }
 
 impl Base {
@@ -161,9 +183,10 @@ impl Chain {
     /// `seen` is told of bytes of the plant as they come by, at most [`Chain::bytes_to_verify`].
     ///
     /// # Errors
-    /// A backup that cannot be read at all.
+    /// None of what is in a file: damage is what it looks for, bytes that a disk does not give among it.
     pub fn verify(&self, seen: &mut dyn FnMut(u64)) -> Result<Verdict, Error> {
-        let mut verdict = Verdict { notes: self.passed_over.clone(), ..Verdict::default() };
+        let mut verdict = Verdict::default();
+        self.passed_over.iter().for_each(|what| verdict.note(what.clone()));
         verify(std::slice::from_ref(&self.own), &mut verdict, seen)?;
         self.bases.values().try_for_each(|base| verify(&base.copies, &mut verdict, seen))?;
         Ok(verdict)
@@ -203,12 +226,9 @@ fn verify(copies: &[Archive], verdict: &mut Verdict, seen: &mut dyn FnMut(u64)) 
             }
         }
         if damaged.len() == copies.len() {
-            verdict.findings.extend(damaged);
+            damaged.into_iter().for_each(|finding| verdict.find(finding));
         } else {
-            verdict.notes.extend(damaged.into_iter().map(|finding| finding.to_string()));
-        }
-        if verdict.findings.len() + verdict.notes.len() >= FINDINGS_MAX {
-            break;
+            damaged.into_iter().for_each(|finding| verdict.note(finding.to_string()));
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use expect_test::expect;
 use proptest::prelude::*;
-use tidemill_ground::{Disk, Ground, Open, create_dirs, read};
+use tidemill_ground::{Disk, Ground, Open, Operation, create_dirs, read};
 
 use crate::*;
 
@@ -453,6 +453,135 @@ fn of_a_base_that_is_damaged_a_whole_copy_is_taken() {
         what is not: note: /backups/a.tdm is damaged at byte 2048, in connections/line-protocol.toml: it cannot be unpacked to what it was
           alone: /backups/a.tdm is damaged at byte 2048, in connections/line-protocol.toml: it cannot be unpacked to what it was
     "#]].assert_eq(&told);
+}
+
+/// The second restore would lack what the first backup has damaged: however much damage of copies is told before it.
+#[test]
+fn no_damage_keeps_more_from_being_found() {
+    let disk = disk();
+    let many: Files =
+        (0..150).map(|number| (format!("displays/{number:03}.json"), vec![b'x'; 600])).collect();
+    let older = pack(&many, None).0;
+    let archive_with = |damaged: std::ops::Range<usize>| {
+        let mut bytes = older.clone();
+        put(&*disk, "/older.tdm", &older);
+        for file in &since(&*disk, "/older.tdm").manifest.files[damaged] {
+            let Place::Here { at, .. } = file.place else { panic!("{file:?}") };
+            bytes[at as usize + 512 + 6] ^= 1;
+        }
+        bytes
+    };
+    put(&*disk, "/backups/b.tdm", &older);
+    let newer = Files::from([("displays/new.json".to_owned(), b"{}".to_vec())]);
+    let newer = pack(&many.into_iter().chain(newer).collect(), Some(since(&*disk, "/backups/b.tdm"))).0;
+    put(&*disk, "/backups/two.tdm", &newer);
+    put(&*disk, "/backups/a.tdm", &archive_with(0..150));
+    let verdict = || {
+        let chain = Chain::open(&*disk, Path::new("/backups/two.tdm"), &[]).unwrap();
+        let mut seen = 0;
+        let verdict = chain.verify(&mut |bytes| seen += bytes).unwrap();
+        (verdict, seen)
+    };
+    let (harmless, seen) = verdict();
+    assert_eq!((harmless.findings, harmless.findings_more), (Vec::new(), 0));
+    assert_eq!((harmless.notes.len(), harmless.notes_more), (100, 50));
+    assert_eq!(seen, 150 * 600 + 2, "all of the whole copy, and of the backup itself");
+    put(&*disk, "/backups/b.tdm", &archive_with(140..141));
+    let found: Vec<String> = verdict().0.findings.iter().map(ToString::to_string).collect();
+    assert_eq!(found.len(), 2, "one in each copy: {found:?}");
+    assert!(found.iter().all(|what| what.contains("in displays/140.json")), "{found:?}");
+    assert!(restored(&*disk, "/backups/two.tdm", "/plant").is_err());
+    // And all of it is counted where no copy is whole.
+    disk.remove(Path::new("/backups/b.tdm")).unwrap();
+    let (lost, _) = verdict();
+    assert_eq!((lost.findings.len(), lost.findings_more, lost.notes.len()), (100, 50, 0));
+}
+
+#[test]
+fn what_a_disk_does_not_give_of_one_copy_is_taken_from_another() {
+    let (ground, sim) = Ground::simulated(1);
+    let disk = &*ground.disk;
+    create_dirs(disk, Path::new("/backups")).unwrap();
+    let mut files = small();
+    let older = pack(&files, None).0;
+    put(disk, "/backups/a.tdm", &older);
+    put(disk, "/backups/b.tdm", &older);
+    files.insert("data/lake/samples/second.parquet".into(), vec![1; 900]);
+    put(disk, "/backups/two.tdm", &pack(&files, Some(since(disk, "/backups/a.tdm"))).0);
+    let chain = Chain::open(disk, Path::new("/backups/two.tdm"), &[]).unwrap();
+    for file in chain.own().manifest().files.iter().filter(|file| matches!(file.place, Place::Base { .. })) {
+        sim.disk.fail_next(Operation::Read, io::ErrorKind::Other);
+        let mut taken = vec![0; file.bytes as usize];
+        let passed_over = chain.content(file, &mut |at, bytes| {
+            taken[at as usize..][..bytes.len()].copy_from_slice(bytes);
+            Ok(())
+        });
+        let told: Vec<String> = passed_over.unwrap().iter().map(ToString::to_string).collect();
+        assert!(told.len() == 1 && told[0].starts_with("/backups/a.tdm is damaged"), "{told:?}");
+        assert!(told[0].contains(&file.path) && told[0].contains("it cannot be read: "), "{told:?}");
+        assert_eq!(taken, files[&file.path]);
+    }
+    // Whichever read of all fails, the rest is read, and it is told once: as damage of the backup itself, or as a note of a copy.
+    let (mut of_own, mut of_copies) = (0, 0);
+    for skip in 0.. {
+        sim.disk.fail_after(Operation::Read, skip, io::ErrorKind::Other);
+        let verdict = chain.verify(&mut |_| {}).unwrap();
+        match (verdict.findings.len(), verdict.notes.len()) {
+            (1, 0) => of_own += 1,
+            (0, 1) => of_copies += 1,
+            (0, 0) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(of_own >= 3 && of_copies >= 2 * 4 * 2 && of_copies % 2 == 0, "{of_own}, {of_copies}");
+}
+
+/// A mounted disk, a link, or the only folder that a user may write to: it stays, and the plant is made in it.
+#[test]
+fn an_empty_folder_stays_and_gets_the_plant() {
+    const WHOLE: &str = "connections data lost+found tidemill.toml";
+    let names = |disk: &dyn Disk| {
+        let names = disk.list(Path::new("/mount")).unwrap().into_iter().map(|entry| entry.name);
+        names.collect::<Vec<String>>().join(" ")
+    };
+    // Wherever a write, a new name or a sync fails, nothing stays.
+    for operation in [Operation::Write, Operation::Rename, Operation::SyncDir] {
+        let (ground, sim) = Ground::simulated(1);
+        let disk = &*ground.disk;
+        create_dirs(disk, Path::new("/mount/lost+found")).unwrap();
+        put(disk, "/one.tdm", &pack(&small(), None).0);
+        let chain = Chain::open(disk, Path::new("/one.tdm"), &[]).unwrap();
+        let make = || restore(disk, &chain, Path::new("/mount"), &told(), &mut |_| {});
+        let mut failed = 0;
+        for skip in 0.. {
+            sim.disk.fail_after(operation, skip, io::ErrorKind::Other);
+            if make().is_ok() {
+                break;
+            }
+            failed += 1;
+            assert_eq!(names(disk), "lost+found", "{operation:?} {skip}");
+        }
+        assert!(failed > 2, "{operation:?} {failed}");
+        assert_eq!(names(disk), WHOLE);
+        assert!(matches!(make(), Err(Error::NotEmpty { .. })));
+    }
+    // What a restore left that was killed is cleared.
+    let disk = disk();
+    create_dirs(&*disk, Path::new("/mount/.restoring/data")).unwrap();
+    create_dirs(&*disk, Path::new("/mount/lost+found")).unwrap();
+    put(&*disk, "/mount/.restoring/restoring", b"");
+    put(&*disk, "/mount/.restoring/data/half", b"half");
+    put(&*disk, FILE, &pack(&small(), None).0);
+    let chain = Chain::open(&*disk, Path::new(FILE), &[]).unwrap();
+    restore(&*disk, &chain, Path::new("/mount"), &told(), &mut |_| {}).unwrap();
+    assert_eq!(names(&*disk), WHOLE);
+    assert!(!disk.exists(Path::new("/mount/data/half")).unwrap());
+    // What was saved of a broken file system is somebody's.
+    create_dirs(&*disk, Path::new("/saved/lost+found")).unwrap();
+    put(&*disk, "/saved/lost+found/#12", b"x");
+    assert!(!is_vacant(&*disk, Path::new("/saved")).unwrap());
+    let refused = restore(&*disk, &chain, Path::new("/saved"), &told(), &mut |_| {});
+    assert!(matches!(refused, Err(Error::NotEmpty { .. })));
 }
 
 #[test]

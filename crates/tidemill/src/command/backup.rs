@@ -311,7 +311,10 @@ impl Verify {
         let bar = progress::bar(chain.bytes_to_verify());
         let verdict = chain.verify(&mut |bytes| bar.inc(bytes));
         bar.finish_and_clear();
-        let Verdict { findings, notes: of_copies } = verdict?;
+        let Verdict { findings, findings_more, notes: mut of_copies, notes_more } = verdict?;
+        if notes_more > 0 {
+            of_copies.push(format!("and {notes_more} more of this kind"));
+        }
         let mut found: Vec<(String, Json)> = findings
             .into_iter()
             .map(|finding| {
@@ -334,6 +337,10 @@ impl Verify {
         let about = json!({
             "plant": manifest.plant, "taken": manifest.taken, "program": manifest.program,
             "files": manifest.files.len(), "bytes": manifest.plant_bytes(), "journal": manifest.journal,
+        if findings_more > 0 {
+            let what = format!("and {findings_more} more of this kind");
+            found.push((what.clone(), json!({ "code": codes::BACKUP_DAMAGED.id, "problem": what })));
+        }
             "sha256": chain.own().hash().to_string(), "bases": chain.bases().map(Archive::path).collect::<Vec<_>>(),
             "notes": manifest.notes.iter().chain(&of_copies).collect::<Vec<_>>(),
         });
