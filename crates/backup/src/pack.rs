@@ -1,7 +1,8 @@
 //! A backup as it is made: bytes go out in order and never come back, so that it can be sent while it is read. The manifest
 //! stands at the end, because only then is known what is in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use zstd::bulk::Compressor;
@@ -17,6 +18,9 @@ use crate::{Error, Hash};
 const CHUNK_BYTES: usize = 256 << 10;
 /// The journal and tables' logs shrink to a third at a cost that nobody feels; what is slower hardly gains.
 const LEVEL: i32 = 1;
+/// What a note says behind the path of a file whose bytes in the backup are not those that it should have.
+const UNREAD: &str = " could not be read from byte ";
+const AS_IT_STANDS: &str = " is in the backup as it stands: ";
 /// A file that is smaller takes a block of the archive anyhow.
 const WORTH_BYTES: u64 = block::BLOCK_BYTES;
 
@@ -50,6 +54,8 @@ pub struct Packer<W: Write> {
     time_s: u64,
     manifest: Manifest,
     before: HashMap<String, FileEntry>,
+    /// Of these what the earlier backup has damaged, or with zeros in it.
+    doubted: HashSet<String>,
     compressor: Compressor<'static>,
 }
 
@@ -64,9 +70,10 @@ impl<W: Write> Packer<W> {
     pub fn begin(out: W, about: About, since: Option<Since>) -> Result<Packer<W>, Error> {
         let manifest = Manifest::begun(about);
         let time_s = manifest.time_s();
+        let doubted = since.as_ref().map(|since| noted(&since.manifest.notes)).unwrap_or_default();
         let before = since.map(entries_before).unwrap_or_default();
         let compressor = Compressor::new(LEVEL).map_err(Error::Out)?;
-        let mut packer = Packer { out, at: 0, time_s, manifest, before, compressor };
+        let mut packer = Packer { out, at: 0, time_s, manifest, before, doubted, compressor };
         packer.put(&readme(time_s))?;
         Ok(packer)
     }
@@ -87,8 +94,13 @@ impl<W: Write> Packer<W> {
         self.manifest.notes.push(what);
     }
 
+    /// Says that a file that was added is damaged in the plant.
+    pub fn note_damage(&mut self, path: &str, damage: &dyn Display) {
+        self.note(format!("{path}{AS_IT_STANDS}{damage}"));
+    }
+
     /// Adds a file of so many bytes. `unchanging`: no other file ever had its name, so that one of that name and length in an
-    /// earlier backup is it, and need not be read. Where it cannot be read, or ends early, zeros stand in the place of what is
+    /// earlier backup is it, and need not be read unless a note there doubts it. Where it cannot be read, or ends early, zeros stand in the place of what is
     /// missing, and a note says so: the rest of the plant is worth having.
     ///
     /// # Errors
@@ -96,8 +108,9 @@ impl<W: Write> Packer<W> {
     pub fn add(&mut self, path: &str, bytes: u64, unchanging: bool, read: ReadAt<'_>) -> Result<(), Error> {
         let before = self.before.get(path).filter(|before| before.bytes == bytes).cloned();
         if let Some(before) = &before {
+            let known = unchanging && !self.doubted.contains(path);
             // What fails here fails again below, and is told there.
-            if unchanging || hash(read, bytes).is_ok_and(|hash| hash == before.sha256) {
+            if known || hash(read, bytes).is_ok_and(|hash| hash == before.sha256) {
                 self.manifest.files.push(before.clone());
                 return Ok(());
             }
@@ -123,9 +136,7 @@ impl<W: Write> Packer<W> {
             });
         }
         if let Some((at, error)) = source.failed {
-            self.note(format!(
-                "{path} could not be read from byte {at} on, zeros stand there instead: {error}"
-            ));
+            self.note(format!("{path}{UNREAD}{at} on, zeros stand there instead: {error}"));
         }
         file.sha256 = source.hasher.end();
         if let Place::Here { members, zstd: packed, .. } = &mut file.place {
@@ -210,6 +221,16 @@ fn entries_before(since: Since) -> HashMap<String, FileEntry> {
         (file.path.clone(), file)
     };
     since.manifest.files.into_iter().map(resolved).collect()
+}
+
+/// The paths that notes begin with, of files that are damaged in the backup. A path may have blanks.
+fn noted(notes: &[String]) -> HashSet<String> {
+    let path = |note: &String| {
+        let mut blanks = note.match_indices(' ').map(|(at, _)| note.split_at(at));
+        let damaged = |rest: &str| rest.starts_with(UNREAD) || rest.starts_with(AS_IT_STANDS);
+        blanks.find_map(|(path, rest)| damaged(rest).then(|| path.to_owned()))
+    };
+    notes.iter().filter_map(path).collect()
 }
 
 /// A file while it is read, from its beginning to its end.

@@ -536,6 +536,51 @@ fn what_a_disk_does_not_give_of_one_copy_is_taken_from_another() {
     assert!(of_own >= 3 && of_copies >= 2 * 4 * 2 && of_copies % 2 == 0, "{of_own}, {of_copies}");
 }
 
+/// As an owner sees it who backs up a failing disk on Monday, and the mended one on Tuesday.
+#[test]
+fn what_an_earlier_backup_has_damaged_is_read_anew() {
+    let disk = disk();
+    let name = "data/lake/samples/a b.parquet";
+    let right = vec![9_u8; 3_000];
+    let bad = |buffer: &mut [u8], at: u64| match at {
+        0..1_000 => {
+            let count = buffer.len().min(1_000 - at as usize);
+            buffer[..count].fill(9);
+            Ok(count)
+        }
+        _ => Err(io::Error::other("a bad sector")),
+    };
+    let packed = |file: &str,
+                  since: Option<Since>,
+                  read: &dyn Fn(&mut [u8], u64) -> io::Result<usize>,
+                  damage: bool| {
+        let mut packer = Packer::begin(Vec::new(), about(), since).unwrap();
+        packer.add(name, 3_000, true, read).unwrap();
+        if damage {
+            packer.note_damage(name, &"its checksum is wrong");
+        }
+        packer.add("data/lake/samples/a.parquet", 3_000, true, &read_at(&right)).unwrap();
+        let (bytes, done) = packer.finish().unwrap();
+        put(&*disk, file, &bytes);
+        done
+    };
+    let older = |file: &str| Some(since(&*disk, file));
+    let (monday, tuesday) = ("/backups/monday.tdm", "/backups/tuesday.tdm");
+    assert_eq!(packed(monday, None, &bad, false).notes.len(), 1);
+    // Still failing: told again. Well again: read, and not the zeros of before.
+    assert_eq!(packed(tuesday, older(monday), &bad, false).notes.len(), 1);
+    let done = packed(tuesday, older(monday), &read_at(&right), false);
+    assert_eq!((done.notes.len(), done.files_before), (0, 1), "the other one is left out");
+    assert_eq!(restored(&*disk, tuesday, "/read").unwrap()[name], right);
+    // The same of what was read, and was wrong.
+    let wrong = [&[1][..], &right[1..]].concat();
+    assert_eq!(packed(monday, None, &read_at(&wrong), true).notes.len(), 1);
+    let done = packed(tuesday, older(monday), &read_at(&wrong), true);
+    assert_eq!((done.notes.len(), done.files_before), (1, 2), "the same bytes, left out and told");
+    packed("/backups/wednesday.tdm", older(tuesday), &read_at(&right), false);
+    assert_eq!(restored(&*disk, "/backups/wednesday.tdm", "/mended").unwrap()[name], right);
+}
+
 /// A mounted disk, a link, or the only folder that a user may write to: it stays, and the plant is made in it.
 #[test]
 fn an_empty_folder_stays_and_gets_the_plant() {

@@ -163,7 +163,7 @@ pub(crate) fn pack<W: Write>(
         let of_lake = path.strip_prefix(LAKE).filter(|_| was_read);
         let whole = of_lake.map_or(Ok(()), |path| lake.verify(path));
         if let Err(damage @ tidemill_historian::Error::Damaged { .. }) = whole {
-            packer.note(format!("{path} is in the backup as it stands: {damage}"));
+            packer.note_damage(&path, &damage);
         }
     }
     drop(lake);
