@@ -341,6 +341,7 @@ impl ScalarUDFImpl for Bounded {
             DATE_TRUNC => earliest::truncated(&self.inner, call)?,
             earliest::DATE_PART => clock::part(&self.inner, call)?,
             clock::TO_TIMESTAMP => clock::time(&self.inner, call)?,
+            clock::TO_CHAR => clock::told(&self.inner, call)?,
             _ => self.inner.invoke_with_args(call)?,
         };
         drop(borrowed);
