@@ -92,7 +92,7 @@ fn a_log_that_lost_its_end_keeps_nobody_from_starting_and_hides_no_loss() {
     let everything = ReadScope::everything();
     let mut feed = plant.bus.subscribe(&everything, &[Pattern::everything()], newest, Start::Now).unwrap();
     let row = [(plant.bind("a"), Stamp::At(3), Value::Int(3))];
-    plant.publish_as(Durability::Live, None, &row).unwrap();
+    drop(plant.publish_as(Durability::Live, None, &row).unwrap());
     assert_eq!(shown(&plant.bus, next(feed.as_mut())), format!("{}: a=3", lost.0));
     // The producer had no answer and comes again.
     let row = [(plant.bind("a"), Stamp::At(2), Value::Int(2))];
