@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidemill_core::{ColumnKind, ColumnSpec, Facts, TableSpec, Value};
+use tidemill_core::{ColumnKind, Facts, TableSpec, Value, column};
 use tidemill_ground::{Ground, Metrics, Tasks};
 
 static METRICS: TableSpec = TableSpec {
@@ -10,10 +10,10 @@ static METRICS: TableSpec = TableSpec {
     description: "Every counter and gauge of the house, as /metrics shows them.",
     stream: None,
     columns: &[
-        ColumnSpec { name: "name", kind: ColumnKind::Text, description: "The metric's name" },
-        ColumnSpec { name: "labels", kind: ColumnKind::Text, description: "Its labels" },
-        ColumnSpec { name: "value", kind: ColumnKind::Float, description: "Its value now" },
-        ColumnSpec { name: "help", kind: ColumnKind::Text, description: "What it counts" },
+        column("name", ColumnKind::Text, "The metric's name"),
+        column("labels", ColumnKind::Text, "Its labels"),
+        column("value", ColumnKind::Float, "Its value now"),
+        column("help", ColumnKind::Text, "What it counts"),
     ],
     path_columns: &[],
 };
@@ -23,8 +23,8 @@ static TASKS: TableSpec = TableSpec {
     description: "What runs, in the order in which it stops.",
     stream: None,
     columns: &[
-        ColumnSpec { name: "phase", kind: ColumnKind::Text, description: "doors, engines or log" },
-        ColumnSpec { name: "task", kind: ColumnKind::Text, description: "Its name" },
+        column("phase", ColumnKind::Text, "doors, engines or log"),
+        column("task", ColumnKind::Text, "Its name"),
     ],
     path_columns: &[],
 };
