@@ -40,6 +40,9 @@ pub(crate) struct Backup {
     /// Leave out what this earlier backup holds, or those it builds upon
     #[arg(long, value_name = "OLDER")]
     since: Option<PathBuf>,
+    /// Where the backups are that OLDER builds upon, if not beside it: a file or a folder
+    #[arg(long, value_name = "PLACE", requires = "since")]
+    base: Vec<PathBuf>,
     /// Read at most so many bytes a second, such as 200MB; of a running plant 64MiB unless told otherwise
     #[arg(long, value_name = "SIZE", value_parser = rate)]
     rate: Option<u64>,
@@ -71,16 +74,29 @@ impl Backup {
     pub(crate) fn execute(self, global: &Global) -> CommandResult {
         match self.action {
             Some(Action::Verify(verify)) => verify.execute(global),
-            None => make(self.file.unwrap_or_default(), self.since, self.rate, global),
+            None => {
+                let since = self.since.map(|older| open(&RealDisk, &older, &self.base)).transpose();
+                make(self.file.unwrap_or_default(), since?, self.rate, global)
+            }
         }
     }
 }
 
-fn make(file: PathBuf, since: Option<PathBuf>, rate: Option<u64>, global: &Global) -> CommandResult {
+/// Opens a backup with all that it builds upon: their ends and lists are looked at, not all their bytes. A pipe or a device is no
+/// backup, and opening one may never return.
+pub(super) fn open(disk: &RealDisk, file: &Path, bases: &[PathBuf]) -> Result<Chain, Problem> {
+    let is_odd =
+        |path: &&Path| std::fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir());
+    if let Some(path) = std::iter::once(file).chain(bases.iter().map(PathBuf::as_path)).find(is_odd) {
+        let detail = format!("{} is no file, but a pipe, a socket or a device", path.display());
+        return Err(Problem::new(&codes::FILE_UNREADABLE, detail).hint("Name the file of a backup"));
+    }
+    Ok(Chain::open(disk, file, bases)?)
+}
+
+fn make(file: PathBuf, older: Option<Chain>, rate: Option<u64>, global: &Global) -> CommandResult {
     let disk = RealDisk;
     check_place(&disk, &file, global)?;
-    // Its end and list are looked at, not all its bytes: `verify` does that.
-    let older = since.map(|older| Archive::open(&disk, &older)).transpose()?;
     let partial = partial(&file);
     let stopped = stopped(global)?;
     let made = match &stopped {
@@ -143,17 +159,13 @@ fn stopped(global: &Global) -> Result<Option<Plant>, Problem> {
     Ok(Some(plant::meant(global.plant.as_deref())?).filter(|plant| !plant.is_running()))
 }
 
-fn of_stopped(
-    plant: &Plant,
-    older: Option<Archive>,
-    rate: Option<u64>,
-    partial: &Path,
-) -> Result<(), Problem> {
+fn of_stopped(plant: &Plant, older: Option<Chain>, rate: Option<u64>, partial: &Path) -> Result<(), Problem> {
     let _lock = plant.lock()?;
     let ground = Ground::real();
     let config = config::load(&plant.file(), &config::environment()).ok();
     let capture = backup::of_stopped(&ground, plant, config.as_ref());
-    let since = older.map(|older| Since { manifest: older.manifest().clone(), hash: older.hash() });
+    let since =
+        older.map(|older| Since { manifest: older.own().manifest().clone(), hash: older.own().hash() });
     let bucket = rate.map(|rate| TokenBucket::new(ground.clock.clone(), rate, SYNC_BYTES));
     let pace = |bytes| {
         if let Some(bucket) = &bucket {
@@ -165,12 +177,12 @@ fn of_stopped(
 
 async fn of_running(
     client: &Client,
-    older: Option<Archive>,
+    older: Option<Chain>,
     rate: Option<u64>,
     partial: &Path,
 ) -> Result<(), Problem> {
     let path = rate.map_or_else(|| "/api/v1/backup".to_owned(), |rate| format!("/api/v1/backup?rate={rate}"));
-    let body = older.map_or_else(|| b"{}".to_vec(), |older| older.manifest_bytes());
+    let body = older.map_or_else(|| b"{}".to_vec(), |older| older.own().manifest_bytes());
     let reply = client.send(
         Method::POST,
         &path,
@@ -282,18 +294,18 @@ fn told(file: &Path, archive: &Archive, json: bool) -> CommandResult {
     lines.extend(manifest.notes.iter().map(|note| format!("warning: {note}")));
     lines.push(format!("SHA-256 of its list: {}", archive.hash()));
     output::verdict(&lines.join("\n"))?;
-    output::note(&format!("verify it with `{} backup verify {}`", crate::program(), file.display()));
+    let named = crate::quoted(&file.to_string_lossy());
+    output::note(&format!("verify it with `{} backup verify {named}`", crate::program()));
     Ok(outcome)
 }
 
 impl Verify {
     fn execute(self, global: &Global) -> CommandResult {
         let disk = RealDisk;
-        let chain = match Chain::open(&disk, &self.file, &self.base) {
+        let chain = match open(&disk, &self.file, &self.base) {
             Ok(chain) => chain,
             // Looked and found: the file is no whole backup, or not all of one.
-            Err(error) => {
-                let problem = Problem::from(error);
+            Err(problem) => {
                 let found = [&codes::BACKUP_DAMAGED, &codes::BACKUP_BASE, &codes::NEWER_FORMAT];
                 if !found.contains(&problem.code) {
                     return Err(problem);
@@ -325,6 +337,10 @@ impl Verify {
                 (finding.to_string(), entry)
             })
             .collect();
+        if findings_more > 0 {
+            let what = format!("and {findings_more} more of this kind");
+            found.push((what.clone(), json!({ "code": codes::BACKUP_DAMAGED.id, "problem": what })));
+        }
         // A table can be judged where every byte of its log is what it was.
         if found.is_empty() {
             let tables = inspect::tables_of(&chain)?;
@@ -337,10 +353,6 @@ impl Verify {
         let about = json!({
             "plant": manifest.plant, "taken": manifest.taken, "program": manifest.program,
             "files": manifest.files.len(), "bytes": manifest.plant_bytes(), "journal": manifest.journal,
-        if findings_more > 0 {
-            let what = format!("and {findings_more} more of this kind");
-            found.push((what.clone(), json!({ "code": codes::BACKUP_DAMAGED.id, "problem": what })));
-        }
             "sha256": chain.own().hash().to_string(), "bases": chain.bases().map(Archive::path).collect::<Vec<_>>(),
             "notes": manifest.notes.iter().chain(&of_copies).collect::<Vec<_>>(),
         });
