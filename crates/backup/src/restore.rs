@@ -1,12 +1,12 @@
-//! A folder from a backup: everything is checked while it is written, to a folder beside the one that is wanted; that gets its
-//! name when all of it is on disk. A process that ends on the way leaves no plant.
+//! A folder from a backup: everything is checked while it is written, to a folder beside the one that is wanted, or in it where
+//! it is there; that gets its name when all of it is on disk. A process that ends on the way leaves no plant.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tidemill_ground::{Disk, Open, create_dirs};
+use tidemill_ground::{Disk, Entry, Open, create_dirs};
 
 use crate::{Chain, Error, Finding, Hash};
 
@@ -16,6 +16,8 @@ pub const RESTORED: &str = "data/restored.json";
 const SYNC_BYTES: u64 = 8 << 20;
 /// Stands in a folder while it is being written, and says that it may be cleared: no other is.
 const UNFINISHED: &str = "restoring";
+/// The folder that is written in one that is there.
+const WITHIN: &str = ".restoring";
 
 /// What [`RESTORED`] says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,21 +48,14 @@ pub fn restore(
     about: &Restored,
     seen: &mut dyn FnMut(u64),
 ) -> Result<Vec<Finding>, Error> {
-    check_target(disk, folder)?;
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_dirs(disk, parent).map_err(failed("made", parent))?;
-    check_room(disk, chain, parent)?;
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let partial = parent.join(format!(".{name}.restoring"));
-    clear_unfinished(disk, &partial)?;
-    let written = write_all(disk, chain, &partial, about, seen).and_then(|damaged| {
-        disk.rename(&partial, folder).map_err(failed("renamed", &partial))?;
-        disk.sync_dir(parent).map_err(failed("synced", parent))?;
-        Ok(damaged)
-    });
+    let target = Target::of(disk, folder)?;
+    check_room(disk, chain, target.above)?;
+    clear_unfinished(disk, &target.partial)?;
+    let written = write_all(disk, chain, &target.partial, about, seen)
+        .and_then(|damaged| target.finish(disk, folder).map(|()| damaged));
     if written.is_err() {
         // The first error is what matters, and the next restore clears it as well.
-        let _ = clear_unfinished(disk, &partial);
+        let _ = clear(disk, &target.partial, true);
     }
     written
 }
@@ -69,15 +64,94 @@ fn failed<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Error
     move |source| Error::Disk { what, path: path.to_owned(), source }
 }
 
-fn check_target(disk: &dyn Disk, folder: &Path) -> Result<(), Error> {
-    match disk.list(folder) {
-        Ok(entries) if entries.is_empty() => Ok(()),
-        Ok(_) => Err(Error::NotEmpty { path: folder.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            Err(Error::NotEmpty { path: folder.to_owned() })
+/// Whether nothing of anybody is in a folder. What a new file system brings along, `lost+found`, is nobody's.
+///
+/// # Errors
+/// It cannot be looked into, or is not there.
+pub fn is_vacant(disk: &dyn Disk, folder: &Path) -> io::Result<bool> {
+    let entries = disk.list(folder)?;
+    Ok(entries.iter().all(|entry| entry.is_dir && is_lost_and_found(disk, folder, &entry.name)))
+}
+
+fn is_lost_and_found(disk: &dyn Disk, folder: &Path, name: &str) -> bool {
+    name == "lost+found"
+        && match disk.list(&folder.join(name)) {
+            Ok(entries) => entries.is_empty(),
+            // It is the system's own.
+            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
         }
-        Err(error) => Err(failed("looked into", folder)(error)),
+}
+
+/// Where a plant is written until it is whole.
+struct Target<'a> {
+    partial: PathBuf,
+    /// What is there before, for the room on its disk.
+    above: &'a Path,
+    /// In the folder itself, which is there: it may be a mounted disk, a link, or all that this user may write to.
+    is_within: bool,
+}
+
+impl Target<'_> {
+    fn of<'a>(disk: &dyn Disk, folder: &'a Path) -> Result<Target<'a>, Error> {
+        match disk.list(folder) {
+            Ok(entries) => {
+                let ours = |entry: &Entry| {
+                    entry.is_dir && (entry.name == WITHIN || is_lost_and_found(disk, folder, &entry.name))
+                };
+                match entries.iter().all(ours) {
+                    true => Ok(Target { partial: folder.join(WITHIN), above: folder, is_within: true }),
+                    false => Err(Error::NotEmpty { path: folder.to_owned() }),
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let above = parent.unwrap_or(Path::new("."));
+                create_dirs(disk, above).map_err(failed("made", above))?;
+                let name = folder.file_name().unwrap_or_default().to_string_lossy();
+                Ok(Target { partial: above.join(format!(".{name}.restoring")), above, is_within: false })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                Err(Error::NotEmpty { path: folder.to_owned() })
+            }
+            Err(error) => Err(failed("looked into", folder)(error)),
+        }
+    }
+
+    /// Gives the plant its name, when all of it is on disk.
+    fn finish(&self, disk: &dyn Disk, folder: &Path) -> Result<(), Error> {
+        let unfinished = self.partial.join(UNFINISHED);
+        let partial = self.partial.as_path();
+        if self.is_within {
+            let mut moved = Vec::new();
+            self.move_up(disk, folder, &mut moved).inspect_err(|_| {
+                // The first error is what matters.
+                moved.iter().for_each(|(path, is_dir)| drop(clear(disk, path, *is_dir)));
+            })?;
+            // The plant is there: what stays of this is in nobody's way.
+            let _ = disk.remove(&unfinished).and_then(|()| disk.remove_dir(partial));
+            return Ok(());
+        }
+        disk.remove(&unfinished).map_err(failed("removed", &unfinished))?;
+        disk.sync_dir(partial).map_err(failed("synced", partial))?;
+        disk.rename(partial, folder).map_err(failed("renamed", partial))?;
+        disk.sync_dir(self.above).map_err(failed("synced", self.above))
+    }
+
+    /// The file by which a folder is a plant goes last.
+    fn move_up(&self, disk: &dyn Disk, folder: &Path, moved: &mut Vec<(PathBuf, bool)>) -> Result<(), Error> {
+        let entries = disk.list(&self.partial).map_err(failed("looked into", &self.partial))?;
+        for is_dir in [true, false] {
+            for entry in entries.iter().filter(|entry| entry.is_dir == is_dir && entry.name != UNFINISHED) {
+                let (from, to) = (self.partial.join(&entry.name), folder.join(&entry.name));
+                if disk.exists(&to).map_err(failed("looked at", &to))? {
+                    return Err(Error::NotEmpty { path: to });
+                }
+                disk.rename(&from, &to).map_err(failed("renamed", &from))?;
+                moved.push((to, is_dir));
+            }
+            disk.sync_dir(folder).map_err(failed("synced", folder))?;
+        }
+        Ok(())
     }
 }
 
@@ -131,7 +205,6 @@ fn write_all(
     disk.create_dir_all(dir).map_err(failed("made", dir))?;
     let text = serde_json::to_vec_pretty(about).unwrap_or_default();
     tidemill_ground::replace(disk, &path, &text).map_err(failed("written", &path))?;
-    disk.remove(&unfinished).map_err(failed("removed", &unfinished))?;
     folders.iter().rev().try_for_each(|folder| disk.sync_dir(folder).map_err(failed("synced", folder)))?;
     Ok(passed_over)
 }

@@ -15,6 +15,7 @@ mod inspect;
 mod log;
 mod measured;
 mod output;
+mod owner;
 mod progress;
 mod saved;
 mod service;

@@ -1,17 +1,20 @@
-//! `tidemill restore`: a plant from a backup, checked while it is written, in a folder that was not there before.
+//! `tidemill restore`: a plant from a backup, checked while it is written, in a folder that was not there before, or in an empty one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use tidemill_backup::{Chain, Restored};
+use tidemill_backup::{FOLDERS, Restored};
 use tidemill_core::{Problem, codes, rfc3339};
 use tidemill_ground::RealDisk;
 
 use super::{CommandResult, Global, Outcome};
 use crate::config::quantity;
 use crate::plant::Plant;
-use crate::{config, inspect, output, progress};
+use crate::{config, inspect, output, owner, progress};
+
+/// So much damage of copies is told piece by piece.
+const LISTED_MAX: usize = 100;
 
 /// Makes the plant of a backup again, in a folder that is new or empty; then checks it as `check` does.
 #[derive(Args, Debug)]
@@ -33,7 +36,8 @@ impl Restore {
                 .hint("Name a folder of this machine that is new or empty: --plant DIR")
         })?;
         let (disk, plant) = (RealDisk, Plant::at(folder));
-        let chain = Chain::open(&disk, &self.file, &self.base)?;
+        check_place(&plant.folder)?;
+        let chain = super::backup::open(&disk, &self.file, &self.base)?;
         let manifest = chain.own().manifest();
         let about = Restored {
             format: 1,
@@ -47,14 +51,13 @@ impl Restore {
             tidemill_backup::restore(&disk, &chain, &plant.folder, &about, &mut |bytes| bar.inc(bytes));
         bar.finish_and_clear();
         let damaged = made.map_err(|error| {
-            let mounted = matches!(&error, tidemill_backup::Error::Disk { what: "renamed", .. });
+            let is_barred = matches!(&error, tidemill_backup::Error::Disk { what: "made", source, .. }
+                if source.kind() == std::io::ErrorKind::PermissionDenied);
             let problem = Problem::from(error);
-            let below = plant.folder.join("plant");
-            match mounted {
+            match is_barred {
                 true => problem.hint(format!(
-                    "If {} is a mounted disk, name a folder in it: --plant {}",
-                    plant.folder.display(),
-                    below.display()
+                    "Make {} as one who may and give it to this user, then restore again: an empty folder stays, and the plant is made in it",
+                    plant.folder.display()
                 )),
                 false => problem,
             }
@@ -65,11 +68,16 @@ impl Restore {
         };
         findings.extend(config::templates::check(&plant.folder));
         findings.extend(inspect::data(&plant));
-        let of_copies =
-            damaged.iter().map(|finding| format!("{finding}; another copy of it is whole, and was taken"));
+        let of_copies = damaged
+            .iter()
+            .take(LISTED_MAX)
+            .map(|finding| format!("{finding}; another copy of it is whole, and was taken"));
+        let more = damaged.len().saturating_sub(LISTED_MAX);
+        let more = (more > 0).then(|| format!("and {more} more of this kind"));
         let passed_over =
             chain.passed_over().iter().map(|what| format!("{what}; another copy of it was taken"));
-        let notes: Vec<String> = manifest.notes.iter().cloned().chain(passed_over).chain(of_copies).collect();
+        let notes: Vec<String> =
+            manifest.notes.iter().cloned().chain(passed_over).chain(of_copies).chain(more).collect();
         let (files, bytes) = (manifest.files.len(), manifest.plant_bytes());
         if global.json {
             let found: Vec<_> = findings
@@ -91,8 +99,36 @@ impl Restore {
             lines.extend(findings.iter().map(|finding| format!("problem: {finding}")));
             output::verdict(&lines.join("\n"))?;
             let folder = crate::quoted(&folder.to_string_lossy());
+            if let Some(user) = owner::other(&plant.folder) {
+                output::note(&format!(
+                    "{folder} belongs to {user}, and what was restored in it to root: give it to {user} before it runs, with `chown -R {user}: {folder}`"
+                ));
+            }
             output::note(&format!("start it with `{} run --plant {folder}`", crate::program()));
         }
         Ok(if findings.is_empty() { Outcome::Done } else { Outcome::Found })
+    }
+}
+
+/// A link to nothing cannot become a plant, and a plant in a plant would be backed up with it.
+fn check_place(folder: &Path) -> Result<(), Problem> {
+    if folder.is_symlink() && !folder.exists() {
+        let detail = format!("{} is a link that leads nowhere", folder.display());
+        return Err(Problem::new(&codes::NOT_EMPTY, detail)
+            .hint("Make the folder that it leads to, or name another one"));
+    }
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let above = folder.ancestors().find_map(|path| Some(real(path)?.join(folder.strip_prefix(path).ok()?)));
+    let place = above.unwrap_or_else(|| folder.to_owned());
+    let holds = |plant: &&Path| {
+        config::is_plant(plant) && FOLDERS.iter().any(|folder| place.starts_with(plant.join(folder)))
+    };
+    match place.ancestors().skip(1).find(holds) {
+        Some(plant) => {
+            let detail =
+                format!("{} lies among the files of the plant {}", folder.display(), plant.display());
+            Err(Problem::new(&codes::BAD_PARAMETER, detail).hint("Name a folder outside of any plant"))
+        }
+        None => Ok(()),
     }
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use clap::Args;
 use tidemill_core::{Problem, codes};
+use tidemill_ground::RealDisk;
 
 use super::{CommandResult, Global, Outcome};
 use crate::plant::{self, Plant};
-use crate::{config, house, log, output, service};
+use crate::{config, house, log, output, owner, service};
 
 /// Runs the plant until SIGTERM or Ctrl-C; saved settings are applied, SIGHUP reads them at once.
 #[derive(Args, Debug)]
@@ -46,6 +47,7 @@ fn wanted(named: Option<&Path>, init: bool) -> Result<Plant, Problem> {
         None => Path::new("plant"),
     };
     let plant = Plant::at(folder);
+    refuse_to_run_for_another(&plant)?;
     if !plant.stands()? {
         if service::is_manager_above() && !init {
             let make = format!(
@@ -57,8 +59,7 @@ fn wanted(named: Option<&Path>, init: bool) -> Result<Plant, Problem> {
                 Problem::new(&codes::NO_PLANT, format!("{} is no plant", folder.display())).hint(make)
             );
         }
-        let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-        if occupied {
+        if tidemill_backup::is_vacant(&RealDisk, folder).is_ok_and(|vacant| !vacant) {
             return Err(Problem::new(
                 &codes::NO_PLANT,
                 format!("{} holds other files and no tidemill.toml", folder.display()),
@@ -71,6 +72,20 @@ fn wanted(named: Option<&Path>, init: bool) -> Result<Plant, Problem> {
         plant.make()?;
     }
     Ok(plant)
+}
+
+/// Root may write everywhere, and what it leaves in the plant of another user the service of that user cannot read.
+fn refuse_to_run_for_another(plant: &Plant) -> Result<(), Problem> {
+    let Some(user) = owner::other(&plant.folder) else { return Ok(()) };
+    let folder = plant.folder.display().to_string();
+    let detail = format!(
+        "{folder} belongs to the user {user}, and root would leave files there that {user} cannot read"
+    );
+    Err(Problem::new(&codes::FILE_UNWRITABLE, detail).hint(format!(
+        "Run it as that user: `sudo -u {user} {} run --plant {}`; a service is started with systemctl",
+        crate::program(),
+        crate::quoted(&folder)
+    )))
 }
 
 /// The ready line: every address, for people or as JSON.
