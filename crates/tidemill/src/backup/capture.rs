@@ -206,6 +206,10 @@ impl<'a> Taking<'a> {
             self.done.push(folder);
         }
         self.take_place(PLANT_FILE.to_owned(), None, false);
+        let entries = self.disk.list(&self.plant.folder).unwrap_or_default();
+        let odd = entries.iter().filter(|entry| !entry.is_dir && !entry.is_file);
+        odd.filter(|entry| FOLDERS.contains(&entry.name.as_str()))
+            .for_each(|entry| self.note_odd(&entry.name));
         for folder in FOLDERS {
             self.walk(&self.plant.folder.join(folder), folder, 0);
         }
@@ -218,6 +222,12 @@ impl<'a> Taking<'a> {
         if self.seen.contains(certificate) && !self.seen.contains(key) {
             self.notes.push(format!("{key} is missing: what is restored from this backup is refused at its start, unless {certificate} is moved away"));
         }
+    }
+
+    fn note_odd(&mut self, path: &str) {
+        self.notes.push(format!(
+            "{path} is not in the backup: it is no file, but a link that leads nowhere, a pipe, a socket or a device"
+        ));
     }
 
     fn walk(&mut self, folder: &Path, path: &str, depth: usize) {
@@ -240,8 +250,11 @@ impl<'a> Taking<'a> {
             let path = format!("{path}/{}", entry.name);
             if entry.is_dir {
                 self.walk(&folder.join(&entry.name), &path, depth + 1);
-            } else if entry.is_file && !self.is_passing(&path, &entry.name) {
-                self.take_place(path, None, false);
+            } else if !self.is_passing(&path, &entry.name) {
+                match entry.is_file {
+                    true => self.take_place(path, None, false),
+                    false => self.note_odd(&path),
+                }
             }
         }
     }

@@ -16,6 +16,7 @@ use tidemill_core::{
 };
 use tidemill_ground::{Disk, File, Ground, Open};
 
+use crate::owner;
 use crate::plant::Plant;
 
 pub(crate) use capture::{Capture, of_stopped};
@@ -97,7 +98,10 @@ pub(crate) fn note_made(disk: &dyn Disk, plant: &Plant, archive: &Archive) -> st
     let (taken, sha256) = (archive.manifest().taken.clone(), archive.hash().to_string());
     let made = Made { format: 1, taken, sha256, bytes: archive.bytes() };
     let text = serde_json::to_vec(&made).map_err(std::io::Error::other)?;
-    tidemill_ground::replace(disk, &plant.folder.join(MADE), &text)
+    let path = plant.folder.join(MADE);
+    tidemill_ground::replace(disk, &path, &text)?;
+    owner::give(&plant.folder, &path);
+    Ok(())
 }
 
 /// Tells the history and the audit of a backup that was made while the plant stood still. Where that fails the next start tries

@@ -249,6 +249,111 @@ fn a_backup_of_a_stopped_plant_tells_of_damaged_files_as_one_of_a_running_plant_
 }
 
 #[test]
+fn history_that_was_damaged_on_monday_and_is_mended_on_tuesday_is_in_tuesdays_backup() {
+    let (home, _) = small();
+    let file = files_below(&home.plant().join("data/lake/samples"), "parquet").pop().expect("there is one");
+    let right = std::fs::read(&file).expect("ours");
+    let mut wrong = right.clone();
+    wrong[40] ^= 1;
+    std::fs::write(&file, wrong).expect("ours");
+    let days: Vec<String> =
+        ["monday", "tuesday", "wednesday"].map(|day| path(&home, &format!("{day}.tdm"))).into();
+    let name = file.file_name().and_then(|name| name.to_str()).expect("a name");
+    let noted = |out: &str| assert!(out.contains(name) && out.contains("as it stands"), "{out}");
+    noted(&home.run(&["backup", &days[0], "--plant", "plant"]).expect(3).out);
+    // Not mended: told again, by all who look.
+    noted(&home.run(&["backup", &days[1], "--plant", "plant", "--since", &days[0]]).expect(3).out);
+    noted(&home.run(&["backup", "verify", &days[1]]).out);
+    std::fs::write(&file, &right).expect("ours");
+    home.run(&["backup", &days[2], "--plant", "plant", "--since", &days[1]]).expect(0);
+    home.run(&["backup", "verify", &days[2]]).expect(0);
+    home.run(&["restore", &days[2], "--plant", "again"]).expect(0);
+    let again = home.path("again/data/lake/samples").join(name);
+    assert!(std::fs::read(again).expect("restored") == right, "Monday's bytes were taken");
+}
+
+#[test]
+fn no_backup_is_made_that_could_not_be_restored() {
+    let (home, monday) = small();
+    let (tuesday, wednesday) = (path(&home, "tuesday.tdm"), path(&home, "wednesday.tdm"));
+    home.run(&["backup", &tuesday, "--plant", "plant", "--since", &monday]).expect(0);
+    std::fs::create_dir(home.path("vault")).expect("ours");
+    std::fs::rename(&monday, home.path("vault/monday")).expect("ours");
+    let words = ["backup", &wednesday, "--plant", "plant", "--since", &tuesday];
+    let refused = home.run(&words).expect_problem("backup-base").err;
+    assert!(refused.contains("--base") && !Path::new(&wednesday).exists(), "{refused}");
+    home.run(&[&words[..], &["--base", "vault"]].concat()).expect(0);
+    home.run(&["restore", &wednesday, "--plant", "again", "--base", "vault"]).expect(0);
+}
+
+#[test]
+fn an_empty_folder_is_restored_into_whatever_it_is() {
+    let (home, file) = small();
+    // As the root of a new file system, and a link to a folder on another disk.
+    std::fs::create_dir_all(home.path("disk/lost+found")).expect("ours");
+    std::os::unix::fs::symlink("disk", home.path("link")).expect("ours");
+    home.run(&["restore", &file, "--plant", "link"]).expect(0);
+    assert!(home.path("disk/tidemill.toml").is_file() && home.path("link").is_symlink());
+    assert!(!home.path("disk/.restoring").exists() && !home.path(".link.restoring").exists());
+    home.run(&["check", "--plant", "link"]).expect(0);
+    // A new plant begins there just so.
+    std::fs::create_dir_all(home.path("fresh/lost+found")).expect("ours");
+    home.run(&["run", "--init", "--plant", "fresh"]).expect(0);
+    std::fs::write(home.path("fresh/lost+found/#12"), "saved").expect("ours");
+    std::fs::remove_file(home.path("fresh/tidemill.toml")).expect("ours");
+    home.run(&["run", "--init", "--plant", "fresh"]).expect_problem("no-plant");
+    // Before anything is written.
+    std::os::unix::fs::symlink("nowhere", home.path("dangling")).expect("ours");
+    home.run(&["restore", &file, "--plant", "dangling"]).expect_problem("not-empty");
+    assert!(!home.path(".dangling.restoring").exists());
+    let inner = home.run(&["restore", &file, "--plant", "plant/data/inner"]).expect_usage("bad-parameter");
+    assert!(inner.err.contains("lies among the files of the plant"), "{}", inner.err);
+}
+
+#[test]
+fn what_is_no_file_is_told_and_waited_for_by_nobody() {
+    let (home, file) = small();
+    let pipe = |name: &str| {
+        let mut command = Command::new("mkfifo");
+        command.arg(home.path(name));
+        ran(command).expect(0);
+    };
+    pipe("plant/displays/pipe.json");
+    std::os::unix::fs::symlink("nowhere", home.plant().join("displays/link.json")).expect("ours");
+    std::os::unix::fs::symlink("/mnt/nowhere", home.plant().join("goals")).expect("ours");
+    let told = home.run(&["backup", &path(&home, "odd one.tdm"), "--plant", "plant"]).expect(3);
+    for name in ["displays/pipe.json", "displays/link.json", "goals"] {
+        assert!(told.out.contains(&format!("warning: {name} is not in the backup: ")), "{}", told.out);
+    }
+    assert!(told.err.contains("odd one.tdm'`"), "what is to be typed is in quotes: {}", told.err);
+    pipe("pipe.tdm");
+    home.run(&["backup", "verify", "pipe.tdm"]).expect_problem("file-unreadable");
+    home.run(&["backup", "verify", &file, "--base", "pipe.tdm"]).expect_problem("file-unreadable");
+}
+
+/// Only root can do it; the tests of a developer skip it, those of CI run as root.
+#[test]
+fn root_leaves_nothing_in_the_plant_of_another_that_its_owner_cannot_read() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (home, _) = small();
+    let nobody = 65_534;
+    let mut command = Command::new("chown");
+    command.args(["-R", "nobody"]).arg(home.plant());
+    ran(command).expect(0);
+    let refused = home.run(&["run", "--plant", "plant"]).expect_problem("file-unwritable").err;
+    assert!(refused.contains("the user nobody") && refused.contains("sudo -u nobody "), "{refused}");
+    home.run(&["backup", &path(&home, "by-root.tdm"), "--plant", "plant"]).expect(0);
+    let owner = |path: std::path::PathBuf| {
+        std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path).expect("it is there"))
+    };
+    for name in ["data/backup-made.json", "data/lock"] {
+        assert_eq!(owner(home.plant().join(name)), nobody, "{name}");
+    }
+}
+
+#[test]
 fn three_backups_that_build_upon_each_other() {
     let plant = Plant::start();
     let token = plant.token("press", &["write:#"]);
