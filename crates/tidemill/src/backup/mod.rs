@@ -37,6 +37,13 @@ pub(crate) fn since(manifest: &[u8]) -> Result<Since, Problem> {
     Ok(Since { manifest: parsed, hash: Hash::of(manifest) })
 }
 
+/// What every format of [`RESTORED`] says.
+#[derive(Deserialize)]
+struct Format {
+    #[serde(rename = "tidemill-restored")]
+    format: u64,
+}
+
 /// Writes to the audit that the plant was restored, if it was and nobody wrote it yet. An audit that cannot be written keeps
 /// no plant from running: the next start tries again.
 pub(crate) fn record_restore(
@@ -47,12 +54,14 @@ pub(crate) fn record_restore(
     let path = plant.folder.join(RESTORED);
     let disk = ground.disk.as_ref();
     let Ok(bytes) = tidemill_ground::read(disk, &path) else { return Ok(()) };
+    // First of all, for a later format may have other members.
+    if let Ok(Format { format }) = serde_json::from_slice(&bytes)
+        && format > 1
+    {
+        let detail = format!("{} is of format {format}, and this program knows format 1", path.display());
+        return Err(Problem::new(&codes::NEWER_FORMAT, detail));
+    }
     let told = match serde_json::from_slice::<Restored>(&bytes) {
-        Ok(told) if told.format > 1 => {
-            let detail =
-                format!("{} is of format {}, and this program knows format 1", path.display(), told.format);
-            return Err(Problem::new(&codes::NEWER_FORMAT, detail));
-        }
         Ok(told) => json!({
             "backup": told.backup.to_string(), "taken": told.taken, "restored": told.restored, "by": told.by,
         }),
