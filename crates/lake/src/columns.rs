@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BinaryBuilder, DictionaryArray, Float64Array, Int8Array, Int16Array,
-    Int32Array, Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+    Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{Int32Type, SchemaRef};
@@ -12,6 +12,7 @@ use tidemill_core::{Column, Kind, Quality, SourceId};
 
 use super::decimal;
 use super::rows::{ReceivedAt, Rows, at, push};
+use super::runs::Runs;
 
 /// The scale of a run of floats is found anew after so many rows.
 const SCALE_ROWS: usize = 4_096;
@@ -19,35 +20,34 @@ const SCALE_ROWS: usize = 4_096;
 /// Builds the columns of rows of several signals.
 #[derive(Default)]
 pub(crate) struct Columns {
-    signals: Vec<Arc<str>>,
-    signal: Vec<i32>,
+    pub(crate) runs: Repeated,
     time: Vec<i64>,
-    nanos: Vec<i16>,
-    kind: Vec<i8>,
     float: Vec<f64>,
     scaled: Vec<i64>,
-    scale: Vec<i8>,
-    /// Which of `float`, and of `scaled` and `scale`, are there.
+    /// Which of `float` and of `scaled` are there.
     has_float: Vec<bool>,
     has_scaled: Vec<bool>,
     /// (row, text) and (row, bytes); rows between have none.
     text: Vec<(usize, String)>,
     bytes: Vec<(usize, Vec<u8>)>,
-    quality: Vec<i64>,
     received: Vec<Option<i64>>,
-    source: Vec<i32>,
-    sources: Vec<SourceId>,
     heap_bytes: usize,
+}
+
+/// The columns that are kept as runs, of all rows that are in no row group yet.
+#[derive(Default)]
+pub(crate) struct Repeated {
+    pub(crate) signal: Runs<Arc<str>>,
+    pub(crate) nanos: Runs<i16>,
+    pub(crate) kind: Runs<Kind>,
+    pub(crate) scale: Runs<u8>,
+    pub(crate) quality: Runs<Quality>,
+    pub(crate) source: Runs<SourceId>,
 }
 
 impl Columns {
     pub(crate) fn len(&self) -> usize {
         self.time.len()
-    }
-
-    /// Who wrote what is here.
-    pub(crate) fn sources(&self) -> &[SourceId] {
-        &self.sources
     }
 
     /// About how many bytes of text wait here.
@@ -57,16 +57,12 @@ impl Columns {
 
     /// Adds the rows of a signal. `open` keeps floats as they are.
     pub(crate) fn add(&mut self, signal: &Arc<str>, rows: &Rows, open: bool) {
-        if self.signals.last() != Some(signal) {
-            self.signals.push(signal.clone());
-        }
-        let key = self.signals.len() as i32 - 1;
-        self.signal.resize(self.len() + rows.len(), key);
+        self.runs.signal.push(Some(signal.clone()), rows.len());
         self.time.extend(rows.time.iter().map(|time| time.div_euclid(1_000)));
-        self.nanos.extend(rows.time.iter().map(|time| time.rem_euclid(1_000) as i16));
+        self.runs.nanos.extend(rows.time.iter().map(|time| time.rem_euclid(1_000) as i16));
         match &rows.quality {
-            Column::Same(quality) => self.quality.resize(self.time.len(), i64::from(quality.0)),
-            Column::Each(values) => self.quality.extend(values.iter().map(|quality| i64::from(quality.0))),
+            Column::Same(quality) => self.runs.quality.push(Some(*quality), rows.len()),
+            Column::Each(values) => self.runs.quality.extend(values.iter().copied()),
         }
         match &rows.received {
             Column::Same(same) => self.received.resize(self.time.len(), same.map(ReceivedAt::micros)),
@@ -75,16 +71,8 @@ impl Columns {
             }
         }
         match &rows.source {
-            Column::Same(source) => {
-                let key = self.source_key(*source);
-                self.source.resize(self.time.len(), key);
-            }
-            Column::Each(sources) => {
-                for source in sources {
-                    let key = self.source_key(*source);
-                    self.source.push(key);
-                }
-            }
+            Column::Same(source) => self.runs.source.push(Some(*source), rows.len()),
+            Column::Each(sources) => self.runs.source.extend(sources.iter().copied()),
         }
         let mut start = 0;
         while start < rows.len() {
@@ -99,15 +87,6 @@ impl Columns {
             }
             start = end;
         }
-    }
-
-    fn source_key(&mut self, source: SourceId) -> i32 {
-        // Few sources write a signal; the last one is nearly always the one.
-        if let Some(index) = self.sources.iter().rposition(|known| *known == source) {
-            return index as i32;
-        }
-        self.sources.push(source);
-        self.sources.len() as i32 - 1
     }
 
     /// Adds numbers of one kind that all fit one spelling, column by column. False, and nothing added, where they do not.
@@ -133,11 +112,11 @@ impl Columns {
         if scale.is_none() {
             self.float.extend(floats());
         }
-        self.kind.resize(after, kind as i8);
+        self.runs.kind.push(Some(kind), bits.len());
         self.float.resize(after, 0.0);
         self.has_float.resize(after, scale.is_none());
         self.scaled.resize(after, 0);
-        self.scale.resize(after, scale.unwrap_or_default().cast_signed());
+        self.runs.scale.push(scale, bits.len());
         self.has_scaled.resize(after, scale.is_some());
         true
     }
@@ -163,43 +142,35 @@ impl Columns {
                 // Beyond BIGINT the number is exact in `text`, and near in `float` for those who only compute.
                 Kind::UInt if bits > i64::MAX.cast_unsigned() => {
                     float = Some(bits as f64);
-                    self.text.push((self.kind.len(), bits.to_string()));
+                    self.text.push((self.scaled.len(), bits.to_string()));
                 }
                 Kind::UInt => scaled = Some((bits.cast_signed(), 0)),
                 Kind::Text | Kind::Json => {
                     let text = String::from_utf8_lossy(rows.row(row).bytes).into_owned();
                     self.heap_bytes += text.len();
-                    self.text.push((self.kind.len(), text));
+                    self.text.push((self.scaled.len(), text));
                 }
                 Kind::Bytes => {
                     let bytes = rows.row(row).bytes.to_vec();
                     self.heap_bytes += bytes.len();
-                    self.bytes.push((self.kind.len(), bytes));
+                    self.bytes.push((self.scaled.len(), bytes));
                 }
                 Kind::None => {}
             }
-            self.kind.push(kind as i8);
+            self.runs.kind.push(Some(kind), 1);
             self.float.push(float.unwrap_or_default());
             self.has_float.push(float.is_some());
-            let (integer, scale) = scaled.unwrap_or_default();
-            self.scaled.push(integer);
-            self.scale.push(scale.cast_signed());
+            self.scaled.push(scaled.map_or(0, |(integer, _)| integer));
+            self.runs.scale.push(scaled.map(|(_, scale)| scale), 1);
             self.has_scaled.push(scaled.is_some());
         }
     }
 
-    /// The columns; this begins again with none.
-    pub(crate) fn take(
-        &mut self,
-        schema: &SchemaRef,
-        name_of: &dyn Fn(SourceId) -> Arc<str>,
-    ) -> Result<RecordBatch, arrow::error::ArrowError> {
-        let this = std::mem::take(self);
+    /// The columns of the schema that are no runs; of these this begins again with none.
+    pub(crate) fn take(&mut self, schema: &SchemaRef) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let runs = std::mem::take(&mut self.runs);
+        let this = std::mem::replace(self, Columns { runs, ..Columns::default() });
         let rows = this.time.len();
-        let names = |keys: Vec<i32>, names: Vec<Arc<str>>| -> Result<ArrayRef, arrow::error::ArrowError> {
-            let values = Arc::new(StringArray::from_iter_values(names.iter().map(|name| name.as_ref())));
-            Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(Int32Array::from(keys), values)?))
-        };
         let text: ArrayRef = if this.text.is_empty() {
             Arc::new(StringArray::new_null(rows))
         } else {
@@ -220,21 +191,14 @@ impl Columns {
             });
             Arc::new(bytes.finish())
         };
-        let scaled_nulls = NullBuffer::from(this.has_scaled);
-        let some = |nulls: NullBuffer| (nulls.null_count() > 0).then_some(nulls);
+        let some = |there: Vec<bool>| Some(NullBuffer::from(there)).filter(|nulls| nulls.null_count() > 0);
         let columns: Vec<ArrayRef> = vec![
-            names(this.signal, this.signals)?,
             Arc::new(TimestampMicrosecondArray::from(this.time).with_timezone("UTC")),
-            Arc::new(Int16Array::from(this.nanos)),
-            Arc::new(Int8Array::from(this.kind)),
-            Arc::new(Float64Array::new(this.float.into(), some(NullBuffer::from(this.has_float)))),
-            Arc::new(Int64Array::new(this.scaled.into(), some(scaled_nulls.clone()))),
-            Arc::new(Int8Array::new(this.scale.into(), some(scaled_nulls))),
+            Arc::new(Float64Array::new(this.float.into(), some(this.has_float))),
+            Arc::new(Int64Array::new(this.scaled.into(), some(this.has_scaled))),
             text,
             bytes,
-            Arc::new(Int64Array::from(this.quality)),
             Arc::new(TimestampMicrosecondArray::from(this.received).with_timezone("UTC")),
-            names(this.source, this.sources.into_iter().map(name_of).collect())?,
         ];
         RecordBatch::try_new(schema.clone(), columns)
     }

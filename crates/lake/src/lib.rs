@@ -46,6 +46,7 @@ mod rewrite; //    files without what goes
 mod rounds; //     when to flush, and one flush
 mod rows; //       rows of one signal
 mod run; //        the threads
+mod runs; //       columns that repeat, in a file
 mod scan; //       where this room meets the historian
 mod schema; //     what stands in a file
 mod settings; //   what can be set

@@ -17,8 +17,9 @@ pub(crate) const FORMAT_KEY: &str = "tidemill.format";
 /// Rows of a row group. Tests have few rows, and want several groups of them.
 pub(crate) const GROUP_ROWS: usize = if cfg!(test) { 256 } else { 262_144 };
 /// Rows of a page at most: what a short question must decode.
-const PAGE_ROWS: usize = if cfg!(test) { 64 } else { 16_384 };
+pub(crate) const PAGE_ROWS: usize = if cfg!(test) { 64 } else { 16_384 };
 const PAGE_BYTES: usize = 128 << 10;
+pub(crate) const ZSTD_LEVEL: i32 = 3;
 
 /// Columns by number, in the order of the file.
 pub(crate) mod column {
@@ -84,7 +85,7 @@ pub(crate) fn delta(schema: &Schema) -> String {
 /// What all files of ours share.
 fn base() -> WriterPropertiesBuilder {
     WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default()))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default()))
         .set_created_by(concat!("tidemill ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_dictionary_enabled(true)
         .set_statistics_enabled(EnabledStatistics::Page)
@@ -94,23 +95,17 @@ fn base() -> WriterPropertiesBuilder {
         .set_max_row_group_row_count(Some(GROUP_ROWS))
 }
 
-/// How a file of samples is encoded: what repeats as dictionary and runs, times, scaled numbers and small numbers that hardly
-/// change as differences, floats of full precision as streams of bytes. A dictionary costs a hash a row: it is for columns where it
-/// is much smaller (names, and qualities, which jump). Nobody asks for the smallest nanosecond, kind, scale or source of a page, and
-/// finding them costs more than writing them.
+/// How the columns of a file of samples are encoded that change from row to row: times and scaled numbers as differences, floats of
+/// full precision as streams of bytes; those that repeat are encoded by [`runs`](super::runs). A scaled number says nothing without
+/// its scale, so nobody asks for the smallest of a page, and finding it costs more than writing it.
 pub(crate) fn samples_properties() -> WriterProperties {
     let plain = |builder: WriterPropertiesBuilder, name: &str, encoding| {
         let path = ColumnPath::from(name);
         builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, encoding)
     };
     let builder = plain(base(), "time", Encoding::DELTA_BINARY_PACKED);
-    let builder = plain(builder, "scaled", Encoding::DELTA_BINARY_PACKED);
-    let small = ["nanos", "kind", "scale"];
-    let builder =
-        small.into_iter().fold(builder, |builder, name| plain(builder, name, Encoding::DELTA_BINARY_PACKED));
-    let builder = small.into_iter().chain(["source"]).fold(builder, |builder, name| {
-        builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::None)
-    });
+    let builder = plain(builder, "scaled", Encoding::DELTA_BINARY_PACKED)
+        .set_column_statistics_enabled(ColumnPath::from("scaled"), EnabledStatistics::None);
     let builder = plain(builder, "float", Encoding::BYTE_STREAM_SPLIT);
     let builder = plain(builder, "bytes", Encoding::PLAIN);
     let sorted =

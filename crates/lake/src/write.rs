@@ -11,14 +11,16 @@ use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::writer::SerializedFileWriter;
-use tidemill_core::{SignalId, SourceId};
+use tidemill_core::{Kind, Quality, SignalId, SourceId};
 use tidemill_ground::Disk;
+use zstd::bulk::Compressor;
 
 use super::columns::Columns;
 use super::directory::{Directory, Entry};
 use super::read::Footer;
 use super::rows::Rows;
-use super::schema::{self, FORMAT, FORMAT_KEY};
+use super::runs::chunk;
+use super::schema::{self, FORMAT, FORMAT_KEY, column};
 use super::sink::Sink;
 use crate::Error;
 
@@ -27,6 +29,12 @@ pub(crate) const DIRECTORY_KEY: &str = "tidemill.directory";
 /// Rows that are encoded at once.
 const ENCODE_ROWS: usize = 16_384;
 const ENCODE_HEAP_BYTES: usize = 4 << 20;
+
+/// Whether a column is kept as runs.
+fn is_runs(number: usize) -> bool {
+    use column::{KIND, NANOS, QUALITY, SCALE, SIGNAL, SOURCE};
+    [SIGNAL, NANOS, KIND, SCALE, QUALITY, SOURCE].contains(&number)
+}
 
 /// What a writer of files needs of the world.
 #[derive(Clone)]
@@ -65,10 +73,11 @@ pub(crate) struct FileWriter {
     schema: SchemaRef,
     parquet: SerializedFileWriter<Sink>,
     groups: ArrowRowGroupWriterFactory,
-    /// The columns of the row group that is being written; empty between two.
-    group: Vec<ArrowColumnWriter>,
+    /// Those columns of the row group that is being written that are no runs, by number; empty between two.
+    group: Vec<(usize, ArrowColumnWriter)>,
     group_rows: usize,
     columns: Columns,
+    compressor: Compressor<'static>,
     directory: Directory,
     rows: u64,
     from: i64,
@@ -81,20 +90,25 @@ pub(crate) struct FileWriter {
 impl FileWriter {
     pub(crate) fn create(place: &Place, name: String) -> Result<FileWriter, Error> {
         let sink = Sink::create(&*place.disk, &place.dir.join(&name), place.pace.clone())?;
+        let failed = |source| Error::Format { what: "encoded", file: name.clone(), source };
         let schema = schema::samples();
-        let arrow = ArrowWriter::try_new(sink, schema.clone(), Some(schema::samples_properties()))
-            .and_then(ArrowWriter::into_serialized_writer);
         let (parquet, groups) =
-            arrow.map_err(|source| Error::Format { what: "encoded", file: name.clone(), source })?;
+            ArrowWriter::try_new(sink, schema.clone(), Some(schema::samples_properties()))
+                .and_then(ArrowWriter::into_serialized_writer)
+                .map_err(failed)?;
+        let compressor = Compressor::new(schema::ZSTD_LEVEL).map_err(|error| failed(error.into()))?;
+        let plain: Vec<usize> = (0..schema.fields().len()).filter(|number| !is_runs(*number)).collect();
+        let schema = schema.project(&plain).map_err(|error| failed(error.into()))?;
         Ok(FileWriter {
             place: place.clone(),
             name,
-            schema,
+            schema: Arc::new(schema),
             parquet,
             groups,
             group: Vec::new(),
             group_rows: 0,
             columns: Columns::default(),
+            compressor,
             directory: Directory::default(),
             rows: 0,
             from: i64::MAX,
@@ -157,13 +171,7 @@ impl FileWriter {
     }
 
     fn encode(&mut self) -> Result<(), Error> {
-        for source in self.columns.sources() {
-            if !self.directory.sources.iter().any(|(number, _)| *number == source.0) {
-                self.directory.sources.push((source.0, (self.place.source)(*source).to_string()));
-            }
-        }
-        let name_of = self.place.source.clone();
-        let batch = self.columns.take(&self.schema, &*name_of).map_err(|error| self.failed(error.into()))?;
+        let batch = self.columns.take(&self.schema).map_err(|error| self.failed(error.into()))?;
         self.add_batch(&batch).map_err(|source| self.failed(source))
     }
 
@@ -171,12 +179,14 @@ impl FileWriter {
         let mut done = 0;
         while done < batch.num_rows() {
             if self.group.is_empty() {
-                self.group = self.groups.create_column_writers(self.parquet.flushed_row_groups().len())?;
+                let writers = self.groups.create_column_writers(self.parquet.flushed_row_groups().len())?;
+                self.group =
+                    writers.into_iter().enumerate().filter(|(number, _)| !is_runs(*number)).collect();
             }
             let rows = (schema::GROUP_ROWS - self.group_rows).min(batch.num_rows() - done);
             let part = batch.slice(done, rows);
             let columns = self.schema.fields().iter().zip(part.columns());
-            for ((field, column), writer) in columns.zip(&mut self.group) {
+            for ((field, column), (_, writer)) in columns.zip(&mut self.group) {
                 // No column of ours is nested: each has one leaf.
                 for leaf in compute_leaves(field, column)? {
                     writer.write(&leaf)?;
@@ -194,9 +204,49 @@ impl FileWriter {
         if self.group_rows == 0 {
             return Ok(());
         }
+        let mut writers = self.group.drain(..).peekable();
+        let descriptors = self.parquet.schema_descr().columns().to_vec();
         let mut group = self.parquet.next_row_group()?;
-        for column in self.group.drain(..) {
-            column.close()?.append_to_row_group(&mut group)?;
+        for (number, of) in descriptors.iter().enumerate() {
+            if let Some((_, writer)) = writers.next_if(|(at, _)| *at == number) {
+                writer.close()?.append_to_row_group(&mut group)?;
+                continue;
+            }
+            let (runs, rows, compressor) = (&mut self.columns.runs, self.group_rows, &mut self.compressor);
+            let (bytes, close) = match number {
+                column::SIGNAL => {
+                    chunk(of, &mut runs.signal, rows, true, |path| path.as_bytes().to_vec(), compressor)
+                }
+                column::NANOS => {
+                    let int = |nanos: &i16| i32::from(*nanos).to_le_bytes().to_vec();
+                    chunk(of, &mut runs.nanos, rows, false, int, compressor)
+                }
+                column::KIND => {
+                    let int = |kind: &Kind| i32::from(*kind as u8).to_le_bytes().to_vec();
+                    chunk(of, &mut runs.kind, rows, false, int, compressor)
+                }
+                column::SCALE => {
+                    let int = |scale: &u8| i32::from(*scale).to_le_bytes().to_vec();
+                    chunk(of, &mut runs.scale, rows, false, int, compressor)
+                }
+                column::QUALITY => {
+                    let long = |quality: &Quality| i64::from(quality.0).to_le_bytes().to_vec();
+                    chunk(of, &mut runs.quality, rows, true, long, compressor)
+                }
+                _ => {
+                    let name_of = &self.place.source;
+                    let directory = &mut self.directory.sources;
+                    let name = |source: &SourceId| {
+                        let name = name_of(*source);
+                        if !directory.iter().any(|(number, _)| *number == source.0) {
+                            directory.push((source.0, name.to_string()));
+                        }
+                        name.as_bytes().to_vec()
+                    };
+                    chunk(of, &mut runs.source, rows, false, name, compressor)
+                }
+            }?;
+            group.append_column(&bytes, close)?;
         }
         group.close()?;
         self.group_rows = 0;
@@ -231,7 +281,7 @@ impl FileWriter {
 
     /// About how many bytes the file has so far.
     pub(crate) fn bytes(&self) -> u64 {
-        let group: usize = self.group.iter().map(|column| column.get_estimated_total_bytes()).sum();
+        let group: usize = self.group.iter().map(|(_, column)| column.get_estimated_total_bytes()).sum();
         (self.parquet.bytes_written() + group) as u64
     }
 
