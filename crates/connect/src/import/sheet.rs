@@ -263,9 +263,18 @@ impl Sheet {
         let Some(time) = time.filter(|at| self.header_line.is_some() && !self.header(*at).is_empty()) else {
             return false;
         };
-        row.field(time).trim_start_matches('#').trim() == self.header(time)
-            && (0..self.width().max(row.len()))
-                .any(|at| row.field(at).trim_start_matches('#').trim() != self.header(at))
+        let name = |at: usize| row.field(at).trim_start_matches('#').trim();
+        let others = || (0..self.width().max(row.len())).filter(|at| *at != time);
+        // By another word for time it is one if all else in the row is names too.
+        let is_word = || {
+            let word = name(time);
+            !word.bytes().any(|byte| byte.is_ascii_digit())
+                && is_time_word(word)
+                && others().any(|at| !name(at).is_empty())
+                && others().all(|at| cell::spelling(name(at)).is_none())
+        };
+        (name(time) == self.header(time) || is_word())
+            && others().any(|at| !name(at).eq_ignore_ascii_case(self.header(at)))
     }
 
     pub(super) fn width(&self) -> usize {

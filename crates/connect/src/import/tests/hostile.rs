@@ -79,6 +79,15 @@ fn documents_without_a_bottom_are_rejected() {
 fn two_tables_in_one_file_are_not_read_as_one() {
     let two = "time,a\n2024-01-02 03:04:05,1\n2024-01-02 03:04:06,2\n\ntime,b\n2024-01-02 03:04:05,10\n";
     expect!["t.csv holds more than one table: in line 5 another begins below a header of its own. Cut it into one file for each header, and import each"].assert_eq(&refused("t.csv", two.as_bytes()));
+    // In another order, and by another word for time.
+    let rows =
+        |row: &str| (10..60).map(|second| format!("2024-01-02 03:04:{second};{row}\n")).collect::<String>();
+    let swapped = format!("time;t;p\n{}time;p;t\n{}", rows("1;2"), rows("2;1"));
+    assert!(refused("t.csv", swapped.as_bytes()).contains("in line 52 another begins"));
+    assert!(
+        refused("t.csv", two.replace("time,b", "Timestamp,Flow").as_bytes())
+            .contains("in line 5 another begins")
+    );
     // Of the same columns they are one.
     check(
         &two.replace(",b", ",a"),
