@@ -94,8 +94,8 @@ impl Workbook {
         tags(workbook, |tag| match tag.name.as_str() {
             "workbookPr" => from_1904 = matches!(tag.attribute("date1904"), Some("1" | "true")),
             "sheet" if named.len() < SHEETS_MAX => {
-                let text = |name| tag.attribute(name).unwrap_or_default().to_owned();
-                named.push((text("name"), text("r:id")));
+                let text = |found: Option<&str>| found.unwrap_or_default().to_owned();
+                named.push((text(tag.attribute("name")), text(tag.attribute_of_any("id"))));
             }
             _ => {}
         })?;

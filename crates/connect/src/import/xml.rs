@@ -31,6 +31,12 @@ impl Tag {
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
+
+    /// An attribute of a namespace by its name, whatever the document calls that namespace.
+    pub(super) fn attribute_of_any(&self, name: &str) -> Option<&str> {
+        let is_it = |own: &str| own.split_once(':').is_some_and(|(_, local)| local == name);
+        self.attributes.iter().find(|(own, _)| is_it(own)).map(|(_, value)| value.as_str())
+    }
 }
 
 /// Reads a document piece by piece.

@@ -135,3 +135,16 @@ fn an_archive_that_lies_is_found_out() {
     let error = short.open(Cursor::new(OPENPYXL)).unwrap().read_to_end(&mut text).unwrap_err();
     expect!["the archive is damaged: a file is longer than it says"].assert_eq(&error.to_string());
 }
+
+/// Writers are free in what they call the namespace of relations: `r:id`, `d3p1:id`.
+#[test]
+fn a_sheet_is_found_whatever_its_relation_is_called() {
+    use super::super::xml::{Event, Xml};
+    let sheet = |text: &str| match Xml::new(Cursor::new(text.to_owned())).next().unwrap() {
+        Event::Open(tag) => tag.attribute_of_any("id").map(str::to_owned),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sheet(r#"<x:sheet id="9" name="A" sheetId="1" d3p1:id="rId1"/>"#).as_deref(), Some("rId1"));
+    assert_eq!(sheet(r#"<sheet name="A" sheetId="1" r:id="rId2"/>"#).as_deref(), Some("rId2"));
+    assert_eq!(sheet(r#"<sheet name="A" id="1"/>"#), None);
+}
