@@ -53,6 +53,10 @@ pub(crate) enum Error {
     )]
     Merged(String),
     #[error(
+        "{0} and {1} would have their values in the same signals: their names are those of the files, and are alike"
+    )]
+    Twins(String, String),
+    #[error(
         "rows of {file} that have one time differ in '{columns}' (lines {} and {}), so that values of different things would be one signal",
         lines.0, lines.1
     )]
@@ -120,6 +124,9 @@ impl Error {
             Error::DecimalMark { .. } => "Say which with --decimal comma or --decimal point",
             Error::Merged(_) => {
                 "Name each file in the prefix: --prefix 'PATH/{file}'; or say that they are one: --signal PATH"
+            }
+            Error::Twins(..) => {
+                "Tell them apart by their folders: --prefix 'PATH/{folder}/{file}'; or, if they are of one thing, import one after the other"
             }
             Error::Split { hint, .. } => hint,
             Error::Useless { .. } => "Import it without that option",

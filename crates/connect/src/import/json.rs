@@ -427,7 +427,7 @@ fn wide(file: &str, mut names: Vec<String>, options: &Options, keys: &[String]) 
     }
     let prefix = options.base(file)?;
     let only = match (&options.signal, names.as_slice()) {
-        (Some(signal), [name]) => Some((name.clone(), names::stated("--signal", signal)?)),
+        (Some(signal), [name]) => Some((name.clone(), options.stated_signal(file, signal)?)),
         (Some(_), many) => {
             let columns = many.len();
             return Err(Error::ManyValues { file: file.to_owned(), columns, names: many.join(", ") });

@@ -462,7 +462,7 @@ impl<'a> Look<'a> {
     ) -> Result<Vec<SignalPath>, Error> {
         if let Some(signal) = &self.options.signal {
             if let [_] = named {
-                return Ok(vec![names::stated("--signal", signal)?]);
+                return Ok(vec![self.options.stated_signal(self.file, signal)?]);
             }
             let shown = distinct.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
             return Err(Error::ManyValues { file: self.file.to_owned(), columns: named.len(), names: shown });

@@ -30,6 +30,8 @@ pub struct Options {
     pub stem: Option<String>,
     /// Whether the same prefix is given to several files.
     pub several: bool,
+    /// Another file of the same import whose names would be the same by what stands before them.
+    pub twin: Option<String>,
     /// `--time`: the column with times, by header or number from 1.
     pub time: Option<String>,
     /// `--value`: the one column to take, by header or number from 1.
@@ -69,6 +71,7 @@ pub struct Typed {
 impl Options {
     /// What stands before the names of a file's columns.
     pub(super) fn base(&self, file: &str) -> Result<SignalPath, Error> {
+        self.judge_twin(file)?;
         match (&self.prefix, &self.stem) {
             (Some(prefix), _) => names::stated("--prefix", prefix),
             (None, Some(stem)) => names::stated("the file's name", stem),
@@ -76,10 +79,21 @@ impl Options {
         }
     }
 
-    /// An option that is given and means something to tables and objects alone.
-    pub(super) fn of_tables(&self) -> Option<&'static str> {
+    /// The path that `--signal` gives.
+    pub(super) fn stated_signal(&self, file: &str, signal: &str) -> Result<SignalPath, Error> {
+        self.judge_twin(file)?;
+        names::stated("--signal", signal)
+    }
+
+    fn judge_twin(&self, file: &str) -> Result<(), Error> {
+        let twin = self.twin.clone();
+        twin.map_or(Ok(()), |other| Err(Error::Twins(file.to_owned(), other)))
+    }
+
+    /// An option that is given and means something to tables and objects alone; `--key` also to some others.
+    pub(super) fn of_tables(&self, takes_keys: bool) -> Option<&'static str> {
         let given = [
-            (!self.keys.is_empty(), "--key"),
+            (!self.keys.is_empty() && !takes_keys, "--key"),
             (self.time.is_some(), "--time"),
             (self.value.is_some(), "--value"),
             (self.decimal.is_some(), "--decimal"),
@@ -95,6 +109,7 @@ impl Options {
             prefix: None,
             stem: None,
             several: false,
+            twin: None,
             time: None,
             value: None,
             timezone: None,

@@ -86,6 +86,7 @@ pub fn open(
         && let Ok((encoding, text)) = text(&head, name)
         && let Some(foreign) = foreign::recognise(encoding, rejected::first_row(&text), options)
     {
+        foreign.judge(source.read().map_err(io)?, name, options)?;
         source.foreign = Some(foreign);
         head = source::head(&mut *source.read().map_err(io)?, HEAD_BYTES).map_err(io)?;
     }
@@ -126,7 +127,7 @@ fn draft(head: &[u8], name: &str, options: &Options, foreign: Option<&Foreign>) 
         if options.signal.is_some() {
             return Err(Error::Named(name.to_owned()));
         }
-        if let Some(option) = options.of_tables() {
+        if let Some(option) = options.of_tables(foreign.is_some_and(Foreign::takes_keys)) {
             return Err(Error::Useless { file: name.to_owned(), option });
         }
         let prefix = options.prefix.as_deref().map(|prefix| names::stated("--prefix", prefix)).transpose()?;

@@ -1,8 +1,12 @@
 //! What InfluxDB writes besides line protocol: annotated CSV (version 2, also with csv2lp's annotations), and the CSV of
 //! the command line (version 1).
 
+use std::io;
+
 use super::super::cell;
-use super::super::records::Record;
+use super::super::lines::Lines;
+use super::super::records::{Record, Records, Step};
+use super::super::watch::{self, Watch};
 use super::points::{Point, by_form, instant, quoted};
 use super::{ByRecord, as_it_is};
 
@@ -169,6 +173,47 @@ pub(super) fn query_tags(text: &str) -> Option<Vec<String>> {
     }
     // One value a row by its name is a table like others.
     (good > bad && header.get(2).is_some_and(|name| name != "value")).then_some(tags)
+}
+
+/// Columns of numbers, the likely ones before the others, and the lines of two rows.
+pub(super) type Split = (Vec<String>, (u64, u64));
+
+/// The columns in which rows differ that are alike in their name, time and tags: InfluxDB keeps one point of such, so that
+/// one of these columns is a tag whose values are numbers.
+pub(super) fn hidden_tags(lines: Lines, tags: &[String]) -> io::Result<Option<Split>> {
+    let mut records = Records::new(lines, ',');
+    let (mut record, mut header, mut watch) = (Record::default(), Vec::new(), Watch::default());
+    let mut whole: Vec<bool> = Vec::new();
+    loop {
+        let step = records.read(&mut record)?;
+        let is_end = matches!(step, Step::End);
+        if is_end || matches!(step, Step::Record) && is_head(&record) {
+            let split = split_of(&watch, &header, &whole);
+            if is_end || split.is_some() {
+                return Ok(split);
+            }
+            header = record.fields().map(str::to_owned).collect();
+            whole = vec![true; header.len()];
+            watch = Watch::default();
+            for (at, name) in header.iter().enumerate() {
+                let own = matches!(name.as_str(), "name" | "tags" | "time") || tags.contains(name);
+                watch.set(at, if own { watch::Role::Own } else { watch::Role::Number });
+            }
+        } else if matches!(step, Step::Record) {
+            watch.add(record.line, record.fields().enumerate());
+            let is_whole = |cell: &str| cell.is_empty() || cell.parse::<i64>().is_ok();
+            whole.iter_mut().zip(record.fields()).for_each(|(whole, cell)| *whole &= is_whole(cell));
+        }
+    }
+}
+
+fn split_of(watch: &Watch, header: &[String], whole: &[bool]) -> Option<Split> {
+    let mut found: Vec<_> = watch.splits().collect();
+    let (_, lines) = *found.first()?;
+    if found.iter().any(|(at, _)| whole.get(*at) == Some(&true)) {
+        found.retain(|(at, _)| whole.get(*at) == Some(&true));
+    }
+    Some((found.iter().filter_map(|(at, _)| header.get(*at).cloned()).collect(), lines))
 }
 
 /// Rows of the command line's CSV.

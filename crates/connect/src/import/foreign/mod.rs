@@ -14,6 +14,7 @@ mod turned;
 
 use std::io::{self, BufRead, Read};
 
+use super::error::Error;
 use super::lines::{Lines, Otherwise};
 use super::plan::Options;
 use super::records::{Record, Records, Step};
@@ -77,7 +78,8 @@ pub(super) fn recognise(encoding: Encoding, text: &str, options: &Options) -> Op
     if influx::is_annotated(text) {
         return found("an annotated CSV of InfluxDB", Kind::Annotated);
     }
-    if let Some(tags) = influx::query_tags(text) {
+    if let Some(mut tags) = influx::query_tags(text) {
+        tags.extend(options.keys.iter().filter(|key| !key.is_empty()).cloned());
         return found("a CSV of InfluxDB's command line", Kind::Query(tags));
     }
     if prometheus::is_one(text) {
@@ -102,13 +104,47 @@ impl Foreign {
         )
     }
 
-    /// The stream as rows that are read on.
-    pub(super) fn convert(&self, input: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
-        let otherwise = match self.encoding {
+    /// Whether `--key` names columns of it that are tags.
+    pub(super) fn takes_keys(&self) -> bool {
+        matches!(self.kind, Kind::Query(_))
+    }
+
+    /// Looks through a file whose rows may differ in a tag that looks like a value.
+    pub(super) fn judge(
+        &self,
+        input: Box<dyn Read + Send>,
+        name: &str,
+        options: &Options,
+    ) -> Result<(), Error> {
+        let Kind::Query(tags) = &self.kind else { return Ok(()) };
+        if options.keys.iter().any(String::is_empty) {
+            return Ok(());
+        }
+        let lines = Lines::new(self.encoding.decode(input), self.otherwise(), b'\n');
+        let split = influx::hidden_tags(lines, tags).map_err(|error| Error::Io(name.to_owned(), error))?;
+        let Some((columns, lines)) = split else { return Ok(()) };
+        let key = columns.first().cloned().unwrap_or_default();
+        Err(Error::Split {
+            file: name.to_owned(),
+            columns: columns.join(", "),
+            lines,
+            hint: format!(
+                "Name the tags among them with --key {key}; or say with --key '' that they are one signal all the same"
+            ),
+        })
+    }
+
+    fn otherwise(&self) -> Otherwise {
+        match self.encoding {
             Encoding::Utf8 => Otherwise::Fault,
             Encoding::Ascii => Otherwise::Windows1252,
             _ => Otherwise::Decoded,
-        };
+        }
+    }
+
+    /// The stream as rows that are read on.
+    pub(super) fn convert(&self, input: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        let otherwise = self.otherwise();
         let decoded = self.encoding.decode(input);
         let lines = |decoded| Lines::new(decoded, otherwise, b'\n');
         match &self.kind {

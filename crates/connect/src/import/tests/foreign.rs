@@ -98,6 +98,47 @@ fn influxdb_command_line_csv() {
     );
 }
 
+/// InfluxDB keeps one point of a name, a time and tags: where two rows have them in common, a number is a tag.
+#[test]
+fn tags_of_influxdb_whose_values_are_numbers_are_asked_for() {
+    let text = "name,time,slave_id,host,temp\nmodbus,1700000000000000000,1,pi,20.5\nmodbus,1700000000000000000,2,pi,80.5\n\
+        modbus,1700000010000000000,1,pi,20.5\nmodbus,1700000010000000000,2,pi,81\n";
+    check_foreign(
+        "q.csv",
+        text,
+        expect![[r#"
+        bad-import: rows of q.csv that have one time differ in 'slave_id' (lines 2 and 3), so that values of different things would be one signal. Name the tags among them with --key slave_id; or say with --key '' that they are one signal all the same
+        bad-import: rows of q.csv that have one time differ in 'slave_id' (lines 2 and 3), so that values of different things would be one signal. Name the tags among them with --key slave_id; or say with --key '' that they are one signal all the same
+    "#]],
+    );
+    let keyed = |key: &str| with(|options| options.keys = vec![key.to_owned()]);
+    check_with(
+        "q.csv",
+        text.as_bytes(),
+        &keyed("slave_id"),
+        expect![[r#"
+        text/plain; charset=utf-8 ?precision=ns
+        modbus,slave_id=1,host=pi temp=20.5 1700000000000000000
+        modbus,slave_id=2,host=pi temp=80.5 1700000000000000000
+        modbus,slave_id=1,host=pi temp=20.5 1700000010000000000
+        modbus,slave_id=2,host=pi temp=81 1700000010000000000
+    "#]],
+    );
+    check_with(
+        "q.csv",
+        text.lines().take(3).collect::<Vec<_>>().join("\n").as_bytes(),
+        &keyed(""),
+        expect![[r#"
+        text/plain; charset=utf-8 ?precision=ns
+        modbus,host=pi slave_id=1,temp=20.5 1700000000000000000
+        modbus,host=pi slave_id=2,temp=80.5 1700000000000000000
+    "#]],
+    );
+    // Another time, another host, or the same row again: nothing to ask.
+    let plain = "name,time,n,host,temp\nm,1,1,a,20.5\nm,1,2,b,80.5\nm,2,3,a,7\nm,2,3,a,7\n";
+    assert!(open_bytes("q.csv", plain.replace("m,", "m,170000000000000000").as_bytes(), &options()).is_ok());
+}
+
 #[test]
 fn telegraf_and_prometheus() {
     let text = "{\"fields\":{\"usage_idle\":1.5,\"n\":3,\"s\":\"a \\\"b\\\"\",\"up\":true},\"name\":\"cpu\",\"tags\":{\"host\":\"x y\"},\"timestamp\":1700000000}\n\

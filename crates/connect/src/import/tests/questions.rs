@@ -370,3 +370,26 @@ fn a_zone_is_asked_for_where_a_time_has_no_offset() {
     assert_eq!((counted("1m"), counted("1d")), (false, true));
     assert!(!open("m a=1 1704164645000000000\n", none).needs_zone());
 }
+
+/// Two files of one name in different folders would be one signal.
+#[test]
+fn files_of_one_name_are_told_apart_by_the_user() {
+    let twin = |set: fn(&mut Options)| {
+        with(|options| {
+            options.twin = Some("d2/temp.csv".to_owned());
+            set(options);
+        })
+    };
+    let text = b"time,value\n2024-01-01T00:00:00Z,1\n";
+    let asked = "bad-import: d1/temp.csv and d2/temp.csv would have their values in the same signals: their names are those of the files, and are alike. Tell them apart by their folders: --prefix 'PATH/{folder}/{file}'; or, if they are of one thing, import one after the other\n";
+    assert_eq!(shown("d1/temp.csv", text, &twin(|_| {})), asked);
+    assert_eq!(
+        shown("d1/temp.csv", text, &twin(|options| options.signal = Some("x/temp".to_owned()))),
+        asked
+    );
+    let object = br#"{"time":"2024-01-01T00:00:00Z","v":1}"#;
+    assert_eq!(shown("d1/temp.csv", object, &twin(|_| {})), asked);
+    // Rows that name their signals do not take the file's name.
+    let named = b"time,signal,value\n2024-01-01T00:00:00Z,a,1\n";
+    assert!(shown("d1/temp.csv", named, &twin(|_| {})).starts_with("2024-01-01T00:00:00Z a float 1"));
+}
