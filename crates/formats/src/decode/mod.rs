@@ -3,6 +3,7 @@
 //! text formats (they are the doors').
 
 mod column;
+mod far;
 mod local;
 mod messages;
 mod numbers;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use bytes::Bytes;
@@ -190,7 +191,7 @@ impl Plan {
             }),
             Plan::Parquet { unpacked, .. } => {
                 let found = parquet_builder(body.clone(), None)?;
-                let schema = seen(&found);
+                let schema = seen(&found, &far::columns(body.clone())?);
                 let step_rows = if unpacked.shared_page_bytes > 0 { STEP_ROWS_SHARED } else { STEP_ROWS };
                 let reader = parquet_builder(body.clone(), Some(schema))?
                     .with_batch_size(step_rows)
@@ -262,12 +263,18 @@ fn stream_in_file(head: &[u8]) -> Option<usize> {
 }
 
 /// The columns of a Parquet file as they are decoded. It has no durations and no times in seconds: that an integer is one
-/// only the writer's own schema says, of which no more is taken.
-fn seen<T: ChunkReader + 'static>(found: &ParquetRecordBatchReaderBuilder<T>) -> SchemaRef {
+/// only the writer's own schema says, of which no more is taken. Times of columns in `far` go beyond nanoseconds.
+fn seen<T: ChunkReader + 'static>(
+    found: &ParquetRecordBatchReaderBuilder<T>,
+    far: &HashSet<String>,
+) -> SchemaRef {
     let file_meta = found.metadata().file_metadata();
     let said = parquet_to_arrow_schema(file_meta.schema_descr(), file_meta.key_value_metadata()).ok();
     let said = |name: &str| Some(said.as_ref()?.field_with_name(name).ok()?.data_type().clone());
     let field = |field: &Arc<Field>| match said(field.name()) {
+        _ if far.contains(field.name()) => {
+            field.as_ref().clone().with_data_type(DataType::Timestamp(TimeUnit::Microsecond, None))
+        }
         Some(kind @ (DataType::Duration(_) | DataType::Timestamp(_, _)))
             if *field.data_type() == DataType::Int64 =>
         {

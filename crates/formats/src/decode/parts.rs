@@ -21,6 +21,7 @@ use parquet::arrow::arrow_reader::{
 use tidemill_core::{Format, Problem, codes, is_own};
 
 use super::column::Texts;
+use super::far;
 use super::local;
 use super::numbers::{self, Qualities};
 use super::pages;
@@ -447,7 +448,8 @@ fn parquet(file: File, naming: Option<&Naming>) -> Result<(ParquetRecordBatchRea
     let rows = u64::try_from(found.metadata().file_metadata().num_rows()).unwrap_or_default();
     let columns = wanted(found.schema(), naming)?;
     let step_rows = (STEP_CELLS / columns.len().max(1)).clamp(1, STEP_ROWS);
-    let schema = seen(&found);
+    let far = far::columns(again.try_clone().map_err(|error| broken(&error))?)?;
+    let schema = seen(&found, &far);
     let options = options().with_schema(schema);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(again, options).map_err(told)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), columns);

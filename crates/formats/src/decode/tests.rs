@@ -2,6 +2,7 @@
 
 mod checksums;
 mod contradictions;
+mod far_times;
 mod local_times;
 
 use std::sync::Arc;
