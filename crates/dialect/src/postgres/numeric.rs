@@ -14,8 +14,10 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use tidemill_core::{Problem, codes};
+
 use super::types;
-use crate::error::{bad, does_not_fit};
+use crate::error::{bad, does_not_fit, from_problem};
 
 /// `numeric(value)` and `numeric(value, precision, scale)`.
 pub(crate) const NUMERIC: &str = "tidemill_numeric";
@@ -117,6 +119,14 @@ fn refused(text: &str) -> datafusion::common::DataFusionError {
         None => bad(format!("'{shown}' is no numeric")),
         Some(_) => does_not_fit(format!("'{shown}' as a numeric, which has at most 38 digits here")),
     }
+}
+
+/// A float that no decimal is.
+fn not_finite(text: &str, precision: u8, scale: i8) -> datafusion::common::DataFusionError {
+    let what = format!("a number does not fit: {text} as numeric({precision}, {scale})");
+    from_problem(Problem::new(&codes::BAD_SQL, what).hint(
+        "Leave such rows out: FILTER (WHERE value NOT IN ('NaN', 'Infinity', '-Infinity')), or nullif(value, 'NaN')",
+    ))
 }
 
 fn constant(value: Option<&Option<&ScalarValue>>) -> Option<i64> {
@@ -250,7 +260,10 @@ fn decimals(column: &ArrayRef, precision: u8, scale: i8, tens: Option<i8>) -> Re
             made.push(None);
             continue;
         };
-        let number = Digits::of(&text).ok_or_else(|| refused(&text))?;
+        let number = Digits::of(&text).ok_or_else(|| match column.data_type().is_floating() {
+            true => not_finite(&text, precision, scale),
+            false => refused(&text),
+        })?;
         let units = match tens {
             None => number.scaled(scale),
             Some(tens) => number
