@@ -6,8 +6,9 @@ use datafusion::sql::sqlparser::ast::{
     Value as Literal,
 };
 
-use super::dialect::{argument_of, array, calling, casting, expressions, items, taken, text};
+use super::dialect::{argument_of, array, calling, casting, expressions, taken, text};
 use super::functions::REGISTERED;
+use super::list_text::items;
 use super::numeric::NUMERIC;
 use super::parameters::item_type;
 use super::types;

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::common::DataFusionError;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
@@ -15,12 +15,15 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use tidemill_core::{Problem, codes};
 
 use super::contents::schema_number;
 use super::functions::{NO_ITEMS, REGISTERED, is_known};
+use super::list_text::{self, items};
 use super::names::{is_function, name_columns};
 use super::tables::{self, CatalogueTable, INFORMATION_SCHEMA, PG_CATALOG};
-use super::{casts, empty, numeric, times};
+use super::{casts, empty, intervals, numeric, precedence, times, tuples};
+use crate::error::{bad, from_problem};
 use crate::statement;
 
 /// Functions that are another's under a further name.
@@ -54,18 +57,23 @@ const OPERATORS: [(&str, BinaryOperator); 14] = [
 ];
 
 /// Applies every rule; the tables of the catalogue that are used.
-pub(crate) fn rewrite(statement: &mut Statement) -> Vec<&'static CatalogueTable> {
+///
+/// # Errors
+/// What is written is no value of the type that it is cast to.
+pub(crate) fn rewrite(statement: &mut Statement) -> Result<Vec<&'static CatalogueTable>> {
     match statement {
         Statement::Statement(inner) => {
             let mut rewriter = Rewriter::default();
-            let _ = inner.as_mut().visit(&mut rewriter);
+            if let ControlFlow::Break(error) = inner.as_mut().visit(&mut rewriter) {
+                return Err(error);
+            }
             if let SqlStatement::Query(query) = inner.as_mut() {
                 shown(query);
             }
-            rewriter.used
+            Ok(rewriter.used)
         }
         Statement::Explain(explain) => rewrite(&mut explain.statement),
-        _ => Vec::new(),
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -82,8 +90,11 @@ impl VisitorMut for Rewriter {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
         let names = query.with.iter().flat_map(|with| &with.cte_tables);
         self.named.extend(names.map(|cte| cte.alias.name.value.to_lowercase()));
-        // Nothing here is changed, so that nothing needs to be locked.
-        query.locks.clear();
+        if !query.locks.is_empty() {
+            return ControlFlow::Break(read_only(
+                "rows are not locked here: leave FOR UPDATE and its like out",
+            ));
+        }
         ControlFlow::Continue(())
     }
 
@@ -126,7 +137,16 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
+        precedence::prefix(expr);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
+        precedence::sign(expr);
+        if let Err(error) = intervals::say(expr).and_then(|()| list_text::check(expr)) {
+            return ControlFlow::Break(error);
+        }
         if let Some(other) = rewritten(expr) {
             *expr = other;
         }
@@ -136,8 +156,31 @@ impl VisitorMut for Rewriter {
     // Before anything is said otherwise: columns are named by what was typed.
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
         name_columns(select);
+        if select.into.is_some() {
+            return ControlFlow::Break(read_only("SELECT INTO would make a table"));
+        }
+        if let Some(name) = select.projection.iter().find_map(quoted_as_text) {
+            let what = format!(
+                "'{name}' stands where a name would: write \"{name}\" for a name, and || between texts"
+            );
+            return ControlFlow::Break(bad(what));
+        }
         empty::drop_kinds(select);
         ControlFlow::Continue(())
+    }
+}
+
+fn read_only(what: &str) -> DataFusionError {
+    from_problem(Problem::new(&codes::READ_ONLY, what))
+}
+
+/// The name of a column that is quoted as a text: a text behind another, which PostgreSQL joins where a line ends between them.
+fn quoted_as_text(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } if alias.quote_style == Some('\'') => {
+            Some(alias.value.clone())
+        }
+        _ => None,
     }
 }
 
@@ -212,6 +255,7 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         Expr::Between { expr, negated, low, high } if [&low, &high].iter().any(|end| is_numeric(end)) => {
             Some(between(expr, low, high, *negated))
         }
+        Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::InList { .. } => tuples::condition(expr),
         Expr::BinaryOp { left, op, right } => {
             casts::unpad(left);
             casts::unpad(right);
@@ -220,7 +264,7 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
                 let (_, known) = OPERATORS.iter().find(|(name, _)| name == wanted)?;
                 *op = known.clone();
             }
-            None
+            tuples::condition(expr)
         }
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             let escape = escape_char.as_ref().and_then(|escape| escape.value.clone().into_string());
@@ -520,39 +564,6 @@ fn gathered(query: &mut Query) {
         *expr = calling("array_agg", vec![expr.clone()]);
     }
     query.order_by = None;
-}
-
-/// The items of an array as PostgreSQL writes it, of one dimension: `{1,"a b",NULL}`.
-pub(crate) fn items(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let mut items = Vec::new();
-    let mut item = String::new();
-    let (mut quoted, mut was_quoted) = (false, false);
-    let mut letters = inner.chars();
-    let done = |item: &mut String, was_quoted: bool| {
-        let text = std::mem::take(item);
-        let text = if was_quoted { text } else { text.trim().to_owned() };
-        (was_quoted || !text.eq_ignore_ascii_case("null")).then_some(text)
-    };
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' => item.extend(letters.next()),
-            '"' => {
-                quoted = !quoted;
-                was_quoted = true;
-            }
-            ',' if !quoted => {
-                items.push(done(&mut item, was_quoted));
-                was_quoted = false;
-            }
-            '{' if !quoted => return None,
-            letter => item.push(letter),
-        }
-    }
-    if !inner.trim().is_empty() {
-        items.push(done(&mut item, was_quoted));
-    }
-    (!quoted).then_some(items)
 }
 
 /// No list, of that type.

@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::{numeric, times};
+use super::{numeric, texts, times};
 
 /// What operators mean between types that meet otherwise in PostgreSQL.
 pub fn planner() -> Arc<dyn ExprPlanner> {
@@ -40,6 +40,15 @@ impl ExprPlanner for Operators {
             return Ok(PlannerResult::Original(expr));
         };
         match (&left, &right) {
+            // As its text.
+            (left, right) if expr.op == BinaryOperator::StringConcat => {
+                if texts::differs(left) {
+                    expr.left = cast(expr.left, DataType::Utf8View);
+                }
+                if texts::differs(right) {
+                    expr.right = cast(expr.right, DataType::Utf8View);
+                }
+            }
             // No decimal holds all floats.
             (left, right) if left.is_floating() && right.is_decimal() => {
                 expr.right = cast(expr.right, DataType::Float64);
@@ -151,6 +160,9 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         (Ok(from), to) if to.is_integer() && from.is_decimal() => {
             Some(cast(inner.as_ref().clone(), DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0)))
+        }
+        (Ok(from), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) if texts::differs(from) => {
+            Some(texts::of(inner.as_ref().clone()))
         }
         (Ok(_), DataType::Timestamp(_, zone)) => match inner.as_ref() {
             Expr::Literal(value, metadata) => {

@@ -9,13 +9,18 @@ mod contents;
 mod dialect;
 mod empty;
 mod functions;
+mod intervals;
+mod list_text;
 mod meaning;
 mod names;
 mod numeric;
 mod parameters;
+mod precedence;
 mod rows;
 mod tables;
+mod texts;
 mod times;
+mod tuples;
 mod types;
 mod values;
 
@@ -71,7 +76,7 @@ pub fn read(query: &WireQuery, with_values: bool) -> Result<Read> {
     let parameters = parameters::types_of(&statement, &given)?;
     let values = if with_values { Values::Given(&query.parameters) } else { Values::Types(&parameters) };
     parameters::bind(&mut statement, &values)?;
-    let used = dialect::rewrite(&mut statement);
+    let used = dialect::rewrite(&mut statement)?;
     let instead = empty::instead(&statement);
     Ok(Read { statement, instead, parameters, used })
 }

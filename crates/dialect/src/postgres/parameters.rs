@@ -12,7 +12,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use tidemill_core::{TypeNumber, WireValue};
 
-use super::dialect::{array, calling, casting, items, no_list, null, taken, text};
+use super::dialect::{array, calling, casting, no_list, null, taken, text};
+use super::list_text::items;
 use super::numeric::NUMERIC;
 use super::types;
 use crate::error::bad;

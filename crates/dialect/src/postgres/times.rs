@@ -54,7 +54,7 @@ pub(crate) fn constant_number(expr: &Expr) -> bool {
 }
 
 /// Patterns of `to_char` and what the planner calls them, longer ones first where one begins another.
-const PATTERNS: [(&str, &str); 26] = [
+const PATTERNS: [(&str, &str); 27] = [
     ("YYYY", "%Y"),
     ("IYYY", "%G"),
     ("YY", "%y"),
@@ -75,6 +75,7 @@ const PATTERNS: [(&str, &str); 26] = [
     ("HH24", "%H"),
     ("HH12", "%I"),
     ("HH", "%I"),
+    ("SSSS", ""),
     ("SS", "%S"),
     ("AM", "%p"),
     ("PM", "%p"),
@@ -126,7 +127,7 @@ fn translated(format: &str) -> Option<String> {
     let mut rest = format;
     while let Some(first) = rest.chars().next() {
         if let Some((pattern, same)) = PATTERNS.iter().find(|(pattern, _)| rest.starts_with(pattern)) {
-            // What is filled up with blanks has no word.
+            // What is filled up with blanks, or counts seconds of the day, has no word.
             if same.is_empty() {
                 return None;
             }
@@ -162,7 +163,8 @@ pub(crate) fn mended(written: &str, zoned: bool) -> Option<String> {
     };
     let offset = offset.trim();
     let offset = match (offset.get(..1), offset.get(1..)) {
-        _ if offset.is_empty() || !zoned => String::new(),
+        _ if offset.is_empty() => String::new(),
+        _ if abbreviated(offset).is_some() => abbreviated(offset)?.to_owned(),
         _ if offset.eq_ignore_ascii_case("z") || offset.eq_ignore_ascii_case("utc") => "Z".to_owned(),
         (Some(sign @ ("+" | "-")), Some(size)) => match size.len() {
             2 if digits(size) => format!("{sign}{size}:00"),
@@ -170,10 +172,41 @@ pub(crate) fn mended(written: &str, zoned: bool) -> Option<String> {
             5 => offset.to_owned(),
             _ => return None,
         },
+        // A zone by its name; what is none is for the planner to refuse.
+        _ if !zoned && offset.parse::<Tz>().is_ok() => String::new(),
         _ => return None,
     };
+    let offset = if zoned { offset } else { String::new() };
     let mended = format!("{date}T{clock}{offset}");
     (is_date && mended != written).then_some(mended)
+}
+
+/// What PostgreSQL knows as abbreviations: each is one offset in summer and in winter, also where a zone has that name.
+const ABBREVIATIONS: [(&str, &str); 19] = [
+    ("GMT", "+00:00"),
+    ("WET", "+00:00"),
+    ("WEST", "+01:00"),
+    ("BST", "+01:00"),
+    ("CET", "+01:00"),
+    ("CEST", "+02:00"),
+    ("MET", "+01:00"),
+    ("MEST", "+02:00"),
+    ("EET", "+02:00"),
+    ("EEST", "+03:00"),
+    ("EST", "-05:00"),
+    ("EDT", "-04:00"),
+    ("CST", "-06:00"),
+    ("CDT", "-05:00"),
+    ("MST", "-07:00"),
+    ("MDT", "-06:00"),
+    ("PST", "-08:00"),
+    ("PDT", "-07:00"),
+    ("HST", "-10:00"),
+];
+
+fn abbreviated(zone: &str) -> Option<&'static str> {
+    let same = |(name, _): &&(&str, &str)| name.eq_ignore_ascii_case(zone);
+    ABBREVIATIONS.iter().find(same).map(|(_, offset)| *offset)
 }
 
 /// `AT TIME ZONE`: what clocks in a zone show at a time, or the time at which they show that.
@@ -215,7 +248,8 @@ impl ScalarUDFImpl for AtZone {
             return Err(bad("the zone behind AT TIME ZONE is to be written out"));
         };
         let zone = zone.try_as_str().flatten().ok_or_else(|| bad("AT TIME ZONE needs the name of a zone"))?;
-        let known: Tz = turned(zone).parse().map_err(|_| bad(format!("there is no time zone '{zone}'")))?;
+        let known = abbreviated(zone).map_or_else(|| turned(zone), str::to_owned);
+        let known: Tz = known.parse().map_err(|_| bad(format!("there is no time zone '{zone}'")))?;
         let scalar = matches!(times, ColumnarValue::Scalar(_));
         let times = times.to_array(if scalar { 1 } else { call.number_rows })?;
         let made = if self.return_type(&[times.data_type().clone()])? == of_zone(None) {
@@ -351,7 +385,14 @@ mod tests {
             ("2026-01-02 03 UTC", true, Some("2026-01-02T03:00:00Z")),
             ("2026-01-02", true, None),
             ("2026/01/02 03:04", true, None),
-            ("2026-01-02 03:04 CET", true, None),
+            ("2026-07-02 03:04 CET", true, Some("2026-07-02T03:04:00+01:00")),
+            ("2026-07-02 03:04 Europe/Berlin", true, None),
+            ("2026-07-02 03:04:05 Europe/Berlin", false, Some("2026-07-02T03:04:05")),
+            ("2026-01-02 10:00:00 PM", false, None),
+            ("2026-01-02 10:00:00 BC", false, None),
+            ("2026-01-02 10:00:00,5", false, None),
+            ("2026-01-02 10:00:00 XYZ", false, None),
+            ("2026-01-02 10:00:00 +02", false, Some("2026-01-02T10:00:00")),
             ("ärger um 03:04", true, None),
         ] {
             assert_eq!(mended(written, zoned).as_deref(), expected, "{written}");
@@ -384,6 +425,7 @@ mod tests {
             ("\"week\" IW, Dy", Some("week %V, %a")),
             ("HH12:MI AM", Some("%I:%M %p")),
             ("Month", None),
+            ("SSSS", None),
             ("J", None),
         ] {
             assert_eq!(translated(format).as_deref(), expected, "{format}");

@@ -372,3 +372,86 @@ length('ab'::char(5))
 'ab'::char(5) = 'ab'
 'ab'::char(5)::text || 'x'
 'ab'::char(5)
+-- parts of what lies between two times
+extract(epoch from TIMESTAMP '2026-03-03 01:30:05.75' - TIMESTAMP '2026-03-01 00:00:00')::float8
+extract(second from TIMESTAMP '2026-03-03 01:30:05.75' - TIMESTAMP '2026-03-01 00:00:00')::float8
+extract(hour from TIMESTAMP '2026-03-03 01:30:05.75' - TIMESTAMP '2026-03-01 00:00:00')
+extract(minute from TIMESTAMP '2026-03-03 01:30:05.75' - TIMESTAMP '2026-03-01 00:00:00')
+extract(day from TIMESTAMP '2026-03-03 01:30:05.75' - TIMESTAMP '2026-03-01 00:00:00')
+extract(milliseconds from TIMESTAMP '2026-03-03 01:30:05.75' - TIMESTAMP '2026-03-01 00:00:00')::float8
+extract(epoch from TIMESTAMP '2026-03-01 00:00:00' - TIMESTAMP '2026-03-03 01:30:05.75')::float8
+extract(epoch from TIMESTAMP '2026-03-01 00:00:03.5' - TIMESTAMP '2026-03-01 00:00:00')::float8
+extract(epoch from TIMESTAMP '2100-01-01 00:00:00' - TIMESTAMP '1970-01-01 00:00:00')::float8
+extract(second from interval '5.75 s')::float8
+extract(epoch from interval '1 year 2 months 3 days')::float8
+date_part('hour', interval '36 hours')
+-- how tightly operators bind
+-1.5::float8 ^ 2
+2 * -3::float8 ^ 2
+-2::float8 ^ 2 ^ 2
+- x ^ 2 FROM (VALUES (3::float8)) AS v(x)
+@ x + 1 FROM (VALUES (-5)) AS v(x)
+(@ -5) + 1
+~5 + 1
+-- intervals in numbers
+'30'::interval
+'1 hour 30'::interval
+'1.5'::interval
+'2 days 1.5'::interval
+'1 hour -30'::interval
+'3 02:00'::interval
+'1d2h'::interval
+'1.5 months'::interval
+'1-2'::interval
+'P1Y2M3DT4H5M6.5S'::interval
+'1 day ago'::interval
+'1 30'::interval
+'1 fortnight'::interval
+''::interval
+INTERVAL '90'
+-- times with something behind them
+'2024-01-05 10:00:00,5'::timestamp
+'2024-01-05 10:00:00 XYZ'::timestamp
+'2024-01-05 10:00:00 CET'::timestamp
+'2024-01-05 10:00:00+02'::timestamp
+'2024-07-05 10:00 CET'::timestamptz
+'2024-07-05 10:00:00 EST'::timestamptz
+TIMESTAMPTZ '2026-07-01 00:00:00+00' AT TIME ZONE 'CET'
+-- items beside blanks and quotes
+'b' = ANY('{"a", "b"}')
+'b' = ANY('{ "a" , b }')
+'b' = ANY('{a,}')
+'{a,,b}'::text[]
+'{a"b"}'::text[]
+-- rows with NULL among their items
+(x, i) = (1.5, 3) FROM (VALUES (1.5::float8, NULL::int)) AS v(x, i)
+(x, i) IN ((1.5, 3)) FROM (VALUES (1.5::float8, NULL::int)) AS v(x, i)
+(x, i) < (1.5, 3) FROM (VALUES (1.5::float8, NULL::int)) AS v(x, i)
+(x, i) IS NULL FROM (VALUES (NULL::int, NULL::int)) AS v(x, i)
+(1, NULL) IS NULL
+(1, NULL) IS NOT NULL
+(1, NULL) = (2, 3)
+(1, 2) NOT IN ((1, 2), (3, 4))
+(2, 1) > (1, NULL)
+ROW(1, 2) = ROW(1, 2)
+-- texts of values
+TIMESTAMPTZ '2024-01-05 10:11:12.5+00'::text
+'a' || TIMESTAMPTZ '2024-01-05 10:11:12.5+00'
+TIMESTAMP '2024-01-05 10:11:12.5'::text
+21::float8::text
+'a' || x FROM (VALUES (21::float8), (NULL)) AS v(x)
+concat(1.0::float8, 'a')
+INTERVAL '1 day 2 hours'::text
+(TIMESTAMP '2026-03-02 00:00:00' - TIMESTAMP '2026-03-01 12:00:00')::text
+TIME '10:11:12.5'::text
+'NaN'::float8::text
+true::text
+string_agg(x::text, ',') FROM (VALUES (1.0::float8), (2.5)) AS v(x)
+to_char(TIMESTAMP '2026-03-01 10:11:12', 'SSSS')
+to_char(TIMESTAMP '2026-03-01 10:11:12', '%Y')
+to_char(TIMESTAMP '2026-03-02 00:00:00' - TIMESTAMP '2026-03-01 12:00:00', 'HH24:MI:SS')
+to_hex(-1)
+concat(true)
+'2024-01-05 10:00:00 PM'::timestamp
+round(x::numeric, 2) FROM (VALUES ('NaN'::float8)) AS v(x)
+'Infinity'::float8::numeric(10,2)
