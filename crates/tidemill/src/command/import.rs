@@ -134,11 +134,12 @@ impl Import {
         let mut outcome = Outcome::Done;
         let items = files::items(&self.files, self.sheet.as_deref())?;
         let several = items.len() > 1;
+        let twins = files::twins(&items, &options);
         let stop = Stop::listen();
-        for item in items {
+        for (item, twin) in items.into_iter().zip(twins) {
             let imported = match item {
                 Ok(item) => {
-                    let options = of_item(&options, &item, several);
+                    let options = Options { twin, ..of_item(&options, &item, several) };
                     import(item, &options, client.as_ref(), &mut zone, &stop).await
                 }
                 Err(problem) => Err(problem),

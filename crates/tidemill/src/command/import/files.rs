@@ -1,12 +1,13 @@
 //! What is to be imported: files, folders, archives, the sheets of workbooks, standard input. What they hold is recognised
 //! in `connect`.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 use tidemill_connect::import::{
-    Open, Packed, Workbook, ZIP_MAGIC, is_workbook, packed, rejected_name, stem_of,
+    Open, Options, Packed, Workbook, ZIP_MAGIC, is_workbook, packed, rejected_name, stem_of,
 };
 use tidemill_core::{Problem, codes};
 
@@ -67,6 +68,14 @@ impl Item {
         }
     }
 
+    /// What of the file stands in the names of its signals: none where the user says one name for all files.
+    fn base(&self, options: &Options) -> Option<String> {
+        match options.signal.as_ref().or(options.prefix.as_ref()) {
+            Some(pattern) => pattern.contains("{file}").then(|| self.filled(pattern)),
+            None => Some(self.stem.clone().unwrap_or_else(|| stem_of(&self.name))),
+        }
+    }
+
     /// A prefix or a signal with `{file}` and `{folder}` filled in.
     pub(super) fn filled(&self, pattern: &str) -> String {
         let file = self.stem.as_deref().and_then(|stem| stem.rsplit('/').next()).map(str::to_owned);
@@ -83,6 +92,28 @@ impl Item {
         let bytes = std::fs::metadata(path).map_or(0, |meta| meta.len());
         Item { beside: name.clone(), name, stem, folder, content: Content::File(path.to_owned()), bytes }
     }
+}
+
+/// For each of them another file whose names would begin alike. A list of rejects is of the file that it came from.
+pub(super) fn twins(items: &[Result<Item, Problem>], options: &Options) -> Vec<Option<String>> {
+    let whole = |item: &Item| item.name.strip_suffix(".rejected").unwrap_or(&item.name).to_owned();
+    let based = |item: &Result<Item, Problem>| {
+        let item = item.as_ref().ok()?;
+        Some((item.base(options)?, whole(item)))
+    };
+    let mut first: HashMap<String, String> = HashMap::new();
+    let mut second: HashMap<String, String> = HashMap::new();
+    for (base, name) in items.iter().filter_map(based) {
+        let before = first.entry(base.clone()).or_insert_with(|| name.clone());
+        if *before != name {
+            second.entry(base).or_insert(name);
+        }
+    }
+    let twin = |(base, name): (String, String)| {
+        let other = second.get(&base)?;
+        if *other == name { first.get(&base).cloned() } else { Some(other.clone()) }
+    };
+    items.iter().map(|item| based(item).and_then(twin)).collect()
 }
 
 /// A second handle at the beginning; they share their place, and are read one after the other.
@@ -110,7 +141,8 @@ pub(super) fn items(
         } else if argument.is_dir() {
             let before = files.len();
             let mut left_out = Vec::new();
-            walk(argument, "", 0, &mut files, &mut left_out)
+            let above: Vec<PathBuf> = argument.canonicalize().into_iter().collect();
+            walk(argument, "", &above, &mut files, &mut left_out)
                 .map_err(|error| unreadable(&argument.display().to_string(), &error))?;
             told_left_out(argument, &left_out);
             if files.len() == before {
@@ -149,7 +181,7 @@ fn told_left_out(folder: &Path, left_out: &[String]) {
 fn walk(
     path: &Path,
     folder: &str,
-    depth: usize,
+    above: &[PathBuf],
     files: &mut Vec<Item>,
     left_out: &mut Vec<String>,
 ) -> io::Result<()> {
@@ -161,11 +193,14 @@ fn walk(
             continue;
         }
         let (path, is_folder) = (entry.path(), entry.path().is_dir());
-        if is_folder && depth < DEPTH_MAX {
+        // A link may lead back into a folder that it stands in.
+        let real = is_folder.then(|| path.canonicalize().ok()).flatten();
+        if let Some(real) = real.as_ref().filter(|real| above.len() <= DEPTH_MAX && !above.contains(real)) {
             let inner = tidemill_core::Escape::segment(&name);
             let inner = if folder.is_empty() { inner.into_owned() } else { format!("{folder}/{inner}") };
-            walk(&path, &inner, depth + 1, files, left_out)?;
-        } else if !is_folder && is_data(&name) && files.len() < FILES_MAX {
+            let above: Vec<PathBuf> = above.iter().chain([real]).cloned().collect();
+            walk(&path, &inner, &above, files, left_out)?;
+        } else if path.is_file() && is_data(&name) && files.len() < FILES_MAX {
             files.push(Item::of(&path, folder.to_owned()));
         } else {
             left_out.push(name);
@@ -205,6 +240,12 @@ fn standard_input() -> Result<Item, Problem> {
 /// The files of an archive, the sheet of a workbook; any other file is itself.
 fn within(item: Item, sheet: Option<&str>) -> Result<Vec<Item>, Problem> {
     let Content::File(path) = &item.content else { return Ok(vec![item]) };
+    // What comes but once cannot be looked through first, and may never come.
+    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        let text = format!("{} is no file: what it gives comes but once", item.name);
+        return Err(Problem::new(&codes::BAD_IMPORT, text)
+            .hint("Give it as standard input: tidemill import - < NAME"));
+    }
     let mut magic = [0; 4];
     let is_archive =
         File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *ZIP_MAGIC;
