@@ -1,7 +1,7 @@
 //! FILE.rejected: the rows that did not go in, beside their file. It ends with a line that says what was written: a list that
 //! somebody changed since, or made, is nobody's to write over or to remove.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,7 @@ impl Rejects {
     /// Goes on behind what an import that was cut off had kept.
     pub(super) fn go_on(&mut self, bytes: u64) -> io::Result<()> {
         let file = File::options().append(true).open(&self.path)?;
+        alone(&file)?;
         if file.metadata()?.len() < bytes {
             return Err(io::Error::other("it is shorter than it was"));
         }
@@ -57,8 +58,13 @@ impl Rejects {
                     text.extend_from_slice(head.as_bytes());
                     text.push(b'\n');
                 }
+                if let Ok(there) = File::open(&self.path) {
+                    alone(&there).map_err(failed)?;
+                }
                 make_room(&self.path).map_err(failed)?;
-                self.file.insert(File::create(&self.path).map_err(failed)?)
+                let file = File::options().append(true).create(true).open(&self.path).map_err(failed)?;
+                alone(&file).and_then(|()| file.set_len(0)).map_err(failed)?;
+                self.file.insert(file)
             }
         };
         rejects.iter().for_each(|reject| reject.write(&mut text));
@@ -85,6 +91,15 @@ impl Rejects {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Two imports of one file would mix their lists.
+fn alone(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("another import of the file is writing it")),
+        // Where a file system has no locks nobody can tell.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 
