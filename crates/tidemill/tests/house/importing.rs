@@ -514,3 +514,43 @@ fn the_other_files_go_in_all_the_same() {
         json!([["one", 1.0], ["two", 2.0]])
     );
 }
+
+/// Where more lines are refused than one answer names, they are sent again: what stands in a text never becomes a sample.
+#[test]
+fn texts_that_look_like_points_are_no_samples() {
+    let plant = Plant::start();
+    let mut text = String::new();
+    for number in 0..150 {
+        let time = 1_772_323_200_000_000_000_u64 + number;
+        // The plant keeps `tidemill/` for itself, so that all of these are refused.
+        text.push_str(&format!("tidemill/x v={number} {time}\n"));
+        text.push_str(&format!("log2 msg=\"alarm\nfake/press v=99 {time}\n1\n2\nend\",n={number}i {time}\n"));
+    }
+    let file = plant.home.file("log.lp", &text).display().to_string();
+    plant.run(&["import", &file]).expect(3);
+    assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'fake%'"), json!([[0]]));
+    assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal = 'log2/n'"), json!([[150]]));
+}
+
+/// A share of an hour passes: nothing that waits for it is set aside, and the import goes on from there.
+#[test]
+fn more_new_names_than_an_hour_allows_are_not_rejected() {
+    let plant = Plant::start();
+    let rows: String = (0..12_000).map(|name| format!("n{name},2026-03-01 00:00:00,1\n")).collect();
+    let file = plant.home.file("many.csv", &format!("signal,time,value\n{rows}")).display().to_string();
+    let ran = plant.run(&["import", &file]).expect_problem("signals-rate");
+    assert!(ran.err.contains("limits.signals_new_per_hour"), "{}", ran.err);
+    assert!(!std::path::Path::new(&format!("{file}.rejected")).exists());
+    assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'n%'"), json!([[10_000]]));
+}
+
+/// What comes but once cannot be looked through; to open it would wait for who never writes.
+#[test]
+fn a_pipe_is_no_file() {
+    let plant = Plant::start();
+    let path = plant.home.file("x.csv", "");
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let ran = plant.run(&["import", &path.display().to_string()]).expect_problem("bad-import");
+    assert!(ran.err.contains("tidemill import -"), "{}", ran.err);
+}

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::Method;
 use serde_json::Value as Json;
 use tidemill_connect::import::{CONTENT_TYPE, Originals, Part, Piece, QUERY, Reader, Reject, encode};
-use tidemill_core::{Problem, is_own};
+use tidemill_core::{Problem, codes, is_own};
 use tidemill_historian::{Part as Rows, Untimed};
 
 use super::Tally;
@@ -174,14 +174,24 @@ impl<'a> Sender<'a> {
         self.tally.samples += answer["kept"].as_u64().unwrap_or(samples);
         let listed = |answer: &Json| answer["problems"].as_array().cloned().unwrap_or_default();
         let refused = listed(&answer);
+        if let Some(problem) = of_the_hour(&refused) {
+            return Err(problem);
+        }
         if answer["refused"].as_u64().unwrap_or(0) <= refused.len() as u64 {
             return Ok(rows_of(&refused, rows));
         }
         let lines: Vec<&[u8]> = body.split_inclusive(|byte| *byte == b'\n').collect();
-        let mut all = Vec::new();
-        for (lines, rows) in lines.chunks(REFUSED_LISTED).zip(rows.chunks(REFUSED_LISTED)) {
-            let answer = self.send(lines.concat().into(), content_type, terms).await?;
-            all.extend(rows_of(&listed(&answer), rows));
+        let (mut all, mut from) = (Vec::new(), 0);
+        while from < lines.len() {
+            let to = hundred(rows, from, content_type != CONTENT_TYPE);
+            let (lines, rows) = (lines.get(from..to), rows.get(from..to));
+            let answer = self.send(lines.unwrap_or_default().concat().into(), content_type, terms).await?;
+            let refused = listed(&answer);
+            if let Some(problem) = of_the_hour(&refused) {
+                return Err(problem);
+            }
+            all.extend(rows_of(&refused, rows.unwrap_or_default()));
+            from = to;
         }
         Ok(all)
     }
@@ -218,7 +228,7 @@ impl<'a> Sender<'a> {
         loop {
             match client.send(Method::POST, &path, &headers, Body::from(body.clone())).await {
                 Ok(reply) => return reply.json().await,
-                Err(problem) if problem.retry_after_s.is_some() && tries < TRIES_MAX => {
+                Err(problem) if passes_soon(&problem) && tries < TRIES_MAX => {
                     tries += 1;
                     tokio::time::sleep(BUSY_PAUSE).await;
                 }
@@ -267,6 +277,25 @@ impl Ready {
         let (rejects, originals) = (batch.rejects, batch.originals);
         Ready { body, content_type: CONTENT_TYPE, terms, rows, samples, own, rejects, originals, last }
     }
+}
+
+/// Whether a plant that refuses takes the same in a minute: an hour's share or a disk takes longer, and is told at once.
+fn passes_soon(problem: &Problem) -> bool {
+    problem.retry_after_s.is_some() && ![&codes::SIGNALS_RATE, &codes::DISK_FULL].contains(&problem.code)
+}
+
+/// That this hour's new names are used up: what is refused for it is in order, and goes in later.
+fn of_the_hour(refused: &[Json]) -> Option<Problem> {
+    let problem = refused.iter().find(|problem| problem["code"] == codes::SIGNALS_RATE.id)?;
+    let hint = "Raise limits.signals_new_per_hour for the import, or give the same command again in an hour";
+    Some(Problem::new(&codes::SIGNALS_RATE, output::cell(&problem["detail"])).hint(hint))
+}
+
+/// Behind which line a hundred records end that begin with one. A text of a record may run over lines, which cannot be
+/// sent apart: what stands in it would be read as points.
+pub(super) fn hundred(rows: &[u32], from: usize, runs_on: bool) -> usize {
+    let is_end = |at: &usize| !runs_on || rows.get(at - 1) != rows.get(*at);
+    (from + 1..=rows.len()).filter(is_end).nth(REFUSED_LISTED - 1).unwrap_or(rows.len().max(from + 1))
 }
 
 /// A row of the part that was sent, and why a sample of it was refused.

@@ -6,6 +6,8 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
+use tidemill_connect::import::Reject;
+
 use super::*;
 
 /// Columns become text of many times their length: that text is not what the bar counts.
@@ -26,4 +28,73 @@ fn the_bar_of_packed_columns_shows_the_place_in_the_file() {
     let (bar, stop) = (progress::import("x.csv", bytes), Stop::default());
     looked_through(Box::new(unpacked), "x.csv", &options, Some(&place), (&bar, &stop)).unwrap();
     assert!((bytes / 2..=bytes).contains(&bar.bar().position()), "{} of {bytes}", bar.bar().position());
+}
+
+/// A text that runs over lines is never cut; each sample of a wide row may be.
+#[test]
+fn what_is_sent_again_is_cut_between_records() {
+    // 60 records of three lines each.
+    let rows: Vec<u32> = (0..60).flat_map(|row| [row; 3]).collect();
+    assert_eq!(send::hundred(&rows, 0, true), 180);
+    assert_eq!(send::hundred(&rows, 0, false), 100);
+    assert_eq!(send::hundred(&rows, 100, false), 180);
+    // 150 pairs of a record of one line and one of five, as a log's messages between samples.
+    let rows: Vec<u32> =
+        (0..150).flat_map(|pair| [[pair * 2].as_slice(), &[pair * 2 + 1; 5]].concat()).collect();
+    assert_eq!(send::hundred(&rows, 0, true), 300);
+    assert_eq!(send::hundred(&rows, 600, true), 900);
+}
+
+fn names(items: Vec<Result<Item, Problem>>) -> Vec<Result<String, String>> {
+    items.into_iter().map(|item| item.map(|item| item.name).map_err(|problem| problem.to_string())).collect()
+}
+
+#[test]
+fn links_in_a_circle_are_followed_once() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("a")).unwrap();
+    std::fs::write(folder.path().join("a/x.csv"), "time,value\n").unwrap();
+    std::os::unix::fs::symlink("..", folder.path().join("a/up")).unwrap();
+    let found = names(files::items(&[folder.path().to_owned()], None).unwrap());
+    assert_eq!(found, [Ok(folder.path().join("a/x.csv").display().to_string())]);
+}
+
+#[test]
+fn files_whose_names_would_be_alike_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "time,value\n").unwrap();
+        path
+    };
+    let files =
+        [file("d1/temp.csv"), file("d2/temp.csv"), file("d2/other.csv"), file("d2/other.csv.rejected")];
+    let items = files::items(&files, None).unwrap();
+    let twins = |set: fn(&mut Options)| {
+        let mut options = Options::new(None);
+        set(&mut options);
+        files::twins(&items, &options)
+    };
+    let shown = |path: &PathBuf| Some(path.display().to_string());
+    let both = [shown(&files[1]), shown(&files[0]), None, None];
+    assert_eq!(twins(|_| {}), both);
+    assert_eq!(twins(|options| options.prefix = Some("x/{file}".to_owned())), both);
+    // One name for all files is said by the user; another question is asked there.
+    assert_eq!(twins(|options| options.prefix = Some("x".to_owned())), [const { None }; 4]);
+}
+
+/// Two imports of one file: the list of the first stays as it is.
+#[test]
+fn one_import_at_a_time_writes_a_list_of_rejects() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.csv.rejected");
+    let reject = || [Reject { line: 2, column: None, raw: "a,b".to_owned(), reason: "no".to_owned() }];
+    let mut first = rejects::Rejects::new(path.clone());
+    first.write(Some("time,v"), &reject()).unwrap();
+    let mut second = rejects::Rejects::new(path.clone());
+    let problem = second.write(Some("time,v"), &reject()).unwrap_err();
+    assert!(problem.detail.contains("another import of the file is writing it"), "{problem}");
+    first.write(Some("time,v"), &reject()).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap().matches("\na,b\n").count(), 2);
 }
