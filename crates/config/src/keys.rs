@@ -92,7 +92,7 @@ keys! {
     storage.merge_every: KeyKind::Duration("100ms", "1d"), "\"20s\"", false,
         "How often it is looked whether small history files should become fewer and larger ones.";
     limits.memory: KeyKind::WordOrBytes("auto", "128MiB", "1TiB"), "\"auto\"", false,
-        "Memory for buffers, queries and caches. \"auto\": a quarter of the machine or the container, at most 1 GiB.";
+        "Memory for buffers, queries and caches. \"auto\": a quarter of the machine or the container, at least 128 MiB and at most 1 GiB.";
     limits.signals: KeyKind::Integer(1, 100_000_000), "100000", true,
         "New names above this are refused (signals-limit) and counted.";
     limits.signals_new_per_hour: KeyKind::Integer(1, 100_000_000), "10000", true,

@@ -93,8 +93,8 @@ impl MemoryPlan {
     }
 }
 
-/// What `limits.memory = "auto"` means here: a quarter of the machine or of the container, whichever is smaller, and
-/// at most [`AUTO_BYTES_MAX`].
+/// What `limits.memory = "auto"` means here: a quarter of the machine or of the container, whichever is smaller, at
+/// most [`AUTO_BYTES_MAX`], and what a plant needs at least on a small one.
 pub fn available() -> u64 {
     available_under(Path::new("/"))
 }
@@ -103,7 +103,7 @@ pub fn available() -> u64 {
 fn available_under(root: &Path) -> u64 {
     let machine = machine_bytes(root).unwrap_or(UNKNOWN_MACHINE_BYTES);
     let smaller = group_bytes_under(root).map_or(machine, |container| container.min(machine));
-    (smaller / 4).min(AUTO_BYTES_MAX)
+    (smaller / 4).clamp(MemoryPlan::LEAST_BYTES, AUTO_BYTES_MAX)
 }
 
 fn machine_bytes(root: &Path) -> Option<u64> {
