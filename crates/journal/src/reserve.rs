@@ -45,6 +45,8 @@ pub(crate) struct Reserves {
     reserve: Option<Blank>,
     /// Whether the open segment was made of the reserve.
     pub(crate) emergency: bool,
+    /// Whether less was free than must stay free, when it was last looked.
+    full: bool,
     pub(crate) check_at: Duration,
     pub(crate) trim_now: bool,
     /// A spare was just taken.
@@ -67,6 +69,7 @@ impl Reserves {
             spares: Default::default(),
             reserve: None,
             emergency: false,
+            full: false,
             check_at: Duration::ZERO,
             trim_now: false,
             taken: false,
@@ -272,8 +275,11 @@ impl Writer {
                 self.leave_reserve(now);
             }
         }
-        let full = self.reserves.emergency || self.reserves.free_bytes < self.settings.free_min_bytes;
-        if full && self.shared.copies.give_up() {
+        // What copies hold when the disk becomes full is needed. One that begins on a full disk holds nothing that grows, for nothing
+        // is written then, and may be what helps: a backup to another disk.
+        let is_full = self.reserves.free_bytes < self.settings.free_min_bytes;
+        let becomes_full = !std::mem::replace(&mut self.reserves.full, is_full) && is_full;
+        if (self.reserves.emergency || becomes_full) && self.shared.copies.give_up() {
             self.reserves.trim_now = true;
         }
         let held = self.look_at_holds(now);

@@ -58,4 +58,9 @@ fn a_full_disk_takes_back_what_a_copy_holds() {
     scene.simulation.disk.set_capacity(free.total_bytes - free.free_bytes + (8 << 10));
     scene.step_after(Duration::from_secs(10));
     assert!(!copy.is_held() && scene.segments() < many, "{} of {many}", scene.segments());
+
+    // One that begins now, to another disk, is what helps.
+    let copy = scene.log.hold_for_copy();
+    scene.step_after(Duration::from_secs(10));
+    assert!(copy.is_held());
 }
