@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,7 @@ impl Process {
     }
 }
 
-/// Bytes of all files below a folder whose names the filter takes.
+/// Bytes of all files below a folder whose names the filter takes; what a sparse file has not is not counted.
 pub(super) fn size(folder: &Path, takes: &dyn Fn(&Path) -> bool) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     entries
@@ -65,7 +66,7 @@ pub(super) fn size(folder: &Path, takes: &dyn Fn(&Path) -> bool) -> u64 {
             let path = entry.path();
             match entry.metadata() {
                 Ok(about) if about.is_dir() => size(&path, takes),
-                Ok(about) if takes(&path) => about.len(),
+                Ok(about) if takes(&path) => about.len().min(about.blocks() * 512),
                 _ => 0,
             }
         })

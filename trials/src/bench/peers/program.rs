@@ -218,21 +218,16 @@ fn ask_victoria(question: Question, load: &Load) -> Asked {
         }
         Question::Year => {
             let step = (turn - begin) / PIXELS;
-            let one = |name: &str| {
-                format!("alias({name}_over_time(sensor_value{{id=\"{DENSE_ID}\"}}[{step}s]), \"{name}\")")
-            };
-            let query = ["first", "min", "max", "last"].map(one).join(", ");
-            let query = escape(&format!("union({query})"));
+            // All four in one pass.
+            let query = escape(&format!("rollup_candlestick(sensor_value{{id=\"{DENSE_ID}\"}}[{step}s])"));
             get(format!(
                 "/api/v1/query_range?query={query}&start={}&end={turn}&step={step}s&nocache=1",
                 begin + step
             ))
         }
         Question::All => {
-            let one = |name: &str, inner: &str| {
-                format!("alias(sum({inner}_over_time({EVERYTHING}[{window}s])), \"{name}\")")
-            };
-            let query = escape(&format!("union({}, {})", one("count", "count"), one("sum", "sum")));
+            let both = r#"("count_over_time", "sum_over_time")"#;
+            let query = escape(&format!("sum(aggr_over_time({both}, {EVERYTHING}[{window}s])) by (rollup)"));
             get(format!("/api/v1/query?query={query}&time={}&nocache=1", load.end))
         }
     }
@@ -253,7 +248,8 @@ fn count_victoria(question: Question, answer: &Answer) -> Option<u64> {
             (series.len() == 4).then(|| buckets.min().unwrap_or(0) as u64)
         }
         _ => {
-            let count = series.iter().find(|one| one.pointer("/metric/__name__") == Some(&"count".into()))?;
+            let count =
+                series.iter().find(|one| one.pointer("/metric/rollup") == Some(&"count_over_time".into()))?;
             count.pointer("/value/1")?.as_str()?.parse::<f64>().ok().map(|count| count as u64)
         }
     }
