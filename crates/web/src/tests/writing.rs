@@ -527,10 +527,17 @@ async fn templates_name_and_never_merge() {
     );
     // A default name that a template gave to another series is not written by this one.
     let answer = house.write("/api/v1/write", "e1 free=7 1").await;
-    assert_eq!(
-        answer,
-        "409 exists 1:4 the name e1/free was given by a template to the series mem/host=e1/free"
-    );
+    assert_eq!(answer, "409 exists 1:4 the name e1/free was given by a template to another series");
+    // Who may not write there is told the same of a name that is taken and of one that is not.
+    for name in ["e1/free", "e1/none"] {
+        let line = format!("e1 {}=7 1", &name[3..]);
+        let network = super::from("10.0.0.9:50000", "10.0.0.1:8443");
+        let answer =
+            house.send_by(network, "POST /api/v1/write", &[("authorization", "Bearer press")], line).await;
+        let told = answer.text();
+        assert!(told.contains(&format!("token:press may not write {name}")), "{told}");
+        assert!(!told.contains("mem") && !told.contains("template"), "{told}");
+    }
 }
 
 /// A bare number on a signal of integers is one where it is written as one, at every door; elsewhere it is a float.

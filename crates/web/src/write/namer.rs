@@ -88,15 +88,21 @@ impl Namer {
             Named::Nothing(why) => self.note(&default, why),
             Named::Path(_) | Named::Default => {}
         }
-        if let Owner::Series(owner) = asked.owner_of(&default)
-            && *owner != *default.as_str()
-        {
-            let detail = format!("the name {default} was given by a template to the series {owner}");
-            return Err(Problem::new(&codes::EXISTS, detail)
-                .hint("Change the template in connections/line-protocol.toml, or the measurement")
-                .into());
+        let owner = asked.owner_of(&default);
+        // Asked first: whose a name is, or that there is one, is not for who may not write it.
+        let grant = asked.bind(&default, || hint(None))?;
+        match owner {
+            // Which series it is, its tags say to who may read them.
+            Owner::Series(owner) if *owner != *default.as_str() => {
+                let detail = format!("the name {default} was given by a template to another series");
+                let hint = format!(
+                    "The signal's tag {SERIES_TAG} says to which; change the template in \
+                     connections/line-protocol.toml, or the measurement"
+                );
+                Err(Problem::new(&codes::EXISTS, detail).hint(hint).into())
+            }
+            _ => Ok(grant),
         }
-        Ok(asked.bind(&default, || hint(None))?)
     }
 
     fn note(&self, default: &SignalPath, why: String) {
