@@ -189,6 +189,10 @@ pub trait Journal: Send + Sync {
     }
     /// The lent room is to be reserved again as soon as there is enough.
     fn return_reserve(&self) {}
+    /// Whether samples are refused for want of room: what can be removed is to be removed now.
+    fn wants_room(&self) -> bool {
+        false
+    }
     /// Which opening of the log this is.
     fn epoch(&self) -> Epoch;
     /// The parcels, from the first to the last, that were in the log once, as an engine knows, and are not any more: see

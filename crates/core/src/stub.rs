@@ -136,6 +136,9 @@ pub trait JournalStub: Send + Sync {
     fn is_past(&self, place: Seq) -> bool {
         place <= JournalStub::durable(self)
     }
+    fn wants_room(&self) -> bool {
+        false
+    }
     fn lend_reserve(&self) -> bool {
         false
     }
@@ -170,6 +173,9 @@ impl<J: JournalStub> Journal for J {
     }
     fn lend_reserve(&self) -> bool {
         JournalStub::lend_reserve(self)
+    }
+    fn wants_room(&self) -> bool {
+        JournalStub::wants_room(self)
     }
     fn return_reserve(&self) {
         JournalStub::return_reserve(self);

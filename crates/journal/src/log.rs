@@ -289,6 +289,10 @@ impl Journal for Log {
         self.shared.lent.store(false, Ordering::Release);
     }
 
+    fn wants_room(&self) -> bool {
+        matches!(self.refuses_samples(), Some(Busy::DiskFull { .. }))
+    }
+
     fn epoch(&self) -> Epoch {
         self.shared.epoch
     }

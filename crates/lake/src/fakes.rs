@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -86,6 +87,8 @@ pub(crate) struct TestJournal {
     pub(crate) lost: Mutex<BTreeSet<Seq>>,
     /// The disk, and how large it is with and without the room that is kept for a flush.
     pub(crate) reserve: Mutex<Option<(SimDisk, [u64; 2])>>,
+    /// Samples are refused for want of room.
+    pub(crate) full: AtomicBool,
     wakers: Mutex<Vec<std::task::Waker>>,
 }
 
@@ -137,6 +140,9 @@ impl Feed for TestFeed {
 pub(crate) struct JournalDoor(pub(crate) Arc<TestJournal>);
 
 impl stub::JournalStub for JournalDoor {
+    fn wants_room(&self) -> bool {
+        self.0.full.load(Ordering::Acquire)
+    }
     fn append(&self, parcel: Arc<Parcel>, _: Durability) -> Result<Commit, Busy> {
         Ok(Commit::ready(self.0.put((*parcel).clone()).0))
     }

@@ -271,20 +271,24 @@ impl Store {
         Ok(false)
     }
 
-    /// Removes files that left the table long enough ago and that no view reads.
+    /// Removes files that left the table long enough ago and that no view reads. While samples are refused for want of room,
+    /// those that left it at all: they are kept for strangers only, who look at the table's log now and at its files later.
     pub(crate) fn clean(&self) -> Result<(), Error> {
+        let vacuum_after = i64::try_from(self.settings.vacuum_after.as_millis()).unwrap_or(i64::MAX);
+        let now = timestamp_ms(self.clock.wall());
+        let before = now.saturating_sub(vacuum_after);
+        let samples_before = if self.journal.wants_room() { now } else { before };
+        // From here on no file leaves the table.
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if self.copies.load(Ordering::Acquire) > 0 {
             return Ok(());
         }
-        let vacuum_after = i64::try_from(self.settings.vacuum_after.as_millis()).unwrap_or(i64::MAX);
-        let before = timestamp_ms(self.clock.wall()).saturating_sub(vacuum_after);
         {
             let mut state = self.lock();
             // Only this list still holds them: no view can ask for them any more.
             state.leaving.retain(|file| Arc::strong_count(file) > 1);
         }
         let held: BTreeSet<String> = self.lock().leaving.iter().map(|file| file.name().to_owned()).collect();
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let may_go = |name: &str| {
             let free = !held.contains(name);
             if free {
@@ -292,7 +296,7 @@ impl Store {
             }
             free
         };
-        let count = vacuum::remove_old(&*self.disk, &self.place.dir, &mut log, before, &may_go)?;
+        let count = vacuum::remove_old(&*self.disk, &self.place.dir, &mut log, samples_before, &may_go)?;
         drop(log);
         let mut count = count;
         let tables = self.open_tables();
