@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::bus::Feed;
 use crate::commit::{Boxed, Commit};
 use crate::parcel::{Durability, Parcel, Seq};
+use crate::quantity::show_bytes;
 
 /// A named reader of the log whose place is durable. Engines have one each: tens, not thousands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +44,9 @@ pub enum Busy {
     },
     /// Less disk space is free than writing takes.
     #[error(
-        "the disk has {free_bytes} bytes free, and writing takes {needed_bytes}: free some space, writing then goes on by itself"
+        "the disk has {} free, and writing takes {}, for storage.free_min and the log",
+        show_bytes(*free_bytes),
+        show_bytes(*needed_bytes)
     )]
     DiskFull {
         /// How much is free.
