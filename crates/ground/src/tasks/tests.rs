@@ -43,7 +43,7 @@ fn who_is_late_is_named_and_costs_the_others_nothing() {
     let (release, held) = mpsc::channel::<()>();
     tasks.spawn("stuck door", Phase::Doors, move |_| held.recv().map_or((), |()| ())).unwrap();
     tasks.spawn("log", Phase::Log, |stop| stop.wait_for_stop()).unwrap();
-    let report = tasks.shutdown(Duration::from_millis(40));
+    let report = tasks.shutdown(Duration::from_millis(400));
     assert_eq!(report.late, [(Phase::Doors, "stuck door".to_owned())]);
     assert!(!report.is_clean());
     drop(release);
