@@ -84,7 +84,6 @@ impl Session {
         let query = self.asked(text, values, binary);
         let history = self.house.doors.history.clone();
         self.house.postgres.queries.add(1);
-        self.cancel.asked.mark_unchanged();
         let answer = history.wire(grant.scope(), query, budget);
         let chunks = self.until_cancelled(answer).await??;
         Ok(Running { chunks, grant, rest: Bytes::new(), begun: false, first: true })

@@ -198,6 +198,8 @@ impl Session {
         if self.skipping && !matches!(message, Message::Sync | Message::Terminate) {
             return Ok(true);
         }
+        // A cancel that came while nothing ran had nothing to stop, as with PostgreSQL.
+        self.cancel.asked.mark_unchanged();
         let outcome = match message {
             Message::Terminate => return Ok(false),
             Message::Sync => {

@@ -65,6 +65,13 @@ def psycopg_part():
         same(con.execute("SELECT 1").fetchone(), (1,))
     # A statement that would run for long ends when it is asked to.
     with psycopg.connect(dbname="press", autocommit=True, **WITH) as con:
+        # A cancel while nothing runs stops nothing.
+        for index in range(3):
+            con.cancel_safe()
+            same(con.execute("SELECT %s::int8", (index,)).fetchone(), (index,))
+        con.execute("DECLARE e CURSOR WITH HOLD FOR SELECT value FROM samples WHERE signal = 'acme/press' ORDER BY time")
+        con.cancel_safe()
+        same(con.execute("FETCH 1 FROM e").fetchall(), [(0.0,)])
         ended = threading.Event()
 
         def cancel():
