@@ -193,7 +193,7 @@ impl Session {
 
     fn reset(&mut self) {
         let user = self.wire.user.clone();
-        let fresh = setting::all(&self.house.doors.version, &user);
+        let fresh = setting::all(&self.house.doors.version, &user, self.encrypted());
         Arc::make_mut(&mut self.wire).settings = fresh;
     }
 }

@@ -82,7 +82,7 @@ pub(crate) async fn open(
         database: of("database").filter(|name| !name.is_empty()).unwrap_or(&user).to_owned(),
         version: format!("PostgreSQL {} (Tidemill {})", setting::VERSION, house.doors.version),
         process: cancel.process,
-        settings: setting::all(&house.doors.version, &user),
+        settings: setting::all(&house.doors.version, &user, visit.tls.is_some()),
     };
     if let Err(error) = configure(&mut wire, &parameters) {
         return refuse(writer, &Told::of(error, "")).await;

@@ -128,6 +128,11 @@ impl Session {
         }
     }
 
+    /// A listener that has TLS opens no session without.
+    pub(crate) fn encrypted(&self) -> bool {
+        self.visit.tls.is_some()
+    }
+
     /// Answers messages until the client leaves, or must.
     pub(crate) async fn converse(mut self) {
         self.writer.out.ready(self.transaction);

@@ -89,10 +89,11 @@ pub(crate) enum Changed {
 }
 
 /// All settings as they are at the start.
-pub(crate) fn all(version: &str, user: &str) -> Vec<(String, String)> {
+pub(crate) fn all(version: &str, user: &str, encrypted: bool) -> Vec<(String, String)> {
     let value = |setting: &Setting| match setting.0 {
         "server_version" => format!("{VERSION} (Tidemill {version})"),
         "session_authorization" => user.to_owned(),
+        "ssl" if encrypted => "on".to_owned(),
         _ => setting.1.to_owned(),
     };
     SETTINGS.iter().map(|setting| (setting.0.to_lowercase(), value(setting))).collect()

@@ -533,13 +533,13 @@ fn tls_is_asked_for_and_checked() {
             authority.display()
         );
         let mut command = Command::new("psql");
-        command.args(["-X", "-At", &words, "-c", "SELECT 1"]).env("PGPASSWORD", &token);
+        command.args(["-X", "-At", &words, "-c", "SHOW ssl"]).env("PGPASSWORD", &token);
         ran(command)
     };
     if psql(&plant, &token, &["SELECT 1"]).is_none() {
         return;
     }
-    assert_eq!(asked("verify-full").expect(0).out, "1\n");
+    assert_eq!(asked("verify-full").expect(0).out, "on\n");
     let refused = asked("disable").expect(2).err;
     assert!(refused.contains("speaks TLS only"), "{refused}");
 }
