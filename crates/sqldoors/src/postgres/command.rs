@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tidemill_core::{ReadGrant, WireValue};
 
+use super::copy_options::CopyForm;
 use super::reply::Transaction;
 use super::rows::{Into, copy_ends, with_formats};
 use super::session::{Ended, PORTALS_MAX, Portal, Session};
 use super::setting::{self, Changed};
-use super::statement::{CopyForm, Statement};
+use super::statement::Statement;
 use crate::Error;
 
 impl Session {
@@ -37,8 +38,8 @@ impl Session {
             }
             Statement::Copy { text, form } => {
                 portal.binary = vec![*form == CopyForm::Binary];
-                let rows = self.rows(text, portal, 0, Into::Copy(*form), grant).await?;
-                copy_ends(*form, rows, &mut self.writer.out);
+                let rows = self.rows(text, portal, 0, Into::Copy(form), grant).await?;
+                copy_ends(form, rows, &mut self.writer.out);
                 self.writer.out.complete(&format!("COPY {rows}"));
             }
             Statement::Declare { name, text } => {

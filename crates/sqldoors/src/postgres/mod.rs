@@ -4,6 +4,7 @@
 mod cancel;
 mod command;
 mod copy;
+mod copy_options;
 pub(crate) mod message;
 mod open;
 pub(crate) mod parameter;

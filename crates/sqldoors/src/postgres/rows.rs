@@ -2,13 +2,13 @@
 //! were asked for. What is not here: what is in a row.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tidemill_core::{Chunks, ReadGrant, WireValue};
 
 use super::copy::{self, BINARY_BEGINS, BINARY_ENDS};
+use super::copy_options::{CopyForm, ForceQuote};
 use super::reply::Out;
 use super::session::{Ended, Portal, Session};
-use super::statement::CopyForm;
 use crate::Error;
 
 /// A query that runs: what came of it and was not passed on yet.
@@ -19,18 +19,20 @@ pub(crate) struct Running {
     begun: bool,
     /// No row was passed on yet.
     first: bool,
+    /// Which columns of CSV are quoted, needed or not; one that is not told is not.
+    quoted: Vec<bool>,
 }
 
 /// What becomes of rows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Into {
+pub(crate) enum Into<'a> {
     /// As they are; with their columns before them or not.
     Rows {
         /// Whether the columns are told.
         described: bool,
     },
     /// Data of COPY.
-    Copy(CopyForm),
+    Copy(&'a CopyForm),
 }
 
 /// The length of the first message, if bytes begin with one.
@@ -86,7 +88,7 @@ impl Session {
         self.house.postgres.queries.add(1);
         let answer = history.wire(grant.scope(), query, budget);
         let chunks = self.until_cancelled(answer).await??;
-        Ok(Running { chunks, grant, rest: Bytes::new(), begun: false, first: true })
+        Ok(Running { chunks, grant, rest: Bytes::new(), begun: false, first: true, quoted: Vec::new() })
     }
 
     /// Passes rows of a portal on, at most so many (0: all); how many there were. What is left stays in the portal.
@@ -95,7 +97,7 @@ impl Session {
         text: &str,
         portal: &mut Portal,
         rows_max: u32,
-        into: Into,
+        into: Into<'_>,
         grant: ReadGrant,
     ) -> Result<u64, Ended> {
         if portal.done {
@@ -128,13 +130,12 @@ impl Session {
                 portal.running = Some(running);
                 return Ok(rows);
             }
-            rows =
-                rows.saturating_add(self.forward((&mut running.rest, &mut running.first), left, into).await?);
+            rows = rows.saturating_add(self.forward(&mut running, left, into).await?);
         }
     }
 
     /// Takes the columns that an answer begins with.
-    fn columns(&mut self, running: &mut Running, portal: &Portal, into: Into) -> Result<(), Ended> {
+    fn columns(&mut self, running: &mut Running, portal: &Portal, into: Into<'_>) -> Result<(), Ended> {
         let length = message(&running.rest).unwrap_or_default();
         let columns = running.rest.split_to(length);
         if portal.columns.as_ref().is_some_and(|told| *told != columns) {
@@ -144,27 +145,25 @@ impl Session {
         match into {
             Into::Rows { described: true } => self.writer.out.0.extend_from_slice(&columns),
             Into::Rows { described: false } => {}
-            Into::Copy(form) => copy_begins(form, &columns, &mut self.writer.out),
+            Into::Copy(form) => {
+                running.quoted = quoted(form, &names(&columns))?;
+                copy_begins(form, &columns, &mut self.writer.out);
+            }
         }
         Ok(())
     }
 
     /// Passes on at most so many rows of a piece; how many there were.
-    async fn forward(
-        &mut self,
-        (piece, first): (&mut Bytes, &mut bool),
-        left: u64,
-        into: Into,
-    ) -> Result<u64, Ended> {
+    async fn forward(&mut self, running: &mut Running, left: u64, into: Into<'_>) -> Result<u64, Ended> {
         let (mut rows, mut end) = (0_u64, 0_usize);
         while rows < left {
-            let rest = piece.get(end..).unwrap_or_default();
+            let rest = running.rest.get(end..).unwrap_or_default();
             let Some(length) = message(rest) else { break };
             if let Into::Copy(form) = into {
                 // Readers expect what the data begins with together with the first row.
-                let first = std::mem::take(first) && form == CopyForm::Binary;
+                let first = std::mem::take(&mut running.first) && *form == CopyForm::Binary;
                 let mut data = if first { BINARY_BEGINS.to_vec() } else { Vec::new() };
-                copy::row(form, rest.get(5..length).unwrap_or_default(), &mut data);
+                copy::row(form, &running.quoted, rest.get(5..length).unwrap_or_default(), &mut data);
                 self.writer.out.copy(&data);
                 self.writer.send_much().await?;
             }
@@ -173,10 +172,10 @@ impl Session {
         }
         if end == 0 {
             // Nothing that is a message: no history does that.
-            piece.advance(piece.len());
+            running.rest.clear();
             return Ok(0);
         }
-        let passed = piece.split_to(end);
+        let passed = running.rest.split_to(end);
         if matches!(into, Into::Rows { .. }) {
             self.writer.pass(&passed).await?;
         }
@@ -184,28 +183,38 @@ impl Session {
     }
 }
 
-fn copy_begins(form: CopyForm, columns: &[u8], out: &mut Out) {
-    let names = names(columns);
-    out.copy_begins(u16::try_from(names.len()).unwrap_or(u16::MAX), form == CopyForm::Binary);
-    match form {
-        CopyForm::Csv { header: true } => {
-            let mut line = Vec::new();
-            for (number, name) in names.iter().enumerate() {
-                if number > 0 {
-                    line.push(b',');
-                }
-                copy::field(name, &mut line);
+/// Which columns of these names are quoted, needed or not.
+fn quoted(form: &CopyForm, names: &[&[u8]]) -> Result<Vec<bool>, Error> {
+    let CopyForm::Csv(options) = form else { return Ok(Vec::new()) };
+    match &options.force_quote {
+        ForceQuote::All => Ok(vec![true; names.len()]),
+        ForceQuote::Columns(wanted) => {
+            if let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_bytes())) {
+                let what =
+                    format!("COPY with FORCE_QUOTE of the column {unknown}, which the answer has not,");
+                return Err(Error::Unsupported(what));
             }
-            line.push(b'\n');
+            Ok(names.iter().map(|name| wanted.iter().any(|wanted| wanted.as_bytes() == *name)).collect())
+        }
+    }
+}
+
+fn copy_begins(form: &CopyForm, columns: &[u8], out: &mut Out) {
+    let names = names(columns);
+    out.copy_begins(u16::try_from(names.len()).unwrap_or(u16::MAX), *form == CopyForm::Binary);
+    match form {
+        CopyForm::Text(options) | CopyForm::Csv(options) if options.header => {
+            let mut line = Vec::new();
+            copy::line(form, &[], names.iter().map(|name| Some(*name)), &mut line);
             out.copy(&line);
         }
-        CopyForm::Csv { header: false } | CopyForm::Text | CopyForm::Binary => {}
+        CopyForm::Text(_) | CopyForm::Csv(_) | CopyForm::Binary => {}
     }
 }
 
 /// Ends data of COPY, of so many rows.
-pub(crate) fn copy_ends(form: CopyForm, rows: u64, out: &mut Out) {
-    if form == CopyForm::Binary {
+pub(crate) fn copy_ends(form: &CopyForm, rows: u64, out: &mut Out) {
+    if *form == CopyForm::Binary {
         if rows == 0 {
             out.copy(BINARY_BEGINS);
         }

@@ -3,6 +3,7 @@
 //! here: doing what they say.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use super::copy_options::{self, CopyForm};
 use crate::Error;
 
 /// A statement, as far as the door tells statements apart.
@@ -63,20 +64,6 @@ pub(crate) enum Statement {
         /// How rows are written.
         form: CopyForm,
     },
-}
-
-/// How COPY writes rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CopyForm {
-    /// PostgreSQL's own, with tabs.
-    Text,
-    /// RFC 4180; with a header or not.
-    Csv {
-        /// Whether the first line names the columns.
-        header: bool,
-    },
-    /// Values in binary.
-    Binary,
 }
 
 /// The first words of what would change something.
@@ -249,7 +236,7 @@ impl Iterator for Scanner<'_> {
 }
 
 /// The words and signs of a statement, as they are written, each with where it ends.
-struct Words<'a> {
+pub(super) struct Words<'a> {
     text: &'a str,
     places: Vec<(usize, u8)>,
     next: usize,
@@ -258,10 +245,10 @@ struct Words<'a> {
 /// So many words tell what a statement is.
 const WORDS_MAX: usize = 64;
 /// What is looked at of a text to find them.
-const HEAD_MAX: usize = 4_096;
+pub(super) const HEAD_MAX: usize = 4_096;
 
 impl<'a> Words<'a> {
-    fn of(text: &'a str) -> Words<'a> {
+    pub(super) fn of(text: &'a str) -> Words<'a> {
         let places = Scanner { text, at: 0 }.take(HEAD_MAX).collect();
         Words { text, places, next: 0 }
     }
@@ -298,7 +285,7 @@ impl<'a> Iterator for Words<'a> {
 }
 
 /// A name as it is meant: without quotes, or in lower case.
-fn name(word: &str) -> String {
+pub(super) fn name(word: &str) -> String {
     match word.strip_prefix('"').and_then(|word| word.strip_suffix('"')) {
         Some(quoted) => quoted.replace("\"\"", "\""),
         None => word.to_lowercase(),
@@ -306,7 +293,7 @@ fn name(word: &str) -> String {
 }
 
 /// A setting's value as it is meant.
-fn value(word: &str) -> String {
+pub(super) fn value(word: &str) -> String {
     match word.strip_prefix('\'').and_then(|word| word.strip_suffix('\'')) {
         Some(quoted) => quoted.replace("''", "'"),
         None => word.trim_matches('"').to_owned(),
@@ -477,19 +464,13 @@ fn copy(words: &[(&str, usize)], upper: &[&str], text: &str) -> Result<Statement
             text.get(at(place.saturating_sub(1))..).unwrap_or_default(),
         )
     };
-    let tail: Vec<String> = Words::of(tail).take(WORDS_MAX).map(|(word, _)| word.to_uppercase()).collect();
-    let tail: Vec<&str> = tail.iter().map(String::as_str).collect();
-    match tail.as_slice() {
-        ["TO", "STDOUT", options @ ..] => {
-            let has = |word: &str| options.contains(&word);
-            let header = options.iter().position(|word| *word == "HEADER").is_some_and(|place| {
-                !matches!(options.get(place.saturating_add(1)), Some(&("FALSE" | "OFF" | "0")))
-            });
-            let form = match (has("BINARY"), has("CSV")) {
-                (true, _) => CopyForm::Binary,
-                (false, true) => CopyForm::Csv { header },
-                (false, false) => CopyForm::Text,
-            };
+    let head: Vec<(&str, usize)> = Words::of(tail).take(2).collect();
+    let head_upper: Vec<String> = head.iter().map(|(word, _)| word.to_uppercase()).collect();
+    let head_upper: Vec<&str> = head_upper.iter().map(String::as_str).collect();
+    match head_upper.as_slice() {
+        ["TO", "STDOUT"] => {
+            let end = head.last().map_or(tail.len(), |(_, end)| *end);
+            let form = copy_options::read(tail.get(end..).unwrap_or_default())?;
             Ok(Statement::Copy { text: query, form })
         }
         ["TO", ..] => Err(Error::Unsupported("COPY to anything but STDOUT".to_owned())),
@@ -530,6 +511,10 @@ mod tests {
             name: name.to_owned(),
             value: value.map(str::to_owned),
         };
+        let copied = |text: &str, options: &str| Statement::Copy {
+            text: text.to_owned(),
+            form: copy_options::read(options).expect(options),
+        };
         let table = [
             (" -- nothing\n", Statement::Empty),
             ("select 1", rows("select 1", "SELECT")),
@@ -563,16 +548,13 @@ mod tests {
             ),
             (
                 "COPY (SELECT ')' , (1)) TO STDOUT (FORMAT csv, HEADER)",
-                Statement::Copy { text: "SELECT ')' , (1)".to_owned(), form: CopyForm::Csv { header: true } },
+                copied("SELECT ')' , (1)", "(HEADER true, FORMAT 'csv')"),
             ),
             (
                 "COPY samples (signal, time) TO STDOUT",
-                Statement::Copy { text: "SELECT signal, time FROM samples".to_owned(), form: CopyForm::Text },
+                copied("SELECT signal, time FROM samples", "with (format text)"),
             ),
-            (
-                "copy samples to stdout with binary",
-                Statement::Copy { text: "SELECT * FROM samples".to_owned(), form: CopyForm::Binary },
-            ),
+            ("copy samples to stdout with binary", copied("SELECT * FROM samples", "(format binary)")),
             ("DEALLOCATE \"s1\"", Statement::Deallocate(Some("s1".to_owned()))),
         ];
         for (text, expected) in table {

@@ -63,6 +63,21 @@ def psycopg_part():
             assert "read" in str(error) and error.diag.message_hint
         con.rollback()
         same(con.execute("SELECT 1").fetchone(), (1,))
+    # Data of COPY are written as they were asked for, or not at all.
+    with psycopg.connect(dbname="press", autocommit=True, **WITH) as con:
+        for options, wanted in (
+            ("csv delimiter ';' null 'nix'", b'"x;y";;nix;"""u"\n'),
+            ("(FORMAT csv, QUOTE '~', HEADER, FORCE_QUOTE (a, d))", b'a,b,c,d\n~x;y~,~~,,~"u~\n'),
+            ("WITH (DELIMITER '|', NULL '', HEADER on)", b'a|b|c|d\nx;y|||"u\n'),
+        ):
+            with con.cursor().copy(f"COPY (SELECT 'x;y' AS a, '' AS b, NULL::text AS c, '\"u' AS d) TO STDOUT {options}") as copy:
+                same((options, b"".join(copy)), (options, wanted))
+        for options in ("(FORMAT csv, FREEZE)", "(FORMAT csv, DELIMITER ';;')", "(FORMAT csv, FORCE_QUOTE (nix))"):
+            try:
+                with con.cursor().copy(f"COPY (SELECT 1 AS a) TO STDOUT {options}") as copy:
+                    raise AssertionError((options, b"".join(copy)))
+            except psycopg.errors.FeatureNotSupported as error:
+                assert "COPY" in str(error), error
     # A statement that would run for long ends when it is asked to.
     with psycopg.connect(dbname="press", autocommit=True, **WITH) as con:
         # A cancel while nothing runs stops nothing.
