@@ -167,6 +167,18 @@ fn identity(about: &std::fs::Metadata) -> Option<Identity> {
     Some((about.dev(), about.ino()))
 }
 
+/// Whether a file has no name any more: what is written to it nobody can read.
+#[cfg(unix)]
+fn is_removed(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().is_ok_and(|about| about.nlink() == 0)
+}
+
+#[cfg(not(unix))]
+fn is_removed(_file: &File) -> bool {
+    false
+}
+
 #[cfg(not(unix))]
 fn identity(_about: &std::fs::Metadata) -> Option<Identity> {
     None
@@ -268,6 +280,9 @@ impl Rotating {
             if outcome.is_err() {
                 self.retry_at = now + RETRY_EVERY;
             }
+        }
+        if reopen && self.file.as_ref().is_some_and(is_removed) {
+            self.file = None;
         }
         let overgrown = self.bytes >= self.keep.log_size.saturating_mul(OVERGROWN);
         let Some(file) = self.file.as_mut().filter(|_| !overgrown) else {
@@ -382,6 +397,25 @@ mod tests {
         clock.advance(RETRY_EVERY);
         log.write(b"end").unwrap();
         assert_eq!(text(&path), "end");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "what somebody else does with the folder")]
+    fn lines_of_a_log_whose_folder_was_removed_are_not_lost_in_silence() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("logs");
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join("tidemill.log");
+        let (mut log, clock) = log(&path, 1);
+        log.write(b"one").unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(log.write(b"two").is_err(), "whoever writes hears it, and takes standard error");
+        assert!(log.write(b"six").is_err(), "and so between two tries");
+        std::fs::create_dir(&folder).unwrap();
+        clock.advance(RETRY_EVERY);
+        log.write(b"ten").unwrap();
+        assert_eq!(text(&path), "ten");
     }
 
     #[test]
