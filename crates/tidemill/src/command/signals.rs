@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use tidemill_core::{Pattern, Problem, SignalPath, codes, parse_rfc3339};
 
 use super::{CommandResult, Global, Outcome};
-use crate::client::query;
+use crate::client::{Client, query};
 use crate::{output, time};
 
 mod load;
@@ -57,7 +57,7 @@ enum Edit {
     },
     /// Delete a signal with its history, or only its samples of a range
     #[command(
-        after_help = "What is written or imported again after that is there again.\n\nExamples:\n  tidemill signals delete acme/leeds/t1 --reason \"wrong name\"\n  tidemill signals delete acme/leeds/t1 --from 2026-03-01 --to 2026-03-02 --reason \"sensor was unplugged\""
+        after_help = "With --from and --to it says how many samples went, and ends with 3 where there was none.\nWhat is written or imported again after that is there again.\n\nExamples:\n  tidemill signals delete acme/leeds/t1 --reason \"wrong name\"\n  tidemill signals delete acme/leeds/t1 --from 2026-03-01 --to 2026-03-02 --reason \"sensor was unplugged\""
     )]
     Delete {
         /// The signal's path
@@ -77,6 +77,7 @@ enum Edit {
 impl Signals {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
         let client = global.client()?;
+        let mut outcome = Outcome::Done;
         let (answer, done) = match self.edit {
             None => {
                 let is_whole = self.pattern.is_some();
@@ -104,21 +105,50 @@ impl Signals {
             Some(Edit::Delete { path, from, to, reason }) => {
                 let mut pairs = vec![("signal", path.to_string())];
                 pairs.extend(reason.map(|reason| ("reason", reason)));
+                let mut range = Vec::new();
                 for (name, text) in [("from", from), ("to", to)] {
                     let Some(text) = text else { continue };
                     let at = time::parse(&text, super::now(), &global.zone_of(&[&text]).await?)?;
+                    range.push(tidemill_core::rfc3339(at));
                     pairs.push((name, tidemill_core::rfc3339(at)));
                 }
+                let count = match range.as_slice() {
+                    [from, to] => count(&client, &path, from, to).await,
+                    _ => None,
+                };
                 let address = format!("/api/v1/signals{}", query(&pairs));
                 let answer = client.call(Method::DELETE, &address, &Json::Null).await?;
-                (answer, json!({ "signal": path.as_str(), "done": "deleted" }))
+                let mut done = json!({ "signal": path.as_str(), "done": "deleted" });
+                if let Some(count) = count {
+                    done["samples"] = count.into();
+                    if !global.json {
+                        output::note(&match count {
+                            0 => format!("{path} has no samples in this time: nothing was deleted"),
+                            1 => "1 sample deleted".to_owned(),
+                            count => format!("{count} samples deleted"),
+                        });
+                    }
+                }
+                if count == Some(0) {
+                    outcome = Outcome::Found;
+                }
+                (answer, done)
             }
         };
         if global.json {
             output::json(if answer.is_null() { &done } else { &answer })?;
         }
-        Ok(Outcome::Done)
+        Ok(outcome)
     }
+}
+
+/// How many samples a signal has in a time; none where that cannot be asked, which keeps nobody from deleting them.
+async fn count(client: &Client, path: &SignalPath, from: &str, to: &str) -> Option<u64> {
+    let range = format!("time >= TIMESTAMP '{from}' AND time < TIMESTAMP '{to}'");
+    let text = format!("SELECT count(*) FROM samples WHERE signal = $1 AND {range}");
+    let body = json!({ "query": text, "parameters": [path.as_str()] });
+    let answer = client.call(Method::POST, "/api/v1/sql", &body).await.ok()?;
+    answer.pointer("/rows/0/0")?.as_u64()
 }
 
 /// Where a signal is edited.

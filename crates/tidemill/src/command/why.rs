@@ -1,11 +1,15 @@
 //! `tidemill why`: where a value came from.
 
 use clap::Args;
-use tidemill_core::{SignalPath, rfc3339};
+use serde_json::Value as Json;
+use tidemill_core::{SignalPath, parse_rfc3339, rfc3339};
 
 use super::{CommandResult, Global, Outcome};
 use crate::client::query;
 use crate::{output, time};
+
+/// The facts that are times; people read them in the plant's zone, as `read` shows them.
+const TIMES: [&str; 3] = ["time", "received", "known since"];
 
 /// Says where a value came from: source, time, rule, what it was made of.
 #[derive(Args, Debug)]
@@ -30,9 +34,14 @@ impl Why {
         if global.json {
             output::json(&answer)?;
         } else {
+            let zone = global.zone().await?;
             let facts = answer["facts"].as_array().into_iter().flatten();
-            let rows: Vec<Vec<String>> =
-                facts.map(|fact| vec![output::cell(&fact[0]), output::cell(&fact[1])]).collect();
+            let row = |fact: &Json| {
+                let (name, told) = (output::cell(&fact[0]), output::cell(&fact[1]));
+                let instant = parse_rfc3339(&told).ok().filter(|_| TIMES.contains(&name.as_str()));
+                vec![name, instant.map_or(told, |instant| time::show(instant, &zone))]
+            };
+            let rows: Vec<Vec<String>> = facts.map(row).collect();
             output::table(&["signal", self.path.as_str()], &rows)?;
         }
         Ok(Outcome::Done)

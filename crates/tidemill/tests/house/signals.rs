@@ -120,7 +120,12 @@ fn a_range_is_deleted_with_a_reason_that_is_kept() {
     let delete = ["signals", "delete", "a", "--from", "2026-03-01T00:01:00Z", "--to", "2026-03-01T00:03:00Z"];
     // Without a reason it is usage that is wrong.
     plant.run(&delete).expect(2);
-    plant.ok(&[&delete[..], &["--reason", "sensor was unplugged"]].concat());
+    let delete = [&delete[..], &["--reason", "sensor was unplugged"]].concat();
+    assert_eq!(plant.run(&delete).expect(0).err.trim(), "2 samples deleted");
+    let nothing = plant.run(&delete).expect(3);
+    assert_eq!(nothing.err.trim(), "a has no samples in this time: nothing was deleted");
+    let nothing = plant.run(&[&delete[..], &["--json"]].concat()).expect(3).json();
+    assert_eq!(nothing, json!({ "signal": "a", "done": "deleted", "samples": 0 }));
     let values = |plant: &Plant| {
         assert_eq!(plant.sql("SELECT value FROM samples ORDER BY time"), json!([[0.0], [3.0]]));
         let read = plant.run(&["read", "a", "--from", "2026-01-01", "--json"]).expect(0).json();
@@ -138,6 +143,41 @@ fn a_range_is_deleted_with_a_reason_that_is_kept() {
     plant.ok(&["signals", "delete", "a", "--reason", "no more"]);
     assert_eq!(plant.run(&["signals", "--json"]).expect(0).json(), json!([]));
     plant.run(&["why", "a"]).expect_problem("not-found");
+}
+
+/// A name that was typed from memory, and a branch.
+#[test]
+fn who_reads_no_signal_is_told_what_they_may_have_meant() {
+    let plant = Plant::start();
+    for signal in ["farm/weather/Temperature", "farm/soil/moisture"] {
+        plant.ok(&["write", signal, "1"]);
+    }
+    for (named, told) in [
+        ("farm/weather/temperature", "did you mean farm/weather/Temperature?"),
+        ("farm", "below it are 2: 'farm/#'"),
+    ] {
+        let err = plant.run(&["read", named]).expect(0).err;
+        assert_eq!(err.trim(), format!("no signal matches {named}; {told}"));
+    }
+    let err = plant.run(&["read", "x"]).expect(0).err;
+    assert!(err.contains("no signal matches x") && err.contains("signals` lists them"), "{err}");
+}
+
+/// One command shows times as another takes them.
+#[test]
+fn where_a_value_came_from_is_told_in_the_time_of_the_plant() {
+    let plant = Plant::start_with("[plant]\nname = \"p\"\ntimezone = \"Asia/Kolkata\"\n");
+    plant.ok(&["write", "a", "1", "--time", "2026-03-01T06:00:00Z"]);
+    let told = plant.run(&["why", "a"]).expect(0).out;
+    assert!(
+        told.lines().any(|line| line.starts_with("time ") && line.ends_with(" 2026-03-01 11:30:00+05:30")),
+        "{told}"
+    );
+    let facts = plant.run(&["why", "a", "--json"]).expect(0).json()["facts"].clone();
+    assert!(
+        facts.as_array().is_some_and(|all| all.contains(&json!(["time", "2026-03-01T06:00:00Z"]))),
+        "{facts}"
+    );
 }
 
 #[test]
