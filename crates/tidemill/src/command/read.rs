@@ -178,10 +178,12 @@ impl Read {
                 .await?;
             let known = known.as_array().cloned().unwrap_or_default();
             if known.is_empty() {
-                output::note(&format!(
-                    "no signal matches {pattern}; `{} signals` lists them",
-                    crate::program()
-                ));
+                let all = client
+                    .get(&format!("/api/v1/signals{}", client::query(&[("match", "#".to_owned())])))
+                    .await?;
+                let names: Vec<&str> =
+                    all.as_array().into_iter().flatten().filter_map(|one| one["signal"].as_str()).collect();
+                output::note(&format!("no signal matches {pattern}; {}", meant(pattern.as_str(), &names)));
             }
             let times = known.iter().filter_map(|signal| signal.pointer("/last/time").and_then(Json::as_str));
             newest = newest.max(times.filter_map(|time| parse_rfc3339(time).ok()).max());
@@ -193,6 +195,19 @@ impl Read {
             ));
         }
         Ok(())
+    }
+}
+
+/// What somebody may have meant who named no signal.
+fn meant(named: &str, names: &[&str]) -> String {
+    let is_below = |name: &&str| name.strip_prefix(named).is_some_and(|rest| rest.starts_with('/'));
+    let below = names.iter().copied().filter(is_below).count();
+    if below > 0 {
+        return format!("below it are {below}: '{named}/#'");
+    }
+    match tidemill_core::nearest(named, names.iter().copied()) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("`{} signals` lists them", crate::program()),
     }
 }
 
