@@ -12,6 +12,9 @@ use crate::{config, output, plant, vitals};
 /// A plant that says nothing within this time is told of as silent: whoever types no command waits for none.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
+/// What can be done with a plant that does not run.
+const STOPPED: &[(&str, &str)] = &[("check", "are its files fine?"), ("run", "run it")];
+
 /// What a running plant says of its health; none where it does not say.
 fn health(plant: &Plant) -> Option<Json> {
     let client = Client::Owner(plant.clone());
@@ -37,6 +40,7 @@ fn show(plant: &Plant) -> CommandResult {
 
 pub(crate) fn status(global: &Global) -> CommandResult {
     let running = plant::running();
+    let stopped = plant::meant(global.plant.as_deref()).ok().filter(|plant| !plant.is_running());
     let here = config::is_plant(std::path::Path::new("."));
     let program = crate::program();
     if global.json {
@@ -57,16 +61,24 @@ pub(crate) fn status(global: &Global) -> CommandResult {
             for plant in &running {
                 show(plant)?;
             }
-            &[
-                ("signals", "what there is"),
-                ("watch", "values as they come"),
-                ("sql 'SELECT * FROM signals'", "ask in SQL"),
-                ("check", "is all well?"),
-            ]
+            if let Some(stopped) = stopped {
+                output::line(&format!(
+                    "\nCommands typed here mean {}; it does not run.",
+                    stopped.folder.display()
+                ))?;
+                STOPPED
+            } else {
+                &[
+                    ("signals", "what there is"),
+                    ("watch", "values as they come"),
+                    ("sql 'SELECT * FROM signals'", "ask in SQL"),
+                    ("check", "is all well?"),
+                ]
+            }
         }
         (true, true) => {
             output::line("This folder is a plant; it does not run.")?;
-            &[("check", "are its files fine?"), ("run", "run it")]
+            STOPPED
         }
         (true, false) => {
             output::line("No plant runs here.")?;

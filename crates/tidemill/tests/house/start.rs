@@ -11,6 +11,21 @@ fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).expect("it stands").permissions().mode() & 0o777
 }
 
+/// Who types in the folder of a stopped plant means that one, whatever else runs.
+#[test]
+fn a_stopped_plant_is_not_hidden_by_one_that_runs() {
+    let plant = Plant::start();
+    let other = plant.home.path("other");
+    std::fs::create_dir(&other).expect("a folder");
+    plant.home.file("other/tidemill.toml", "");
+    let mut command = plant.home.command(&[]);
+    command.current_dir(&other);
+    let told = ran(command).expect(0).out;
+    assert!(told.contains(&format!("{}: all is well", plant.home.plant().display())), "{told}");
+    assert!(told.contains(&format!("mean {}; it does not run", other.display())), "{told}");
+    assert!(told.contains("tidemill run "), "{told}");
+}
+
 #[test]
 fn a_first_start_makes_commented_defaults_for_the_owner_only() {
     let plant = Plant::start();
