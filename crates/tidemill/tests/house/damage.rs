@@ -313,7 +313,12 @@ fn a_plant_without_room_says_so_before_anybody_writes() {
     assert!(before.out.contains("less than storage.free_min"), "{}", before.out);
     let plant = home.start();
     let refused = plant.run(&["write", "press/temperature", "22.5"]).expect_problem("disk-full");
-    assert!(refused.err.contains("writing takes"), "{}", refused.err);
+    assert!(
+        refused.err.contains("writing takes 900 TiB, for storage.free_min and the log"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(refused.err.to_lowercase().matches("writing goes on").count(), 1, "{}", refused.err);
     let told = plant.get("/health/ready").send().expect_problem(503, "disk-full");
     assert!(told["detail"].as_str().is_some_and(|text| text.starts_with("new values are refused")), "{told}");
     let health = plant.get("/health").send().expect(503).json();
