@@ -401,7 +401,6 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "what somebody else does with the folder")]
     fn lines_of_a_log_whose_folder_was_removed_are_not_lost_in_silence() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("logs");
