@@ -30,6 +30,10 @@ pub struct Machine {
     pub clock_set: Option<bool>,
 }
 
+/// The process may open no more files.
+#[cfg(unix)]
+const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
+
 /// Looks now.
 pub fn machine() -> Machine {
     let mut machine = machine_under(Path::new("/"));
@@ -37,6 +41,12 @@ pub fn machine() -> Machine {
     {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         machine.open_files_max = limit.current;
+        // Where not one more can be opened, they cannot be counted either.
+        let none_left =
+            || fs::File::open("/proc/self/fd").is_err_and(|why| why.raw_os_error() == Some(EMFILE));
+        if machine.open_files.is_none() && none_left() {
+            machine.open_files = limit.current;
+        }
     }
     machine
 }
