@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tidemill_bus::Namespace;
 use tidemill_core::{Damaged, Journal, Problem, rfc3339};
-use tidemill_ground::Ground;
+use tidemill_ground::{Ground, Space};
 use tidemill_guard::Guard;
 use tidemill_historian::Historian;
 use tidemill_journal::Log;
@@ -87,12 +87,15 @@ impl Look for Looker {
 impl Rooms {
     fn seen(&self, monotonic: Duration, dear: &Seen) -> Seen {
         let space = self.ground.disk.space(&self.plant.data()).ok();
+        // That it was little is looked at again, or the plant would warn of what is over.
+        let tight = dear.tight.as_ref().and(space.as_ref()).and_then(|space| self.tight(space));
         Seen {
             wall_ns: self.ground.clock.wall(),
             monotonic,
             machine: tidemill_ground::machine(),
             free_min_bytes: space.map_or(0, |space| settings::free_min_bytes(&space, &self.config)),
             space,
+            tight,
             refusing: self.journal.refuses_samples().map(|busy| {
                 let problem = Problem::from(busy);
                 (format!("new values are refused: {}", problem.detail), problem.mend().to_owned())
@@ -116,15 +119,18 @@ impl Rooms {
         }
     }
 
+    fn tight(&self, space: &Space) -> Option<String> {
+        settings::tight(self.ground.disk.as_ref(), &self.plant, space, &self.config)
+    }
+
     fn dear(&self) -> Seen {
         let data = self.plant.data();
         let space = self.ground.disk.space(&data).ok();
-        let tight = |space| settings::tight(self.ground.disk.as_ref(), &self.plant, space, &self.config);
         let certificates = self.guard.tls().concerns().into_iter();
         self.historian.look_again();
         let places = self.historian.check_places().and_then(|()| self.historian.check_tables());
         Seen {
-            tight: space.as_ref().and_then(tight),
+            tight: space.as_ref().and_then(|space| self.tight(space)),
             inodes: tidemill_ground::inodes(&data),
             flash_worn: tidemill_ground::flash_worn(&data),
             unreadable: places.err().map(|problem| problem.detail),
