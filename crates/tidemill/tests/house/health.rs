@@ -233,13 +233,13 @@ fn a_backup_that_grew_old_is_told_until_none_is_wanted() {
 /// One of a plant that stood still counts too, and the audit knows of it.
 #[test]
 fn a_backup_of_a_stopped_plant_counts_as_the_last_one() {
-    let plant = start(Home::new(), "[health]\nbackup_age = \"1s\"");
-    let home = plant.stop();
+    const SETTINGS: &str = "[health]\nbackup_age = \"1s\"";
+    let home = start(Home::new(), SETTINGS).stop();
     let (one, two) = (home.path("one.tar"), home.path("two.tar"));
     for file in [&one, &two] {
         home.run(&["backup", file.to_str().expect("a name of ours"), "--plant", "plant"]).expect(0);
     }
-    let mut plant = home.start();
+    let mut plant = start(home, SETTINGS);
     let row = began(&mut plant, "backup-old");
     assert!(row[1].as_str().is_some_and(|what| what.starts_with("the last backup was made less")), "{row}");
     let bytes = std::fs::metadata(&two).expect("it is there").len();
