@@ -59,6 +59,8 @@ mod view; //       one consistent state
 mod write; //      one file
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod fakes;
 #[cfg(test)]
 mod foreign_tests;

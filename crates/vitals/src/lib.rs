@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidemill_core::{
-    Bus, ColumnKind, ColumnSpec, Commit, Facts, Identity, IdentityKind, Peer, Problem, TableSpec, Value, codes,
-    rfc3339,
+    Bus, ColumnKind, ColumnSpec, Commit, Facts, Identity, IdentityKind, Peer, Problem, TableSpec, Value,
+    codes, rfc3339,
 };
 use tidemill_ground::{Gauge, Ground, Phase};
 

@@ -1,3 +1,5 @@
+//! Chunks of runs as the library reads them, and what a file says of them, counted here.
+
 use std::sync::Arc;
 
 use arrow::array::{Array, Int64Array, StringArray};

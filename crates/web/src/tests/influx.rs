@@ -89,7 +89,8 @@ async fn statements_that_come_before_writing() {
     "#]]
     .assert_eq(&told);
     // As `curl -F` sends it.
-    let form = "--b7\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\nCREATE DATABASE \"übung\"\r\n--b7--\r\n";
+    let form =
+        "--b7\r\nContent-Disposition: form-data; name=\"q\"\r\n\r\nCREATE DATABASE \"übung\"\r\n--b7--\r\n";
     let kind = ("content-type", "multipart/form-data; boundary=b7");
     let made = house.send("POST /query", &[kind], form).await;
     assert_eq!((made.status.as_u16(), made.text()), (200, r#"{"results":[{"statement_id":0}]}"#.to_owned()));
