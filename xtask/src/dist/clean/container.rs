@@ -26,8 +26,8 @@ pub(super) fn run(release: &Path, place: &Path, guide: &Guide) -> Result<(), Str
     nspawn.arg("--directory").arg(&root).args(["/bin/sh", "-c"]).arg(script(&file, guide)?);
     let told = shell::capture(nspawn)?;
     let expected = told.lines().filter(|line| line.contains("20.5")).count();
-    // Read as it was written, and again after a stop.
-    if expected < 2 || !told.contains("BEGIN CERTIFICATE") {
+    // Read as it was written, again after a stop, and from the backup.
+    if expected < 3 || !told.contains("BEGIN CERTIFICATE") {
         return Err(format!("the container's plant said: {told}"));
     }
     Ok(())
@@ -70,18 +70,23 @@ fn script(file: &File, guide: &Guide) -> Result<String, String> {
     let within =
         format!("setpriv --reuid={user} --regid={group} --clear-groups --no-new-privs env {variables}");
     let typed: Vec<&str> = guide.0.lines().filter_map(|line| line.trim().strip_prefix(EXEC)).collect();
-    let [write, read, trust] = typed[..] else { return Err(format!("the guide types {typed:?}")) };
+    let [write, read, backup, trust] = typed[..] else { return Err(format!("the guide types {typed:?}")) };
+    let restore = guide.0.lines().find_map(|line| line.trim().split_once(" tidemill restore "));
+    let (_, restore) = restore.ok_or("the guide restores nothing into a volume")?;
     let beyond = guide.0.lines().find_map(|line| line.trim().strip_prefix("-e "));
     let beyond = beyond.ok_or("the guide has no -e")?.replace(" -e ", " ");
     let beyond = beyond.strip_suffix(" tidemill").ok_or("the guide's -e ends otherwise")?;
-    let (health, program) =
-        (file.list("HEALTHCHECK")?, format!("{} {}", file.list("ENTRYPOINT")?, file.list("CMD")?));
+    let (health, entry) = (file.list("HEALTHCHECK")?, file.list("ENTRYPOINT")?);
+    let program = format!("{entry} {}", file.list("CMD")?);
     Ok(format!(
         "set -e\n{}\ncd {}\n\
          up() {{ \"$@\" & plant=$!; n=0; until {within} {health} >/dev/null 2>&1; do n=$((n+1)); test $n -lt 300; sleep 0.2; done; }}\n\
          down() {{ kill -TERM $plant; wait $plant; }}\n\
-         up {within} {program}\n{within} {write}\n{within} {read}\ndown\n\
-         up {within} env {beyond} {program}\n{within} {read}\n{within} {trust} --output ca.pem\ncat ca.pem\ndown\n",
+         up {within} {program}\n{within} {write}\n{within} {read}\n\
+         install -d -o {user} -g {group} /backups\n{within} {backup}\ndown\n\
+         up {within} env {beyond} {program}\n{within} {read}\n{within} {trust} --output ca.pem\ncat ca.pem\ndown\n\
+         find . -mindepth 1 -delete\n{within} {entry} restore {restore}\n\
+         up {within} {program}\n{within} {read}\ndown\n",
         file.word("RUN")?,
         file.word("WORKDIR")?,
     ))
