@@ -537,7 +537,7 @@ fn texts_that_look_like_points_are_no_samples() {
 fn more_new_names_than_an_hour_allows_are_not_rejected() {
     let plant = Plant::start();
     let rows: String = (0..12_000).map(|name| format!("n{name},2026-03-01 00:00:00,1\n")).collect();
-    let file = plant.home.file("many.csv", &format!("signal,time,value\n{rows}")).display().to_string();
+    let file = plant.home.file("many.csv", format!("signal,time,value\n{rows}")).display().to_string();
     let ran = plant.run(&["import", &file]).expect_problem("signals-rate");
     assert!(ran.err.contains("limits.signals_new_per_hour"), "{}", ran.err);
     assert!(!std::path::Path::new(&format!("{file}.rejected")).exists());
