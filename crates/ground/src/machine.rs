@@ -36,6 +36,7 @@ const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
 
 /// Looks now.
 pub fn machine() -> Machine {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "elsewhere nothing is added to what the files say"))]
     let mut machine = machine_under(Path::new("/"));
     #[cfg(unix)]
     {
