@@ -544,6 +544,7 @@ fn decimals_and_intervals_are_what_they_are_or_refused() {
             "SELECT signal, TIMESTAMP '2026-09-25T00:00:00Z' - time > INTERVAL '1 day' AS stale FROM samples WHERE signal = 'acme/press/temperature' LIMIT 1",
             "SELECT max(x) = INTERVAL '36 hours' AS most, min(x) = INTERVAL '1 day' AS least FROM (VALUES (INTERVAL '24 hours'), (INTERVAL '36 hours')) AS t(x)",
             "SELECT x FROM (VALUES (INTERVAL '1 day')) AS t(x) GROUP BY x",
+            "SELECT greatest(x, INTERVAL '1 day') = INTERVAL '36 hours' AS a, nullif(x, INTERVAL '1 day 12 hours') AS b FROM (VALUES (INTERVAL '36 hours')) AS t(x)",
             "SELECT (SELECT 1 WHERE false) AS n",
             "SELECT 'foo' SIMILAR TO 'f%' AS a, 'xfoox' SIMILAR TO 'foo' AS b",
             "SELECT to_timestamp('2026-03-01 05', '%Y-%m-%d %H') AS t",
@@ -576,6 +577,10 @@ fn decimals_and_intervals_are_what_they_are_or_refused() {
 
             > SELECT x FROM (VALUES (INTERVAL '1 day')) AS t(x) GROUP BY x
             bad-sql: GROUP BY and DISTINCT of intervals: not supported. Take their seconds: extract(epoch FROM …)
+
+            > SELECT greatest(x, INTERVAL '1 day') = INTERVAL '36 hours' AS a, nullif(x, INTERVAL '1 day 12 hours') AS b FROM (VALUES (INTERVAL '36 hours')) AS t(x)
+            a,b
+            true,
 
             > SELECT (SELECT 1 WHERE false) AS n
             n

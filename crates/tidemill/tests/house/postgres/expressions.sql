@@ -372,3 +372,12 @@ length('ab'::char(5))
 'ab'::char(5) = 'ab'
 'ab'::char(5)::text || 'x'
 'ab'::char(5)
+-- intervals that are chosen
+greatest(interval '1 day', interval '36 hours')
+least(interval '1 day', interval '36 hours', NULL)
+greatest(interval '1 day', interval '24 hours')
+greatest(NULL::interval, NULL)
+nullif(interval '1 day', interval '24 hours')
+nullif(interval '1 day', interval '25 hours')
+greatest(x, interval '2 hours') FROM (VALUES (interval '1 hour')) AS v(x)
+(SELECT count(*) FROM (SELECT DISTINCT x FROM (VALUES (interval '1 day'), (interval '24 hours')) AS v(x)) AS d)
