@@ -32,6 +32,7 @@ use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
 use tidemill_core::{Problem, TypeNumber, WireQuery, codes};
 
 pub use contents::{Callable, Contents, Readable};
+pub(crate) use dialect::calling;
 pub use meaning::{analyzer, planner};
 pub use parameters::singled;
 pub use rows::WireRows;

@@ -698,3 +698,44 @@ fn what_aggregates_and_windows_hold_may_be_charged() {
         "#]],
     );
 }
+
+/// The planner calls an expression by what is in it without its casts.
+#[test]
+fn what_only_casts_tell_apart_may_be_asked_at_once() {
+    check(
+        &[
+            "SELECT sum(value), sum(CAST(value AS DECIMAL(20, 3))), sum(CAST(value AS DECIMAL(20, 1))) FROM samples WHERE signal = 'acme/press/temperature'",
+            "SELECT max(time) AS a, max(CAST(time AS DATE)) AS b, round(max(CAST(value AS REAL)), 1) AS c, round(max(value), 1) AS d FROM samples WHERE signal = 'acme/press/temperature' HAVING max(CAST(time AS DATE)) IS NOT NULL ORDER BY max(CAST(time AS DATE))",
+            "SELECT CAST(value AS BIGINT) AS n, value FROM samples WHERE signal = 'acme/press/temperature' GROUP BY 1, value ORDER BY CAST(value AS BIGINT), value",
+            "SELECT sum(value) OVER (ORDER BY time) AS a, sum(CAST(value AS DECIMAL(20, 1))) OVER (ORDER BY time) AS b FROM samples WHERE signal = 'acme/press/temperature' ORDER BY time LIMIT 2",
+            "SELECT n FROM (SELECT value, CAST(value AS BIGINT), count(*) AS n FROM samples WHERE signal = 'acme/press/temperature' GROUP BY value, CAST(value AS BIGINT)) AS t ORDER BY value LIMIT 1",
+        ],
+        expect![[r#"
+            > SELECT sum(value), sum(CAST(value AS DECIMAL(20, 3))), sum(CAST(value AS DECIMAL(20, 1))) FROM samples WHERE signal = 'acme/press/temperature'
+            sum(value),"sum(CAST(value AS DECIMAL(20,3)))","sum(CAST(value AS DECIMAL(20,1)))"
+            80.75,80.750,80.8
+
+            > SELECT max(time) AS a, max(CAST(time AS DATE)) AS b, round(max(CAST(value AS REAL)), 1) AS c, round(max(value), 1) AS d FROM samples WHERE signal = 'acme/press/temperature' HAVING max(CAST(time AS DATE)) IS NOT NULL ORDER BY max(CAST(time AS DATE))
+            a,b,c,d
+            2026-01-01T00:01:00Z,2026-01-01,21.3,21.3
+
+            > SELECT CAST(value AS BIGINT) AS n, value FROM samples WHERE signal = 'acme/press/temperature' GROUP BY 1, value ORDER BY CAST(value AS BIGINT), value
+            n,value
+            19,19.0
+            20,20.0
+            20,20.5
+            21,21.25
+            ,
+
+            > SELECT sum(value) OVER (ORDER BY time) AS a, sum(CAST(value AS DECIMAL(20, 1))) OVER (ORDER BY time) AS b FROM samples WHERE signal = 'acme/press/temperature' ORDER BY time LIMIT 2
+            a,b
+            20.0,20.0
+            40.5,40.5
+
+            > SELECT n FROM (SELECT value, CAST(value AS BIGINT), count(*) AS n FROM samples WHERE signal = 'acme/press/temperature' GROUP BY value, CAST(value AS BIGINT)) AS t ORDER BY value LIMIT 1
+            n
+            1
+
+        "#]],
+    );
+}

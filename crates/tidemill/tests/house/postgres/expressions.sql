@@ -381,3 +381,9 @@ nullif(interval '1 day', interval '24 hours')
 nullif(interval '1 day', interval '25 hours')
 greatest(x, interval '2 hours') FROM (VALUES (interval '1 hour')) AS v(x)
 (SELECT count(*) FROM (SELECT DISTINCT x FROM (VALUES (interval '1 day'), (interval '24 hours')) AS v(x)) AS d)
+-- casts that only their types tell apart
+sum(x), sum(x::numeric(20,3)), sum(x::numeric(10,1)) FROM (VALUES (1.5::float8), (2.25)) AS v(x)
+max(x), max(x::date) FROM (VALUES (TIMESTAMP '2026-01-02 03:04:05')) AS v(x)
+x::date, x FROM (VALUES (TIMESTAMP '2026-01-02 03:04:05')) AS v(x) GROUP BY x::date, x
+sum(x) OVER (ORDER BY x), sum(x::numeric(10,1)) OVER (ORDER BY x) FROM (VALUES (1.5::float8), (2.5)) AS v(x) ORDER BY x LIMIT 1
+b FROM (SELECT count(x), count(x::text), sum(x::int) - sum(x) AS b FROM (VALUES (1.5::float8)) AS v(x) HAVING sum(x) > 1) AS t
