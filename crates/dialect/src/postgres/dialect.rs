@@ -5,20 +5,21 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::common::DataFusionError;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Array, BinaryOperator, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
+    BinaryOperator, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart,
     Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableAlias, TableAliasColumnDef,
-    TableFactor, TimezoneInfo, UnaryOperator, Value as Literal, VisitMut, VisitorMut,
+    TableFactor, UnaryOperator, Value as Literal, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::contents::schema_number;
-use super::functions::{NO_ITEMS, REGISTERED, is_known};
-use super::names::{is_function, name_columns};
+use super::functions::{REGISTERED, is_known};
+use super::lists::{self, items};
+use super::names::is_function;
 use super::tables::{self, CatalogueTable, INFORMATION_SCHEMA, PG_CATALOG};
 use super::{casts, empty, numeric, times};
 use crate::statement;
@@ -54,18 +55,23 @@ const OPERATORS: [(&str, BinaryOperator); 14] = [
 ];
 
 /// Applies every rule; the tables of the catalogue that are used.
-pub(crate) fn rewrite(statement: &mut Statement) -> Vec<&'static CatalogueTable> {
+///
+/// # Errors
+/// What is written is no value of the type that it is cast to.
+pub(crate) fn rewrite(statement: &mut Statement) -> Result<Vec<&'static CatalogueTable>> {
     match statement {
         Statement::Statement(inner) => {
             let mut rewriter = Rewriter::default();
-            let _ = inner.as_mut().visit(&mut rewriter);
+            if let ControlFlow::Break(error) = inner.as_mut().visit(&mut rewriter) {
+                return Err(error);
+            }
             if let SqlStatement::Query(query) = inner.as_mut() {
                 shown(query);
             }
-            rewriter.used
+            Ok(rewriter.used)
         }
         Statement::Explain(explain) => rewrite(&mut explain.statement),
-        _ => Vec::new(),
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -127,15 +133,19 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
-        if let Some(other) = rewritten(expr) {
-            *expr = other;
+        let other = match &mut *expr {
+            Expr::Cast { expr: inner, data_type, .. } => casts::cast(inner, data_type),
+            other => Ok(rewritten(other)),
+        };
+        match other {
+            Ok(Some(other)) => *expr = other,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
         }
         ControlFlow::Continue(())
     }
 
-    // Before anything is said otherwise: columns are named by what was typed.
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
-        name_columns(select);
         empty::drop_kinds(select);
         ControlFlow::Continue(())
     }
@@ -199,10 +209,13 @@ fn function_as_table(factor: &TableFactor) -> Option<TableFactor> {
 fn rewritten(expr: &mut Expr) -> Option<Expr> {
     match expr {
         Expr::Collate { expr, .. } => Some(taken(expr)),
-        Expr::Cast { expr: inner, data_type, .. } => casts::cast(inner, data_type),
         Expr::Function(function) => call(function),
         Expr::Identifier(name) => is_function(name).then(|| calling(&name.value.to_lowercase(), Vec::new())),
         Expr::UnaryOp { op, expr } => unary(*op, expr),
+        Expr::Interval(interval) if interval.leading_field.is_none() => {
+            casts::interval(&mut interval.value);
+            None
+        }
         Expr::AtTimeZone { timestamp, time_zone } => {
             Some(calling(times::AT_ZONE, vec![taken(timestamp), taken(time_zone)]))
         }
@@ -237,7 +250,7 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
             if let Expr::Value(value) = right.as_ref()
                 && let Some(items) = value.value.clone().into_string().and_then(|text| items(&text))
             {
-                **right = array(items, &SqlType::Text);
+                **right = lists::texts(&items.iter().map(Option::as_deref).collect::<Vec<_>>());
             }
             statement::among(expr);
             None
@@ -283,7 +296,7 @@ fn operation(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }))
 }
 
-fn number(digits: &str) -> Expr {
+pub(crate) fn number(digits: &str) -> Expr {
     Expr::Value(Literal::Number(digits.to_owned(), false).into())
 }
 
@@ -462,13 +475,11 @@ fn call(function: &mut Function) -> Option<Expr> {
     match (name.as_str(), &mut function.args) {
         // The first item of a list has this place.
         ("array_lower", _) => Some(Expr::Value(Literal::Number("1".to_owned(), false).into())),
-        ("current_schemas", _) => {
-            Some(array(vec![Some("pg_catalog".to_owned()), Some("public".to_owned())], &SqlType::Text))
-        }
+        ("current_schemas", _) => Some(lists::texts(&[Some("pg_catalog"), Some("public")])),
         // ARRAY(SELECT …)
         ("array", FunctionArguments::Subquery(query)) => {
             if empty::query(query) {
-                return Some(array(Vec::new(), &SqlType::Text));
+                return Some(lists::texts(&[]));
             }
             gathered(query);
             Some(Expr::Subquery(query.clone()))
@@ -520,74 +531,6 @@ fn gathered(query: &mut Query) {
         *expr = calling("array_agg", vec![expr.clone()]);
     }
     query.order_by = None;
-}
-
-/// The items of an array as PostgreSQL writes it, of one dimension: `{1,"a b",NULL}`.
-pub(crate) fn items(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let mut items = Vec::new();
-    let mut item = String::new();
-    let (mut quoted, mut was_quoted) = (false, false);
-    let mut letters = inner.chars();
-    let done = |item: &mut String, was_quoted: bool| {
-        let text = std::mem::take(item);
-        let text = if was_quoted { text } else { text.trim().to_owned() };
-        (was_quoted || !text.eq_ignore_ascii_case("null")).then_some(text)
-    };
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' => item.extend(letters.next()),
-            '"' => {
-                quoted = !quoted;
-                was_quoted = true;
-            }
-            ',' if !quoted => {
-                items.push(done(&mut item, was_quoted));
-                was_quoted = false;
-            }
-            '{' if !quoted => return None,
-            letter => item.push(letter),
-        }
-    }
-    if !inner.trim().is_empty() {
-        items.push(done(&mut item, was_quoted));
-    }
-    (!quoted).then_some(items)
-}
-
-/// No list, of that type.
-pub(crate) fn no_list(kind: &SqlType) -> Expr {
-    listed(null(), kind)
-}
-
-fn listed(list: Expr, kind: &SqlType) -> Expr {
-    let item = match kind {
-        SqlType::SmallInt(_) => "Int16",
-        SqlType::Integer(_) => "Int32",
-        SqlType::BigInt(_) => "Int64",
-        SqlType::IntUnsigned(_) => "UInt32",
-        SqlType::Real => "Float32",
-        SqlType::DoublePrecision => "Float64",
-        SqlType::Boolean => "Boolean",
-        SqlType::Date => "Date32",
-        SqlType::Timestamp(_, TimezoneInfo::Tz) => "Timestamp(ns, \"UTC\")",
-        SqlType::Timestamp(..) => "Timestamp(ns)",
-        _ => "Utf8",
-    };
-    calling("arrow_cast", vec![list, text(&format!("List({item})"))])
-}
-
-/// An array of literals of one type.
-pub(crate) fn array(items: Vec<Option<String>>, kind: &SqlType) -> Expr {
-    let of = |item: Option<String>| {
-        let literal = item.map_or_else(null, |item| text(&item));
-        if *kind == SqlType::Text { literal } else { casting(literal, kind.clone()) }
-    };
-    // A list without items has a type too.
-    if items.is_empty() {
-        return listed(calling(NO_ITEMS, Vec::new()), kind);
-    }
-    Expr::Array(Array { elem: items.into_iter().map(of).collect(), named: true })
 }
 
 pub(crate) fn casting(expr: Expr, to: SqlType) -> Expr {

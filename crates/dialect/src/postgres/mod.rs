@@ -9,6 +9,7 @@ mod contents;
 mod dialect;
 mod empty;
 mod functions;
+mod lists;
 mod meaning;
 mod names;
 mod numeric;
@@ -71,8 +72,9 @@ pub fn read(query: &WireQuery, with_values: bool) -> Result<Read> {
     let given: Vec<TypeNumber> = query.parameters.iter().map(|value| value.kind).collect();
     let parameters = parameters::types_of(&statement, &given)?;
     let values = if with_values { Values::Given(&query.parameters) } else { Values::Types(&parameters) };
+    names::name(&mut statement);
     parameters::bind(&mut statement, &values)?;
-    let used = dialect::rewrite(&mut statement);
+    let used = dialect::rewrite(&mut statement)?;
     let instead = empty::instead(&statement);
     Ok(Read { statement, instead, parameters, used })
 }

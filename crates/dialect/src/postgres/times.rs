@@ -274,6 +274,63 @@ fn instant_of(clock: i64, zone: Tz) -> Option<i64> {
     }
 }
 
+/// An interval as the planner reads it: with units for what PostgreSQL also writes as a clock (`1 day 02:00:00`), as ISO 8601 has
+/// it (`P1DT2H`), or as seconds alone. What is none of these stays as it is.
+pub(crate) fn interval(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let said = match words.as_slice() {
+        [only] if only.parse::<f64>().is_ok() => Some(format!("{only} seconds")),
+        [only] if only.starts_with('P') => iso_interval(only),
+        _ => words
+            .iter()
+            .map(|word| if word.contains(':') { clock(word) } else { Some((*word).to_owned()) })
+            .collect::<Option<Vec<_>>>()
+            .map(|words| words.join(" ")),
+    };
+    said.unwrap_or_else(|| text.to_owned())
+}
+
+/// `-02:03:04.5`
+fn clock(word: &str) -> Option<String> {
+    let (sign, rest) = match word.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", word.strip_prefix('+').unwrap_or(word)),
+    };
+    let parts: Vec<&str> = rest.split(':').collect();
+    let number =
+        |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let (hours, minutes, seconds) = match parts.as_slice() {
+        [hours, minutes] => (hours, minutes, &"0"),
+        [hours, minutes, seconds] => (hours, minutes, seconds),
+        _ => return None,
+    };
+    [hours, minutes, seconds]
+        .into_iter()
+        .all(number)
+        .then(|| format!("{sign}{hours} hours {sign}{minutes} minutes {sign}{seconds} seconds"))
+}
+
+/// `P1Y2M3DT4H5M6.5S`
+fn iso_interval(text: &str) -> Option<String> {
+    let (days, times) = text.strip_prefix('P')?.split_once('T').unwrap_or((text.strip_prefix('P')?, ""));
+    let mut said = Vec::new();
+    for (mut rest, units) in [
+        (days, &[('Y', "years"), ('M', "months"), ('W', "weeks"), ('D', "days")][..]),
+        (times, &[('H', "hours"), ('M', "minutes"), ('S', "seconds")][..]),
+    ] {
+        while !rest.is_empty() {
+            let (amount, behind) = rest.split_at_checked(rest.find(|c: char| c.is_ascii_alphabetic())?)?;
+            let mut letters = behind.chars();
+            let letter = letters.next()?;
+            let (_, unit) = units.iter().find(|(known, _)| *known == letter)?;
+            amount.parse::<f64>().ok()?;
+            said.push(format!("{amount} {unit}"));
+            rest = letters.as_str();
+        }
+    }
+    (!said.is_empty()).then(|| said.join(" "))
+}
+
 /// An interval, so many times.
 pub(crate) fn scaled(interval: PlanExpr, times: PlanExpr) -> PlanExpr {
     let scaled = Arc::new(ScalarUDF::from(Scaled(Signature::any(2, Volatility::Immutable))));
