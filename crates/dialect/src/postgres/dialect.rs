@@ -147,6 +147,55 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
         empty::drop_kinds(select);
+        let mut numbers = TableNumbers::of(select);
+        if !numbers.0.is_empty() {
+            let _ = VisitMut::visit(select, &mut numbers);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// By which names tables are asked, with their numbers: what `t.tableoid` is.
+struct TableNumbers(Vec<(String, u32)>);
+
+impl TableNumbers {
+    fn of(select: &Select) -> TableNumbers {
+        let number = |factor: &TableFactor| {
+            let TableFactor::Table { name, alias, args: None, .. } = factor else { return None };
+            let parts: Vec<String> = name.0.iter().map(part).collect();
+            let (schema, name) = match parts.as_slice() {
+                [name] => (None, name),
+                [.., schema, name] => (Some(schema.as_str()), name),
+                [] => return None,
+            };
+            let number = match tables::find(schema, name) {
+                Some(table) => table.number,
+                None => tables::number_of(schema.unwrap_or("public"), name),
+            };
+            Some((
+                alias.as_ref().map_or_else(|| name.clone(), |alias| alias.name.value.to_lowercase()),
+                number,
+            ))
+        };
+        let from = select.from.iter();
+        let factors = from.flat_map(|from| {
+            std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
+        });
+        TableNumbers(factors.filter_map(number).collect())
+    }
+}
+
+impl VisitorMut for TableNumbers {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::CompoundIdentifier(names) = expr
+            && let [table, column] = names.as_slice()
+            && column.value.eq_ignore_ascii_case("tableoid")
+            && let Some((_, known)) = self.0.iter().find(|(name, _)| *name == table.value.to_lowercase())
+        {
+            *expr = casting(number(&known.to_string()), SqlType::IntUnsigned(None));
+        }
         ControlFlow::Continue(())
     }
 }
@@ -198,6 +247,15 @@ fn function_as_table(factor: &TableFactor) -> Option<TableFactor> {
                 "(SELECT CAST(NULL AS TEXT) AS word, CAST(NULL AS TEXT) AS catcode WHERE false) AS {alias}"
             )
         }
+        ("pg_listening_channels", []) => {
+            format!("(SELECT CAST(NULL AS TEXT) AS {column} WHERE false) AS {alias}")
+        }
+        // Nothing is divided.
+        ("pg_partition_tree", [_]) => {
+            let columns = "0 AS relid, 0 AS parentrelid, false AS isleaf, 0 AS level";
+            format!("(SELECT {columns} WHERE false) AS {alias}")
+        }
+        (called, []) if tables::find(None, called).is_some() => format!("{PG_CATALOG}.{called} AS {alias}"),
         (called, arguments) => {
             format!("(SELECT {called}({}) AS {column}) AS {alias}", arguments.join(", "))
         }
