@@ -33,7 +33,7 @@ use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
 use tidemill_core::{Problem, TypeNumber, WireQuery, codes};
 
 pub use contents::{Callable, Contents, Readable};
-pub(crate) use dialect::calling;
+pub(crate) use dialect::{calling, casting, text};
 pub use meaning::{analyzer, planner};
 pub use parameters::singled;
 pub use rows::WireRows;
@@ -123,6 +123,11 @@ impl Read {
         }
         parameters::bind(&mut self.statement, &Values::Types(&self.parameters))
     }
+}
+
+/// Precision and scale of the decimal that holds a number as it is written; none where it is none, or has too many digits.
+pub(crate) fn holding(number: &str) -> Option<(u8, i8)> {
+    numeric::holding(std::iter::once(number))
 }
 
 /// A `RowDescription` of columns.
