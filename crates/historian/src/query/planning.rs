@@ -9,6 +9,7 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Cast, Expr, LogicalPlan, TryCast};
 use datafusion::optimizer::OptimizerRule;
@@ -20,7 +21,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement;
 use tidemill_core::{Bus, Problem, ReadScope, codes};
-use tidemill_dialect::{from_problem, statement};
+use tidemill_dialect::{apart, from_problem, statement};
 
 use super::aliases::resolved;
 use super::bounds::measured_type;
@@ -60,10 +61,17 @@ pub(crate) async fn plan(
 /// As [`plan`].
 pub(crate) async fn read(
     state: &SessionState,
-    statement: Statement,
+    mut statement: Statement,
     meter: &Arc<Meter>,
 ) -> Result<LogicalPlan> {
-    let plan = state.statement_to_plan(statement).await?;
+    let plan = match apart::tell(&mut statement) {
+        false => state.statement_to_plan(statement).await?,
+        true => {
+            let mut state = state.clone();
+            state.register_udf(apart::function())?;
+            state.statement_to_plan(statement).await?
+        }
+    };
     meter.go_on()?;
     verify(&plan)?;
     Ok(plan)
