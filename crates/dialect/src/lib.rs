@@ -9,6 +9,7 @@
 //! - A parameter becomes a literal in the tree, never syntax.
 //! - The catalogue tells of nothing but what it was given for this caller.
 
+pub mod apart; //     casts that the planner would confuse
 mod error; //         problems on their way through DataFusion
 mod exists; //        EXISTS as a column
 mod outline; //       the shape of a statement, without its literals

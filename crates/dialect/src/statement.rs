@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use arrow::datatypes::DECIMAL128_MAX_PRECISION;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
@@ -13,10 +14,11 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
+use serde_json::{Map, Value as Json};
 use tidemill_core::{Problem, Value, codes};
 
 use crate::error::{bad, from_problem};
-use crate::{exists, similar};
+use crate::{exists, postgres, similar};
 
 /// The longest query text.
 pub const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -328,9 +330,10 @@ fn literal(value: &Value) -> Expr {
             array: false,
             format: None,
         },
-        Value::Json(text) => {
-            list(text).unwrap_or_else(|| plain(Literal::SingleQuotedString(text.to_string())))
-        }
+        Value::Json(text) => serde_json::from_str(text)
+            .ok()
+            .and_then(structured)
+            .unwrap_or_else(|| plain(Literal::SingleQuotedString(text.to_string()))),
         Value::Text(text) => plain(Literal::SingleQuotedString(text.to_string())),
         Value::Bytes(bytes) => {
             plain(Literal::HexStringLiteral(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
@@ -338,23 +341,50 @@ fn literal(value: &Value) -> Expr {
     }
 }
 
-/// A JSON array of plain values as a list.
-fn list(text: &str) -> Option<Expr> {
-    use serde_json::Value as Json;
-    let Json::Array(items) = serde_json::from_str(text).ok()? else { return None };
-    let item = |item: Json| {
-        Some(literal(&match item {
-            Json::Null => Value::None,
-            Json::Bool(value) => Value::Bool(value),
-            Json::String(text) => Value::Text(text.into()),
-            Json::Number(number) => match (number.as_i64(), number.as_u64()) {
-                (Some(number), _) => Value::Int(number),
-                (None, Some(number)) => Value::UInt(number),
-                (None, None) => Value::Float(number.as_f64()?),
-            },
-            Json::Array(_) | Json::Object(_) => return None,
-        }))
+/// A JSON array as a list, and an object that tells the type of a value as that value.
+fn structured(json: Json) -> Option<Expr> {
+    match json {
+        Json::Array(items) => {
+            let elem = items.into_iter().map(item).collect::<Option<_>>()?;
+            Some(Expr::Array(Array { elem, named: true }))
+        }
+        Json::Object(members) => typed(&members),
+        _ => None,
+    }
+}
+
+fn item(json: Json) -> Option<Expr> {
+    Some(literal(&match json {
+        Json::Null => Value::None,
+        Json::Bool(value) => Value::Bool(value),
+        Json::String(text) => Value::Text(text.into()),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, Some(number)) => Value::UInt(number),
+            (None, None) => Value::Float(number.as_f64()?),
+        },
+        Json::Object(members) => return typed(&members),
+        Json::Array(_) => return None,
+    }))
+}
+
+/// `{"decimal": "12.50", "digits": 10}`, of which the digits may be left out, and `{"duration": 90, "unit": "s"}`.
+fn typed(members: &Map<String, Json>) -> Option<Expr> {
+    let number = |name: &str| members.get(name).and_then(Json::as_i64);
+    if let Some(text) = members.get("decimal").and_then(Json::as_str) {
+        let (precision, scale) = postgres::holding(text)?;
+        let digits = number("digits").and_then(|digits| u8::try_from(digits).ok()).unwrap_or_default();
+        let precision = u64::from(precision.max(digits.min(DECIMAL128_MAX_PRECISION)));
+        let kind = SqlType::Decimal(ExactNumberInfo::PrecisionAndScale(precision, i64::from(scale)));
+        return Some(postgres::casting(postgres::text(text), kind));
+    }
+    let unit = match members.get("unit")?.as_str()? {
+        "s" => "Second",
+        "ms" => "Millisecond",
+        "us" | "µs" => "Microsecond",
+        "ns" => "Nanosecond",
+        _ => return None,
     };
-    let elem = items.into_iter().map(item).collect::<Option<_>>()?;
-    Some(Expr::Array(Array { elem, named: true }))
+    let count = Expr::Value(Literal::Number(number("duration")?.to_string(), false).into());
+    Some(postgres::calling("arrow_cast", vec![count, postgres::text(&format!("Duration({unit})"))]))
 }

@@ -1,67 +1,57 @@
 //! Casts as PostgreSQL means them: `regclass` and its like, numerics by their digits, bytes, texts that are cut. What is not
 //! here: how numerics are made ([`super::numeric`]), and casts whose meaning only types tell ([`super::meaning`]).
 
+use datafusion::common::Result;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CharacterLength, DataType as SqlType, ExactNumberInfo, Expr, UnaryOperator,
-    Value as Literal,
+    CharacterLength, DataType as SqlType, ExactNumberInfo, Expr, UnaryOperator, Value as Literal,
 };
 
-use super::dialect::{argument_of, array, calling, casting, expressions, taken, text};
+use super::dialect::{argument_of, calling, casting, expressions, taken, text};
 use super::functions::REGISTERED;
-use super::list_text::items;
 use super::numeric::NUMERIC;
-use super::parameters::item_type;
-use super::types;
+use super::{intervals, lists, types};
+use crate::error::bad;
 
 /// The cast in another way, or its type in the planner's words.
-pub(crate) fn cast(inner: &mut Expr, to: &mut SqlType) -> Option<Expr> {
+///
+/// # Errors
+/// What is written is no value of that type.
+pub(crate) fn cast(inner: &mut Expr, to: &mut SqlType) -> Result<Option<Expr>> {
     unpad(inner);
     let name = to.to_string().to_lowercase().replace('"', "");
     let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
     if let Some((_, into, _)) = REGISTERED.iter().find(|(known, ..)| *known == name) {
-        return Some(calling(into, vec![taken(inner)]));
+        return Ok(Some(calling(into, vec![taken(inner)])));
     }
     // 'name'::regclass::oid is the number, and number::regclass::text the name.
-    if let Some((_, into, out)) = REGISTERED.iter().find(|(_, into, _)| argument_of(inner, into).is_some()) {
-        let number = argument_of(inner, into)?.clone();
-        return match types::by_name(name) {
+    let registered =
+        REGISTERED.iter().find_map(|(_, into, out)| Some((argument_of(inner, into)?.clone(), out)));
+    if let Some((number, out)) = registered {
+        return Ok(Some(match types::by_name(name) {
             // No longer told by its name.
-            Some(types::OID | types::INT4 | types::INT8) => Some(Expr::Nested(Box::new(taken(inner)))),
-            _ => Some(calling(out, vec![number])),
-        };
+            Some(types::OID | types::INT4 | types::INT8) => Expr::Nested(Box::new(taken(inner))),
+            _ => calling(out, vec![number]),
+        }));
     }
     match (types::by_name(name), &to) {
         (Some(types::OID), _) => *to = SqlType::IntUnsigned(None),
         (_, SqlType::Numeric(info) | SqlType::Decimal(info) | SqlType::Dec(info)) => {
             let info = *info;
-            return Some(numeric(inner, info));
+            return Ok(Some(numeric(inner, info)));
         }
         (Some(types::INT2 | types::INT4 | types::INT8), _) => {
             if let Some(exact) = decimals(inner) {
                 *inner = exact;
             }
         }
-        (_, SqlType::Bytea) => return bytes(inner),
-        (_, SqlType::Custom(..) | SqlType::Array(_)) | (None, _)
-            if name.ends_with("[]") || name.ends_with("vector") =>
+        (_, SqlType::Bytea) => return Ok(bytes(inner)),
+        (_, SqlType::Interval { .. }) => interval(inner)?,
+        (kind, SqlType::Custom(..) | SqlType::Array(_))
+            if kind.is_some_and(|kind| types::item_of(kind).is_some())
+                || name.ends_with("[]")
+                || name.ends_with("vector") =>
         {
-            let literal = match inner {
-                Expr::Value(value) => value.value.clone().into_string(),
-                _ => None,
-            };
-            return match literal.and_then(|text| items(&text)) {
-                Some(items) => Some(array(items, &item_type(types::by_name(name).unwrap_or_default()))),
-                None if matches!(inner, Expr::Array(_)) => {
-                    let kind = types::by_name(name).unwrap_or_default();
-                    if types::item_of(kind).is_some_and(|item| item.number == types::OID) {
-                        *to =
-                            SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(item_type(kind)), None));
-                    }
-                    None
-                }
-                // Lists of one kind of text are those of another.
-                None => Some(taken(inner)),
-            };
+            return lists::cast(inner, to, name).map(Some);
         }
         (
             _,
@@ -77,7 +67,7 @@ pub(crate) fn cast(inner: &mut Expr, to: &mut SqlType) -> Option<Expr> {
                 _ => pads.then_some(1),
             };
             if let Some(length) = length {
-                return Some(cut(taken(inner), length, pads));
+                return Ok(Some(cut(taken(inner), length, pads)));
             }
             *to = SqlType::Text;
         }
@@ -86,7 +76,24 @@ pub(crate) fn cast(inner: &mut Expr, to: &mut SqlType) -> Option<Expr> {
         (_, SqlType::Timestamp(Some(_), zone)) => *to = SqlType::Timestamp(None, *zone),
         _ => {}
     }
-    None
+    Ok(None)
+}
+
+/// An interval that is written out, in words that the planner reads.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn interval(written: &mut Expr) -> Result<()> {
+    if let Expr::Value(value) = written
+        && let Literal::SingleQuotedString(text) = &mut value.value
+    {
+        let said = intervals::said(text).ok_or_else(|| {
+            let shown: String = text.chars().take(40).collect();
+            bad(format!("'{shown}' is no interval, such as '1 day 02:30:00'"))
+        })?;
+        *text = said;
+    }
+    Ok(())
 }
 
 /// `::numeric`, of what is written out by its digits.
@@ -156,6 +163,10 @@ pub(crate) fn unpad(expr: &mut Expr) {
 /// Bytes that are written out: `\x00ff`, or letters with `\\` and `\ooo`.
 fn bytes(inner: &Expr) -> Option<Expr> {
     let Expr::Value(value) = inner else { return None };
+    // Digits that are bytes already.
+    if matches!(value.value, Literal::HexStringLiteral(_)) {
+        return None;
+    }
     let text = value.value.clone().into_string()?;
     let hexadecimal = match text.strip_prefix("\\x") {
         Some(digits) => digits.split_whitespace().collect(),

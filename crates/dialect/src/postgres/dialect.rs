@@ -8,21 +8,21 @@ use std::ops::ControlFlow;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Array, BinaryOperator, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
+    BinaryOperator, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart,
     Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableAlias, TableAliasColumnDef,
-    TableFactor, TimezoneInfo, UnaryOperator, Value as Literal, VisitMut, VisitorMut,
+    TableFactor, UnaryOperator, Value as Literal, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use tidemill_core::{Problem, codes};
 
 use super::contents::schema_number;
-use super::functions::{NO_ITEMS, REGISTERED, is_known};
+use super::functions::{REGISTERED, is_known};
 use super::list_text::{self, items};
-use super::names::{is_function, name_columns};
+use super::names::is_function;
 use super::tables::{self, CatalogueTable, INFORMATION_SCHEMA, PG_CATALOG};
-use super::{casts, empty, intervals, numeric, precedence, times, tuples};
+use super::{casts, empty, lists, numeric, precedence, times, tuples};
 use crate::error::{bad, from_problem};
 use crate::statement;
 
@@ -144,18 +144,25 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
         precedence::sign(expr);
-        if let Err(error) = intervals::say(expr).and_then(|()| list_text::check(expr)) {
+        if let Err(error) = list_text::check(expr) {
             return ControlFlow::Break(error);
         }
-        if let Some(other) = rewritten(expr) {
-            *expr = other;
+        let other = match &mut *expr {
+            Expr::Cast { expr: inner, data_type, .. } => casts::cast(inner, data_type),
+            Expr::Interval(interval) if interval.leading_field.is_none() => {
+                casts::interval(&mut interval.value).map(|()| None)
+            }
+            other => Ok(rewritten(other)),
+        };
+        match other {
+            Ok(Some(other)) => *expr = other,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
         }
         ControlFlow::Continue(())
     }
 
-    // Before anything is said otherwise: columns are named by what was typed.
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
-        name_columns(select);
         if select.into.is_some() {
             return ControlFlow::Break(read_only("SELECT INTO would make a table"));
         }
@@ -166,6 +173,10 @@ impl VisitorMut for Rewriter {
             return ControlFlow::Break(bad(what));
         }
         empty::drop_kinds(select);
+        let mut numbers = TableNumbers::of(select);
+        if !numbers.0.is_empty() {
+            let _ = VisitMut::visit(select, &mut numbers);
+        }
         ControlFlow::Continue(())
     }
 }
@@ -181,6 +192,51 @@ fn quoted_as_text(item: &SelectItem) -> Option<String> {
             Some(alias.value.clone())
         }
         _ => None,
+    }
+}
+
+/// By which names tables are asked, with their numbers: what `t.tableoid` is.
+struct TableNumbers(Vec<(String, u32)>);
+
+impl TableNumbers {
+    fn of(select: &Select) -> TableNumbers {
+        let number = |factor: &TableFactor| {
+            let TableFactor::Table { name, alias, args: None, .. } = factor else { return None };
+            let parts: Vec<String> = name.0.iter().map(part).collect();
+            let (schema, name) = match parts.as_slice() {
+                [name] => (None, name),
+                [.., schema, name] => (Some(schema.as_str()), name),
+                [] => return None,
+            };
+            let number = match tables::find(schema, name) {
+                Some(table) => table.number,
+                None => tables::number_of(schema.unwrap_or("public"), name),
+            };
+            Some((
+                alias.as_ref().map_or_else(|| name.clone(), |alias| alias.name.value.to_lowercase()),
+                number,
+            ))
+        };
+        let from = select.from.iter();
+        let factors = from.flat_map(|from| {
+            std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
+        });
+        TableNumbers(factors.filter_map(number).collect())
+    }
+}
+
+impl VisitorMut for TableNumbers {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::CompoundIdentifier(names) = expr
+            && let [table, column] = names.as_slice()
+            && column.value.eq_ignore_ascii_case("tableoid")
+            && let Some((_, known)) = self.0.iter().find(|(name, _)| *name == table.value.to_lowercase())
+        {
+            *expr = casting(number(&known.to_string()), SqlType::IntUnsigned(None));
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -231,6 +287,15 @@ fn function_as_table(factor: &TableFactor) -> Option<TableFactor> {
                 "(SELECT CAST(NULL AS TEXT) AS word, CAST(NULL AS TEXT) AS catcode WHERE false) AS {alias}"
             )
         }
+        ("pg_listening_channels", []) => {
+            format!("(SELECT CAST(NULL AS TEXT) AS {column} WHERE false) AS {alias}")
+        }
+        // Nothing is divided.
+        ("pg_partition_tree", [_]) => {
+            let columns = "0 AS relid, 0 AS parentrelid, false AS isleaf, 0 AS level";
+            format!("(SELECT {columns} WHERE false) AS {alias}")
+        }
+        (called, []) if tables::find(None, called).is_some() => format!("{PG_CATALOG}.{called} AS {alias}"),
         (called, arguments) => {
             format!("(SELECT {called}({}) AS {column}) AS {alias}", arguments.join(", "))
         }
@@ -242,7 +307,6 @@ fn function_as_table(factor: &TableFactor) -> Option<TableFactor> {
 fn rewritten(expr: &mut Expr) -> Option<Expr> {
     match expr {
         Expr::Collate { expr, .. } => Some(taken(expr)),
-        Expr::Cast { expr: inner, data_type, .. } => casts::cast(inner, data_type),
         Expr::Function(function) => call(function),
         Expr::Identifier(name) => is_function(name).then(|| calling(&name.value.to_lowercase(), Vec::new())),
         Expr::UnaryOp { op, expr } => unary(*op, expr),
@@ -281,7 +345,7 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
             if let Expr::Value(value) = right.as_ref()
                 && let Some(items) = value.value.clone().into_string().and_then(|text| items(&text))
             {
-                **right = array(items, &SqlType::Text);
+                **right = lists::texts(&items.iter().map(Option::as_deref).collect::<Vec<_>>());
             }
             statement::among(expr);
             None
@@ -327,7 +391,7 @@ fn operation(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }))
 }
 
-fn number(digits: &str) -> Expr {
+pub(crate) fn number(digits: &str) -> Expr {
     Expr::Value(Literal::Number(digits.to_owned(), false).into())
 }
 
@@ -506,13 +570,11 @@ fn call(function: &mut Function) -> Option<Expr> {
     match (name.as_str(), &mut function.args) {
         // The first item of a list has this place.
         ("array_lower", _) => Some(Expr::Value(Literal::Number("1".to_owned(), false).into())),
-        ("current_schemas", _) => {
-            Some(array(vec![Some("pg_catalog".to_owned()), Some("public".to_owned())], &SqlType::Text))
-        }
+        ("current_schemas", _) => Some(lists::texts(&[Some("pg_catalog"), Some("public")])),
         // ARRAY(SELECT …)
         ("array", FunctionArguments::Subquery(query)) => {
             if empty::query(query) {
-                return Some(array(Vec::new(), &SqlType::Text));
+                return Some(lists::texts(&[]));
             }
             gathered(query);
             Some(Expr::Subquery(query.clone()))
@@ -564,41 +626,6 @@ fn gathered(query: &mut Query) {
         *expr = calling("array_agg", vec![expr.clone()]);
     }
     query.order_by = None;
-}
-
-/// No list, of that type.
-pub(crate) fn no_list(kind: &SqlType) -> Expr {
-    listed(null(), kind)
-}
-
-fn listed(list: Expr, kind: &SqlType) -> Expr {
-    let item = match kind {
-        SqlType::SmallInt(_) => "Int16",
-        SqlType::Integer(_) => "Int32",
-        SqlType::BigInt(_) => "Int64",
-        SqlType::IntUnsigned(_) => "UInt32",
-        SqlType::Real => "Float32",
-        SqlType::DoublePrecision => "Float64",
-        SqlType::Boolean => "Boolean",
-        SqlType::Date => "Date32",
-        SqlType::Timestamp(_, TimezoneInfo::Tz) => "Timestamp(ns, \"UTC\")",
-        SqlType::Timestamp(..) => "Timestamp(ns)",
-        _ => "Utf8",
-    };
-    calling("arrow_cast", vec![list, text(&format!("List({item})"))])
-}
-
-/// An array of literals of one type.
-pub(crate) fn array(items: Vec<Option<String>>, kind: &SqlType) -> Expr {
-    let of = |item: Option<String>| {
-        let literal = item.map_or_else(null, |item| text(&item));
-        if *kind == SqlType::Text { literal } else { casting(literal, kind.clone()) }
-    };
-    // A list without items has a type too.
-    if items.is_empty() {
-        return listed(calling(NO_ITEMS, Vec::new()), kind);
-    }
-    Expr::Array(Array { elem: items.into_iter().map(of).collect(), named: true })
 }
 
 pub(crate) fn casting(expr: Expr, to: SqlType) -> Expr {

@@ -1,11 +1,6 @@
 //! Intervals as PostgreSQL's users write them: in units, as a clock, as ISO 8601 has it, and as seconds alone. What is not here:
 //! how intervals are told ([`super::values`]), and how they are multiplied ([`super::times`]).
 
-use datafusion::common::Result;
-use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr, Value as Literal};
-
-use crate::error::bad;
-
 const SECOND_NANOS: i64 = 1_000_000_000;
 const DAY_NANOS: i64 = 86_400 * SECOND_NANOS;
 /// Of which parts of months become days, as in PostgreSQL.
@@ -45,28 +40,8 @@ struct Parts {
     nanos: i64,
 }
 
-/// Says an interval that is written out in words that the planner reads.
-///
-/// # Errors
-/// It is none in PostgreSQL.
-pub(crate) fn say(expr: &mut Expr) -> Result<()> {
-    let written = match expr {
-        Expr::Cast { expr: inner, data_type: SqlType::Interval { .. }, .. } => inner,
-        Expr::Interval(interval) if interval.leading_field.is_none() => &mut interval.value,
-        _ => return Ok(()),
-    };
-    if let Expr::Value(value) = written.as_mut()
-        && let Literal::SingleQuotedString(text) = &mut value.value
-    {
-        *text = said(text).ok_or_else(|| {
-            let shown: String = text.chars().take(40).collect();
-            bad(format!("'{shown}' is no interval, such as '1 day 02:30:00'"))
-        })?;
-    }
-    Ok(())
-}
-
-fn said(text: &str) -> Option<String> {
+/// An interval in words that the planner reads; none where it is none in PostgreSQL.
+pub(crate) fn said(text: &str) -> Option<String> {
     let Parts { months, days, nanos } = read(text)?;
     Some(format!("{months} months {days} days {nanos} nanoseconds"))
 }

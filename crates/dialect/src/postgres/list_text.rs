@@ -1,18 +1,17 @@
-//! Lists as PostgreSQL writes them out. What is not here: what they are cast to ([`super::casts`]), and how lists are told
+//! Lists as PostgreSQL writes them out. What is not here: what they are cast to ([`super::lists`]), and how lists are told
 //! ([`super::values`]).
 
 use datafusion::common::Result;
-use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr};
+use datafusion::sql::sqlparser::ast::Expr;
 
 use crate::error::bad;
 
-/// Refuses what is written out as a list and is none. Lists of lists stay as they are written.
+/// Refuses what is written out as a list behind `ANY` or `ALL` and is none. Lists of lists stay as they are written.
 ///
 /// # Errors
 /// It is none in PostgreSQL.
 pub(crate) fn check(expr: &Expr) -> Result<()> {
     let written = match expr {
-        Expr::Cast { expr: inner, data_type: SqlType::Array(_), .. } => inner,
         Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => right,
         _ => return Ok(()),
     };

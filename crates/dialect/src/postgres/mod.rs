@@ -11,6 +11,7 @@ mod empty;
 mod functions;
 mod intervals;
 mod list_text;
+mod lists;
 mod meaning;
 mod names;
 mod numeric;
@@ -37,6 +38,7 @@ use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
 use tidemill_core::{Problem, TypeNumber, WireQuery, codes};
 
 pub use contents::{Callable, Contents, Readable};
+pub(crate) use dialect::{calling, casting, text};
 pub use meaning::{analyzer, planner};
 pub use parameters::singled;
 pub use rows::WireRows;
@@ -75,6 +77,7 @@ pub fn read(query: &WireQuery, with_values: bool) -> Result<Read> {
     let given: Vec<TypeNumber> = query.parameters.iter().map(|value| value.kind).collect();
     let parameters = parameters::types_of(&statement, &given)?;
     let values = if with_values { Values::Given(&query.parameters) } else { Values::Types(&parameters) };
+    names::name(&mut statement);
     parameters::bind(&mut statement, &values)?;
     let used = dialect::rewrite(&mut statement)?;
     let instead = empty::instead(&statement);
@@ -125,6 +128,11 @@ impl Read {
         }
         parameters::bind(&mut self.statement, &Values::Types(&self.parameters))
     }
+}
+
+/// Precision and scale of the decimal that holds a number as it is written; none where it is none, or has too many digits.
+pub(crate) fn holding(number: &str) -> Option<(u8, i8)> {
+    numeric::holding(std::iter::once(number))
 }
 
 /// A `RowDescription` of columns.

@@ -1,11 +1,14 @@
 //! What columns of an answer are called: as PostgreSQL calls them, each told from the others of its name. What is not here:
 //! what they hold.
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, SetExpr};
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Select, SelectItem, SetExpr, Value as Literal, VisitMut, VisitorMut,
+};
 
 use super::dialect::part;
-use super::functions::REGISTERED;
-use super::numeric::NUMERIC;
 use super::types;
 
 /// Stands between a column's name and a number that tells it from another of that name: PostgreSQL allows them, the planner
@@ -17,8 +20,31 @@ pub(crate) fn shown_name(name: &str) -> &str {
     name.split(MARK).next().unwrap_or_default()
 }
 
+/// Names the columns of every query in a statement. Before values of parameters stand there, which have no say in it, and before
+/// anything is said otherwise.
+pub(crate) fn name(statement: &mut Statement) {
+    match statement {
+        Statement::Statement(inner) => {
+            let _ = inner.as_mut().visit(&mut Names);
+        }
+        Statement::Explain(explain) => name(&mut explain.statement),
+        _ => {}
+    }
+}
+
+struct Names;
+
+impl VisitorMut for Names {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        name_columns(select);
+        ControlFlow::Continue(())
+    }
+}
+
 /// Names columns as PostgreSQL does, each once. Columns of two tables may have one name while their tables are told.
-pub(crate) fn name_columns(select: &mut Select) {
+fn name_columns(select: &mut Select) {
     let stars = select
         .projection
         .iter()
@@ -43,7 +69,8 @@ pub(crate) fn name_columns(select: &mut Select) {
         match item {
             SelectItem::UnnamedExpr(expr) if marked || !plain => {
                 let alias = Ident::with_quote('"', alias);
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                let expr = std::mem::replace(expr, Expr::Value(Literal::Null.into()));
+                *item = SelectItem::ExprWithAlias { expr, alias };
             }
             SelectItem::ExprWithAlias { alias: known, .. } if marked => {
                 *known = Ident::with_quote('"', alias);
@@ -85,22 +112,13 @@ fn named(expr: &Expr) -> Option<String> {
             let own = if matches!(expr.as_ref(), Expr::Cast { .. }) { None } else { named(expr) };
             own.unwrap_or_else(|| {
                 let spelled = data_type.to_string().to_lowercase();
-                let spelled = spelled.split('(').next().unwrap_or_default().to_owned();
+                // Lists are called what their items are.
+                let spelled = spelled.split('(').next().unwrap_or_default().trim_end_matches("[]").to_owned();
                 let known = types::by_name(&spelled).and_then(types::by_number);
                 known.map_or(spelled, |known| known.name.to_owned())
             })
         }
-        Expr::Function(function) => {
-            let name = part(function.name.0.last()?);
-            // A parameter that became one.
-            if name == NUMERIC {
-                return None;
-            }
-            match REGISTERED.iter().find(|(_, into, out)| *into == name || *out == name) {
-                Some((kind, ..)) => (*kind).to_owned(),
-                None => name,
-            }
-        }
+        Expr::Function(function) => part(function.name.0.last()?),
         Expr::Case { .. } => "case".to_owned(),
         Expr::Exists { .. } => "exists".to_owned(),
         Expr::Array(_) => "array".to_owned(),

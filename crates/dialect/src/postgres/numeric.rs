@@ -103,6 +103,18 @@ impl Digits {
     }
 }
 
+/// Precision and scale of the decimal that holds every digit of all these numbers.
+pub(crate) fn holding<'a>(numbers: impl Iterator<Item = &'a str>) -> Option<(u8, i8)> {
+    let (mut whole, mut decimals) = (1, 0);
+    for number in numbers {
+        let (precision, scale) = Digits::of(number)?.holds()?;
+        whole = whole.max(precision.saturating_sub(scale.unsigned_abs()));
+        decimals = decimals.max(scale);
+    }
+    let precision = whole.saturating_add(decimals.unsigned_abs());
+    (precision <= DECIMAL128_MAX_PRECISION).then_some((precision, decimals))
+}
+
 /// What a call gives.
 enum Gives {
     Decimal(u8, i8),

@@ -7,15 +7,13 @@ use std::ops::ControlFlow;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, Expr, LimitClause, Query, TimezoneInfo, Value as Literal, Visit, VisitMut, Visitor,
-    VisitorMut,
+    DataType as SqlType, Expr, LimitClause, Query, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
 };
 use tidemill_core::{TypeNumber, WireValue};
 
-use super::dialect::{array, calling, casting, no_list, null, taken, text};
-use super::list_text::items;
+use super::dialect::{calling, casting, null, taken, text};
 use super::numeric::NUMERIC;
-use super::types;
+use super::{intervals, list_text, lists, types};
 use crate::error::bad;
 use crate::statement;
 
@@ -168,68 +166,40 @@ fn value(values: &Values<'_>, place: usize) -> Result<Option<Expr>> {
 }
 
 /// A value as a literal of its type.
-fn literal(kind: TypeNumber, value: Option<&str>) -> Result<Expr> {
+///
+/// # Errors
+/// It is none of that type.
+pub(crate) fn literal(kind: TypeNumber, value: Option<&str>) -> Result<Expr> {
     let wrong = || {
         let shown: String = value.unwrap_or_default().chars().take(40).collect();
         bad(format!("'{shown}' is no {}", types::spelled(kind)))
     };
-    if types::item_of(kind).is_some() {
-        let item = item_type(kind);
+    if let Some(item) = types::item_of(kind) {
         return match value {
-            None => Ok(no_list(&item)),
-            Some(value) => Ok(array(items(value).ok_or_else(wrong)?, &item)),
+            None => Ok(lists::none(item.number)),
+            Some(value) => lists::list(&list_text::items(value).ok_or_else(wrong)?, item.number),
         };
     }
-    let of = |to: SqlType| {
-        let literal = value.map_or_else(null, text);
-        Ok(casting(literal, to))
-    };
-    match kind {
-        types::BOOL => of(SqlType::Boolean),
-        types::INT2 => of(SqlType::SmallInt(None)),
-        types::INT4 => of(SqlType::Integer(None)),
-        types::INT8 => of(SqlType::BigInt(None)),
-        types::OID => of(SqlType::IntUnsigned(None)),
-        types::FLOAT4 => of(SqlType::Real),
-        types::FLOAT8 => of(SqlType::DoublePrecision),
-        types::DATE => of(SqlType::Date),
-        types::TIME => of(SqlType::Time(None, TimezoneInfo::None)),
-        types::TIMESTAMP => of(SqlType::Timestamp(None, TimezoneInfo::None)),
-        types::TIMESTAMPTZ => of(SqlType::Timestamp(None, TimezoneInfo::Tz)),
-        types::INTERVAL => of(SqlType::Interval { fields: None, precision: None }),
-        types::NUMERIC => Ok(match value {
-            None => calling(NUMERIC, vec![null()]),
-            Some("NaN" | "Infinity" | "-Infinity") => of(SqlType::DoublePrecision)?,
-            // Its digits decide which.
-            Some(digits) => calling(NUMERIC, vec![text(digits)]),
-        }),
-        types::BYTEA => {
-            let digits = value.map(|value| value.strip_prefix("\\x").unwrap_or("?"));
-            let whole = |digits: &str| {
-                digits.len().is_multiple_of(2) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-            };
-            if digits.is_none_or(whole) { of(SqlType::Bytea) } else { Err(wrong()) }
+    Ok(match (kind, value) {
+        (types::NUMERIC, None) => calling(NUMERIC, vec![null()]),
+        // A float that is told as a numeric.
+        (types::NUMERIC, Some(special @ ("NaN" | "Infinity" | "-Infinity"))) => {
+            calling(NUMERIC, vec![casting(text(special), SqlType::DoublePrecision)])
         }
-        _ => match value {
-            None => Ok(casting(null(), SqlType::Text)),
-            Some(value) => Ok(text(value)),
+        // Its digits decide which.
+        (types::NUMERIC, Some(digits)) => calling(NUMERIC, vec![text(digits)]),
+        (types::BYTEA, Some(value)) => {
+            let digits = value.strip_prefix("\\x").filter(|digits| {
+                digits.len().is_multiple_of(2) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+            });
+            Expr::Value(Literal::HexStringLiteral(digits.ok_or_else(wrong)?.to_owned()).into())
+        }
+        (types::INTERVAL, Some(value)) => {
+            casting(text(&intervals::said(value).ok_or_else(wrong)?), lists::sql(kind))
+        }
+        (kind, value) => match (lists::sql(kind), value) {
+            (SqlType::Text, Some(value)) => text(value),
+            (to, value) => casting(value.map_or_else(null, text), to),
         },
-    }
-}
-
-/// The type of an array's items, as the planner spells it.
-pub(crate) fn item_type(array: TypeNumber) -> SqlType {
-    match types::item_of(array).map(|item| item.number) {
-        Some(types::INT2) => SqlType::SmallInt(None),
-        Some(types::INT4) => SqlType::Integer(None),
-        Some(types::INT8) => SqlType::BigInt(None),
-        Some(types::OID) => SqlType::IntUnsigned(None),
-        Some(types::FLOAT4) => SqlType::Real,
-        Some(types::FLOAT8) => SqlType::DoublePrecision,
-        Some(types::BOOL) => SqlType::Boolean,
-        Some(types::TIMESTAMPTZ) => SqlType::Timestamp(None, TimezoneInfo::Tz),
-        Some(types::TIMESTAMP) => SqlType::Timestamp(None, TimezoneInfo::None),
-        Some(types::DATE) => SqlType::Date,
-        _ => SqlType::Text,
-    }
+    })
 }

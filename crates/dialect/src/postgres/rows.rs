@@ -2,7 +2,7 @@
 //! values are written ([`super::values`]).
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Fields, SchemaRef};
 use arrow::error::ArrowError;
 use tidemill_core::TypeNumber;
 
@@ -15,6 +15,7 @@ use super::values::{Cells, measured};
 pub struct WireRows {
     /// Which columns are wanted in binary, as they were asked for.
     asked: Vec<bool>,
+    columns: Fields,
     binary: Vec<bool>,
     written: Vec<u8>,
 }
@@ -43,6 +44,7 @@ impl WireRows {
         let columns: Vec<_> =
             schema.fields().iter().map(|field| (field.name().as_str(), types::of_field(field))).collect();
         describe(&columns, &self.binary, &mut self.written);
+        self.columns = schema.fields().clone();
         Ok(())
     }
 
@@ -51,8 +53,7 @@ impl WireRows {
     /// # Errors
     /// A value cannot be written.
     pub fn rows(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        let schema = batch.schema();
-        let columns = schema.fields().iter().zip(batch.columns());
+        let columns = self.columns.iter().zip(batch.columns());
         let columns: Vec<Cells> =
             columns.map(|(field, column)| Cells::of(field, column)).collect::<Result<_, _>>()?;
         let count = count(columns.len());

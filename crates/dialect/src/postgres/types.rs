@@ -53,7 +53,7 @@ pub(crate) const NUMERIC: TypeNumber = 1700;
 pub(crate) const RECORD: TypeNumber = 2249;
 
 /// The types that exist here, by number: those of our columns, of the catalogue, and those that clients look up by name.
-pub(crate) static TYPES: [PgType; 36] = [
+pub(crate) static TYPES: [PgType; 37] = [
     of(BOOL, "bool", "boolean", 1, 1000, 'B'),
     of(BYTEA, "bytea", "bytea", -1, 1001, 'U'),
     of(CHAR, "char", "\"char\"", 1, 1002, 'Z'),
@@ -86,6 +86,7 @@ pub(crate) static TYPES: [PgType; 36] = [
     of(2206, "regtype", "regtype", 4, 2211, 'N'),
     of(RECORD, "record", "record", -1, 2287, 'P'),
     of(2278, "void", "void", 4, 0, 'P'),
+    of(2279, "trigger", "trigger", 4, 0, 'P'),
     of(2950, "uuid", "uuid", 16, 2951, 'U'),
     of(3802, "jsonb", "jsonb", -1, 3807, 'U'),
     of(4089, "regnamespace", "regnamespace", 4, 4090, 'N'),

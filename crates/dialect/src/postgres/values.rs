@@ -266,16 +266,24 @@ fn intervals(column: &ArrayRef) -> Result<IntervalMonthDayNanoArray, ArrowError>
 fn interval_text(value: IntervalMonthDayNano, out: &mut Vec<u8>) {
     let begin = out.len();
     let plural = |count: i32| if count == 1 { "" } else { "s" };
+    // What is more than nothing has its sign where the part before it is less.
+    let mut below = false;
     for (count, word) in [(value.months / 12, "year"), (value.months % 12, "mon"), (value.days, "day")] {
         if count != 0 {
             let space = if out.len() > begin { " " } else { "" };
-            text(out, format_args!("{space}{count} {word}{}", plural(count)));
+            let sign = if below && count > 0 { "+" } else { "" };
+            text(out, format_args!("{space}{sign}{count} {word}{}", plural(count)));
+            below = count < 0;
         }
     }
     let micros = value.nanoseconds / 1_000;
     if micros != 0 || out.len() == begin {
         let space = if out.len() > begin { " " } else { "" };
-        let sign = if micros < 0 { "-" } else { "" };
+        let sign = match micros {
+            ..0 => "-",
+            _ if below => "+",
+            _ => "",
+        };
         let size = micros.unsigned_abs();
         let seconds = size / 1_000_000;
         let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
@@ -438,7 +446,8 @@ mod tests {
         for ((months, days, nanos), expected) in [
             ((0, 0, 0), "00:00:00"),
             ((14, 1, 0), "1 year 2 mons 1 day"),
-            ((0, -3, 90_000_000_000), "-3 days 00:01:30"),
+            ((0, -3, 90_000_000_000), "-3 days +00:01:30"),
+            ((-14, 2, 1_000_000_000), "-1 years -2 mons +2 days 00:00:01"),
             ((0, 0, -1_500_000_000), "-00:00:01.5"),
             ((0, 0, 360_000_000_000_000), "100:00:00"),
         ] {

@@ -3,8 +3,9 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Float64Type, Int64Type, UInt64Type};
 use bytes::Bytes;
+use serde_json::json;
 use tidemill_core::{Format, Problem, Value, codes, rfc3339};
 
 use super::column::{self, Texts};
@@ -55,7 +56,18 @@ fn cells(array: &ArrayRef, bytes: &mut usize) -> Result<Vec<Value>, Problem> {
             let numbers = as_type(&DataType::UInt64)?;
             numbers.as_primitive::<UInt64Type>().iter().map(|value| some(value, Value::UInt)).collect()
         }
-        kind if kind.is_numeric() => {
+        DataType::Decimal32(digits, scale)
+        | DataType::Decimal64(digits, scale)
+        | DataType::Decimal128(digits, scale)
+        | DataType::Decimal256(digits, scale) => decimals(array, (*digits, *scale), bytes)?,
+        DataType::Duration(unit) => {
+            let unit = unit.to_string();
+            let typed =
+                |count: i64| Value::Json(json!({ "duration": count, "unit": unit }).to_string().into());
+            let counts = as_type(&DataType::Int64)?;
+            counts.as_primitive::<Int64Type>().iter().map(|count| some(count, typed)).collect()
+        }
+        kind if kind.is_floating() => {
             let numbers = as_type(&DataType::Float64)?;
             numbers.as_primitive::<Float64Type>().iter().map(|value| some(value, Value::Float)).collect()
         }
@@ -84,7 +96,7 @@ fn cells(array: &ArrayRef, bytes: &mut usize) -> Result<Vec<Value>, Problem> {
             count(bytes, lists.get_array_memory_size())?;
             let mut list = |items: ArrayRef| -> Result<Value, Problem> {
                 let items = cells(&items, bytes)?;
-                Ok(Value::Json(json(&items)?.into()))
+                Ok(Value::Json(list_of(&items)?.into()))
             };
             lists.iter().map(|items| items.map_or(Ok(Value::None), &mut list)).collect::<Result<_, _>>()?
         }
@@ -93,6 +105,20 @@ fn cells(array: &ArrayRef, bytes: &mut usize) -> Result<Vec<Value>, Problem> {
             return Err(Problem::new(&codes::BAD_ARROW, detail));
         }
     })
+}
+
+/// Decimals with all their digits, and how many they may have: as JSON has no type for them, they tell it.
+fn decimals(array: &ArrayRef, (digits, scale): (u8, i8), bytes: &mut usize) -> Result<Vec<Value>, Problem> {
+    let digits = digits.saturating_add(scale.min(0).unsigned_abs());
+    if digits > DECIMAL128_MAX_PRECISION {
+        let detail = format!("a parameter is a decimal of {digits} digits");
+        return Err(Problem::new(&codes::BAD_ARROW, detail)
+            .hint(format!("Send decimals of at most {DECIMAL128_MAX_PRECISION} digits, or text")));
+    }
+    let shown = cast(array, &DataType::Utf8).map_err(|error| wrong(&error))?;
+    count(bytes, shown.get_array_memory_size())?;
+    let typed = |text: &str| Value::Json(json!({ "decimal": text, "digits": digits }).to_string().into());
+    Ok(shown.as_string::<i32>().iter().map(|text| some(text, typed)).collect())
 }
 
 fn texts(array: &ArrayRef, bytes: &mut usize) -> Result<Vec<Value>, Problem> {
@@ -107,7 +133,7 @@ fn texts(array: &ArrayRef, bytes: &mut usize) -> Result<Vec<Value>, Problem> {
 }
 
 /// A list as JSON has it.
-fn json(items: &[Value]) -> Result<String, Problem> {
+fn list_of(items: &[Value]) -> Result<String, Problem> {
     let one = |item: &Value| match item {
         Value::None => Ok("null".to_owned()),
         Value::Float(value) if !value.is_finite() => Err(no_list("a float that is no number")),
@@ -115,6 +141,8 @@ fn json(items: &[Value]) -> Result<String, Problem> {
         Value::Float(value) => Ok(format!("{value:?}")),
         Value::Text(text) => Ok(serde_json::Value::from(text.as_ref()).to_string()),
         Value::Int(_) | Value::UInt(_) | Value::Bool(_) => Ok(item.as_ref().to_string()),
+        // What tells its type.
+        Value::Json(text) if text.starts_with('{') => Ok(text.to_string()),
         Value::Json(_) | Value::Bytes(_) => Err(no_list("lists or bytes")),
     };
     Ok(format!("[{}]", items.iter().map(one).collect::<Result<Vec<_>, _>>()?.join(",")))

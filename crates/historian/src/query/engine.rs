@@ -10,7 +10,7 @@ use datafusion::catalog::TableFunctionImpl;
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::session_state::SessionState;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::execute_stream;
 use futures_util::StreamExt;
 use tidemill_core::{
     Batches, Boxed, Budget, Bus, Chunks, Facts, Format, Journal, Problem, ReadMode, ReadQuery, ReadScope,
@@ -25,6 +25,7 @@ use super::formats::{Exported, PIECE_BYTES, TableEncoder, of_table, slices};
 use super::ledger::{self, Ledger, Question};
 use super::meter::{Meter, bytes_of};
 use super::names::Names;
+use super::planning::{self, Planned};
 use super::pool::{Pool, ScanAccount, Shared};
 use super::read_function::{READ, Read};
 use super::relation::Relation;
@@ -33,7 +34,7 @@ use super::samples::Samples;
 use super::session::{Given, session};
 use super::shape::Shape;
 use super::signals::Signals;
-use super::{modes, planning, session as sessions};
+use super::{modes, session as sessions};
 use tidemill_lake::{SampleSource, View};
 
 /// The stack of a query's threads: plans are trees, and a tree that is dropped uses the stack for its depth. Only what is
@@ -513,16 +514,16 @@ impl Asked {
     /// Runs what was planned, and spells what comes.
     pub(super) async fn stream(
         &self,
-        plan: Arc<dyn ExecutionPlan>,
+        planned: Planned,
         mut encoder: Box<dyn TableEncoder>,
         budget: Budget,
         sink: &Sink<Bytes>,
     ) -> Result<(), Problem> {
         let (told, meter) = (|error| self.told(&error), &self.meter);
-        let mut stream = execute_stream(plan, self.state.task_ctx()).map_err(told)?;
+        let mut stream = execute_stream(planned.plan, self.state.task_ctx()).map_err(told)?;
         let wrong =
             |error| to_problem(&DataFusionError::ArrowError(Box::new(error), None), &Tables::default());
-        encoder.begin(&stream.schema()).map_err(wrong)?;
+        encoder.begin(&planned.columns).map_err(wrong)?;
         let mut rows = 0u64;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(told)?;

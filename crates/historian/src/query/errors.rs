@@ -25,6 +25,9 @@ pub(crate) struct Tables {
     pub(crate) closed: Vec<String>,
 }
 
+/// What the planner says of a subquery that it has left in an expression.
+const OUTSIDE: [&str; 4] = ["OuterReferenceColumn(", "ScalarSubquery(", "Exists(", "InSubquery("];
+
 /// What the caller is told.
 pub(crate) fn to_problem(error: &DataFusionError, tables: &Tables) -> Problem {
     match error {
@@ -64,6 +67,13 @@ pub(crate) fn to_problem(error: &DataFusionError, tables: &Tables) -> Problem {
         }
         DataFusionError::Internal(text) => internal(text),
         DataFusionError::ExecutionJoin(_) => internal("a part of the query stopped"),
+        DataFusionError::NotImplemented(text) if OUTSIDE.iter().any(|words| text.contains(words)) => {
+            let detail =
+                "a subquery refers to the query around it where the planner cannot make a join of it";
+            Problem::new(&codes::BAD_SQL, detail).hint(
+                "Join what it asks, or ask it for one aggregate, as (SELECT max(…) FROM … WHERE …); EXISTS stands in WHERE",
+            )
+        }
         DataFusionError::NotImplemented(text) => {
             Problem::new(&codes::BAD_SQL, format!("this is not supported: {}", plain(text)))
         }

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Decimal128Array};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, IntervalMonthDayNanoType, IntervalUnit,
+    DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    IntervalUnit,
 };
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
@@ -104,10 +105,13 @@ pub(crate) fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr
             }
             Expr::Case(case)
         }
-        Expr::ScalarFunction(call)
-            if matches!(call.name(), "greatest" | "least" | "nullif") && call.args.iter().any(is) =>
-        {
-            return Err(refused(call.name()));
+        Expr::ScalarFunction(mut call) if call.args.iter().any(is) => {
+            let Some(which) = Which::of(call.name()) else {
+                return Ok(Transformed::no(Expr::ScalarFunction(call)));
+            };
+            let signature = Signature::variadic_any(Volatility::Immutable);
+            call.func = Arc::new(ScalarUDF::from(Chosen { which, signature }));
+            Expr::ScalarFunction(call)
         }
         Expr::AggregateFunction(call) => return aggregated(call, schema),
         Expr::WindowFunction(call) => return windowed(call, schema),
@@ -149,6 +153,89 @@ fn windowed(mut call: Box<WindowFunction>, schema: &DFSchema) -> Result<Transfor
     Ok(Transformed::yes(Expr::WindowFunction(call)))
 }
 
+fn nanoseconds(of: IntervalMonthDayNano) -> i128 {
+    i128::from(of.months) * MONTH_NS + i128::from(of.days) * DAY_NS + i128::from(of.nanoseconds)
+}
+
+/// Which of several intervals a function gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Which {
+    Greatest,
+    Least,
+    NullIf,
+}
+
+impl Which {
+    fn of(function: &str) -> Option<Which> {
+        match function {
+            "greatest" => Some(Which::Greatest),
+            "least" => Some(Which::Least),
+            "nullif" => Some(Which::NullIf),
+            _ => None,
+        }
+    }
+
+    /// The first of those that are equally long; NULL counts for nothing.
+    fn among(
+        self,
+        given: impl Iterator<Item = Option<IntervalMonthDayNano>>,
+    ) -> Option<IntervalMonthDayNano> {
+        if self == Which::NullIf {
+            let [value, other] = given.collect::<Vec<_>>().try_into().ok()?;
+            return value.filter(|value| other.is_none_or(|other| nanoseconds(*value) != nanoseconds(other)));
+        }
+        given.flatten().reduce(|best, next| {
+            let better = match self {
+                Which::Least => nanoseconds(next) < nanoseconds(best),
+                _ => nanoseconds(next) > nanoseconds(best),
+            };
+            if better { next } else { best }
+        })
+    }
+}
+
+/// One of the intervals that it is given, by their length.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Chosen {
+    which: Which,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Chosen {
+    fn name(&self) -> &str {
+        match self.which {
+            Which::Greatest => "longest",
+            Which::Least => "shortest",
+            Which::NullIf => "null_if_as_long",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Interval(IntervalUnit::MonthDayNano))
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let scalar = call.args.iter().all(|given| matches!(given, ColumnarValue::Scalar(_)));
+        let rows = if scalar { 1 } else { call.number_rows };
+        let columns = call.args.iter().map(|given| {
+            let column = cast(&given.to_array(rows)?, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+            Ok(column.as_primitive::<IntervalMonthDayNanoType>().clone())
+        });
+        let columns: Vec<IntervalMonthDayNanoArray> = columns.collect::<Result<_>>()?;
+        let one = |row: usize| columns.iter().map(move |of| of.is_valid(row).then(|| of.value(row)));
+        let made: IntervalMonthDayNanoArray = (0..rows).map(|row| self.which.among(one(row))).collect();
+        let made: ArrayRef = Arc::new(made);
+        Ok(match scalar {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&made, 0)?),
+            false => ColumnarValue::Array(made),
+        })
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Length(Signature);
 
@@ -170,10 +257,8 @@ impl ScalarUDFImpl for Length {
         let scalar = matches!(given, ColumnarValue::Scalar(_));
         let intervals = given.to_array(if scalar { 1 } else { call.number_rows })?;
         let intervals = cast(&intervals, &DataType::Interval(IntervalUnit::MonthDayNano))?;
-        let lengths: Decimal128Array =
-            intervals.as_primitive::<IntervalMonthDayNanoType>().unary::<_, Decimal128Type>(|of| {
-                i128::from(of.months) * MONTH_NS + i128::from(of.days) * DAY_NS + i128::from(of.nanoseconds)
-            });
+        let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
+        let lengths: Decimal128Array = intervals.unary::<_, Decimal128Type>(nanoseconds);
         let lengths = Arc::new(lengths.with_data_type(LENGTH));
         Ok(match scalar {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&(lengths as Arc<dyn Array>), 0)?),

@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::datatypes::{FieldRef, Fields, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Cast, Expr, LogicalPlan, TryCast};
 use datafusion::optimizer::OptimizerRule;
@@ -20,7 +22,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement;
 use tidemill_core::{Bus, Problem, ReadScope, codes};
-use tidemill_dialect::{from_problem, statement};
+use tidemill_dialect::{apart, from_problem, statement};
 
 use super::aliases::resolved;
 use super::bounds::measured_type;
@@ -34,6 +36,27 @@ pub(crate) const STEPS_MAX: usize = 4_096;
 /// How many parts the expressions of one step may have.
 pub(crate) const PARTS_MAX: usize = 50_000;
 
+/// What can be run, and the columns that it gives. Steps of planning may lose what a statement's columns say beyond their
+/// types (where a condition leaves a table empty, for one): it is given back here, so that a shape does not depend on values.
+pub(crate) struct Planned {
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) columns: SchemaRef,
+}
+
+impl Planned {
+    fn of(plan: Arc<dyn ExecutionPlan>, meant: &Schema) -> Planned {
+        let given = plan.schema();
+        let kept = |(place, field): (usize, &FieldRef)| match meant.fields().get(place) {
+            Some(meant) if field.metadata().is_empty() && field.data_type() == meant.data_type() => {
+                Arc::new(field.as_ref().clone().with_metadata(meant.metadata().clone()))
+            }
+            _ => Arc::clone(field),
+        };
+        let fields: Fields = given.fields().iter().enumerate().map(kept).collect();
+        Planned { plan, columns: Arc::new(Schema::new_with_metadata(fields, given.metadata().clone())) }
+    }
+}
+
 /// From a statement that only reads to what can be run. Blocking, for as long as the query may go on.
 ///
 /// # Errors
@@ -43,15 +66,16 @@ pub(crate) async fn plan(
     statement: Statement,
     meter: &Arc<Meter>,
     (bus, scope): (&dyn Bus, &ReadScope),
-) -> Result<Arc<dyn ExecutionPlan>> {
+) -> Result<Planned> {
     let plan = read(state, statement, meter).await?;
     let plan = resolved(plan, bus, scope)?;
+    let meant = Arc::clone(plan.schema().inner());
     let plan = guarded(state.optimize(&plan)?)?;
     meter.go_on()?;
     let plan = state.query_planner().create_physical_plan(&plan, state).await?;
     let plan = gate::gated(plan, meter)?;
     meter.planned();
-    Ok(plan)
+    Ok(Planned::of(plan, &meant))
 }
 
 /// What a statement means, looked at and not yet made fit to run. Blocking.
@@ -60,10 +84,17 @@ pub(crate) async fn plan(
 /// As [`plan`].
 pub(crate) async fn read(
     state: &SessionState,
-    statement: Statement,
+    mut statement: Statement,
     meter: &Arc<Meter>,
 ) -> Result<LogicalPlan> {
-    let plan = state.statement_to_plan(statement).await?;
+    let plan = match apart::tell(&mut statement) {
+        false => state.statement_to_plan(statement).await?,
+        true => {
+            let mut state = state.clone();
+            state.register_udf(apart::function())?;
+            state.statement_to_plan(statement).await?
+        }
+    };
     meter.go_on()?;
     verify(&plan)?;
     Ok(plan)

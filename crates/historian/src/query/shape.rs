@@ -76,7 +76,7 @@ async fn planned(
     meter: &Arc<Meter>,
     names: (&dyn Bus, &ReadScope),
 ) -> Result<SchemaRef> {
-    Ok(planning::plan(state, statement, meter, names).await?.schema())
+    Ok(planning::plan(state, statement, meter, names).await?.columns)
 }
 
 /// The types of `$1`, `$2`, … as far as what they stand beside tells; text takes any other. Those numbers are of lists.

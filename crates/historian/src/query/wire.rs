@@ -8,7 +8,6 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
-use datafusion::physical_plan::ExecutionPlan;
 use tidemill_core::{Boxed, Budget, Chunks, Problem, ReadScope, WireQuery, WireShape};
 use tokio::runtime::Handle;
 
@@ -21,7 +20,7 @@ use super::errors::internal;
 use super::formats::TableEncoder;
 use super::functions::Function;
 use super::ledger::Question;
-use super::planning;
+use super::planning::{self, Planned};
 use super::read_function::{READ, READ_IS};
 use super::relation::Table;
 use super::run::{Within, panicked, run};
@@ -121,15 +120,10 @@ async fn shape(
     read.infer(&asked.state).await?;
     let parameters = read.parameters.clone();
     let plan = planned(read, asked, inner, scope).await?;
-    Ok(WireShape { parameters, columns: described(&plan.schema()) })
+    Ok(WireShape { parameters, columns: described(&plan.columns) })
 }
 
-async fn planned(
-    read: Read,
-    asked: &Asked,
-    inner: &Arc<Inner>,
-    scope: &ReadScope,
-) -> Result<Arc<dyn ExecutionPlan>> {
+async fn planned(read: Read, asked: &Asked, inner: &Arc<Inner>, scope: &ReadScope) -> Result<Planned> {
     let plan = |statement| planning::plan(&asked.state, statement, &asked.meter, (inner.bus.as_ref(), scope));
     match (plan(read.statement).await, read.instead) {
         (Err(_), Some(instead)) => plan(instead).await,

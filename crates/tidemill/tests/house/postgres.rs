@@ -195,6 +195,125 @@ fn psql_looks_around() {
     }
 }
 
+/// Every command of psql that asks the catalogue, and what its completion asks it: nothing of it fails, whatever there is to
+/// tell.
+#[test]
+fn psqls_commands_are_answered() {
+    let plant = plant();
+    let token = plant.token("anna", &["read:#"]);
+    let commands = include_str!("postgres/commands.psql").lines().filter(|line| line.starts_with('\\'));
+    let completions =
+        include_str!("postgres/completions.sql").lines().filter(|line| line.starts_with("SELECT"));
+    let asked: Vec<&str> = commands.chain(completions).collect();
+    assert!(asked.len() > 100);
+    let mut wrong = String::new();
+    for asked in asked {
+        let Some(shown) = psql(&plant, &token, &[asked]) else { return };
+        // That it did not find any is an answer.
+        if shown.code != Some(0) && !shown.err.starts_with("Did not find any ") {
+            wrong += &format!("{asked}\n    {}\n", shown.err.trim_end());
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// What psql makes of answers, as people use it.
+#[test]
+fn psql_shows_answers_in_every_way() {
+    const SCRIPT: &str = r#"
+\pset footer off
+SELECT 1::int8 AS a, 'x' AS b, now() AS c, ARRAY[1.5::float8] AS d, 2.5::numeric(10,2) AS e \gdesc
+SELECT value, nix FROM samples \gdesc
+SELECT split_part(signal, '/', 2) AS machine, (value * 0)::int8 + extract(second FROM time)::int8 AS second, value FROM samples WHERE signal IN ('acme/press', 'beta/mill') AND value < 3 AND time < '2026-03-01T00:00:03Z' ORDER BY 1, 2 \crosstabview machine second value
+SELECT count(*) AS n, max(value) AS high FROM samples WHERE signal = 'beta/mill' \gx
+SELECT count(*) AS rows FROM samples WHERE signal = 'beta/mill' \gset
+\echo :rows
+SELECT 'SELECT ' || n || ' AS made' FROM (VALUES (1), (2)) AS v(n) ORDER BY n \gexec
+\x on
+SELECT signal, value FROM samples WHERE signal = 'beta/mill' AND value = 2;
+\x off
+\pset format csv
+SELECT signal, ARRAY[value, NULL] AS list FROM samples WHERE signal = 'beta/mill' AND value = 2;
+\pset format unaligned
+\pset null (null)
+SELECT NULL AS nothing, value FROM samples WHERE signal = 'beta/mill' AND value = 2;
+\timing on
+\timing off
+\copy (SELECT signal, value FROM samples WHERE signal = 'beta/mill' AND value < 2 ORDER BY time) TO 'FILE' CSV HEADER
+\copy samples FROM 'FILE' CSV HEADER
+\echo :SQLSTATE
+\errverbose
+"#;
+    let plant = plant();
+    let token = plant.token("anna", &["read:#"]);
+    let file = plant.home.path("copied.csv");
+    let script = plant.home.file("ways.psql", SCRIPT.replace("FILE", &file.display().to_string()));
+    let Some(shown) = psql(&plant, &token, &[&format!("\\i {}", script.display())]) else { return };
+    let place = format!("{}", script.display());
+    let shown = Ran { out: shown.out, err: shown.err.replace(&place, "SCRIPT"), ..shown };
+    check(
+        &shown,
+        expect![[r#"
+             Column |           Type           
+            --------+--------------------------
+             a      | bigint
+             b      | text
+             c      | timestamp with time zone
+             d      | double precision[]
+             e      | numeric
+
+             machine | 0 |  1   |  2  
+            ---------+---+------+-----
+             mill    | 0 |    1 |   2
+             press   | 0 | 0.25 | 0.5
+
+            -[ RECORD 1 ]
+            n    | 20
+            high | 19
+
+            20
+             made 
+            ------
+                1
+
+             made 
+            ------
+                2
+
+            Expanded display is on.
+            -[ RECORD 1 ]-----
+            signal | beta/mill
+            value  | 2
+
+            Expanded display is off.
+            Output format is csv.
+            signal,list
+            beta/mill,"{2,NULL}"
+            Output format is unaligned.
+            Null display is "(null)".
+            nothing|value
+            (null)|2
+            Timing is on.
+            Timing is off.
+            COPY 2
+            25006
+            psql:SCRIPT:4: ERROR:  there is no column 'nix'
+            LINE 1: SELECT value, nix FROM samples 
+                                  ^
+            DETAIL:  code bad-sql
+            HINT:  There are: signal, time, value, integer, text, quality, received, kind, source
+            psql:SCRIPT:21: ERROR:  COPY FROM is not allowed: this door only reads
+            DETAIL:  code read-only
+            HINT:  Use SELECT, EXPLAIN or SHOW; values are written by HTTP (/api/v1/write), MQTT or `tidemill import`
+            psql:SCRIPT:23: error: ERROR:  25006: COPY FROM is not allowed: this door only reads
+            DETAIL:  code read-only
+            HINT:  Use SELECT, EXPLAIN or SHOW; values are written by HTTP (/api/v1/write), MQTT or `tidemill import`
+        "#]],
+    );
+    let copied = std::fs::read_to_string(file).expect("it was copied");
+    assert_eq!(copied, "signal,value\nbeta/mill,0\nbeta/mill,1\n");
+}
+
 #[test]
 fn python_clients_read_as_their_users_do() {
     let plant = plant();

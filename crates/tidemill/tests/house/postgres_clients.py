@@ -6,6 +6,24 @@ token = sys.argv[4]
 UTC = dt.timezone.utc
 FIRST = dt.datetime(2026, 3, 1, tzinfo=UTC)
 WITH = {"host": host, "port": port, "user": "anna", "password": token}
+# A type, items of it, and the number of its array type in PostgreSQL.
+LISTS = [
+    ("float8", [1.5, None, -2.0], 1022),
+    ("float4", [0.5, None], 1021),
+    ("numeric", [decimal.Decimal("1.50"), None, decimal.Decimal("-20.25")], 1231),
+    ("int8", [1, None, 2**40], 1016),
+    ("int4", [7, None], 1007),
+    ("bool", [True, None, False], 1000),
+    ("date", [dt.date(2026, 1, 2), None], 1182),
+    ("timestamptz", [FIRST, None], 1185),
+    ("timestamp", [dt.datetime(2026, 1, 2, 3, 4, 5, 600000), None], 1115),
+    ("time", [dt.time(3, 4, 5), None], 1183),
+    ("interval", [dt.timedelta(days=1, hours=2), None], 1187),
+    ("text", ["a b", None, "", "null", 'c"d\\e', "{f}"], 1009),
+    ("bytea", [b"\x00\xff", None], 1001),
+    ("int8", [], 1016),
+    ("text", [None], 1009),
+]
 
 
 def same(one, other):
@@ -37,6 +55,16 @@ def psycopg_part():
                 same(counted, cur.fetchone())
             cur.execute("SELECT count(*) FROM read(%s, %s, %s)", ("acme/press", FIRST, FIRST + dt.timedelta(seconds=5)))
             same(cur.fetchone(), (5,))
+            # With a NULL among their items, and without any, both typed and not.
+            cur.execute("SELECT " + ", ".join(f"%s::{kind}[]" for kind, _, _ in LISTS), [items for _, items, _ in LISTS])
+            same(cur.fetchone(), tuple(items for _, items, _ in LISTS))
+            same([column.type_code for column in cur.description], [number for _, _, number in LISTS])
+            same([column.name for column in cur.description], [kind for kind, _, _ in LISTS])
+            plain = ([1.5, None], [decimal.Decimal("1.50"), None], [FIRST, None])
+            cur.execute("SELECT %s, %s, %s", plain)
+            same(cur.fetchone(), plain)
+            cur.execute("SELECT array_agg(value ORDER BY time), array_agg(value::numeric(10,2) ORDER BY time), array_agg(time ORDER BY time) FROM samples WHERE signal = 'acme/press' AND value < 0.5")
+            same(cur.fetchone(), ([0.0, 0.25], [decimal.Decimal("0.00"), decimal.Decimal("0.25")], [FIRST, FIRST + dt.timedelta(seconds=1)]))
             untyped = (decimal.Decimal("12345678901234567890.123456789012"), b"\x00\xff", 2**63, -(2**40))
             cur.execute("SELECT %s, %s, %s, %s", untyped)
             same(cur.fetchone(), (untyped[0], untyped[1], decimal.Decimal(2**63), -(2**40)))
@@ -133,6 +161,10 @@ def asyncpg_part():
         for column, wanted in (("value", [0.25, 4.75, 100.5]), ("integer", [0, 1, 77777]), ("time", [FIRST, FIRST + dt.timedelta(days=1)])):
             counted = await con.fetchval(f"SELECT count(*) FROM samples WHERE signal IN ('acme/press', 'beta/mill') AND {column} = ANY($1)", wanted)
             same((column, counted), (column, {"value": 2, "integer": 2, "time": 2}[column]))
+        for kind, items, number in LISTS:
+            same(await con.fetchval(f"SELECT $1::{kind}[]", items), items)
+            prepared = await con.prepare(f"SELECT $1::{kind}[]")
+            same(prepared.get_attributes()[0].type.oid, number)
         async with con.transaction():
             same(len([row async for row in con.cursor("SELECT value FROM samples WHERE signal = 'acme/press'", prefetch=3)]), 20)
         same(con.get_server_version()[:2], (15, 0))
@@ -163,6 +195,20 @@ def sqlalchemy_part():
         same((columns["time"], columns["value"], columns["signal"]), ("TIMESTAMP", "DOUBLE PRECISION", "TEXT"))
         same((inspector.get_indexes("samples"), inspector.get_foreign_keys("samples")), ([], []))
         assert inspector.has_table("signals") and not inspector.has_table("nix")
+        # All that there is, as tools look at it.
+        for schema in (None, "public", "sys"):
+            metadata = sa.MetaData()
+            metadata.reflect(engine, schema=schema, views=True)
+            with engine.connect() as con:
+                told = con.execute(sa.text("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = :schema"), {"schema": schema or "public"}).all()
+            same(sorted((table.name, column.name) for table in metadata.tables.values() for column in table.columns), sorted(tuple(row) for row in told))
+            assert told
+            for name in inspector.get_table_names(schema):
+                same(inspector.get_pk_constraint(name, schema)["constrained_columns"], [])
+                same([asked(name, schema) for asked in (inspector.get_indexes, inspector.get_foreign_keys, inspector.get_unique_constraints, inspector.get_check_constraints)], [[], [], [], []])
+                assert inspector.get_columns(name, schema)
+            inspector.get_view_names(schema)
+        assert inspector.get_table_comment("samples")["text"]
         frame = pandas.read_sql(sa.text("SELECT time, signal, value FROM samples WHERE signal LIKE :like ORDER BY time"), engine, params={"like": "%/mill"})
         same((len(frame), frame["value"].sum(), str(frame["time"].dtype.tz)), (20, 190.0, "UTC"))
         table = sa.Table("samples", sa.MetaData(), autoload_with=engine)

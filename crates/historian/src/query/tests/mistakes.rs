@@ -36,6 +36,8 @@ fn mistakes_are_explained() {
             "SELECT * FROM samples ORDER BY 99",
             "SELECT count(*) FROM samples HAVING value > 1",
             "SELECT * FROM read_csv('/etc/passwd')",
+            "SELECT signal, EXISTS (SELECT 1 FROM samples x WHERE x.signal = s.signal) AS any FROM signals s",
+            "SELECT s.signal, l.value FROM signals s, LATERAL (SELECT value FROM samples x WHERE x.signal = s.signal LIMIT 1) l",
         ],
         expect![[r#"
             > SELEKT 1
@@ -117,6 +119,12 @@ fn mistakes_are_explained() {
 
             > SELECT * FROM read_csv('/etc/passwd')
             bad-sql: there is no table function 'read_csv'. There are: read, generate_series, range
+
+            > SELECT signal, EXISTS (SELECT 1 FROM samples x WHERE x.signal = s.signal) AS any FROM signals s
+            bad-sql: a subquery refers to the query around it where the planner cannot make a join of it. Join what it asks, or ask it for one aggregate, as (SELECT max(…) FROM … WHERE …); EXISTS stands in WHERE
+
+            > SELECT s.signal, l.value FROM signals s, LATERAL (SELECT value FROM samples x WHERE x.signal = s.signal LIMIT 1) l
+            bad-sql: a subquery refers to the query around it where the planner cannot make a join of it. Join what it asks, or ask it for one aggregate, as (SELECT max(…) FROM … WHERE …); EXISTS stands in WHERE
 
         "#]],
     );

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array,
-    Int16Array, ListArray, NullArray, RecordBatch, StringArray, TimestampMillisecondArray, UInt64Array,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, DictionaryArray,
+    DurationMillisecondArray, Float32Array, Int16Array, ListArray, NullArray, RecordBatch, StringArray,
+    TimestampMillisecondArray, UInt64Array,
 };
-use arrow::datatypes::{Float64Type, Int8Type, SchemaRef};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Float64Type, Int8Type, SchemaRef, i256};
 use arrow::ipc::reader::StreamReader;
 use bytes::Bytes;
 use expect_test::expect;
@@ -131,8 +133,38 @@ fn parameters_of_every_type() {
     let rows = values(Format::Arrow, stream(columns)).unwrap();
     let shown: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
     expect![[r#"
-        [None, Bool(true), Int(-5), UInt(18446744073709551615), Float(0.5), Float(1.25), Text("a"), Text("b"), Bytes([1, 255]), Text("2026-01-01T00:00:00Z"), Text("2026-01-01")]
+        [None, Bool(true), Int(-5), UInt(18446744073709551615), Float(0.5), Json("{\"decimal\":\"1.25\",\"digits\":5}"), Text("a"), Text("b"), Bytes([1, 255]), Text("2026-01-01T00:00:00Z"), Text("2026-01-01")]
         [None, None, None, None, None, None, None, None, None, None, None]"#]].assert_eq(&shown.join("\n"));
+}
+
+/// Of several rows too, whose answers must have the same columns.
+#[test]
+fn decimals_and_durations_stay_what_they_are() {
+    let decimals = |units: Vec<Option<i128>>| {
+        Decimal128Array::from(units).with_precision_and_scale(10, 2).expect("as many digits")
+    };
+    let item = Arc::new(Field::new("item", DataType::Decimal128(10, 2), true));
+    let offsets = OffsetBuffer::from_lengths([2, 1]);
+    let items = Arc::new(decimals(vec![Some(1_250), None, Some(100)]));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("1", Arc::new(decimals(vec![Some(1_250), Some(-5)]))),
+        ("2", Arc::new(DurationMillisecondArray::from(vec![1_500, -1]))),
+        ("3", Arc::new(ListArray::new(item, offsets, items, None))),
+    ];
+    let rows = values(Format::Arrow, stream(columns)).unwrap();
+    let engine = engine_of(&plant());
+    for (row, expected) in
+        rows.into_iter().zip(["a,later,among\n12.50,true,true\n", "a,later,among\n-0.05,false,false\n"])
+    {
+        let told = shape(&engine, "SELECT $1 AS a, $2 AS b", row.clone());
+        assert!(told.starts_with("a Decimal128(10, 2)") && told.contains("b Duration(ms)"), "{told}");
+        let text = "SELECT $1 AS a, TIMESTAMP '2026-01-01T00:00:00Z' + $2 > TIMESTAMP '2026-01-01T00:00:01Z' AS later, $1 = ANY($3) AS among";
+        let answer = sql_bytes(&engine, &ReadScope::everything(), text, row, Format::Csv).unwrap();
+        assert_eq!(String::from_utf8(answer).unwrap(), expected);
+    }
+    let wide = Decimal256Array::from(vec![Some(i256::ONE)]).with_precision_and_scale(50, 2).unwrap();
+    let problem = values(Format::Arrow, stream(vec![("1", Arc::new(wide))])).unwrap_err().to_string();
+    assert!(problem.contains("a decimal of 50 digits"), "{problem}");
 }
 
 #[test]

@@ -544,6 +544,7 @@ fn decimals_and_intervals_are_what_they_are_or_refused() {
             "SELECT signal, TIMESTAMP '2026-09-25T00:00:00Z' - time > INTERVAL '1 day' AS stale FROM samples WHERE signal = 'acme/press/temperature' LIMIT 1",
             "SELECT max(x) = INTERVAL '36 hours' AS most, min(x) = INTERVAL '1 day' AS least FROM (VALUES (INTERVAL '24 hours'), (INTERVAL '36 hours')) AS t(x)",
             "SELECT x FROM (VALUES (INTERVAL '1 day')) AS t(x) GROUP BY x",
+            "SELECT greatest(x, INTERVAL '1 day') = INTERVAL '36 hours' AS a, nullif(x, INTERVAL '1 day 12 hours') AS b FROM (VALUES (INTERVAL '36 hours')) AS t(x)",
             "SELECT (SELECT 1 WHERE false) AS n",
             "SELECT 'foo' SIMILAR TO 'f%' AS a, 'xfoox' SIMILAR TO 'foo' AS b",
             "SELECT to_timestamp('2026-03-01 05', '%Y-%m-%d %H') AS t",
@@ -576,6 +577,10 @@ fn decimals_and_intervals_are_what_they_are_or_refused() {
 
             > SELECT x FROM (VALUES (INTERVAL '1 day')) AS t(x) GROUP BY x
             bad-sql: GROUP BY and DISTINCT of intervals: not supported. Take their seconds: extract(epoch FROM …)
+
+            > SELECT greatest(x, INTERVAL '1 day') = INTERVAL '36 hours' AS a, nullif(x, INTERVAL '1 day 12 hours') AS b FROM (VALUES (INTERVAL '36 hours')) AS t(x)
+            a,b
+            true,
 
             > SELECT (SELECT 1 WHERE false) AS n
             n
@@ -689,6 +694,47 @@ fn what_aggregates_and_windows_hold_may_be_charged() {
             > SELECT string_agg(text, ',' ORDER BY text || 'a') AS t FROM samples WHERE kind = 'text'
             t
             "idle, ""cold"",warm"
+
+        "#]],
+    );
+}
+
+/// The planner calls an expression by what is in it without its casts.
+#[test]
+fn what_only_casts_tell_apart_may_be_asked_at_once() {
+    check(
+        &[
+            "SELECT sum(value), sum(CAST(value AS DECIMAL(20, 3))), sum(CAST(value AS DECIMAL(20, 1))) FROM samples WHERE signal = 'acme/press/temperature'",
+            "SELECT max(time) AS a, max(CAST(time AS DATE)) AS b, round(max(CAST(value AS REAL)), 1) AS c, round(max(value), 1) AS d FROM samples WHERE signal = 'acme/press/temperature' HAVING max(CAST(time AS DATE)) IS NOT NULL ORDER BY max(CAST(time AS DATE))",
+            "SELECT CAST(value AS BIGINT) AS n, value FROM samples WHERE signal = 'acme/press/temperature' GROUP BY 1, value ORDER BY CAST(value AS BIGINT), value",
+            "SELECT sum(value) OVER (ORDER BY time) AS a, sum(CAST(value AS DECIMAL(20, 1))) OVER (ORDER BY time) AS b FROM samples WHERE signal = 'acme/press/temperature' ORDER BY time LIMIT 2",
+            "SELECT n FROM (SELECT value, CAST(value AS BIGINT), count(*) AS n FROM samples WHERE signal = 'acme/press/temperature' GROUP BY value, CAST(value AS BIGINT)) AS t ORDER BY value LIMIT 1",
+        ],
+        expect![[r#"
+            > SELECT sum(value), sum(CAST(value AS DECIMAL(20, 3))), sum(CAST(value AS DECIMAL(20, 1))) FROM samples WHERE signal = 'acme/press/temperature'
+            sum(value),"sum(CAST(value AS DECIMAL(20,3)))","sum(CAST(value AS DECIMAL(20,1)))"
+            80.75,80.750,80.8
+
+            > SELECT max(time) AS a, max(CAST(time AS DATE)) AS b, round(max(CAST(value AS REAL)), 1) AS c, round(max(value), 1) AS d FROM samples WHERE signal = 'acme/press/temperature' HAVING max(CAST(time AS DATE)) IS NOT NULL ORDER BY max(CAST(time AS DATE))
+            a,b,c,d
+            2026-01-01T00:01:00Z,2026-01-01,21.3,21.3
+
+            > SELECT CAST(value AS BIGINT) AS n, value FROM samples WHERE signal = 'acme/press/temperature' GROUP BY 1, value ORDER BY CAST(value AS BIGINT), value
+            n,value
+            19,19.0
+            20,20.0
+            20,20.5
+            21,21.25
+            ,
+
+            > SELECT sum(value) OVER (ORDER BY time) AS a, sum(CAST(value AS DECIMAL(20, 1))) OVER (ORDER BY time) AS b FROM samples WHERE signal = 'acme/press/temperature' ORDER BY time LIMIT 2
+            a,b
+            20.0,20.0
+            40.5,40.5
+
+            > SELECT n FROM (SELECT value, CAST(value AS BIGINT), count(*) AS n FROM samples WHERE signal = 'acme/press/temperature' GROUP BY value, CAST(value AS BIGINT)) AS t ORDER BY value LIMIT 1
+            n
+            1
 
         "#]],
     );

@@ -455,3 +455,77 @@ concat(true)
 '2024-01-05 10:00:00 PM'::timestamp
 round(x::numeric, 2) FROM (VALUES ('NaN'::float8)) AS v(x)
 'Infinity'::float8::numeric(10,2)
+-- lists of all types
+ARRAY[1.5, 2.25]::float8[]
+'{1.5,NULL,-2}'::float8[]
+'{1.5,NaN,Infinity}'::float8[]
+'{}'::float8[]
+ARRAY[]::float8[]
+ARRAY[NULL]::float8[]
+ARRAY[NULL, 1.5]::float8[]
+NULL::float8[]
+'{1.50,2.25,NULL}'::numeric[]
+ARRAY[1.50, 2.25, NULL]::numeric[]
+'{1.239,2}'::numeric(10,2)[]
+'{1.5,2}'::numeric[]
+'{1.5,x}'::numeric[]
+'{true,f,NULL}'::bool[]
+'{2026-01-02,NULL}'::date[]
+'{"2026-01-02 03:04:05.5+02",NULL}'::timestamptz[]
+ARRAY[TIMESTAMP '2026-01-02 03:04:05', NULL]
+ARRAY[DATE '2026-01-02', NULL]
+'{03:04:05.25,NULL}'::time[]
+'{"1 day 02:00:00",NULL}'::interval[]
+'{a,"b c",NULL,"null","","d\"e","f\\g","{h}","i,j"}'::text[]
+'{"\\x00ff",NULL}'::bytea[]
+ARRAY['a', NULL]::text[]
+ARRAY[1, 2]::text[]
+ARRAY[1, NULL]::float8[]
+ARRAY[1.7, 2.2]::int[]
+'{1,2'::int[]
+'{1,x}'::int[]
+'{{1,2},{3,4}}'::int[]
+ARRAY['2026-01-02']::date[]
+string_to_array('1,2', ',')::int[]
+string_to_array('1,x', ',')::int[]
+array_agg(x) FROM (VALUES (1.5::float8), (NULL)) AS v(x)
+array_agg(x::numeric(10,2) ORDER BY x) FROM (VALUES (1.5::float8), (NULL), (0.25)) AS v(x)
+array_agg(x::text ORDER BY x) FROM (VALUES (2), (1)) AS v(x)
+array_agg(x ORDER BY x)::text[] FROM (VALUES (2), (1)) AS v(x)
+array_agg(x ORDER BY x) FROM (VALUES (TIMESTAMPTZ '2026-01-01 00:00:00+00'), (NULL)) AS v(x)
+array_agg(x ORDER BY x) FROM (VALUES (true), (false), (NULL)) AS v(x)
+3 = ANY('{}'::int[])
+2 = ANY('{1,2,NULL}'::int[])
+3 = ANY('{1,2,NULL}'::int[])
+3 <> ALL('{1,2,NULL}'::int[])
+1.5 = ANY('{1.50,2.25}'::numeric[])
+DATE '2026-01-02' = ANY('{2026-01-02}'::date[])
+-- casts that only their types tell apart
+sum(x), sum(x::numeric(20,3)), sum(x::numeric(10,1)) FROM (VALUES (1.5::float8), (2.25)) AS v(x)
+max(x), max(x::date) FROM (VALUES (TIMESTAMP '2026-01-02 03:04:05')) AS v(x)
+x::date, x FROM (VALUES (TIMESTAMP '2026-01-02 03:04:05')) AS v(x) GROUP BY x::date, x
+sum(x) OVER (ORDER BY x), sum(x::numeric(10,1)) OVER (ORDER BY x) FROM (VALUES (1.5::float8), (2.5)) AS v(x) ORDER BY x LIMIT 1
+b FROM (SELECT count(x), count(x::text), sum(x::int) - sum(x) AS b FROM (VALUES (1.5::float8)) AS v(x) HAVING sum(x) > 1) AS t
+-- intervals in other spellings
+'1 day 2:00:00'::interval
+'-1 days +02:00:00'::interval
+'-1-2 +2 days 00:00:01'::interval
+'-1 mons -2 days'::interval
+INTERVAL '1 year 2 mons 3 days 04:05:06.7'
+'90'::interval
+INTERVAL '1.5'
+'PT90M'::interval
+'-00:00:01.5'::interval
+'1:30'::interval
+'1:x'::interval
+'PX'::interval
+'soon'::interval
+-- intervals that are chosen
+greatest(interval '1 day', interval '36 hours')
+least(interval '1 day', interval '36 hours', NULL)
+greatest(interval '1 day', interval '24 hours')
+greatest(NULL::interval, NULL)
+nullif(interval '1 day', interval '24 hours')
+nullif(interval '1 day', interval '25 hours')
+greatest(x, interval '2 hours') FROM (VALUES (interval '1 hour')) AS v(x)
+(SELECT count(*) FROM (SELECT DISTINCT x FROM (VALUES (interval '1 day'), (interval '24 hours')) AS v(x)) AS d)
