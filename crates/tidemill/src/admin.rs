@@ -372,6 +372,17 @@ impl Keeper {
                     true,
                 );
             }
+            for tidemill_web::Shared { signal, first, other } in web.shared() {
+                find(
+                    &signal,
+                    format!(
+                        "was written from {first} first and is written from {other} too: samples of both stand in it"
+                    ),
+                    "Put {db} into its name, before more comes (presets = [\"influxdb-databases\"] in \
+                     connections/line-protocol.toml); if a database only has another name now, set the signal's tag anew",
+                    true,
+                );
+            }
         }
         if let Some(vitals) = self.vitals.get() {
             vitals

@@ -119,6 +119,7 @@ pub(crate) fn conditions(seen: &Seen, earlier: &mut Earlier) -> Vec<Condition> {
     clock(seen, earlier, &mut list);
     limits(seen, earlier, &mut list);
     engines(seen, earlier, &mut list);
+    names(seen, &mut list);
     access(seen, &mut list);
     keeping(seen, earlier, &mut list);
     list.0
@@ -295,6 +296,14 @@ fn engines(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
     list.of(&w::HISTORY_UNREADABLE, seen.unreadable.as_ref());
     let closed = numbers.get("tidemill_historian_tables_closed").filter(|closed| *closed > 0.0);
     list.of(&w::TABLES_CLOSED, closed.map(|closed| format!("{closed:.0} table(s) could not be opened")));
+}
+
+fn names(seen: &Seen, list: &mut List) {
+    let shared = seen.numbers.get("tidemill_http_signals_of_two_databases").filter(|count| *count > 0.0);
+    let what = |count: f64| {
+        format!("{count:.0} signal(s) were written from a second database, bucket or retention policy")
+    };
+    list.of(&w::DATABASES_MIXED, shared.map(what));
 }
 
 fn access(seen: &Seen, list: &mut List) {

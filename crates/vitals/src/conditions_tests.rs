@@ -220,6 +220,10 @@ fn what_engines_and_access_need_is_told() {
     );
     assert_eq!(stands(10, 7, |_, seen| number(seen, "tidemill_audit_damage", 1.0)), "audit-damaged");
     assert_eq!(
+        stands(10, 7, |_, seen| number(seen, "tidemill_http_signals_of_two_databases", 2.0)),
+        "databases-mixed"
+    );
+    assert_eq!(
         stands(10, 7, |look, seen| number(
             seen,
             "tidemill_historian_merge_failures_total",

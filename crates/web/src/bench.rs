@@ -7,6 +7,7 @@ use tidemill_core::{Bus, Flags, Identity, IdentityKind, Peer, Problem};
 use tidemill_ground::{Limit, Metrics, RealClock};
 
 use crate::Settings;
+use crate::line::origin::Origin;
 use crate::line::parse;
 use crate::times::TimeUnit;
 use crate::write::collect::{Collector, Desk, Terms, Window};
@@ -38,7 +39,7 @@ impl Door {
                 partial: false,
                 by_agent: false,
                 partial_by: "",
-                tags: Vec::new(),
+                origin: Origin::default(),
             },
         }
     }

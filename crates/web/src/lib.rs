@@ -49,7 +49,7 @@ pub use openapi::api_description;
 pub use serve::Serves;
 pub use settings::{PlantFacts, Settings, TrustedProxy};
 pub use tls::Acceptors;
-pub use write::namer::{DefaultKept, SERIES_TAG};
+pub use write::namer::{DefaultKept, SERIES_TAG, Shared};
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -203,12 +203,21 @@ impl Web {
         limits.handshakes.set_max(settings.handshakes_max);
         limits.live.set_max(settings.live_max);
         limits.bindings.set_max(settings.bindings_max);
+        let others = settings.templates != self.settings().templates;
         *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        if others {
+            self.0.desk.namer.forget();
+        }
     }
 
     /// Series that keep their default names though a template is meant for them, for `tidemill check`.
     pub fn default_kept(&self) -> Vec<DefaultKept> {
         self.0.desk.namer.default_kept()
+    }
+
+    /// Signals that are written from two databases, for `tidemill check`.
+    pub fn shared(&self) -> Vec<Shared> {
+        self.0.desk.namer.shared()
     }
 
     /// All calls, the same for every listener and for the control socket. Whoever serves it puts a [`Connection`]

@@ -1,12 +1,11 @@
 //! The doors of InfluxDB's clients and of Telegraf: versions 1, 2 and 3 of its write calls, and what clients ask before
 //! they write. Good lines are kept and bad ones counted, samples replace what stands at the same time, and errors look
-//! as each version's clients expect. There are no databases: a database, bucket or organisation is a tag of the signal.
+//! as each version's clients expect. There are no databases: a database, bucket, policy or organisation is a tag of the
+//! signal, and a part of its name where a template says so.
 
 mod form;
 pub(crate) mod query;
 mod statement;
-
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -18,6 +17,7 @@ use utoipa::ToSchema;
 use crate::Web;
 use crate::answer::{Refusal, json, nothing, with_json};
 use crate::caller::Caller;
+use crate::line::origin::Origin;
 use crate::params::Params;
 use crate::times::TimeUnit;
 use crate::write::collect::Terms;
@@ -98,15 +98,13 @@ async fn write_lines(
     let known =
         "ns, us, ms, s (version 1 also n, u, m, h; version 3 second … nanosecond); it is never guessed";
     let unit = params.choice("precision", TimeUnit::Nanoseconds, known, |text| unit_of(version, text))?;
-    let mut tags: Vec<(Arc<str>, Arc<str>)> = Vec::new();
-    for name in ["db", "bucket", "org"] {
-        if let Some(value) = params.one(name)?.filter(|value| !value.is_empty()) {
-            tags.push((name.into(), value.into()));
-        }
+    let mut origin = Origin::default();
+    for name in Origin::NAMES {
+        origin.add(name, params.one(name)?.unwrap_or_default());
     }
     let partial = version != Version::Three || params.one("accept_partial")? != Some("false");
     let partial_by = "?accept_partial=true";
-    let terms = Terms { unit, flags: Flags::REPLACE, partial, by_agent: true, partial_by, tags };
+    let terms = Terms { unit, flags: Flags::REPLACE, partial, by_agent: true, partial_by, origin };
     let (parts, body) = request.into_parts();
     let whole = read_body(web, &parts.headers, body).await?;
     let written = write_whole(web, &caller.identity, Spelling::Lines, terms, whole, None).await;

@@ -17,6 +17,7 @@ use super::{Version, error, form};
 use crate::Web;
 use crate::answer::{Refusal, json};
 use crate::caller::Caller;
+use crate::line::origin;
 use crate::params::Params;
 use crate::write::read_body;
 
@@ -149,10 +150,8 @@ fn duration(seconds: i64) -> String {
 fn databases(web: &Web, caller: &Caller) -> BTreeSet<String> {
     let scope = caller.grant.scope();
     let signals = web.doors().bus.describe(scope, &Pattern::everything());
-    let tags =
-        signals.iter().flat_map(|signal| ["db", "bucket"].map(|name| signal.meta.tags.get(name).cloned()));
-    let made = web.0.databases.of(caller);
-    tags.flatten().map(|name| name.to_string()).chain(made).collect()
+    let kept = signals.iter().flat_map(|signal| origin::databases(&signal.meta.tags));
+    kept.map(|name| name.to_string()).chain(web.0.databases.of(caller)).collect()
 }
 
 /// So many databases without samples are remembered, with names that long.

@@ -13,6 +13,7 @@
 )]
 
 pub mod name;
+pub mod origin;
 pub mod preset;
 mod scan;
 pub mod template;

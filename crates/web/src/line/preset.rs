@@ -55,10 +55,18 @@ const PRESETS: &[(&str, &[Row])] = &[
             (&[("domain", "*"), ("entity_id", "*")], "homeassistant/{domain}/{entity_id}/{field}"),
         ],
     ),
+    // What a server of many databases keeps apart: behind the others, for series that they do not know.
+    (
+        "influxdb-databases",
+        &[
+            (&[("db", "*"), ("rp", "autogen")], "{db}/{default}"),
+            (&[("db", "*"), ("rp", "*")], "{db}/{rp}/{default}"),
+        ],
+    ),
 ];
 
 /// The templates of a name.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct Preset {
     pub(super) templates: Vec<Template>,
@@ -82,44 +90,5 @@ impl TryFrom<String> for Preset {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::name::Series;
-    use super::super::template::{Named, Templates};
-    use super::*;
-
-    /// The page that shows what the presets do is held against them: every row of their table is computed here.
-    #[test]
-    fn the_page_shows_what_every_preset_does() {
-        let page = include_str!("../../../../docs/reference/line-protocol.md");
-        let table = page.split_once("| preset | series | name |").unwrap().1;
-        let mut shown = Vec::new();
-        for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
-            let cells: Vec<&str> = row
-                .split('|')
-                .map(|cell| cell.trim().trim_matches('`'))
-                .filter(|cell| !cell.is_empty())
-                .collect();
-            let [preset, line, expected] = cells[..] else { panic!("{row}") };
-            let templates: Templates = toml::from_str(&format!("presets = [\"{preset}\"]")).unwrap();
-            let at = line.char_indices().find(|(at, c)| *c == ' ' && !line[..*at].ends_with('\\')).unwrap().0;
-            let (series, fields) = line.split_at(at);
-            let field = fields.trim_start().split('=').next().unwrap();
-            let Named::Path(path) = templates.name(&Series::parse(series.as_bytes()).unwrap(), field) else {
-                panic!("{row}: no name")
-            };
-            assert_eq!(path.as_str(), expected, "{row}");
-            shown.push(preset);
-        }
-        for (name, _) in PRESETS {
-            assert!(shown.contains(name), "{name} is not shown");
-        }
-    }
-
-    #[test]
-    fn an_unknown_preset_names_those_there_are() {
-        let error = toml::from_str::<Templates>("presets = [\"telegraf\"]").unwrap_err();
-        assert!(
-            error.to_string().contains("there is no preset 'telegraf'; there are: telegraf-mqtt_consumer,")
-        );
-    }
-}
+#[path = "preset_tests.rs"]
+mod tests;

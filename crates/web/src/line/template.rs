@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use tidemill_core::SignalPath;
 
 use super::name::{Series, measurement_into, segment_into};
+use super::origin::Origin;
 use super::preset::Preset;
 
 /// Templates of one file, first match wins: the file's own, then those of its presets.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Templates {
     /// By name, in the order of the file.
@@ -33,14 +34,14 @@ pub enum Named {
 }
 
 /// One template.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
-    /// Tag name, `measurement` or `field` → the value it must have; `*` for any that is there, `!` for none, `ns=*` for
-    /// any that begins so.
+    /// A name as in [`Field::value`] → the value it must have; `*` for any that is there, `!` for none, `ns=*` for any that
+    /// begins so.
     #[serde(default, rename = "match")]
     pub conditions: BTreeMap<String, String>,
-    /// The name, with `{measurement}`, `{field}` and `{tag}` in it; of `{tag:path}` the slashes separate.
+    /// The name, with `{measurement}`, `{db}`, `{tag}` and so on in it; of `{tag:path}` the slashes separate.
     pub path: Shape,
 }
 
@@ -55,7 +56,7 @@ pub struct Shape {
 enum Piece {
     Text(String),
     Name(String),
-    /// A tag whose slashes separate.
+    /// One whose slashes separate.
     Path(String),
 }
 
@@ -86,7 +87,7 @@ impl TryFrom<String> for Shape {
             pieces.push(Piece::Text(rest.to_owned()));
         }
         let shape = Shape { pieces };
-        let example = shape.render(|_| Some("x"), "x", "x");
+        let example = shape.render(|_| Some("x"));
         match example.map(|path| SignalPath::new(&path)) {
             Ok(Err(error)) => Err(format!("'{text}' makes no legal name: {error}")),
             _ => Ok(shape),
@@ -95,26 +96,28 @@ impl TryFrom<String> for Shape {
 }
 
 impl Shape {
-    /// The name; else the tag that is not there.
-    fn render<'a>(
-        &'a self,
-        tag: impl Fn(&'a str) -> Option<&'a str>,
-        measurement: &str,
-        field: &str,
-    ) -> Result<String, &'a str> {
+    /// The name; else what is not there.
+    fn render<'a>(&'a self, value: impl Fn(&'a str) -> Option<&'a str>) -> Result<String, &'a str> {
         let mut out = String::new();
         for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => out.push_str(text),
-                Piece::Name(name) if name == "measurement" => measurement_into(measurement, &mut out),
-                Piece::Name(name) if name == "field" => segment_into(field, &mut out),
-                Piece::Name(name) => segment_into(tag(name).ok_or(name.as_str())?, &mut out),
+            let (name, is_path) = match piece {
+                Piece::Text(text) => {
+                    out.push_str(text);
+                    continue;
+                }
+                Piece::Name(name) => (name.as_str(), false),
+                Piece::Path(name) => (name.as_str(), true),
+            };
+            let value = value(name).ok_or(name)?;
+            match name {
+                "default" => out.push_str(value),
+                "measurement" => measurement_into(value, &mut out),
                 // As topics are taken: a slash at an end separates nothing.
-                Piece::Path(name) => {
-                    let value = tag(name).ok_or(name.as_str())?;
+                _ if is_path => {
                     let inner = value.strip_prefix('/').unwrap_or(value);
                     measurement_into(inner.strip_suffix('/').unwrap_or(inner), &mut out);
                 }
+                _ => segment_into(value, &mut out),
             }
         }
         Ok(out)
@@ -131,30 +134,56 @@ impl Templates {
         self.template.iter().chain(self.presets.iter().flat_map(|preset| &preset.templates))
     }
 
-    /// What the first fitting template calls a field of a series.
-    pub fn name(&self, series: &Series, field: &str) -> Named {
-        let Some(template) = self.all().find(|template| template.fits(series, field)) else {
+    /// What the first fitting template calls a field.
+    pub fn name(&self, field: &Field<'_>) -> Named {
+        let Some(template) = self.all().find(|template| template.fits(field)) else {
             return Named::Default;
         };
-        let tag = |name: &str| series.tags.get(name).map(|value| &**value);
-        match template.path.render(tag, &series.measurement, field) {
+        match template.path.render(|name| field.value(name)) {
             Ok(path) => match SignalPath::new(&path) {
                 Ok(path) => Named::Path(path),
                 Err(error) => Named::Nothing(format!("its template makes no legal name: {error}")),
             },
+            Err(name) if Origin::NAMES.contains(&name) => {
+                Named::Nothing(format!("its template wants {{{name}}}, which its call does not say"))
+            }
             Err(tag) => Named::Nothing(format!("its template wants the tag {tag}, which it has not")),
         }
     }
 }
 
+/// A field of a series, as templates see it.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "plain words")]
+pub struct Field<'a> {
+    pub series: &'a Series,
+    pub name: &'a str,
+    pub origin: &'a Origin,
+    /// Its default name.
+    pub default: &'a SignalPath,
+}
+
+impl Field<'_> {
+    /// `measurement`, `field`, the `default` name; what its call says (`db` or `bucket`, `rp`, `org`); else a tag. `db:tag` is a tag
+    /// whatever the call says.
+    fn value(&self, name: &str) -> Option<&str> {
+        let tag = |name: &str| self.series.tags.get(name).map(|value| &**value);
+        match name {
+            "measurement" => Some(&self.series.measurement),
+            "field" => Some(self.name),
+            "default" => Some(self.default.as_str()),
+            name => match name.strip_suffix(":tag") {
+                Some(name) => tag(name),
+                None => self.origin.get(name).or_else(|| tag(name)),
+            },
+        }
+    }
+}
+
 impl Template {
-    fn fits(&self, series: &Series, field: &str) -> bool {
+    fn fits(&self, field: &Field<'_>) -> bool {
         self.conditions.iter().all(|(name, wanted)| {
-            let value = match name.as_str() {
-                "measurement" => Some(series.measurement.as_str()),
-                "field" => Some(field),
-                tag => series.tags.get(tag).map(|value| &**value),
-            };
+            let value = field.value(name);
             match wanted.as_str() {
                 "*" => value.is_some(),
                 "!" => value.is_none(),

@@ -3,7 +3,7 @@
 use expect_test::expect;
 use tidemill_core::{Flags, Problem, codes};
 
-use super::{House, from};
+use super::{House, fakes, from};
 use crate::write::agents;
 
 #[tokio::test]
@@ -46,10 +46,114 @@ async fn databases_and_buckets_are_tags() {
     house.write("/api/v2/write?bucket=plant&org=acme", "mem,org=own used=1 1").await;
     let tags = |index: usize| format!("{:?}", house.plant.state().signals[index].meta.tags);
     assert_eq!(tags(0), r#"{"db": "telegraf", "host": "a"}"#);
-    assert_eq!(tags(1), r#"{"bucket": "plant", "org": "own"}"#, "a tag of the line is the better fact");
+    assert_eq!(
+        tags(1),
+        r#"{"bucket": "plant", "line-protocol.org": "acme", "org": "own"}"#,
+        "a tag of the line stays"
+    );
+    // What a tag of the line is called like is no database.
+    house.write("/write?db=metrics&rp=1y", "pg,db=postgres size=1 1").await;
+    assert_eq!(tags(2), r#"{"db": "postgres", "line-protocol.db": "metrics", "rp": "1y"}"#);
     let shown = house.send("POST /query", &[], "q=SHOW+DATABASES").await;
-    expect![[r#"{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["plant"],["telegraf"]]}]}]}"#]]
+    expect![[r#"{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"],"values":[["metrics"],["plant"],["telegraf"]]}]}]}"#]]
         .assert_eq(&shown.text());
+}
+
+/// Without a template databases share their series; that one is written from a second is told, once for each signal.
+#[tokio::test]
+async fn a_second_database_of_a_signal_is_told() {
+    let plant = fakes::Plant::new();
+    let web = plant.web_with(crate::Settings::default());
+    let house = House::of(plant, web.router());
+    let told = || {
+        let line = |one: crate::Shared| format!("{}: {}, {}\n", one.signal, one.first, one.other);
+        web.shared().into_iter().map(line).collect::<String>()
+    };
+    for (call, line) in [
+        ("/write?db=prod", "cpu,host=a idle=1 1"),
+        ("/write?db=prod&rp=autogen", "cpu,host=a idle=1 2"),
+        ("/api/v2/write?bucket=prod&org=acme", "cpu,host=a idle=1 3"),
+        ("/api/v2/write?bucket=prod&org=other", "cpu,host=a idle=1 4"),
+        ("/api/v1/write", "cpu,host=a idle=1 5"),
+        ("/write?db=staging", "mem used=1 1"),
+        ("/api/v1/write", "unknown f=1 1"),
+        ("/write?db=prod", "unknown f=1 2"),
+        ("/write?db=prod", "pg,db=postgres size=1 1"),
+        ("/api/v2/write?bucket=prod", "pg,db=postgres size=1 2"),
+    ] {
+        assert_eq!(house.write(call, line).await, "204 ", "{call}");
+        assert_eq!(told(), "", "{call}");
+    }
+    for database in ["staging", "staging", "prod&rp=1y"] {
+        assert_eq!(
+            house
+                .write(&format!("/write?db={database}"), "cpu,host=a idle=2 6\npg,db=postgres size=2 3")
+                .await,
+            "204 "
+        );
+    }
+    assert_eq!(house.write("/api/v2/write?bucket=prod", "mem used=1 1").await, "204 ");
+    assert_eq!(
+        told(),
+        "cpu/host=a/idle: prod, prod (1y)\nmem/used: staging, prod\npg/db=postgres/size: prod, prod (1y)\n"
+    );
+    let counted = async || {
+        let metrics = house.send("GET /metrics", &[], "").await.text();
+        metrics
+            .lines()
+            .find(|line| line.starts_with("tidemill_http_signals_of_two_databases "))
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(counted().await, "tidemill_http_signals_of_two_databases 3");
+    // Apart by a template: both are told no longer.
+    let templates = toml::from_str("presets = [\"influxdb-databases\"]").unwrap();
+    web.set_settings(crate::Settings { templates, ..crate::Settings::default() });
+    house.plant.epoch.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    for database in ["prod", "staging", "prod", "staging", "prod&rp=1y"] {
+        assert_eq!(house.write(&format!("/write?db={database}"), "cpu,host=a idle=3 7").await, "204 ");
+    }
+    assert_eq!(told(), "");
+    assert_eq!(counted().await, "tidemill_http_signals_of_two_databases 0");
+    let state = house.plant.state();
+    let names: Vec<&str> = state.signals.iter().map(|signal| signal.path.as_str()).skip(4).collect();
+    assert_eq!(names, ["prod/cpu/host=a/idle", "staging/cpu/host=a/idle", "prod/1y/cpu/host=a/idle"]);
+}
+
+/// Where a template names no database, both write one signal still, whichever name it has.
+#[tokio::test]
+async fn a_template_without_the_database_mixes_and_is_told() {
+    let plant = fakes::Plant::new();
+    let templates = toml::from_str("[[template]]\npath = \"{host}/{measurement}/{field}\"").unwrap();
+    let web = plant.web_with(crate::Settings { templates, ..crate::Settings::default() });
+    let house = House::of(plant, web.router());
+    // Both in one request of each: the names are new when they are looked at.
+    for database in ["prod", "staging"] {
+        assert_eq!(
+            house.write(&format!("/write?db={database}"), "cpu,host=a idle=1 1\ncpu,host=a idle=2 2").await,
+            "204 "
+        );
+    }
+    let shared = web.shared();
+    assert_eq!((shared.len(), shared[0].signal.as_str()), (1, "a/cpu/idle"));
+}
+
+/// What an import of several databases sends.
+#[tokio::test]
+async fn the_own_call_takes_a_database_for_lines_alone() {
+    let templates = toml::from_str("[[template]]\npath = \"{db}/{rp}/{measurement}/{field}\"").unwrap();
+    let house = House::with(crate::Settings { templates, ..crate::Settings::default() });
+    assert_eq!(house.write("/api/v1/write?db=a%20b&rp=1y", "cpu,host=a idle=1 1").await, "204 ");
+    assert_eq!(house.write("/api/v1/write?db=a%20b", "cpu,host=a idle=1 1").await, "204 ");
+    assert_eq!(house.write("/api/v1/write", "cpu,host=a idle=1 1").await, "204 ");
+    expect![[r#"
+        a b/1y/cpu/idle = 1 (float) at 1 Good
+        a b/autogen/cpu/idle = 1 (float) at 1 Good
+        cpu/host=a/idle = 1 (float) at 1 Good
+    "#]]
+    .assert_eq(&house.plant.shown());
+    let refused = house.send("POST /api/v1/write?db=a&format=json", &[], r#"{"signal":"a","value":1}"#).await;
+    assert_eq!((refused.status.as_u16(), refused.json()["code"].as_str()), (400, Some("bad-parameter")));
 }
 
 #[tokio::test]

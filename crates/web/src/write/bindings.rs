@@ -9,10 +9,14 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use tidemill_core::{Grant, NumberKind, SignalId};
 use tidemill_ground::{Limit, Permit};
 
+use crate::line::origin::Origin;
+
 /// Identities whose bindings are kept. Beyond it all are forgotten and learned again.
 const IDENTITIES_MAX: usize = 256;
-/// Sets of bindings kept for one identity: as many requests of it run at once without learning anew.
-const SETS_PER_IDENTITY_MAX: usize = 2;
+/// Sets of bindings kept for one identity and database: as many requests run at once without learning anew.
+const SETS_PER_ORIGIN_MAX: usize = 2;
+/// Sets of bindings kept for one identity. Beyond it the oldest is learned again.
+const SETS_PER_IDENTITY_MAX: usize = 16;
 /// Fields that are looked for one by one; a series with more has an index.
 const FIELDS_SCANNED_MAX: usize = 16;
 /// Bytes of the keys of all series of one set. Beyond it they are forgotten and learned again.
@@ -29,12 +33,15 @@ impl Bindings {
         Bindings { sets: Mutex::default(), limit }
     }
 
-    /// A set for this identity under this epoch, for one request alone.
-    pub(crate) fn borrow(&self, identity: &Arc<str>, epoch: u64) -> BindingSet {
-        let kept = self.lock().get_mut(identity).and_then(Vec::pop);
+    /// A set for this identity and database under this epoch, for one request alone.
+    pub(crate) fn borrow(&self, identity: &Arc<str>, origin: &Origin, epoch: u64) -> BindingSet {
+        let kept = self.lock().get_mut(identity).and_then(|sets| {
+            let place = sets.iter().rposition(|set| set.origin == *origin)?;
+            Some(sets.remove(place))
+        });
         match kept {
             Some(set) if set.epoch == epoch => set,
-            _ => BindingSet::new(epoch, &self.limit),
+            _ => BindingSet { origin: origin.clone(), ..BindingSet::new(epoch, &self.limit) },
         }
     }
 
@@ -44,7 +51,10 @@ impl Bindings {
             sets.clear();
         }
         let kept = sets.entry(identity.clone()).or_default();
-        if kept.len() < SETS_PER_IDENTITY_MAX {
+        if kept.iter().filter(|other| other.origin == set.origin).count() < SETS_PER_ORIGIN_MAX {
+            if kept.len() >= SETS_PER_IDENTITY_MAX {
+                kept.remove(0);
+            }
             kept.push(set);
         }
     }
@@ -224,6 +234,8 @@ pub(crate) enum Found {
 /// The bindings one request works with.
 pub(crate) struct BindingSet {
     epoch: u64,
+    /// From where its lines are: by it they may be named.
+    origin: Origin,
     hasher: DefaultHashBuilder,
     /// By the hash of their keys.
     table: HashTable<u32>,
@@ -244,6 +256,7 @@ impl BindingSet {
     pub(crate) fn new(epoch: u64, limit: &Limit) -> BindingSet {
         BindingSet {
             epoch,
+            origin: Origin::default(),
             hasher: DefaultHashBuilder::default(),
             table: HashTable::new(),
             series: Vec::new(),
@@ -371,34 +384,5 @@ impl BindingSet {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tidemill_ground::Metrics;
-
-    #[test]
-    fn fields_are_found_after_a_line_that_was_refused() {
-        let limit = Limit::new(&Metrics::default(), "bindings", 1_000);
-        let mut set = BindingSet::new(1, &limit);
-        let name = |number: u32| format!("f{number}").into_bytes();
-        let learn = |set: &mut BindingSet, numbers: std::ops::Range<u32>, new: bool| {
-            let series = set.begin(b"m");
-            for number in numbers {
-                let known = SignalId::new(number + 1);
-                let id = if new { SignalId::provisional(number as usize) } else { known };
-                set.learn(series, &name(number), Binding { id: id.unwrap(), number: NumberKind::Float });
-            }
-        };
-        learn(&mut set, 0..10, false);
-        learn(&mut set, 20..30, true);
-        set.undo_line();
-        learn(&mut set, 10..20, false);
-        let series = set.begin(b"m");
-        for number in 0..20 {
-            // Not where it stood before.
-            let found = set.find(series, 99, &name(number));
-            assert!(matches!(found, Found::Binding(binding) if binding.id.get() == number + 1), "{found:?}");
-        }
-        assert!(matches!(set.find(series, 99, &name(25)), Found::Unknown));
-        assert!(size_of::<Series>() <= 32, "there is one for each of a hundred thousand signals");
-    }
-}
+#[path = "bindings_tests.rs"]
+mod tests;

@@ -18,6 +18,7 @@ use super::{ROW_BYTES, agents};
 use crate::Settings;
 use crate::error::{Error, Fault, Refused, excerpt};
 use crate::line::name::{Series, field_name};
+use crate::line::origin::Origin;
 use crate::line::{self, Field, FieldValue, Line};
 use crate::remote::{self, Labels};
 use crate::samples::{Sample, Take};
@@ -43,8 +44,8 @@ pub(crate) struct Terms {
     pub(crate) by_agent: bool,
     /// How a client asks for the good to be kept.
     pub(crate) partial_by: &'static str,
-    /// Kept with new signals: database, bucket, organisation.
-    pub(crate) tags: Vec<(Arc<str>, Arc<str>)>,
+    /// Database, bucket, organisation.
+    pub(crate) origin: Origin,
 }
 
 impl Terms {
@@ -186,7 +187,7 @@ impl<'a> Collector<'a> {
             who,
             terms,
             epoch,
-            set: desk.bindings.borrow(&who.name, epoch),
+            set: desk.bindings.borrow(&who.name, &terms.origin, epoch),
             names: NewNames::default(),
             first_units: BTreeMap::new(),
             says_unit: None,
@@ -376,8 +377,8 @@ impl<'a> Collector<'a> {
         let name = field_name(field.key).map_err(fault)?;
         let desk = self.desk;
         let mut asked = Asked { bus: &*desk.bus, who: self.who, names: &mut self.names };
-        let (templates, tags) = (&self.settings.templates, &self.terms.tags);
-        let grant = desk.namer.bind(&mut asked, templates, named, tags, &name).map_err(fault)?;
+        let (templates, origin) = (&self.settings.templates, &self.terms.origin);
+        let grant = desk.namer.bind(&mut asked, templates, named, origin, &name).map_err(fault)?;
         self.set.learn(series, field.key, grant.into());
         Ok(grant.into())
     }
@@ -568,8 +569,8 @@ impl remote::Sink for Collector<'_> {
             return Ok(binding);
         }
         let mut asked = Asked { bus: &*self.desk.bus, who: self.who, names: &mut self.names };
-        let (templates, tags) = (&self.settings.templates, &self.terms.tags);
-        let grant = self.desk.namer.bind(&mut asked, templates, &labels.series()?, tags, "value")?;
+        let (templates, origin) = (&self.settings.templates, &self.terms.origin);
+        let grant = self.desk.namer.bind(&mut asked, templates, &labels.series()?, origin, "value")?;
         self.set.learn(known, b"", grant.into());
         Ok(grant.into())
     }

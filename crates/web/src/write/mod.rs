@@ -26,6 +26,7 @@ use crate::answer::{Answer, Refusal, json, nothing};
 use crate::body::{self, BodyLimits, Whole};
 use crate::caller::Caller;
 use crate::error::Refused;
+use crate::line::origin::Origin;
 use crate::params::Params;
 use crate::samples::{self, Layout};
 use crate::times::TimeUnit;
@@ -46,7 +47,7 @@ pub(crate) enum Spelling {
 }
 
 /// The parameters of a write.
-const KNOWN: [&str; 4] = ["precision", "partial", "mode", "format"];
+const KNOWN: [&str; 6] = ["precision", "partial", "mode", "format", "db", "rp"];
 
 /// What a partial write kept and refused.
 #[derive(Debug, Serialize, ToSchema)]
@@ -82,6 +83,8 @@ pub(crate) struct RefusedLine {
         ("precision" = Option<String>, Query, description = "What a number of time counts in text: ns (default), us, ms, s. In columns it is ns"),
         ("partial" = Option<bool>, Query, description = "Keep the good lines and list the bad"),
         ("format" = Option<String>, Query, description = "line, json, ndjson, arrow, parquet, prometheus; wins over Content-Type"),
+        ("db" = Option<String>, Query, description = "Of line protocol and remote write: the database, for templates with {db}"),
+        ("rp" = Option<String>, Query, description = "The same: the retention policy, for {rp}"),
         ("mode" = Option<String>, Query, description = "replace: overwrite what stands at the same signal and time"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeated request with the same key and body is kept once"),
     ),
@@ -128,7 +131,15 @@ async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response
     let spelling = spelling(params.one("format")?, request.headers())?;
     let by_agent = spelling == Spelling::Remote;
     let partial = params.flag("partial")? || by_agent;
-    let terms = Terms { unit, flags, partial, by_agent, partial_by: "?partial=true", tags: Vec::new() };
+    let mut origin = Origin::default();
+    for name in ["db", "rp"] {
+        origin.add(name, params.one(name)?.unwrap_or_default());
+    }
+    if origin != Origin::default() && !matches!(spelling, Spelling::Lines | Spelling::Remote) {
+        let detail = "db= and rp= say where series of line protocol and of remote write are from; here names are whole";
+        return Err(Problem::new(&codes::BAD_PARAMETER, detail).hint("Leave them away"));
+    }
+    let terms = Terms { unit, flags, partial, by_agent, partial_by: "?partial=true", origin };
     if matches!(spelling, Spelling::Columns(_) | Spelling::Remote) && unit != TimeUnit::Nanoseconds {
         let detail = "precision= says what numbers in text count; in columns whole numbers of `time` are nanoseconds, \
                       in remote write milliseconds";
