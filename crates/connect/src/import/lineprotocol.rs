@@ -17,6 +17,46 @@ pub(super) fn is_aside(line: &str) -> bool {
     line.is_empty() || line.starts_with('#') || line.starts_with("CREATE DATABASE ")
 }
 
+/// From where the points behind them are, as the remarks of `influx_inspect export` say.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Context {
+    database: String,
+    policy: String,
+}
+
+const DATABASE: &str = "# CONTEXT-DATABASE:";
+const POLICY: &str = "# CONTEXT-RETENTION-POLICY:";
+
+impl Context {
+    /// Takes a remark; whether what follows is from elsewhere than what was before.
+    pub(super) fn take(&mut self, line: &str) -> bool {
+        let mut other = self.clone();
+        if let Some(database) = line.strip_prefix(DATABASE) {
+            other = Context { database: database.trim().to_owned(), policy: String::new() };
+        } else if let Some(policy) = line.strip_prefix(POLICY) {
+            other.policy = policy.trim().to_owned();
+        }
+        let differs = other != *self;
+        *self = other;
+        differs
+    }
+
+    /// What the request says that carries them.
+    pub fn terms(&self) -> Vec<(&'static str, String)> {
+        let all = [("db", self.database.clone()), ("rp", self.policy.clone())];
+        all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    /// The remarks; nothing where nothing is said.
+    pub fn remarks(&self) -> String {
+        let line = |(head, name): (&str, &String)| match name.is_empty() {
+            true => String::new(),
+            false => format!("{head}{name}\n"),
+        };
+        [(DATABASE, &self.database), (POLICY, &self.policy)].map(line).concat()
+    }
+}
+
 /// Looks at one line; none if it is no line protocol.
 pub(super) fn look(line: &str) -> Option<Stamp> {
     counted(line).map(|(stamp, _)| stamp)

@@ -43,6 +43,7 @@ mod tests;
 
 pub use cell::Decimal;
 pub use encode::{CONTENT_TYPE, QUERY, encode};
+pub use lineprotocol::Context;
 pub use names::stem_of;
 pub use plan::{Options, Typed};
 pub use reader::{Part, Piece, Reader, Summary};

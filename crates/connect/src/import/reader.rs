@@ -19,6 +19,7 @@ use super::cell;
 use super::error::Error;
 use super::json::Objects;
 use super::layout::{Keyed, Layout, Narrow, Shape, StatusNumbers, Wide};
+use super::lineprotocol::Context;
 use super::lines::Lines;
 use super::names;
 use super::plan::{Content, Plan, Zone};
@@ -81,6 +82,8 @@ pub struct Piece {
     pub content_type: &'static str,
     /// The query that goes with it, such as `precision=ms`; may be empty.
     pub query: String,
+    /// From where its points are.
+    pub context: Context,
     /// The row of the file for each line of the body, among the originals.
     pub rows: Vec<u32>,
     /// How many samples its lines are: one for each field.
@@ -135,6 +138,8 @@ pub struct Reader {
     summary: Summary,
     /// The last quality that was read: most rows have the same.
     last_quality: Option<(String, Quality)>,
+    /// Of line protocol: from where the next points are.
+    context: Context,
     ended: bool,
 }
 
@@ -188,6 +193,7 @@ impl Reader {
             bytes,
             summary: Summary::default(),
             last_quality: None,
+            context: Context::default(),
             ended: false,
         })
     }

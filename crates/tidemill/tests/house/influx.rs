@@ -143,6 +143,119 @@ except Exception as error: assert "no field" in str(error) and "parsing failed" 
     );
 }
 
+/// Two databases and two buckets get one measurement by the clients as they are: in one signal by default, which is told, and
+/// apart by a preset or a template.
+#[test]
+fn two_databases_are_told_apart() {
+    let Some(python) = python("two_databases_are_told_apart") else { return };
+    if !["influxdb", "influxdb_client"]
+        .iter()
+        .all(|module| has(&python, module, "two_databases_are_told_apart"))
+    {
+        return;
+    }
+    let mut plant = Plant::start();
+    let token = plant.token("client", &["write:#", "read:#"]);
+    let script = r#"
+import sys, influxdb
+from influxdb_client import InfluxDBClient, Point
+from influxdb_client.client.write_api import SYNCHRONOUS
+host, port, token, measurement = sys.argv[1:]
+def point(value): return {"measurement": measurement, "tags": {"host": "edge1"}, "fields": {"idle": value}, "time": 1772323200000000000}
+for number, database in enumerate(("prod", "staging")):
+    one = influxdb.InfluxDBClient(host, int(port), "anyone", token, database)
+    one.create_database(database)
+    assert one.write_points([point(1.5 + number)])
+    assert one.write_points([point(11.5 + number)], retention_policy="one year")
+    shown = [each["name"] for each in one.get_list_database()]
+    assert database in shown, shown
+    with InfluxDBClient(url=f"http://{host}:{port}", token=token, org="acme") as two:
+        two.write_api(write_options=SYNCHRONOUS).write(f"{database}2", record=Point(measurement).tag("host", "edge1").field("idle", 101.5 + number).time(1772323200000000000))
+"#;
+    let file = plant.home.file("two.py", script);
+    let write = |plant: &Plant, measurement: &str| {
+        let mut command = Command::new(&python);
+        command.arg(&file).args([&plant.address.ip().to_string(), &plant.address.port().to_string()]);
+        command.args([&token, measurement]);
+        ran(command).expect(0);
+    };
+    let rows = |plant: &Plant| plant.sql("SELECT signal, value FROM samples ORDER BY signal");
+
+    write(&plant, "cpu");
+    assert_eq!(rows(&plant), json!([["cpu/host=edge1/idle", 102.5]]), "the last that came");
+    plant.process.log_line("event=\"health.began\" code=\"databases-mixed\"");
+    let health = plant.sql("SELECT problem, now FROM sys.health WHERE code = 'databases-mixed'");
+    assert_eq!(
+        health,
+        json!([["1 signal(s) were written from a second database, bucket or retention policy", false]])
+    );
+    let checked = plant.run(&["check"]).expect(3).out;
+    assert!(
+        checked.contains("cpu/host=edge1/idle") && checked.contains("was written from prod first"),
+        "{checked}"
+    );
+    assert_eq!(checked.matches("samples of both stand in it").count(), 1, "{checked}");
+
+    let templates = r#"
+        presets = ["influxdb-databases"]
+        [[template]]
+        match = { measurement = "weather", rp = "autogen" }
+        path = "{bucket}/{measurement}/{field}"
+    "#;
+    std::fs::create_dir_all(plant.home.plant().join("connections")).unwrap();
+    plant.home.file("plant/connections/line-protocol.toml", templates);
+    plant.process.log_line("event=\"health.ended\" code=\"databases-mixed\"");
+    write(&plant, "mem");
+    write(&plant, "weather");
+    plant.ok(&["check"]);
+    assert_eq!(
+        rows(&plant),
+        json!([
+            ["cpu/host=edge1/idle", 102.5],
+            ["prod/mem/host=edge1/idle", 1.5],
+            ["prod/one year/mem/host=edge1/idle", 11.5],
+            ["prod/one year/weather/host=edge1/idle", 11.5],
+            ["prod/weather/idle", 1.5],
+            ["prod2/mem/host=edge1/idle", 101.5],
+            ["prod2/weather/idle", 101.5],
+            ["staging/mem/host=edge1/idle", 2.5],
+            ["staging/one year/mem/host=edge1/idle", 12.5],
+            ["staging/one year/weather/host=edge1/idle", 12.5],
+            ["staging/weather/idle", 2.5],
+            ["staging2/mem/host=edge1/idle", 102.5],
+            ["staging2/weather/idle", 102.5],
+        ])
+    );
+    let read = plant.ok(&["read", "staging/weather/idle", "--all", "--format", "csv"]);
+    assert!(read.contains(",2.5,") && read.lines().count() == 2, "{read}");
+
+    // What `influx_inspect export` writes of both goes where the clients write; so do its rows that are mended.
+    let dump = "# DDL\nCREATE DATABASE prod WITH NAME autogen\n# DML\n# CONTEXT-DATABASE:prod\n# CONTEXT-RETENTION-POLICY:autogen\n\
+                weather,host=edge1 idle=3.5 1772323201000000000\nweather,host=edge1 idle=3.75 1772323201500000000\nweather,host=edge1 idle=oh 1772323202000000000\n\
+                # CONTEXT-DATABASE:staging\n# CONTEXT-RETENTION-POLICY:one year\n\
+                weather,host=edge1 idle=13.5 1772323201000000000\nweather,host=edge1 idle=13.75 1772323201500000000\nweather,host=edge1 idle=oh 1772323202000000000\n";
+    plant.home.file("dump.lp", dump);
+    let imported = plant.run(&["import", "dump.lp"]).expect(3).out;
+    assert!(imported.contains("4 samples written"), "{imported}");
+    let rejected = std::fs::read_to_string(plant.home.path("dump.lp.rejected")).unwrap();
+    let mended = plant.home.file("mended.lp", rejected.replace("=oh", "=4"));
+    plant.ok(&["import", &mended.display().to_string()]);
+    let imported = plant
+        .sql("SELECT signal, value FROM samples WHERE time > '2026-03-01T00:00:00Z' ORDER BY signal, time");
+    assert_eq!(
+        imported,
+        json!([
+            ["prod/weather/idle", 3.5],
+            ["prod/weather/idle", 3.75],
+            ["prod/weather/idle", 4.0],
+            ["staging/one year/weather/host=edge1/idle", 13.5],
+            ["staging/one year/weather/host=edge1/idle", 13.75],
+            ["staging/one year/weather/host=edge1/idle", 4.0],
+        ])
+    );
+    plant.ok(&["check"]);
+}
+
 /// Metrics as Telegraf writes them: five tags, of which `dc`, `rack` and `site` are global ones.
 const METRICS: &str = "cpu,cpu=cpu0,dc=leeds,host=edge1,rack=r3,site=acme usage_idle=98.39679358731463,usage_user=1.1022044088176353 1772323200000000000\n\
     modbus,dc=leeds,host=edge1,name=press,rack=r3,site=acme,slave_id=1,type=holding_register oil\\ temp=41.5,parts=17i 1772323200000000000\n\

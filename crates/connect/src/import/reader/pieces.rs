@@ -1,4 +1,4 @@
-//! Files that are passed on as they are: line protocol, in pieces that end with a line.
+//! Files that are passed on as they are: line protocol, in pieces that end with a line, each from one database.
 
 use std::io;
 
@@ -18,6 +18,7 @@ impl Reader {
             body: Vec::new(),
             content_type,
             query,
+            context: self.context.clone(),
             rows: Vec::new(),
             samples: 0,
             rejects: Vec::new(),
@@ -31,6 +32,12 @@ impl Reader {
             };
             let text = line.text.trim();
             if line.fault.is_none() && lineprotocol::is_aside(text) {
+                if self.context.take(text) {
+                    if !piece.body.is_empty() || !piece.rejects.is_empty() {
+                        break;
+                    }
+                    piece.context = self.context.clone();
+                }
                 continue;
             }
             self.summary.rows += 1;

@@ -396,6 +396,42 @@ fn logs_of_messages() {
     );
 }
 
+/// As `influx_inspect export` writes all databases into one file: what is of each is sent apart.
+#[test]
+fn influx_inspect_of_several_databases() {
+    let text = "# INFLUXDB EXPORT: 1677-09-21T00:12:43Z - 2262-04-11T23:47:16Z\n# DDL\nCREATE DATABASE prod WITH NAME autogen\n\
+                CREATE DATABASE staging WITH NAME autogen\n# DML\n# CONTEXT-DATABASE:prod\n# CONTEXT-RETENTION-POLICY:autogen\n\
+                # writing tsm data\ncpu,host=a usage=1.5 1700000000000000000\ncpu,host=a usage=2.5 1700000001000000000\n\
+                # CONTEXT-DATABASE:prod\n# CONTEXT-RETENTION-POLICY:autogen\n# writing wal data\n\
+                cpu,host=a usage=3.5 1700000002000000000\n# CONTEXT-DATABASE:prod\n# CONTEXT-RETENTION-POLICY:1y\n\
+                cpu,host=a usage=4.5 1700000000000000000\n# CONTEXT-DATABASE:my staging\n# CONTEXT-RETENTION-POLICY:autogen\n\
+                cpu,host=a usage=9 1700000000000000000\n";
+    check_foreign(
+        "export.lp",
+        text,
+        expect![[r#"
+        InfluxDB line protocol, UTF-8; times in ns
+        text/plain; charset=utf-8 ?precision=ns
+        # CONTEXT-DATABASE:prod
+        # CONTEXT-RETENTION-POLICY:autogen
+        p/cpu,host=a usage=1.5 1700000000000000000
+        p/cpu,host=a usage=2.5 1700000001000000000
+        text/plain; charset=utf-8 ?precision=ns
+        # CONTEXT-DATABASE:prod
+        # CONTEXT-RETENTION-POLICY:autogen
+        p/cpu,host=a usage=3.5 1700000002000000000
+        text/plain; charset=utf-8 ?precision=ns
+        # CONTEXT-DATABASE:prod
+        # CONTEXT-RETENTION-POLICY:1y
+        p/cpu,host=a usage=4.5 1700000000000000000
+        text/plain; charset=utf-8 ?precision=ns
+        # CONTEXT-DATABASE:my staging
+        # CONTEXT-RETENTION-POLICY:autogen
+        p/cpu,host=a usage=9 1700000000000000000
+    "#]],
+    );
+}
+
 #[test]
 fn influx_inspect_and_numbers_with_units() {
     let text = "# DDL\nCREATE DATABASE telegraf WITH NAME autogen\n# DML\n# CONTEXT-DATABASE:telegraf\ncpu,host=a usage=1.5 1700000000000000000\n";
@@ -405,6 +441,7 @@ fn influx_inspect_and_numbers_with_units() {
         expect![[r#"
         InfluxDB line protocol, UTF-8; times in ns
         text/plain; charset=utf-8 ?precision=ns
+        # CONTEXT-DATABASE:telegraf
         p/cpu,host=a usage=1.5 1700000000000000000
     "#]],
     );

@@ -22,11 +22,20 @@ const KEPT_MAX: u32 = 1_000;
 pub(super) struct Rejects {
     pub(super) path: PathBuf,
     file: Option<File>,
+    /// Remarks that say of which database the next rows are, and whether they stand in the file.
+    context: (String, bool),
 }
 
 impl Rejects {
     pub(super) fn new(path: PathBuf) -> Rejects {
-        Rejects { path, file: None }
+        Rejects { path, file: None, context: (String::new(), true) }
+    }
+
+    /// What is rejected next is from elsewhere: imported again, it is to go there.
+    pub(super) fn set_context(&mut self, remarks: String) {
+        if self.context.0 != remarks {
+            self.context = (remarks, false);
+        }
     }
 
     /// Goes on behind what an import that was cut off had kept.
@@ -67,6 +76,9 @@ impl Rejects {
                 self.file.insert(file)
             }
         };
+        if !std::mem::replace(&mut self.context.1, true) {
+            text.extend_from_slice(self.context.0.as_bytes());
+        }
         rejects.iter().for_each(|reject| reject.write(&mut text));
         file.write_all(&text).map_err(failed)
     }

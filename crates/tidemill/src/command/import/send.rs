@@ -136,8 +136,10 @@ impl<'a> Sender<'a> {
 
     /// Sends a part; `head` is what stands at the head of its rejects.
     pub(super) async fn part(&mut self, ready: Ready, head: Option<&str>) -> Result<(), Problem> {
-        let Ready { body, content_type, terms, rows, samples, own, rejects, originals, last } = ready;
+        let Ready { body, content_type, terms, rows, samples, own, rejects, originals, last, context } =
+            ready;
         self.tally.own += own;
+        self.rejects.set_context(context);
         let sent = self.lines(body, &rows, samples, (content_type, &terms)).await;
         self.set_aside(head, rejects, &originals, sent)?;
         self.acknowledged(last);
@@ -252,16 +254,39 @@ pub(super) struct Ready {
     originals: Originals,
     /// The signal and the time of one of its samples.
     last: Option<(String, i64)>,
+    /// Remarks that say of which database its rows are.
+    context: String,
 }
 
 impl Ready {
     pub(super) fn of(reader: &Reader, part: Part) -> Ready {
         let mut batch = match part {
             Part::Samples(batch) => batch,
-            Part::Piece(Piece { body, content_type, query, rows, samples, rejects, originals }) => {
-                let (body, terms) = (body.into(), query);
+            Part::Piece(Piece {
+                body,
+                content_type,
+                query: unit,
+                context,
+                rows,
+                samples,
+                rejects,
+                originals,
+            }) => {
+                let more = query(&context.terms()).replacen('?', "&", 1);
+                let (body, terms, context) = (body.into(), format!("{unit}{more}"), context.remarks());
                 let (own, last) = (0, None);
-                return Ready { body, content_type, terms, rows, samples, own, rejects, originals, last };
+                return Ready {
+                    body,
+                    content_type,
+                    terms,
+                    rows,
+                    samples,
+                    own,
+                    rejects,
+                    originals,
+                    last,
+                    context,
+                };
             }
         };
         let name = |signal: u32| reader.signals().get(signal as usize).map(|signal| signal.path.as_str());
@@ -274,8 +299,19 @@ impl Ready {
         encode(&batch, reader.signals(), &mut body);
         let rows: Vec<u32> = batch.samples.iter().map(|sample| sample.row).collect();
         let (body, samples, terms) = (body.into(), rows.len() as u64, QUERY.to_owned());
-        let (rejects, originals) = (batch.rejects, batch.originals);
-        Ready { body, content_type: CONTENT_TYPE, terms, rows, samples, own, rejects, originals, last }
+        let (rejects, originals, context) = (batch.rejects, batch.originals, String::new());
+        Ready {
+            body,
+            content_type: CONTENT_TYPE,
+            terms,
+            rows,
+            samples,
+            own,
+            rejects,
+            originals,
+            last,
+            context,
+        }
     }
 }
 
