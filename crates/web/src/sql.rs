@@ -1,7 +1,8 @@
 //! SQL over everything the caller may read. What a query means and may cost is the historian's business.
 
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use serde::Deserialize;
 use tidemill_core::{Format, Problem, SqlQuery, Value, codes};
@@ -9,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::Web;
 use crate::answer::Answer;
-use crate::body::{self, BodyLimits};
+use crate::body::{self, BodyLimits, Whole};
 use crate::caller::Caller;
 use crate::params::Params;
 use crate::read::{format_of, stream_chunks};
@@ -87,10 +88,19 @@ pub(crate) async fn read_json_bytes(web: &Web, request: Request, bytes_max: usiz
         let detail = "this call takes a JSON object: send Content-Type: application/json";
         return Err(Problem::new(&codes::UNSUPPORTED_FORMAT, detail));
     }
+    Ok(read_question(web, &parts.headers, body, bytes_max).await?.bytes.into())
+}
+
+/// A body that asks: much shorter than one that is written may be.
+pub(crate) async fn read_question(
+    web: &Web,
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Whole, Problem> {
     let settings = web.settings();
     let limits = BodyLimits { bytes_max, idle_max: settings.idle_max, time_max: settings.body_time_max };
-    let whole = body::read(&parts.headers, body, &web.0.limits.bodies, limits).await?;
-    Ok(whole.bytes.into())
+    body::read(headers, body, &web.0.limits.bodies, limits).await
 }
 
 /// A JSON object as one of our types. An array with the members in the order of our code would be read as well, and

@@ -16,6 +16,8 @@ use crate::params::Params;
 
 /// Parts of one form.
 const PARTS_MAX: usize = 100;
+/// What stands between them has at most so many characters (RFC 2046, 5.1.1).
+const BOUNDARY_MAX: usize = 70;
 
 /// The field of that name in a body.
 ///
@@ -24,6 +26,9 @@ const PARTS_MAX: usize = 100;
 pub(super) fn field(headers: &HeaderMap, body: &[u8], name: &str) -> Result<Option<String>, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     match parameter(kind, "multipart/form-data", "boundary") {
+        Some(boundary) if boundary.len() > BOUNDARY_MAX => {
+            Err(unreadable(&format!("its boundary has more than {BOUNDARY_MAX} characters")))
+        }
         Some(boundary) => part(body, &boundary, name),
         None if is(kind, "multipart/form-data") => Err(unreadable("it names no boundary")),
         None => Ok(Params::parse(&String::from_utf8_lossy(body))?.one(name)?.map(str::to_owned)),
@@ -88,7 +93,7 @@ fn parameter(value: &str, word: &str, name: &str) -> Option<String> {
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len().max(1)).position(|part| part == what)
+    memchr::memmem::find(text, what)
 }
 
 fn behind<'a>(text: &'a [u8], what: &[u8]) -> Option<&'a [u8]> {
@@ -133,6 +138,8 @@ mod tests {
         ] {
             assert!(read(kind, body.as_bytes()).is_err_and(|told| told.contains(part)), "{part}");
         }
+        let long = format!("multipart/form-data; boundary={}", "-".repeat(BOUNDARY_MAX + 1));
+        assert!(read(&long, b"").is_err_and(|told| told.contains("boundary")));
         let many = "--b\r\n\r\n\r\n".repeat(PARTS_MAX + 1) + "--b--";
         assert!(read("multipart/form-data; boundary=b", many.as_bytes()).is_err());
         assert_eq!(read("application/x-www-form-urlencoded", b"db=a&q=SHOW+X"), Ok(Some("SHOW X".into())));

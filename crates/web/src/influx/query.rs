@@ -19,7 +19,7 @@ use crate::answer::{Refusal, json};
 use crate::caller::Caller;
 use crate::line::origin;
 use crate::params::Params;
-use crate::write::read_body;
+use crate::sql::read_question;
 
 /// What statements are answered with.
 #[derive(Serialize, ToSchema)]
@@ -91,7 +91,7 @@ async fn answer(web: &Web, caller: &Caller, request: Request) -> Result<Response
     let mut asked = Params::parse(request.uri().query().unwrap_or_default())?.one("q")?.map(str::to_owned);
     if asked.is_none() {
         let (parts, body) = request.into_parts();
-        let whole = read_body(web, &parts.headers, body).await?;
+        let whole = read_question(web, &parts.headers, body, BODY_BYTES_MAX).await?;
         asked = form::field(&parts.headers, &whole.bytes, "q")?;
     }
     let asked = asked.ok_or_else(|| {
@@ -154,8 +154,10 @@ fn databases(web: &Web, caller: &Caller) -> BTreeSet<String> {
     kept.map(|name| name.to_string()).chain(web.0.databases.of(caller)).collect()
 }
 
-/// So many databases without samples are remembered, with names that long.
-const DATABASES_MAX: usize = 1_000;
+/// The longest form, the parts that are not asked for included.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// So many databases without samples are remembered of each who asks, with names that long.
+const DATABASES_MAX: usize = 100;
 const DATABASE_BYTES_MAX: usize = 256;
 
 /// The databases that were asked for since the start: each is shown to who asked for it, also before it has samples.
@@ -169,7 +171,8 @@ impl Databases {
 
     fn note(&self, caller: &Caller, name: String) {
         let mut made = self.lock();
-        if made.len() < DATABASES_MAX && name.len() <= DATABASE_BYTES_MAX {
+        let theirs = made.iter().filter(|(who, _)| *who == caller.identity.name).count();
+        if theirs < DATABASES_MAX && name.len() <= DATABASE_BYTES_MAX {
             made.insert((caller.identity.name.clone(), name));
         }
     }
