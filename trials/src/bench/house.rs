@@ -17,7 +17,7 @@ const RUNS: usize = 3;
 const LONE_WRITES: usize = 300;
 const QUESTIONS: usize = 5;
 /// Late enough that the load is over when the flush begins, so that one flush has all of it.
-const SETTINGS: &[(&str, &str)] = &[("TIDEMILL_STORAGE_FLUSH_AFTER", "20s")];
+pub(super) const SETTINGS: &[(&str, &str)] = &[("TIDEMILL_STORAGE_FLUSH_AFTER", "20s")];
 
 /// DuckDB's answer to the same question over the same files, timed without its start.
 const DUCKDB: &str = include_str!("duckdb.py");

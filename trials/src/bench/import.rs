@@ -3,6 +3,7 @@
 
 use super::figure::{self, Figure, figure};
 use super::generate::Form;
+use super::house::SETTINGS;
 use super::process::Process;
 use super::stand::{ANSWER_MAX, Stand, asked};
 use crate::binary::Binary;
@@ -30,7 +31,7 @@ const FORMS: [(&str, &str); 3] = [("narrow", "csv"), ("wide", "csv"), ("objects"
 pub(super) fn run(binary: &Binary, rows: u64) -> Result<(), String> {
     partners::for_bench()?;
     for (form, ending) in FORMS {
-        let stand = Stand::new(binary, &[])?;
+        let stand = Stand::new(binary, SETTINGS)?;
         let file = stand.folder.join(format!("{form}.{ending}"));
         let rows = if form == "narrow" { rows } else { rows / COLUMNS };
         made(&file, form, rows).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -87,8 +88,10 @@ fn imported(stand: &Stand, file: &Path, form: &str, rows: u64) -> Result<Vec<Fig
         std::thread::sleep(LOOK);
     };
     let seconds = began.elapsed().as_secs_f64();
-    let cpu_of_plant = plant.cpu()? - before;
     let mut client = Client::new(running.address, &token, ANSWER_MAX);
+    // What others sort and pack before they say done, the plant does behind what it acknowledged.
+    stand.settle(&running, &mut client)?;
+    let cpu_of_plant = plant.cpu()? - before;
     let count = asked(&mut client, "SELECT count(*) FROM samples")?;
     let count = count.first().and_then(serde_json::Value::as_u64).unwrap_or(0);
     let samples = if form == "narrow" { rows } else { rows * COLUMNS };
