@@ -12,6 +12,7 @@ mod template;
 pub mod templates;
 #[cfg(test)]
 mod tests;
+pub mod variables;
 mod zones;
 
 use std::collections::HashMap;

@@ -13,7 +13,7 @@ use tidemill_guard::{Cidr, Right, Zone};
 use toml_edit::{Document, Item, TableLike, Value};
 
 use super::keys::{KEYS, Key, KeyKind, SECTIONS, variable};
-use super::{Config, Finding, Listener, Share, quantity, template};
+use super::{Config, Finding, Listener, Share, quantity, template, variables};
 
 /// The longest configuration file.
 pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -262,30 +262,7 @@ impl<'a> Reader<'a> {
                 ),
             }
         }
-        self.unknown_variables(environment);
-    }
-
-    /// A variable of one of our sections that names no key.
-    fn unknown_variables(&mut self, environment: &HashMap<String, String>) {
-        let known: Vec<String> = KEYS.iter().map(variable).collect();
-        let ours = |name: &str| {
-            let mut sections = SECTIONS.iter().map(|(section, _)| section.to_uppercase());
-            sections.any(|section| name.starts_with(&format!("TIDEMILL_{section}_")))
-        };
-        let mut unknown: Vec<&String> =
-            environment.keys().filter(|name| ours(name) && !known.contains(name)).collect();
-        unknown.sort();
-        for name in unknown {
-            let near = nearest(name, known.iter().map(String::as_str));
-            let mend = near.map_or_else(String::new, |near| format!("Did you mean {near}?"));
-            self.findings.push(Finding {
-                file: said_by(name),
-                line: 0,
-                what: "there is no such setting".to_owned(),
-                mend: or_reference(mend),
-                warning: false,
-            });
-        }
+        self.findings.extend(variables::unknown(environment));
     }
 
     fn config(&mut self, zones: Vec<Zone>) -> Config {
@@ -377,7 +354,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Where a variable's findings are.
-fn said_by(variable: &str) -> PathBuf {
+pub(super) fn said_by(variable: &str) -> PathBuf {
     format!("environment variable {variable}").into()
 }
 
@@ -506,6 +483,6 @@ fn default_of(section: &str, name: &str) -> Option<Setting> {
     Reader::new(file, "").try_setting(key, &Item::Value(value), 0)
 }
 
-fn or_reference(mend: String) -> String {
+pub(super) fn or_reference(mend: String) -> String {
     if mend.is_empty() { "docs/reference/configuration.md lists every key".to_owned() } else { mend }
 }

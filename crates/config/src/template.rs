@@ -39,7 +39,8 @@ pub fn reference_page() -> String {
     let mut out = String::from(
         "# Configuration: tidemill.toml\n\n\
          Every key has a default, so the file may be empty. An unknown key is an error that names the nearest known one. Each key can be\n\
-         overridden by an environment variable. `tidemill check` says what is wrong, with file and line.\n\
+         overridden by an environment variable. A variable that begins with TIDEMILL_ and names none of them is told at the start (`variable.unknown`).\n\
+         `tidemill check` says what is wrong, with file and line.\n\
          A running plant sees within about two seconds that the file (or `connections/line-protocol.toml`) was saved, checks it and applies\n\
          it; `SIGHUP` and `POST /api/v1/reload` do so at once. *Live* keys hold from then on, the others from the next start. A file with a\n\
          mistake changes nothing: the log says so once (`configuration.refused`), and `tidemill check` until it is mended.\n",

@@ -207,6 +207,35 @@ fn a_wrong_variable_is_named() {
     );
 }
 
+/// Those that name no section keep nobody from running, and are told.
+#[test]
+fn a_variable_that_does_nothing_is_named_with_what_was_meant() {
+    let given = environment(&[
+        ("TIDEMILL_TYPO", "1"),
+        ("TIDEMILL_KEEP", "1y"),
+        ("TIDEMILL_STORGE_KEEP", "1y"),
+        ("TIDEMILL_TOKN", "abc"),
+        // Known ones, one that is empty, and what Kubernetes says of a service called tidemill.
+        ("TIDEMILL_STORAGE_KEEP", "1y"),
+        ("TIDEMILL_LOG", "debug"),
+        ("TIDEMILL_TYPED", ""),
+        ("TIDEMILL_PORT", "tcp://10.0.0.11:8440"),
+        ("TIDEMILL_PORT_8440_TCP_ADDR", "10.0.0.11"),
+        ("TIDEMILL_SERVICE_HOST", "10.0.0.11"),
+        ("HOME", "/root"),
+    ]);
+    assert!(check_text(Path::new("t"), "", &given).is_ok());
+    let findings = variables::idle(&given);
+    assert!(findings.iter().all(|finding| finding.warning));
+    let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    expect![[r#"
+        environment variable TIDEMILL_KEEP: no setting has this name, and it does nothing. Did you mean TIDEMILL_STORAGE_KEEP?
+        environment variable TIDEMILL_STORGE_KEEP: no setting has this name, and it does nothing. Did you mean TIDEMILL_STORAGE_KEEP?
+        environment variable TIDEMILL_TOKN: no setting has this name, and it does nothing. Did you mean TIDEMILL_TOKEN?
+        environment variable TIDEMILL_TYPO: no setting has this name, and it does nothing. docs/reference/configuration.md lists every key"#]]
+    .assert_eq(&shown.join("\n"));
+}
+
 #[test]
 fn zones_are_checked_where_they_stand() {
     for (keys, expected) in [

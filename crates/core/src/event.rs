@@ -102,6 +102,7 @@ log_events! {
     "tokens.missing" "error" "The file of the tokens is gone, though the audit says that there were some" "Put data/guard back from a backup";
     "tokens.uses_unsaved" "warn" "When tokens were last used could not be saved" "See that the disk is well and has room";
     "vacuum.failed" "warn" "Files that history no longer needs could not be removed; it is tried again" "See the owner of data/lake and the disk";
+    "variable.unknown" "warn" "A variable of the environment begins with TIDEMILL_ and names no setting; it does nothing" "Mend its name: the line says which was likely meant";
     "zone.refused" "warn" "A connection from outside the listener's zone was closed" "Widen the zone's cidr, if it should have been let in";
 }
 

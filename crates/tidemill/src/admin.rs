@@ -312,6 +312,9 @@ impl Keeper {
                 format!("what was saved is not in force, the settings before are: {}", detail.join(" "));
             find(crate::config::PLANT_FILE, what, refused.mend(), false);
         }
+        for idle in crate::config::variables::idle(&crate::config::environment()) {
+            find(&idle.file.to_string_lossy(), idle.what, &idle.mend, true);
+        }
         if let Some(failure) = self.guard.audit_failure() {
             find(
                 "audit log",

@@ -64,6 +64,9 @@ pub(crate) struct Options {
 pub(crate) fn run(plant: &Plant, options: Options) -> Result<(), Problem> {
     let saved = Saved::new(plant);
     let config = load(plant)?;
+    for idle in config::variables::idle(&config::environment()) {
+        tracing::warn!(event = "variable.unknown", "{idle}");
+    }
     let _lock = plant.lock()?;
     allow_descriptors();
     take_small_pages();

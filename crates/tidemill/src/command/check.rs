@@ -39,14 +39,16 @@ impl Check {
             return Ok(outcome(&findings));
         }
         let plant = plant::meant(global.plant.as_deref())?;
+        let environment = config::environment();
         let kept = if plant.is_running() {
             let told = super::client_side(told(&Client::Owner(plant.clone())))?;
             told.unwrap_or_else(|| vec![silent(&plant)])
         } else {
-            inspect::data(&plant)
+            let idle = config::variables::idle(&environment);
+            idle.into_iter().chain(inspect::data(&plant)).collect()
         };
         let refusing = kept.iter().any(|finding| finding.what.contains("new values are refused"));
-        let mut findings = match config::load(&plant.file(), &config::environment()) {
+        let mut findings = match config::load(&plant.file(), &environment) {
             Ok(config) => surroundings(&plant, &config, refusing),
             Err(findings) => findings,
         };

@@ -286,6 +286,16 @@ mod tests {
         }
     }
 
+    /// Else they would be taken for slips of the keyboard.
+    #[test]
+    fn variables_of_the_command_line_are_known_as_such() {
+        let command = CommandLine::command();
+        let variables = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
+        let unknown: Vec<&str> =
+            variables.filter(|name| !crate::config::variables::OF_THE_COMMAND_LINE.contains(name)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
     #[test]
     fn minus_begins_values_where_a_value_is_expected() {
         for words in [

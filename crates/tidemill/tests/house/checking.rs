@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::plant::{Home, Plant, files_below, ran};
+use crate::plant::{Home, Plant, Process, files_below, ran};
 
 /// A stopped plant with history, a journal, names, tokens and an audit log.
 fn stopped() -> Home {
@@ -282,4 +282,30 @@ fn a_plant_that_this_user_cannot_run_is_not_well() {
     std::fs::create_dir(data.join("lock")).expect("it is ours");
     let found = told(&home);
     assert!(found.contains("data/lock cannot be locked: Is a directory"), "{found}");
+}
+
+/// A variable whose name is mistyped does nothing: the log says so at the start, and `check` while it runs and while it does not.
+#[test]
+fn a_variable_that_names_no_setting_is_told_with_what_was_meant() {
+    let home = Home::new();
+    let with_typo = |words: &[&str]| {
+        let mut command = home.command(words);
+        command.env("TIDEMILL_STORGE_KEEP", "1y").env("TIDEMILL_SERVICE_HOST", "10.0.0.11");
+        command
+    };
+    let mut process = Process::spawn(with_typo(&["run", "--plant", "plant"]));
+    let line = process.log_line("variable.unknown");
+    for part in ["WARN", "environment variable TIDEMILL_STORGE_KEEP", "Did you mean TIDEMILL_STORAGE_KEEP?"] {
+        assert!(line.contains(part), "no '{part}': {line}");
+    }
+    process.line("ready: ");
+    let expected = "warning: environment variable TIDEMILL_STORGE_KEEP: no setting has this name, and it does nothing. \
+                    Did you mean TIDEMILL_STORAGE_KEEP?\n";
+    // What counts is what the plant was started with.
+    let told = home.run(&["check", "--plant", "plant"]).expect(3).out;
+    assert_eq!(told, expected);
+    process.signal(rustix::process::Signal::TERM);
+    assert!(process.end().success());
+    assert_eq!(ran(with_typo(&["check", "--plant", "plant"])).expect(3).out, expected);
+    home.run(&["check", "--plant", "plant"]).expect(0);
 }
