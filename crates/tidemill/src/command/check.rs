@@ -1,6 +1,8 @@
 //! `tidemill check`: every file and the environment, each problem with file and line, why, and the mend.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -52,6 +54,7 @@ impl Check {
             Ok(config) => surroundings(&plant, &config, refusing),
             Err(findings) => findings,
         };
+        findings.extend(open_to_others(&plant));
         findings.extend(config::templates::check(&plant.folder));
         findings.extend(kept);
         report(&plant.folder.display().to_string(), &findings, global.json)?;
@@ -87,7 +90,7 @@ fn report(plant: &str, findings: &[Finding], json: bool) -> Result<(), Problem> 
 /// What is not in the file and can still be wrong. `refusing`: the plant runs, and says itself that it takes no values.
 fn surroundings(plant: &Plant, config: &Config, refusing: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut find = |file: std::path::PathBuf, what: String, mend: &str, warning: bool| {
+    let mut find = |file: PathBuf, what: String, mend: &str, warning: bool| {
         findings.push(Finding { file, line: 0, what, mend: mend.to_owned(), warning });
     };
     let data = plant.data();
@@ -124,17 +127,6 @@ fn surroundings(plant: &Plant, config: &Config, refusing: bool) -> Vec<Finding> 
             }
         }
     }
-    if let Ok(meta) = std::fs::metadata(&plant.folder) {
-        use std::os::unix::fs::PermissionsExt;
-        if meta.permissions().mode() & 0o022 != 0 {
-            find(
-                plant.folder.clone(),
-                "others may write in this folder, and so change this plant's settings".to_owned(),
-                "chmod go-w it",
-                false,
-            );
-        }
-    }
     if let Err(error) = MemoryPlan::divide(config.memory_bytes.unwrap_or_else(tidemill_ground::available)) {
         find(plant.file(), error.to_string(), "Raise limits.memory", false);
     }
@@ -158,6 +150,66 @@ fn surroundings(plant: &Plant, config: &Config, refusing: bool) -> Vec<Finding> 
         }
     }
     findings
+}
+
+/// What others than its owner can change of the plant, and the keys that they can read: by the modes of the files, where the
+/// folders above let them in.
+fn open_to_others(plant: &Plant) -> Vec<Finding> {
+    const WRITE: u32 = 0o022;
+    const READ: u32 = 0o044;
+    let mut findings = Vec::new();
+    let mut find = |file: &Path, what: String, mend: &str| {
+        findings.push(Finding {
+            file: file.to_owned(),
+            line: 0,
+            what,
+            mend: mend.to_owned(),
+            warning: false,
+        });
+    };
+    let (data, guard) = (plant.data(), plant.data().join("guard"));
+    let within = |folder: &Path| -> Vec<PathBuf> {
+        let entries = RealDisk.list(folder).unwrap_or_default();
+        entries.iter().map(|entry| folder.join(&entry.name)).collect()
+    };
+    // Owners of a group, and all others, as far as they came.
+    let mut reached = 0o077;
+    for (above, places, so) in [
+        (None, vec![plant.folder.clone()], "change this plant's settings"),
+        (Some(&plant.folder), vec![plant.file()], "change this plant's settings"),
+        (Some(&plant.folder), vec![data.clone()], "change what it keeps"),
+        (Some(&data), within(&data), "change what it keeps"),
+        (Some(&guard), within(&guard), "change who may do what"),
+    ] {
+        reached &= above.map_or(0o077, |above| passed(mode(above)));
+        for place in places {
+            let mode = mode(&place) & reached;
+            if mode & WRITE != 0 {
+                let here = if place.is_dir() { "in this folder" } else { "this file" };
+                find(&place, format!("others may write {here}, and so {so}"), "chmod go-w it");
+            }
+            if mode & READ != 0 && place.extension().is_some_and(|ending| ending == "key") {
+                find(
+                    &place,
+                    "others may read this key, and so show certificates in the plant's name".to_owned(),
+                    "chmod go= it. If somebody may have read it, move it and ca.pem away: the next start makes another authority, \
+                     which clients must be told to trust",
+                );
+            }
+        }
+    }
+    findings
+}
+
+/// Rights of the owner, of the group and of all others; none where it cannot be seen.
+fn mode(path: &Path) -> u32 {
+    // A link, such as that to a data folder on another disk, is what it leads to.
+    std::fs::metadata(path).map_or(0, |meta| meta.permissions().mode())
+}
+
+/// Who comes through a folder of this mode, with all rights of theirs.
+fn passed(mode: u32) -> u32 {
+    [0o010, 0o001].into_iter().filter(|through| mode & through != 0).map(|through| through * 7).sum()
 }
 
 /// What is said of a plant that was stopped by a signal, or hangs.

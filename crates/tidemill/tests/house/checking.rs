@@ -309,3 +309,45 @@ fn a_variable_that_names_no_setting_is_told_with_what_was_meant() {
     assert_eq!(ran(with_typo(&["check", "--plant", "plant"])).expect(3).out, expected);
     home.run(&["check", "--plant", "plant"]).expect(0);
 }
+
+/// What others can change or read is told where they can come: a closed folder above closes all of it.
+#[test]
+fn what_others_may_write_or_read_is_told() {
+    let home = stopped();
+    let data = home.plant().join("data");
+    let key = data.join("guard/ca.key");
+    std::fs::write(&key, "a key").expect("it is ours");
+    std::fs::write(data.join("guard/ca.pem"), "its certificate").expect("it is ours");
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+    };
+    let told = |path: &Path, words: &str| {
+        let place = format!("problem: {}: others may {words}", path.display());
+        home.run(&["check", "--plant", "plant"]).out.contains(&place)
+    };
+    // (what, which mode the folders above it have, its own, what is said)
+    let (plant, settings) = (home.plant(), home.plant().join("tidemill.toml"));
+    let (guard, tokens) = (data.join("guard"), data.join("guard/tokens.json"));
+    let journal = data.join("journal");
+    for (path, above, mode, words, expected) in [
+        (&plant, 0o700, 0o770, "write in this folder, and so change this plant's settings", true),
+        (&settings, 0o755, 0o666, "write this file, and so change this plant's settings", true),
+        (&settings, 0o700, 0o666, "", false),
+        (&data, 0o755, 0o757, "write in this folder, and so change what it keeps", true),
+        (&journal, 0o711, 0o772, "write in this folder, and so change what it keeps", true),
+        (&guard, 0o755, 0o775, "write in this folder, and so change what it keeps", true),
+        (&tokens, 0o755, 0o666, "write this file, and so change who may do what", true),
+        (&tokens, 0o755, 0o644, "", false),
+        (&key, 0o755, 0o640, "read this key", true),
+        (&key, 0o705, 0o640, "read this key", false),
+        (&key, 0o700, 0o644, "read this key", false),
+        (&key, 0o755, 0o600, "", false),
+    ] {
+        for folder in [&plant, &data, &guard].into_iter().filter(|folder| *folder != path) {
+            set(folder, above);
+        }
+        set(path, mode);
+        assert_eq!(told(path, words), expected, "{}: {mode:o} below {above:o}", path.display());
+        set(path, if path.is_dir() { 0o700 } else { 0o600 });
+    }
+}
