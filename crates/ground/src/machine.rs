@@ -12,6 +12,8 @@ pub struct Machine {
     pub resident_bytes: Option<u64>,
     /// The part of it that no file stands behind.
     pub anonymous_bytes: Option<u64>,
+    /// The part of it that stands in memory alone, and may be shared with other processes.
+    pub shared_bytes: Option<u64>,
     /// Memory of this process that is swapped out.
     pub swapped_bytes: Option<u64>,
     /// What the control group of this process may have.
@@ -28,6 +30,16 @@ pub struct Machine {
     pub processor_seconds: Option<f64>,
     /// Whether a time service has set the clock since the machine began; none where there is none that says so.
     pub clock_set: Option<bool>,
+}
+
+impl Machine {
+    /// Memory of this process that counts where its group may have no more. The pages of files, such as those of the program
+    /// itself, are taken back before anybody is ended, and read again when they are wanted. All that is resident where the
+    /// system does not tell them apart.
+    pub fn held_bytes(&self) -> Option<u64> {
+        let held = self.anonymous_bytes.map(|own| own.saturating_add(self.shared_bytes.unwrap_or(0)));
+        held.or(self.resident_bytes)
+    }
 }
 
 /// The process may open no more files.
@@ -59,6 +71,7 @@ fn machine_under(root: &Path) -> Machine {
     Machine {
         resident_bytes: kib(&status, "VmRSS:"),
         anonymous_bytes: kib(&status, "RssAnon:"),
+        shared_bytes: kib(&status, "RssShmem:"),
         swapped_bytes: kib(&status, "VmSwap:"),
         group_bytes_max: crate::memory::group_bytes_under(root),
         available_bytes: kib(&memory, "MemAvailable:"),
@@ -158,7 +171,7 @@ mod tests {
             &[
                 (
                     "proc/self/status",
-                    "Name:\tx\nVmRSS:\t    1024 kB\nRssAnon:\t     512 kB\nVmSwap:\t       8 kB\n",
+                    "Name:\tx\nVmRSS:\t    1024 kB\nRssAnon:\t     512 kB\nRssFile:\t     448 kB\nRssShmem:\t      64 kB\nVmSwap:\t       8 kB\n",
                 ),
                 ("proc/meminfo", "MemTotal:  4096 kB\nMemFree: 1 kB\nMemAvailable:  2048 kB\n"),
                 ("proc/self/stat", "7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0\n"),
@@ -168,6 +181,7 @@ mod tests {
         let machine = machine_under(folder.path());
         assert_eq!((machine.resident_bytes, machine.swapped_bytes), (Some(1 << 20), Some(8 << 10)));
         assert_eq!(machine.anonymous_bytes, Some(512 << 10));
+        assert_eq!(machine.held_bytes(), Some(576 << 10), "without the pages of files");
         assert_eq!((machine.available_bytes, machine.memory_bytes), (Some(2 << 20), Some(4 << 20)));
         assert_eq!((machine.processor_seconds, machine.clock_set), (Some(3.0), Some(false)));
         put(folder.path(), &[("run/systemd/timesync/synchronized", "")]);

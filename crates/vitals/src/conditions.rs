@@ -183,12 +183,11 @@ fn disk_slow(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
 
 fn memory(seen: &Seen, list: &mut List) {
     let machine = &seen.machine;
-    if let (Some(resident), Some(most)) =
-        (machine.resident_bytes, machine.group_bytes_max.filter(|most| *most > 0))
+    if let (Some(held), Some(most)) = (machine.held_bytes(), machine.group_bytes_max.filter(|most| *most > 0))
     {
         let what =
-            format!("the process has {}, and its container {}", show_bytes(resident), show_bytes(most));
-        list.above(&w::MEMORY_NEAR, "", (resident as f64 / most as f64, 0.9, 0.8), &what);
+            format!("the process holds {}, and its container has {}", show_bytes(held), show_bytes(most));
+        list.above(&w::MEMORY_NEAR, "", (held as f64 / most as f64, 0.9, 0.8), &what);
     }
     if let (Some(own), Some(most)) = (machine.anonymous_bytes, seen.memory_bytes_max) {
         let what =

@@ -116,7 +116,7 @@ fn a_clock_that_is_set_is_told_for_an_hour() {
 fn memory_files_and_flash_are_told_near_their_ends() {
     let with = |change: fn(&mut Seen)| stands(10, 20, |_, seen| change(seen));
     type Change = fn(&mut Seen);
-    let table: [(Change, &str); 10] = [
+    let table: [(Change, &str); 12] = [
         (|_| (), ""),
         (
             |seen| {
@@ -131,6 +131,31 @@ fn memory_files_and_flash_are_told_near_their_ends() {
                     Machine { resident_bytes: Some(85), group_bytes_max: Some(100), ..Machine::default() }
             },
             "",
+        ),
+        // The program's own pages and those of files that it reads: the system takes them back before it ends anybody.
+        (
+            |seen| {
+                seen.machine = Machine {
+                    resident_bytes: Some(95),
+                    anonymous_bytes: Some(60),
+                    shared_bytes: Some(5),
+                    group_bytes_max: Some(100),
+                    ..Machine::default()
+                }
+            },
+            "",
+        ),
+        (
+            |seen| {
+                seen.machine = Machine {
+                    resident_bytes: Some(95),
+                    anonymous_bytes: Some(60),
+                    shared_bytes: Some(31),
+                    group_bytes_max: Some(100),
+                    ..Machine::default()
+                }
+            },
+            "memory-near-limit",
         ),
         (
             |seen| {
