@@ -12,8 +12,8 @@ use tidemill_ground::{Ground, Space};
 use tidemill_guard::Guard;
 use tidemill_historian::Historian;
 use tidemill_journal::Log;
+use tidemill_vitals::{Certificate, Look, Numbers, Seen, Standing, Token, house};
 pub(crate) use tidemill_vitals::{HEALTH, Vitals, figures_table, page};
-use tidemill_vitals::{Look, Numbers, Seen, Standing, Token, house};
 use tidemill_web::HealthWarning;
 
 use crate::admin::Keeper;
@@ -136,7 +136,14 @@ impl Rooms {
             unreadable: places.err().map(|problem| problem.detail),
             tokens: tokens(&self.guard),
             backup_made_ns: tidemill_vitals::backup_made(self.bus.as_ref()),
-            certificates: certificates.map(|one| (one.on, one.problem, sentence(&one.mend))).collect(),
+            certificates: certificates
+                .map(|one| Certificate {
+                    on: one.on,
+                    what: one.problem,
+                    mend: sentence(&one.mend),
+                    works: one.warning,
+                })
+                .collect(),
             ..Seen::default()
         }
     }

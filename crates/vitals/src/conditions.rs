@@ -325,8 +325,9 @@ fn access(seen: &Seen, list: &mut List) {
             list.add(&w::TOKEN_EXPIRED, name, Found::Over, what);
         }
     }
-    for (on, what, mend) in &seen.certificates {
-        list.with(&w::CERTIFICATE, on, Found::Over, what.clone(), mend.clone());
+    for one in &seen.certificates {
+        let warning = if one.works { &w::CERTIFICATE } else { &w::CERTIFICATE_UNUSABLE };
+        list.with(warning, &one.on, Found::Over, one.what.clone(), one.mend.clone());
     }
     list.of(&w::CONFIGURATION_REFUSED, seen.configuration_refused.as_ref());
     let restart = (!seen.restart.is_empty()).then(|| seen.restart.join("; "));

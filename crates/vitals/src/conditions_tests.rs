@@ -4,7 +4,7 @@ use tidemill_ground::{Machine, Space};
 
 use super::*;
 use crate::board::{Board, Standing};
-use crate::seen::{Numbers, Token};
+use crate::seen::{Certificate, Numbers, Token};
 
 /// What stands after what is seen by the minute (or another step).
 fn told(step_s: u64, steps: u64, see: impl Fn(u64, &mut Seen)) -> Vec<Standing> {
@@ -245,10 +245,6 @@ fn what_engines_and_access_need_is_told() {
     );
     assert_eq!(stands(10, 7, |_, seen| number(seen, "tidemill_audit_damage", 1.0)), "audit-damaged");
     assert_eq!(
-        stands(10, 7, |_, seen| number(seen, "tidemill_http_signals_of_two_databases", 2.0)),
-        "databases-mixed"
-    );
-    assert_eq!(
         stands(10, 7, |look, seen| number(
             seen,
             "tidemill_historian_merge_failures_total",
@@ -262,10 +258,11 @@ fn what_engines_and_access_need_is_told() {
     assert_eq!(with(|seen| seen.audit_failure = Some(String::new())), "audit-unwritable");
     assert_eq!(with(|seen| seen.configuration_refused = Some(String::new())), "configuration-refused");
     assert_eq!(with(|seen| seen.restart = vec![String::new()]), "restart-waiting");
-    assert_eq!(
-        with(|seen| seen.certificates = vec![("c".into(), String::new(), String::new())]),
-        "certificate c"
-    );
+    fn certificate(works: bool) -> Vec<Certificate> {
+        vec![Certificate { on: "c".into(), what: String::new(), mend: String::new(), works }]
+    }
+    assert_eq!(with(|seen| seen.certificates = certificate(true)), "certificate c");
+    assert_eq!(with(|seen| seen.certificates = certificate(false)), "certificate-unusable c");
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub use board::Standing;
 use board::{Board, Change, Condition, Found};
 use conditions::Earlier;
 use figures::{Figures, Row};
-pub use seen::{Buckets, Numbers, Seen, Token};
+pub use seen::{Buckets, Certificate, Numbers, Seen, Token};
 use warnings::WARNINGS;
 pub use warnings::Warning;
 

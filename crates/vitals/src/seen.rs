@@ -37,8 +37,8 @@ pub struct Seen {
     pub audit_failure: Option<String>,
     /// Name, when it expires, whether it was ever used.
     pub tokens: Vec<Token>,
-    /// On what, what, mend.
-    pub certificates: Vec<(String, String, String)>,
+    /// Certificates that need their owner.
+    pub certificates: Vec<Certificate>,
     /// Why saved settings are not in force.
     pub configuration_refused: Option<String>,
     /// Settings that wait for a restart.
@@ -53,6 +53,19 @@ pub struct Seen {
     pub journal_bytes_max: u64,
     /// Every metric.
     pub numbers: Numbers,
+}
+
+/// What is the matter with a certificate.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// Its file.
+    pub on: String,
+    /// What is the matter.
+    pub what: String,
+    /// What to do.
+    pub mend: String,
+    /// Whether all still works.
+    pub works: bool,
 }
 
 /// A token that expires.

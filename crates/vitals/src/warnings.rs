@@ -64,6 +64,7 @@ warnings! {
     TOKEN_EXPIRING "token-expiring" false 0 0 false "a token expires soon" "Whoever uses it is refused then" "Make it anew: `tidemill token rotate NAME`, or revoke it if nobody needs it";
     TOKEN_EXPIRED "token-expired" false 0 0 false "a token that was in use has expired" "Whoever uses it is refused" "Make it anew, or revoke it if nobody needs it";
     CERTIFICATE "certificate" false 0 5 true "a certificate needs its owner" "Clients beyond this machine refuse the connection when it has ended" "Do what `tidemill check` says";
+    CERTIFICATE_UNUSABLE "certificate-unusable" true 0 5 true "a certificate cannot be used" "Clients beyond this machine refuse the connection, or are shown another certificate than the one that was put in place" "Do what `tidemill check` says";
     DISK_SLOW "disk-slow" false 60 120 false "the disk takes far longer than it used to" "Acknowledgements wait for it" "See what else writes to it; flash and disks become slow before they fail, so make a backup";
     CONFIGURATION_REFUSED "configuration-refused" true 0 0 true "saved settings are not in force" "The plant runs with the settings before them; the next start fails" "Mend what is listed; the file is read again by itself";
     BACKUP_OLD "backup-old" false 0 0 false "the last backup is older than health.backup_age" "What was written since then is lost with the disk" "Make one: `tidemill backup FILE`; where no more are wanted, set health.backup_age = \"off\"";

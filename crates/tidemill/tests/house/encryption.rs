@@ -288,6 +288,43 @@ fn the_owners_certificate_is_shown_and_a_bad_one_leaves_it_in_force() {
     assert!(answers(&plant.home, port, &second));
 }
 
+/// The rank of what is the matter is the same in `check`, in `tidemill` and in SQL.
+#[test]
+fn what_is_wrong_with_a_certificate_has_one_rank() {
+    let home = Home::new();
+    write_own(&home, 20);
+    home.file("plant/tidemill.toml", OWN);
+    let (mut plant, _) = start(home);
+    let ranks = |plant: &mut Plant, code: &str, words: &str| {
+        plant.process.log_line(&format!("code=\"{code}\""));
+        let line = |told: String| {
+            let line = told.lines().find(|line| line.contains(words)).map(str::trim_start);
+            line.and_then(|line| line.split_once(':')).unwrap_or_else(|| panic!("{told}")).0.to_owned()
+        };
+        let told = [plant.run(&["check"]).expect(3).out, plant.ok(&[])].map(line);
+        (told, plant.sql("SELECT code, now FROM sys.health"))
+    };
+    let warning = ["warning".to_owned(), "warning".to_owned()];
+    let told = ranks(&mut plant, "certificate", "the certificate ends in ");
+    assert_eq!(told, (warning, serde_json::json!([["certificate", false]])));
+    // Another key than that of the certificate.
+    write_own(&plant.home, 90);
+    let key = rcgen::KeyPair::generate().expect("a key").serialize_pem();
+    plant.home.file("plant/cert.key", key);
+    plant.process.signal(Signal::HUP);
+    plant.process.log_line("tls.certificate_refused");
+    let problem = ["problem".to_owned(), "problem".to_owned()];
+    let told = ranks(&mut plant, "certificate-unusable", "the certificate before it is still shown");
+    assert_eq!(told.0, problem);
+    assert!(
+        told.1
+            .as_array()
+            .is_some_and(|rows| { rows.contains(&serde_json::json!(["certificate-unusable", true])) }),
+        "{}",
+        told.1
+    );
+}
+
 #[test]
 fn tls_on_loopback_is_spoken_where_it_is_wished_for() {
     let home = Home::new();
