@@ -59,7 +59,7 @@ log_events! {
     "flush.reserve" "warn" "The disk is full, and a flush is made in pieces, in the room that is kept for that" "Free some space";
     "health.began" "error, warn" "Something is wrong, or will be: the fields say what, what it affects and what to do" "Do what `mend` says; `tidemill check` says it again";
     "health.ended" "info" "What was wrong is no longer" "Nothing";
-    "http.accept_failed" "warn" "The system gave no connection, as where descriptors are short" "See `ulimit -n` and sys.limits";
+    "http.accept_failed" "warn" "The system gave no connection, as where descriptors are short; told once a minute, with how often it was" "Raise LimitNOFILE= of the service (or `ulimit -n`), or see in sys.limits who holds connections";
     "http.answer_broken" "warn" "An answer ended in its midst with a problem, which stands behind it" "Do what the problem's code says";
     "http.connection_broken" "debug" "A connection ended without a word" "Nothing";
     "http.drain_cut" "warn" "Connections were still open at the end of a stop and were cut" "Nothing; what was acknowledged is durable";
@@ -89,7 +89,7 @@ log_events! {
     "samples.retired" "info" "Samples older than storage.keep left the history" "Nothing";
     "service.untold" "warn" "The service manager cannot be told how the plant is; it goes on" "See NOTIFY_SOCKET in the unit's environment";
     "signal.recovered" "error" "The definition of a signal was lost with a damaged journal; its samples are read under this name" "Say its unit and description again, with `tidemill signals set`";
-    "sql.accept_failed" "warn" "The system gave a SQL door no connection" "See `ulimit -n` and sys.limits";
+    "sql.accept_failed" "warn" "The system gave a SQL door no connection; told once a minute, with how often it was" "Raise LimitNOFILE= of the service (or `ulimit -n`), or see in sys.limits who holds connections";
     "sql.drain_cut" "warn" "SQL connections were still open at the end of a stop and were cut" "Nothing";
     "table.closed" "error" "A table could not be opened; the plant runs without it" "`tidemill check` says why; put it back from a backup";
     "table.leftovers" "warn" "What a crash left beside a table could not be removed" "See the owner of the folder and the disk; it is tried again";

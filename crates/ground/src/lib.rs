@@ -24,6 +24,7 @@ mod metrics; //  counters, gauges, histograms
 mod peers; //    connections by address
 mod quiet; //    panics that are caught and not reported
 mod real; //     the disk of this machine
+mod reserve; //  a descriptor for when there are no more
 mod shadow; //   a disk whose writes stay in memory
 pub mod sim;
 mod tasks; //    threads and the order in which they stop
@@ -41,6 +42,7 @@ pub use metrics::{
 pub use peers::{Peers, Share};
 pub use quiet::{Caught, quietly};
 pub use real::RealDisk;
+pub use reserve::Reserve;
 pub use shadow::Shadow;
 pub use sim::{Operation, SimDisk};
 pub use tasks::{PANICS_MAX, Panic, Phase, Report, Stop, Tasks};

@@ -6,8 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tidemill_core::{Problem, codes};
-use tidemill_ground::{Limit, Peers, Permit, Share, Stop};
+use tidemill_ground::{Clock, Limit, Peers, Permit, Reserve, Share, Stop};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -72,6 +73,7 @@ pub(crate) async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
 pub(crate) async fn serve<One, Serving>(
     door: &'static str,
     (connections, peers): (&Limit, &Peers),
+    clock: &dyn Clock,
     listening: Listening,
     drain: Duration,
     stop: Stop,
@@ -86,6 +88,7 @@ pub(crate) async fn serve<One, Serving>(
         let _ = sender.send(true);
     });
     let mut running = JoinSet::new();
+    let mut reserve = Reserve::new();
     loop {
         let accepted = tokio::select! {
             accepted = tcp.accept() => accepted,
@@ -95,11 +98,19 @@ pub(crate) async fn serve<One, Serving>(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(event = "sql.accept_failed", door, %error);
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                if let Some(times) = reserve.failed(&error, clock.monotonic()) {
+                    tracing::warn!(event = "sql.accept_failed", door, times, %error);
+                }
+                // By the descriptor in reserve whoever waits longest hears that there is no other: it is closed at once.
+                let closed = reserve.spend() && matches!(tcp.accept().now_or_never(), Some(Ok(_)));
+                reserve.fill();
+                if !closed {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
                 continue;
             }
         };
+        reserve.taken();
         if serves.as_ref().is_some_and(|serves| !serves(peer.ip())) {
             continue;
         }

@@ -12,10 +12,12 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tidemill_ground::{Permit, Share, Stop};
+use tidemill_core::{Problem, codes};
+use tidemill_ground::{Permit, Reserve, Share, Stop};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc, watch};
@@ -31,6 +33,8 @@ use crate::{House, Web};
 pub(crate) const CONTROL_CONNECTIONS_MAX: u64 = 64;
 /// How long the acceptor rests when the machine has no more descriptors: a connection that ends frees one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long somebody who comes by the descriptor in reserve may take to hear that there is no other: the next waits for it.
+const TURNED_AWAY_WITHIN: Duration = Duration::from_millis(250);
 
 /// Says whether a listener serves an address. Whoever says no counts it and tells whom it concerns.
 pub type Serves = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
@@ -66,6 +70,7 @@ impl Web {
         let mut connections = JoinSet::new();
         // Nothing is sent: it ends when nobody holds the other end.
         let (waited_for, mut all_gone) = mpsc::channel(1);
+        let mut reserve = Reserve::new();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.next() => accepted,
@@ -73,20 +78,28 @@ impl Web {
                 _ = stopped.wait_for(|stop| *stop) => break,
             };
             while connections.try_join_next().is_some() {}
-            let (stream, connection) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(event = "http.accept_failed", %error);
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
+            let (came, is_last) = match accepted {
+                Ok(came) => {
+                    reserve.taken();
+                    (Some(came), false)
                 }
+                Err(error) => (self.by_reserve(&listener, &error, &mut reserve), true),
+            };
+            let Some((stream, connection)) = came else {
+                reserve.fill();
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
             };
             if !is_served(serves.as_ref(), &connection) {
+                reserve.fill();
                 continue;
             }
             // Beyond the limits the connection is closed at once; they count it.
             if let Some(held) = self.0.admit(&connection) {
-                let (web, router) = (self.clone(), router.clone());
+                // The owner gets in, to see what is wrong.
+                let turned_away = is_last && !matches!(connection, Connection::Control { .. });
+                let (web, router) =
+                    (self.clone(), if turned_away { short_of_descriptors() } else { router.clone() });
                 let connection = Arc::new(connection);
                 let standing = Standing {
                     is_served: Arc::new({
@@ -96,11 +109,18 @@ impl Web {
                     stopped: stopped.clone(),
                     _waited_for: waited_for.clone(),
                 };
-                connections.spawn(async move {
+                let served = async move {
                     stream.serve(web, router, connection, standing).await;
                     drop(held);
-                });
+                };
+                if turned_away {
+                    // Who takes longer is closed.
+                    drop(tokio::time::timeout(TURNED_AWAY_WITHIN, served).await);
+                } else {
+                    connections.spawn(served);
+                }
             }
+            reserve.fill();
         }
         // Whoever comes now is told at once that nobody is here.
         drop((listener, waited_for));
@@ -112,6 +132,20 @@ impl Web {
         if tokio::time::timeout(self.settings().drain, drained).await.is_err() {
             tracing::warn!(event = "http.drain_cut", connections = connections.len());
         }
+    }
+
+    /// What is told of a connection that could not be taken; and where there are no descriptors, whoever waits longest, by the
+    /// one in reserve.
+    fn by_reserve<L: Accept>(
+        &self,
+        listener: &L,
+        error: &std::io::Error,
+        reserve: &mut Reserve,
+    ) -> Option<(L::Stream, Connection)> {
+        if let Some(times) = reserve.failed(error, self.0.doors.clock.monotonic()) {
+            tracing::warn!(event = "http.accept_failed", times, %error);
+        }
+        if reserve.spend() { listener.next().now_or_never()?.ok() } else { None }
     }
 }
 
@@ -244,6 +278,19 @@ fn turned_away() -> axum::response::Response {
     let mut response = Refusal(not_served()).into_response();
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// Answers whoever came by the descriptor in reserve.
+fn short_of_descriptors() -> Router {
+    Router::new().fallback(|| {
+        let detail = "the plant cannot hold one more connection: the system gives it no more descriptors";
+        let problem = Problem::new(&codes::BUSY, detail).retry_after(1).hint(
+            "Come again after the time in Retry-After; on the plant's side raise LimitNOFILE= of the service, or ulimit -n",
+        );
+        let mut response = Refusal(problem).into_response();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        std::future::ready(response)
+    })
 }
 
 /// The name of a user by number, from the machine's table; the number where it has none.

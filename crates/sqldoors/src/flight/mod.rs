@@ -70,7 +70,7 @@ pub(crate) async fn serve(house: &Arc<House>, listening: Listening, stop: Stop) 
     let held = &house.flight;
     let drain = house.settings().drain;
     let doors = (&held.connections, &held.peers);
-    serve::serve("flight", doors, listening, drain, stop, |stream, visit| {
+    serve::serve("flight", doors, house.doors.clock.as_ref(), listening, drain, stop, |stream, visit| {
         connection::serve(house.clone(), stream, visit)
     })
     .await;

@@ -70,7 +70,8 @@ pub(crate) async fn serve(house: &Arc<House>, listening: Listening, stop: Stop) 
     let held = &house.postgres;
     let drain = house.settings().drain;
     let one = |stream, visit| serve_one(house.clone(), stream, visit);
-    serve::serve("postgres", (&held.connections, &held.peers), listening, drain, stop, one).await;
+    let (doors, clock) = ((&held.connections, &held.peers), house.doors.clock.as_ref());
+    serve::serve("postgres", doors, clock, listening, drain, stop, one).await;
 }
 
 async fn serve_one(house: Arc<House>, stream: TcpStream, visit: Visit) {

@@ -11,6 +11,7 @@ mod backup;
 mod checking;
 mod client;
 mod command_line;
+mod crowded;
 mod damage;
 mod documents;
 mod encryption;
