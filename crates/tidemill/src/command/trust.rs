@@ -12,6 +12,7 @@ use tidemill_guard::tls::Certificate;
 
 use super::{CommandResult, Global, Outcome};
 use crate::client::Body;
+use crate::config::{Config, Listener};
 use crate::{house, output, plant, trusted};
 
 /// Shows the plant's certificate authority, its fingerprint, and how systems, browsers and programs come to trust it.
@@ -25,13 +26,70 @@ pub(crate) struct Trust {
     output: Option<PathBuf>,
 }
 
-/// How it is given to others. HOST stands for the plant's machine.
-const WAYS: &[(&str, &str)] = &[
-    ("fetch it", "curl -k https://HOST:8443/api/v1/ca.pem -o tidemill-ca.pem"),
-    ("compare", "openssl x509 -in tidemill-ca.pem -noout -fingerprint -sha256"),
-    ("tidemill", "tidemill signals --url https://HOST:8443 --token TOKEN --ca tidemill-ca.pem"),
-    ("curl", "curl --cacert tidemill-ca.pem https://HOST:8443/health/live"),
-    ("psql", "psql 'host=HOST port=5432 user=me sslmode=verify-full sslrootcert=tidemill-ca.pem'"),
+/// Where TLS is spoken, as it is typed: a port, or [`PORT`] where it cannot be seen from here. None where nothing listens so.
+struct Doors {
+    http: Option<String>,
+    postgres: Option<String>,
+}
+
+/// Stands for a port, as HOST does for the plant's machine.
+const PORT: &str = "PORT";
+
+impl Doors {
+    /// Those of a plant whose folder is here.
+    fn of(config: &Config) -> Doors {
+        let port = |listeners: &[Listener]| {
+            let mut encrypted: Vec<&Listener> =
+                listeners.iter().filter(|listener| config.encrypts(listener)).collect();
+            // Other machines reach those beyond loopback.
+            encrypted.sort_by_key(|listener| listener.address.ip().is_loopback());
+            encrypted.first().map(|listener| match listener.address.port() {
+                0 => PORT.to_owned(),
+                port => port.to_string(),
+            })
+        };
+        Doors { http: port(&config.http_listen), postgres: port(&config.postgres_listen) }
+    }
+
+    /// Of a plant elsewhere no more is known than where it was asked.
+    fn at(url: &str) -> Doors {
+        let port = url.strip_prefix("https://").and_then(|host| host.rsplit_once(':'));
+        let http = port.map_or(PORT, |(_, port)| port);
+        Doors { http: Some(http.to_owned()), postgres: Some(PORT.to_owned()) }
+    }
+
+    /// How the certificate is given to others, and what they do with it.
+    fn ways(&self) -> Vec<(&'static str, String)> {
+        let http = self.http.as_ref().map(|port| {
+            [
+                ("fetch it", format!("curl -k https://HOST:{port}/api/v1/ca.pem -o tidemill-ca.pem")),
+                (
+                    "tidemill",
+                    format!("tidemill signals --url https://HOST:{port} --token TOKEN --ca tidemill-ca.pem"),
+                ),
+                ("curl", format!("curl --cacert tidemill-ca.pem https://HOST:{port}/health/live")),
+            ]
+        });
+        let postgres = self.postgres.as_ref().map(|port| {
+            (
+                "psql",
+                format!(
+                    "psql 'host=HOST port={port} user=me sslmode=verify-full sslrootcert=tidemill-ca.pem'"
+                ),
+            )
+        });
+        let mut ways: Vec<(&'static str, String)> = http.into_iter().flatten().chain(postgres).collect();
+        // Before it is used.
+        ways.insert(usize::from(self.http.is_some()), ("compare", COMPARE.to_owned()));
+        ways.extend(SYSTEMS.iter().map(|(name, way)| (*name, (*way).to_owned())));
+        ways
+    }
+}
+
+const COMPARE: &str = "openssl x509 -in tidemill-ca.pem -noout -fingerprint -sha256";
+
+/// What knows no address.
+const SYSTEMS: &[(&str, &str)] = &[
     ("Python", "requests.get(url, verify=\"tidemill-ca.pem\")"),
     ("Grafana", "data source, TLS/SSL settings: the file as CA certificate"),
     ("Firefox", "Settings, Certificates, View Certificates, Authorities, Import"),
@@ -46,12 +104,12 @@ const WAYS: &[(&str, &str)] = &[
 
 impl Trust {
     pub(crate) async fn execute(self, global: &Global) -> CommandResult {
-        let (pem, place, other) = match &global.url {
+        let (pem, place, other, doors) = match &global.url {
             Some(_) => {
                 let client = global.client()?;
                 let answer = client.send(Method::GET, "/api/v1/ca.pem", &[], Body::empty()).await?;
                 let text = String::from_utf8_lossy(&answer.bytes().await?).into_owned();
-                (text, format!("{}/api/v1/ca.pem", client.url()), None)
+                (text, format!("{}/api/v1/ca.pem", client.url()), None, Doors::at(&client.url()))
             }
             None => here(global)?,
         };
@@ -87,7 +145,7 @@ impl Trust {
             );
         }
         text.push_str("\nMachines that are to trust the plant get its certificate, never its key, and compare the fingerprint:\n");
-        for (name, way) in WAYS {
+        for (name, way) in doors.ways() {
             let _ = writeln!(text, "  {name:<11}  {way}");
         }
         output::line(text.trim_end())?;
@@ -95,8 +153,8 @@ impl Trust {
     }
 }
 
-/// Of a plant whose folder is here: the certificate, where it is, and the owner's that is shown instead.
-fn here(global: &Global) -> Result<(String, String, Option<String>), Problem> {
+/// Of a plant whose folder is here: the certificate, where it is, the owner's that is shown instead, and where TLS is spoken.
+fn here(global: &Global) -> Result<(String, String, Option<String>, Doors), Problem> {
     let plant = plant::meant(global.plant.as_deref())?;
     let file = trusted::authority(&plant);
     let bytes = tidemill_ground::read(&RealDisk, &file).map_err(|error| match error.kind() {
@@ -109,7 +167,10 @@ fn here(global: &Global) -> Result<(String, String, Option<String>), Problem> {
         _ => Problem::new(&codes::FILE_UNREADABLE, format!("{} cannot be read: {error}", file.display()))
             .hint("Run the command as the user whose plant it is, or with --url"),
     })?;
-    let own = house::load(&plant).ok().and_then(|config| config.tls_own);
+    let config = house::load(&plant).ok();
+    let own = config.as_ref().and_then(|config| config.tls_own.as_ref());
     let own = own.map(|(certificate, _)| plant.folder.join(certificate).display().to_string());
-    Ok((String::from_utf8_lossy(&bytes).into_owned(), file.display().to_string(), own))
+    let unknown = || Doors { http: Some(PORT.to_owned()), postgres: Some(PORT.to_owned()) };
+    let doors = config.as_ref().map_or_else(unknown, Doors::of);
+    Ok((String::from_utf8_lossy(&bytes).into_owned(), file.display().to_string(), own, doors))
 }

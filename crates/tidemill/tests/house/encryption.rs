@@ -221,8 +221,25 @@ fn trust_tells_what_is_to_be_compared_and_where_nothing_is_to_be_trusted() {
     let mut command = home.command(&["trust", "--json"]);
     command.env("TIDEMILL_PLANT", home.plant());
     assert_eq!(ran(command).expect(0).json()["sha256"], sha256);
+    // What is typed on other machines names the ports that they reach, and nothing that does not listen.
+    let ways = |http: &str, postgres: &str| {
+        let mut command = home.command(&["trust"]);
+        command.env("TIDEMILL_PLANT", home.plant());
+        command.env("TIDEMILL_HTTP_LISTEN", http).env("TIDEMILL_POSTGRES_LISTEN", postgres);
+        ran(command).expect(0).out
+    };
+    let elsewhere = ways("127.0.0.1:8440, 0.0.0.0:9443", "127.0.0.1:5432, 0.0.0.0:15432");
+    for part in ["curl -k https://HOST:9443/", "--url https://HOST:9443 ", "host=HOST port=15432 "] {
+        assert!(elsewhere.contains(part), "no '{part}': {elsewhere}");
+    }
+    assert!(!elsewhere.contains("8443") && !elsewhere.contains("=5432 "), "{elsewhere}");
+    let plain = ways("127.0.0.1:8440", "127.0.0.1:5432");
+    assert!(!plain.contains("HOST") && plain.contains("openssl x509"), "{plain}");
     let (plant, other_port) = start(home);
     assert!(port != 0 && other_port != 0);
+    let url = format!("https://localhost:{other_port}");
+    let away = plant.run(&["trust", "--url", &url, "--ca", &authority(&plant)]).expect(0).out;
+    assert!(away.contains(&format!("https://HOST:{other_port}/")) && away.contains("port=PORT "), "{away}");
     assert_eq!(plant.run(&["trust", "--json"]).expect(0).json()["sha256"], sha256);
 }
 
