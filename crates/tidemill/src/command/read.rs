@@ -178,12 +178,8 @@ impl Read {
                 .await?;
             let known = known.as_array().cloned().unwrap_or_default();
             if known.is_empty() {
-                let all = client
-                    .get(&format!("/api/v1/signals{}", client::query(&[("match", "#".to_owned())])))
-                    .await?;
-                let names: Vec<&str> =
-                    all.as_array().into_iter().flatten().filter_map(|one| one["signal"].as_str()).collect();
-                output::note(&format!("no signal matches {pattern}; {}", meant(pattern.as_str(), &names)));
+                let told = meant(client, pattern.as_str()).await;
+                output::note(&format!("no signal matches {pattern}; {told}"));
             }
             let times = known.iter().filter_map(|signal| signal.pointer("/last/time").and_then(Json::as_str));
             newest = newest.max(times.filter_map(|time| parse_rfc3339(time).ok()).max());
@@ -198,14 +194,24 @@ impl Read {
     }
 }
 
-/// What somebody may have meant who named no signal.
-fn meant(named: &str, names: &[&str]) -> String {
-    let is_below = |name: &&str| name.strip_prefix(named).is_some_and(|rest| rest.starts_with('/'));
-    let below = names.iter().copied().filter(is_below).count();
-    if below > 0 {
+/// What somebody may have meant who named no signal. The plant looks for it: it may have more names than a line is worth.
+async fn meant(client: &Client, named: &str) -> String {
+    const BELOW: &str = "SELECT count(*) FROM signals WHERE starts_with(signal, $1)";
+    const NEAREST: &str =
+        "SELECT signal FROM signals ORDER BY levenshtein(lower(signal), lower($1)), signal LIMIT 1";
+    let first = async |query: &str, about: String| {
+        let asked = json!({ "query": query, "parameters": [about] });
+        let answer = client.call(Method::POST, "/api/v1/sql?format=json", &asked).await;
+        // A hint that cannot be had is none.
+        answer.ok()?.pointer("/rows/0/0").cloned()
+    };
+    let below = first(BELOW, format!("{named}/")).await.and_then(|count| count.as_u64());
+    if let Some(below) = below.filter(|below| *below > 0) {
         return format!("below it are {below}: '{named}/#'");
     }
-    match tidemill_core::nearest(named, names.iter().copied()) {
+    let name = first(NEAREST, named.to_owned()).await;
+    // The nearest may still be far.
+    match name.as_ref().and_then(Json::as_str).and_then(|name| tidemill_core::nearest(named, [name])) {
         Some(near) => format!("did you mean {near}?"),
         None => format!("`{} signals` lists them", crate::program()),
     }

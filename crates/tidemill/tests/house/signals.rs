@@ -1,6 +1,11 @@
 //! What is known about signals, and changing it: names with their history, ranges deleted with a reason, values that
 //! have grown old, owners.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::json;
 
 use crate::plant::Plant;
@@ -161,6 +166,42 @@ fn who_reads_no_signal_is_told_what_they_may_have_meant() {
     }
     let err = plant.run(&["read", "x"]).expect(0).err;
     assert!(err.contains("no signal matches x") && err.contains("signals` lists them"), "{err}");
+}
+
+/// A plant may have a hundred thousand names: they are looked through where they are.
+#[test]
+fn the_hint_of_what_was_meant_does_not_fetch_every_name() {
+    let plant = Plant::start();
+    let token = plant.token("press", &["read:#", "write:#"]);
+    let lines: String = (0..2_000).map(|index| format!("line/machine{index:05} value=1 1\n")).collect();
+    plant.post("/api/v1/write").token(&token).body("text/plain", lines).send().expect(204);
+    // Between the command line and the plant, and counts what the plant says.
+    let between = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", between.local_addr().expect("an address"));
+    let (address, said) = (plant.address, Arc::new(AtomicUsize::new(0)));
+    let counted = said.clone();
+    std::thread::spawn(move || {
+        for near in between.incoming().map_while(Result::ok) {
+            let far = TcpStream::connect(address).expect("the plant listens");
+            let (mut asked, mut asks) =
+                (near.try_clone().expect("one more"), far.try_clone().expect("one more"));
+            std::thread::spawn(move || {
+                std::io::copy(&mut asked, &mut asks).map(|_| asks.shutdown(Shutdown::Write))
+            });
+            let (mut far, mut near, counted) = (far, near, counted.clone());
+            std::thread::spawn(move || {
+                let mut piece = [0; 4096];
+                while let Some(read) = far.read(&mut piece).ok().filter(|read| *read > 0) {
+                    counted.fetch_add(read, Ordering::Relaxed);
+                    near.write_all(&piece[..read]).expect("it reads");
+                }
+            });
+        }
+    });
+    let ran = plant.run(&["read", "line/machin00007", "--url", &url, "--token", &token]).expect(0);
+    assert_eq!(ran.err.trim(), "no signal matches line/machin00007; did you mean line/machine00007?");
+    let bytes = said.load(Ordering::Relaxed);
+    assert!((100..20_000).contains(&bytes), "{bytes} bytes for a hint");
 }
 
 /// One command shows times as another takes them.
