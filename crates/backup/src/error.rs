@@ -94,6 +94,18 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// Two would take away what the other writes.
+    #[error("another restore into this folder is at work, in {path}")]
+    AtWork {
+        /// What it writes.
+        path: PathBuf,
+    },
+    /// What was written is not there any more.
+    #[error("another program changed {path} while the plant was being restored")]
+    Disturbed {
+        /// What is missing, or of another length.
+        path: PathBuf,
+    },
     /// There is too little room.
     #[error("the plant takes {needed_bytes} bytes, and the disk of {path} has {free_bytes} free")]
     NoRoom {
@@ -130,6 +142,11 @@ impl From<Error> for Problem {
             Error::NotWhole { .. } | Error::Damaged(_) => Problem::new(&codes::BACKUP_DAMAGED, text),
             Error::NoBase { .. } | Error::WrongBase { .. } => Problem::new(&codes::BACKUP_BASE, text),
             Error::NotEmpty { .. } => Problem::new(&codes::NOT_EMPTY, text),
+            Error::AtWork { .. } => {
+                Problem::new(&codes::BUSY, text).hint("Wait until it is at its end, or name another folder")
+            }
+            Error::Disturbed { .. } => Problem::new(&codes::FILE_UNREADABLE, text)
+                .hint("No plant was made: restore again when nothing else works in that folder"),
             Error::NoRoom { .. } => Problem::new(&codes::DISK_FULL, text)
                 .hint("Free that much, or restore to another disk; nothing was changed"),
             Error::TooMany { .. } => Problem::new(&codes::TOO_LARGE, text)

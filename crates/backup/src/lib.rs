@@ -33,4 +33,4 @@ pub use manifest::{
     About, FOLDERS, FORMAT, FileEntry, MANIFEST_BYTES_MAX, Manifest, Place, TableFacts, is_legal,
 };
 pub use pack::{Done, Packer, Since};
-pub use restore::{RESTORED, Restored, is_vacant, restore};
+pub use restore::{RESTORED, Restored, is_unfinished, is_vacant, restore};

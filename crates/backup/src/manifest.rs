@@ -20,7 +20,7 @@ pub(crate) const PIECE_BYTES: u64 = 4 << 20;
 pub(crate) const PACKED_BYTES_MAX: u64 = PIECE_BYTES + (1 << 18);
 
 /// The only file beside the folders.
-const ROOT_FILE: &str = "tidemill.toml";
+pub(crate) const ROOT_FILE: &str = "tidemill.toml";
 /// The folders of a plant that are in a backup.
 pub const FOLDERS: &[&str] =
     &["access", "alarms", "connections", "data", "displays", "flows", "goals", "model"];

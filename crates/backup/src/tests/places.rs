@@ -67,3 +67,86 @@ fn a_plant_is_never_written_over() {
     assert_eq!(restored(&*disk, FILE, "/new").unwrap(), small());
     assert!(!disk.exists(Path::new("/.new.restoring")).unwrap());
 }
+
+/// Two would take away what the other writes: the second is refused, and what another program took away is missed at the end.
+#[test]
+fn a_second_restore_into_one_folder_is_refused() {
+    for folder in ["/plant", "/new"] {
+        let disk = disk();
+        create_dirs(&*disk, Path::new("/plant")).unwrap();
+        put(&*disk, FILE, &pack(&small(), None).0);
+        let chain = Chain::open(&*disk, Path::new(FILE), &[]).unwrap();
+        let again = || restore(&*disk, &chain, Path::new(folder), &told(), &mut |_| {});
+        let mut refused = Vec::new();
+        restore(&*disk, &chain, Path::new(folder), &told(), &mut |_| {
+            refused.push(again().unwrap_err());
+        })
+        .unwrap();
+        assert!(refused.len() > 1);
+        for error in refused {
+            assert!(error.to_string().starts_with("another restore into this folder is at work"), "{error}");
+        }
+        assert!(matches!(again(), Err(Error::NotEmpty { .. })));
+        for (path, bytes) in small() {
+            assert_eq!(read(&*disk, &Path::new(folder).join(path)).unwrap(), bytes);
+        }
+    }
+    for gone in ["tidemill.toml", "connections/line-protocol.toml", "restoring"] {
+        let disk = disk();
+        put(&*disk, FILE, &pack(&small(), None).0);
+        let chain = Chain::open(&*disk, Path::new(FILE), &[]).unwrap();
+        let path = Path::new("/.new.restoring").join(gone);
+        // The largest is the first, the last is written in one piece.
+        let mut bytes = 0;
+        let total: usize = small().values().map(Vec::len).sum();
+        let made = restore(&*disk, &chain, Path::new("/new"), &told(), &mut |more| {
+            bytes += more;
+            if bytes == total as u64 {
+                disk.remove(&path).unwrap();
+            }
+        });
+        let error = made.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("another program changed {} while the plant was being restored", path.display())
+        );
+        assert!(!disk.exists(Path::new("/new")).unwrap());
+    }
+}
+
+/// Wherever the power is cut, the next restore clears what was left and makes the plant, or it is there.
+#[test]
+fn a_restore_that_was_cut_off_is_cleared_by_the_next() {
+    let (mut moved, mut whole) = (0, 0);
+    for operations in 0.. {
+        let (ground, sim) = Ground::simulated(operations);
+        let disk = &*ground.disk;
+        create_dirs(disk, Path::new("/mount/lost+found")).unwrap();
+        put(disk, "/one.tdm", &pack(&small(), None).0);
+        let file = disk.open(Path::new("/one.tdm"), Open::ReadWrite).unwrap();
+        file.sync_all().unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        let chain = Chain::open(disk, Path::new("/one.tdm"), &[]).unwrap();
+        sim.disk.cut_power_after(operations);
+        let ended = restore(disk, &chain, Path::new("/mount"), &told(), &mut |_| {});
+        sim.disk.crash();
+        let toml = disk.exists(Path::new("/mount/tidemill.toml")).unwrap();
+        let has_moved = disk.exists(Path::new("/mount/data")).unwrap();
+        moved += u32::from(has_moved && !toml);
+        let chain = Chain::open(disk, Path::new("/one.tdm"), &[]).unwrap();
+        let again = restore(disk, &chain, Path::new("/mount"), &told(), &mut |_| {});
+        if toml {
+            assert!(matches!(again, Err(Error::NotEmpty { .. })), "{operations}");
+            whole += 1;
+        } else {
+            again.unwrap_or_else(|error| panic!("{operations}: {error}"));
+        }
+        for (path, bytes) in small() {
+            assert_eq!(read(disk, &Path::new("/mount").join(path)).unwrap(), bytes, "{operations}");
+        }
+        if ended.is_ok() {
+            break;
+        }
+    }
+    assert!(moved > 0 && whole > 0, "{moved} {whole}");
+}

@@ -46,6 +46,7 @@ impl Restore {
             restored: rfc3339(super::now()),
             by: format!("user number {}", rustix::process::getuid().as_raw()),
         };
+        let was_cut_off = tidemill_backup::is_unfinished(&disk, &plant.folder);
         let bar = progress::bar(manifest.plant_bytes());
         let made =
             tidemill_backup::restore(&disk, &chain, &plant.folder, &about, &mut |bytes| bar.inc(bytes));
@@ -62,6 +63,11 @@ impl Restore {
                 false => problem,
             }
         })?;
+        if was_cut_off {
+            output::note(
+                "an earlier restore into this folder was cut off: what it had left was cleared first",
+            );
+        }
         let mut findings = match config::load(&plant.file(), &config::environment()) {
             Ok(_) => Vec::new(),
             Err(findings) => findings,

@@ -59,6 +59,12 @@ fn wanted(named: Option<&Path>, init: bool) -> Result<Plant, Problem> {
                 Problem::new(&codes::NO_PLANT, format!("{} is no plant", folder.display())).hint(make)
             );
         }
+        if tidemill_backup::is_unfinished(&RealDisk, folder) {
+            let detail = format!("a restore into {} is at work, or was cut off", folder.display());
+            return Err(Problem::new(&codes::NO_PLANT, detail).hint(
+                "Wait for it; if none is at work, give the same `tidemill restore` again: it clears what was left",
+            ));
+        }
         if tidemill_backup::is_vacant(&RealDisk, folder).is_ok_and(|vacant| !vacant) {
             return Err(Problem::new(
                 &codes::NO_PLANT,

@@ -286,6 +286,28 @@ fn no_backup_is_made_that_could_not_be_restored() {
     home.run(&["restore", &wednesday, "--plant", "again", "--base", "vault"]).expect(0);
 }
 
+/// Two would take away what the other writes, and what one left that was cut off is nobody's plant.
+#[test]
+fn one_restore_at_a_time_works_in_a_folder_and_one_that_was_cut_off_says_so() {
+    let (home, file) = small();
+    std::fs::create_dir_all(home.path("again/.restoring/data")).expect("ours");
+    std::fs::create_dir_all(home.path("again/connections")).expect("ours");
+    let marker = home.path("again/.restoring/restoring");
+    std::fs::write(&marker, r#"{"by":"another","moves":["connections","data","tidemill.toml"]}"#)
+        .expect("ours");
+    let held = std::fs::File::open(&marker).expect("ours");
+    held.lock().expect("nobody else's");
+    let refused = home.run(&["restore", &file, "--plant", "again"]).expect_problem("busy").err;
+    assert!(refused.contains("another restore into this folder is at work"), "{refused}");
+    drop(held);
+    let refused = home.run(&["run", "--plant", "again"]).expect_problem("no-plant").err;
+    assert!(refused.contains("was cut off") && refused.contains("tidemill restore"), "{refused}");
+    let made = home.run(&["restore", &file, "--plant", "again"]).expect(0);
+    assert!(made.err.contains("was cut off: what it had left was cleared first"), "{}", made.err);
+    assert!(!home.path("again/.restoring").exists());
+    home.run(&["check", "--plant", "again"]).expect(0);
+}
+
 #[test]
 fn an_empty_folder_is_restored_into_whatever_it_is() {
     let (home, file) = small();
