@@ -100,7 +100,7 @@ keys! {
     limits.text_sample_bytes: KeyKind::Integer(1, 1_048_576), "1024", true,
         "Longer text is not kept as a sample.";
     limits.query_time: KeyKind::Duration("100ms", "1d"), "\"30s\"", true,
-        "The longest that one query may run; for samples as they are, that their answer may stand still.";
+        "The longest that one query may work; for samples as they are, until the next piece of them comes. The time in which nobody takes the answer does not count.";
     limits.slow_query: KeyKind::WordOrDuration("off", "1ms", "1d"), "\"5s\"", true,
         "A query that takes longer is logged and stands in sys.queries.";
     limits.query_rows: KeyKind::Integer(1, 1_000_000_000), "10000000", true,

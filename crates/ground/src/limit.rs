@@ -54,6 +54,7 @@ limits! {
     "postgres_beginning" "" "Connections by the PostgreSQL protocol that have not shown who they are; further ones are closed";
     "postgres_connections" "" "Connections by the PostgreSQL protocol; further ones are closed";
     "queries_bytes" "limits.memory" "Memory of all queries; one that needs more fails";
+    "queries_idle" "" "Queries that wait for who reads their answer; the longest waiting ends, if it does for longer than limits.query_time";
     "queries_waiting" "" "Queries that wait for a place; further ones are told to come again";
     "query_rows" "limits.query_rows" "Rows of one answer; a query that gives more fails";
     "query_time" "limits.query_time" "Seconds of one query; one that takes longer is stopped";

@@ -66,6 +66,7 @@ impl Historian {
         let queries = query::Settings {
             concurrent: settings.queries,
             waiting_max: settings.queries_waiting_max,
+            idle_time_max: query::IDLE_TIME_MAX,
             memory_bytes: settings.store.queries_bytes,
             partitions: settings.query_threads.max(1),
             slow: settings.slow_query,

@@ -13,9 +13,9 @@ pub struct Settings {
     pub message_bytes_max: usize,
     /// How long a new connection may take until it has said who it is.
     pub begin_max: Duration,
-    /// How long a client may be silent between two statements.
+    /// How long a client may be silent between two statements, or take nothing of an answer.
     pub idle_max: Duration,
-    /// How long one message may take to arrive, and a piece of an answer to be taken.
+    /// How long one message may take to arrive.
     pub send_max: Duration,
     /// What one statement may cost.
     pub query: Budget,

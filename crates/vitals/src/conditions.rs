@@ -37,9 +37,16 @@ const SWAPPED_BYTES: u64 = 32 << 20;
 
 pub(super) const SYNCS: &str = "tidemill_journal_sync_seconds";
 
-/// Limits that are reached in good order: caches that forget the oldest, and buffers that are emptied when they are full.
-const REACHED_IN_ORDER: [&str; 5] =
-    ["buffer_bytes", "flight_statements", "flight_statements_bytes", "http_bindings", "last_values_bytes"];
+/// Limits that are reached in good order: caches that forget the oldest, readers of whom the longest idle
+/// gives way, and buffers that are emptied when they are full.
+const REACHED_IN_ORDER: [&str; 6] = [
+    "buffer_bytes",
+    "flight_statements",
+    "flight_statements_bytes",
+    "http_bindings",
+    "last_values_bytes",
+    "queries_idle",
+];
 /// Limits of single questions and values: whoever asks is told, and the plant is well.
 pub(super) const OF_THE_ASKER: [&str; 7] =
     ["future", "keep", "past", "queries_bytes", "query_rows", "query_time", "text_sample_bytes"];

@@ -1,7 +1,6 @@
 //! The front door of queries: what is asked is admitted, given a consistent view that holds everything acknowledged
 //! before, planned, run and spelled. The parts stand in the other files of this folder.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -25,11 +24,12 @@ use super::formats::{Exported, PIECE_BYTES, TableEncoder, of_table, slices};
 use super::ledger::{self, Ledger, Question};
 use super::meter::{Meter, bytes_of};
 use super::names::Names;
+use super::pace::{Idle, Pace, Within};
 use super::planning::{self, Planned};
 use super::pool::{Pool, ScanAccount, Shared};
 use super::read_function::{READ, Read};
 use super::relation::Relation;
-use super::run::{Admission, Sink, Threads, Within, panicked, run};
+use super::run::{Admission, Sink, Threads, panicked, run};
 use super::samples::Samples;
 use super::session::{Given, session};
 use super::shape::Shape;
@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) concurrent: usize,
     /// How many may wait; beyond it `busy`.
     pub(crate) waiting_max: usize,
+    /// How long an answer may wait for who reads it.
+    pub(crate) idle_time_max: Duration,
     /// How much memory all queries have together.
     pub(crate) memory_bytes: u64,
     /// How many threads work for one query.
@@ -117,7 +119,9 @@ impl Engine {
             .enable_time()
             .build()
             .map_err(|error| internal(&error.to_string()))?;
-        let memory = Arc::new(Shared::new(usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX)));
+        let idle = Idle::new(&settings.metrics, settings.concurrent, settings.idle_time_max);
+        let bytes_max = usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX);
+        let memory = Arc::new(Shared::new(bytes_max, idle.clone()));
         let held = memory.clone();
         #[expect(clippy::cast_precision_loss, reason = "a gauge needs no last byte")]
         let watched = move || held.used() as f64;
@@ -125,7 +129,8 @@ impl Engine {
         let bytes_max = settings.memory_bytes as f64;
         Limit::show(&settings.metrics, "queries_bytes", watched, move || bytes_max);
         let ledger = Ledger::new(settings.clock.clone(), &settings.metrics, settings.slow);
-        let admission = Admission::new(&settings.metrics, settings.concurrent, settings.waiting_max, ledger);
+        let (concurrent, waiting_max) = (settings.concurrent, settings.waiting_max);
+        let admission = Admission::new(&settings.metrics, concurrent, waiting_max, (ledger, idle));
         let inner = Inner {
             source,
             bus,
@@ -400,11 +405,11 @@ impl Inner {
         view: Arc<dyn View>,
         sink: Sink<Bytes>,
     ) -> Result<(), Problem> {
-        let asked = Asked::of(&self, &scope, &view, budget, sink.stopped())?;
+        let asked = Asked::of(&self, &scope, &view, budget, sink.pace())?;
         let told = |error| asked.told(&error);
         let statement = statement::read(&query.text, &query.parameters).map_err(told)?;
         // Planning computes and blocks: not on the threads on which others' answers come forward.
-        let (planner, state, place) = (asked.meter.clone(), asked.state.clone(), sink.place());
+        let (planner, state, place) = (asked.meter.clone(), asked.state.clone(), sink.pace());
         let handle = Handle::current();
         let work = move || {
             let _place = place;
@@ -424,8 +429,8 @@ impl Inner {
         view: Arc<dyn View>,
         sink: &Sink<SqlShape>,
     ) -> Result<SqlShape, Problem> {
-        let asked = Asked::of(&self, &scope, &view, budget, sink.stopped())?;
-        let (place, handle) = (sink.place(), Handle::current());
+        let asked = Asked::of(&self, &scope, &view, budget, sink.pace())?;
+        let (place, handle) = (sink.pace(), Handle::current());
         let work = move || {
             let _place = place;
             let names = (self.bus.as_ref(), &scope);
@@ -492,7 +497,7 @@ impl Asked {
         scope: &ReadScope,
         view: &Arc<dyn View>,
         budget: Budget,
-        stopped: Arc<AtomicBool>,
+        pace: Arc<Pace>,
     ) -> Result<Asked, Problem> {
         let system = inner.system(scope, view);
         let open = ["samples".to_owned(), "signals".to_owned()]
@@ -501,7 +506,7 @@ impl Asked {
             .collect();
         let tables = Tables { open, closed: inner.closed(scope) };
         let pool = inner.pool(budget);
-        let meter = Meter::new(&pool, stopped);
+        let meter = Meter::new(&pool, pace);
         let state = inner.session(scope, view, system, pool, meter.clone());
         let state = state.map_err(|error| to_problem(&error, &tables))?;
         Ok(Asked { state, meter, tables })

@@ -28,6 +28,7 @@ pub fn sql(text: &[u8]) -> bool {
         let settings = Settings {
             concurrent: 4,
             waiting_max: 64,
+            idle_time_max: super::IDLE_TIME_MAX,
             memory_bytes: 128 << 20,
             partitions: 1,
             slow: None,

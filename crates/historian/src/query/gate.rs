@@ -1,7 +1,7 @@
 //! Gates around the operators that repeat rows (joins, windows, unnesting): a long value that is repeated for each row of
 //! a batch is memory that no pool is asked for. Rows enter in batches of bounded length and with values of bounded
-//! width, what leaves is charged for as long as it lives, and each batch asks whether the query may go on. What is not
-//! here: operators that hold rows, which ask the pool themselves.
+//! width, what leaves is charged for as long as it lives, and each batch asks whether the query may go on, and waits while
+//! nobody takes its answer. What is not here: operators that hold rows, which ask the pool themselves.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use tidemill_formats::largest;
 use super::meter::{Meter, bytes_of, is_of_any_length, too_much};
 
 /// Operators that give each row at most once, or ask the pool for what they repeat. Whatever is not named here has gates.
-const HARMLESS: [&str; 24] = [
+const HARMLESS: [&str; 22] = [
     "AggregateExec",
     "AnalyzeExec",
     "CoalesceBatchesExec",
@@ -36,7 +36,6 @@ const HARMLESS: [&str; 24] = [
     "FilterExec",
     "GlobalLimitExec",
     "InterleaveExec",
-    "LazyMemoryExec",
     "LocalLimitExec",
     "PartialSortExec",
     "PlaceholderRowExec",
@@ -48,13 +47,18 @@ const HARMLESS: [&str; 24] = [
     "SortPreservingMergeExec",
     "StreamingTableExec",
     "UnionExec",
-    "WorkTableExec",
 ];
+
+/// Operators that make rows out of nothing. Scans look after their pace themselves.
+const ENDLESS: [&str; 2] = ["LazyMemoryExec", "WorkTableExec"];
 
 /// Puts the gates in.
 pub(crate) fn gated(plan: Arc<dyn ExecutionPlan>, meter: &Arc<Meter>) -> Result<Arc<dyn ExecutionPlan>> {
     let gated = plan.transform_up(|operator| {
         let name = operator.name();
+        if ENDLESS.contains(&name) {
+            return Ok(Transformed::yes(Gate::before(operator, Way::From, meter)));
+        }
         if HARMLESS.contains(&name) || operator.children().is_empty() {
             return Ok(Transformed::no(operator));
         }
@@ -86,6 +90,8 @@ enum Way {
     IntoLists,
     /// Rows that were made.
     OutOf,
+    /// Rows that come from no other operator.
+    From,
 }
 
 /// An operator that changes nothing.
@@ -156,6 +162,15 @@ impl ExecutionPlan for Gate {
         let held = MemoryConsumer::new("gate").register(context.memory_pool());
         let inner = self.inner.execute(partition, context)?;
         let schema = inner.schema();
+        let pace = meter.pace.clone();
+        // While nobody takes the answer nothing works for it.
+        let inner = inner.and_then(move |batch| {
+            let pace = pace.clone();
+            async move {
+                pace.until_taken().await;
+                Ok(batch)
+            }
+        });
         let watched = inner.and_then(move |batch| {
             std::future::ready(pass(&batch, way, rows_max, &meter, &held).map(|()| batch))
         });
@@ -163,7 +178,7 @@ impl ExecutionPlan for Gate {
         let bounded = watched.map_ok(move |batch| {
             let rows = batch.num_rows();
             let slices: Vec<_> = match way {
-                Way::OutOf => vec![Ok(batch)],
+                Way::OutOf | Way::From => vec![Ok(batch)],
                 _ => (0..rows)
                     .step_by(rows_max)
                     .map(|from| Ok(batch.slice(from, rows_max.min(rows - from))))
@@ -201,6 +216,7 @@ fn pass(
             let repeated = wide().saturating_mul(batch.num_rows());
             held.try_grow(bytes.saturating_add(repeated)).map_err(|_| too_much("a window"))?;
         }
+        Way::From => {}
         Way::OutOf => {
             for column in long() {
                 meter.charge(column, bytes_of(column), "joining")?;

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -97,35 +98,89 @@ pub(crate) struct Entry {
     began_ns: i64,
     began: Duration,
     clock: Arc<dyn Clock>,
-    admitted: AtomicBool,
+    course: Mutex<Course>,
     rows: AtomicU64,
     bytes: AtomicU64,
-    /// How long it waited for whoever reads the answer: that is no slowness of the query.
-    waited_ns: AtomicU64,
     pool: OnceLock<Arc<Pool>>,
 }
 
+/// What a question does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It waits for a place.
+    #[default]
+    Waiting,
+    /// It has one.
+    Running,
+    /// It gave its place up, for nobody takes its answer.
+    Idle,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            State::Waiting => "waiting",
+            State::Running => "running",
+            State::Idle => "idle",
+        }
+    }
+}
+
+#[derive(Default)]
+struct Course {
+    state: State,
+    /// How long it waited for whoever reads the answer, and since when it does: that is no slowness of the query.
+    waited: Duration,
+    waits_since: Option<Duration>,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Entry({})", self.number)
+    }
+}
+
 impl Entry {
-    /// It has a place and runs.
-    pub(crate) fn admitted(&self) {
-        self.admitted.store(true, Ordering::Relaxed);
+    /// Its number since the start of the plant.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
-    /// So many bytes of the answer more, and how long its reader kept it waiting.
-    pub(crate) fn handed_over(&self, bytes: usize, since: Duration) {
+    /// Where it holds its memory, once it does.
+    pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
+        self.pool.get().cloned()
+    }
+
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is(&self, state: State) {
+        self.course().state = state;
+    }
+
+    /// Its reader keeps it waiting from here on.
+    pub(crate) fn waits(&self) {
+        self.course().waits_since = Some(self.clock.monotonic());
+    }
+
+    /// Its reader came back.
+    pub(crate) fn goes_on(&self) {
+        let mut course = self.course();
+        if let Some(since) = course.waits_since.take() {
+            course.waited += self.clock.monotonic().saturating_sub(since);
+        }
+    }
+
+    /// So many bytes of the answer more.
+    pub(crate) fn handed_over(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        let waited = self.clock.monotonic().saturating_sub(since);
-        self.waited_ns.fetch_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    /// Now, to be given to [`Entry::handed_over`].
-    pub(crate) fn now(&self) -> Duration {
-        self.clock.monotonic()
     }
 
     fn took(&self) -> Duration {
-        let waited = Duration::from_nanos(self.waited_ns.load(Ordering::Relaxed));
-        self.clock.monotonic().saturating_sub(self.began).saturating_sub(waited)
+        let course = self.course();
+        let until = course.waits_since.unwrap_or_else(|| self.clock.monotonic());
+        until.saturating_sub(self.began).saturating_sub(course.waited)
     }
 
     fn memory_bytes(&self) -> u64 {
@@ -206,13 +261,12 @@ impl Ledger {
             began_ns: self.clock.wall(),
             began: self.clock.monotonic(),
             clock: self.clock.clone(),
-            admitted: AtomicBool::new(false),
+            course: Mutex::default(),
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            waited_ns: AtomicU64::new(0),
             pool: OnceLock::new(),
         });
-        // As many as may wait and run: admission bounds it.
+        // As many as may wait, run and be idle: admission bounds it.
         self.lock().running.insert(entry.number, entry.clone());
         Record { ledger: self.clone(), entry, outcome: "cancelled" }
     }
@@ -221,8 +275,8 @@ impl Ledger {
     pub(crate) fn rows(&self) -> Vec<Vec<Value>> {
         let kept = self.lock();
         let running = kept.running.values().map(|entry| {
-            let state = if entry.admitted.load(Ordering::Relaxed) { "running" } else { "waiting" };
-            entry.row(state, "", entry.took())
+            let state = entry.course().state;
+            entry.row(state.name(), "", entry.took())
         });
         running.chain(kept.slow.iter().rev().cloned()).collect()
     }

@@ -16,6 +16,8 @@ use tidemill_core::{Problem, codes};
 use tidemill_dialect::{bad, from_problem};
 use tidemill_formats::view_length;
 
+use super::pace::Pace;
+
 /// The largest constant that planning works out. What would be larger is made when the query runs, where it is charged:
 /// a plan is copied many times before that.
 pub(crate) const CONSTANT_BYTES_MAX: usize = 1 << 10;
@@ -25,8 +27,7 @@ const REMEMBERED_FIRST: usize = 64;
 /// The meter of one query.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    /// Set when time is up or nobody listens any more.
-    stopped: Arc<AtomicBool>,
+    pub(crate) pace: Arc<Pace>,
     planning: AtomicBool,
     memory: MemoryReservation,
     made: Mutex<Made>,
@@ -41,9 +42,9 @@ struct Made {
 }
 
 impl Meter {
-    pub(crate) fn new(pool: &Arc<dyn MemoryPool>, stopped: Arc<AtomicBool>) -> Arc<Meter> {
+    pub(crate) fn new(pool: &Arc<dyn MemoryPool>, pace: Arc<Pace>) -> Arc<Meter> {
         Arc::new(Meter {
-            stopped,
+            pace,
             planning: AtomicBool::new(true),
             memory: MemoryConsumer::new("expressions").register(pool),
             made: Mutex::new(Made { arrays: Vec::new(), look_at: REMEMBERED_FIRST }),
@@ -69,7 +70,7 @@ impl Meter {
     /// # Errors
     /// `query-time`: its time is up, or nobody listens.
     pub(crate) fn go_on(&self) -> Result<()> {
-        match self.stopped.load(Ordering::Relaxed) {
+        match self.pace.is_stopped() {
             true => Err(from_problem(Problem::new(&codes::QUERY_TIME, "the query was stopped"))),
             false => Ok(()),
         }

@@ -6,7 +6,10 @@
 //!   message.
 //! - SQL only reads, and reads nothing but the tables given to it: no file, no address, no setting.
 //! - A query has a time, a memory and a row limit, holds one of a bounded number of places, and stops when nobody
-//!   listens any more. Samples as they are stream in bounded memory: their rows have no limit, their time is each step's. It runs on threads of its own, never on those of the doors.
+//!   listens any more. Samples as they are stream in bounded memory: their rows have no limit, their time is each step's. It runs on threads of
+//!   its own, never on those of the doors.
+//! - A query whose answer nobody takes holds no place, no thread of a scan, and works at nothing; how many there are, and for
+//!   how long, is bounded.
 //! - What is exported imports to the same samples.
 
 mod aliases;
@@ -28,6 +31,7 @@ mod meanings;
 mod meter;
 mod modes;
 mod names;
+mod pace;
 mod planning;
 mod plot;
 mod pool;
@@ -53,5 +57,6 @@ pub(crate) mod tests;
 
 pub(crate) use engine::{Engine, Settings};
 pub use manual::{FunctionNote, functions};
+pub(crate) use pace::IDLE_TIME_MAX;
 pub use tidemill_formats::{ColumnFile, ColumnText, Naming, Part, Untimed};
 pub(crate) use tidemill_formats::{decode, measure, values};

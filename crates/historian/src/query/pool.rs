@@ -9,6 +9,8 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use tidemill_lake::Account;
 
+use super::pace::Idle;
+
 /// One query's pool.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -24,11 +26,13 @@ pub(crate) struct Pool {
 pub(crate) struct Shared {
     used: AtomicUsize,
     bytes_max: usize,
+    /// Answers that nobody takes, which give way where memory is short.
+    idle: Arc<Idle>,
 }
 
 impl Shared {
-    pub(crate) fn new(bytes_max: usize) -> Shared {
-        Shared { used: AtomicUsize::new(0), bytes_max }
+    pub(crate) fn new(bytes_max: usize, idle: Arc<Idle>) -> Shared {
+        Shared { used: AtomicUsize::new(0), bytes_max, idle }
     }
 
     /// How much is held now.
@@ -78,7 +82,12 @@ impl MemoryPool for Pool {
         if !take(&self.used, additional, self.bytes_max) {
             return Err(refused());
         }
-        if !take(&self.all.used, additional, self.all.bytes_max) {
+        let taken = take(&self.all.used, additional, self.all.bytes_max);
+        // Before all is taken, so that what gives way is given back by then.
+        if !taken || self.all.used() > self.all.bytes_max / 4 * 3 {
+            self.all.idle.press();
+        }
+        if !taken {
             self.used.fetch_sub(additional, Ordering::AcqRel);
             return Err(refused());
         }

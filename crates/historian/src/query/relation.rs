@@ -1,6 +1,6 @@
 //! Between DataFusion and things that can be scanned: one provider, one partition stream, for all tables of the house.
-//! Scans block, so each runs on a thread for blocking work and hands over by a bounded channel; who drops the stream
-//! stops the scan at its next batch. What is not here: what any table holds.
+//! Scans block, so each runs on a thread for blocking work and hands over by a bounded channel; while nobody takes the
+//! answer it holds no thread, and who drops the stream stops the scan at its next batch. What is not here: what any table holds.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,13 +9,19 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::LexOrdering;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::Sender;
+
+use super::meter::Meter;
+use super::pace::Pace;
 
 /// How many batches a scan may be ahead of who reads it.
 const AHEAD_BATCHES_MAX: usize = 2;
@@ -129,18 +135,74 @@ impl PartitionStream for Blocking {
         &self.schema
     }
 
-    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema.clone(), AHEAD_BATCHES_MAX);
-        let (sender, open) = (builder.tx(), self.open.clone());
-        builder.spawn_blocking(move || {
-            for batch in open()? {
-                let failed = batch.is_err();
-                if sender.blocking_send(batch).is_err() || failed {
-                    break;
-                }
-            }
-            Ok(())
-        });
+        let pace = Meter::of(context.session_config().options()).map(|meter| meter.pace.clone());
+        builder.spawn(scan(self.open.clone(), builder.tx(), pace));
         builder.build()
+    }
+}
+
+/// Where a scan was left: what it has yet, and the batch that was not taken.
+type Left = (BatchIterator, Option<Result<RecordBatch>>);
+
+/// Scans on a thread; while nobody takes the query's answer, on none.
+async fn scan(open: Arc<Open>, sender: Sender<Result<RecordBatch>>, pace: Option<Arc<Pace>>) -> Result<()> {
+    let mut batches = None;
+    loop {
+        let (again, to, asked) = (open.clone(), sender.clone(), pace.clone());
+        let scanning = SpawnedTask::spawn_blocking(move || {
+            let batches = batches.map_or_else(|| again(), Ok)?;
+            Ok(forward(batches, &to, asked.as_deref()))
+        });
+        let scanned: Result<_> =
+            scanning.join_unwind().await.map_err(|error| exec_datafusion_err!("{error}"))?;
+        let Some((left, batch)) = scanned? else { return Ok(()) };
+        if let Some(pace) = &pace {
+            pace.until_taken().await;
+        }
+        if let Some(batch) = batch {
+            let failed = batch.is_err();
+            if sender.send(batch).await.is_err() || failed {
+                return Ok(());
+            }
+        }
+        batches = Some(left);
+    }
+}
+
+/// Hands batches over until the query's answer is idle; none is left at the end. Blocking.
+fn forward(
+    mut batches: BatchIterator,
+    sender: &Sender<Result<RecordBatch>>,
+    pace: Option<&Pace>,
+) -> Option<Left> {
+    loop {
+        if pace.is_some_and(Pace::rests) {
+            return Some((batches, None));
+        }
+        let batch = batches.next()?;
+        let failed = batch.is_err();
+        let room = Handle::current().block_on(async {
+            let idle = async {
+                match pace {
+                    Some(pace) => pace.until_idle().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                room = sender.reserve() => Some(room),
+                () = idle => None,
+            }
+        });
+        match room {
+            Some(Ok(room)) => room.send(batch),
+            Some(Err(_)) => return None,
+            None => return Some((batches, Some(batch))),
+        }
+        if failed {
+            return None;
+        }
     }
 }

@@ -3,18 +3,18 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tidemill_core::{Batches, Boxed, Budget, Chunks, Code, Problem, SampleBatch, codes};
 use tidemill_ground::{Counter, Gauge, Limit, Metrics};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::errors::internal;
-use super::ledger::{self, Entry, Ledger, Question, Record};
+use super::ledger::{self, Ledger, Question, Record};
+use super::pace::{Idle, Pace, Within};
 
 /// How many pieces of an answer may wait for its reader.
 const PIECES_AHEAD_MAX: usize = 2;
@@ -23,6 +23,7 @@ const PIECES_AHEAD_MAX: usize = 2;
 pub(crate) struct Admission {
     places: Arc<Semaphore>,
     waiting: Limit,
+    idle: Arc<Idle>,
     running: Gauge,
     done: Counter,
     failed: Counter,
@@ -38,13 +39,14 @@ impl Admission {
         metrics: &Metrics,
         concurrent: usize,
         waiting_max: usize,
-        ledger: Arc<Ledger>,
+        (ledger, idle): (Arc<Ledger>, Arc<Idle>),
     ) -> Admission {
         let outcome =
             |name| metrics.counter_with("tidemill_queries", "How queries ended.", &[("outcome", name)]);
         Admission {
             places: Arc::new(Semaphore::new(concurrent)),
             waiting: Limit::new(metrics, "queries_waiting", u64::try_from(waiting_max).unwrap_or(u64::MAX)),
+            idle,
             running: metrics.gauge("tidemill_queries_running", "How many queries run now."),
             done: outcome("done"),
             failed: outcome("failed"),
@@ -75,6 +77,7 @@ impl Admission {
         Admission {
             places: Arc::new(Semaphore::new(concurrent)),
             waiting: self.waiting.clone(),
+            idle: self.idle.clone(),
             running: self.running.clone(),
             done: self.done.clone(),
             failed: self.failed.clone(),
@@ -90,83 +93,63 @@ impl Admission {
         Arc::new(Admission { question: Arc::new(question), places: self.places.clone(), ..self.beside(0) })
     }
 
-    async fn enter(&self) -> Result<Place, Problem> {
+    fn pace(&self, within: Within, budget: Budget, record: &Record) -> Pace {
+        let (places, running, idle) = (self.places.clone(), self.running.clone(), self.idle.clone());
+        Pace::new((within, budget.time), places, running, idle, record.entry())
+    }
+
+    async fn enter(&self, pace: &Pace) -> Result<(), Problem> {
         let Some(_waiting) = self.waiting.try_take(1) else {
             let detail = format!("{} queries wait already", self.waiting.max());
             return Err(Problem::new(&codes::BUSY, detail).hint("Repeat in a moment").retry_after(1));
         };
-        let place = self.places.clone().acquire_owned().await;
-        let place = place.map_err(|_| Problem::new(&codes::STOPPING, "no more queries are taken"))?;
-        self.running.add(1);
-        Ok(Place { _place: place, running: self.running.clone() })
-    }
-}
-
-/// A place among those that run, held until the work has really ended.
-pub(crate) struct Place {
-    _place: OwnedSemaphorePermit,
-    running: Gauge,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.running.add(-1);
+        pace.enter().await
     }
 }
 
 /// Where the pieces of an answer go.
 pub(crate) struct Sink<T> {
     sender: mpsc::Sender<Result<T, Problem>>,
-    stopped: Arc<AtomicBool>,
-    /// The same, for who waits.
-    told: watch::Receiver<bool>,
-    /// How many pieces were handed over.
-    given: Arc<AtomicU64>,
-    place: Arc<Place>,
-    entry: Arc<Entry>,
+    pace: Arc<Pace>,
 }
 
 impl<T: 'static> Sink<T> {
-    /// Hands a piece over; false when nobody wants more.
+    /// Hands a piece over; false when nobody wants more. Who takes it may take their time.
     pub(crate) async fn send(&self, piece: T) -> bool {
-        let (bytes, since) = (bytes_of(&piece), self.entry.now());
-        let sent = self.sender.send(Ok(piece)).await.is_ok();
-        self.entry.handed_over(bytes, since);
-        self.given.fetch_add(u64::from(sent), Ordering::Relaxed);
+        let bytes = bytes_of(&piece);
+        let sent = match self.sender.try_send(Ok(piece)) {
+            Ok(()) => true,
+            Err(TrySendError::Closed(_)) => false,
+            Err(TrySendError::Full(piece)) => {
+                self.pace.waits();
+                self.sender.send(piece).await.is_ok() && self.pace.goes_on().await
+            }
+        };
+        self.pace.gave(bytes);
         sent
     }
 
     /// The same for a thread that may block.
     pub(crate) fn send_blocking(&self, piece: T) -> bool {
-        let mut told = self.told.clone();
-        let (bytes, since) = (bytes_of(&piece), self.entry.now());
-        // A reader that stands still must not keep the thread when time is up.
-        let sent = !self.is_stopped()
+        // A reader that takes nothing must not keep the thread when the query is stopped.
+        !self.is_stopped()
             && Handle::current().block_on(async {
                 tokio::select! {
                     biased;
-                    sent = self.sender.send(Ok(piece)) => sent.is_ok(),
-                    _ = told.wait_for(|stopped| *stopped) => false,
+                    sent = self.send(piece) => sent,
+                    () = self.pace.until_stopped() => false,
                 }
-            });
-        self.entry.handed_over(bytes, since);
-        self.given.fetch_add(u64::from(sent), Ordering::Relaxed);
-        sent
+            })
     }
 
-    /// Keeps the query's place for work that cannot be dropped, only told to stop.
-    pub(crate) fn place(&self) -> Arc<Place> {
-        self.place.clone()
-    }
-
-    /// The sign that says so to what cannot wait: it is set when time is up or nobody listens.
-    pub(crate) fn stopped(&self) -> Arc<AtomicBool> {
-        self.stopped.clone()
+    /// What work that cannot be dropped, only told to stop, asks whether it may go on. It keeps the query's place with it.
+    pub(crate) fn pace(&self) -> Arc<Pace> {
+        self.pace.clone()
     }
 
     /// Whether to stop: time is up, or nobody listens. For loops that give nothing for long.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed) || self.sender.is_closed()
+        self.pace.is_stopped() || self.sender.is_closed()
     }
 }
 
@@ -210,15 +193,6 @@ impl Batches for Answer<SampleBatch> {
     }
 }
 
-/// What the time of a budget limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Within {
-    /// The whole answer.
-    All,
-    /// Each step: an answer in bounded memory may go on for as long as it comes forward and is taken.
-    Steps,
-}
-
 /// Where queries compute, and where their time is watched.
 pub(crate) struct Threads {
     pub(crate) work: Handle,
@@ -239,29 +213,16 @@ where
     Running: Future<Output = Result<(), Problem>> + Send + 'static,
 {
     let (sender, receiver) = mpsc::channel(PIECES_AHEAD_MAX);
-    let stopped = Arc::new(AtomicBool::new(false));
-    let entering = admission.clone();
-    let (to_work, flag) = (sender.clone(), stopped.clone());
-    let (tell, told) = watch::channel(false);
-    let given = Arc::new(AtomicU64::new(0));
-    let seen = (within == Within::Steps).then(|| given.clone());
     let record = admission.ledger.begin(admission.question.clone());
+    let pace = Arc::new(admission.pace(within, budget, &record));
+    let (entering, to_work, keeping) = (admission.clone(), sender.clone(), pace.clone());
     let entry = record.entry();
     let working = async move {
-        let place = entering.enter().await?;
-        entry.admitted();
-        let sink = Sink {
-            sender: to_work,
-            stopped: flag,
-            told,
-            given,
-            place: Arc::new(place),
-            entry: entry.clone(),
-        };
-        ledger::about(entry, work(sink)).await
+        entering.enter(&keeping).await?;
+        ledger::about(entry, work(Sink { sender: to_work, pace: keeping })).await
     };
-    let task = Stopping { task: threads.work.spawn(working), stopped, tell };
-    threads.watch.spawn(supervise(task, sender, (admission, record), overdue(budget.time, seen)));
+    let task = Stopping { task: threads.work.spawn(working), pace };
+    threads.watch.spawn(supervise(task, sender, (admission, record)));
     let mut answer = Answer { first: None, receiver, ended: false };
     match answer.piece().await {
         Some(Ok(first)) => answer.first = Some(first),
@@ -271,24 +232,24 @@ where
     Ok(answer)
 }
 
-/// Waits for the work, its time, or for the reader to go away; whichever is first.
+/// Waits for the work, the end of its time, or for the reader to go away; whichever is first.
 async fn supervise<T: Send + 'static>(
     mut task: Stopping,
     sender: mpsc::Sender<Result<T, Problem>>,
     (admission, mut record): (Arc<Admission>, Record),
-    overdue: impl Future<Output = Problem>,
 ) {
+    let pace = task.pace.clone();
     let outcome = tokio::select! {
         biased;
         ended = &mut task.task => ended.unwrap_or_else(|failure| Err(panicked(failure))),
-        problem = overdue => Err(problem),
+        problem = pace.over() => Err(problem),
         () = sender.closed() => {
             admission.cancelled.add(1);
             return;
         }
     };
     // The work is stopped before the reader is told, who may be slow to listen.
-    drop(task);
+    drop((task, pace));
     match outcome {
         Ok(()) => {
             admission.done.add(1);
@@ -302,23 +263,6 @@ async fn supervise<T: Send + 'static>(
             // A reader that has gone away needs no problem.
             let _ = sender.send(Err(problem)).await;
         }
-    }
-}
-
-/// Waits until the time is over, or, where steps are counted, until one took longer (at most twice as long).
-async fn overdue(time: Duration, given: Option<Arc<AtomicU64>>) -> Problem {
-    let mut before = None;
-    loop {
-        tokio::time::sleep(time).await;
-        let Some(given) = &given else {
-            return Problem::new(&codes::QUERY_TIME, format!("the query was stopped after {time:?}"));
-        };
-        let now = Some(given.load(Ordering::Relaxed));
-        if now == before || now == Some(0) {
-            let detail = format!("the answer was stopped: nothing of it was taken or came for {time:?}");
-            return Problem::new(&codes::QUERY_TIME, detail);
-        }
-        before = now;
     }
 }
 
@@ -338,14 +282,12 @@ pub(crate) fn panicked(failure: tokio::task::JoinError) -> Problem {
 /// A task that ends when this is dropped.
 struct Stopping {
     task: JoinHandle<Result<(), Problem>>,
-    stopped: Arc<AtomicBool>,
-    tell: watch::Sender<bool>,
+    pace: Arc<Pace>,
 }
 
 impl Drop for Stopping {
     fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        self.tell.send_replace(true);
+        self.pace.stop();
         self.task.abort();
     }
 }

@@ -106,7 +106,7 @@ pub(crate) static QUERIES: TableSpec = TableSpec {
         column(
             "state",
             ColumnKind::Text,
-            "waiting, running, or slow: ended after longer than limits.slow_query",
+            "waiting, running, idle: nobody takes the answer, or slow: ended after longer than limits.slow_query",
         ),
         column("who", ColumnKind::Text, "Who asked"),
         column("door", ColumnKind::Text, "By which door"),

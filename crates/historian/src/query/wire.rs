@@ -20,10 +20,11 @@ use super::errors::internal;
 use super::formats::TableEncoder;
 use super::functions::Function;
 use super::ledger::Question;
+use super::pace::Within;
 use super::planning::{self, Planned};
 use super::read_function::{READ, READ_IS};
 use super::relation::Table;
-use super::run::{Within, panicked, run};
+use super::run::{panicked, run};
 use super::session::{CATALOG, PUBLIC, SYSTEM};
 
 /// The rows of a wire as those of any format.
@@ -61,8 +62,8 @@ impl Engine {
             let admission = inner.admission.asked(Question::sql(&scope, "shape", &query.text));
             let mut answer = run(threads, admission, budget, Within::All, move |sink| async move {
                 let view = inner.source.view();
-                let mut asked = Asked::of(&inner, &scope, &view, budget, sink.stopped())?;
-                let (place, handle) = (sink.place(), Handle::current());
+                let mut asked = Asked::of(&inner, &scope, &view, budget, sink.pace())?;
+                let (place, handle) = (sink.pace(), Handle::current());
                 let work = move || {
                     let _place = place;
                     let shaped = handle.block_on(async { shape(&mut asked, &inner, &query, &scope).await });
@@ -89,9 +90,9 @@ impl Engine {
             let admission = inner.admission.asked(Question::sql(&scope, "wire", &query.text));
             let answer = run(threads, admission, budget, Within::All, move |sink| async move {
                 let view = inner.clone().view(budget.time).await?;
-                let mut asked = Asked::of(&inner, &scope, &view, budget, sink.stopped())?;
+                let mut asked = Asked::of(&inner, &scope, &view, budget, sink.pace())?;
                 let rows = Box::new(Wired(WireRows::new(query.binary.clone())));
-                let (place, handle) = (sink.place(), Handle::current());
+                let (place, handle) = (sink.pace(), Handle::current());
                 let work = move || {
                     let _place = place;
                     let planned = handle.block_on(async {

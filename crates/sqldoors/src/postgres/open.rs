@@ -33,7 +33,7 @@ pub(crate) async fn open(
     let (read, write) = tokio::io::split(stream);
     let settings = house.settings();
     let mut reader = Reader::new(read, PASSWORD_BYTES_MAX);
-    let mut writer = Writer::new(write, settings.send_max);
+    let mut writer = Writer::new(write, settings.idle_max);
     let (minor, parameters) = parameters;
     let unknown: Vec<&str> =
         parameters.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with("_pq_.")).collect();

@@ -107,12 +107,13 @@ impl Reader {
 pub(crate) struct Writer {
     half: WriteHalf<Box<dyn Stream>>,
     pub(crate) out: Out,
-    send_max: Duration,
+    /// How long a client may take nothing of what is sent.
+    take_max: Duration,
 }
 
 impl Writer {
-    pub(crate) fn new(half: WriteHalf<Box<dyn Stream>>, send_max: Duration) -> Writer {
-        Writer { half, out: Out::default(), send_max }
+    pub(crate) fn new(half: WriteHalf<Box<dyn Stream>>, take_max: Duration) -> Writer {
+        Writer { half, out: Out::default(), take_max }
     }
 
     /// Sends everything.
@@ -121,7 +122,7 @@ impl Writer {
             self.half.write_all(&self.out.0).await?;
             self.half.flush().await
         };
-        tokio::time::timeout(self.send_max, sending).await.map_err(|_| Gone)??;
+        tokio::time::timeout(self.take_max, sending).await.map_err(|_| Gone)??;
         self.out.0.clear();
         // A long answer leaves no large buffer behind.
         self.out.0.shrink_to(SEND_BYTES);
@@ -142,13 +143,13 @@ impl Writer {
         self.send().await?;
         // A piece at a time, each with its time: who takes slowly takes all the same.
         for piece in messages.chunks(SEND_BYTES) {
-            tokio::time::timeout(self.send_max, self.half.write_all(piece)).await.map_err(|_| Gone)??;
+            tokio::time::timeout(self.take_max, self.half.write_all(piece)).await.map_err(|_| Gone)??;
         }
         Ok(())
     }
 
     pub(crate) async fn close(&mut self) {
         // Whoever is gone needs no good-bye.
-        let _ = tokio::time::timeout(self.send_max, self.half.shutdown()).await;
+        let _ = tokio::time::timeout(self.take_max, self.half.shutdown()).await;
     }
 }

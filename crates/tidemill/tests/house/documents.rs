@@ -138,6 +138,7 @@ fn the_probes_and_counters_answer() {
         "past",
         "patterns",
         "queries_bytes",
+        "queries_idle",
         "queries_waiting",
         "query_rows",
         "query_time",

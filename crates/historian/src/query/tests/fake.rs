@@ -316,6 +316,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         concurrent: 4,
         waiting_max: 16,
+        idle_time_max: Duration::from_secs(60),
         memory_bytes: 256 << 20,
         partitions: 2,
         slow: None,

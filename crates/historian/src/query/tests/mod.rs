@@ -4,6 +4,7 @@ mod conditions;
 pub(crate) mod fake;
 mod formats;
 mod hostile;
+mod idle;
 mod leaks;
 mod limits;
 mod mistakes;

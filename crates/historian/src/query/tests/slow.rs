@@ -8,7 +8,7 @@ use tidemill_ground::{Metrics, SimClock};
 
 use super::fake::{BUDGET, Plant, SECOND, T0, collect, engine_with, settings, wait};
 use crate::query::Settings;
-use crate::query::ledger::{Ledger, Question, SLOW_MAX, TEXT_BYTES_MAX};
+use crate::query::ledger::{Ledger, Question, SLOW_MAX, State, TEXT_BYTES_MAX};
 
 #[test]
 fn slow_queries_are_told_with_who_asked_and_what_it_took() {
@@ -52,15 +52,16 @@ fn slow_questions_are_remembered_and_quick_ones_are_not() {
     let ledger = Ledger::new(clock.clone(), &metrics, Some(Duration::from_secs(5)));
     let ask = |text: &str| ledger.begin(Arc::new(Question::sql(&ReadScope::everything(), "sql", text)));
     let (mut quick, mut slow, mut slowly_read) = (ask("quick"), ask("slow"), ask("slowly read"));
-    slow.entry().admitted();
+    slow.entry().is(State::Running);
     clock.advance(Duration::from_secs(4));
     quick.ended("done");
     drop(quick);
     assert_eq!(states(&ledger), ["running slow 4 -", "waiting slowly read 4 -"]);
     let entry = slowly_read.entry();
-    let since = entry.now();
+    entry.waits();
     clock.advance(Duration::from_secs(60));
-    entry.handed_over(10, since);
+    entry.goes_on();
+    entry.handed_over(10);
     slow.ended("query-time");
     drop(slow);
     slowly_read.ended("done");
