@@ -82,15 +82,13 @@ pub struct Piece {
     pub content_type: &'static str,
     /// The query that goes with it, such as `precision=ms`; may be empty.
     pub query: String,
-    /// From where its points are.
-    pub context: Context,
     /// The row of the file for each line of the body, among the originals.
     pub rows: Vec<u32>,
     /// How many samples its lines are: one for each field.
     pub samples: u64,
     /// The rows that are not in it, and why.
     pub rejects: Vec<Reject>,
-    /// The rows that are.
+    /// The rows that are, and from where they are.
     pub originals: Originals,
 }
 

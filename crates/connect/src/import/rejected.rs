@@ -1,6 +1,8 @@
 //! The rows that could not be read, written so that they can be mended and imported again: each as it stood, below a
 //! remark that says why. An import passes over the remarks.
 
+use super::lineprotocol::Context;
+
 /// A row, or a part of one, that is not imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
@@ -43,12 +45,19 @@ impl Reject {
 /// The rows of one part as they stand in the file: the plant may refuse what could be read here.
 #[derive(Debug, Default)]
 pub struct Originals {
+    /// Of line protocol: from which database they are.
+    pub context: Context,
     text: String,
     /// The line of each row, and where it ends in the text.
     rows: Vec<(u64, usize)>,
 }
 
 impl Originals {
+    /// None so far, from there.
+    pub(super) fn of(context: Context) -> Originals {
+        Originals { context, ..Originals::default() }
+    }
+
     pub(super) fn add(&mut self, line: u64, raw: &str) {
         self.text.push_str(raw);
         self.rows.push((line, self.text.len()));

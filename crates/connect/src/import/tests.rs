@@ -78,7 +78,7 @@ fn shown(name: &str, bytes: &[u8], options: &Options) -> String {
             }
             Part::Piece(piece) => {
                 writeln!(out, "{} ?{}", piece.content_type, piece.query).unwrap();
-                out.push_str(&piece.context.remarks());
+                out.push_str(&piece.originals.context.remarks());
                 out.push_str(&String::from_utf8_lossy(&piece.body));
                 rejects.extend(piece.rejects);
             }

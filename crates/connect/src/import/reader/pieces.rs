@@ -18,11 +18,10 @@ impl Reader {
             body: Vec::new(),
             content_type,
             query,
-            context: self.context.clone(),
             rows: Vec::new(),
             samples: 0,
             rejects: Vec::new(),
-            originals: Originals::default(),
+            originals: Originals::of(self.context.clone()),
         };
         while piece.body.len() < BATCH_BYTES_MAX && piece.rejects.len() < BATCH_ROWS_MAX {
             let Input::Lines(lines) = &mut self.input else { break };
@@ -36,7 +35,7 @@ impl Reader {
                     if !piece.body.is_empty() || !piece.rejects.is_empty() {
                         break;
                     }
-                    piece.context = self.context.clone();
+                    piece.originals.context = self.context.clone();
                 }
                 continue;
             }

@@ -136,10 +136,9 @@ impl<'a> Sender<'a> {
 
     /// Sends a part; `head` is what stands at the head of its rejects.
     pub(super) async fn part(&mut self, ready: Ready, head: Option<&str>) -> Result<(), Problem> {
-        let Ready { body, content_type, terms, rows, samples, own, rejects, originals, last, context } =
-            ready;
+        let Ready { body, content_type, terms, rows, samples, own, rejects, originals, last } = ready;
         self.tally.own += own;
-        self.rejects.set_context(context);
+        self.rejects.set_context(originals.context.remarks());
         let sent = self.lines(body, &rows, samples, (content_type, &terms)).await;
         self.set_aside(head, rejects, &originals, sent)?;
         self.acknowledged(last);
@@ -254,39 +253,17 @@ pub(super) struct Ready {
     originals: Originals,
     /// The signal and the time of one of its samples.
     last: Option<(String, i64)>,
-    /// Remarks that say of which database its rows are.
-    context: String,
 }
 
 impl Ready {
     pub(super) fn of(reader: &Reader, part: Part) -> Ready {
         let mut batch = match part {
             Part::Samples(batch) => batch,
-            Part::Piece(Piece {
-                body,
-                content_type,
-                query: unit,
-                context,
-                rows,
-                samples,
-                rejects,
-                originals,
-            }) => {
-                let more = query(&context.terms()).replacen('?', "&", 1);
-                let (body, terms, context) = (body.into(), format!("{unit}{more}"), context.remarks());
+            Part::Piece(Piece { body, content_type, query: unit, rows, samples, rejects, originals }) => {
+                let more = query(&originals.context.terms()).replacen('?', "&", 1);
+                let (body, terms) = (body.into(), format!("{unit}{more}"));
                 let (own, last) = (0, None);
-                return Ready {
-                    body,
-                    content_type,
-                    terms,
-                    rows,
-                    samples,
-                    own,
-                    rejects,
-                    originals,
-                    last,
-                    context,
-                };
+                return Ready { body, content_type, terms, rows, samples, own, rejects, originals, last };
             }
         };
         let name = |signal: u32| reader.signals().get(signal as usize).map(|signal| signal.path.as_str());
@@ -299,19 +276,8 @@ impl Ready {
         encode(&batch, reader.signals(), &mut body);
         let rows: Vec<u32> = batch.samples.iter().map(|sample| sample.row).collect();
         let (body, samples, terms) = (body.into(), rows.len() as u64, QUERY.to_owned());
-        let (rejects, originals, context) = (batch.rejects, batch.originals, String::new());
-        Ready {
-            body,
-            content_type: CONTENT_TYPE,
-            terms,
-            rows,
-            samples,
-            own,
-            rejects,
-            originals,
-            last,
-            context,
-        }
+        let (rejects, originals) = (batch.rejects, batch.originals);
+        Ready { body, content_type: CONTENT_TYPE, terms, rows, samples, own, rejects, originals, last }
     }
 }
 
