@@ -12,6 +12,7 @@
 pub mod apart; //     casts that the planner would confuse
 mod error; //         problems on their way through DataFusion
 mod exists; //        EXISTS as a column
+pub mod members; //   IN (SELECT …) where something is not known
 mod outline; //       the shape of a statement, without its literals
 pub mod postgres; //  its clients: spelling, catalogue, rows
 mod similar; //       SIMILAR TO

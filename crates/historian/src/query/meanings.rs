@@ -1,5 +1,6 @@
 //! What SQL means where DataFusion means something else, said in the plan before anything is worked out: numbers that do not
-//! fit ([`super::whole`]), intervals by their length ([`super::intervals`]), and a subquery for one value that finds no row.
+//! fit ([`super::whole`]), intervals by their length ([`super::intervals`]), a subquery for one value that finds no
+//! row, and a subquery for a list with a NULL ([`tidemill_dialect::members`]).
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
-use tidemill_dialect::bad;
+use tidemill_dialect::{bad, members};
 
+use super::planning::bounded;
 use super::{intervals, whole};
 
 /// The rule.
@@ -45,13 +47,15 @@ impl AnalyzerRule for Meanings {
                 };
                 Ok(meant.update_data(|expr| name.restore(expr)))
             })?;
-            match absent.get() {
+            let step = match absent.get() {
                 // What was always there may be NULL now.
-                true => step.map_data(LogicalPlan::recompute_schema),
-                false => Ok(step),
-            }
+                true => step.map_data(LogicalPlan::recompute_schema)?,
+                false => step,
+            };
+            step.transform_data(members::known)
         });
-        Ok(meant?.data)
+        // A membership within another names its rows more than once.
+        bounded(meant?.data)
     }
 }
 

@@ -121,6 +121,11 @@ fn verify(plan: &LogicalPlan) -> Result<()> {
     Ok(())
 }
 
+/// A plan that means no more steps than any may have.
+pub(crate) fn bounded(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if steps(&plan, &mut HashMap::new())? > STEPS_MAX { Err(too_large()) } else { Ok(plan) }
+}
+
 /// How many steps a plan has. What stands once and is named twice counts twice, and is looked at once.
 fn steps(plan: &LogicalPlan, known: &mut HashMap<*const LogicalPlan, usize>) -> Result<usize> {
     let place: *const LogicalPlan = plan;

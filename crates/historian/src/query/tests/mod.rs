@@ -7,6 +7,7 @@ mod hostile;
 mod idle;
 mod leaks;
 mod limits;
+mod members;
 mod mistakes;
 mod plot;
 mod postgres;
