@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, Ident,
-    JoinOperator, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor,
-    TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+    JoinOperator, Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::dialect::{casting, null, part};
@@ -17,32 +17,50 @@ use super::{tables, types};
 
 /// Whether a query can have no rows.
 pub(crate) fn query(query: &Query) -> bool {
-    query.with.is_none() && body(&query.body)
+    query_with(query, &[])
 }
 
-fn body(body: &SetExpr) -> bool {
+/// With the names that a query around it gives to what has no rows.
+fn query_with(query: &Query, none: &[String]) -> bool {
+    let Some(with) = &query.with else { return body(&query.body, none) };
+    let mut none = none.to_vec();
+    for cte in &with.cte_tables {
+        let name = written(&cte.alias.name);
+        none.retain(|known| *known != name);
+        if !with.recursive && query_with(&cte.query, &none) {
+            none.push(name);
+        }
+    }
+    body(&query.body, &none)
+}
+
+fn written(name: &Ident) -> String {
+    if name.quote_style.is_none() { name.value.to_lowercase() } else { name.value.clone() }
+}
+
+fn body(body: &SetExpr, none: &[String]) -> bool {
     match body {
-        SetExpr::Select(select) => nothing(select),
-        SetExpr::Query(inner) => query(inner),
-        SetExpr::SetOperation { left, right, .. } => self::body(left) && self::body(right),
+        SetExpr::Select(select) => nothing(select, none),
+        SetExpr::Query(inner) => query_with(inner, none),
+        SetExpr::SetOperation { left, right, .. } => self::body(left, none) && self::body(right, none),
         _ => false,
     }
 }
 
-fn nothing(select: &Select) -> bool {
+fn nothing(select: &Select, none: &[String]) -> bool {
     // Without groups there is one row however little there is to count.
     let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
     let counts = select.projection.iter().any(|item| match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => aggregates(expr),
         _ => false,
     });
-    (grouped || !counts) && select.from.iter().any(joined)
+    (grouped || !counts) && select.from.iter().any(|from| joined(from, none))
 }
 
-fn joined(from: &TableWithJoins) -> bool {
-    let mut empty = relation(&from.relation);
+fn joined(from: &TableWithJoins, none: &[String]) -> bool {
+    let mut empty = relation(&from.relation, none);
     for join in &from.joins {
-        let right = relation(&join.relation);
+        let right = relation(&join.relation, none);
         empty = match join.join_operator {
             JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => empty || right,
             JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => empty,
@@ -53,19 +71,16 @@ fn joined(from: &TableWithJoins) -> bool {
     empty
 }
 
-fn relation(factor: &TableFactor) -> bool {
+fn relation(factor: &TableFactor, none: &[String]) -> bool {
     match factor {
         TableFactor::Table { name, args: None, .. } => {
-            let parts: Vec<&str> = name
-                .0
-                .iter()
-                .map(|part| match part {
-                    ObjectNamePart::Identifier(name) => name.value.as_str(),
-                    ObjectNamePart::Function(_) => "",
-                })
-                .collect();
+            let parts: Vec<String> = name.0.iter().map(part).collect();
             // Names of the catalogue are written in full by then.
-            matches!(parts.as_slice(), [schema, name] if tables::find(Some(schema), name).is_some_and(|table| table.empty))
+            match parts.as_slice() {
+                [name] => none.contains(name),
+                [schema, name] => tables::find(Some(schema), name).is_some_and(|table| table.empty),
+                _ => false,
+            }
         }
         // Every list in the catalogue is NULL.
         TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().any(is_list),
@@ -77,8 +92,8 @@ fn relation(factor: &TableFactor) -> bool {
                     _ => false,
                 })
         }
-        TableFactor::Derived { subquery, .. } => query(subquery),
-        TableFactor::NestedJoin { table_with_joins, .. } => joined(table_with_joins),
+        TableFactor::Derived { subquery, .. } => query_with(subquery, none),
+        TableFactor::NestedJoin { table_with_joins, .. } => joined(table_with_joins, none),
         _ => false,
     }
 }

@@ -81,6 +81,10 @@ pub fn read(query: &WireQuery, with_values: bool) -> Result<Read> {
     parameters::bind(&mut statement, &values)?;
     let used = dialect::rewrite(&mut statement)?;
     let instead = empty::instead(&statement);
+    if with_values && instead.is_some() && !parameters.is_empty() && !parameters.contains(&0) {
+        // Values change no rows of it, and should not change what is planned: its columns were told without them.
+        return read(query, false);
+    }
     Ok(Read { statement, instead, parameters, used })
 }
 
