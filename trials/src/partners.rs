@@ -139,6 +139,12 @@ const PARTNERS: &[Partner] = &[
         used_by: "tidemill: Flight SQL as ADBC and pyarrow speak it",
     },
     Partner {
+        name: "adbc-driver-postgresql",
+        requirement: "adbc-driver-postgresql>=1.8,<2",
+        probe: "import adbc_driver_postgresql.dbapi",
+        used_by: "tidemill: the PostgreSQL protocol as ADBC speaks it, all rows by COPY",
+    },
+    Partner {
         name: "psycopg",
         requirement: "psycopg[binary]>=3.2,<4",
         probe: "import psycopg",

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use tidemill_core::{TypeNumber, WireSession};
 
+use super::procedures;
 use super::tables::{self, Cell, INFORMATION_SCHEMA, PG_CATALOG, Row, TABLES, number_of};
-use super::types;
+use super::types::{self, PgType};
 
 /// The schemas, with their numbers.
 pub(crate) const SCHEMAS: [(&str, u32, &str); 4] = [
@@ -28,15 +29,6 @@ const HEAP: u32 = 2;
 const TABLESPACE: u32 = 1_663;
 /// The encoding UTF8.
 const UTF8: i32 = 6;
-/// PostgreSQL's functions that clients ask for by name to tell arrays from other types.
-const ARRAY_IN: u32 = 750;
-const ARRAY_RECV: u32 = 2_400;
-const FUNCTIONS: [(u32, &str, TypeNumber); 4] = [
-    (ARRAY_IN, "array_in", types::TEXT),
-    (ARRAY_RECV, "array_recv", types::TEXT),
-    (89, "version", types::TEXT),
-    (1_299, "now", types::TIMESTAMPTZ),
-];
 
 /// A table that the caller may read.
 #[derive(Clone, Debug)]
@@ -165,7 +157,7 @@ impl Contents {
         let name = name.trim_start_matches("pg_catalog.").trim_start_matches("public.");
         let name = name.split('(').next().unwrap_or_default();
         let own = self.callable.iter().find(|function| function.name == name).map(Callable::number);
-        own.or_else(|| FUNCTIONS.iter().find(|(_, known, _)| *known == name).map(|(number, ..)| *number))
+        own.or_else(|| procedures::number(name))
     }
 
     /// Every table: schema, name, number, columns with type and whether they may be NULL.
@@ -205,7 +197,13 @@ impl Contents {
             (PG_CATALOG, "pg_settings") => self.settings(),
             (PG_CATALOG, "pg_description") => self.descriptions(),
             (PG_CATALOG, "pg_am") => {
-                vec![row([("oid", HEAP.into()), ("amname", "heap".into()), ("amtype", "t".into())])]
+                let handler = procedures::number("heap_tableam_handler").unwrap_or_default();
+                vec![row([
+                    ("oid", HEAP.into()),
+                    ("amname", "heap".into()),
+                    ("amhandler", handler.into()),
+                    ("amtype", "t".into()),
+                ])]
             }
             (PG_CATALOG, "pg_tablespace") => {
                 vec![row([
@@ -450,36 +448,67 @@ fn type_name(kind: TypeNumber) -> String {
 
 fn pg_types() -> Vec<Row> {
     let mut rows = Vec::new();
-    for kind in &types::TYPES {
-        let plain = |number: TypeNumber, name: String, length: i16, category: char| {
-            row([
-                ("oid", number.into()),
-                ("typname", name.into()),
-                ("typnamespace", 11.into()),
-                ("typowner", OWNER.1.into()),
-                ("typlen", i32::from(length).into()),
-                ("typbyval", (1..=8).contains(&length).into()),
-                ("typtype", types::KINDS[usize::from(matches!(category, 'P' | 'X'))].into()),
-                ("typcategory", category.to_string().into()),
-                ("typisdefined", true.into()),
-                ("typdelim", ",".into()),
-                ("typalign", "i".into()),
-                ("typstorage", if length < 0 { "x" } else { "p" }.into()),
-                ("typtypmod", (-1).into()),
-            ])
-        };
-        let mut base = plain(kind.number, kind.name.to_owned(), kind.length, kind.category);
-        base.insert("typarray", kind.array.into());
-        rows.push(base);
+    for kind in types::TYPES.iter() {
+        rows.push(pg_type(kind));
         if kind.array != 0 {
-            let mut array = plain(kind.array, format!("_{}", kind.name), -1, 'A');
-            array.insert("typelem", kind.number.into());
-            array.insert("typinput", ARRAY_IN.into());
-            array.insert("typreceive", ARRAY_RECV.into());
-            rows.push(array);
+            rows.push(array_type(kind));
         }
     }
     rows
+}
+
+fn pg_type(kind: &PgType) -> Row {
+    let mut told = row([
+        ("oid", kind.number.into()),
+        ("typname", kind.name.into()),
+        ("typnamespace", 11.into()),
+        ("typowner", OWNER.1.into()),
+        ("typlen", i32::from(kind.length).into()),
+        ("typbyval", matches!(kind.length, 1 | 2 | 4 | 8).into()),
+        ("typtype", types::KINDS[usize::from(matches!(kind.category, 'P' | 'X'))].into()),
+        ("typcategory", kind.category.to_string().into()),
+        ("typispreferred", kind.preferred.into()),
+        ("typisdefined", true.into()),
+        ("typdelim", ",".into()),
+        ("typelem", kind.item.into()),
+        ("typarray", kind.array.into()),
+        ("typalign", kind.align.to_string().into()),
+        ("typstorage", kind.storage.to_string().into()),
+        ("typtypmod", (-1).into()),
+    ]);
+    told.extend(types::FUNCTIONS.into_iter().zip(kind.functions.map(Cell::from)));
+    told
+}
+
+/// The type of arrays of a type: its own functions are those of all arrays.
+fn array_type(item: &PgType) -> Row {
+    let mut told = pg_type(item);
+    told.extend([
+        ("oid", item.array.into()),
+        ("typname", format!("_{}", item.name).into()),
+        ("typlen", (-1).into()),
+        ("typbyval", false.into()),
+        ("typispreferred", false.into()),
+        ("typelem", item.number.into()),
+        ("typarray", 0.into()),
+        ("typalign", if item.align == 'd' { "d" } else { "i" }.into()),
+        ("typstorage", "x".into()),
+    ]);
+    // An array of records is none of a type that a column may have.
+    if item.number != types::RECORD {
+        told.extend([("typtype", "b".into()), ("typcategory", "A".into())]);
+    }
+    let functions = [
+        ("typinput", "array_in"),
+        ("typoutput", "array_out"),
+        ("typreceive", "array_recv"),
+        ("typsend", "array_send"),
+        ("typanalyze", "array_typanalyze"),
+        ("typsubscript", "array_subscript_handler"),
+    ];
+    let number = |name| procedures::number(name).unwrap_or_default();
+    told.extend(functions.map(|(column, name)| (column, number(name).into())));
+    told
 }
 
 fn functions(callable: &[Callable]) -> Vec<Row> {
@@ -498,7 +527,13 @@ fn functions(callable: &[Callable]) -> Vec<Row> {
             ("proargtypes", takes.iter().map(u32::to_string).collect::<Vec<_>>().join(" ").into()),
         ])
     };
-    let theirs = FUNCTIONS.iter().map(|(number, name, gives)| one(*number, name, 11, *gives, &[]));
+    let theirs = procedures::PROCEDURES.iter().map(|known| {
+        let mut told = one(known.number, known.name, 11, known.gives, &known.takes);
+        told.insert("provolatile", known.varies.to_string().into());
+        told.insert("proisstrict", known.strict.into());
+        told.insert("proleakproof", known.leakproof.into());
+        told
+    });
     let own = callable.iter().map(|function| {
         let kind = |name: &str| types::by_name(name).unwrap_or_default();
         let takes: Vec<TypeNumber> = function.arguments.iter().map(|(_, name)| kind(name)).collect();

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 use tidemill_core::TypeNumber;
 
 use super::contents::{Callable, Contents, schema_number};
+use super::procedures::{self, Procedure};
 use super::tables::Cell;
 use super::types;
 use crate::error::bad;
@@ -148,7 +149,10 @@ static FUNCTIONS: &[Function] = &[
     }),
     of(REGISTERED[1].2, 1..=1, Gives::Text, |_, given| named(given, |n| Some(types::spelled(n)))),
     of(REGISTERED[2].2, 1..=1, Gives::Text, |of, given| {
-        named(given, |n| of.function(n).map(|function| function.name.to_owned()))
+        named(given, |n| {
+            let own = of.function(n).map(|function| function.name);
+            own.or_else(|| procedures::by_number(n).map(|known| known.name)).map(str::to_owned)
+        })
     }),
     of(REGISTERED[4].2, 1..=1, Gives::Text, |_, given| {
         named(given, |n| {
@@ -196,10 +200,15 @@ static FUNCTIONS: &[Function] = &[
     of("pg_get_statisticsobjdef", 1..=1, Gives::Text, null),
     of("pg_get_statisticsobjdef_columns", 1..=1, Gives::Text, null),
     of("pg_get_functiondef", 1..=1, Gives::Text, |of, given| function(of, given, Callable::definition)),
-    of("pg_get_function_result", 1..=1, Gives::Text, |of, given| function(of, given, |f| f.gives.to_owned())),
-    of("pg_get_function_arguments", 1..=1, Gives::Text, |of, given| function(of, given, Callable::arguments)),
+    of("pg_get_function_result", 1..=1, Gives::Text, |of, given| {
+        routine(of, given, |own| own.gives.to_owned(), |theirs| types::spelled(theirs.gives))
+    }),
+    of("pg_get_function_arguments", 1..=1, Gives::Text, |of, given| {
+        routine(of, given, Callable::arguments, Procedure::arguments)
+    }),
     of("pg_get_function_identity_arguments", 1..=1, Gives::Text, |of, given| {
-        function(of, given, |f| Callable { optional: 0, ..f.clone() }.arguments())
+        let own = |own: &Callable| Callable { optional: 0, ..own.clone() }.arguments();
+        routine(of, given, own, Procedure::arguments)
     }),
     of("pg_get_function_arg_default", 2..=2, Gives::Text, null),
     of("pg_get_function_sqlbody", 1..=1, Gives::Text, null),
@@ -248,11 +257,14 @@ fn found(number: Option<TypeNumber>) -> Result<Cell> {
     Ok(number.map_or(Cell::Null, Cell::from))
 }
 
-/// `'name'::regclass`: a number stays one, and a name must be known.
+/// `'name'::regclass`: a number stays one, `-` is none, and a name must be known.
 fn known(given: Arguments<'_>, what: &str, find: impl Fn(&str) -> Option<u32>) -> Result<Cell> {
     let Some(name) = at(given, 0) else { return Ok(Cell::Null) };
     if let Ok(number) = name.parse::<u32>() {
         return Ok(number.into());
+    }
+    if name == "-" {
+        return Ok(0.into());
     }
     match find(name) {
         Some(number) => Ok(number.into()),
@@ -273,6 +285,19 @@ fn named(given: Arguments<'_>, find: impl Fn(u32) -> Option<String>) -> Result<C
 fn function(of: &Contents, given: Arguments<'_>, told: impl Fn(&Callable) -> String) -> Result<Cell> {
     let function = number(given, 0).and_then(|number| of.function(number));
     Ok(function.map_or(Cell::Null, |function| told(function).into()))
+}
+
+/// What is told of a function of ours, or of one that the catalogue names.
+fn routine(
+    of: &Contents,
+    given: Arguments<'_>,
+    own: impl Fn(&Callable) -> String,
+    theirs: impl Fn(&Procedure) -> String,
+) -> Result<Cell> {
+    match number(given, 0).and_then(procedures::by_number) {
+        Some(known) => Ok(theirs(known).into()),
+        None => function(of, given, own),
+    }
 }
 
 fn setting(of: &Contents, given: Arguments<'_>) -> Result<Cell> {

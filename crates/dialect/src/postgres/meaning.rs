@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::{numeric, texts, times};
+use super::{numeric, texts, times, types};
 
 /// What operators mean between types that meet otherwise in PostgreSQL.
 pub fn planner() -> Arc<dyn ExprPlanner> {
@@ -42,10 +42,10 @@ impl ExprPlanner for Operators {
         match (&left, &right) {
             // As its text.
             (left, right) if expr.op == BinaryOperator::StringConcat => {
-                if texts::differs(left) {
+                if texts::differs(left) || is_function(&expr.left, schema) {
                     expr.left = cast(expr.left, DataType::Utf8View);
                 }
-                if texts::differs(right) {
+                if texts::differs(right) || is_function(&expr.right, schema) {
                     expr.right = cast(expr.right, DataType::Utf8View);
                 }
             }
@@ -95,6 +95,11 @@ impl ExprPlanner for Operators {
         }
         Ok(PlannerResult::Original(expr))
     }
+}
+
+/// Whether an expression is a function of the catalogue: a number that has a name.
+fn is_function(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.to_field(schema).is_ok_and(|(_, field)| types::of_field(&field) == types::REGPROC)
 }
 
 /// What casts mean, once all types are known.
@@ -153,6 +158,12 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let Expr::Cast(Cast { expr: inner, field }) = expr else { return Ok(Transformed::no(expr)) };
     let from = inner.get_type(schema);
     let to = field.data_type();
+    if *to == DataType::UInt32 && is_function(&inner, schema) {
+        // Its number, which is told as one: by another type, as nothing would be left of a cast to the same.
+        let told = types::told_as(field.as_ref().clone(), types::OID);
+        let number = cast(inner.as_ref().clone(), DataType::Int64);
+        return Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(number), field: Arc::new(told) })));
+    }
     let other = match (&from, to) {
         (Ok(from), to) if to.is_integer() && from.is_floating() => {
             let round = numeric::function(numeric::ROUND);
@@ -161,7 +172,9 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         (Ok(from), to) if to.is_integer() && from.is_decimal() => {
             Some(cast(inner.as_ref().clone(), DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0)))
         }
-        (Ok(from), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) if texts::differs(from) => {
+        (Ok(from), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+            if texts::differs(from) || is_function(&inner, schema) =>
+        {
             Some(texts::of(inner.as_ref().clone()))
         }
         (Ok(_), DataType::Timestamp(_, zone)) => match inner.as_ref() {

@@ -17,6 +17,7 @@ mod names;
 mod numeric;
 mod parameters;
 mod precedence;
+mod procedures;
 mod rows;
 mod tables;
 mod texts;

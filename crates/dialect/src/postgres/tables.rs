@@ -57,7 +57,7 @@ fn table(line: &'static str) -> Option<CatalogueTable> {
         .split(", ")
         .filter_map(|column| {
             let (name, kind) = column.split_once(' ')?;
-            Some((name, types::by_name(kind)?))
+            Some((name, types::named(kind)?))
         })
         .collect();
     let fields: Vec<Field> = columns.iter().map(|(name, kind)| field(name, *kind)).collect();
@@ -79,13 +79,14 @@ fn field(name: &str, kind: TypeNumber) -> Field {
     types::told_as(Field::new(name, arrow_type(kind), true), kind)
 }
 
-fn arrow_type(kind: TypeNumber) -> DataType {
+/// How values of a type are kept.
+pub(crate) fn arrow_type(kind: TypeNumber) -> DataType {
     match kind {
         types::BOOL => DataType::Boolean,
         types::INT2 => DataType::Int16,
         types::INT4 => DataType::Int32,
         types::INT8 => DataType::Int64,
-        types::OID | 28 => DataType::UInt32,
+        types::OID | types::REGPROC | types::XID => DataType::UInt32,
         types::FLOAT4 => DataType::Float32,
         types::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
         kind => match types::item_of(kind) {
@@ -169,7 +170,7 @@ fn column(name: &str, kind: TypeNumber, rows: &[Row]) -> ArrayRef {
         types::INT2 => Arc::new(numbers().map(|n| n.and_then(|n| n.try_into().ok())).collect::<Int16Array>()),
         types::INT4 => Arc::new(numbers().map(|n| n.and_then(|n| n.try_into().ok())).collect::<Int32Array>()),
         types::INT8 => Arc::new(numbers().collect::<Int64Array>()),
-        types::OID | 28 => {
+        types::OID | types::REGPROC | types::XID => {
             Arc::new(numbers().map(|n| n.and_then(|n| n.try_into().ok())).collect::<UInt32Array>())
         }
         types::FLOAT4 => Arc::new(numbers().map(|n| n.map(|n| n as f32)).collect::<Float32Array>()),

@@ -2,9 +2,12 @@
 //! them are written.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use arrow::datatypes::{DataType, Field};
 use tidemill_core::TypeNumber;
+
+use super::{procedures, tables};
 
 /// A type as `pg_type` has it.
 #[derive(Debug)]
@@ -15,22 +18,23 @@ pub(crate) struct PgType {
     pub(crate) sql: &'static str,
     /// In bytes; -1 for any.
     pub(crate) length: i16,
+    /// The number of the type of its items, where it has some and is no array; 0 for none.
+    pub(crate) item: TypeNumber,
     /// The number of its array type; 0 for none.
     pub(crate) array: TypeNumber,
     /// `pg_type.typcategory`.
     pub(crate) category: char,
+    /// Whether it is the preferred one of its category.
+    pub(crate) preferred: bool,
+    pub(crate) align: char,
+    pub(crate) storage: char,
+    /// The numbers of its functions, as [`FUNCTIONS`] has their columns; 0 for none.
+    pub(crate) functions: [u32; 7],
 }
 
-const fn of(
-    number: TypeNumber,
-    name: &'static str,
-    sql: &'static str,
-    length: i16,
-    array: TypeNumber,
-    category: char,
-) -> PgType {
-    PgType { number, name, sql, length, array, category }
-}
+/// The columns of `pg_type` that name a type's functions.
+pub(crate) const FUNCTIONS: [&str; 7] =
+    ["typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typsubscript"];
 
 pub(crate) const BOOL: TypeNumber = 16;
 pub(crate) const BYTEA: TypeNumber = 17;
@@ -39,8 +43,10 @@ pub(crate) const NAME: TypeNumber = 19;
 pub(crate) const INT8: TypeNumber = 20;
 pub(crate) const INT2: TypeNumber = 21;
 pub(crate) const INT4: TypeNumber = 23;
+pub(crate) const REGPROC: TypeNumber = 24;
 pub(crate) const TEXT: TypeNumber = 25;
 pub(crate) const OID: TypeNumber = 26;
+pub(crate) const XID: TypeNumber = 28;
 pub(crate) const JSON: TypeNumber = 114;
 pub(crate) const FLOAT4: TypeNumber = 700;
 pub(crate) const FLOAT8: TypeNumber = 701;
@@ -53,45 +59,22 @@ pub(crate) const NUMERIC: TypeNumber = 1700;
 pub(crate) const RECORD: TypeNumber = 2249;
 
 /// The types that exist here, by number: those of our columns, of the catalogue, and those that clients look up by name.
-pub(crate) static TYPES: [PgType; 37] = [
-    of(BOOL, "bool", "boolean", 1, 1000, 'B'),
-    of(BYTEA, "bytea", "bytea", -1, 1001, 'U'),
-    of(CHAR, "char", "\"char\"", 1, 1002, 'Z'),
-    of(NAME, "name", "name", 64, 1003, 'S'),
-    of(INT8, "int8", "bigint", 8, 1016, 'N'),
-    of(INT2, "int2", "smallint", 2, 1005, 'N'),
-    of(22, "int2vector", "int2vector", -1, 1006, 'A'),
-    of(INT4, "int4", "integer", 4, 1007, 'N'),
-    of(24, "regproc", "regproc", 4, 1008, 'N'),
-    of(TEXT, "text", "text", -1, 1009, 'S'),
-    of(OID, "oid", "oid", 4, 1028, 'N'),
-    of(27, "tid", "tid", 6, 1010, 'U'),
-    of(28, "xid", "xid", 4, 1011, 'U'),
-    of(30, "oidvector", "oidvector", -1, 1013, 'A'),
-    of(JSON, "json", "json", -1, 199, 'U'),
-    of(FLOAT4, "float4", "real", 4, 1021, 'N'),
-    of(FLOAT8, "float8", "double precision", 8, 1022, 'N'),
-    of(705, "unknown", "unknown", -2, 0, 'X'),
-    of(1033, "aclitem", "aclitem", 16, 1034, 'U'),
-    of(1042, "bpchar", "character", -1, 1014, 'S'),
-    of(1043, "varchar", "character varying", -1, 1015, 'S'),
-    of(DATE, "date", "date", 4, 1182, 'D'),
-    of(TIME, "time", "time without time zone", 8, 1183, 'D'),
-    of(TIMESTAMP, "timestamp", "timestamp without time zone", 8, 1115, 'D'),
-    of(TIMESTAMPTZ, "timestamptz", "timestamp with time zone", 8, 1185, 'D'),
-    of(INTERVAL, "interval", "interval", 16, 1187, 'T'),
-    of(1266, "timetz", "time with time zone", 12, 1270, 'D'),
-    of(NUMERIC, "numeric", "numeric", -1, 1231, 'N'),
-    of(2205, "regclass", "regclass", 4, 2210, 'N'),
-    of(2206, "regtype", "regtype", 4, 2211, 'N'),
-    of(RECORD, "record", "record", -1, 2287, 'P'),
-    of(2278, "void", "void", 4, 0, 'P'),
-    of(2279, "trigger", "trigger", 4, 0, 'P'),
-    of(2950, "uuid", "uuid", 16, 2951, 'U'),
-    of(3802, "jsonb", "jsonb", -1, 3807, 'U'),
-    of(4089, "regnamespace", "regnamespace", 4, 4090, 'N'),
-    of(4096, "regrole", "regrole", 4, 4097, 'N'),
-];
+pub(crate) static TYPES: LazyLock<Vec<PgType>> =
+    LazyLock::new(|| include_str!("types.txt").lines().filter_map(of_line).collect());
+
+fn of_line(line: &'static str) -> Option<PgType> {
+    let (rest, sql) = line.split_once(": ").filter(|_| !line.starts_with('#'))?;
+    let mut words = rest.split(' ');
+    let number = words.next()?.parse().ok()?;
+    let name = words.next()?;
+    let length = words.next()?.parse().ok()?;
+    let (item, array) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let mut letters = words.next()?.chars();
+    let (category, preferred) = (letters.next()?, letters.next()? == 't');
+    let (align, storage) = (letters.next()?, letters.next()?);
+    let functions = [(); 7].map(|()| words.next().and_then(procedures::number).unwrap_or_default());
+    Some(PgType { number, name, sql, length, item, array, category, preferred, align, storage, functions })
+}
 
 /// What `pg_type.typtype` may be: a base type, or what only functions have. There are no domains, ranges and composites.
 pub(crate) const KINDS: [&str; 2] = ["b", "p"];
@@ -104,6 +87,15 @@ pub(crate) fn by_number(number: TypeNumber) -> Option<&'static PgType> {
 /// The type of whose array this is the number.
 pub(crate) fn item_of(array: TypeNumber) -> Option<&'static PgType> {
     TYPES.iter().find(|known| known.array != 0 && known.array == array)
+}
+
+/// The type by the name that `pg_type` has for it, `[]` behind it for its array.
+pub(crate) fn named(name: &str) -> Option<TypeNumber> {
+    let find = |name: &str| TYPES.iter().find(|known| known.name == name);
+    match name.strip_suffix("[]") {
+        Some(item) => find(item).map(|item| item.array),
+        None => find(name).map(|known| known.number),
+    }
 }
 
 /// The type by its name or as SQL spells it, `_` before it or `[]` behind it for its array.
@@ -144,10 +136,21 @@ pub(crate) fn told_as(field: Field, kind: TypeNumber) -> Field {
     field.with_metadata(HashMap::from([(TOLD_AS.to_owned(), kind.to_string())]))
 }
 
-/// What a column is told as.
+/// What a column is told as. A cast keeps what its field was told as, which then says nothing of values of another kind.
 pub(crate) fn of_field(field: &Field) -> TypeNumber {
     let told = field.metadata().get(TOLD_AS).and_then(|number| number.parse().ok());
-    told.unwrap_or_else(|| of_kind(field.data_type()))
+    told.filter(|kind| holds(*kind, field.data_type())).unwrap_or_else(|| of_kind(field.data_type()))
+}
+
+/// Whether values of an Arrow type can be told as a type.
+fn holds(kind: TypeNumber, by: &DataType) -> bool {
+    match (kind, tables::arrow_type(kind)) {
+        // Some floats are told as one.
+        (NUMERIC, _) => by.is_decimal() || *by == DataType::Float64,
+        (_, DataType::Utf8) => matches!(by, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
+        (_, DataType::List(_)) => matches!(by, DataType::List(_) | DataType::LargeList(_)),
+        (_, other) => other == *by,
+    }
 }
 
 /// What values of an Arrow type are told as. Unsigned numbers become the next wider signed one.

@@ -18,7 +18,7 @@ use arrow::json::writer::{EncoderOptions, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use tidemill_core::{TypeNumber, civil_from_days};
 
-use super::types;
+use super::{procedures, types};
 
 /// PostgreSQL counts from 2000-01-01.
 const EPOCH_DAYS: i64 = 10_957;
@@ -130,6 +130,7 @@ impl Cells {
             (Values::Null, _) => return Ok(false),
             (Values::Bool(column), false) => out.push(if column.value(row) { b't' } else { b'f' }),
             (Values::Bool(column), true) => out.push(u8::from(column.value(row))),
+            (Values::Int(column), false) if self.kind == types::REGPROC => function(column.value(row), out),
             (Values::Int(column), false) => text(out, format_args!("{}", column.value(row))),
             (Values::Int(column), true) => self.whole(column.value(row), out),
             (Values::Single(column), false) => float(f64::from(column.value(row)), &column.value(row), out),
@@ -143,6 +144,10 @@ impl Cells {
             }
             (Values::Double(column), false) => float(column.value(row), &column.value(row), out),
             (Values::Double(column), true) => out.extend(column.value(row).to_be_bytes()),
+            // Nothing is one byte too.
+            (Values::Text(column), true) if self.kind == types::CHAR && column.value(row).is_empty() => {
+                out.push(0);
+            }
             (Values::Text(column), _) => out.extend(column.value(row).as_bytes()),
             (Values::Bytes(column), false) => hexadecimal(column.value(row), out),
             (Values::Bytes(column), true) => out.extend(column.value(row)),
@@ -198,6 +203,15 @@ impl Cells {
 fn text(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     // Writing to memory does not fail.
     let _ = out.write_fmt(text);
+}
+
+/// A function by its name, `-` for none; by its number where that is not known.
+fn function(number: i64, out: &mut Vec<u8>) {
+    match u32::try_from(number).ok().and_then(procedures::by_number) {
+        Some(known) => out.extend(known.name.as_bytes()),
+        None if number == 0 => out.push(b'-'),
+        None => text(out, format_args!("{number}")),
+    }
 }
 
 /// The shortest text that reads back as the same number, as PostgreSQL writes it.

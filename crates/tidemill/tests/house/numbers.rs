@@ -157,6 +157,40 @@ fn expressions_mean_what_they_mean_in_postgresql() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// What drivers learn from the catalogue of how values are sent: types and the functions of theirs, as PostgreSQL has them.
+#[test]
+fn types_and_their_functions_are_those_of_postgresql() {
+    let Some(oracle) = Oracle::start("types_and_their_functions_are_those_of_postgresql") else { return };
+    let plant = Plant::start_with("[postgres]\nlisten = [\"127.0.0.1:0\"]\n");
+    let token = plant.token("anna", &["read:#"]);
+    let port = super::postgres::address(&plant).port().to_string();
+    let ours = |question: &str| asked("127.0.0.1", &port, &token, &[question]);
+    for (table, columns, least) in [
+        (
+            "pg_type",
+            "oid, typname, typlen, typbyval, typtype, typcategory, typispreferred, typisdefined, typdelim, typrelid, \
+             typsubscript, typelem, typarray, typinput, typoutput, typreceive, typsend, typmodin, typmodout, typanalyze, \
+             typinput::oid, typreceive::oid, typsend::text, typalign, typstorage, typnotnull, typbasetype, typtypmod, \
+             typndims, format_type(oid, NULL)",
+            70,
+        ),
+        (
+            "pg_proc",
+            "oid, proname, prokind, provolatile, proisstrict, proleakproof, proretset, proparallel, pronargs, \
+             pronargdefaults, prorettype, proargtypes, pg_get_function_result(oid), pg_get_function_arguments(oid)",
+            170,
+        ),
+    ] {
+        let own = if table == "pg_proc" { "WHERE pronamespace = 11" } else { "" };
+        let numbers = ours(&format!("string_agg(oid::text, ', ' ORDER BY oid) FROM {table} {own}"));
+        let question = format!("{columns} FROM {table} WHERE oid IN ({}) ORDER BY oid", numbers.concat());
+        let theirs = asked(&oracle.folder.path().display().to_string(), "5432", "", &[question.as_str()]);
+        let ours = ours(&question);
+        assert_eq!(ours.concat().lines().collect::<Vec<_>>(), theirs.concat().lines().collect::<Vec<_>>());
+        assert!(theirs.concat().lines().count() >= least, "{theirs:?}");
+    }
+}
+
 /// Lists as parameters mean by HTTP what IN means.
 #[test]
 fn lists_are_parameters_by_http() {

@@ -1,5 +1,5 @@
-//! The PostgreSQL protocol as its clients speak it: psql from Debian, psycopg, psycopg2, asyncpg, SQLAlchemy and pandas from
-//! PyPI, Grafana's queries as it expands them, and others who mean no good. What a query means is tested in the historian,
+//! The PostgreSQL protocol as its clients speak it: psql from Debian, psycopg, psycopg2, asyncpg, ADBC, SQLAlchemy and pandas
+//! from PyPI, Grafana's queries as it expands them, and others who mean no good. What a query means is tested in the historian,
 //! the bytes of messages in `sqldoors`.
 
 use std::io::{Read, Write};
@@ -318,7 +318,7 @@ SELECT NULL AS nothing, value FROM samples WHERE signal = 'beta/mill' AND value 
 fn python_clients_read_as_their_users_do() {
     let plant = plant();
     let token = plant.token("anna", &["read:#"]);
-    for part in ["psycopg", "psycopg2", "asyncpg", "sqlalchemy"] {
+    for part in ["psycopg", "psycopg2", "asyncpg", "adbc", "sqlalchemy"] {
         let Some(shown) = clients(&plant, "python_clients_read_as_their_users_do", &[part, &token]) else {
             return;
         };

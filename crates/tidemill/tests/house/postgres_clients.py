@@ -182,6 +182,108 @@ def asyncpg_part():
     asyncio.run(run())
 
 
+# An expression, and what a column of it and its value are to ADBC: the same from PostgreSQL 15.
+COLUMNS = [
+    ("7::int2", "int16", 7),
+    ("8::int4", "int32", 8),
+    ("(2^40)::int8", "int64", 2**40),
+    ("1.5::float4", "float", 1.5),
+    ("0.1::float8", "double", 0.1),
+    ("'ä b'::text", "string", "ä b"),
+    ("true", "bool", True),
+    ("TIMESTAMPTZ '2026-03-01 00:00:00.5+00'", "timestamp[us, tz=UTC]", FIRST + dt.timedelta(milliseconds=500)),
+    ("TIMESTAMP '2026-03-01 00:00:00'", "timestamp[us]", dt.datetime(2026, 3, 1)),
+    ("DATE '2026-03-01'", "date32[day]", dt.date(2026, 3, 1)),
+    ("TIME '10:11:12.5'", "time64[us]", dt.time(10, 11, 12, 500000)),
+    ("INTERVAL '1 day 2 hours'", "month_day_nano_interval", (0, 1, 7200 * 10**9)),
+    ("12.50::numeric(10,2)", "string", "12.50"),
+    ("18446744073709551615::numeric", "string", "18446744073709551615"),
+    ("'\\x01ff'::bytea", "binary", b"\x01\xff"),
+    ("NULL::float8", "double", None),
+    ("NULL::text", "string", None),
+    ("ARRAY[1.5::float8, NULL]", "list<item: double>", [1.5, None]),
+    ("ARRAY['a b', NULL]::text[]", "list<item: string>", ["a b", None]),
+    ("ARRAY[TIMESTAMPTZ '2026-03-01 00:00:00+00']", "list<item: timestamp[us, tz=UTC]>", [FIRST]),
+    ("16::oid::text", "string", "16"),
+]
+
+
+def adbc_part():
+    import adbc_driver_postgresql.dbapi as adbc
+    import pandas
+    import pyarrow as pa
+
+    uri = f"postgresql://anna:{token}@{host}:{port}/press"
+    with adbc.connect(uri, autocommit=True) as con:
+
+        def table(text, parameters=None, **options):
+            with con.cursor(adbc_stmt_kwargs=options) as cur:
+                cur.execute(text, parameters)
+                return cur.fetch_arrow_table()
+
+        def told(field):
+            # What Arrow has no type for is one of Arrow's opaque ones, kept as text.
+            return str(getattr(field.type, "storage_type", field.type))
+
+        text = "SELECT " + ", ".join(f"{text} AS c{number}" for number, (text, _, _) in enumerate(COLUMNS))
+        for copies in ("true", "false"):
+            found = table(text, **{"adbc.postgresql.use_copy": copies})
+            for (text_of, kind, value), field, column in zip(COLUMNS, found.schema, found.columns, strict=True):
+                same((text_of, told(field), column[0].as_py()), (text_of, kind, value))
+        found = table("SELECT time, signal, value, integer, text, quality FROM samples WHERE signal LIKE '%/mill' ORDER BY time")
+        same([told(field) for field in found.schema], ["timestamp[us, tz=UTC]", "string", "double", "int64", "string", "int64"])
+        same((found.num_rows, found.slice(1, 1).to_pylist()), (20, [{"time": FIRST + dt.timedelta(seconds=1), "signal": "beta/mill", "value": 1.0, "integer": 1, "text": None, "quality": 0}]))
+        # Parameters: of the types that are told, and of those that Python has.
+        same(table("SELECT value FROM samples WHERE signal = $1 AND time >= $2 AND value > $3 ORDER BY time LIMIT $4", ("acme/press", FIRST, 1, 2))["value"].to_pylist(), [1.25, 1.5])
+        for value in (5, 1.5, "ä", True, None, b"\x00\xff", dt.date(2026, 1, 2), dt.datetime(2026, 1, 2, 3, 4, 5, 6), dt.time(1, 2, 3), [1.5, 2.0], ["a", "b"]):
+            same(table("SELECT $1 AS v", (value,))["v"].to_pylist(), [value])
+        same(table("SELECT $1 AS v", (decimal.Decimal("-12.5"),))["v"].to_pylist(), ["-12.5"])
+        same(table("SELECT count(*) AS n FROM samples WHERE signal = ANY($1)", (["acme/press", "beta/mill"],))["n"].to_pylist(), [40])
+        # A row of answers for each row of parameters.
+        same(table("SELECT count(*) AS n FROM samples WHERE signal = $1", pa.table({"signal": ["acme/press", "nix"]}))["n"].to_pylist(), [20, 0])
+        with con.cursor() as cur:
+            cur.execute("SELECT x, x / 2.0::float8 AS half FROM generate_series(1, 200000) AS x")
+            same(sum(batch.num_rows for batch in cur.fetch_record_batch()), 200000)
+            same([told(field) for field in cur.adbc_execute_schema("SELECT time, value FROM samples WHERE signal = $1")], ["timestamp[us, tz=UTC]", "double"])
+            same([told(field) for field in cur.adbc_prepare("SELECT value FROM samples WHERE signal = $1 AND time > $2")], ["string", "timestamp[us, tz=UTC]"])
+        frame = pandas.read_sql("SELECT time, value FROM samples WHERE signal = 'acme/press' ORDER BY time", con)
+        same((len(frame), frame["value"].sum(), str(frame["time"].dtype.tz)), (20, 47.5, "UTC"))
+        # What there is, as tools look at it.
+        same((con.adbc_current_catalog, con.adbc_current_db_schema), ("press", "public"))
+        columns = ["signal", "time", "value", "integer", "text", "quality", "received", "kind", "source"]
+        schema = con.adbc_get_table_schema("samples")
+        same(schema.names, columns)
+        same([told(field) for field in schema][:4], ["string", "timestamp[us, tz=UTC]", "double", "int64"])
+        same(con.adbc_get_table_schema("signals", db_schema_filter="public").field("last_value").type, pa.float64())
+        objects = con.adbc_get_objects(depth="all", db_schema_filter="public").read_all().to_pylist()
+        [catalog] = objects
+        [found] = catalog["catalog_db_schemas"]
+        same((catalog["catalog_name"], found["db_schema_name"]), ("press", "public"))
+        tables = {one["table_name"]: one for one in found["db_schema_tables"]}
+        same(sorted((name, one["table_type"]) for name, one in tables.items()), [("samples", "table"), ("signals", "table")])
+        found = sorted(tables["samples"]["table_columns"], key=lambda one: one["ordinal_position"])
+        same([(one["column_name"], one["ordinal_position"]) for one in found], [(name, number) for number, name in enumerate(columns, 1)])
+        same([one["xdbc_type_name"] for one in found][:4], ["text", "timestamptz", "float8", "int8"])
+        assert all(one["remarks"] for one in found)
+        same([one["table_constraints"] for one in tables.values()], [[], []])
+        [catalog] = con.adbc_get_objects(depth="columns", table_name_filter="samp%", column_name_filter="val%").read_all().to_pylist()
+        same([(one["db_schema_name"], table["table_name"], column["column_name"]) for one in catalog["catalog_db_schemas"] for table in one["db_schema_tables"] for column in table["table_columns"]], [("public", "samples", "value")])
+        for depth in ("catalogs", "db_schemas", "tables", "columns"):
+            same([one["catalog_name"] for one in con.adbc_get_objects(depth=depth).read_all().to_pylist()], ["press"])
+        for failing, kind in ((lambda: table("SELECT nix FROM samples"), adbc.ProgrammingError), (lambda: con.adbc_get_table_schema("nix"), adbc.ProgrammingError), (lambda: con.cursor().adbc_ingest("t", pa.table({"a": [1]})), adbc.Error)):
+            try:
+                failing()
+                raise AssertionError("it was answered")
+            except kind:
+                pass
+        same(table("SELECT 1::int8 AS one").to_pylist(), [{"one": 1}])
+    # In a transaction, as without `autocommit`.
+    with adbc.connect(uri) as con, con.cursor() as cur:
+        cur.execute("SELECT count(*) FROM samples WHERE signal = 'acme/press'")
+        same(cur.fetchall(), [(20,)])
+        con.commit()
+
+
 def sqlalchemy_part():
     import pandas
     import sqlalchemy as sa
@@ -245,6 +347,6 @@ def rights_part():
     print("after:", failing(lambda: con.execute("SELECT count(*) FROM samples")), con.closed)
 
 
-{"psycopg": psycopg_part, "psycopg2": psycopg2_part, "asyncpg": asyncpg_part, "sqlalchemy": sqlalchemy_part, "rights": rights_part}[part]()
+{"psycopg": psycopg_part, "psycopg2": psycopg2_part, "asyncpg": asyncpg_part, "adbc": adbc_part, "sqlalchemy": sqlalchemy_part, "rights": rights_part}[part]()
 if part != "rights":
     print("done")

@@ -529,3 +529,18 @@ nullif(interval '1 day', interval '24 hours')
 nullif(interval '1 day', interval '25 hours')
 greatest(x, interval '2 hours') FROM (VALUES (interval '1 hour')) AS v(x)
 (SELECT count(*) FROM (SELECT DISTINCT x FROM (VALUES (interval '1 day'), (interval '24 hours')) AS v(x)) AS d)
+
+-- functions of the catalogue, which are numbers with names
+'array_in'::regproc
+'array_in'::regproc::oid
+typreceive FROM pg_type WHERE typname = 'int8'
+typreceive::text || ', ' || typsend || ', ' || typmodin FROM pg_type WHERE typname = 'int8'
+typreceive::oid, typmodin::oid::text FROM pg_type WHERE typname = 'int8'
+typname FROM pg_type WHERE typreceive = 'pg_catalog.int8recv'::regproc
+typname FROM pg_type WHERE typreceive::text = 'int8recv' AND typsend != 0 AND typmodin = '-'::regproc
+typname FROM pg_type WHERE typreceive = 'no_such_function'::regproc
+p.proname, p.prorettype::regtype FROM pg_type t JOIN pg_proc p ON p.oid = t.typinput WHERE t.typname = '_text'
+proname FROM pg_proc WHERE oid = 'timestamptz_recv'::regproc
+string_agg(typname, ',' ORDER BY typname) FROM (SELECT oid, typname, typreceive, typbasetype, typrelid, typarray FROM pg_catalog.pg_type WHERE (typreceive != 0 OR typsend != 0) AND typtype != 'r' AND typreceive::TEXT != 'array_recv') AS t WHERE typname IN ('bool', 'text', '_text', 'aclitem', 'void')
+relkind, relpersistence, oid::text FROM pg_class WHERE relname = 'pg_type'
+attidentity = '', attgenerated = '', attnum FROM pg_attribute WHERE attrelid = 'pg_type'::regclass AND attname = 'oid'
