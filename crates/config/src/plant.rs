@@ -43,6 +43,11 @@ impl Plant {
         self.data().join("control.sock")
     }
 
+    /// What a running plant holds, and a backup of one that does not run.
+    pub fn lock_file(&self) -> PathBuf {
+        self.data().join(LOCK)
+    }
+
     /// Makes the folder with commented defaults, for its owner only. An existing plant is left as it is.
     pub fn make(&self) -> Result<(), Problem> {
         let disk = RealDisk;
@@ -84,7 +89,7 @@ impl Plant {
     }
 
     fn try_lock(&self, how: Open) -> Result<Arc<dyn File>, Problem> {
-        let path = self.data().join(LOCK);
+        let path = self.lock_file();
         let failed = |error: io::Error| unwritable("the file", &path, "locked", &error);
         let file = RealDisk.open(&path, how).map_err(failed)?;
         match file.try_lock() {
@@ -118,7 +123,7 @@ impl Plant {
         if found.is_some() {
             return found;
         }
-        let lock = data.join(LOCK);
+        let lock = self.lock_file();
         let stands = access(&lock, Access::EXISTS).is_ok();
         stands.then(|| self.try_lock(Open::ReadWrite).err())?.map(|problem| (lock, problem))
     }

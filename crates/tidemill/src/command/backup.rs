@@ -18,7 +18,7 @@ use super::{CommandResult, Global, Outcome};
 use crate::client::{Body, Client};
 use crate::config::quantity;
 use crate::plant::{self, Plant};
-use crate::{backup, config, inspect, output, progress};
+use crate::{backup, config, inspect, output, owner, progress};
 
 /// The file is synced in such steps, so that the log of a plant on the same disk does not wait for all of it at once.
 const SYNC_BYTES: u64 = 4 << 20;
@@ -161,6 +161,8 @@ fn stopped(global: &Global) -> Result<Option<Plant>, Problem> {
 
 fn of_stopped(plant: &Plant, older: Option<Chain>, rate: Option<u64>, partial: &Path) -> Result<(), Problem> {
     let _lock = plant.lock()?;
+    // A plant that never ran had none.
+    owner::give(&plant.folder, &plant.lock_file());
     let ground = Ground::real();
     let config = config::load(&plant.file(), &config::environment()).ok();
     let capture = backup::of_stopped(&ground, plant, config.as_ref());

@@ -373,6 +373,15 @@ fn root_leaves_nothing_in_the_plant_of_another_that_its_owner_cannot_read() {
     for name in ["data/backup-made.json", "data/lock"] {
         assert_eq!(owner(home.plant().join(name)), nobody, "{name}");
     }
+    // One that was made and never ran has no lock before.
+    home.run(&["run", "--init", "--plant", "fresh"]).expect(0);
+    let mut command = Command::new("chown");
+    command.args(["-R", "nobody"]).arg(home.path("fresh"));
+    ran(command).expect(0);
+    home.run(&["backup", &path(&home, "fresh.tdm"), "--plant", "fresh"]).expect(0);
+    let mut command = Command::new("find");
+    command.arg(home.path("fresh")).args(["!", "-user", "nobody"]);
+    assert_eq!(ran(command).expect(0).out, "", "files that the owner cannot write");
 }
 
 #[test]
