@@ -164,13 +164,14 @@ impl Keeper {
             return Err(Problem::new(&codes::STOPPING, "the plant is still starting"));
         };
         let web_settings = settings::web(&self.plant, &fresh, memory)?;
+        let templates_changed = web.templates() != web_settings.templates;
         self.guard.update(settings::guard(&self.plant, &fresh))?;
         self.bus.update(settings::bus(&fresh, memory));
         web.set_settings(web_settings);
         sql.set_settings(settings::sql(&fresh, memory));
         self.historian.set_slow_query(fresh.slow_query);
         let restart = needs_restart(&config, &fresh);
-        let changed = *config != fresh;
+        let changed = *config != fresh || templates_changed;
         *config = fresh;
         Ok(Reloaded { changed, notes: Vec::new(), restart })
     }

@@ -210,6 +210,11 @@ impl Web {
         }
     }
 
+    /// The templates in force.
+    pub fn templates(&self) -> line::template::Templates {
+        self.settings().templates.clone()
+    }
+
     /// Series that keep their default names though a template is meant for them, for `tidemill check`.
     pub fn default_kept(&self) -> Vec<DefaultKept> {
         self.0.desk.namer.default_kept()

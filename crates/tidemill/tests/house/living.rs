@@ -164,7 +164,14 @@ fn a_saved_file_is_seen_and_a_bad_one_is_told_once() {
     // The other file of settings.
     std::fs::create_dir(plant.home.path("plant/connections")).expect("it is ours");
     save(&mut plant, "connections/line-protocol.toml", "nonsense = 1\n", "configuration.refused");
-    save(&mut plant, "connections/line-protocol.toml", "", "configuration.read");
+    let read = |plant: &mut Plant, text: &str, changed: &str| {
+        let told = save(plant, "connections/line-protocol.toml", text, "configuration.read");
+        assert!(told.contains(&format!("changed={changed}")), "{text}: {told}");
+    };
+    read(&mut plant, "", "false");
+    let template = "[[template]]\nmatch = { measurement = \"cpu\" }\npath = \"{host}/{field}\"\n";
+    read(&mut plant, template, "true");
+    read(&mut plant, &format!("# The same.\n{template}"), "false");
     let audit = plant.ok(&["audit"]);
     assert!(audit.contains("house:file") && audit.contains("configuration.apply"), "{audit}");
 }
