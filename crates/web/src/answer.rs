@@ -82,7 +82,7 @@ pub(crate) fn document(problem: &Problem) -> ProblemDocument<'_> {
     }
 }
 
-/// Why it was refused, for the audit.
+/// Why it was refused, for the audit, which takes it of answers with 403.
 #[derive(Clone)]
 pub(crate) struct Why(pub(crate) std::sync::Arc<str>);
 

@@ -127,12 +127,29 @@ fn the_house_alone_writes_its_branch() {
         let body = json!({ edit: "tidemill/x" }).to_string();
         patch.body("application/json", body).send().expect_problem(403, "forbidden");
     }
-    for door in ["/api/v1/write", "/write", "/api/v2/write", "/api/v3/write_lp"] {
+    for (number, door) in ["/api/v1/write", "/write", "/api/v2/write", "/api/v3/write_lp"].iter().enumerate()
+    {
+        // Each by another: of a flood the audit keeps its beginning.
+        let token = plant.token(&format!("all{number}"), &["write:#"]);
         // The last is named so by the template.
         for line in ["tidemill/x value=5", "tidemill x=5", "cpu,host=a idle=5"] {
             let answer = plant.post(door).token(&token).body("text/plain", line).send();
             assert!((400..500).contains(&answer.status), "{door} {line}: {}", answer.text());
         }
+    }
+    // Who looks through the audit learns why, by whichever door it was.
+    let refused = plant.run(&["audit", "--json"]).expect(0).json();
+    let refused: Vec<String> = refused["rows"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|row| row[5] == "access.refused")
+        .map(|row| format!("{} {}", row[6].as_str().unwrap_or_default(), row[8].as_str().unwrap_or_default()))
+        .collect();
+    assert!(!refused.iter().any(|row| row.contains("\"why\":\"\"")), "{refused:#?}");
+    for door in ["POST /write ", "POST /api/v2/write ", "POST /api/v3/write_lp "] {
+        let told = refused.iter().any(|row| row.starts_with(door) && row.contains("by the house alone"));
+        assert!(told, "{door}: {refused:#?}");
     }
     let named = "SELECT count(*) FROM signals WHERE signal LIKE 'tidemill%' OR aliases LIKE '%tidemill%'";
     assert_eq!(plant.sql(named), json!([[0]]));

@@ -15,7 +15,7 @@ use tidemill_core::{Flags, Problem, codes};
 use utoipa::ToSchema;
 
 use crate::Web;
-use crate::answer::{Refusal, json, nothing, with_json};
+use crate::answer::{Refusal, Why, json, nothing, with_json};
 use crate::caller::Caller;
 use crate::line::origin::Origin;
 use crate::params::Params;
@@ -140,12 +140,14 @@ fn partial(version: Version, written: Written) -> Response<Body> {
         StatusCode::BAD_REQUEST
     };
     let mut response = shaped(version, status, "invalid", &message);
+    let why = Why(first.detail.as_str().into());
     if version == Version::Three {
         let data = std::iter::once((line, first))
             .chain(lines)
             .map(|(line, problem)| ComplaintLine { line_number: line, error_message: problem.detail });
         response = with_json(status, &Complaint { error: &message, data: data.collect() });
     }
+    response.extensions_mut().insert(why);
     response
 }
 
@@ -171,6 +173,7 @@ fn error(version: Version, problem: &Problem) -> Response<Body> {
         _ => shaped(version, status, code, &message),
     };
     response.extensions_mut().insert(problem.code);
+    response.extensions_mut().insert(Why(problem.detail.as_str().into()));
     if let Some(seconds) = problem.retry_after_s {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
