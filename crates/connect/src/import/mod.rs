@@ -46,7 +46,7 @@ pub use encode::{CONTENT_TYPE, QUERY, encode};
 pub use lineprotocol::Context;
 pub use names::stem_of;
 pub use plan::{Options, Typed};
-pub use reader::{Part, Piece, Reader, Summary};
+pub use reader::{Joined, Part, Piece, Reader, Summary};
 pub use recognise::open;
 pub use rejected::{Originals, Reject, rejected_name};
 pub use source::Open;

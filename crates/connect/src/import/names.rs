@@ -109,10 +109,15 @@ pub(super) fn below(prefix: &SignalPath, name: &str) -> Result<SignalPath, Strin
     SignalPath::new(&format!("{prefix}/{}", Escape::segment(name))).map_err(|error| error.to_string())
 }
 
+/// A name without what stands around it and is no part of it.
+pub(super) fn bare_narrow(name: &str) -> &str {
+    name.trim_matches(|character: char| character == '/' || character.is_whitespace())
+}
+
 /// The path that a row names: slashes separate segments, a leading or trailing one is dropped. A legal path stays as it
 /// is, so that our own exports come back under their names; else its segments are escaped.
 pub(super) fn narrow(prefix: Option<&SignalPath>, name: &str) -> Result<SignalPath, String> {
-    let name = name.trim_matches(|character: char| character == '/' || character.is_whitespace());
+    let name = bare_narrow(name);
     if name.is_empty() {
         return Err("there is no name".to_owned());
     }

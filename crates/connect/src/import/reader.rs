@@ -120,6 +120,18 @@ pub struct Summary {
     pub second_pass: u64,
 }
 
+/// Two names of a file that are one signal: a character that no name holds, and what it is escaped as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// As the file writes them, the one that came first before the other.
+    pub names: [String; 2],
+    /// The signal.
+    pub path: SignalPath,
+}
+
+/// Of so many it is told.
+const JOINED_MAX: usize = 5;
+
 /// Reads a file, part by part.
 pub struct Reader {
     plan: Plan,
@@ -128,6 +140,7 @@ pub struct Reader {
     signals: Vec<Signal>,
     by_name: HashMap<String, u32>,
     by_path: HashMap<SignalPath, u32>,
+    joined: Vec<Joined>,
     /// Of a table with keys: by the key, its number and those of its signals.
     by_key: HashMap<String, (usize, Arc<[u32]>)>,
     clock: Clock,
@@ -185,6 +198,7 @@ impl Reader {
             signals,
             by_name: HashMap::new(),
             by_path: HashMap::new(),
+            joined: Vec::new(),
             by_key: HashMap::new(),
             clock,
             runs: vec![Run::default()],
@@ -217,6 +231,11 @@ impl Reader {
     /// The signals found so far; more may come with each part, none goes.
     pub fn signals(&self) -> &[Signal] {
         &self.signals
+    }
+
+    /// Names of the file that are one signal with another, the first few.
+    pub fn joined(&self) -> &[Joined] {
+        &self.joined
     }
 
     /// Bytes of the file read so far (packed ones, if it is packed).
@@ -508,6 +527,9 @@ impl Reader {
     fn new_signal(&mut self, path: SignalPath, name: &str, unit: &str) -> Result<u32, String> {
         // Two spellings may be one path.
         let known = self.by_path.get(&path).copied();
+        if let Some(number) = known {
+            self.join(&path, number, name);
+        }
         if known.is_none() && self.signals.len() >= SIGNALS_MAX {
             return Err(format!("the file names more than {SIGNALS_MAX} signals"));
         }
@@ -520,6 +542,22 @@ impl Reader {
             self.by_name.insert(name.to_owned(), number);
         }
         Ok(number)
+    }
+
+    /// Keeps in mind that another name led to this signal before. Blanks and slashes around a name make no other.
+    fn join(&mut self, path: &SignalPath, number: u32, name: &str) {
+        // Beyond that not all names are known.
+        if self.joined.len() >= JOINED_MAX || self.by_name.len() >= SIGNALS_MAX * 2 {
+            return;
+        }
+        let before: Vec<&String> =
+            self.by_name.iter().filter(|(_, of)| **of == number).map(|(before, _)| before).collect();
+        if before.iter().any(|before| names::bare_narrow(before) == names::bare_narrow(name)) {
+            return;
+        }
+        if let Some(first) = before.into_iter().min() {
+            self.joined.push(Joined { names: [first.clone(), name.to_owned()], path: path.clone() });
+        }
     }
 
     /// The unit of a row: a signal has one, and values in another are not its own.

@@ -15,7 +15,7 @@ use super::{CommandResult, Global, Outcome};
 use crate::client::Client;
 use crate::{output, progress, time};
 use tidemill_connect::import::{
-    Decimal, LocalTimes, Open, Options, Reader, Step, Summary, TimeFormat, Typed, open,
+    Decimal, Joined, LocalTimes, Open, Options, Reader, Step, Summary, TimeFormat, Typed, open,
 };
 
 mod files;
@@ -271,6 +271,11 @@ async fn import(
     let sent = parts(&name, reader, &mut sender, (&bar, place.as_ref()), stop).await;
     bar.finish_and_clear();
     let reader = ended(&name, &mut sender, sent)?;
+    for Joined { names: [one, other], path } in reader.joined() {
+        output::note(&format!(
+            "note: '{one}' and '{other}' are one signal, {path}: rename one of them in the file, if they are two"
+        ));
+    }
     report(&name, reader.signals().len(), reader.summary(), &mut sender, json);
     Ok(sender.tally)
 }

@@ -554,3 +554,25 @@ fn a_pipe_is_no_file() {
     let ran = plant.run(&["import", &path.display().to_string()]).expect_problem("bad-import");
     assert!(ran.err.contains("tidemill import -"), "{}", ran.err);
 }
+
+/// A name that is written as the signal's, and one with a character that no name holds, may be one signal: that is told.
+#[test]
+fn two_names_that_become_one_signal_are_told() {
+    let plant = Plant::start();
+    let rows: String = ["a+b", "a%2Bb", "a+b", " a+b ", "c", "d+e"]
+        .iter()
+        .enumerate()
+        .map(|(second, name)| format!("{name},2026-03-01T00:00:0{second}Z,{second}\n"))
+        .collect();
+    plant.home.file("tags.csv", format!("tag,time,value\n{rows}"));
+    let ran = plant.run(&["import", "tags.csv", "--prefix", "line"]).expect(0);
+    let told: Vec<&str> = ran.err.lines().filter(|line| line.contains("are one signal")).collect();
+    assert_eq!(
+        told,
+        [
+            "note: 'a+b' and 'a%2Bb' are one signal, line/a%2Bb: rename one of them in the file, if they are two"
+        ]
+    );
+    let rows = plant.sql("SELECT signal, count(*) FROM samples GROUP BY signal ORDER BY signal");
+    assert_eq!(rows, json!([["line/a%2Bb", 4], ["line/c", 1], ["line/d%2Be", 1]]));
+}
