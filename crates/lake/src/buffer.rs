@@ -344,6 +344,13 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Its part of what watches alone keep in memory; nothing while the store has the buffer yet.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let inner = self.buffer.lock();
+        let watches: usize = inner.watched.values().sum();
+        if Arc::strong_count(&self.buffer) > watches { 0 } else { inner.bytes / watches.max(1) }
+    }
+
     /// The signals that may have rows in `from..=last`, with the times of their first and last.
     pub(crate) fn signals(&self, from: i64, last: i64) -> Vec<(SignalId, i64, i64)> {
         let inner = self.buffer.lock();

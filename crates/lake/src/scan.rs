@@ -28,6 +28,8 @@ pub trait View: Send + Sync {
     fn scan_table(&self, table: &'static TableSpec, from: i64, last: i64) -> TableScan;
     /// The files of this version, for `sys.files`.
     fn files(&self) -> Vec<FileFact>;
+    /// How much memory it keeps that the store has given up since.
+    fn kept_bytes(&self) -> usize;
 }
 
 /// Blocking; drive it from a thread that may block.

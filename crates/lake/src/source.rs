@@ -49,6 +49,10 @@ impl View for StoreView {
     fn files(&self) -> Vec<FileFact> {
         self.samples.version.files.iter().map(|file| file.fact()).collect()
     }
+
+    fn kept_bytes(&self) -> usize {
+        self.samples.buffers.iter().map(|buffer| buffer.watch.kept_bytes()).sum()
+    }
 }
 
 impl Store {

@@ -393,7 +393,9 @@ impl Inner {
                 return Err(Problem::new(&codes::QUERY_TIME, detail));
             }
         }
-        Ok(self.source.view())
+        let view = self.source.view();
+        ledger::looks_at(&view);
+        Ok(view)
     }
 
     async fn answer(

@@ -96,6 +96,10 @@ impl SampleSource for Nothing {
 }
 
 impl View for Nothing {
+    fn kept_bytes(&self) -> usize {
+        0
+    }
+
     fn scan(&self, _: &ScanSpec, _: usize) -> Vec<Scan> {
         Vec::new()
     }

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tidemill_core::{ReadQuery, ReadScope, Value};
 use tidemill_dialect::outline;
 use tidemill_ground::{Clock, Counter, Histogram, Metrics, SECONDS};
+use tidemill_lake::View;
 
 use super::pool::Pool;
 
@@ -48,6 +49,12 @@ pub(crate) fn count_rows(rows: usize) {
 pub(crate) fn holds_in(pool: &Arc<Pool>) {
     // A question has one pool; what a second holds would only be less exact.
     let _ = CURRENT.try_with(|entry| entry.pool.set(pool.clone()).is_ok());
+}
+
+/// The question of this task is about what is seen there.
+pub(crate) fn looks_at(view: &Arc<dyn View>) {
+    // Later views of the same question are for single parts of it.
+    let _ = CURRENT.try_with(|entry| entry.view.set(Arc::downgrade(view)).is_ok());
 }
 
 /// What is asked, and by whom.
@@ -102,6 +109,7 @@ pub(crate) struct Entry {
     rows: AtomicU64,
     bytes: AtomicU64,
     pool: OnceLock<Arc<Pool>>,
+    view: OnceLock<Weak<dyn View>>,
 }
 
 /// What a question does.
@@ -149,6 +157,11 @@ impl Entry {
     /// Where it holds its memory, once it does.
     pub(crate) fn pool(&self) -> Option<Arc<Pool>> {
         self.pool.get().cloned()
+    }
+
+    /// What its view keeps in memory that the store has given up since.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.view.get().and_then(Weak::upgrade).map_or(0, |view| view.kept_bytes())
     }
 
     fn course(&self) -> MutexGuard<'_, Course> {
@@ -265,6 +278,7 @@ impl Ledger {
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             pool: OnceLock::new(),
+            view: OnceLock::new(),
         });
         // As many as may wait, run and be idle: admission bounds it.
         self.lock().running.insert(entry.number, entry.clone());

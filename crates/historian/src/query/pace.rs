@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use tidemill_core::{Problem, codes};
 use tidemill_ground::{Counter, Gauge, Limit, Metrics};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -24,8 +24,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub(crate) const IDLE_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// How many answers may be idle for each query that may run.
 const IDLE_PER_PLACE: usize = 4;
-/// Where as many may be as are, one more asks again so often, and keeps its place until then.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// So often it is looked at what an idle answer keeps; and where as many are idle as may be, one more asks so often whether
+/// it may, and keeps its place until then.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the time of a budget limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,6 +241,7 @@ impl Pace {
     pub(crate) async fn over(&self) -> Problem {
         let mut course = self.course.subscribe();
         let mut asks_at = None;
+        let mut kept = None;
         loop {
             let Course { doing, worked, since, gives_way, .. } = *course.borrow_and_update();
             let until = match doing {
@@ -247,6 +249,7 @@ impl Pace {
                 Doing::Waits => asks_at.unwrap_or(since + PATIENCE).max(since + PATIENCE),
                 Doing::Idles => since + self.idle.time_max,
             };
+            kept = (doing == Doing::Idles).then(|| self.weighed(kept.take())).flatten();
             if let (Doing::Idles, Some(what)) = (doing, gives_way) {
                 return self.ended_for(what, since.elapsed());
             }
@@ -256,17 +259,28 @@ impl Pace {
                     Doing::Works | Doing::Returns => return self.took_too_long(),
                     Doing::Idles => return idle_too_long(since.elapsed()),
                     Doing::Waits => {
-                        asks_at = if self.idles() { None } else { Some(now + ASK_AGAIN) };
+                        asks_at = if self.idles() { None } else { Some(now + LOOK_EVERY) };
                         continue;
                     }
                 }
             }
+            let until = if doing == Doing::Idles { until.min(now + LOOK_EVERY) } else { until };
             tokio::select! {
                 () = tokio::time::sleep_until(until) => {}
                 // Its other end is held here.
                 _ = course.changed() => {}
             }
         }
+    }
+
+    /// Charges an idle answer with what its view keeps of samples that files hold by now: nobody else knows of that memory.
+    fn weighed(&self, charged: Option<MemoryReservation>) -> Option<MemoryReservation> {
+        let charged = charged.or_else(|| {
+            let pool: Arc<dyn MemoryPool> = self.entry.pool()?;
+            Some(MemoryConsumer::new("view").register(&pool))
+        })?;
+        charged.resize(self.entry.kept_bytes());
+        Some(charged)
     }
 
     fn took_too_long(&self) -> Problem {

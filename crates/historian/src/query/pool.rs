@@ -53,6 +53,10 @@ impl Pool {
 
     fn raise(&self) {
         self.peak.fetch_max(self.used.load(Ordering::Relaxed), Ordering::Relaxed);
+        // Before all is taken, so that what gives way is given back by then.
+        if self.all.used() > self.all.bytes_max / 4 * 3 {
+            self.all.idle.press();
+        }
     }
 }
 
@@ -68,8 +72,8 @@ impl MemoryPool for Pool {
 
     fn grow(&self, _: &MemoryReservation, additional: usize) {
         self.used.fetch_add(additional, Ordering::AcqRel);
-        self.raise();
         self.all.used.fetch_add(additional, Ordering::AcqRel);
+        self.raise();
     }
 
     fn shrink(&self, _: &MemoryReservation, shrink: usize) {
@@ -82,13 +86,9 @@ impl MemoryPool for Pool {
         if !take(&self.used, additional, self.bytes_max) {
             return Err(refused());
         }
-        let taken = take(&self.all.used, additional, self.all.bytes_max);
-        // Before all is taken, so that what gives way is given back by then.
-        if !taken || self.all.used() > self.all.bytes_max / 4 * 3 {
-            self.all.idle.press();
-        }
-        if !taken {
+        if !take(&self.all.used, additional, self.all.bytes_max) {
             self.used.fetch_sub(additional, Ordering::AcqRel);
+            self.all.idle.press();
             return Err(refused());
         }
         self.raise();

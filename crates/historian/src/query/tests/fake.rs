@@ -161,6 +161,10 @@ impl Drop for Open {
 }
 
 impl View for Snapshot {
+    fn kept_bytes(&self) -> usize {
+        0
+    }
+
     fn scan(&self, spec: &ScanSpec, partitions: usize) -> Vec<Scan> {
         assert!(!self.panics, "the store was told to panic");
         if spec.account.as_ref().is_some_and(|account| !account.grow(SCAN_BYTES)) {

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tidemill_core::{Budget, Chunks, Format, Pattern, Problem, ReadMode, ReadQuery, ReadScope, SqlQuery};
+use tidemill_core::{
+    Budget, Chunks, Format, Pattern, Problem, ReadMode, ReadQuery, ReadScope, SqlQuery, Value,
+};
 
 use super::fake::*;
 use super::limits::until;
 use super::small::{engine_of, plant};
+use super::store::Kept;
 use crate::query::{Engine, Settings};
 
 /// What the queries here may take, and how long their readers pause. They need a small part of the first.
@@ -159,4 +162,22 @@ fn the_longest_idle_gives_way_to_who_needs_its_memory() {
     let told = format!("{}: {}. {}", problem.code.id, problem.detail, problem.mend());
     let told: String = told.chars().filter(|c| !c.is_ascii_digit()).collect();
     expect_test::expect!["query-memory: nobody took the answer for  s, and other queries need its memory (limits.memory). Take it without such pauses, ask for less at once, or raise limits.memory"].assert_eq(&told);
+}
+
+#[test]
+fn what_a_view_keeps_of_what_files_hold_by_now_counts_as_its_memory() {
+    let plant = Arc::new(Plant::default());
+    (0..50_000).for_each(|number| plant.put("a/b", T0 + number * SECOND, Value::Float(number as f64 * 1.1)));
+    // Half of them in files, half in memory.
+    let kept = Kept::of(&plant);
+    let engine = kept.engine();
+    let answers = [begun(&engine, LONG, BUDGET), begun(&engine, LONG, BUDGET)];
+    until(|| idle(&engine) == 2);
+    let before = engine.memory_used();
+    kept.flush();
+    // Once, though both keep it; a time and a value take 16 bytes before they are packed.
+    until(|| engine.memory_used() > before + 25_000);
+    assert!(engine.memory_used() < before + 2 * 25_000 * 16);
+    drop(answers);
+    until(|| engine.memory_used() == 0);
 }

@@ -18,7 +18,7 @@ use crate::query::Engine;
 use tidemill_lake::{Settings as LakeSettings, Store};
 
 /// A store over the registry of a plant, driven step by step.
-struct Kept {
+pub(crate) struct Kept {
     store: Arc<Store>,
     plant: Arc<Plant>,
     seq: AtomicU64,
@@ -26,7 +26,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(plant: &Arc<Plant>) -> Kept {
+    pub(crate) fn new(plant: &Arc<Plant>) -> Kept {
         let (ground, simulation) = Ground::simulated(7);
         let settings = LakeSettings { write_bytes_per_s: 1 << 40, ..LakeSettings::default() };
         let lake = Path::new("/plant/data/lake");
@@ -35,7 +35,7 @@ impl Kept {
     }
 
     /// What the plant holds, the first half of it in files.
-    fn of(plant: &Arc<Plant>) -> Kept {
+    pub(crate) fn of(plant: &Arc<Plant>) -> Kept {
         let kept = Kept::new(plant);
         let samples = plant.samples();
         for (number, stored) in samples.iter().enumerate() {
@@ -56,7 +56,7 @@ impl Kept {
         self.store.apply(seq, &Parcel::of_samples(batch));
     }
 
-    fn flush(&self) {
+    pub(crate) fn flush(&self) {
         std::thread::scope(|scope| {
             let asked = scope.spawn(|| self.store.flush_now());
             while !asked.is_finished() {
@@ -67,7 +67,7 @@ impl Kept {
         });
     }
 
-    fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> Engine {
         Engine::new(self.store.clone(), self.plant.clone(), self.plant.clone(), settings()).unwrap()
     }
 }
