@@ -208,6 +208,10 @@ fn missing(text: &str, tables: &Tables) -> Problem {
     }
     if let Some(name) = between("Invalid function '") {
         let problem = Problem::new(&codes::BAD_SQL, format!("there is no function '{}'", plain(name)));
+        // What people know from elsewhere, where this dialect has an operator.
+        if name.eq_ignore_ascii_case("mod") {
+            return problem.hint("Write a % b for the remainder of a division");
+        }
         // The planner names the nearest function however far it is.
         let near = between("Did you mean '").and_then(|near| nearest(name, &[near.to_owned()]).map(|_| near));
         return match near {

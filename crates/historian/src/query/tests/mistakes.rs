@@ -19,6 +19,7 @@ fn mistakes_are_explained() {
             "SELECT * FROM sys.fies",
             "SELECT * FROM nothing.at.all",
             "SELECT valu() FROM samples",
+            "SELECT mod(5, 2)",
             "SELECT frobnicate(1)",
             "SELECT s.signal FROM samples s, signals t WHERE signal = 'a'",
             "SELECT signal, value FROM samples GROUP BY signal",
@@ -68,6 +69,9 @@ fn mistakes_are_explained() {
 
             > SELECT valu() FROM samples
             bad-sql: there is no function 'valu' (line 1, column 8). Did you mean var?
+
+            > SELECT mod(5, 2)
+            bad-sql: there is no function 'mod' (line 1, column 8). Write a % b for the remainder of a division
 
             > SELECT frobnicate(1)
             bad-sql: there is no function 'frobnicate' (line 1, column 8). See docs/reference/sql.md for tables and functions
