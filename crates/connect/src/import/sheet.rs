@@ -150,6 +150,16 @@ fn width_of(records: &[Record]) -> Option<(usize, usize)> {
     fitting.or_else(|| common_width(records))
 }
 
+/// What a column of times is called, without a zone and numbers behind: `Date Time, GMT+01:00`, `Messzeit 2`.
+fn bare(field: &str) -> String {
+    let words = field.split(['(', '[']).next().unwrap_or_default().split(|c: char| !c.is_alphabetic());
+    words
+        .filter(|word| words::zone_of_header(word).is_none())
+        .flat_map(str::chars)
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
 fn is_time_word(field: &str) -> bool {
     words::meaning(field.trim_start_matches('#')) == Some(Meaning::Time)
 }
@@ -258,23 +268,23 @@ impl Sheet {
             && self.header.iter().any(|name| is_time_word(name))
     }
 
-    /// Whether a row calls the column of times as the header does, and others otherwise: what is below is of other things.
+    /// Whether a row calls the column of times by a word for them, and any column otherwise than the header does: what is below
+    /// is of other things, or in another zone. Numbers in it may be names of sensors.
     pub(super) fn is_another_header(&self, row: &Record, time: Option<usize>) -> bool {
         let Some(time) = time.filter(|at| self.header_line.is_some() && !self.header(*at).is_empty()) else {
             return false;
         };
         let name = |at: usize| row.field(at).trim_start_matches('#').trim();
-        let others = || (0..self.width().max(row.len())).filter(|at| *at != time);
-        // By another word for time it is one if all else in the row is names too.
+        let all = || 0..self.width().max(row.len());
         let is_word = || {
-            let word = name(time);
-            !word.bytes().any(|byte| byte.is_ascii_digit())
-                && is_time_word(word)
-                && others().any(|at| !name(at).is_empty())
-                && others().all(|at| cell::spelling(name(at)).is_none())
+            let (word, own) = (bare(name(time)), bare(self.header(time)));
+            !word.is_empty()
+                && (word == own || is_time_word(&word))
+                && civil::parse(name(time), None).is_none()
+                && all().any(|at| at != time && !name(at).is_empty())
         };
         (name(time) == self.header(time) || is_word())
-            && others().any(|at| !name(at).eq_ignore_ascii_case(self.header(at)))
+            && all().any(|at| !name(at).eq_ignore_ascii_case(self.header(at)))
     }
 
     pub(super) fn width(&self) -> usize {

@@ -88,6 +88,24 @@ fn two_tables_in_one_file_are_not_read_as_one() {
         refused("t.csv", two.replace("time,b", "Timestamp,Flow").as_bytes())
             .contains("in line 5 another begins")
     );
+    // In another zone, by the numbers of its sensors, and by a word with a number behind.
+    for (first, second) in [
+        ("Time (UTC),a,b", "Time (CET),a,b"),
+        (
+            "\"Date Time, GMT+01:00\",\"Temp, °C (SEN S/N: 1)\",b",
+            "\"Date Time, GMT+02:00\",\"Temp, °C (SEN S/N: 1)\",b",
+        ),
+        ("\"Date Time, GMT+01:00\",a,b", "\"Date Time, GMT+01:00\",\"Temp, °C (SEN S/N: 2)\",b"),
+        ("Time,101,102", "time,201,202"),
+        ("Time UTC+1,a,b", "Time UTC,a,b"),
+        ("Uhrzeit,a,b", "Messzeit 2,c,d"),
+        ("Uhrzeit,a,b", "ZEIT [MEZ],1,2"),
+    ] {
+        let text = format!("{first}\n{}{second}\n{}", rows("1;2"), rows("3;4")).replace(';', ",");
+        assert!(refused("t.csv", text.as_bytes()).contains("in line 52 another begins"), "{second}");
+        let again = format!("{first}\n{}{first}\n{}", rows("1;2"), rows("3;4")).replace(';', ",");
+        assert_eq!(counts("t.csv", &again), (200, 0), "{first}");
+    }
     // Of the same columns they are one.
     check(
         &two.replace(",b", ",a"),
