@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::lines::{Line, Lines, RECORD_BYTES_MAX};
+use super::lines::{Line, LineFault, Lines, RECORD_BYTES_MAX};
 
 /// A line that is line protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl Quoting {
 /// The next line, with those behind it that belong to its text.
 pub(super) fn next_line(lines: &mut Lines) -> io::Result<Option<Line>> {
     let Some(line) = lines.next_line()? else { return Ok(None) };
-    if line.fault.is_none() && !is_aside(line.text.trim()) && line.number > lines.open_until {
+    if line.fault.is_none() && !is_aside(line.text.trim()) {
         let quoting = Quoting::of(&line.text);
         if quoting.is_open {
             return joined(lines, line, quoting).map(Some);
@@ -168,29 +168,34 @@ pub(super) fn next_line(lines: &mut Lines) -> io::Result<Option<Line>> {
     Ok(Some(line))
 }
 
-/// A line of line protocol that goes on behind its line feed.
-fn joined(lines: &mut Lines, first: Line, mut quoting: Quoting) -> io::Result<Line> {
-    const LINES_MAX: usize = 200;
-    let mut more = Vec::new();
-    let mut text = first.text.clone();
-    let mut open_until = first.number;
-    while more.len() < LINES_MAX {
+/// A line of line protocol that goes on behind its line feed. Where its text does not end, none of its lines is a point, whatever
+/// it looks like: InfluxDB keeps no text of more than 64 KiB.
+fn joined(lines: &mut Lines, mut first: Line, mut quoting: Quoting) -> io::Result<Line> {
+    let mut more: Vec<Line> = Vec::new();
+    let mut bytes = first.text.len();
+    let mut fault = LineFault::Open;
+    while bytes < RECORD_BYTES_MAX {
         let Some(next) = lines.next_line()? else { break };
-        if next.fault.is_some() || text.len() + next.text.len() >= RECORD_BYTES_MAX {
-            more.push(next);
-            break;
-        }
+        bytes += next.text.len() + 1;
         for part in ["\n", &next.text] {
-            text.push_str(part);
             quoting.go_on(part);
         }
-        if !quoting.is_open {
-            return Ok(Line { number: first.number, text, ..Default::default() });
-        }
-        open_until = next.number;
         more.push(next);
+        if !quoting.is_open {
+            let is_long = bytes > RECORD_BYTES_MAX;
+            let found = more.iter().find_map(|line| line.fault).or(is_long.then_some(LineFault::Open));
+            let Some(found) = found else {
+                let all = std::iter::once(&first).chain(&more).map(|line| line.text.as_str());
+                let text = all.collect::<Vec<_>>().join("\n");
+                return Ok(Line { number: first.number, text, ..Default::default() });
+            };
+            fault = found;
+            break;
+        }
     }
-    lines.open_until = lines.open_until.max(open_until);
+    for line in std::iter::once(&mut first).chain(&mut more) {
+        line.fault = line.fault.or(Some(fault));
+    }
     lines.give_back(more.into_iter());
     Ok(first)
 }

@@ -34,6 +34,8 @@ pub(super) enum LineFault {
     NotUtf8,
     #[error("the line holds bytes that are no characters of the file's encoding")]
     NotDecoded,
+    #[error("a quote is open in it that is not closed within {} bytes", RECORD_BYTES_MAX)]
+    Open,
 }
 
 /// What becomes of a line that is not UTF-8.

@@ -45,6 +45,27 @@ fn quotes_that_are_never_closed_cost_no_more_than_their_lines() {
     assert_eq!(counts("t.lp", &points).0, 500);
 }
 
+/// A stack trace, or a file that was pasted into a message: its lines are no points, however many they are.
+#[test]
+fn a_line_in_a_long_text_is_no_point() {
+    let log = |lines: usize| format!("log msg=\"begin\n{}", "fake v=99 1704164645000000000\n".repeat(lines));
+    let good = "m f=1 1704164645000000000\n";
+    for lines in [1, 199, 200, 201, 5_000] {
+        let closed = format!("{}end\",n=1i 1704164645000000000\n{}", log(lines), good.repeat(3));
+        assert_eq!(counts("t.lp", &format!("{good}{closed}")), (6, 0), "{lines}");
+    }
+    // Without an end it may be a text of any length.
+    assert_eq!(counts("t.lp", &format!("{}{}", good.repeat(500), log(300))), (500, 301));
+    let mut reader =
+        open_bytes("t.lp", format!("{}{}", good.repeat(500), log(1)).as_bytes(), &prefix("p")).unwrap();
+    let Some(Part::Piece(piece)) = reader.next_part().unwrap() else { panic!("lines") };
+    assert_eq!(piece.rejects[1].reason, "a quote is open in it that is not closed within 1048576 bytes");
+    // Behind what a text may have at most, lines are points again.
+    let (all, rejected) = counts("t.lp", &format!("{}{}", good.repeat(500), log(40_000)));
+    assert_eq!(all + rejected, 40_501);
+    assert!((34_000..37_000).contains(&rejected), "{rejected}");
+}
+
 #[test]
 fn a_million_columns_are_refused_and_many_of_one_name_are_numbered() {
     let wide = |columns: usize| {
