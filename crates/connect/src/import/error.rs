@@ -57,10 +57,10 @@ pub(crate) enum Error {
     )]
     Twins(String, String),
     #[error(
-        "rows of {file} that have one time differ in '{columns}' (lines {} and {}), so that values of different things would be one signal",
-        lines.0, lines.1
+        "rows of {file} that have one time differ in '{columns}' ({unit} {} and {}), so that values of different things would be one signal",
+        places.0, places.1
     )]
-    Split { file: String, columns: String, lines: (u64, u64), hint: String },
+    Split { file: String, columns: String, unit: &'static str, places: (u64, u64), hint: String },
     #[error("{option} says nothing of {file}: each of its lines says itself what it is")]
     Useless { file: String, option: &'static str },
     #[error("{0} holds more than one table: in line {1} another begins below a header of its own")]

@@ -94,12 +94,6 @@ impl Watch {
         self.columns.iter().filter(|watched| !watched.is_number)
     }
 
-    /// The columns of numbers in which rows differ that are alike in what is their own, and the lines of two such rows.
-    pub(super) fn splits(&self) -> impl Iterator<Item = (usize, (u64, u64))> {
-        let numbers = self.columns.iter().filter(|watched| watched.is_number);
-        numbers.filter_map(|watched| Some((watched.at, watched.split?)))
-    }
-
     /// The column of numbers that tells rows of one time apart, where there are many such rows.
     pub(super) fn number(&self) -> Option<&Watched> {
         let is_one = |watched: &&Watched| {

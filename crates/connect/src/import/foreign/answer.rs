@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::super::lines::RECORD_BYTES_MAX;
 use super::points::{Point, instant, quoted};
+use super::twice::{Seen, Twice};
 use super::{as_it_is, made};
 
 /// How many rows of the beginning say which columns are tags.
@@ -33,6 +34,34 @@ pub(super) fn tags_of(text: &str) -> Option<Vec<String>> {
         }
     }
     (rows > 0).then_some(tags)
+}
+
+/// Looks for rows that cannot both be points; they are counted from 1.
+pub(super) fn seen(input: Box<dyn BufRead + Send>, tags: &[String]) -> io::Result<Seen> {
+    let (mut scan, mut seen, mut twice) = (Scan::new(input), Seen::default(), Twice::default());
+    let mut number = 0;
+    while let Some(row) = scan.next_row()? {
+        number += 1;
+        let Some(cells) = scan.cells(&row) else { continue };
+        let Some(series) = scan.series() else { continue };
+        // What another statement selects of the same points has other columns.
+        let is_own = |name: &str| name == "time" || tags.iter().any(|tag| tag == name);
+        let own: Vec<_> =
+            cells.iter().filter(|(name, _)| is_own(name)).map(|(_, cell)| cell.to_string()).collect();
+        let own = twice.hash((&series.name, &series.tags, &series.columns, own));
+        for (name, _) in &series.tags {
+            seen.column(name);
+        }
+        let others: Vec<(usize, String)> = cells
+            .iter()
+            .map(|(name, cell)| (seen.column(name), name, cell))
+            .filter(|(_, name, cell)| !is_own(name) && !cell.is_null())
+            .map(|(at, _, cell)| (at, cell.to_string()))
+            .collect();
+        twice.add(number, own, others.iter().map(|(at, cell)| (*at, cell.as_str())));
+    }
+    seen.missing = twice.missing(&seen.names);
+    Ok(seen)
 }
 
 /// The rows as line protocol.
@@ -165,13 +194,24 @@ impl Scan {
         let Some(series) = self.series() else { return false };
         let mut point = Point { measurement: &series.name, tags: Vec::new(), fields: Vec::new(), time: None };
         point.tags.extend(series.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        for (name, cell) in &cells {
+        // One that is a tag as somebody said is written as it stands there.
+        let is_tag = |name: &String| name != "time" && tags.contains(name);
+        let spelled: Vec<String> = cells
+            .iter()
+            .map(
+                |(name, cell)| {
+                    if is_tag(name) && !cell.is_string() { cell.to_string() } else { String::new() }
+                },
+            )
+            .collect();
+        for ((name, cell), spelled) in cells.iter().zip(&spelled) {
             match cell {
                 Json::Null => {}
                 Json::String(time) if name == "time" => point.time = instant(time),
                 Json::Number(time) if name == "time" => point.time = instant(&time.to_string()),
                 Json::String(text) if tags.contains(name) => point.tags.push((name, text)),
                 Json::String(text) => point.fields.push((name, quoted(text))),
+                Json::Number(_) | Json::Bool(_) if is_tag(name) => point.tags.push((name, spelled)),
                 Json::Number(number) => point.fields.push((name, number.to_string())),
                 Json::Bool(bool) => point.fields.push((name, bool.to_string())),
                 Json::Array(_) | Json::Object(_) => return false,

@@ -6,8 +6,8 @@ use std::io;
 use super::super::cell;
 use super::super::lines::Lines;
 use super::super::records::{Record, Records, Step};
-use super::super::watch::{self, Watch};
 use super::points::{Point, by_form, instant, quoted};
+use super::twice::{Missing, Seen, Twice};
 use super::{ByRecord, as_it_is};
 
 /// How many of the first lines are looked at.
@@ -30,6 +30,8 @@ pub(super) struct Tables {
     header: Vec<String>,
     /// Whether annotations were read, and no header since.
     annotating: bool,
+    /// Columns that are tags, as somebody said.
+    keys: Vec<String>,
 }
 
 /// What a column of a table is.
@@ -56,6 +58,7 @@ impl Tables {
             ("_value", _) => Role::Value,
             ("" | "result" | "table" | "_start" | "_stop", _) | (_, "ignore" | "ignored") => Role::Ignored,
             (_, "tag") => Role::Tag,
+            _ if self.keys.iter().any(|key| key == name) => Role::Tag,
             // Of a written table the one column with times is the point's.
             (_, "dateTime") if !self.header.iter().any(|name| name == "_time") => Role::Time,
             _ if self.groups.get(at).copied().unwrap_or_default() => Role::Tag,
@@ -97,12 +100,18 @@ impl Tables {
     }
 }
 
-impl ByRecord for Tables {
-    fn record(&mut self, record: &Record, out: &mut Vec<u8>) {
+impl Tables {
+    pub(super) fn new(keys: &[String]) -> Tables {
+        Tables { keys: keys.to_vec(), ..Tables::default() }
+    }
+
+    /// Takes a record that is above rows; false if it is one of them.
+    fn takes(&mut self, record: &Record) -> bool {
         let cells = || record.fields().map(str::to_owned);
         if let Some(annotation) = record.field(0).strip_prefix('#') {
             if !std::mem::replace(&mut self.annotating, true) {
-                *self = Tables { annotating: true, ..Tables::default() };
+                *self =
+                    Tables { annotating: true, keys: std::mem::take(&mut self.keys), ..Tables::default() };
             }
             // csv2lp leaves out the empty first column: `#datatype measurement,tag,…`.
             let (word, first) =
@@ -120,11 +129,49 @@ impl ByRecord for Tables {
                 "default" => self.defaults = all,
                 _ => {}
             }
-            return;
+            return true;
         }
         let again = record.fields().any(|field| field == "_value" || field == "_measurement");
-        if std::mem::take(&mut self.annotating) || self.header.is_empty() || again {
+        let is_head = std::mem::take(&mut self.annotating) || self.header.is_empty() || again;
+        if is_head {
             self.header = cells().collect();
+        }
+        is_head
+    }
+}
+
+/// Looks for rows of annotated CSV that cannot both be points: each field of them is one.
+pub(super) fn seen_in_tables(lines: Lines, keys: &[String]) -> io::Result<Seen> {
+    let mut records = Records::new(lines, ',');
+    let (mut record, mut tables) = (Record::default(), Tables::new(keys));
+    let (mut seen, mut fields, mut twice) = (Seen::default(), Seen::default(), Twice::default());
+    loop {
+        match records.read(&mut record)? {
+            Step::End => break,
+            Step::Fault { .. } => continue,
+            Step::Record if tables.takes(&record) => {
+                for name in &tables.header {
+                    seen.column(name);
+                }
+                continue;
+            }
+            Step::Record => {}
+        }
+        let Some(mut point) = tables.point(&record).filter(|point| point.time.is_some()) else { continue };
+        point.tags.sort_unstable();
+        for (name, value) in &point.fields {
+            let own = twice.hash((point.measurement, &point.tags, point.time, name));
+            twice.add(record.line, own, std::iter::once((fields.column(name), value.as_str())));
+        }
+    }
+    // Its fields are no columns that could be tags.
+    seen.missing = twice.missing(&fields.names).map(|missing| Missing { key: None, ..missing });
+    Ok(seen)
+}
+
+impl ByRecord for Tables {
+    fn record(&mut self, record: &Record, out: &mut Vec<u8>) {
+        if self.takes(record) {
             return;
         }
         let mark = out.len();
@@ -175,45 +222,33 @@ pub(super) fn query_tags(text: &str) -> Option<Vec<String>> {
     (good > bad && header.get(2).is_some_and(|name| name != "value")).then_some(tags)
 }
 
-/// Columns of numbers, the likely ones before the others, and the lines of two rows.
-pub(super) type Split = (Vec<String>, (u64, u64));
-
-/// The columns in which rows differ that are alike in their name, time and tags: InfluxDB keeps one point of such, so that
-/// one of these columns is a tag whose values are numbers.
-pub(super) fn hidden_tags(lines: Lines, tags: &[String]) -> io::Result<Option<Split>> {
+/// Looks for rows of the command line's CSV that cannot both be points.
+pub(super) fn seen_in_query(lines: Lines, tags: &[String]) -> io::Result<Seen> {
     let mut records = Records::new(lines, ',');
-    let (mut record, mut header, mut watch) = (Record::default(), Vec::new(), Watch::default());
-    let mut whole: Vec<bool> = Vec::new();
+    let (mut record, mut header, mut seen) = (Record::default(), Vec::new(), Seen::default());
+    let mut twice = Twice::default();
+    let is_own = |name: &str| matches!(name, "name" | "tags" | "time") || tags.iter().any(|tag| tag == name);
     loop {
         let step = records.read(&mut record)?;
         let is_end = matches!(step, Step::End);
         if is_end || matches!(step, Step::Record) && is_head(&record) {
-            let split = split_of(&watch, &header, &whole);
-            if is_end || split.is_some() {
-                return Ok(split);
+            seen.missing = seen.missing.or_else(|| twice.missing(&header));
+            if is_end {
+                return Ok(seen);
             }
             header = record.fields().map(str::to_owned).collect();
-            whole = vec![true; header.len()];
-            watch = Watch::default();
-            for (at, name) in header.iter().enumerate() {
-                let own = matches!(name.as_str(), "name" | "tags" | "time") || tags.contains(name);
-                watch.set(at, if own { watch::Role::Own } else { watch::Role::Number });
+            for name in &header {
+                seen.column(name);
             }
+            twice = Twice::default();
         } else if matches!(step, Step::Record) {
-            watch.add(record.line, record.fields().enumerate());
-            let is_whole = |cell: &str| cell.is_empty() || cell.parse::<i64>().is_ok();
-            whole.iter_mut().zip(record.fields()).for_each(|(whole, cell)| *whole &= is_whole(cell));
+            let cells = || header.iter().map(String::as_str).zip(record.fields()).enumerate();
+            let own: Vec<_> = cells().filter(|(_, (name, _))| is_own(name)).collect();
+            let own = twice.hash(own);
+            let others = cells().filter(|(_, (name, _))| !is_own(name));
+            twice.add(record.line, own, others.map(|(at, (_, cell))| (at, cell)));
         }
     }
-}
-
-fn split_of(watch: &Watch, header: &[String], whole: &[bool]) -> Option<Split> {
-    let mut found: Vec<_> = watch.splits().collect();
-    let (_, lines) = *found.first()?;
-    if found.iter().any(|(at, _)| whole.get(*at) == Some(&true)) {
-        found.retain(|(at, _)| whole.get(*at) == Some(&true));
-    }
-    Some((found.iter().filter_map(|(at, _)| header.get(*at).cloned()).collect(), lines))
 }
 
 /// Rows of the command line's CSV.

@@ -11,6 +11,7 @@ mod pairs;
 mod points;
 mod prometheus;
 mod turned;
+mod twice;
 
 use std::io::{self, BufRead, Read};
 
@@ -31,8 +32,8 @@ pub(super) struct Foreign {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    /// InfluxDB 2: tables with annotations above each.
-    Annotated,
+    /// InfluxDB 2: tables with annotations above each. Columns that are tags, as somebody said.
+    Annotated(Vec<String>),
     /// InfluxDB 1: what its command line prints as CSV. The columns that are tags.
     Query(Vec<String>),
     /// InfluxDB 1: what it answers as JSON. The columns that are tags.
@@ -58,8 +59,10 @@ pub(super) fn recognise(encoding: Encoding, text: &str, options: &Options) -> Op
         return found("one row a signal", Kind::Turned(turned::Turned::of(text)?));
     }
     let first = text.lines().find(|line| !line.trim().is_empty())?.trim();
+    let keys = || options.keys.iter().filter(|key| !key.is_empty()).cloned();
     if first.starts_with('{') || first.starts_with('[') {
-        if let Some(tags) = answer::tags_of(text) {
+        if let Some(mut tags) = answer::tags_of(text) {
+            tags.extend(keys());
             return found("an answer of InfluxDB", Kind::Answer(tags));
         }
         if objects::is_telegraf(text) {
@@ -76,10 +79,10 @@ pub(super) fn recognise(encoding: Encoding, text: &str, options: &Options) -> Op
         return found("a measurement file of LabVIEW", Kind::LabView(separator));
     }
     if influx::is_annotated(text) {
-        return found("an annotated CSV of InfluxDB", Kind::Annotated);
+        return found("an annotated CSV of InfluxDB", Kind::Annotated(keys().collect()));
     }
     if let Some(mut tags) = influx::query_tags(text) {
-        tags.extend(options.keys.iter().filter(|key| !key.is_empty()).cloned());
+        tags.extend(keys());
         return found("a CSV of InfluxDB's command line", Kind::Query(tags));
     }
     if prometheus::is_one(text) {
@@ -100,38 +103,50 @@ impl Foreign {
     pub(super) fn is_points(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Annotated | Kind::Query(_) | Kind::Answer(_) | Kind::Telegraf | Kind::Prometheus
+            Kind::Annotated(_) | Kind::Query(_) | Kind::Answer(_) | Kind::Telegraf | Kind::Prometheus
         )
     }
 
     /// Whether `--key` names columns of it that are tags.
     pub(super) fn takes_keys(&self) -> bool {
-        matches!(self.kind, Kind::Query(_))
+        matches!(self.kind, Kind::Annotated(_) | Kind::Query(_) | Kind::Answer(_))
     }
 
-    /// Looks through a file whose rows may differ in a tag that looks like a value.
+    /// Looks through a file whose rows may lack a tag, or have one that looks like a value.
     pub(super) fn judge(
         &self,
         input: Box<dyn Read + Send>,
         name: &str,
         options: &Options,
     ) -> Result<(), Error> {
-        let Kind::Query(tags) = &self.kind else { return Ok(()) };
-        if options.keys.iter().any(String::is_empty) {
+        if !self.takes_keys() || options.keys.iter().any(String::is_empty) {
             return Ok(());
         }
-        let lines = Lines::new(self.encoding.decode(input), self.otherwise(), b'\n');
-        let split = influx::hidden_tags(lines, tags).map_err(|error| Error::Io(name.to_owned(), error))?;
-        let Some((columns, lines)) = split else { return Ok(()) };
-        let key = columns.first().cloned().unwrap_or_default();
-        Err(Error::Split {
-            file: name.to_owned(),
-            columns: columns.join(", "),
-            lines,
-            hint: format!(
-                "Name the tags among them with --key {key}; or say with --key '' that they are one signal all the same"
-            ),
-        })
+        let decoded = self.encoding.decode(input);
+        let lines = |decoded| Lines::new(decoded, self.otherwise(), b'\n');
+        let with_tags = "with the tags too (SELECT * or GROUP BY *)";
+        let (seen, unit, again) = match &self.kind {
+            Kind::Query(tags) => (influx::seen_in_query(lines(decoded), tags), "lines", with_tags),
+            Kind::Answer(tags) => (answer::seen(decoded, tags), "rows", with_tags),
+            Kind::Annotated(keys) => {
+                let again = "with the tags too, without drop() and keep() of them";
+                (influx::seen_in_tables(lines(decoded), keys), "lines", again)
+            }
+            _ => return Ok(()),
+        };
+        let seen = seen.map_err(|error| Error::Io(name.to_owned(), error))?;
+        if let Some(wanted) = options.keys.iter().find(|key| !seen.names.contains(*key)) {
+            let (file, columns) = (name.to_owned(), seen.names.join(", "));
+            return Err(Error::NoColumn { file, wanted: wanted.clone(), columns });
+        }
+        let Some(missing) = seen.missing else { return Ok(()) };
+        let first = match missing.key {
+            Some(key) => format!("Name the tags among them with --key {key}"),
+            None => format!("A tag is missing: export it again {again}"),
+        };
+        let (columns, places) = (missing.columns.join(", "), missing.places);
+        let hint = format!("{first}; or say with --key '' that they are one signal all the same");
+        Err(Error::Split { file: name.to_owned(), columns, unit, places, hint })
     }
 
     fn otherwise(&self) -> Otherwise {
@@ -148,7 +163,7 @@ impl Foreign {
         let decoded = self.encoding.decode(input);
         let lines = |decoded| Lines::new(decoded, otherwise, b'\n');
         match &self.kind {
-            Kind::Annotated => by_record(lines(decoded), ',', influx::Tables::default()),
+            Kind::Annotated(keys) => by_record(lines(decoded), ',', influx::Tables::new(keys)),
             Kind::Query(tags) => by_record(lines(decoded), ',', influx::Query::new(tags)),
             Kind::Answer(tags) => answer::points(decoded, tags),
             Kind::LabView(separator) => by_record(lines(decoded), *separator, labview::Segments::default()),

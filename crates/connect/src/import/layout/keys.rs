@@ -65,7 +65,8 @@ impl Look<'_> {
             return Err(Error::Split {
                 file: self.file.to_owned(),
                 columns: columns.map(|(at, _)| self.shown(*at)).collect::<Vec<_>>().join(", "),
-                lines: *lines,
+                unit: "lines",
+                places: *lines,
                 hint: format!(
                     "Put it into the names with --key {}; or say with --key '' that they are one signal all the same",
                     self.key_word(*at)
