@@ -157,6 +157,15 @@ pub enum Amend {
     Retire,
 }
 
+/// How a correction of history ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amended {
+    /// Its place in the journal.
+    pub seq: Seq,
+    /// How many samples it took, of those that had arrived before it; none where they could not be counted, or were not.
+    pub samples: Option<u64>,
+}
+
 /// A sample of a body of columns.
 #[derive(Clone, Copy, Debug)]
 pub struct ColumnSample<'a> {
@@ -261,7 +270,7 @@ pub trait History: Send + Sync {
         grants: &[Grant],
         amend: Amend,
         reason: &str,
-    ) -> Boxed<'a, Result<Seq, Problem>>;
+    ) -> Boxed<'a, Result<Amended, Problem>>;
     /// Declares a table: of records (with a stream) or of facts.
     fn table(&self, table: &'static TableSpec, facts: Option<Arc<dyn Facts>>);
 }

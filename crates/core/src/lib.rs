@@ -53,8 +53,8 @@ pub use duration::{decimal_units, format_duration, parse_duration, roughly};
 pub use escape::{Escape, EscapeRule, escape_rules};
 pub use event::{EVENTS, Event};
 pub use history::{
-    Amend, Batches, Budget, Chunks, ColumnMeasure, ColumnSample, Format, History, ReadMode, ReadQuery,
-    SampleSink, SqlQuery, SqlShape,
+    Amend, Amended, Batches, Budget, Chunks, ColumnMeasure, ColumnSample, Format, History, ReadMode,
+    ReadQuery, SampleSink, SqlQuery, SqlShape,
 };
 pub use journal::{Busy, CursorId, DAMAGE_FILE, Damaged, Epoch, Hold, HoldAction, Journal};
 pub use names::{NEW_NAMES_MAX, NewName, NewNames, SIGNAL_NUMBER_MAX};

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidemill_core::{
-    Amend, Batches, Boxed, Budget, Bus, Chunks, ColumnMeasure, Facts, Format, Grant, History, Identity,
-    Journal, Problem, ReadQuery, ReadScope, SampleSink, Seq, SqlQuery, SqlShape, TableSpec, Value, Verb,
-    WireQuery, WireShape, codes,
+    Amend, Amended, Batches, Boxed, Budget, Bus, Chunks, ColumnMeasure, Facts, Format, Grant, History,
+    Identity, Journal, Problem, ReadQuery, ReadScope, SampleSink, Seq, SqlQuery, SqlShape, TableSpec, Value,
+    Verb, WireQuery, WireShape, codes,
 };
 use tidemill_ground::Ground;
 use tidemill_lake::{CORRECTIONS, Copy, Error, SampleSource, Settings as LakeSettings, Store};
@@ -227,7 +227,7 @@ impl History for Historian {
         grants: &[Grant],
         amend: Amend,
         reason: &str,
-    ) -> Boxed<'a, Result<Seq, Problem>> {
+    ) -> Boxed<'a, Result<Amended, Problem>> {
         let store = self.store.clone();
         let reason = reason.to_owned();
         let refused = grants.iter().any(|grant| !matches!(grant.verb, Verb::Configure | Verb::Administer));
@@ -239,7 +239,7 @@ impl History for Historian {
                     "deleting samples needs the right to configure the signal",
                 ));
             }
-            let work: Box<dyn FnOnce() -> Result<Seq, Error> + Send> = match (amend, grants.as_slice()) {
+            let work: Box<dyn FnOnce() -> Result<Amended, Error> + Send> = match (amend, grants.as_slice()) {
                 (Amend::Retire, [grant]) => {
                     let grant = *grant;
                     Box::new(move || store.retire(&identity, &grant, &reason))

@@ -25,6 +25,11 @@ impl Store {
                 self.meters.impossible.add(dropped);
             }
             if let Some(deletion) = deletion {
+                if let Some(at) = state.counting.iter().position(|(one, _)| *one == deletion) {
+                    let before = self.samples_of(&state);
+                    // Whoever waits no longer has been told so.
+                    let _ = state.counting.swap_remove(at).1.try_send(before);
+                }
                 state.active.delete(seq, deletion);
             }
         }

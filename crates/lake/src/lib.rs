@@ -71,10 +71,11 @@ mod trouble_tests;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidemill_core::{Bus, CursorId, Journal, Problem, Seq, StreamId};
+use tidemill_core::{Bus, CursorId, Deletion, Journal, Problem, Seq, StreamId};
 use tidemill_ground::{Clock, Disk, Entropy};
 
 use buffer::Fill;
@@ -91,6 +92,7 @@ use read::Files;
 pub use scan::*;
 pub use settings::Settings;
 use tables::{Table, TableVersion};
+use view::Samples;
 use write::Place;
 
 /// The historian's place in the journal.
@@ -120,6 +122,8 @@ pub(crate) struct State {
     held_bytes: u64,
     /// Files are being rewritten for a deletion, or for samples that replace others: merges pause.
     rewriting: bool,
+    /// Deletions on their way, and who wants to know what each of them takes.
+    counting: Vec<(Deletion, SyncSender<Arc<Samples>>)>,
     /// Flushes that were asked for, and those that are done.
     asked: u64,
     done: u64,

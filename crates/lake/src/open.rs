@@ -113,6 +113,7 @@ impl State {
             flushed,
             tables: BTreeMap::from([(StreamId::CORRECTIONS, (corrections.clone(), corrections.version()))]),
             leaving: Vec::new(),
+            counting: Vec::new(),
             active_since: None,
             held_bytes: 0,
             rewriting: false,

@@ -9,10 +9,10 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 use tidemill_core::{Seq, StreamId, TableSpec};
 
-use super::Store;
 use super::frozen::{Deletions, Layer, Records, with_deletions};
 use super::tables::{Table, TableVersion, row_of};
 use super::view::{BufferView, Samples};
+use super::{State, Store};
 use crate::{Error, FileFact, SampleSource, Scan, ScanSpec, TableScan, View};
 
 /// A table in a view.
@@ -56,8 +56,8 @@ impl View for StoreView {
 }
 
 impl Store {
-    fn samples_view(&self) -> (Arc<Samples>, BTreeMap<StreamId, TableView>) {
-        let state = self.lock();
+    /// What the state has of samples.
+    pub(crate) fn samples_of(&self, state: &State) -> Arc<Samples> {
         let mut layers = state.frozen.as_ref().map(|frozen| frozen.layers.clone()).unwrap_or_default();
         layers.extend(state.active.layers(state.applied));
         let layers = with_deletions(&layers);
@@ -65,21 +65,19 @@ impl Store {
         let view =
             |(layer, deletions): (&Layer, Deletions)| BufferView { watch: layer.buffer.watch(), deletions };
         let buffers = layers.into_iter().map(view).collect();
+        let (version, files, bus) = (state.version.clone(), self.files.clone(), self.bus.clone());
+        Arc::new(Samples { version, buffers, deletions, files, bus })
+    }
+
+    fn samples_view(&self) -> (Arc<Samples>, BTreeMap<StreamId, TableView>) {
+        let state = self.lock();
         let records = |records: &Records, stream| records.get(stream).cloned();
         let tables = state.tables.iter().map(|(stream, (table, version))| {
             let frozen = state.frozen.as_ref().and_then(|frozen| records(&frozen.records, stream));
             let buffered = frozen.into_iter().chain(records(&state.active.records, stream)).collect();
             (*stream, TableView { table: table.clone(), version: version.clone(), buffered })
         });
-        let tables = tables.collect();
-        let samples = Samples {
-            version: state.version.clone(),
-            buffers,
-            deletions,
-            files: self.files.clone(),
-            bus: self.bus.clone(),
-        };
-        (Arc::new(samples), tables)
+        (self.samples_of(&state), tables.collect())
     }
 }
 

@@ -18,7 +18,7 @@ use tidemill_core::{
 use utoipa::ToSchema;
 
 use crate::Web;
-use crate::answer::{Answer, nothing};
+use crate::answer::{Answer, json, nothing};
 use crate::caller::Caller;
 use crate::params::{Params, pattern};
 use crate::read::stream_typed;
@@ -375,7 +375,10 @@ fn edit_of(wanted: SignalEdit) -> Result<MetaEdit, Problem> {
         ("unit" = Option<String>, Query, description = "What a number in from and to counts"),
         ("reason" = Option<String>, Query, description = "Why; audited. Needed when samples are deleted"),
     ),
-    responses((status = 204, description = "Durable")),
+    responses(
+        (status = 200, description = "Of a range: durable; `samples` says how many it took, null where they could not be counted"),
+        (status = 204, description = "Of a signal: durable"),
+    ),
 )]
 pub(crate) async fn delete(State(web): State<Web>, caller: Caller, request: Request) -> Answer {
     let params = Params::of(request.uri(), &["signal", "from", "to", "unit", "reason"])?;
@@ -408,8 +411,9 @@ pub(crate) async fn delete(State(web): State<Web>, caller: Caller, request: Requ
         None => Amend::Retire,
     };
     let done = web.doors().history.amend(&caller.identity, &[grant], amend, reason).await;
+    let samples = done.as_ref().map_or(None, |amended| amended.samples);
     change.conclude(done.map(drop)).await?;
-    Ok(nothing())
+    Ok(range.map_or_else(nothing, |_| json(&serde_json::json!({ "samples": samples }))))
 }
 
 /// A change that is audited: first what is intended, then how it ended.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
+use crate::client::Request;
 use crate::plant::Plant;
 
 #[test]
@@ -128,9 +129,26 @@ fn a_range_is_deleted_with_a_reason_that_is_kept() {
     let delete = [&delete[..], &["--reason", "sensor was unplugged"]].concat();
     assert_eq!(plant.run(&delete).expect(0).err.trim(), "2 samples deleted");
     let nothing = plant.run(&delete).expect(3);
-    assert_eq!(nothing.err.trim(), "a has no samples in this time: nothing was deleted");
+    let nothing_told = "a has no samples in this time: nothing was deleted";
+    assert_eq!(nothing.err.trim(), nothing_told);
     let nothing = plant.run(&[&delete[..], &["--json"]].concat()).expect(3).json();
     assert_eq!(nothing, json!({ "signal": "a", "done": "deleted", "samples": 0 }));
+    // What arrived again is one sample: in a file, for a deletion brings it there, and in the log.
+    let late = ["write", "a", "9", "--time", "2026-03-01T00:01:30Z"];
+    plant.ok(&late);
+    let elsewhere =
+        ["signals", "delete", "a", "--from", "2026-02-01", "--to", "2026-02-02", "--reason", "none there"];
+    plant.run(&elsewhere).expect(3);
+    plant.ok(&late);
+    // Who may configure and not read is told by the deletion itself what it took.
+    let token = plant.token("gardener", &["configure:#"]);
+    let range = "from=2026-03-01T00:01:00Z&to=2026-03-01T00:03:00Z&reason=late";
+    let address = format!("/api/v1/signals?signal=a&{range}");
+    let answer = Request::new(plant.address, "DELETE", &address).token(&token).send();
+    assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"samples":1}"#));
+    assert_eq!(plant.run_as(&token, &delete).expect(3).err.trim(), nothing_told);
+    plant.ok(&late);
+    assert_eq!(plant.run_as(&token, &delete).expect(0).err.trim(), "1 sample deleted");
     let values = |plant: &Plant| {
         assert_eq!(plant.sql("SELECT value FROM samples ORDER BY time"), json!([[0.0], [3.0]]));
         let read = plant.run(&["read", "a", "--from", "2026-01-01", "--json"]).expect(0).json();

@@ -465,12 +465,12 @@ impl History for Plant {
         grants: &[Grant],
         amend: Amend,
         reason: &str,
-    ) -> Boxed<'a, Result<Seq, Problem>> {
+    ) -> Boxed<'a, Result<Amended, Problem>> {
         for grant in grants.iter().filter(|_| amend == Amend::Retire) {
             let _ = self.edit(who, grant, MetaEdit { retire: Some(reason.into()), ..MetaEdit::default() });
         }
         self.state().amended.push((amend, reason.to_owned()));
-        ready(Ok(Seq(1)))
+        ready(Ok(Amended { seq: Seq(1), samples: Some(7) }))
     }
 
     fn table(&self, _: &'static TableSpec, _: Option<Arc<dyn Facts>>) {}
