@@ -44,9 +44,10 @@ pub enum Busy {
     },
     /// Less disk space is free than writing takes.
     #[error(
-        "the disk has {} free, and writing takes {}, for storage.free_min and the log",
+        "the disk has {} free, and writing takes {}, for storage.free_min and the log{}",
         show_bytes(*free_bytes),
-        show_bytes(*needed_bytes)
+        show_bytes(*needed_bytes),
+        more_bytes(*free_bytes, *needed_bytes)
     )]
     DiskFull {
         /// How much is free.
@@ -70,6 +71,12 @@ pub enum Busy {
         /// How large it may be.
         max_bytes: u64,
     },
+}
+
+/// Near the bound both show alike, and what is lacking tells.
+fn more_bytes(free: u64, needed: u64) -> String {
+    let lacking = needed.checked_sub(free).filter(|lacking| *lacking > 0);
+    lacking.map_or_else(String::new, |lacking| format!(": {} more must be free", show_bytes(lacking)))
 }
 
 /// The file in the log's folder that tells of damage, until someone removes it.

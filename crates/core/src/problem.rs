@@ -204,13 +204,30 @@ impl From<crate::Busy> for Problem {
             crate::Busy::Stopping => &codes::STOPPING,
             crate::Busy::TooLarge { .. } => return Problem::new(&codes::TOO_LARGE, error.to_string()),
         };
-        Problem::new(code, error.to_string()).retry_after(1)
+        let problem = Problem::new(code, error.to_string()).retry_after(1);
+        match error {
+            crate::Busy::DiskFull { .. } => problem.hint(
+                "Free space, or keep less (storage.keep), or let writing use more of the disk (storage.free_min); writing goes on by itself",
+            ),
+            _ => problem,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_that_lacks_little_says_how_little() {
+        let full = crate::Busy::DiskFull { free_bytes: 1_288_490_189, needed_bytes: 1_288_510_669 };
+        let problem = Problem::from(full);
+        assert_eq!(
+            problem.detail,
+            "the disk has 1.2 GiB free, and writing takes 1.2 GiB, for storage.free_min and the log: 20.0 KiB more must be free"
+        );
+        assert!(problem.mend().contains("storage.keep") && problem.mend().contains("storage.free_min"));
+    }
 
     #[test]
     fn codes_are_unique_and_complete() {

@@ -148,7 +148,7 @@ fn a_full_disk_refuses_samples_takes_cursors_and_records_and_heals() {
     assert!((18..22).contains(&taken), "{taken}");
     assert_eq!(
         scene.commit(&text),
-        "refused: the disk has 0 B free, and writing takes 96.0 KiB, for storage.free_min and the log"
+        "refused: the disk has 0 B free, and writing takes 96.0 KiB, for storage.free_min and the log: 96.0 KiB more must be free"
     );
     assert_eq!(scene.seen().len(), taken + 1, "reading goes on");
     let commit = scene.log.advance(ENGINE, scene.log.durable(), "done".into());
@@ -171,8 +171,7 @@ fn a_disk_without_room_for_a_segment_refuses_before_it_accepts_and_heals() {
     simulation.disk.set_capacity(60 << 10);
     let (log, writer) = Log::open_stepped(&ground, Path::new(DIR), settings()).unwrap();
     let mut scene = Scene { ground, simulation, settings: settings(), log, writer };
-    let full =
-        "refused: the disk has 60.0 KiB free, and writing takes 96.0 KiB, for storage.free_min and the log";
+    let full = "refused: the disk has 60.0 KiB free, and writing takes 96.0 KiB, for storage.free_min and the log: 36.0 KiB more must be free";
     for _ in 0..3 {
         assert_eq!(scene.sample(), full);
         assert_eq!(scene.commit("a record"), full);

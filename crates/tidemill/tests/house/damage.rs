@@ -318,6 +318,11 @@ fn a_plant_without_room_says_so_before_anybody_writes() {
         "{}",
         refused.err
     );
+    assert!(
+        refused.err.contains(" more must be free") && refused.err.contains("storage.keep"),
+        "{}",
+        refused.err
+    );
     assert_eq!(refused.err.to_lowercase().matches("writing goes on").count(), 1, "{}", refused.err);
     let told = plant.get("/health/ready").send().expect_problem(503, "disk-full");
     assert!(told["detail"].as_str().is_some_and(|text| text.starts_with("new values are refused")), "{told}");
