@@ -6,6 +6,7 @@ mod keeper; //  a backup of a running plant, through its doors
 
 use std::cell::Cell;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -26,8 +27,10 @@ use capture::{Item, Source};
 
 /// Where the history is.
 const LAKE: &str = "data/lake/";
-/// Where a plant that stood still says that a backup was made of it, until its next start has told its history and its audit.
+/// Where a plant that stood still says which backups were made of it, until its next start has told its history and its audit.
 const MADE: &str = "data/backup-made.json";
+/// So many of them are kept: the newest.
+const MADE_MAX: usize = 1_000;
 /// How long a start waits until it is in the audit that the plant was restored, or that a backup was made of it.
 const RECORDED_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -93,9 +96,24 @@ struct Made {
     /// The version of this file's format.
     #[serde(rename = "tidemill-backup-made")]
     format: u32,
+    /// In the order in which they were made.
+    backups: Vec<MadeOne>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MadeOne {
     taken: String,
     sha256: String,
     bytes: u64,
+    /// Who made it, as the system knows them.
+    by: String,
+}
+
+impl Made {
+    fn read(disk: &dyn Disk, path: &Path) -> Option<Made> {
+        let bytes = tidemill_ground::read(disk, path).ok()?;
+        serde_json::from_slice(&bytes).ok().filter(|made: &Made| made.format == 1)
+    }
 }
 
 /// Notes in the plant's folder that a backup was made while it stood still: it counts for the warning of old backups.
@@ -104,48 +122,51 @@ pub(crate) fn note_made(disk: &dyn Disk, plant: &Plant, archive: &Archive) -> st
         // One that never ran has no history either.
         return Ok(());
     }
-    let (taken, sha256) = (archive.manifest().taken.clone(), archive.hash().to_string());
-    let made = Made { format: 1, taken, sha256, bytes: archive.bytes() };
-    let text = serde_json::to_vec(&made).map_err(std::io::Error::other)?;
     let path = plant.folder.join(MADE);
+    let mut made = Made::read(disk, &path).unwrap_or(Made { format: 1, backups: Vec::new() });
+    let (taken, sha256) = (archive.manifest().taken.clone(), archive.hash().to_string());
+    let by = format!("user number {}", rustix::process::getuid().as_raw());
+    made.backups.push(MadeOne { taken, sha256, bytes: archive.bytes(), by });
+    made.backups.drain(..made.backups.len().saturating_sub(MADE_MAX));
+    let text = serde_json::to_vec(&made).map_err(std::io::Error::other)?;
     tidemill_ground::replace(disk, &path, &text)?;
     owner::give(&plant.folder, &path);
     Ok(())
 }
 
-/// Tells the history and the audit of a backup that was made while the plant stood still. Where that fails the next start tries
-/// again: the same sample twice is one.
+/// Tells the history and the audit of the backups that were made while the plant stood still. Where that fails the next start
+/// tries again: the same sample twice is one.
 pub(crate) fn record_made(ground: &Ground, plant: &Plant, authority: &dyn Authority, bus: &Arc<dyn Bus>) {
     let path = plant.folder.join(MADE);
     let disk = ground.disk.as_ref();
-    let Ok(bytes) = tidemill_ground::read(disk, &path) else { return };
-    let made: Option<Made> = serde_json::from_slice(&bytes).ok();
-    let made = made.filter(|made| made.format == 1);
-    let Some((made_ns, made)) = made.and_then(|made| Some((parse_rfc3339(&made.taken).ok()?, made))) else {
-        return;
-    };
+    let Some(made) = Made::read(disk, &path) else { return };
+    match made.backups.iter().try_for_each(|made| record_one(made, authority, bus)) {
+        // What stays is told once more.
+        Ok(()) => drop(disk.remove(&path)),
+        Err(Some(problem)) => {
+            tracing::warn!(event = "figures.unwritten", code = problem.code.id, "{}", problem.detail);
+        }
+        Err(None) => {}
+    }
+}
+
+/// Fails without a problem where it takes too long.
+fn record_one(made: &MadeOne, authority: &dyn Authority, bus: &Arc<dyn Bus>) -> Result<(), Option<Problem>> {
+    let Ok(made_ns) = parse_rfc3339(&made.taken) else { return Ok(()) };
     let written = tidemill_vitals::write_backup(bus, made.bytes, Some(made_ns));
     let peer = Peer { door: "house", address: None };
+    let detail = json!({ "taken": made.taken, "sha256": made.sha256, "bytes": made.bytes, "by": made.by });
     let audited = authority.audit(AuditEntry {
         who: Identity { name: "house:backup".into(), kind: IdentityKind::House, peer },
         action: "backup.take",
         target: "plant".to_owned(),
         result: AuditResult::Done,
-        detail: json!({ "taken": made.taken, "sha256": made.sha256, "bytes": made.bytes }).to_string(),
+        detail: detail.to_string(),
     });
-    let problem = match (written, audited) {
-        (Ok(written), Ok(audited)) => {
-            let through = written.wait(RECORDED_WITHIN).is_some_and(|written| written.is_ok())
-                && audited.wait(RECORDED_WITHIN).is_some_and(|audited| audited.is_ok());
-            if through {
-                // What stays is told once more.
-                let _ = disk.remove(&path);
-            }
-            return;
-        }
-        (Err(problem), _) | (_, Err(problem)) => problem,
-    };
-    tracing::warn!(event = "figures.unwritten", code = problem.code.id, "{}", problem.detail);
+    let (written, audited) = (written.map_err(Some)?, audited.map_err(Some)?);
+    let through = written.wait(RECORDED_WITHIN).is_some_and(|written| written.is_ok())
+        && audited.wait(RECORDED_WITHIN).is_some_and(|audited| audited.is_ok());
+    if through { Ok(()) } else { Err(None) }
 }
 
 /// Waits after so many bytes were read, so that all together stay below a rate.

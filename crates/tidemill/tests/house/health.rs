@@ -242,13 +242,15 @@ fn a_backup_of_a_stopped_plant_counts_as_the_last_one() {
     let mut plant = start(home, SETTINGS);
     let row = began(&mut plant, "backup-old");
     assert!(row[1].as_str().is_some_and(|what| what.starts_with("the last backup was made less")), "{row}");
-    let bytes = std::fs::metadata(&two).expect("it is there").len();
-    let kept = "SELECT value FROM samples WHERE signal = 'tidemill/backup/size'";
-    assert_eq!(plant.sql(kept), json!([[bytes as f64]]));
+    let bytes = |file: &PathBuf| std::fs::metadata(file).expect("it is there").len() as f64;
+    let kept = "SELECT value FROM samples WHERE signal = 'tidemill/backup/size' ORDER BY time";
+    assert_eq!(plant.sql(kept), json!([[bytes(&one)], [bytes(&two)]]));
     let plant = plant.stop().start();
-    assert_eq!(plant.sql(kept), json!([[bytes as f64]]), "told once");
+    assert_eq!(plant.sql(kept), json!([[bytes(&one)], [bytes(&two)]]), "told once");
     let audit = plant.run(&["audit", "--json", "--limit", "500"]).expect(0).out;
-    assert_eq!(audit.matches("backup.take").count(), 1, "{audit}");
+    assert_eq!(audit.matches("backup.take").count(), 2, "each with who made it: {audit}");
+    let by = format!("user number {}", rustix::process::getuid().as_raw());
+    assert_eq!(audit.matches(&by).count(), 2, "{audit}");
     // What a backup holds knows nothing of itself.
     let listed = std::process::Command::new("tar").args(["-tf"]).arg(&two).output().expect("tar is there");
     assert!(!String::from_utf8_lossy(&listed.stdout).contains("backup-made"));
