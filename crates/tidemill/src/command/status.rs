@@ -12,9 +12,6 @@ use crate::{config, output, plant, vitals};
 /// A plant that says nothing within this time is told of as silent: whoever types no command waits for none.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// What can be done with a plant that does not run.
-const STOPPED: &[(&str, &str)] = &[("check", "are its files fine?"), ("run", "run it")];
-
 /// What a running plant says of its health; none where it does not say.
 fn health(plant: &Plant) -> Option<Json> {
     let client = Client::Owner(plant.clone());
@@ -42,12 +39,23 @@ pub(crate) fn status(global: &Global) -> CommandResult {
     let running = plant::running();
     let stopped = plant::meant(global.plant.as_deref()).ok().filter(|plant| !plant.is_running());
     let here = config::is_plant(std::path::Path::new("."));
+    // What is typed means the same plant only where it is named again.
+    let named = global
+        .plant
+        .as_ref()
+        .filter(|named| std::env::var_os("TIDEMILL_PLANT").as_deref() != Some(named.as_os_str()));
+    let named = named.map_or_else(String::new, |named| {
+        format!(" --plant {}", crate::quoted(&named.display().to_string()))
+    });
+    let of_stopped =
+        vec![(format!("check{named}"), "are its files fine?"), (format!("run{named}"), "run it")];
     let program = crate::program();
     if global.json {
         let plants: Vec<String> = running.iter().map(|plant| plant.folder.display().to_string()).collect();
         let health: Vec<Json> = running.iter().map(|plant| health(plant).unwrap_or_default()).collect();
         output::json(&serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"), "running": plants, "health": health, "this_folder_is_a_plant": here,
+            "stopped": stopped.map(|plant| plant.folder.display().to_string()),
         }))?;
         return Ok(Outcome::Done);
     }
@@ -55,8 +63,10 @@ pub(crate) fn status(global: &Global) -> CommandResult {
         "Tidemill {}: machine values in, kept, and out again by name and by SQL.\n",
         env!("CARGO_PKG_VERSION")
     ))?;
-    let next: &[(&str, &str)] = match (running.is_empty(), here) {
-        (false, _) => {
+    let own =
+        |words: &[(&str, &'static str)]| words.iter().map(|(word, what)| (word.to_string(), *what)).collect();
+    let next: Vec<(String, &str)> = match (running.is_empty(), stopped) {
+        (false, stopped) => {
             output::line("Running for this user:")?;
             for plant in &running {
                 show(plant)?;
@@ -66,26 +76,29 @@ pub(crate) fn status(global: &Global) -> CommandResult {
                     "\nCommands typed here mean {}; it does not run.",
                     stopped.folder.display()
                 ))?;
-                STOPPED
+                of_stopped
             } else {
-                &[
+                own(&[
                     ("signals", "what there is"),
                     ("watch", "values as they come"),
                     ("sql 'SELECT * FROM signals'", "ask in SQL"),
                     ("check", "is all well?"),
-                ]
+                ])
             }
         }
-        (true, true) => {
-            output::line("This folder is a plant; it does not run.")?;
-            STOPPED
+        (true, Some(stopped)) => {
+            match here && global.plant.is_none() {
+                true => output::line("This folder is a plant; it does not run.")?,
+                false => output::line(&format!("{} is a plant; it does not run.", stopped.folder.display()))?,
+            }
+            of_stopped
         }
-        (true, false) => {
+        (true, None) => {
             output::line("No plant runs here.")?;
-            &[
+            own(&[
                 ("demo", "see a small plant live, with 30 days behind it"),
                 ("run", "make a plant in ./plant and run it"),
-            ]
+            ])
         }
     };
     output::line("\nNext:")?;

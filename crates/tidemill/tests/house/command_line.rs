@@ -314,6 +314,27 @@ fn without_arguments_it_says_what_runs_and_what_is_next() {
     }
 }
 
+/// Also where nothing else runs: nobody is sent to make a second plant beside it.
+#[test]
+fn a_stopped_plant_is_told_of_wherever_commands_mean_it() {
+    let home = Plant::start().stop();
+    let plant = home.plant().display().to_string();
+    // In the folder above it, by the switch, and by the environment.
+    let above = home.run(&[]).expect(0).out;
+    let by_switch = home.run(&["--plant", &plant]).expect(0).out;
+    let mut command = home.command(&[]);
+    command.env("TIDEMILL_PLANT", &plant).current_dir("/");
+    let by_environment = ran(command).expect(0).out;
+    for told in [&above, &by_switch, &by_environment] {
+        assert!(told.contains("plant is a plant; it does not run."), "{told}");
+        assert!(!told.contains("make a plant"), "{told}");
+    }
+    // What is to be typed means the same one.
+    assert!(by_switch.contains(&format!(" run --plant {plant} ")), "{by_switch}");
+    assert!(!by_environment.contains("--plant"), "{by_environment}");
+    assert_eq!(home.run(&["--json", "--plant", &plant]).expect(0).json()["stopped"], plant);
+}
+
 #[test]
 fn values_that_begin_with_a_minus_and_odd_times_are_understood() {
     let plant = Plant::start();
