@@ -1,6 +1,6 @@
 //! The name that somebody meant who wrote another: for hints. What does not live here: what the names are.
 
-/// So many characters of a name are compared.
+/// So many characters of a name are compared. Of longer ones, such as paths of many levels, what both begin with is left out.
 const COMPARED_MAX: usize = 64;
 
 /// The name that is nearest to the one that was wanted, if any is near: of three characters one may differ, and one more.
@@ -10,12 +10,23 @@ pub fn nearest<'a, T: AsRef<str> + ?Sized + 'a>(
     names: impl IntoIterator<Item = &'a T>,
 ) -> Option<&'a str> {
     let wanted = wanted.to_lowercase();
-    names
-        .into_iter()
-        .map(|name| (distance(&wanted, &name.as_ref().to_lowercase()), name.as_ref()))
-        .min()
-        .filter(|(distance, _)| *distance <= 1 + wanted.chars().count() / 3)
-        .map(|(_, name)| name)
+    let far = |name: &str| {
+        let name = name.to_lowercase();
+        let (wanted, name) = differing(&wanted, &name);
+        (distance(wanted, name), wanted.chars().count())
+    };
+    let all = names.into_iter().map(|name| (far(name.as_ref()), name.as_ref()));
+    all.min().filter(|((distance, compared), _)| *distance <= 1 + compared / 3).map(|(_, name)| name)
+}
+
+/// Two words without what both begin with, where more than can be compared would be left.
+fn differing<'a>(one: &'a str, other: &'a str) -> (&'a str, &'a str) {
+    if one.chars().count().max(other.chars().count()) <= COMPARED_MAX {
+        return (one, other);
+    }
+    let alike = one.chars().zip(other.chars()).take_while(|(one, other)| one == other);
+    let bytes: usize = alike.map(|(letter, _)| letter.len_utf8()).sum();
+    (one.get(bytes..).unwrap_or_default(), other.get(bytes..).unwrap_or_default())
 }
 
 /// How many insertions, removals and changes lie between two words (Levenshtein).
@@ -53,6 +64,13 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(nearest(wanted, names), found, "{wanted}");
+        }
+        let of = |name: &str| format!("{}/{name}", "site/area/machine/".repeat(5));
+        let (pressure, level) = (of("pressure"), of("level"));
+        for (wanted, found) in [("presure", Some(&pressure)), ("levle", Some(&level)), ("temperature", None)]
+        {
+            let found = found.map(String::as_str);
+            assert_eq!(nearest(&of(wanted), [&pressure, &level]), found, "names that begin alike: {wanted}");
         }
         assert_eq!(nearest("samples", &["sample".to_owned()]), Some("sample"));
         assert_eq!(nearest::<str>("samples", []), None);

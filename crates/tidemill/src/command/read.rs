@@ -207,7 +207,8 @@ async fn meant(client: &Client, named: &str) -> String {
     };
     let below = first(BELOW, format!("{named}/")).await.and_then(|count| count.as_u64());
     if let Some(below) = below.filter(|below| *below > 0) {
-        return format!("below it are {below}: '{named}/#'");
+        let below_it = crate::quoted(&format!("{named}/#"));
+        return format!("below it are {below}: {below_it}");
     }
     let name = first(NEAREST, named.to_owned()).await;
     // The nearest may still be far.

@@ -182,6 +182,17 @@ fn who_reads_no_signal_is_told_what_they_may_have_meant() {
         let err = plant.run(&["read", named]).expect(0).err;
         assert_eq!(err.trim(), format!("no signal matches {named}; {told}"));
     }
+    // What is to be typed can be: a shell reads it as it is meant.
+    plant.ok(&["write", "o'brien/x", "1"]);
+    let err = plant.run(&["read", "o'brien"]).expect(0).err;
+    assert_eq!(err.trim(), r"no signal matches o'brien; below it are 1: 'o'\''brien/#'");
+    // Names that begin alike for long differ at their end, and the nearest is near there.
+    let long = "enterprise/site/area/a-machine-with-a-long-name/a-station-with-a-long-name";
+    plant.ok(&["write", &format!("{long}/pressure"), "1"]);
+    let err = plant.run(&["read", &format!("{long}/temperature")]).expect(0).err;
+    assert!(err.contains("signals` lists them"), "{err}");
+    let err = plant.run(&["read", &format!("{long}/presure")]).expect(0).err;
+    assert!(err.contains(&format!("did you mean {long}/pressure?")), "{err}");
     let err = plant.run(&["read", "x"]).expect(0).err;
     assert!(err.contains("no signal matches x") && err.contains("signals` lists them"), "{err}");
 }
