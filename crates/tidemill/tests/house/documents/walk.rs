@@ -307,7 +307,8 @@ impl Walk<'_> {
             format!(". '{}'\nexec 2>&1\nexec {command}\n", self.home.path("bin/variables.sh").display());
         let script = self.home.file("bin/background.sh", script);
         let mut shell = Command::new("sh");
-        shell.arg(script).current_dir(self.home.path(""));
+        // Of the tests' own variables a reader has none, and the plant would tell of them.
+        shell.arg(script).current_dir(self.home.path("")).env_clear();
         let mut process = Process::spawn(shell);
         for line in shown.lines().filter(|line| line.trim() != "…") {
             let stable = line.split('…').max_by_key(|part| part.len()).unwrap_or_default().trim();
