@@ -27,6 +27,7 @@ mod living;
 mod lost;
 mod numbers;
 mod partners;
+mod pausing;
 mod plant;
 mod postgres;
 mod printing;
