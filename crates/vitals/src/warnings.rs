@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use tidemill_core::format_duration;
+
 /// A kind of warning.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Warning {
@@ -72,6 +74,10 @@ warnings! {
     RESTART_WAITING "restart-waiting" false 0 0 false "saved settings wait for a restart" "The plant runs with the values before them" "Restart the plant when it suits";
 }
 
+fn after(duration: Duration) -> String {
+    if duration.is_zero() { "at once".to_owned() } else { format_duration(duration) }
+}
+
 /// docs/reference/health.md.
 pub(crate) fn page() -> String {
     let mut out = String::from(
@@ -83,8 +89,8 @@ pub(crate) fn page() -> String {
     );
     for warning in WARNINGS {
         let Warning { code, title, affects, mend, raise_after, clear_after, .. } = warning;
-        let _ =
-            writeln!(out, "| `{code}` | {title} | {affects} | {mend} | {raise_after:?} | {clear_after:?} |");
+        let (raise, clear) = (after(*raise_after), after(*clear_after));
+        let _ = writeln!(out, "| `{code}` | {title} | {affects} | {mend} | {raise} | {clear} |");
     }
     out
 }
