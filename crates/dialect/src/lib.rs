@@ -17,6 +17,7 @@ mod outline; //       the shape of a statement, without its literals
 pub mod postgres; //  its clients: spelling, catalogue, rows
 mod similar; //       SIMILAR TO
 pub mod statement; // one statement that only reads
+mod weight; //        how much its expressions mean
 
 pub use error::{bad, does_not_fit, from_problem};
 pub use outline::outline;

@@ -18,7 +18,7 @@ use serde_json::{Map, Value as Json};
 use tidemill_core::{Problem, Value, codes};
 
 use crate::error::{bad, from_problem};
-use crate::{exists, postgres, similar};
+use crate::{exists, postgres, similar, weight};
 
 /// The longest query text.
 pub const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -32,6 +32,9 @@ pub const CHAIN_MAX: usize = 250;
 
 /// How many tables and subqueries a query may mean.
 pub const TABLES_MAX: usize = 1_000;
+
+/// How many parts a query's expressions may mean, where what is said more than once counts each time.
+pub const MEANT_MAX: usize = 16_384;
 
 /// The highest number of a parameter.
 pub const PARAMETERS_MAX: usize = 1_000;
@@ -58,6 +61,7 @@ fn with(text: &str, parameters: Option<&[Value]>) -> Result<(Statement, usize)> 
     measure(&statement)?;
     name(&mut statement);
     let highest = bind(&mut statement, parameters)?;
+    weight::weigh(&statement, MEANT_MAX)?;
     Ok((statement, highest))
 }
 

@@ -13,7 +13,6 @@ use datafusion::sql::sqlparser::ast::{
     Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableAlias, TableAliasColumnDef,
     TableFactor, UnaryOperator, Value as Literal, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use tidemill_core::{Problem, codes};
 
@@ -21,6 +20,7 @@ use super::contents::schema_number;
 use super::functions::{REGISTERED, is_known};
 use super::list_text::{self, items};
 use super::names::is_function;
+use super::spelling::PostgreSql;
 use super::tables::{self, CatalogueTable, INFORMATION_SCHEMA, PG_CATALOG};
 use super::{casts, empty, lists, numeric, precedence, times, tuples};
 use crate::error::{bad, from_problem};
@@ -300,8 +300,7 @@ fn function_as_table(factor: &TableFactor) -> Option<TableFactor> {
             format!("(SELECT {called}({}) AS {column}) AS {alias}", arguments.join(", "))
         }
     };
-    let dialect = PostgreSqlDialect {};
-    Parser::new(&dialect).try_with_sql(&text).ok()?.parse_table_factor().ok()
+    Parser::new(&PostgreSql).try_with_sql(&text).ok()?.parse_table_factor().ok()
 }
 
 fn rewritten(expr: &mut Expr) -> Option<Expr> {

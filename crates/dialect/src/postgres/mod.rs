@@ -19,6 +19,7 @@ mod parameters;
 mod precedence;
 mod procedures;
 mod rows;
+mod spelling;
 mod tables;
 mod texts;
 mod times;
@@ -35,7 +36,7 @@ use datafusion::common::Result;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::dialect::{GenericDialect, PostgreSqlDialect};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
 use tidemill_core::{Problem, TypeNumber, WireQuery, codes};
 
 pub use contents::{Callable, Contents, Readable};
@@ -45,9 +46,12 @@ pub use parameters::singled;
 pub use rows::WireRows;
 
 use crate::error::from_problem;
-use crate::statement;
+use crate::{statement, weight};
 use parameters::Values;
 use tables::CatalogueTable;
+
+/// How many parts one part may become when it is said in the planner's words: two that are compared, with what joins them.
+const REWRITTEN: usize = 4;
 
 /// What a statement was read as.
 pub struct Read {
@@ -68,7 +72,7 @@ pub struct Read {
 pub fn read(query: &WireQuery, with_values: bool) -> Result<Read> {
     let text = &query.text;
     // What only DataFusion spells so is understood too.
-    let parsed = statement::parse(text, &PostgreSqlDialect {});
+    let parsed = statement::parse(text, &spelling::PostgreSql);
     let mut statement =
         parsed.or_else(|error| statement::parse(text, &GenericDialect {}).map_err(|_| error))?;
     statement::check(&statement).map_err(|_| {
@@ -80,7 +84,10 @@ pub fn read(query: &WireQuery, with_values: bool) -> Result<Read> {
     let values = if with_values { Values::Given(&query.parameters) } else { Values::Types(&parameters) };
     names::name(&mut statement);
     parameters::bind(&mut statement, &values)?;
+    weight::weigh(&statement, statement::MEANT_MAX)?;
     let used = dialect::rewrite(&mut statement)?;
+    weight::weigh(&statement, REWRITTEN * statement::MEANT_MAX)?;
+    statement::measure(&statement)?;
     let instead = empty::instead(&statement);
     if with_values && instead.is_some() && !parameters.is_empty() && !parameters.contains(&0) {
         // Values change no rows of it, and should not change what is planned: its columns were told without them.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use expect_test::expect_file;
 use tidemill_core::{ReadScope, TableSpec};
-use tidemill_dialect::statement::{CHAIN_MAX, DEPTH_MAX, TABLES_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
+use tidemill_dialect::statement::{CHAIN_MAX, DEPTH_MAX, MEANT_MAX, TABLES_MAX, TEXT_BYTES_MAX, TOKENS_MAX};
 
 use super::fake::*;
 use super::small::{engine_of, plant};
@@ -71,10 +71,12 @@ fn block(name: &str) -> String {
             "\n| limit | |\n|---|---|\n| length of a query | {TEXT_BYTES_MAX} bytes, {TOKENS_MAX} words and signs |\n\
              | nesting | {DEPTH_MAX} levels of parentheses and subqueries, {CHAIN_MAX} operators in one expression |\n\
              | tables and subqueries, a name from WITH each time it is used | {TABLES_MAX} |\n\
+             | parts of all expressions, what is said more than once each time | {} |\n\
              | steps of a plan; parts of the expressions of one step | {STEPS_MAX}; {PARTS_MAX} |\n\
              | length of a constant that is worked out while planning | {CONSTANT_BYTES_MAX} bytes |\n\
              | what one call of a function may make for a batch of rows | {} MiB |\n\
              | pixels of `read(…, 'points', …)` | {} |\n",
+            MEANT_MAX,
             rules::CALL_BYTES_MAX >> 20,
             crate::query::modes::POINTS_MAX,
         ),
