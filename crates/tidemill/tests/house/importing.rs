@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::plant::{Plant, files_below, skip};
+use crate::plant::{Home, Plant, files_below, skip};
 
 /// What an independent reader finds: per column, the distinct (seconds since 1970, bits of the value).
 pub(crate) type Found = BTreeMap<String, BTreeSet<(i64, u64)>>;
@@ -542,6 +542,31 @@ fn more_new_names_than_an_hour_allows_are_not_rejected() {
     assert!(ran.err.contains("limits.signals_new_per_hour"), "{}", ran.err);
     assert!(!std::path::Path::new(&format!("{file}.rejected")).exists());
     assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'n%'"), json!([[10_000]]));
+}
+
+/// The same of columns, which are refused by their first row that is not in order.
+#[test]
+fn columns_with_more_new_names_than_an_hour_allows_go_on_later() {
+    let home = Home::new();
+    std::fs::create_dir(home.plant()).expect("a folder in the temporary folder");
+    home.file("plant/tidemill.toml", "[limits]\nsignals_new_per_hour = 100");
+    let mut plant = home.start();
+    let query = "SELECT 'n' || CAST(value AS VARCHAR) AS signal, TIMESTAMP '2026-03-01T00:00:00Z' AS time, 1.5 AS value \
+                 FROM generate_series(1, 150)";
+    for (file, kept) in [("x.parquet", 100), ("x.arrow", 100)] {
+        let path = plant.home.path(file).display().to_string();
+        plant.run(&["sql", query, "--output", &path]).expect(0);
+        let ran = plant.run(&["import", &path]).expect_problem("signals-rate");
+        assert!(ran.err.contains("limits.signals_new_per_hour"), "{}", ran.err);
+        assert!(!plant.home.path(&format!("{file}.rejected")).exists());
+        assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'n%'"), json!([[kept]]));
+    }
+    plant.home.file("plant/tidemill.toml", "[limits]\nsignals_new_per_hour = 1000");
+    plant.process.log_line("configuration.read");
+    for file in ["x.parquet", "x.arrow"] {
+        plant.run(&["import", &plant.home.path(file).display().to_string()]).expect(0);
+        assert_eq!(plant.sql("SELECT count(*) FROM samples WHERE signal LIKE 'n%'"), json!([[150]]));
+    }
 }
 
 /// What comes but once cannot be looked through; to open it would wait for who never writes.

@@ -85,10 +85,8 @@ impl Rejects {
 
     /// The import is at its end: the list says so; without one, that of an earlier import is gone.
     pub(super) fn finish(&mut self) -> Result<(), Problem> {
-        let failed = |error: io::Error| unwritable(&self.path, &error);
-        if let Some(file) = &mut self.file {
-            let hash = hash_of(&self.path, u64::MAX).map_err(failed)?;
-            return writeln!(file, "{END}{hash:016x}").map_err(failed);
+        if self.end()? {
+            return Ok(());
         }
         let shown = self.path.display();
         match is_as_written(&self.path) {
@@ -98,11 +96,23 @@ impl Rejects {
                 ));
             }
             Some(false) if is_list(&self.path) => {
-                output::note(&format!("{shown} is of an earlier import and was changed since: it stays"));
+                let what = match last_line(&self.path).is_ok_and(|last| last.starts_with(END)) {
+                    true => "was changed since",
+                    false => "has no end, as that was cut off or the list was changed",
+                };
+                output::note(&format!("{shown} is of an earlier import and {what}: it stays"));
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Writes the last line, where there is a list.
+    pub(super) fn end(&mut self) -> Result<bool, Problem> {
+        let failed = |error: io::Error| unwritable(&self.path, &error);
+        let Some(file) = &mut self.file else { return Ok(false) };
+        let hash = hash_of(&self.path, u64::MAX).map_err(failed)?;
+        writeln!(file, "{END}{hash:016x}").map_err(failed).map(|()| true)
     }
 }
 
@@ -124,17 +134,25 @@ fn unwritable(path: &Path, error: &io::Error) -> Problem {
 fn is_as_written(path: &Path) -> Option<bool> {
     let bytes = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?.len();
     let judged = || -> io::Result<bool> {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(bytes.saturating_sub(END_BYTES_MAX)))?;
-        let mut end = Vec::new();
-        file.read_to_end(&mut end)?;
-        let end = String::from_utf8_lossy(&end).into_owned();
-        let Some(last) = end.lines().next_back() else { return Ok(false) };
-        let Some(hash) = last.strip_prefix(END) else { return Ok(false) };
-        let before = bytes.saturating_sub(last.len() as u64 + 1);
-        Ok(end.ends_with('\n') && u64::from_str_radix(hash, 16).ok() == Some(hash_of(path, before)?))
+        let last = last_line(path)?;
+        let Some(hash) = last.strip_prefix(END).and_then(|hash| hash.strip_suffix('\n')) else {
+            return Ok(false);
+        };
+        let before = bytes.saturating_sub(last.len() as u64);
+        Ok(u64::from_str_radix(hash, 16).ok() == Some(hash_of(path, before)?))
     };
     Some(judged().unwrap_or(false))
+}
+
+/// The last line with its end, as far as one that an import wrote may be long.
+fn last_line(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let bytes = file.metadata()?.len();
+    file.seek(SeekFrom::Start(bytes.saturating_sub(END_BYTES_MAX)))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    let end = String::from_utf8_lossy(&end);
+    Ok(end.split_inclusive('\n').next_back().unwrap_or_default().to_owned())
 }
 
 /// Whether a file begins as a list of rejects does, whoever changed it since.

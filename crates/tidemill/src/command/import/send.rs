@@ -21,6 +21,9 @@ const TRIES_MAX: u32 = 120;
 /// How many refused lines one answer names.
 const REFUSED_LISTED: usize = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
+/// What helps where an hour's new names are used up.
+const HOUR_HINT: &str =
+    "Raise limits.signals_new_per_hour for the import, or give the same command again in an hour";
 /// How many rows of columns may be refused: each costs a request.
 const REFUSED_ROWS_MAX: u64 = 1_000;
 
@@ -82,6 +85,8 @@ impl<'a> Sender<'a> {
 
     /// Keeps how far it came, for the next time.
     pub(super) fn stop(&mut self) {
+        // It stays as it is until the import goes on, or is given up.
+        let _ = self.rejects.end();
         if self.progress.parts > self.skipped {
             self.note.write(&self.progress);
         }
@@ -124,6 +129,9 @@ impl<'a> Sender<'a> {
             if row > from {
                 self.send(part.body(from, row)?, Rows::MEDIA_TYPE, "").await?;
                 self.tally.samples += (row - from) as u64;
+            }
+            if problem.code == &codes::SIGNALS_RATE {
+                return Err(problem.hint(HOUR_HINT));
             }
             let line = before + part.place(row) as u64 + 1;
             let reject = Reject { line, column: None, raw: part.line(row)?, reason: problem.detail };
@@ -289,8 +297,7 @@ fn passes_soon(problem: &Problem) -> bool {
 /// That this hour's new names are used up: what is refused for it is in order, and goes in later.
 fn of_the_hour(refused: &[Json]) -> Option<Problem> {
     let problem = refused.iter().find(|problem| problem["code"] == codes::SIGNALS_RATE.id)?;
-    let hint = "Raise limits.signals_new_per_hour for the import, or give the same command again in an hour";
-    Some(Problem::new(&codes::SIGNALS_RATE, output::cell(&problem["detail"])).hint(hint))
+    Some(Problem::new(&codes::SIGNALS_RATE, output::cell(&problem["detail"])).hint(HOUR_HINT))
 }
 
 /// Behind which line a hundred records end that begin with one. A text of a record may run over lines, which cannot be

@@ -100,3 +100,34 @@ fn one_import_at_a_time_writes_a_list_of_rejects() {
     first.write(Some("time,v"), &reject()).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap().matches("\na,b\n").count(), 2);
 }
+
+/// A list that an import left which was cut off is not one that somebody changed.
+#[expect(clippy::disallowed_methods, reason = "a list that somebody changes")]
+#[test]
+fn a_list_of_rejects_whose_import_was_stopped_is_removed_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.csv.rejected");
+    let reject = || [Reject { line: 2, column: None, raw: "a,b".to_owned(), reason: "no".to_owned() }];
+    let stopped = || {
+        let mut rejects = rejects::Rejects::new(path.clone());
+        rejects.write(Some("time,v"), &reject()).unwrap();
+        let bytes = rejects.bytes();
+        assert!(rejects.end().unwrap());
+        bytes
+    };
+    stopped();
+    rejects::Rejects::new(path.clone()).finish().unwrap();
+    assert!(!path.exists(), "nothing was rejected this time");
+    // One that goes on takes the end away, and writes its own.
+    let bytes = stopped();
+    let mut rejects = rejects::Rejects::new(path.clone());
+    rejects.go_on(bytes).unwrap();
+    rejects.write(None, &reject()).unwrap();
+    rejects.finish().unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!((text.matches("\na,b\n").count(), text.matches("#rejected end").count()), (2, 1));
+    // One that somebody changed stays.
+    std::fs::write(&path, format!("{text}a,c\n")).unwrap();
+    rejects::Rejects::new(path.clone()).finish().unwrap();
+    assert!(path.exists());
+}
