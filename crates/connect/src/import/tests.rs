@@ -13,6 +13,7 @@ mod qualities;
 mod questions;
 mod ratings;
 mod survey;
+mod tags;
 mod workbook;
 
 use std::fmt::Write;
