@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use tidemill_core::{
     Amend, AuditEntry, AuditResult, Boxed, Chunks, Grant, LastValue, Meta, MetaEdit, NumberKind, Pattern,
     Problem, ReadScope, Row, Signal, SignalId, SignalPath, Verb, codes, format_duration, parse_duration,
@@ -365,6 +365,13 @@ fn edit_of(wanted: SignalEdit) -> Result<MetaEdit, Problem> {
     })
 }
 
+/// What was deleted of a range.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Deleted {
+    /// Null where they could not be counted.
+    samples: Option<u64>,
+}
+
 /// Deletes a signal with all of its samples, or with `from` and `to` its samples in between.
 #[utoipa::path(
     delete, path = "/api/v1/signals", tag = "signals",
@@ -376,7 +383,7 @@ fn edit_of(wanted: SignalEdit) -> Result<MetaEdit, Problem> {
         ("reason" = Option<String>, Query, description = "Why; audited. Needed when samples are deleted"),
     ),
     responses(
-        (status = 200, description = "Of a range: durable; `samples` says how many it took, null where they could not be counted"),
+        (status = 200, description = "Of a range: durable, and how many samples it took", body = Deleted),
         (status = 204, description = "Of a signal: durable"),
     ),
 )]
@@ -413,7 +420,7 @@ pub(crate) async fn delete(State(web): State<Web>, caller: Caller, request: Requ
     let done = web.doors().history.amend(&caller.identity, &[grant], amend, reason).await;
     let samples = done.as_ref().map_or(None, |amended| amended.samples);
     change.conclude(done.map(drop)).await?;
-    Ok(range.map_or_else(nothing, |_| json(&serde_json::json!({ "samples": samples }))))
+    Ok(range.map_or_else(nothing, |_| json(&Deleted { samples })))
 }
 
 /// A change that is audited: first what is intended, then how it ended.
