@@ -26,6 +26,9 @@ fn differing<'a>(one: &'a str, other: &'a str) -> (&'a str, &'a str) {
     }
     let alike = one.chars().zip(other.chars()).take_while(|(one, other)| one == other);
     let bytes: usize = alike.map(|(letter, _)| letter.len_utf8()).sum();
+    // Whole levels of a path: how near words are is a matter of how long they are.
+    let level = one.get(..bytes).and_then(|alike| alike.rfind('/')).map(|slash| slash + 1);
+    let bytes = level.unwrap_or(bytes);
     (one.get(bytes..).unwrap_or_default(), other.get(bytes..).unwrap_or_default())
 }
 
