@@ -78,7 +78,7 @@ fn run(arguments: &[String]) -> Outcome {
     }
     let binary = match &options.binary {
         Some(path) => Binary { path: path.clone() },
-        None => Binary::build(true)?,
+        None => Binary::build("release")?,
     };
     for name in outside {
         println!("==> {name}");

@@ -43,17 +43,14 @@ pub struct Running {
 }
 
 impl Binary {
-    /// Builds it with cargo, as a user does.
-    pub fn build(release: bool) -> Result<Binary, String> {
+    /// Builds it with cargo in one of the workspace's profiles.
+    pub fn build(profile: &str) -> Result<Binary, String> {
         let mut cargo = shell::cargo();
-        cargo.args(["build", "--package", "tidemill"]);
-        if release {
-            cargo.arg("--release");
-        }
+        cargo.args(["build", "--package", "tidemill", "--profile", profile]);
         shell::pass(cargo)?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let target = target.unwrap_or_else(|| shell::root().join("target"));
-        let path = target.join(if release { "release" } else { "debug" }).join("tidemill");
+        let path = target.join(if profile == "dev" { "debug" } else { profile }).join("tidemill");
         if path.is_file() { Ok(Binary { path }) } else { Err(format!("{} was not built", path.display())) }
     }
 

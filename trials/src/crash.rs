@@ -59,7 +59,7 @@ struct Options {
     variants: Vec<Variant>,
     /// Agents instead of writers, for so many seconds.
     telegraf_s: Option<u64>,
-    release: bool,
+    profile: &'static str,
     binary: Option<PathBuf>,
     keep: bool,
 }
@@ -93,7 +93,7 @@ fn run(arguments: &[String]) -> Outcome {
     let options = understood(arguments)?;
     let binary = match &options.binary {
         Some(path) => Binary { path: path.clone() },
-        None => Binary::build(options.release)?,
+        None => Binary::build(options.profile)?,
     };
     let folder = std::env::temp_dir().join(format!("tidemill-crash-{}", std::process::id()));
     if let Some(seconds) = options.telegraf_s {
@@ -177,7 +177,7 @@ fn understood(arguments: &[String]) -> Result<Options, String> {
         seed: clock.as_secs(),
         variants: VARIANTS.iter().take(1).copied().collect(),
         telegraf_s: None,
-        release: false,
+        profile: "dev",
         binary: None,
         keep: false,
     };
@@ -189,7 +189,7 @@ fn understood(arguments: &[String]) -> Result<Options, String> {
             "--seed" => options.seed = shell::number(word, words.next())?,
             "--variant" => options.variants = variants(words.next().map_or("", String::as_str))?,
             "--telegraf" => options.telegraf_s = Some(shell::number(word, words.next())?),
-            "--release" => options.release = true,
+            "--release" => options.profile = "release",
             "--binary" => {
                 options.binary = Some(words.next().map(PathBuf::from).ok_or("`--binary` takes a file")?);
             }
@@ -219,7 +219,7 @@ mod tests {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let options =
             understood(&words("--cycles 7 --samples 1_000 --seed 3 --variant all --release")).expect("good");
-        assert_eq!((options.cycles, options.samples, options.seed, options.release), (7, 1_000, 3, true));
+        assert_eq!((options.cycles, options.samples, options.seed, options.profile), (7, 1_000, 3, "release"));
         assert_eq!(options.variants, VARIANTS);
         assert_eq!(understood(&[]).expect("good").variants, &VARIANTS[..1]);
         assert_eq!(understood(&words("--telegraf 60")).expect("good").telegraf_s, Some(60));

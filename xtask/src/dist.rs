@@ -22,7 +22,7 @@ pub(crate) const COMMAND: Command = Command {
     name: "dist",
     arguments: "[--test] [--binary PATH]",
     summary: "Make the archive, the package, the container file and the bill of materials",
-    help: "Builds the program in release and fills target/dist/, or packs the program at PATH (of the same version, and for a \
+    help: "Builds the program in the profile `packaged` (smaller than release, longer in the making) and fills target/dist/, or packs the program at PATH (of the same version, and for a \
            machine like this one).\n\
            --test packs the dev build, or that of --binary, twice, compares the bytes, installs the package on a clean Debian that systemd-nspawn \
            boots,\nand uses, upgrades, removes and purges it there. It needs root and Debian; without them it is skipped by name.\n\n\
@@ -67,7 +67,7 @@ fn run(arguments: &[String]) -> Outcome {
     }
     let path = match binary {
         Some(path) => path,
-        None => Binary::build(true)?.path,
+        None => Binary::build("packaged")?.path,
     };
     let folder = shell::root().join("target/dist");
     let made = make(&path, &folder, LEVEL)?;

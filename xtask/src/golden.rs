@@ -77,7 +77,7 @@ fn make() -> Outcome {
     if file.exists() {
         return Err(format!("{} stands: a golden plant is never made anew", file.display()).into());
     }
-    let binary = Binary::build(false)?;
+    let binary = Binary::build("dev")?;
     let place = std::env::temp_dir().join(format!("tidemill-golden-{}", std::process::id()));
     let plant = place.join("plant");
     std::fs::create_dir_all(plant.join("connections"))?;
