@@ -9,8 +9,8 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident, ObjectName, Query,
-    Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, Value as Literal, Visit, VisitMut,
-    Visitor, VisitorMut,
+    Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, UnaryOperator, Value as Literal,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
@@ -224,6 +224,16 @@ pub(crate) fn put(
     }
 }
 
+/// A sign stands before the whole interval: the planner would put it before its first number alone.
+fn whole_interval(expr: &mut Expr) {
+    if let Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } = expr
+        && matches!(inner.as_ref(), Expr::Interval(_))
+    {
+        let interval = std::mem::replace(inner.as_mut(), Expr::Value(Literal::Null.into()));
+        **inner = Expr::Nested(Box::new(interval));
+    }
+}
+
 struct Binder<'a> {
     with: &'a mut dyn FnMut(&str) -> Result<Option<Expr>>,
     /// How many expressions are being looked into.
@@ -255,6 +265,7 @@ impl VisitorMut for Binder<'_> {
             }
         }
         among(expr);
+        whole_interval(expr);
         match similar::said(expr) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),

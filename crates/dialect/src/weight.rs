@@ -80,6 +80,7 @@ fn of(expr: &Expr, parts: &[usize]) -> usize {
     let first = parts.first().copied().unwrap_or_default();
     let all = sum(parts);
     let again = match expr {
+        Expr::Between { expr, .. } if is_row(expr) => all.saturating_mul(3),
         Expr::Between { .. } => first,
         Expr::BinaryOp { left, right, .. } if is_row(left) && is_row(right) => all,
         Expr::InList { expr, list, .. } if is_row(expr) => first.saturating_mul(list.len()),

@@ -144,7 +144,8 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<DataFusionError> {
         precedence::sign(expr);
-        if let Err(error) = list_text::check(expr) {
+        precedence::power(expr);
+        if let Err(error) = list_text::check(expr).and_then(|()| tuples::check(expr)) {
             return ControlFlow::Break(error);
         }
         let other = match &mut *expr {
@@ -318,7 +319,9 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
         Expr::Between { expr, negated, low, high } if [&low, &high].iter().any(|end| is_numeric(end)) => {
             Some(between(expr, low, high, *negated))
         }
-        Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::InList { .. } => tuples::condition(expr),
+        Expr::Between { .. } | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::InList { .. } => {
+            tuples::condition(expr)
+        }
         Expr::BinaryOp { left, op, right } => {
             casts::unpad(left);
             casts::unpad(right);

@@ -20,6 +20,20 @@ pub(crate) fn sign(expr: &mut Expr) {
     }
 }
 
+/// `x ^ (-y ^ 2)`, as [`sign`] leaves `x ^ -y ^ 2`, becomes `(x ^ -y) ^ 2`: powers are computed from the left. One in
+/// parentheses stays.
+pub(crate) fn power(expr: &mut Expr) {
+    let Expr::BinaryOp { left, op: op @ BinaryOperator::PGExp, right } = expr else { return };
+    let (op, mut whole) = (op.clone(), taken(right));
+    if let Some(base) = base(&mut whole) {
+        let first = Expr::BinaryOp { left: Box::new(taken(left)), op, right: Box::new(taken(base)) };
+        *base = first;
+        *expr = whole;
+    } else {
+        **right = whole;
+    }
+}
+
 /// The first number of `x ^ 2 ^ 3`.
 fn base(expr: &mut Expr) -> Option<&mut Expr> {
     let Expr::BinaryOp { left, op: BinaryOperator::PGExp, .. } = expr else { return None };

@@ -4,7 +4,10 @@
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 
+use datafusion::common::Result;
+
 use super::dialect::{expressions, part};
+use crate::error::bad;
 
 /// The pairs of two rows that are put in order.
 const PAIRS_MAX: usize = 16;
@@ -22,6 +25,27 @@ fn items(expr: &Expr) -> Option<Vec<&Expr>> {
     .filter(|items| !items.is_empty())
 }
 
+/// Refuses to put long rows in order.
+///
+/// # Errors
+/// They have more than [`PAIRS_MAX`] items.
+pub(crate) fn check(expr: &Expr) -> Result<()> {
+    let too_long = |row: &Expr| items(row).is_some_and(|items| items.len() > PAIRS_MAX);
+    let ordered = match expr {
+        Expr::BinaryOp { left, op, .. } => {
+            !matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) && too_long(left)
+        }
+        Expr::Between { expr, .. } => too_long(expr),
+        _ => false,
+    };
+    match ordered {
+        true => {
+            Err(bad(format!("rows of more than {PAIRS_MAX} items cannot be put in order: compare fewer")))
+        }
+        false => Ok(()),
+    }
+}
+
 /// The condition by the items of its rows; none where it has none, or rows of other lengths.
 pub(crate) fn condition(expr: &mut Expr) -> Option<Expr> {
     match expr {
@@ -32,10 +56,20 @@ pub(crate) fn condition(expr: &mut Expr) -> Option<Expr> {
             let row = items(expr)?;
             let equal = |other: &Expr| compared(&row, &BinaryOperator::Eq, &items(other)?);
             let any = joined(list.iter().map(equal).collect::<Option<_>>()?, &BinaryOperator::Or)?;
-            Some(if *negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(any) } } else { any })
+            Some(unless(*negated, any))
+        }
+        Expr::Between { expr, negated, low, high } => {
+            let row = items(expr)?;
+            let from = compared(&row, &BinaryOperator::GtEq, &items(low)?)?;
+            let to = compared(&row, &BinaryOperator::LtEq, &items(high)?)?;
+            Some(unless(*negated, operation(from, &BinaryOperator::And, to)))
         }
         _ => None,
     }
+}
+
+fn unless(negated: bool, condition: Expr) -> Expr {
+    if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(condition) } } else { condition }
 }
 
 fn each(items: &[&Expr], tested: impl Fn(Expr) -> Expr) -> Option<Expr> {

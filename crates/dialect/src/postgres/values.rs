@@ -2,6 +2,7 @@
 //! ([`super::rows`]), and reading what clients sent (their door).
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -133,7 +134,9 @@ impl Cells {
             (Values::Int(column), false) if self.kind == types::REGPROC => function(column.value(row), out),
             (Values::Int(column), false) => text(out, format_args!("{}", column.value(row))),
             (Values::Int(column), true) => self.whole(column.value(row), out),
-            (Values::Single(column), false) => float(f64::from(column.value(row)), &column.value(row), out),
+            (Values::Single(column), false) => {
+                float(f64::from(column.value(row)), &column.value(row), PLAIN_SINGLE, out)
+            }
             (Values::Single(column), true) => out.extend(column.value(row).to_be_bytes()),
             // No exponent, and no bytes of a float.
             (Values::Double(column), false) if self.kind == types::NUMERIC => {
@@ -142,7 +145,9 @@ impl Cells {
             (Values::Double(column), true) if self.kind == types::NUMERIC => {
                 numeric_bytes(&plain(column.value(row)), out);
             }
-            (Values::Double(column), false) => float(column.value(row), &column.value(row), out),
+            (Values::Double(column), false) => {
+                float(column.value(row), &column.value(row), PLAIN_DOUBLE, out)
+            }
             (Values::Double(column), true) => out.extend(column.value(row).to_be_bytes()),
             // Nothing is one byte too.
             (Values::Text(column), true) if self.kind == types::CHAR && column.value(row).is_empty() => {
@@ -214,17 +219,38 @@ fn function(number: i64, out: &mut Vec<u8>) {
     }
 }
 
-/// The shortest text that reads back as the same number, as PostgreSQL writes it.
-fn float(value: f64, shortest: &(impl std::fmt::Display + std::fmt::LowerExp), out: &mut Vec<u8>) {
+/// From where to where floats are written without an exponent.
+const PLAIN_DOUBLE: Range<f64> = 1e-4..1e15;
+const PLAIN_SINGLE: Range<f64> = 1e-4_f32 as f64..1e6;
+
+/// The shortest text that reads back as the same number, as PostgreSQL writes it: an exponent has a sign and two digits.
+fn float(
+    value: f64,
+    shortest: &(impl std::fmt::Display + std::fmt::LowerExp),
+    plain: Range<f64>,
+    out: &mut Vec<u8>,
+) {
     let size = value.abs();
     if value.is_nan() {
         out.extend(b"NaN");
     } else if value.is_infinite() {
         out.extend::<&[u8]>(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
-    } else if value == 0.0 || (1e-5..1e15).contains(&size) {
+    } else if value == 0.0 || plain.contains(&size) {
         text(out, format_args!("{shortest}"));
     } else {
+        let begin = out.len();
         text(out, format_args!("{shortest:e}"));
+        let written = out.split_off(begin);
+        let (digits, exponent) =
+            written.split_at(written.iter().position(|byte| *byte == b'e').unwrap_or(written.len()));
+        let exponent = exponent.strip_prefix(b"e").unwrap_or_default();
+        let (sign, exponent) = exponent.strip_prefix(b"-").map_or((b'+', exponent), |rest| (b'-', rest));
+        out.extend(digits);
+        out.extend([b'e', sign]);
+        if exponent.len() < 2 {
+            out.push(b'0');
+        }
+        out.extend(exponent);
     }
 }
 
@@ -479,13 +505,16 @@ mod tests {
             (20.5, "20.5"),
             (-0.0, "-0"),
             (0.1, "0.1"),
-            (1e300, "1e300"),
-            (1.5e-7, "1.5e-7"),
+            (1e300, "1e+300"),
+            (1.5e-7, "1.5e-07"),
+            (1e15, "1e+15"),
+            (0.00001, "1e-05"),
+            (0.0001, "0.0001"),
             (123_456_789_012_345.0, "123456789012345"),
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Infinity"),
         ] {
-            assert_eq!(told(|out| float(value, &value, out)), expected);
+            assert_eq!(told(|out| float(value, &value, PLAIN_DOUBLE, out)), expected);
         }
         for (number, expected) in [
             ("0", vec![0, 0xFFFF, 0, 0]),

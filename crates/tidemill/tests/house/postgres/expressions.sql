@@ -544,3 +544,23 @@ proname FROM pg_proc WHERE oid = 'timestamptz_recv'::regproc
 string_agg(typname, ',' ORDER BY typname) FROM (SELECT oid, typname, typreceive, typbasetype, typrelid, typarray FROM pg_catalog.pg_type WHERE (typreceive != 0 OR typsend != 0) AND typtype != 'r' AND typreceive::TEXT != 'array_recv') AS t WHERE typname IN ('bool', 'text', '_text', 'aclitem', 'void')
 relkind, relpersistence, oid::text FROM pg_class WHERE relname = 'pg_type'
 attidentity = '', attgenerated = '', attnum FROM pg_attribute WHERE attrelid = 'pg_type'::regclass AND attname = 'oid'
+-- signs, powers, rows and floats
+- interval '1 day'
+- interval '2 hours 30 minutes'
+timestamp '2026-01-02' + (- interval '1 day')
+timestamp '2026-01-02' - (- interval '1 month 1 day')
+2 ^ -3 ^ 2
+2 ^ (-3 ^ 2)
+-2 ^ 2 ^ -1
+(1, 2) NOT BETWEEN (1, 1) AND (1, NULL)
+(1, 2) BETWEEN (1, 1) AND (1, 3)
+(1, 3) NOT BETWEEN (1, 1) AND (1, 2)
+1e15::float8::text
+1e14::float8::text
+1e-5::float8::text
+0.0001::float8::text
+0.00001234::float8::text
+1234567::float4::text
+123456::float4::text
+0.0001::float4::text
+-1.5e-300::float8::text
