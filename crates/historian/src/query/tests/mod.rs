@@ -9,6 +9,7 @@ mod leaks;
 mod limits;
 mod members;
 mod mistakes;
+mod numbers;
 mod plot;
 mod postgres;
 mod reference;
