@@ -16,6 +16,7 @@ pub mod members; //   IN (SELECT …) where something is not known
 mod outline; //       the shape of a statement, without its literals
 pub mod postgres; //  its clients: spelling, catalogue, rows
 mod similar; //       SIMILAR TO
+pub mod spans; //     what becomes an interval
 pub mod statement; // one statement that only reads
 mod weight; //        how much its expressions mean
 

@@ -10,7 +10,6 @@ use super::dialect::{argument_of, calling, casting, expressions, taken, text};
 use super::functions::REGISTERED;
 use super::numeric::NUMERIC;
 use super::{intervals, lists, types};
-use crate::error::bad;
 
 /// The cast in another way, or its type in the planner's words.
 ///
@@ -87,11 +86,7 @@ pub(crate) fn interval(written: &mut Expr) -> Result<()> {
     if let Expr::Value(value) = written
         && let Literal::SingleQuotedString(text) = &mut value.value
     {
-        let said = intervals::said(text).ok_or_else(|| {
-            let shown: String = text.chars().take(40).collect();
-            bad(format!("'{shown}' is no interval, such as '1 day 02:30:00'"))
-        })?;
-        *text = said;
+        *text = intervals::said(text)?;
     }
     Ok(())
 }

@@ -1,6 +1,13 @@
 //! Intervals as PostgreSQL's users write them: in units, as a clock, as ISO 8601 has it, and as seconds alone. What is not here:
 //! how intervals are told ([`super::values`]), and how they are multiplied ([`super::times`]).
 
+use std::ops::RangeInclusive;
+
+use arrow::datatypes::IntervalMonthDayNano;
+use datafusion::common::{DataFusionError, Result};
+
+use crate::error::bad;
+
 const SECOND_NANOS: i64 = 1_000_000_000;
 const DAY_NANOS: i64 = 86_400 * SECOND_NANOS;
 /// Of which parts of months become days, as in PostgreSQL.
@@ -32,6 +39,26 @@ const UNITS: [(&[&str], Unit); 13] = [
     (&["ns", "nanosecond", "nanoseconds"], Unit::Nanos(1)),
 ];
 
+/// Where in [`UNITS`] they stand.
+const MONTHS: usize = 1;
+const DAYS: usize = 6;
+const HOURS: usize = 7;
+const SECONDS: usize = 9;
+const MICROSECONDS: usize = 11;
+
+/// Which units were given: none may be given twice.
+#[derive(Default)]
+struct Given(u16);
+
+impl Given {
+    fn note(&mut self, units: RangeInclusive<usize>) -> Option<()> {
+        let given = units.fold(0, |given, unit| given | 1 << unit);
+        let first = self.0 & given == 0;
+        self.0 |= given;
+        first.then_some(())
+    }
+}
+
 /// In months, days and nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Parts {
@@ -40,10 +67,27 @@ struct Parts {
     nanos: i64,
 }
 
-/// An interval in words that the planner reads; none where it is none in PostgreSQL.
-pub(crate) fn said(text: &str) -> Option<String> {
-    let Parts { months, days, nanos } = read(text)?;
-    Some(format!("{months} months {days} days {nanos} nanoseconds"))
+/// An interval in words that the planner reads.
+///
+/// # Errors
+/// It is none in PostgreSQL.
+pub(crate) fn said(text: &str) -> Result<String> {
+    let Parts { months, days, nanos } = read(text).ok_or_else(|| none(text))?;
+    Ok(format!("{months} months {days} days {nanos} nanoseconds"))
+}
+
+/// An interval.
+///
+/// # Errors
+/// It is none in PostgreSQL.
+pub(crate) fn interval(text: &str) -> Result<IntervalMonthDayNano> {
+    let Parts { months, days, nanos } = read(text).ok_or_else(|| none(text))?;
+    Ok(IntervalMonthDayNano::new(months, days, nanos))
+}
+
+fn none(text: &str) -> DataFusionError {
+    let shown: String = text.chars().take(40).collect();
+    bad(format!("'{shown}' is no interval, such as '1 day 02:30:00'"))
 }
 
 fn read(text: &str) -> Option<Parts> {
@@ -59,8 +103,9 @@ fn read(text: &str) -> Option<Parts> {
     }
     let mut parts = Parts::default();
     // From the end: the unit of a number stands behind it. The last one counts seconds without one, and one before a clock days.
-    let mut unit = (!ago).then_some(Unit::Nanos(SECOND_NANOS));
+    let mut unit = (!ago).then_some((SECONDS, Unit::Nanos(SECOND_NANOS)));
     let (mut counted, mut wanting) = (false, false);
+    let mut given = Given::default();
     for word in words.into_iter().rev() {
         let names_unit = word.starts_with(|first: char| first.is_ascii_alphabetic());
         if wanting && (names_unit || word.contains(':')) {
@@ -68,17 +113,23 @@ fn read(text: &str) -> Option<Parts> {
         }
         wanting = names_unit;
         if names_unit {
-            let (_, named) = UNITS.iter().find(|(names, _)| names.contains(&word))?;
-            unit = Some(*named);
+            let place = UNITS.iter().position(|(names, _)| names.contains(&word))?;
+            unit = UNITS.get(place).map(|(_, unit)| (place, *unit));
         } else if word.contains(':') {
             parts.add(Unit::Nanos(1), clock(word)?)?;
-            (unit, counted) = (Some(Unit::Days(1)), true);
+            given.note(HOURS..=MICROSECONDS)?;
+            (unit, counted) = (Some((DAYS, Unit::Days(1))), true);
         } else if let Some((years, months)) = years_and_months(word) {
             parts.add(Unit::Months(12), years)?;
             parts.add(Unit::Months(1), months)?;
+            given.note(MONTHS..=MONTHS)?;
             (unit, counted) = (None, true);
         } else {
-            parts.add(unit.take()?, Amount::of(word)?)?;
+            let ((place, unit), amount) = (unit.take()?, Amount::of(word)?);
+            // Decimals of a second are its milliseconds and microseconds too.
+            let last = if place == SECONDS && amount.part != 0.0 { MICROSECONDS } else { place };
+            given.note(place..=last)?;
+            parts.add(unit, amount)?;
             counted = true;
         }
     }
@@ -287,6 +338,10 @@ mod tests {
             "hour",
             "1:75",
             "1e3",
+            "1 day 1 day",
+            "1 hour 02:00",
+            "1 day 2 days 3 hours",
+            "1.5 s 20 ms",
         ] {
             assert_eq!(read(text), None, "{text}");
         }

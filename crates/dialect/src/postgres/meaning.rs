@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::times::Scale;
 use super::{numeric, texts, times, types};
 
 /// What operators mean between types that meet otherwise in PostgreSQL.
@@ -78,18 +79,21 @@ impl ExprPlanner for Operators {
             {
                 expr.left = cast(expr.left, DataType::Timestamp(TimeUnit::Nanosecond, None));
             }
-            (DataType::Interval(_), factor) if factor.is_numeric() => {
+            (DataType::Interval(_) | DataType::Duration(_), factor) if factor.is_numeric() => {
                 return Ok(match expr.op {
-                    BinaryOperator::Multiply => PlannerResult::Planned(times::scaled(expr.left, expr.right)),
+                    BinaryOperator::Multiply => {
+                        PlannerResult::Planned(times::scaled(Scale::Times, expr.left, expr.right))
+                    }
                     BinaryOperator::Divide => {
-                        let part = lit(1.0) / cast(expr.right, DataType::Float64);
-                        PlannerResult::Planned(times::scaled(expr.left, part))
+                        PlannerResult::Planned(times::scaled(Scale::By, expr.left, expr.right))
                     }
                     _ => PlannerResult::Original(expr),
                 });
             }
-            (factor, DataType::Interval(_)) if factor.is_numeric() && expr.op == BinaryOperator::Multiply => {
-                return Ok(PlannerResult::Planned(times::scaled(expr.right, expr.left)));
+            (factor, DataType::Interval(_) | DataType::Duration(_))
+                if factor.is_numeric() && expr.op == BinaryOperator::Multiply =>
+            {
+                return Ok(PlannerResult::Planned(times::scaled(Scale::Times, expr.right, expr.left)));
             }
             _ => {}
         }
@@ -177,12 +181,13 @@ fn meant(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         {
             Some(texts::of(inner.as_ref().clone()))
         }
-        (Ok(_), DataType::Timestamp(_, zone)) => match inner.as_ref() {
+        (Ok(from), DataType::Timestamp(_, zone)) => match inner.as_ref() {
             Expr::Literal(value, metadata) => {
                 let mended =
                     value.try_as_str().flatten().and_then(|text| times::mended(text, zone.is_some()));
                 mended.map(|text| Expr::Literal(ScalarValue::Utf8(Some(text)), metadata.clone()))
             }
+            _ if from.is_string() => Some(times::mending(inner.as_ref().clone(), zone.is_some())),
             _ => None,
         },
         _ => None,

@@ -41,6 +41,7 @@ use tidemill_core::{Problem, TypeNumber, WireQuery, codes};
 
 pub use contents::{Callable, Contents, Readable};
 pub(crate) use dialect::{calling, casting, text};
+pub(crate) use intervals::interval;
 pub use meaning::{analyzer, planner};
 pub use parameters::singled;
 pub use rows::WireRows;

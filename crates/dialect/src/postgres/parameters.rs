@@ -195,7 +195,7 @@ pub(crate) fn literal(kind: TypeNumber, value: Option<&str>) -> Result<Expr> {
             Expr::Value(Literal::HexStringLiteral(digits.ok_or_else(wrong)?.to_owned()).into())
         }
         (types::INTERVAL, Some(value)) => {
-            casting(text(&intervals::said(value).ok_or_else(wrong)?), lists::sql(kind))
+            casting(text(&intervals::said(value).map_err(|_| wrong())?), lists::sql(kind))
         }
         (kind, value) => match (lists::sql(kind), value) {
             (SqlType::Text, Some(value)) => text(value),

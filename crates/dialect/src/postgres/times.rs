@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
 use arrow::array::{
-    ArrayRef, AsArray, IntervalMonthDayNanoArray, TimestampNanosecondArray, temporal_conversions,
+    ArrayRef, AsArray, IntervalMonthDayNanoArray, StringViewArray, TimestampNanosecondArray,
+    temporal_conversions,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Field, FieldRef, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
     TimeUnit, TimestampNanosecondType,
 };
+use arrow::error::ArrowError;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
@@ -308,25 +310,39 @@ fn instant_of(clock: i64, zone: Tz) -> Option<i64> {
     }
 }
 
-/// An interval, so many times.
-pub(crate) fn scaled(interval: PlanExpr, times: PlanExpr) -> PlanExpr {
-    let scaled = Arc::new(ScalarUDF::from(Scaled(Signature::any(2, Volatility::Immutable))));
-    let sides = vec![cast_to(interval, INTERVAL), cast_to(times, DataType::Float64)];
+/// What a number does to an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Scale {
+    Times,
+    By,
+}
+
+/// An interval, so many times, or in so many parts.
+pub(crate) fn scaled(scale: Scale, interval: PlanExpr, number: PlanExpr) -> PlanExpr {
+    let signature = Signature::any(2, Volatility::Immutable);
+    let scaled = Arc::new(ScalarUDF::from(Scaled { scale, signature }));
+    let sides = vec![cast_to(interval, INTERVAL), cast_to(number, DataType::Float64)];
     PlanExpr::ScalarFunction(ScalarFunction::new_udf(scaled, sides))
 }
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Scaled(Signature);
+struct Scaled {
+    scale: Scale,
+    signature: Signature,
+}
 
 impl ScalarUDFImpl for Scaled {
     fn name(&self) -> &str {
-        "tidemill_scaled"
+        match self.scale {
+            Scale::Times => "tidemill_multiplied",
+            Scale::By => "tidemill_divided",
+        }
     }
 
     fn signature(&self) -> &Signature {
-        &self.0
+        &self.signature
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
@@ -344,7 +360,12 @@ impl ScalarUDFImpl for Scaled {
             .zip(times.as_primitive::<Float64Type>().iter());
         let made = each.map(|(interval, times)| {
             let Some((interval, times)) = interval.zip(times) else { return Ok(None) };
-            multiplied(interval, times).map(Some).ok_or_else(|| does_not_fit("an interval"))
+            let made = match self.scale {
+                Scale::Times => changed(interval, |part| part * times),
+                Scale::By if times == 0.0 => return Err(ArrowError::DivideByZero.into()),
+                Scale::By => changed(interval, |part| part / times),
+            };
+            made.map(Some).ok_or_else(|| does_not_fit("an interval"))
         });
         let made: ArrayRef = Arc::new(made.collect::<Result<IntervalMonthDayNanoArray>>()?);
         Ok(match scalar {
@@ -354,20 +375,70 @@ impl ScalarUDFImpl for Scaled {
     }
 }
 
-/// Parts of months become days of which a month has thirty, parts of days become hours.
-fn multiplied(interval: IntervalMonthDayNano, times: f64) -> Option<IntervalMonthDayNano> {
+/// Parts of months become days of which a month has thirty, parts of days become hours: PostgreSQL's `interval_mul` and
+/// `interval_div`, which round to microseconds before they look for whole days.
+fn changed(interval: IntervalMonthDayNano, by: impl Fn(f64) -> f64) -> Option<IntervalMonthDayNano> {
     const MONTH_DAYS: f64 = 30.0;
-    const DAY_NANOS: f64 = 86_400e9;
-    let months = f64::from(interval.months) * times;
-    let days = f64::from(interval.days) * times + months.fract() * MONTH_DAYS;
-    let nanos = interval.nanoseconds as f64 * times;
-    let nanos = ((nanos + days.fract() * DAY_NANOS) / 1_000.0).round() * 1_000.0;
-    let fits = |value: f64, most: f64| (value.abs() < most).then_some(value.trunc());
+    const DAY_SECONDS: f64 = 86_400.0;
+    const MICROSECONDS: f64 = 1e6;
+    let rounded = |value: f64| (value * MICROSECONDS).round_ties_even() / MICROSECONDS;
+    let fits = |value: f64, most: f64| (value.abs() < most).then_some(value);
+    let (months, days) = (by(f64::from(interval.months)), by(f64::from(interval.days)));
+    let (months, days) = (fits(months, 2_147_483_648.0)?, fits(days, 2_147_483_648.0)?);
+    let more_days = rounded(months.fract() * MONTH_DAYS);
+    let mut seconds = rounded((days.fract() + more_days.fract()) * DAY_SECONDS);
+    let mut whole_days = days.trunc() + more_days.trunc();
+    if seconds.abs() >= DAY_SECONDS {
+        let carried = (seconds / DAY_SECONDS).trunc();
+        whole_days += carried;
+        seconds -= carried * DAY_SECONDS;
+    }
+    let micros = (by(interval.nanoseconds as f64 / 1_000.0) + seconds * MICROSECONDS).round_ties_even();
     Some(IntervalMonthDayNano::new(
-        fits(months, 2_147_483_648.0)? as i32,
-        fits(days, 2_147_483_648.0)? as i32,
-        fits(nanos, 9.2e18)? as i64,
+        months as i32,
+        fits(whole_days, 2_147_483_648.0)? as i32,
+        (fits(micros, 9.2e15)? as i64).checked_mul(1_000)?,
     ))
+}
+
+/// A text that is to become a time, mended where it lacks something.
+pub(crate) fn mending(text: PlanExpr, zoned: bool) -> PlanExpr {
+    let signature = Signature::any(1, Volatility::Immutable);
+    let mending = Arc::new(ScalarUDF::from(Mending { zoned, signature }));
+    PlanExpr::ScalarFunction(ScalarFunction::new_udf(mending, vec![text]))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Mending {
+    zoned: bool,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Mending {
+    fn name(&self) -> &str {
+        if self.zoned { "tidemill_mended_timestamptz" } else { "tidemill_mended_timestamp" }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8View)
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(given) = call.args.first() else { return Err(bad("a value is missing")) };
+        let scalar = matches!(given, ColumnarValue::Scalar(_));
+        let texts = cast(&given.to_array(if scalar { 1 } else { call.number_rows })?, &DataType::Utf8View)?;
+        let mend = |text: &str| mended(text, self.zoned).unwrap_or_else(|| text.to_owned());
+        let made = texts.as_string_view().iter().map(|text| text.map(mend)).collect::<StringViewArray>();
+        let made: ArrayRef = Arc::new(made);
+        Ok(match scalar {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&made, 0)?),
+            false => ColumnarValue::Array(made),
+        })
+    }
 }
 
 #[cfg(test)]

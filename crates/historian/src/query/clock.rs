@@ -5,16 +5,15 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array, IntervalMonthDayNanoArray, TimestampNanosecondArray};
+use arrow::array::{ArrayRef, AsArray, Float64Array, TimestampNanosecondArray};
 use arrow::compute::kernels::cast_utils::IntervalUnit;
-use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
-    DataType, DurationNanosecondType, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, IntervalUnit as ArrowUnit, TimeUnit, TimestampNanosecondType,
+    DataType, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano, TimeUnit, TimestampNanosecondType,
 };
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 use tidemill_core::{Problem, codes};
+use tidemill_dialect::spans::split;
 use tidemill_dialect::{bad, from_problem};
 
 /// From seconds since 1970, or from a text in a format.
@@ -153,20 +152,6 @@ fn part_between(part: &str, column: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(between.unary::<_, Int32Type>(|between| i32::try_from(of(between)).unwrap_or(i32::MAX))))
 }
 
-/// In months, days and nanoseconds.
-fn split(column: &ArrayRef) -> Result<IntervalMonthDayNanoArray> {
-    let strict = CastOptions { safe: false, ..CastOptions::default() };
-    if let DataType::Duration(_) = column.data_type() {
-        let nanos = cast_with_options(column, &DataType::Duration(TimeUnit::Nanosecond), &strict)?;
-        let days = |nanos: i64| i32::try_from(nanos / DAY_NANOS).unwrap_or(i32::MAX);
-        return Ok(nanos
-            .as_primitive::<DurationNanosecondType>()
-            .unary(|nanos| IntervalMonthDayNano::new(0, days(nanos), nanos % DAY_NANOS)));
-    }
-    let whole = cast_with_options(column, &DataType::Interval(ArrowUnit::MonthDayNano), &strict)?;
-    Ok(whole.as_primitive::<IntervalMonthDayNanoType>().clone())
-}
-
 /// A year has 365¼ days, and each month beyond whole years thirty. Whole numbers as long as they last, so that the seconds are
 /// the nearest number to them.
 fn seconds_of(between: IntervalMonthDayNano) -> f64 {
@@ -183,6 +168,9 @@ fn seconds_of(between: IntervalMonthDayNano) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::IntervalMonthDayNanoArray;
+    use arrow::compute::{CastOptions, cast_with_options};
+
     use super::*;
 
     /// Expected values are those of PostgreSQL 15.

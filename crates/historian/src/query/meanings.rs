@@ -1,5 +1,6 @@
 //! What SQL means where DataFusion means something else, said in the plan before anything is worked out: numbers that do not
-//! fit ([`super::whole`]), intervals by their length ([`super::intervals`]), a subquery for one value that finds no
+//! fit ([`super::whole`]), intervals by their length ([`super::intervals`]) and
+//! what becomes one ([`spans`]), a subquery for one value that finds no
 //! row, and a subquery for a list with a NULL ([`tidemill_dialect::members`]).
 
 use std::cell::Cell;
@@ -17,7 +18,7 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
-use tidemill_dialect::{bad, members};
+use tidemill_dialect::{bad, members, spans};
 
 use super::planning::bounded;
 use super::{intervals, whole};
@@ -61,6 +62,7 @@ impl AnalyzerRule for Meanings {
 
 fn meant(expr: Expr, schema: &DFSchema, absent: &Cell<bool>) -> Result<Transformed<Expr>> {
     let expr = whole::checked(expr, schema)?;
+    let expr = expr.transform_data(|expr| spans::cast(expr, schema))?;
     let expr = expr.transform_data(|expr| intervals::compared(expr, schema))?;
     expr.transform_data(|expr| {
         if !may_find_nothing(&expr) {

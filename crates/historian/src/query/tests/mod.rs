@@ -17,5 +17,6 @@ mod scope;
 mod shape;
 mod slow;
 pub(crate) mod small;
+mod spans;
 mod sql;
 mod store;

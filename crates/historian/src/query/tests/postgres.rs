@@ -141,8 +141,8 @@ fn values_are_written_as_postgresql_does() {
         expect![[r#"
             > SELECT time, value, integer, quality, text FROM samples WHERE signal = 'acme/press/count' ORDER BY time
             time:1184 | value:701 | integer:20 | quality:20 | text:25
-            2026-01-01 00:00:00+00 | 9.007199254740992e15 | 9007199254740993 | 0 | ∅
-            2026-01-01 00:00:01+00 | 1.8446744073709552e19 | ∅ | 0 | 18446744073709551615
+            2026-01-01 00:00:00+00 | 9.007199254740992e+15 | 9007199254740993 | 0 | ∅
+            2026-01-01 00:00:01+00 | 1.8446744073709552e+19 | ∅ | 0 | 18446744073709551615
 
             > SELECT true, 1::int2, 1.5::float4, 'x'::varchar(3), NULL, DATE '2026-01-02', INTERVAL '1 day 2 hours', '\x01'::text
             ?column?:16 | int2:21 | float4:700 | varchar:25 | ?column?:25 | date:1082 | interval:1186 | text:25
@@ -201,4 +201,86 @@ fn what_is_asked_stays_what_it_is() {
 
         "#]],
     );
+}
+
+/// What lies between two times, intervals and texts in columns. Expected values are those of PostgreSQL 15.
+#[test]
+fn intervals_and_texts_mean_what_they_mean_in_postgresql() {
+    let engine = engine_of(&plant());
+    let mut wrong = String::new();
+    for (expression, expected) in [
+        (
+            "extract(day from coalesce(max(t) - min(t), interval '0')) FROM (VALUES (TIMESTAMP '2026-01-01 00:00:00'), (TIMESTAMP '2026-01-04 05:00:00')) AS v(t)",
+            "3",
+        ),
+        (
+            "extract(day from (a - b) + interval '1 hour') FROM (VALUES (TIMESTAMP '2026-01-09 00:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)",
+            "8",
+        ),
+        (
+            "extract(hour from (a - b)::interval) FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)",
+            "5",
+        ),
+        (
+            "extract(day from CASE WHEN a > b THEN a - b ELSE interval '1 day' END) FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)",
+            "8",
+        ),
+        (
+            "greatest(a - b, interval '1 day') FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)",
+            "8 days 05:00:00",
+        ),
+        (
+            "(a - b) * 2 FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)",
+            "16 days 10:00:00",
+        ),
+        (
+            "(a - b) / 3 FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)",
+            "2 days 17:40:00",
+        ),
+        (
+            "string_agg(d::text, ', ') FROM (SELECT a - b AS d FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b) UNION ALL SELECT interval '8 days 05:00:00') AS u",
+            "8 days 05:00:00, 8 days 05:00:00",
+        ),
+        ("interval '49 days' / 49", "1 day"),
+        ("interval '49 months' / 49", "1 mon"),
+        ("interval '1 month' * 2.3", "2 mons 9 days"),
+        ("interval '100 days' * 0.29", "29 days"),
+        ("interval '1 mon -1 day' * 0.5", "15 days -12:00:00"),
+        ("interval '1 year' / 7", "1 mon 21 days 10:17:08.5344"),
+        ("interval '1 day' / 3", "08:00:00"),
+        ("interval '1 hour' / 7", "00:08:34.285714"),
+        ("interval '3 days 5 hours' * -1.5", "-4 days -19:30:00"),
+        ("2.5 * interval '1 month 1 day 1 hour'", "2 mons 17 days 14:30:00"),
+        ("interval '-1 month' * 0.1", "-3 days"),
+        ("interval '999999 hours' / 7.7", "129870:00:00"),
+        ("interval '1 day' / 0", "error"),
+        ("interval '1 day' * 1e10", "error"),
+        ("x::interval FROM (VALUES ('30')) AS v(x)", "00:00:30"),
+        (
+            "x::interval FROM (VALUES ('1 day 02:30'), (NULL), ('P1Y2M')) AS v(x)",
+            "1 day 02:30:00, ∅, 1 year 2 mons",
+        ),
+        ("x::interval FROM (VALUES ('soon')) AS v(x)", "error"),
+        ("x::timestamp FROM (VALUES ('2026-01-02 03:04:05+02')) AS v(x)", "2026-01-02 03:04:05"),
+        ("x::timestamp FROM (VALUES ('2026-01-02 03:04')) AS v(x)", "2026-01-02 03:04:00"),
+        ("x::timestamptz FROM (VALUES ('2026-07-02 03:04:05 CET')) AS v(x)", "2026-07-02 02:04:05+00"),
+        ("x::timestamptz FROM (VALUES ('2026-07-02 03:04:05+0530')) AS v(x)", "2026-07-01 21:34:05+00"),
+        ("interval '1 day 1 day'", "error"),
+        ("interval '1 hour 02:00'", "error"),
+        ("interval '1 year 1-2'", "2 years 2 mons"),
+        ("interval '1.5 s 20 ms'", "error"),
+    ] {
+        let text = format!("SELECT {expression}");
+        let told = match ask(&engine, &ReadScope::everything(), query(&text, Vec::new())) {
+            Ok(answer) => {
+                let cells = answer.rows.iter().flatten().map(|cell| cell.as_deref().unwrap_or("∅"));
+                cells.collect::<Vec<_>>().join(", ")
+            }
+            Err(_) => "error".to_owned(),
+        };
+        if told != expected {
+            let _ = writeln!(wrong, "{expression}: {told}, not {expected}");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
 }

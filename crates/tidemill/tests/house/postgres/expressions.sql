@@ -564,3 +564,38 @@ timestamp '2026-01-02' - (- interval '1 month 1 day')
 123456::float4::text
 0.0001::float4::text
 -1.5e-300::float8::text
+
+-- intervals of differences, of texts in columns, multiplied and divided
+extract(day from coalesce(max(t) - min(t), interval '0')) FROM (VALUES (TIMESTAMP '2026-01-01 00:00:00'), (TIMESTAMP '2026-01-04 05:00:00')) AS v(t)
+extract(day from (a - b) + interval '1 hour') FROM (VALUES (TIMESTAMP '2026-01-09 00:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)
+extract(hour from (a - b)::interval) FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)
+extract(day from CASE WHEN a > b THEN a - b ELSE interval '1 day' END) FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)
+greatest(a - b, interval '1 day') FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)
+(a - b) * 2 FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)
+(a - b) / 3 FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b)
+string_agg(d::text, ', ') FROM (SELECT a - b AS d FROM (VALUES (TIMESTAMP '2026-01-09 05:00:00', TIMESTAMP '2026-01-01 00:00:00')) AS v(a, b) UNION ALL SELECT interval '8 days 05:00:00') AS u
+interval '49 days' / 49
+interval '49 months' / 49
+interval '1 month' * 2.3
+interval '100 days' * 0.29
+interval '1 mon -1 day' * 0.5
+interval '1 year' / 7
+interval '1 day' / 3
+interval '1 hour' / 7
+interval '3 days 5 hours' * -1.5
+2.5 * interval '1 month 1 day 1 hour'
+interval '-1 month' * 0.1
+interval '999999 hours' / 7.7
+interval '1 day' / 0
+interval '1 day' * 1e10
+x::interval FROM (VALUES ('30')) AS v(x)
+string_agg(x::interval::text, ', ' ORDER BY x) FROM (VALUES ('1 day 02:30'), (NULL), ('P1Y2M')) AS v(x)
+x::interval FROM (VALUES ('soon')) AS v(x)
+x::timestamp FROM (VALUES ('2026-01-02 03:04:05+02')) AS v(x)
+x::timestamp FROM (VALUES ('2026-01-02 03:04')) AS v(x)
+x::timestamptz FROM (VALUES ('2026-07-02 03:04:05 CET')) AS v(x)
+x::timestamptz FROM (VALUES ('2026-07-02 03:04:05+0530')) AS v(x)
+interval '1 day 1 day'
+interval '1 hour 02:00'
+interval '1 year 1-2'
+interval '1.5 s 20 ms'
