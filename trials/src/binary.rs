@@ -45,8 +45,14 @@ pub struct Running {
 impl Binary {
     /// Builds it with cargo in one of the workspace's profiles.
     pub fn build(profile: &str) -> Result<Binary, String> {
+        Binary::linked(profile, &[])
+    }
+
+    /// The same, with these arguments for the linker.
+    pub fn linked(profile: &str, arguments: &[&str]) -> Result<Binary, String> {
         let mut cargo = shell::cargo();
-        cargo.args(["build", "--package", "tidemill", "--profile", profile]);
+        cargo.args(["rustc", "--package", "tidemill", "--bin", "tidemill", "--profile", profile, "--"]);
+        cargo.args(arguments.iter().map(|argument| format!("-Clink-arg={argument}")));
         shell::pass(cargo)?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let target = target.unwrap_or_else(|| shell::root().join("target"));

@@ -219,7 +219,10 @@ mod tests {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let options =
             understood(&words("--cycles 7 --samples 1_000 --seed 3 --variant all --release")).expect("good");
-        assert_eq!((options.cycles, options.samples, options.seed, options.profile), (7, 1_000, 3, "release"));
+        assert_eq!(
+            (options.cycles, options.samples, options.seed, options.profile),
+            (7, 1_000, 3, "release")
+        );
         assert_eq!(options.variants, VARIANTS);
         assert_eq!(understood(&[]).expect("good").variants, &VARIANTS[..1]);
         assert_eq!(understood(&words("--telegraf 60")).expect("good").telegraf_s, Some(60));
