@@ -171,7 +171,10 @@ async fn signals_are_listed_edited_renamed_deleted() {
     assert!(bad.brief().starts_with("400 bad-time"));
     let range = "DELETE /api/v1/signals?signal=acme/oil&from=1&to=2&unit=s";
     assert!(house.send(range, &[], "").await.brief().starts_with("400 bad-parameter"), "a reason is needed");
-    assert_eq!(house.send(&format!("{range}&reason=wrong+sensor"), &[], "").await.brief(), "200 {\"samples\":7}");
+    assert_eq!(
+        house.send(&format!("{range}&reason=wrong+sensor"), &[], "").await.brief(),
+        "200 {\"samples\":7}"
+    );
     let amended = house.plant.state().amended.clone();
     let expected = tidemill_core::Amend::Delete { from: 1_000_000_000, to: 2_000_000_000 };
     assert_eq!(amended, [(expected, "wrong sensor".to_owned())]);
