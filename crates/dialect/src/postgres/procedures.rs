@@ -1,5 +1,5 @@
 //! PostgreSQL's functions that its catalogue names: those that read and write values of its types, and some that clients ask
-//! for. They are told of and not called. What is not here: functions that answer ([`super::functions`]).
+//! for. They are told of and not called. What is not here: functions that answer ([`mod@super::functions`]).
 
 use std::sync::LazyLock;
 

@@ -37,8 +37,8 @@ pub enum Named {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
-    /// A name as in [`Field::value`] → the value it must have; `*` for any that is there, `!` for none, `ns=*` for any that
-    /// begins so.
+    /// The name of a tag, or of a word of the call as in `Field` → the value it must have; `*` for any that is there, `!` for
+    /// none, `ns=*` for any that begins so.
     #[serde(default, rename = "match")]
     pub conditions: BTreeMap<String, String>,
     /// The name, with `{measurement}`, `{db}`, `{tag}` and so on in it; of `{tag:path}` the slashes separate.
