@@ -33,25 +33,50 @@ pub fn tell(statement: &mut Statement) -> bool {
         Statement::Explain(explain) => return tell(&mut explain.statement),
         _ => return false,
     };
-    let mut names = Names::default();
+    let mut tables = Tables::default();
+    let _ = Visit::visit(inner.as_ref(), &mut tables);
+    let with_tables = tables.0.values().any(|tables| tables.len() > 1);
+    let mut names = Names { with_tables, known: HashMap::new() };
     let _ = Visit::visit(inner.as_ref(), &mut names);
-    let confused = names.0.into_iter().filter(|(_, written)| written.len() > 1);
+    let confused = names.known.into_iter().filter(|(_, written)| written.len() > 1);
     let wanted: HashSet<String> =
         confused.flat_map(|(name, written)| written.into_iter().filter(move |text| *text != name)).collect();
     if !wanted.is_empty() {
-        let _ = VisitMut::visit(inner.as_mut(), &mut Wanted(wanted));
+        let _ = VisitMut::visit(inner.as_mut(), &mut Wanted { with_tables, wanted });
         return true;
     }
     false
 }
 
-/// What expressions are called, and as what they are written.
+/// Of which tables columns of one name are said to be. Where they are of several, a table tells them apart; else it may be left
+/// out in one place and said in another.
 #[derive(Default)]
-struct Names(HashMap<String, HashSet<String>>);
+struct Tables(HashMap<String, HashSet<String>>);
+
+impl Visitor for Tables {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::CompoundIdentifier(names) = expr
+            && let Some((column, table)) = names.split_last()
+        {
+            let table: Vec<String> = table.iter().map(|name| name.value.to_lowercase()).collect();
+            self.0.entry(column.value.to_lowercase()).or_default().insert(table.join("."));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// What expressions are called, and as what they are written.
+struct Names {
+    with_tables: bool,
+    known: HashMap<String, HashSet<String>>,
+}
 
 impl Names {
     fn note(&mut self, expr: &Expr) {
-        self.0.entry(spelled(expr, false)).or_default().insert(spelled(expr, true));
+        let name = spelled(expr, false, self.with_tables);
+        self.known.entry(name).or_default().insert(spelled(expr, true, self.with_tables));
     }
 }
 
@@ -81,14 +106,15 @@ impl Visitor for Names {
 }
 
 /// An expression in one spelling of the many that mean the same to the planner; with its casts or without.
-fn spelled(expr: &Expr, with_casts: bool) -> String {
+fn spelled(expr: &Expr, with_casts: bool, with_tables: bool) -> String {
     let mut expr = expr.clone();
-    let _ = VisitMut::visit(&mut expr, &mut Spelling { with_casts });
+    let _ = VisitMut::visit(&mut expr, &mut Spelling { with_casts, with_tables });
     expr.to_string().to_lowercase()
 }
 
 struct Spelling {
     with_casts: bool,
+    with_tables: bool,
 }
 
 impl VisitorMut for Spelling {
@@ -99,7 +125,7 @@ impl VisitorMut for Spelling {
             Expr::Nested(inner) => *expr = taken(inner),
             Expr::Cast { expr: inner, .. } if !self.with_casts => *expr = taken(inner),
             Expr::Cast { kind: kind @ CastKind::DoubleColon, .. } => *kind = CastKind::Cast,
-            Expr::CompoundIdentifier(names) => {
+            Expr::CompoundIdentifier(names) if !self.with_tables => {
                 if let Some(last) = names.pop() {
                     *expr = Expr::Identifier(last);
                 }
@@ -115,14 +141,19 @@ fn taken(expr: &mut Expr) -> Expr {
 }
 
 /// Says the casts in these expressions otherwise, wherever they stand.
-struct Wanted(HashSet<String>);
+struct Wanted {
+    with_tables: bool,
+    wanted: HashSet<String>,
+}
 
 impl VisitorMut for Wanted {
     type Break = ();
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if matches!(expr, Expr::Function(_) | Expr::Cast { .. }) && self.0.contains(&spelled(expr, true)) {
-            let _ = VisitMut::visit(expr, &mut Casts { depth: 0 });
+        if matches!(expr, Expr::Function(_) | Expr::Cast { .. })
+            && self.wanted.contains(&spelled(expr, true, self.with_tables))
+        {
+            let _ = VisitMut::visit(expr, &mut Casts { with_tables: self.with_tables, depth: 0 });
         }
         ControlFlow::Continue(())
     }
@@ -130,6 +161,7 @@ impl VisitorMut for Wanted {
 
 /// The outermost casts.
 struct Casts {
+    with_tables: bool,
     depth: usize,
 }
 
@@ -145,7 +177,8 @@ impl VisitorMut for Casts {
         if covers(expr) {
             self.depth = self.depth.saturating_sub(1);
             if self.depth == 0 && matches!(expr, Expr::Cast { .. }) {
-                let written = Expr::Value(Literal::SingleQuotedString(spelled(expr, true)).into());
+                let written =
+                    Expr::Value(Literal::SingleQuotedString(spelled(expr, true, self.with_tables)).into());
                 *expr = calling(APART, vec![taken(expr), written]);
             }
         }
@@ -218,6 +251,14 @@ mod tests {
             ("SELECT sum(CAST(v AS DECIMAL(20,3))) FROM s", None),
             ("SELECT sum(v), min(CAST(v AS INT)) FROM s", None),
             ("SELECT sum(v), sum((s.V)) FROM s", None),
+            ("SELECT avg(a.v::int), avg(b.v::int), avg(c.v) FROM a, b, c", None),
+            (
+                "SELECT sum(a.v), sum(a.v::int), sum(b.v::int) FROM a, b",
+                Some(
+                    "SELECT sum(a.v), sum(tidemill_as_written(a.v::INT, 'cast(a.v as int)')), sum(b.v::INT) FROM a, b"
+                        .to_owned(),
+                ),
+            ),
             ("SELECT sum(v), sum(CAST(v AS DECIMAL(20,3))) FROM s", Some(format!("SELECT sum(v), {SUM} FROM s"))),
             (
                 "SELECT a, round(sum(CAST(v AS DECIMAL(20,3))), 1) FROM s GROUP BY a HAVING sum(v) > 1",

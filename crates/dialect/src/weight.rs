@@ -19,24 +19,43 @@ const CHOOSING: [&str; 4] = ["coalesce", "nvl", "ifnull", "nvl2"];
 /// How often what is tested stands in such a CASE, which may become a condition itself.
 const CHOSEN: usize = 3;
 
-/// Refuses a statement whose expressions mean more than so many parts.
+/// Refuses a statement whose expressions mean more than so many parts, beside the values that stand in it: a list of names may
+/// be long, as long as it is said once.
 ///
 /// # Errors
 /// `bad-sql`: they do.
 pub(crate) fn weigh(statement: &Statement, most: usize) -> Result<()> {
     match statement {
-        Statement::Statement(inner) => match inner.visit(&mut Weight { most, ..Weight::default() }) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(error) => Err(error),
-        },
+        Statement::Statement(inner) => {
+            let mut literals = Literals(0);
+            let _ = inner.visit(&mut literals);
+            match inner.visit(&mut Weight { most, values: literals.0, ..Weight::default() }) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(error) => Err(error),
+            }
+        }
         Statement::Explain(explain) => weigh(&explain.statement, most),
         _ => Ok(()),
+    }
+}
+
+/// How many values are written out.
+struct Literals(usize);
+
+impl Visitor for Literals {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.0 += usize::from(matches!(expr, Expr::Value(_)));
+        ControlFlow::Continue(())
     }
 }
 
 #[derive(Default)]
 struct Weight {
     most: usize,
+    /// So many values more.
+    values: usize,
     /// Of what stands in no expression.
     whole: usize,
     /// The parts of each expression that is being looked into, in the order in which they are met.
@@ -64,7 +83,7 @@ impl Visitor for Weight {
                 self.whole
             }
         };
-        if met > self.most {
+        if met > self.most.saturating_add(self.values) {
             let detail = format!("the query's expressions mean more than {} parts", self.most);
             let hint = "BETWEEN, CASE, coalesce and comparisons of rows count what they test more than once: \
                         nest them less, or ask several questions";
