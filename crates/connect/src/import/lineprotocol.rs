@@ -101,15 +101,12 @@ fn field_end(text: &str) -> usize {
 }
 
 fn scan(text: &str, quotes: bool, wanted: char) -> Option<usize> {
-    let (mut quoted, mut escaped) = (false, false);
+    let mut quoting = Quoting::default();
     for (at, character) in text.char_indices() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' if quotes => quoted = !quoted,
-            _ if character == wanted && !quoted => return Some(at),
-            _ => {}
+        if character == wanted && !quoting.is_open && !quoting.escaped && (character != '"' || !quotes) {
+            return Some(at);
         }
+        quoting.step(character, quotes);
     }
     None
 }
@@ -132,6 +129,8 @@ fn is_field(text: &str) -> bool {
 struct Quoting {
     is_open: bool,
     escaped: bool,
+    /// A text begins directly behind `=`: in a key a quote is a character like others.
+    behind_equals: bool,
 }
 
 impl Quoting {
@@ -145,13 +144,17 @@ impl Quoting {
     }
 
     fn go_on(&mut self, text: &str) {
-        for character in text.chars() {
-            match character {
-                _ if self.escaped => self.escaped = false,
-                '\\' => self.escaped = true,
-                '"' => self.is_open = !self.is_open,
-                _ => {}
-            }
+        text.chars().for_each(|character| self.step(character, true));
+    }
+
+    fn step(&mut self, character: char, quotes: bool) {
+        let behind_equals = std::mem::take(&mut self.behind_equals);
+        match character {
+            _ if self.escaped => self.escaped = false,
+            '\\' => self.escaped = true,
+            '"' if quotes && (self.is_open || behind_equals) => self.is_open = !self.is_open,
+            '=' => self.behind_equals = true,
+            _ => {}
         }
     }
 }

@@ -151,13 +151,26 @@ fn width_of(records: &[Record]) -> Option<(usize, usize)> {
 }
 
 /// What a column of times is called, without a zone and numbers behind: `Date Time, GMT+01:00`, `Messzeit 2`.
+/// Nothing of `Date: 2024-01-31`.
 fn bare(field: &str) -> String {
+    let is_told = field.split(':').next().is_some_and(|before| before.ends_with(char::is_alphabetic));
+    if is_told && field.contains(':') {
+        return String::new();
+    }
     let words = field.split(['(', '[']).next().unwrap_or_default().split(|c: char| !c.is_alphabetic());
     words
         .filter(|word| words::zone_of_header(word).is_none())
         .flat_map(str::chars)
         .flat_map(char::to_lowercase)
         .collect()
+}
+
+/// The zone and the numbers in what a column of times is called.
+fn zone(field: &str) -> Vec<String> {
+    let words = field.split(|c: char| !c.is_alphanumeric());
+    let tells =
+        |word: &&str| words::zone_of_header(word).is_some() || word.contains(|c: char| c.is_ascii_digit());
+    words.filter(tells).map(str::to_lowercase).collect()
 }
 
 fn is_time_word(field: &str) -> bool {
@@ -283,8 +296,12 @@ impl Sheet {
                 && civil::parse(name(time), None).is_none()
                 && all().any(|at| at != time && !name(at).is_empty())
         };
-        (name(time) == self.header(time) || is_word())
-            && all().any(|at| !name(at).eq_ignore_ascii_case(self.header(at)))
+        // By another word alone, times are of the same table; in another zone they are not.
+        let differs = |at: usize| match at == time {
+            true => zone(name(at)) != zone(self.header(at)),
+            false => !name(at).eq_ignore_ascii_case(self.header(at)),
+        };
+        (name(time) == self.header(time) || is_word()) && all().any(differs)
     }
 
     pub(super) fn width(&self) -> usize {

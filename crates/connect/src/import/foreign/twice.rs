@@ -101,7 +101,9 @@ impl Twice {
             let cell = |row: &Row, at: usize| row.cells.get(at).copied().unwrap_or_default();
             let mut any = false;
             for (at, column) in self.columns.iter_mut().enumerate() {
-                let differs = cell(other, at) != cell(&row, at);
+                let (one, two) = (cell(other, at), cell(&row, at));
+                // What only one of them has is no contradiction.
+                let differs = one != two && one != 0 && two != 0;
                 column.differs += u64::from(differs);
                 any |= differs;
             }

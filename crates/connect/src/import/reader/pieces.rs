@@ -57,6 +57,12 @@ impl Reader {
                 }
             };
             self.reject(&mut piece.rejects, line.number, &line.text, (None, reason));
+            // What a text that never ends has taken in says yet where the rows behind it are from.
+            let remarks =
+                line.text.lines().skip(1).map(str::trim).filter(|text| lineprotocol::is_aside(text));
+            if line.fault.is_some() && remarks.fold(false, |moved, text| self.context.take(text) || moved) {
+                break;
+            }
         }
         Ok((!piece.body.is_empty() || !piece.rejects.is_empty()).then_some(piece))
     }

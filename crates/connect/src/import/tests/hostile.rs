@@ -127,6 +127,12 @@ fn two_tables_in_one_file_are_not_read_as_one() {
         let again = format!("{first}\n{}{first}\n{}", rows("1;2"), rows("3;4")).replace(';', ",");
         assert_eq!(counts("t.csv", &again), (200, 0), "{first}");
     }
+    // A footer, and the same columns by another word for time.
+    for (first, behind) in [("time,a,b", "Date: 2024-01-31,Operator: X,\n"), ("Timestamp,a,b", "time,a,b\n")]
+    {
+        let text = format!("{first}\n{}{behind}", rows("1;2")).replace(';', ",");
+        assert_eq!(counts("t.csv", &text), (100, 1), "{behind}");
+    }
     // Of the same columns they are one.
     check(
         &two.replace(",b", ",a"),

@@ -22,6 +22,9 @@ fn points_of_influxdb_that_lack_a_tag_are_asked_for() {
     // What stands twice is one point, and what another query selects of it too.
     let same = format!("{}name,time,idle\ncpu,1700000000000000000,7\n", one.replace("2.5", "1.5"));
     assert_eq!(told("q.csv", &same, &[]), "read");
+    // Neither do rows of which each has what the other lacks.
+    let apart = "name,time,a,b\ncpu,1700000000000000000,1.5,\ncpu,1700000000000000000,,7.5\n";
+    assert_eq!(told("q.csv", apart, &[]), "read");
     // Only the tag differs.
     let still = |second: &str| {
         let rows = |time: u64| format!("m,{time}0000000000,1,20.5\nm,{time}0000000000,{second},20.5\n");
