@@ -222,6 +222,9 @@ fn a_variable_that_does_nothing_is_named_with_what_was_meant() {
         ("TIDEMILL_PORT", "tcp://10.0.0.11:8440"),
         ("TIDEMILL_PORT_8440_TCP_ADDR", "10.0.0.11"),
         ("TIDEMILL_SERVICE_HOST", "10.0.0.11"),
+        ("TIDEMILL_HTTP_SERVICE_PORT_WEB", "8440"),
+        ("TIDEMILL_HTTP_PORT", "tcp://10.0.0.12:8440"),
+        ("TIDEMILL_HTTP_PORT_8440_TCP", "tcp://10.0.0.12:8440"),
         ("HOME", "/root"),
     ]);
     assert!(check_text(Path::new("t"), "", &given).is_ok());

@@ -13,8 +13,13 @@ const PREFIX: &str = "TIDEMILL_";
 /// Variables of the command line, which are no settings of a plant.
 pub const OF_THE_COMMAND_LINE: [&str; 5] =
     ["TIDEMILL_PLANT", "TIDEMILL_URL", "TIDEMILL_TOKEN", "TIDEMILL_CA", "TIDEMILL_LOG"];
-/// What Kubernetes says of a service that is called tidemill, to every container beside it: `TIDEMILL_PORT=tcp://…` too.
-const OF_ENGINES: [&str; 2] = ["TIDEMILL_PORT_", "TIDEMILL_SERVICE_"];
+/// Whether Kubernetes says it of a service that is called `tidemill` or `tidemill-http`, to every container beside it.
+fn is_of_engine(name: &str, value: &str) -> bool {
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || ["_TCP", "_UDP"].iter().any(|kind| name.contains("_PORT_") && name.contains(kind))
+        || name.ends_with("_PORT") && value.contains("://")
+}
 
 /// Variables of one of our sections that name no key: no plant runs with them.
 pub(super) fn unknown(environment: &HashMap<String, String>) -> Vec<Finding> {
@@ -24,14 +29,10 @@ pub(super) fn unknown(environment: &HashMap<String, String>) -> Vec<Finding> {
 
 /// Variables that begin as ours and name neither a section nor anything else: they do nothing, and the plant runs.
 pub fn idle(environment: &HashMap<String, String>) -> Vec<Finding> {
-    let is_of_engine = |name: &str, value: &str| {
-        OF_ENGINES.iter().any(|begin| name.starts_with(begin))
-            || name == "TIDEMILL_PORT" && value.contains("://")
-    };
     let is_idle = |name: &&str| {
         let value = environment.get(*name).map_or("", String::as_str);
         let is_known = is_of_section(name) || OF_THE_COMMAND_LINE.contains(name);
-        !value.is_empty() && !is_known && !is_of_engine(name, value)
+        !value.is_empty() && !is_known
     };
     let told = |name| finding(name, "no setting has this name, and it does nothing", true);
     strange(environment).filter(is_idle).map(told).collect()
@@ -40,7 +41,8 @@ pub fn idle(environment: &HashMap<String, String>) -> Vec<Finding> {
 /// Every variable with our beginning that is no key's, sorted.
 fn strange(environment: &HashMap<String, String>) -> impl Iterator<Item = &str> {
     let is_ours = |name: &&str| name.starts_with(PREFIX) && !KEYS.iter().any(|key| variable(key) == **name);
-    let mut names: Vec<&str> = environment.keys().map(String::as_str).filter(is_ours).collect();
+    let ours = environment.iter().filter(|(name, value)| !is_of_engine(name, value));
+    let mut names: Vec<&str> = ours.map(|(name, _)| name.as_str()).filter(is_ours).collect();
     names.sort_unstable();
     names.into_iter()
 }
