@@ -58,9 +58,11 @@ impl Reader {
             };
             self.reject(&mut piece.rejects, line.number, &line.text, (None, reason));
             // What a text that never ends has taken in says yet where the rows behind it are from.
-            let remarks =
-                line.text.lines().skip(1).map(str::trim).filter(|text| lineprotocol::is_aside(text));
-            if line.fault.is_some() && remarks.fold(false, |moved, text| self.context.take(text) || moved) {
+            let mut moved = false;
+            for text in line.text.lines().skip(1).map(str::trim).filter(|_| line.fault.is_some()) {
+                moved |= lineprotocol::is_aside(text) && self.context.take(text);
+            }
+            if moved {
                 break;
             }
         }
