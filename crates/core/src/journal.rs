@@ -199,7 +199,7 @@ pub trait Journal: Send + Sync {
     }
     /// The lent room is to be reserved again as soon as there is enough.
     fn return_reserve(&self) {}
-    /// Whether samples are refused for want of room: what can be removed is to be removed now.
+    /// Whether the disk is low, or samples are refused for want of room: what can be removed is to be removed now.
     fn wants_room(&self) -> bool {
         false
     }

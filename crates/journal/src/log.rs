@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tidemill_core::{
     Boxed, Busy, Commit, CursorId, Damaged, Durability, Epoch, Feed, Hold, Journal, Parcel, Seq,
 };
-use tidemill_ground::{Disk, Entry, File, Ground, Open, Phase};
+use tidemill_ground::{Disk, Entry, File, Ground, Open, Phase, Space};
 
 use crate::copy::Copies;
 use crate::cursor::{CursorFile, Cursors};
@@ -33,6 +33,7 @@ use crate::writer::{Next, Tail, Waits, Writer};
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
+    settings: Settings,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) front: Front,
     pub(crate) ring: Ring,
@@ -290,7 +291,9 @@ impl Journal for Log {
     }
 
     fn wants_room(&self) -> bool {
-        matches!(self.refuses_samples(), Some(Busy::DiskFull { .. }))
+        let Shared { disk, dir, settings, .. } = &*self.shared;
+        let low = |space: Space| space.free_bytes < settings.room_wanted_bytes(&**disk, dir);
+        matches!(self.refuses_samples(), Some(Busy::DiskFull { .. })) || disk.space(dir).is_ok_and(low)
     }
 
     fn epoch(&self) -> Epoch {
@@ -358,6 +361,7 @@ fn open(ground: &Ground, dir: &Path, settings: Settings) -> Result<Writer, Error
     let shared = Arc::new(Shared {
         disk: disk.clone(),
         dir: dir.to_owned(),
+        settings: settings.clone(),
         front: Front::new(&settings, ground.clock.clone(), gauges.clone(), next),
         ring: Ring::new(settings.ring_bytes_max, belief.durable, gauges.live_missed.clone()),
         segments: Segments::new(segments),

@@ -1,6 +1,9 @@
 //! What an owner or the house may set, with the reasons for what it is otherwise.
 
+use std::path::Path;
 use std::time::Duration;
+
+use tidemill_ground::Disk;
 
 /// How many notes' worth of cursors the log keeps: engines have one each.
 pub const CURSORS_MAX: usize = 64;
@@ -60,6 +63,16 @@ impl Settings {
     /// samples are taken until the segments that are ready are used up; below `free_min_bytes`, none are.
     pub fn room_needed_bytes(&self) -> u64 {
         self.free_min_bytes.saturating_add(self.segment_bytes)
+    }
+
+    /// How much must be free for the disk not to be low: what stays free, and two segments and the reserve, without what the
+    /// log's folder holds already, but never less than the next segment. The reserve is what a full disk is cleared with.
+    pub fn room_wanted_bytes(&self, disk: &dyn Disk, dir: &Path) -> u64 {
+        let entries = disk.list(dir).unwrap_or_default();
+        let held_bytes: u64 = entries.iter().filter_map(|entry| disk.len(&dir.join(&entry.name)).ok()).sum();
+        let steps_bytes = self.segment_bytes.saturating_mul(2).saturating_add(self.reserve_bytes);
+        self.room_needed_bytes()
+            .max(self.free_min_bytes.saturating_add(steps_bytes.saturating_sub(held_bytes)))
     }
 
     /// Bytes of the largest frame: it must fit into what may wait, and into a segment.

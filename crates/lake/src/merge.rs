@@ -271,8 +271,8 @@ impl Store {
         Ok(false)
     }
 
-    /// Removes files that left the table long enough ago and that no view reads. While samples are refused for want of room,
-    /// those that left it at all: they are kept for strangers only, who look at the table's log now and at its files later.
+    /// Removes files that left the table long enough ago and that no view reads. While the disk is low, those that left
+    /// it at all: they are kept for strangers only, who look at the table's log now and at its files later.
     pub(crate) fn clean(&self) -> Result<(), Error> {
         let vacuum_after = i64::try_from(self.settings.vacuum_after.as_millis()).unwrap_or(i64::MAX);
         let now = timestamp_ms(self.clock.wall());

@@ -44,12 +44,10 @@ pub(crate) const TIGHT_MEND: &str = "Give the plant a larger disk, or free some 
 /// is cleared with.
 pub(crate) fn tight(disk: &dyn Disk, plant: &Plant, space: &Space, config: &Config) -> Option<String> {
     let (segment_bytes, reserve_bytes) = steps(space);
-    // What the journal has already need not be free.
-    let journal = plant.data().join("journal");
-    let entries = disk.list(&journal).unwrap_or_default();
-    let held_bytes: u64 = entries.iter().filter_map(|entry| disk.len(&journal.join(&entry.name)).ok()).sum();
-    let wanted_bytes = (2 * segment_bytes + reserve_bytes).saturating_sub(held_bytes);
-    let needed_bytes = free_min_bytes(space, config).saturating_add(wanted_bytes);
+    let free_min_bytes = free_min_bytes(space, config);
+    let log =
+        tidemill_journal::Settings { segment_bytes, reserve_bytes, free_min_bytes, ..Default::default() };
+    let needed_bytes = log.room_wanted_bytes(disk, &plant.data().join("journal"));
     (space.free_bytes < needed_bytes).then(|| {
         let show = quantity::show_bytes;
         format!(
@@ -211,8 +209,10 @@ mod tests {
         // 5 % stay free; two segments and the reserve are 160 MiB, on 1 GiB three times 32 MiB.
         for (total, held, enough) in [
             (100 << 30, 0, (5 << 30) + 160 * MIB),
-            (100 << 30, 100 * MIB, (5 << 30) + 60 * MIB),
-            (100 << 30, 500 * MIB, 5 << 30),
+            (100 << 30, 90 * MIB, (5 << 30) + 70 * MIB),
+            // However much it holds: the next segment of 64 MiB.
+            (100 << 30, 100 * MIB, (5 << 30) + 64 * MIB),
+            (100 << 30, 500 * MIB, (5 << 30) + 64 * MIB),
             (1 << 30, 0, (1_u64 << 30) / 20 + 96 * MIB),
         ] {
             let (ground, _) = Ground::simulated(1);

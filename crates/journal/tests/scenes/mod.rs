@@ -184,6 +184,22 @@ fn a_disk_without_room_for_a_segment_refuses_before_it_accepts_and_heals() {
     assert_eq!(scene.commit("a record"), "durable 2");
 }
 
+/// From the warning on, and not only once samples are refused: 32 KiB stay free, and of two segments and the reserve, 64 KiB each,
+/// one segment is written already.
+#[test]
+fn a_low_disk_wants_room_before_samples_are_refused() {
+    let mut scene = Scene::new(settings());
+    assert_eq!(scene.sample(), "durable 1");
+    let space = scene.simulation.disk.space(Path::new(DIR)).unwrap();
+    let used = space.total_bytes - space.free_bytes;
+    for (free_kib, wants) in [(160, false), (159, true), (33, true), (160, false)] {
+        scene.simulation.disk.set_capacity(used + (free_kib << 10));
+        scene.step_after(Duration::from_secs(1));
+        assert_eq!(scene.log.wants_room(), wants, "{free_kib} KiB");
+        assert!(scene.log.refuses_samples().is_none(), "{free_kib} KiB");
+    }
+}
+
 /// Whose write met the end of the disk hears that, and not that something is broken.
 #[test]
 fn a_commit_that_finds_no_room_says_so() {
