@@ -16,11 +16,12 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, Expr, GroupByExpr, Select, SelectItem, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
+    CastKind, Expr, GroupByExpr, Select, SelectItem, Value as Literal, Visitor, VisitorMut,
 };
 
 use crate::error::bad;
 use crate::postgres::calling;
+use crate::walk::{change, look};
 
 /// The function's name.
 const APART: &str = "tidemill_as_written";
@@ -34,15 +35,15 @@ pub fn tell(statement: &mut Statement) -> bool {
         _ => return false,
     };
     let mut tables = Tables::default();
-    let _ = Visit::visit(inner.as_ref(), &mut tables);
+    let _ = look(inner.as_ref(), &mut tables);
     let with_tables = tables.0.values().any(|tables| tables.len() > 1);
     let mut names = Names { with_tables, known: HashMap::new() };
-    let _ = Visit::visit(inner.as_ref(), &mut names);
+    let _ = look(inner.as_ref(), &mut names);
     let confused = names.known.into_iter().filter(|(_, written)| written.len() > 1);
     let wanted: HashSet<String> =
         confused.flat_map(|(name, written)| written.into_iter().filter(move |text| *text != name)).collect();
     if !wanted.is_empty() {
-        let _ = VisitMut::visit(inner.as_mut(), &mut Wanted { with_tables, wanted });
+        let _ = change(inner.as_mut(), &mut Wanted { with_tables, wanted });
         return true;
     }
     false
@@ -108,7 +109,7 @@ impl Visitor for Names {
 /// An expression in one spelling of the many that mean the same to the planner; with its casts or without.
 fn spelled(expr: &Expr, with_casts: bool, with_tables: bool) -> String {
     let mut expr = expr.clone();
-    let _ = VisitMut::visit(&mut expr, &mut Spelling { with_casts, with_tables });
+    let _ = change(&mut expr, &mut Spelling { with_casts, with_tables });
     expr.to_string().to_lowercase()
 }
 
@@ -153,7 +154,7 @@ impl VisitorMut for Wanted {
         if matches!(expr, Expr::Function(_) | Expr::Cast { .. })
             && self.wanted.contains(&spelled(expr, true, self.with_tables))
         {
-            let _ = VisitMut::visit(expr, &mut Casts { with_tables: self.with_tables, depth: 0 });
+            let _ = change(expr, &mut Casts { with_tables: self.with_tables, depth: 0 });
         }
         ControlFlow::Continue(())
     }

@@ -3,8 +3,9 @@
 
 use std::ops::ControlFlow;
 
+use crate::walk::change;
 use datafusion::common::Result;
-use datafusion::sql::sqlparser::ast::{Expr, Query, Select, TableFactor, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Select, TableFactor, VisitorMut};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -18,7 +19,7 @@ const NONE: &str = "(SELECT count(*) = 0 FROM (SELECT 1 FROM asked LIMIT 1) AS f
 /// None in fact: what it is said as can be read.
 pub(crate) fn among_columns(select: &mut Select) -> Result<()> {
     let mut columns = Columns { depth: 0 };
-    match VisitMut::visit(&mut select.projection, &mut columns) {
+    match change(&mut select.projection, &mut columns) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -58,7 +59,7 @@ impl VisitorMut for Columns {
 fn counted(query: Box<Query>, negated: bool) -> Result<Expr> {
     let said = if negated { NONE } else { SOME };
     let mut counted = Parser::new(&GenericDialect {}).try_with_sql(said)?.parse_expr()?;
-    let _: ControlFlow<()> = VisitMut::visit(&mut counted, &mut Put(Some(query)));
+    let _: ControlFlow<()> = change(&mut counted, &mut Put(Some(query)));
     Ok(counted)
 }
 

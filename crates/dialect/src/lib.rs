@@ -18,6 +18,7 @@ pub mod postgres; //  its clients: spelling, catalogue, rows
 mod similar; //       SIMILAR TO
 pub mod spans; //     what becomes an interval
 pub mod statement; // one statement that only reads
+mod walk; //         one walk through a statement
 mod weight; //        how much its expressions mean
 
 pub use error::{bad, does_not_fit, from_problem};

@@ -10,7 +10,7 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, Expr, Ident, ObjectName, Query,
     Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, UnaryOperator, Value as Literal,
-    Visit, VisitMut, Visitor, VisitorMut,
+    Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
@@ -18,6 +18,7 @@ use serde_json::{Map, Value as Json};
 use tidemill_core::{Problem, Value, codes};
 
 use crate::error::{bad, from_problem};
+use crate::walk::{change, look};
 use crate::{exists, postgres, similar, weight};
 
 /// The longest query text.
@@ -148,7 +149,7 @@ fn first_word(text: &str) -> String {
 pub fn measure(statement: &Statement) -> Result<()> {
     let mut meant = Meant::default();
     match statement {
-        Statement::Statement(inner) => match inner.visit(&mut meant) {
+        Statement::Statement(inner) => match look(inner.as_ref(), &mut meant) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(error) => Err(error),
         },
@@ -215,7 +216,7 @@ pub(crate) fn put(
     with: &mut dyn FnMut(&str) -> Result<Option<Expr>>,
 ) -> Result<()> {
     match statement {
-        Statement::Statement(inner) => match inner.as_mut().visit(&mut Binder { with, depth: 0 }) {
+        Statement::Statement(inner) => match change(inner.as_mut(), &mut Binder { with, depth: 0 }) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(error) => Err(error),
         },

@@ -8,11 +8,12 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, DataType as SqlType, Expr, Function, FunctionArguments, UnaryOperator,
-    Value as Literal, Visit, Visitor,
+    Value as Literal, Visitor,
 };
 use tidemill_core::{Problem, codes};
 
 use crate::error::from_problem;
+use crate::walk::look;
 
 /// Functions that the planner says as CASE: what is not NULL is tested and given.
 const CHOOSING: [&str; 4] = ["coalesce", "nvl", "ifnull", "nvl2"];
@@ -28,8 +29,8 @@ pub(crate) fn weigh(statement: &Statement, most: usize) -> Result<()> {
     match statement {
         Statement::Statement(inner) => {
             let mut literals = Literals(0);
-            let _ = inner.visit(&mut literals);
-            match inner.visit(&mut Weight { most, values: literals.0, ..Weight::default() }) {
+            let _ = look(inner.as_ref(), &mut literals);
+            match look(inner.as_ref(), &mut Weight { most, values: literals.0, ..Weight::default() }) {
                 ControlFlow::Continue(()) => Ok(()),
                 ControlFlow::Break(error) => Err(error),
             }
@@ -181,7 +182,7 @@ fn names_columns(expr: &Expr) -> bool {
             }
         }
     }
-    expr.visit(&mut Columns).is_break()
+    look(expr, &mut Columns).is_break()
 }
 
 #[cfg(test)]

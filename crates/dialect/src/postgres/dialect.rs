@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart,
     Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableAlias, TableAliasColumnDef,
-    TableFactor, UnaryOperator, Value as Literal, VisitMut, VisitorMut,
+    TableFactor, UnaryOperator, Value as Literal, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 use tidemill_core::{Problem, codes};
@@ -25,6 +25,7 @@ use super::tables::{self, CatalogueTable, INFORMATION_SCHEMA, PG_CATALOG};
 use super::{casts, empty, lists, numeric, precedence, times, tuples};
 use crate::error::{bad, from_problem};
 use crate::statement;
+use crate::walk::change;
 
 /// Functions that are another's under a further name.
 const SAME: [(&str, &str); 8] = [
@@ -64,7 +65,7 @@ pub(crate) fn rewrite(statement: &mut Statement) -> Result<Vec<&'static Catalogu
     match statement {
         Statement::Statement(inner) => {
             let mut rewriter = Rewriter::default();
-            if let ControlFlow::Break(error) = inner.as_mut().visit(&mut rewriter) {
+            if let ControlFlow::Break(error) = change(inner.as_mut(), &mut rewriter) {
                 return Err(error);
             }
             if let SqlStatement::Query(query) = inner.as_mut() {
@@ -176,7 +177,7 @@ impl VisitorMut for Rewriter {
         empty::drop_kinds(select);
         let mut numbers = TableNumbers::of(select);
         if !numbers.0.is_empty() {
-            let _ = VisitMut::visit(select, &mut numbers);
+            let _ = change(select, &mut numbers);
         }
         ControlFlow::Continue(())
     }

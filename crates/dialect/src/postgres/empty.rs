@@ -8,12 +8,13 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, Ident,
     JoinOperator, Query, Select, SelectItem, SetExpr, Statement as SqlStatement, TableFactor, TableWithJoins,
-    Visit, VisitMut, Visitor, VisitorMut,
+    Visitor, VisitorMut,
 };
 
 use super::dialect::{casting, null, part};
 use super::names::column_name;
 use super::{tables, types};
+use crate::walk::{change, look};
 
 /// Whether a query can have no rows.
 pub(crate) fn query(query: &Query) -> bool {
@@ -133,7 +134,7 @@ pub(crate) fn drop_kinds(select: &mut Select) {
     });
     let mut kinds = Kinds(types.collect());
     if !kinds.0.is_empty() {
-        let _ = VisitMut::visit(&mut select.projection, &mut kinds);
+        let _ = change(&mut select.projection, &mut kinds);
     }
 }
 
@@ -170,7 +171,7 @@ impl VisitorMut for Kinds {
 
 /// Whether an expression counts or gathers rows.
 pub(crate) fn aggregates(expr: &Expr) -> bool {
-    expr.visit(&mut Aggregates::default()).is_break()
+    look(expr, &mut Aggregates::default()).is_break()
 }
 
 /// What counts within a subquery counts for that alone.

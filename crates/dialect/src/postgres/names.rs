@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Select, SelectItem, SetExpr, Value as Literal, VisitMut, VisitorMut,
+    Expr, Ident, Select, SelectItem, SetExpr, Value as Literal, VisitorMut,
 };
 
 use super::dialect::part;
 use super::types;
+use crate::walk::change;
 
 /// Stands between a column's name and a number that tells it from another of that name: PostgreSQL allows them, the planner
 /// does not.
@@ -25,7 +26,7 @@ pub(crate) fn shown_name(name: &str) -> &str {
 pub(crate) fn name(statement: &mut Statement) {
     match statement {
         Statement::Statement(inner) => {
-            let _ = inner.as_mut().visit(&mut Names);
+            let _ = change(inner.as_mut(), &mut Names);
         }
         Statement::Explain(explain) => name(&mut explain.statement),
         _ => {}

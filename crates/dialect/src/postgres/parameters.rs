@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, Expr, LimitClause, Query, Value as Literal, Visit, VisitMut, Visitor, VisitorMut,
+    DataType as SqlType, Expr, LimitClause, Query, Value as Literal, Visitor, VisitorMut,
 };
 use tidemill_core::{TypeNumber, WireValue};
 
@@ -16,6 +16,7 @@ use super::numeric::NUMERIC;
 use super::{intervals, list_text, lists, types};
 use crate::error::bad;
 use crate::statement;
+use crate::walk::{change, look};
 
 /// The most parameters of a statement, as PostgreSQL has it.
 pub(crate) const PARAMETERS_MAX: usize = 65_535;
@@ -49,7 +50,7 @@ const UNKNOWN: TypeNumber = 705;
 
 fn visit(statement: &Statement, known: &mut Known) -> Result<()> {
     match statement {
-        Statement::Statement(inner) => match inner.visit(known) {
+        Statement::Statement(inner) => match look(inner.as_ref(), known) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(error) => Err(error),
         },
@@ -118,7 +119,7 @@ impl Visitor for Known {
 pub fn singled(statement: &mut Statement) -> Vec<usize> {
     let mut lists = Lists::default();
     if let Statement::Statement(inner) = statement {
-        let _ = inner.as_mut().visit(&mut lists);
+        let _ = change(inner.as_mut(), &mut lists);
     }
     lists.0
 }
