@@ -195,8 +195,8 @@ impl DamagedFiles {
     /// Those that may be looked at again now, and the bytes that were not to be believed: none where the disk refused.
     fn due(&self, now: Duration) -> Vec<(String, (u64, u64))> {
         let is_due = |file: &mut Unreadable| match (file.bytes, file.again) {
-            (Some(_), _) => true,
-            (None, Some((at, _))) => now >= at,
+            (_, Some((at, _))) => now >= at,
+            (Some(_), None) => true,
             (None, None) => {
                 file.again = file.is_known().then_some((now + AGAIN_AFTER, AGAIN_AFTER));
                 false
@@ -209,11 +209,12 @@ impl DamagedFiles {
         due.collect()
     }
 
-    /// It is not whole yet.
-    fn wait_longer(&self, name: &str, now: Duration) {
+    /// It is not whole yet. One that can be read is looked at again soon, for somebody may be putting it back; what the disk refuses,
+    /// later each time.
+    fn wait(&self, name: &str, now: Duration, error: &Error) {
         if let Some(file) = self.lock().get_mut(name) {
             let after = file.again.map_or(AGAIN_AFTER, |(_, after)| (after * 2).min(AGAIN_AFTER_MAX));
-            file.again = Some((now + after, after));
+            file.again = matches!(error, Error::Disk { .. }).then_some((now + after, after));
         }
     }
 
@@ -265,7 +266,7 @@ impl Store {
                 }
                 Err(error) => {
                     self.damaged.note(&error);
-                    self.damaged.wait_longer(&name, now);
+                    self.damaged.wait(&name, now, &error);
                 }
             }
         }

@@ -136,6 +136,17 @@ fn what_the_disk_refused_for_long_is_told_until_it_can_be_read_or_is_gone() {
     advance(61);
     world.store.look_again();
     assert!(world.store.check_places().is_ok());
+    // So it is where it is known which of its bytes are bad.
+    let damaged =
+        || crate::Error::Damaged { file: path.display().to_string(), from: 4, to: 8, detail: "bad".into() };
+    world.store.damaged.note(&damaged());
+    world.simulation.disk.fail_next(tidemill_ground::Operation::Read, std::io::ErrorKind::Other);
+    world.store.look_again();
+    world.store.look_again();
+    assert!(world.store.check_places().is_err(), "the disk refused, and is not asked at once");
+    advance(61);
+    world.store.look_again();
+    assert!(world.store.check_places().is_ok());
 }
 
 #[test]
