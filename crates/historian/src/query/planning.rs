@@ -33,6 +33,9 @@ use super::meter::Meter;
 
 /// How many steps (scans, joins, conditions, columns made) a plan may have.
 pub(crate) const STEPS_MAX: usize = 4_096;
+/// How many subqueries behind ANY and ALL a plan may mean. Each is asked twice, with all that is in it: the planner says
+/// `x > ANY (SELECT …)` as two conditions, and takes long where those nest.
+pub(crate) const QUANTIFIED_MAX: usize = 128;
 /// How many parts the expressions of one step may have.
 pub(crate) const PARTS_MAX: usize = 50_000;
 
@@ -105,6 +108,11 @@ fn verify(plan: &LogicalPlan) -> Result<()> {
     if steps(plan, &mut HashMap::new())? > STEPS_MAX {
         return Err(too_large());
     }
+    if quantified(plan, &mut HashMap::new())? > QUANTIFIED_MAX {
+        let detail = format!("the query means more than {QUANTIFIED_MAX} subqueries behind ANY and ALL");
+        let hint = "Each counts twice, with those in it: nest them less, as with IN or EXISTS, or ask several questions";
+        return Err(from_problem(Problem::new(&codes::BAD_SQL, detail).hint(hint)));
+    }
     let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     // Its own words speak of the plan's insides.
     reading.verify_plan(plan).map_err(|_| statement::refused("something other than reading"))?;
@@ -144,6 +152,42 @@ fn steps(plan: &LogicalPlan, known: &mut HashMap<*const LogicalPlan, usize>) -> 
     })?;
     known.insert(place, sum);
     Ok(sum)
+}
+
+/// How many subqueries ANY and ALL mean, where each is asked twice. What stands once and is named twice counts twice, and is
+/// looked at once.
+fn quantified(plan: &LogicalPlan, known: &mut HashMap<*const LogicalPlan, usize>) -> Result<usize> {
+    let place: *const LogicalPlan = plan;
+    if let Some(count) = known.get(&place) {
+        return Ok(*count);
+    }
+    let mut sum = 0usize;
+    for input in plan.inputs() {
+        sum = sum.saturating_add(quantified(input, known)?);
+    }
+    plan.apply_expressions(|expr| {
+        sum = sum.saturating_add(quantified_in(expr, known)?);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    known.insert(place, sum);
+    Ok(sum)
+}
+
+fn quantified_in(expr: &Expr, known: &mut HashMap<*const LogicalPlan, usize>) -> Result<usize> {
+    let mut sum = 0usize;
+    expr.apply_children(|part| {
+        sum = sum.saturating_add(quantified_in(part, known)?);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let (subquery, times) = match expr {
+        Expr::SetComparison(compared) => (&compared.subquery, 2),
+        Expr::InSubquery(among) => (&among.subquery, 1),
+        Expr::Exists(asked) => (&asked.subquery, 1),
+        Expr::ScalarSubquery(subquery) => (subquery, 1),
+        _ => return Ok(sum),
+    };
+    let within = sum.saturating_add(quantified(&subquery.subquery, known)?);
+    Ok(within.saturating_add(times - 1).saturating_mul(times))
 }
 
 fn too_large() -> DataFusionError {

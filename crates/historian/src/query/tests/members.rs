@@ -2,7 +2,10 @@
 
 use expect_test::expect;
 
-use super::small::check;
+use tidemill_core::ReadScope;
+
+use super::fake::ask;
+use super::small::{check, engine_of, plant};
 
 #[test]
 fn what_is_not_known_is_not_false() {
@@ -104,4 +107,33 @@ fn what_is_not_known_is_not_false() {
 
         "#]],
     );
+}
+
+#[test]
+fn what_any_and_all_ask_of_each_other_is_bounded() {
+    let engine = engine_of(&plant());
+    let nested = |levels: usize, by: &str| {
+        (0..levels).fold("SELECT 1".to_owned(), |inner, _| {
+            format!("SELECT x FROM (VALUES (1), (2)) v(x) WHERE x {by} ({inner})")
+        })
+    };
+    let beside = |times| format!("SELECT 1 AS x WHERE {}", vec!["1 >= ANY (SELECT 1)"; times].join(" AND "));
+    let asked = |query: &str| ask(&engine, &ReadScope::everything(), query).replace('\n', " ");
+    assert_eq!(asked(&nested(3, ">= ANY")).trim_end(), "x 1 2");
+    assert_eq!(asked(&beside(30)).trim_end(), "x 1");
+    let left = (0..9).fold("1".to_owned(), |inner, _| format!("CAST({inner} >= ANY (SELECT 1) AS INT)"));
+    let named = (1..=5)
+        .map(|step| format!("t{step} AS (SELECT x FROM t{} WHERE x >= ALL (SELECT x FROM t{0}))", step - 1));
+    let named =
+        format!("WITH t0 AS (SELECT 1 AS x), {} SELECT x FROM t5", named.collect::<Vec<_>>().join(", "));
+    for query in [
+        nested(9, ">= ANY"),
+        nested(9, "<> ALL"),
+        beside(80),
+        format!("SELECT 1 AS x WHERE {left} = 1"),
+        named,
+    ] {
+        let refused = asked(&query);
+        assert!(refused.contains("more than 128 subqueries behind ANY and ALL"), "{query}: {refused}");
+    }
 }
