@@ -599,3 +599,16 @@ interval '1 day 1 day'
 interval '1 hour 02:00'
 interval '1 year 1-2'
 interval '1.5 s 20 ms'
+-- what stands before a number, with what follows
+1 + @ -5 + 3
+1 + @ -5 + 3 - 2
+1 - @ -5 - 3
+2 * @ -5 + 3
+3 + 2 * @ -5 + 1
+10 - @ -5 * 2 + 1
+1 + ~ 1 + 1
+- @ -5 + 3
+@ @ -5 + 3
+(1 + @ -5) + 3
+1 + |/ 9 + 7
+2 ^ -1 ^ -2 ^ 1
