@@ -79,6 +79,7 @@ log_events! {
     "output.unwritable" "warn" "Standard output cannot be written; the plant goes on" "Nothing, if nobody reads it";
     "plant.descriptors" "info" "The limit of open files stays as it is" "Nothing; fewer connections may be open at once";
     "plant.disk_small" "warn" "The disk has hardly room for the journal and its reserve" "Give the plant a larger disk, or free some space";
+    "plant.memory_small" "warn" "Even the least that a plant works with is more than half of the memory here" "Give the container or the machine 256 MiB or more";
     "plant.ready" "info" "The plant listens and takes work" "Nothing";
     "plant.restored" "info, warn" "The plant was restored from a backup; as a warning, that is not in the audit yet" "Nothing; the next start writes it";
     "plant.stopped" "info" "The plant has ended in order" "Nothing";

@@ -316,6 +316,9 @@ impl Keeper {
         for idle in crate::config::variables::idle(&crate::config::environment()) {
             find(&idle.file.to_string_lossy(), idle.what, &idle.mend, true);
         }
+        if let Some((what, mend)) = crate::settings::cramped(&tidemill_ground::machine()) {
+            find("limits.memory", what, &mend, true);
+        }
         if let Some(failure) = self.guard.audit_failure() {
             find(
                 "audit log",

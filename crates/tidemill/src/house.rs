@@ -132,6 +132,7 @@ pub(crate) fn open(ground: &Ground, plant: &Plant, config: &Config, saved: Saved
     let memory = MemoryPlan::divide(memory_bytes).map_err(|error| {
         Problem::new(&codes::BAD_CONFIGURATION, error.to_string()).hint("Raise limits.memory")
     })?;
+    settings::tell_cramped();
     let data = plant.data();
 
     // The log first: everything else is made durable by it.

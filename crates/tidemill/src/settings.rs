@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_core::{Budget, Problem, codes};
-use tidemill_ground::{Disk, Ground, MemoryPlan, Space};
+use tidemill_ground::{Disk, Ground, Machine, MemoryPlan, Space};
 
 use crate::config::{self, Config, Share, quantity};
 use crate::plant::Plant;
@@ -56,6 +56,31 @@ pub(crate) fn tight(disk: &dyn Disk, plant: &Plant, space: &Space, config: &Conf
             show(needed_bytes)
         )
     })
+}
+
+/// Says so where even the least plan of memory is more than half of what this process may have: the rest of it is for the program
+/// itself, its stacks and what the allocator loses.
+pub(crate) fn cramped(machine: &Machine) -> Option<(String, String)> {
+    let container = machine.group_bytes_max.filter(|most| machine.memory_bytes.is_none_or(|all| *most < all));
+    let all_bytes = container.or(machine.memory_bytes)?;
+    let (show, least_bytes) = (quantity::show_bytes, MemoryPlan::LEAST_BYTES);
+    (all_bytes < 2 * least_bytes).then(|| {
+        let whose = if container.is_some() { "its container" } else { "this machine" };
+        let what = format!(
+            "{whose} has {} of memory, and a plant works with {} at least, more than half of it: the system may end the plant \
+             under load",
+            show(all_bytes),
+            show(least_bytes)
+        );
+        (what, format!("Give {whose} {} or more", show(2 * least_bytes)))
+    })
+}
+
+/// Tells at the start what is small here.
+pub(crate) fn tell_cramped() {
+    if let Some((what, mend)) = cramped(&tidemill_ground::machine()) {
+        tracing::warn!(event = "plant.memory_small", mend, "{what}");
+    }
 }
 
 pub(crate) fn journal(
@@ -228,6 +253,31 @@ mod tests {
             assert_eq!(told(enough), None, "{total} {held}");
             let what = told(enough - 1).unwrap_or_else(|| panic!("{total} {held}: nothing is said"));
             assert!(what.contains("the journal with its reserve wants"), "{what}");
+        }
+    }
+
+    #[test]
+    fn memory_is_cramped_where_the_least_plan_is_more_than_half_of_it() {
+        let told = |container: Option<u64>, machine: Option<u64>| {
+            let bytes = |mib: Option<u64>| mib.map(|mib| mib * MIB);
+            let (group_bytes_max, memory_bytes) = (bytes(container), bytes(machine));
+            cramped(&Machine { group_bytes_max, memory_bytes, ..Machine::default() })
+        };
+        for (container, machine) in
+            [(None, None), (None, Some(256)), (Some(256), Some(4_096)), (Some(1 << 40), Some(256))]
+        {
+            assert_eq!(told(container, machine), None, "{container:?} {machine:?}");
+        }
+        let (what, mend) = told(Some(200), Some(4_096)).expect("it is told");
+        assert!(
+            what.starts_with("its container has 200 MiB of memory, and a plant works with 128 MiB at least"),
+            "{what}"
+        );
+        assert_eq!(mend, "Give its container 256 MiB or more");
+        for container in [None, Some(1 << 40)] {
+            let (what, mend) = told(container, Some(255)).expect("it is told");
+            assert!(what.starts_with("this machine has 255 MiB of memory"), "{what}");
+            assert_eq!(mend, "Give this machine 256 MiB or more");
         }
     }
 

@@ -131,6 +131,10 @@ fn surroundings(plant: &Plant, config: &Config, refusing: bool) -> Vec<Finding> 
         find(plant.file(), error.to_string(), "Raise limits.memory", false);
     }
     if !plant.is_running() {
+        // Of the memory that a running plant has, it knows itself.
+        if let Some((what, mend)) = settings::cramped(&tidemill_ground::machine()) {
+            find(plant.file(), what, &mend, true);
+        }
         if let Some((on, problem)) = plant.refusal() {
             find(on, format!("the plant cannot be run: {}", problem.detail), problem.mend(), false);
         }
