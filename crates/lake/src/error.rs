@@ -20,9 +20,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file's bytes are not what was written.
-    #[error(
-        "{file} is damaged in bytes {from}..{to} ({detail}). Queries that do not need it are answered; restore that file from a backup"
-    )]
+    #[error("{file} is damaged in bytes {from}..{to} ({detail})")]
     Damaged {
         /// The file, relative to the lake.
         file: String,

@@ -133,7 +133,8 @@ impl Rooms {
             tight: space.as_ref().and_then(|space| self.tight(space)),
             inodes: tidemill_ground::inodes(&data),
             flash_worn: tidemill_ground::flash_worn(&data),
-            unreadable: places.err().map(|problem| problem.detail),
+            // What to do says the warning.
+            unreadable: places.err().map(|problem| crate::inspect::parts(&problem).0),
             tokens: tokens(&self.guard),
             backup_made_ns: tidemill_vitals::backup_made(self.bus.as_ref()),
             certificates: certificates

@@ -286,6 +286,15 @@ fn a_damaged_file_of_history_is_told_until_it_is_whole() {
     assert!(line.contains(&name), "{line}");
     let row = began(&mut plant, "history-unreadable");
     assert!(row[1].as_str().is_some_and(|problem| problem.contains(&name)), "{row}");
+    // What to do is said once, wherever one meets it.
+    let line = |args: &[&str], code: i32| {
+        let said = plant.run(args).expect(code);
+        let of_file = |text: &str| text.lines().find(|line| line.contains(&name)).map(str::to_owned);
+        of_file(&said.out).unwrap_or_else(|| panic!("{args:?} says nothing of it: {}", said.out))
+    };
+    for line in [line(&[], 0), line(&["check"], 3)] {
+        assert_eq!(line.to_lowercase().matches("from a backup").count(), 1, "{line}");
+    }
     let metrics = plant.get("/metrics").send().expect(200).text();
     let met = metrics.lines().find_map(|line| line.strip_prefix("tidemill_historian_damage_total "));
     assert!(met.is_some_and(|met| met != "0"), "{met:?}");
