@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Args;
@@ -61,6 +61,14 @@ fn age(text: &str) -> Result<Duration, String> {
 /// Lines that could not be written to the log file; they went to standard error.
 static LOST: std::sync::LazyLock<Counter> = std::sync::LazyLock::new(Counter::default);
 
+/// The log file, once logging has begun with one.
+static FILE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Where lines are written; none: to standard error alone.
+pub(crate) fn file() -> Option<PathBuf> {
+    FILE.get().cloned()
+}
+
 /// The counter of lines that went to standard error because their file could not be written.
 pub(crate) fn lost() -> &'static Counter {
     &LOST
@@ -79,6 +87,8 @@ pub(crate) fn begin(keep: &Keep) -> Result<(), Problem> {
                 )
                 .hint("Choose another --log-file")
             })?;
+            // As it is found from any folder.
+            FILE.get_or_init(|| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
             Target::File(Arc::new(Mutex::new(opened)))
         }
     };

@@ -111,6 +111,7 @@ impl Rooms {
             audit_failure: self.guard.audit_failure().map(|why| why.to_string()),
             configuration_refused: self.keeper.refused(),
             restart: self.keeper.restart_waiting(),
+            log_file: crate::log::file(),
             journal_bytes_max: self.journal_bytes_max,
             memory_bytes_max: Some(self.memory_bytes_max),
             backup_age_max: self.keeper.backup_age(),

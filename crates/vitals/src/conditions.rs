@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidemill_core::quantity::show_bytes;
-use tidemill_core::{rfc3339, roughly};
+use tidemill_core::{format_duration, rfc3339, roughly};
 use tidemill_ground::LIMITS;
 
 use crate::board::{Condition, Found};
@@ -34,6 +34,73 @@ const USUAL_SYNCS: f64 = 200.0;
 const LAG_PARCELS: f64 = 10_000.0;
 /// Swapped bytes that may be those of what is never used.
 const SWAPPED_BYTES: u64 = 32 << 20;
+
+/// From where a warning begins, and from where down it ends.
+type Thresholds = (f64, f64);
+const INODES: Thresholds = (0.95, 0.93);
+const WORN: Thresholds = (0.8, 0.8);
+const MEMORY: Thresholds = (0.9, 0.8);
+const MACHINE_MEMORY: Thresholds = (0.95, 0.92);
+const SWAPPED: Thresholds = (SWAPPED_BYTES as f64, SWAPPED_BYTES as f64 / 2.0);
+const FILES: Thresholds = (0.8, 0.7);
+const LIMIT: Thresholds = (0.8, 0.7);
+const LAG: Thresholds = (LAG_PARCELS, LAG_PARCELS / 10.0);
+const JOURNAL: Thresholds = (0.5, 0.4);
+/// Times as slow as before.
+const SLOW: Thresholds = (4.0, 2.0);
+/// Hours until the disk is full: the fewer, the worse.
+const FILLING: Thresholds = (FILLING_HOURS, 1.5 * FILLING_HOURS);
+
+/// The thresholds of those warnings that have some, in words.
+pub(crate) fn thresholds() -> Vec<(&'static Warning, String)> {
+    let shares = |(over, ends): Thresholds, of: &str| {
+        let ends = if ends < over { format!("; ends below {:.0} %", ends * 100.0) } else { String::new() };
+        format!("{:.0} % of {of}{ends}", over * 100.0)
+    };
+    let days = |ns: i64| format!("{} days", ns / DAY_NS);
+    vec![
+        (
+            &w::DISK_LOW,
+            "storage.free_min and what the journal's next segments and its reserve take".to_owned(),
+        ),
+        (&w::DISK_FILLING, format!("full in {:.0} hours; ends at {:.0} hours", FILLING.0, FILLING.1)),
+        (&w::INODES_LOW, shares(INODES, "the file system's files are used")),
+        (&w::FLASH_WORN, shares(WORN, "its life is used up, as it says itself")),
+        (&w::MEMORY_NEAR, shares(MEMORY, "the container's memory")),
+        (&w::MEMORY_OWN, shares(MEMORY, "limits.memory")),
+        (&w::MEMORY_SHORT, shares(MACHINE_MEMORY, "the machine's memory is used")),
+        (
+            &w::SWAPPING,
+            format!("{}; ends below {}", show_bytes(SWAPPED.0 as u64), show_bytes(SWAPPED.1 as u64)),
+        ),
+        (
+            &w::CLOCK_STEPPED,
+            format!("{} s between two looks; told for {}", STEP_NS / SECOND_NS, format_duration(STEP_TOLD)),
+        ),
+        (&w::FILES_NEAR, shares(FILES, "what the process may open")),
+        (&w::LIMIT_NEAR, shares(LIMIT, "the limit")),
+        (&w::LAGGING, format!("{:.0} parcels; ends below {:.0}", LAG.0, LAG.1)),
+        (&w::JOURNAL_HELD, shares(JOURNAL, "what the journal may hold")),
+        (
+            &w::TOKEN_EXPIRING,
+            format!(
+                "{} before it expires, or the last quarter of its life if that is shorter",
+                days(TOKEN_WARNED_NS)
+            ),
+        ),
+        (&w::TOKEN_EXPIRED, format!("told for {}", days(TOKEN_TOLD_NS))),
+        (
+            &w::DISK_SLOW,
+            format!(
+                "one sync in a hundred takes {:.0} ms or more, and {:.0} times what it took; ends below {:.0} times",
+                SLOW_SYNC_SECONDS * 1_000.0,
+                SLOW.0,
+                SLOW.1
+            ),
+        ),
+        (&w::BACKUP_OLD, "health.backup_age".to_owned()),
+    ]
+}
 
 pub(super) const SYNCS: &str = "tidemill_journal_sync_seconds";
 
@@ -99,7 +166,8 @@ impl List {
         &mut self,
         warning: &'static Warning,
         subject: &str,
-        (value, over, ends): (f64, f64, f64),
+        value: f64,
+        (over, ends): Thresholds,
         what: &str,
     ) {
         if value >= ends {
@@ -149,18 +217,18 @@ fn disk(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
                 roughly(Duration::from_secs((left * 3_600.0) as u64))
             );
             // The nearer the end, the larger.
-            list.above(&w::DISK_FILLING, "", (-left, -FILLING_HOURS, -1.5 * FILLING_HOURS), &what);
+            list.above(&w::DISK_FILLING, "", -left, (-FILLING.0, -FILLING.1), &what);
         }
     }
     if let Some((free, all)) = seen.inodes {
         let used = 1.0 - free as f64 / (all as f64).max(1.0);
         let what = format!("the file system can hold {free} more files, of {all}");
-        list.above(&w::INODES_LOW, "", (used, 0.95, 0.93), &what);
+        list.above(&w::INODES_LOW, "", used, INODES, &what);
     }
     if let Some(worn) = seen.flash_worn {
         let what =
             format!("{:.0} % of the life of the flash memory is used up, as it says itself", worn * 100.0);
-        list.above(&w::FLASH_WORN, "", (worn, 0.8, 0.8), &what);
+        list.above(&w::FLASH_WORN, "", worn, WORN, &what);
     }
     disk_slow(seen, earlier, list);
 }
@@ -185,7 +253,7 @@ fn disk_slow(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
         before * 1_000.0
     );
     let times = if now >= SLOW_SYNC_SECONDS { now / before.max(1e-6) } else { 0.0 };
-    list.above(&w::DISK_SLOW, "", (times, 4.0, 2.0), &what);
+    list.above(&w::DISK_SLOW, "", times, SLOW, &what);
 }
 
 fn memory(seen: &Seen, list: &mut List) {
@@ -194,29 +262,24 @@ fn memory(seen: &Seen, list: &mut List) {
     {
         let what =
             format!("the process holds {}, and its container has {}", show_bytes(held), show_bytes(most));
-        list.above(&w::MEMORY_NEAR, "", (held as f64 / most as f64, 0.9, 0.8), &what);
+        list.above(&w::MEMORY_NEAR, "", held as f64 / most as f64, MEMORY, &what);
     }
     if let (Some(own), Some(most)) = (machine.anonymous_bytes, seen.memory_bytes_max) {
         let what =
             format!("the plant has {} of memory, and limits.memory is {}", show_bytes(own), show_bytes(most));
-        list.above(&w::MEMORY_OWN, "", (own as f64 / most as f64, 0.9, 0.8), &what);
+        list.above(&w::MEMORY_OWN, "", own as f64 / most as f64, MEMORY, &what);
     }
     if let (Some(free), Some(all)) = (machine.available_bytes, machine.memory_bytes.filter(|all| *all > 0)) {
         let what = format!("the machine has {} left of {}", show_bytes(free), show_bytes(all));
-        list.above(&w::MEMORY_SHORT, "", (1.0 - free as f64 / all as f64, 0.95, 0.92), &what);
+        list.above(&w::MEMORY_SHORT, "", 1.0 - free as f64 / all as f64, MACHINE_MEMORY, &what);
     }
     if let Some(swapped) = machine.swapped_bytes {
         let what = format!("{} of the plant are swapped out", show_bytes(swapped));
-        list.above(
-            &w::SWAPPING,
-            "",
-            (swapped as f64, SWAPPED_BYTES as f64, SWAPPED_BYTES as f64 / 2.0),
-            &what,
-        );
+        list.above(&w::SWAPPING, "", swapped as f64, SWAPPED, &what);
     }
     if let (Some(open), Some(most)) = (machine.open_files, machine.open_files_max.filter(|most| *most > 0)) {
         let what = format!("{open} files and connections are open, and {most} may be");
-        list.above(&w::FILES_NEAR, "", (open as f64 / most as f64, 0.8, 0.7), &what);
+        list.above(&w::FILES_NEAR, "", open as f64 / most as f64, FILES, &what);
     }
 }
 
@@ -255,8 +318,8 @@ fn limits(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
     for (name, most) in seen.numbers.labelled("tidemill_limit_max") {
         let used = seen.numbers.of_label("tidemill_limit_used", name).unwrap_or(0.0);
         let share = if most > 0.0 { used / most } else { 0.0 };
-        if share >= 0.7 && !REACHED_IN_ORDER.contains(&name) {
-            let found = if share >= 0.8 { Found::Over } else { Found::Between };
+        if share >= LIMIT.1 && !REACHED_IN_ORDER.contains(&name) {
+            let found = if share >= LIMIT.0 { Found::Over } else { Found::Between };
             let what = format!("the limit {name} is {used:.0} of {most:.0}");
             list.with(&w::LIMIT_NEAR, name, found, what, mend(name));
         }
@@ -278,7 +341,7 @@ fn engines(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
     {
         let lag = numbers.get(metric).unwrap_or(0.0);
         let what = format!("the {engine} has {lag:.0} parcels of the journal before it");
-        list.above(&w::LAGGING, engine, (lag, LAG_PARCELS, LAG_PARCELS / 10.0), &what);
+        list.above(&w::LAGGING, engine, lag, LAG, &what);
     }
     list.of(&w::FLUSH_FAILING, seen.flush_failing.as_ref());
     let failures = numbers.get("tidemill_historian_merge_failures_total").unwrap_or(0.0);
@@ -297,7 +360,7 @@ fn engines(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
         show_bytes(held as u64),
         show_bytes(seen.journal_bytes_max)
     );
-    list.above(&w::JOURNAL_HELD, "", (share, 0.5, 0.4), &what);
+    list.above(&w::JOURNAL_HELD, "", share, JOURNAL, &what);
     list.of(&w::DAMAGE, seen.damage.first());
     list.of(&w::HISTORY_UNREADABLE, seen.unreadable.as_ref());
     let closed = numbers.get("tidemill_historian_tables_closed").filter(|closed| *closed > 0.0);
@@ -353,7 +416,8 @@ fn keeping(seen: &Seen, earlier: &mut Earlier, list: &mut List) {
     }
     let lost = seen.numbers.get("tidemill_log_lines_lost_total").unwrap_or(0.0);
     if lost > earlier.log_lost.replace(lost).unwrap_or(0.0) {
-        let what = format!("{lost:.0} line(s) of the log could not be written to its file since the start");
+        let file = seen.log_file.as_ref().map_or("its file".into(), |file| file.to_string_lossy());
+        let what = format!("{lost:.0} line(s) of the log could not be written to {file} since the start");
         list.add(&w::LOG_UNWRITTEN, "", Found::Over, what);
     }
 }

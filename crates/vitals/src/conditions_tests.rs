@@ -92,6 +92,12 @@ fn a_log_that_loses_lines_is_told_for_a_while() {
         })
     };
     assert_eq!((lost(1), lost(3), lost(300)), (String::new(), "log-unwritten".to_owned(), String::new()));
+    let named = told(2, 3, |look, seen| {
+        seen.numbers = Numbers::default().with("tidemill_log_lines_lost_total", "", look as f64);
+        seen.log_file = Some("/var/log/tidemill.log".into());
+    });
+    let what = "2 line(s) of the log could not be written to /var/log/tidemill.log since the start";
+    assert_eq!(named[0].what, what);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! not live here: where they come from ([`crate::Look`]), and what they mean (`conditions.rs`).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tidemill_ground::{Kind, Machine, Reading, Space};
@@ -49,7 +50,9 @@ pub struct Seen {
     pub backup_made_ns: Option<i64>,
     /// So old it may become; none: as old as it likes.
     pub backup_age_max: Option<Duration>,
-    /// What the log may hold before values are refused.
+    /// Where lines of the log are written; none: to standard error alone.
+    pub log_file: Option<PathBuf>,
+    /// What the journal may hold before values are refused.
     pub journal_bytes_max: u64,
     /// Every metric.
     pub numbers: Numbers,

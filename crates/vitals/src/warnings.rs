@@ -85,12 +85,15 @@ pub(crate) fn page() -> String {
          (`SELECT * FROM\nsys.health`), at `/api/v1/health` for whoever may read `tidemill/#`, in the log when it begins and ends (`health.began`, \
          `health.ended`), in\n`/metrics` as `tidemill_health_warnings{code=…}`, and as signals: `tidemill/health` is 0 when all is well, 1 with a warning and 2 when \
          something is\nlost or refused now; `tidemill/health/CODE` is true while it lasts. A warning begins at one threshold and ends at another, and lasts for \
-         the times\nshown, so that it does not flicker.\n\n| code | means | affects | what to do | begins after | ends after |\n|---|---|---|---|---|---|\n",
+         the times\nshown, so that it does not flicker.\n\n| code | means | threshold | affects | what to do | begins after | ends after |\n|---|---|---|---|---|---|---|\n",
     );
+    let thresholds = crate::conditions::thresholds();
     for warning in WARNINGS {
+        let threshold = thresholds.iter().find(|(of, _)| *of == *warning).map_or("", |(_, words)| words);
         let Warning { code, title, affects, mend, raise_after, clear_after, .. } = warning;
         let (raise, clear) = (after(*raise_after), after(*clear_after));
-        let _ = writeln!(out, "| `{code}` | {title} | {affects} | {mend} | {raise} | {clear} |");
+        let _ =
+            writeln!(out, "| `{code}` | {title} | {threshold} | {affects} | {mend} | {raise} | {clear} |");
     }
     out
 }

@@ -192,7 +192,8 @@ fn a_log_on_a_full_disk_stops_nothing_and_its_loss_is_told() {
         plant.ok(&["write", "press", "1"]);
     }
     let checked = plant.run(&["check"]).expect(3).out;
-    assert!(checked.contains("of the log could not be written to its file since the start"), "{checked}");
+    let told = format!("of the log could not be written to {} since the start", log.display());
+    assert!(checked.contains(&told), "{checked}");
     plant.process.log_line("event=\"http.request\"");
     plant.process.log_line("code=\"log-unwritten\"");
     let before = std::fs::metadata(&log).expect("it is there").len();
