@@ -6,6 +6,7 @@ use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
+use super::cell;
 use super::columns::few;
 
 /// How many times, and cells of a column, are remembered from the beginning of a file.
@@ -50,6 +51,30 @@ struct Row {
     keys: Vec<u64>,
     /// The sum of the hashes of its values, those of [`Role::Number`] among them.
     values: u64,
+}
+
+/// What a cell says, to be compared: `1` and `1.0` are one number.
+#[derive(Hash)]
+pub(super) enum Meant<'a> {
+    Text(&'a str),
+    Number(u64),
+    /// One beyond those of which floats hold each.
+    Whole(i128),
+}
+
+impl Meant<'_> {
+    pub(super) fn of(text: &str) -> Meant<'_> {
+        const EXACT_MAX: f64 = (1_u64 << 53) as f64;
+        let number = cell::bare(text).map(|(_, number)| number).or_else(|| text.parse().ok());
+        match number.filter(|number| number.is_finite()) {
+            None => Meant::Text(text),
+            // Zero has one sign.
+            Some(number) if number.abs() < EXACT_MAX => Meant::Number((number + 0.0).to_bits()),
+            #[allow(clippy::cast_possible_truncation, reason = "it is whole, and 128 bits hold it")]
+            Some(number) if number.abs() < 1e38 => Meant::Whole(text.parse().unwrap_or(number as i128)),
+            Some(number) => Meant::Number(number.to_bits()),
+        }
+    }
 }
 
 /// The columns of one file that are watched.
@@ -116,7 +141,10 @@ impl Watch {
                 (at, cell).hash(&mut own);
                 continue;
             }
-            let hash = self.hashes.hash_one((at, cell));
+            let hash = match role {
+                Role::Key => self.hashes.hash_one((at, cell)),
+                _ => self.hashes.hash_one((at, Meant::of(cell))),
+            };
             if role != Role::Key {
                 values = values.wrapping_add(hash);
             }

@@ -6,10 +6,11 @@ use std::hash::{BuildHasher as _, Hash};
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 
 use super::super::cell;
+use super::super::watch::Meant;
 
 /// So many points of the beginning of a file are remembered, and so many cells of them.
 const POINTS_MAX: usize = 4_096;
-const CELLS_MAX: usize = 1 << 20;
+const CELLS_MAX: usize = 1 << 19;
 /// A column of more values is no tag that is proposed.
 const VALUES_MAX: usize = 1_000;
 
@@ -29,6 +30,14 @@ pub(super) struct Missing {
     pub(super) key: Option<String>,
     /// Where two of them stand.
     pub(super) places: (u64, u64),
+}
+
+/// Adds what only the other has: rows of one point may each have some of its cells.
+fn complete(row: &mut Row, other: &Row) {
+    if row.len() < other.len() {
+        row.resize(other.len(), None);
+    }
+    row.iter_mut().zip(other).for_each(|(own, other)| *own = own.or(*other));
 }
 
 impl Seen {
@@ -54,11 +63,8 @@ pub(super) struct Twice {
     hashes: DefaultHashBuilder,
 }
 
-#[derive(Clone)]
-struct Row {
-    place: u64,
-    cells: Vec<u64>,
-}
+/// What is known of a point: its cells, each with the place where it stands. An empty one has none.
+type Row = Vec<Option<(u64, u64)>>;
 
 #[derive(Clone, Default)]
 struct Column {
@@ -77,17 +83,17 @@ impl Twice {
 
     /// Adds a row by what is its own, and its other cells with the numbers of their columns.
     pub(super) fn add<'a>(&mut self, place: u64, own: u64, cells: impl Iterator<Item = (usize, &'a str)>) {
-        let mut row = Row { place, cells: Vec::new() };
+        let mut row = Row::new();
         for (at, text) in cells.filter(|(_, text)| !text.is_empty()) {
             if self.columns.len() <= at {
                 self.columns.resize(at + 1, Column::default());
             }
-            if row.cells.len() <= at {
-                row.cells.resize(at + 1, 0);
+            if row.len() <= at {
+                row.resize(at + 1, None);
             }
-            let hash = self.hashes.hash_one(text);
-            if let (Some(column), Some(cell)) = (self.columns.get_mut(at), row.cells.get_mut(at)) {
-                *cell = hash;
+            let hash = self.hashes.hash_one(Meant::of(text));
+            if let (Some(column), Some(cell)) = (self.columns.get_mut(at), row.get_mut(at)) {
+                *cell = Some((hash, place));
                 column.filled += 1;
                 let is_fraction = text.parse::<i64>().is_err() && text.parse::<f64>().is_ok();
                 column.is_value |= is_fraction || cell::boolean(text).is_some();
@@ -96,24 +102,27 @@ impl Twice {
                 }
             }
         }
-        let before = self.last.as_ref().filter(|(last, _)| *last == own).map(|(_, row)| row);
-        if let Some(other) = before.or_else(|| self.points.get(&own)) {
-            let cell = |row: &Row, at: usize| row.cells.get(at).copied().unwrap_or_default();
-            let mut any = false;
-            for (at, column) in self.columns.iter_mut().enumerate() {
-                let (one, two) = (cell(other, at), cell(&row, at));
+        let before = self.last.take().filter(|(last, _)| *last == own).map(|(_, row)| row);
+        if let Some(other) = before.or_else(|| self.points.get(&own).cloned()) {
+            let mut first = None;
+            for (column, (one, two)) in self.columns.iter_mut().zip(other.iter().zip(&row)) {
                 // What only one of them has is no contradiction.
-                let differs = one != two && one != 0 && two != 0;
-                column.differs += u64::from(differs);
-                any |= differs;
+                if let (Some((one, at)), Some((two, _))) = (one, two)
+                    && one != two
+                {
+                    column.differs += 1;
+                    first = first.or(Some((*at, place)));
+                }
             }
-            self.pairs += u64::from(any);
-            if any {
-                self.places.get_or_insert((other.place, place));
-            }
+            self.pairs += u64::from(first.is_some());
+            self.places = self.places.or(first);
+            complete(&mut row, &other);
         }
-        if self.points.len() < POINTS_MAX && self.remembered < CELLS_MAX && !self.points.contains_key(&own) {
-            self.remembered += row.cells.len();
+        if let Some(point) = self.points.get_mut(&own) {
+            self.remembered += row.len().saturating_sub(point.len());
+            complete(point, &row);
+        } else if self.points.len() < POINTS_MAX && self.remembered < CELLS_MAX {
+            self.remembered += row.len();
             self.points.insert(own, row.clone());
         }
         self.last = Some((own, row));

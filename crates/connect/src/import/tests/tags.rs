@@ -25,6 +25,24 @@ fn points_of_influxdb_that_lack_a_tag_are_asked_for() {
     // Neither do rows of which each has what the other lacks.
     let apart = "name,time,a,b\ncpu,1700000000000000000,1.5,\ncpu,1700000000000000000,,7.5\n";
     assert_eq!(told("q.csv", apart, &[]), "read");
+    // What completes a point is of it: a third row differs from what either has.
+    for third in ["1.5,8.5", ",8.5"] {
+        let more = format!("{apart}cpu,1700000001000000000,1,2\ncpu,1700000000000000000,{third}\n");
+        assert!(told("q.csv", &more, &[]).contains("differ in 'b' (lines 3 and 5)"), "{third}");
+    }
+    // A number is the same however it is written; of the largest each digit counts.
+    let written = |one: &str, two: &str| {
+        let text = format!("name,time,a\ncpu,1700000000000000000,{one}\ncpu,1700000000000000000,{two}\n");
+        told("q.csv", &text, &[])
+    };
+    for (one, two) in
+        [("1", "1.0"), ("0.5", ".50"), ("-0", "0"), ("1e3", "1000"), ("1e17", "100000000000000000")]
+    {
+        assert_eq!(written(one, two), "read", "{one} {two}");
+    }
+    for (one, two) in [("1", "1.1"), ("9007199254740992", "9007199254740993"), ("true", "1")] {
+        assert!(written(one, two).contains("differ in 'a'"), "{one} {two}");
+    }
     // Only the tag differs.
     let still = |second: &str| {
         let rows = |time: u64| format!("m,{time}0000000000,1,20.5\nm,{time}0000000000,{second},20.5\n");
