@@ -136,7 +136,7 @@ struct Quoting {
 impl Quoting {
     /// Behind a line.
     fn of(line: &str) -> Quoting {
-        let mut quoting = Quoting::default();
+        let (line, mut quoting) = (line.trim_start(), Quoting::default());
         if let Some(series) = end_of(line, false) {
             quoting.go_on(line.get(series..).unwrap_or_default());
         }

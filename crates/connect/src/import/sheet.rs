@@ -153,24 +153,29 @@ fn width_of(records: &[Record]) -> Option<(usize, usize)> {
 /// What a column of times is called, without a zone and numbers behind: `Date Time, GMT+01:00`, `Messzeit 2`.
 /// Nothing of `Date: 2024-01-31`.
 fn bare(field: &str) -> String {
-    let is_told = field.split(':').next().is_some_and(|before| before.ends_with(char::is_alphabetic));
-    if is_told && field.contains(':') {
+    let field = field.split(['(', '[']).next().unwrap_or_default();
+    let is_told = |(before, after): (&str, &str)| {
+        let is_word = before.trim_end().ends_with(char::is_alphabetic);
+        is_word && !after.trim().is_empty() && words::zone_of_header(after).is_none()
+    };
+    if field.split_once(':').is_some_and(is_told) {
         return String::new();
     }
-    let words = field.split(['(', '[']).next().unwrap_or_default().split(|c: char| !c.is_alphabetic());
-    words
+    field
+        .split(|c: char| !c.is_alphabetic())
         .filter(|word| words::zone_of_header(word).is_none())
         .flat_map(str::chars)
         .flat_map(char::to_lowercase)
         .collect()
 }
 
-/// The zone and the numbers in what a column of times is called.
-fn zone(field: &str) -> Vec<String> {
-    let words = field.split(|c: char| !c.is_alphanumeric());
-    let tells =
-        |word: &&str| words::zone_of_header(word).is_some() || word.contains(|c: char| c.is_ascii_digit());
-    words.filter(tells).map(str::to_lowercase).collect()
+/// What tells columns of times apart that are called alike: their zone, numbers, and what stands in brackets.
+fn zone(field: &str) -> (Option<words::HeaderZone<'_>>, Vec<String>) {
+    let (name, remark) = field.split_at(field.find(['(', '[']).unwrap_or(field.len()));
+    let words = name.split(|c: char| !c.is_alphanumeric());
+    let numbers = words.filter(|word| word.contains(|c: char| c.is_ascii_digit()));
+    let remark = remark.trim_matches(['(', ')', '[', ']']).trim();
+    (words::zone_of_header(field), numbers.chain([remark]).map(str::to_lowercase).collect())
 }
 
 fn is_time_word(field: &str) -> bool {

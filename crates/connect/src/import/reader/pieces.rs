@@ -57,12 +57,8 @@ impl Reader {
                 }
             };
             self.reject(&mut piece.rejects, line.number, &line.text, (None, reason));
-            // What a text that never ends has taken in says yet where the rows behind it are from.
-            let mut moved = false;
-            for text in line.text.lines().skip(1).map(str::trim).filter(|_| line.fault.is_some()) {
-                moved |= lineprotocol::is_aside(text) && self.context.take(text);
-            }
-            if moved {
+            // A remark that a text without an end has taken in says yet where the rows behind it are from.
+            if lineprotocol::is_aside(text) && self.context.take(text) {
                 break;
             }
         }

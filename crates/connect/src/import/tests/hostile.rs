@@ -66,6 +66,54 @@ fn a_line_in_a_long_text_is_no_point() {
     assert!((34_000..37_000).contains(&rejected), "{rejected}");
 }
 
+/// What a remark says holds for what is behind the text, not for what stands above it.
+#[test]
+fn a_remark_within_a_text_that_never_ends() {
+    let good = |value: u32, count: usize| format!("m f={value} 1704164645000000000\n").repeat(count);
+    let text = format!(
+        "# CONTEXT-DATABASE:one\n{}m f=\"open\n# CONTEXT-DATABASE:two\n# CONTEXT-DATABASE:three\n{}",
+        good(1, 3),
+        good(2, 50_000)
+    );
+    let mut reader = open_bytes("t.lp", text.as_bytes(), &prefix("p")).unwrap();
+    let (mut lines, mut rejected) = (std::collections::BTreeMap::new(), 0);
+    while let Some(Part::Piece(piece)) = reader.next_part().unwrap() {
+        rejected += piece.rejects.len();
+        let body = String::from_utf8(piece.body).unwrap();
+        for line in body.lines() {
+            let value = line.split(['=', ' ']).nth(2).unwrap().to_owned();
+            *lines.entry((piece.originals.context.remarks(), value)).or_insert(0) += 1;
+        }
+    }
+    let of = |database: &str, value: &str| (format!("# CONTEXT-DATABASE:{database}\n"), value.to_owned());
+    assert_eq!(lines[&of("one", "1")], 3);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    // One line that is open, two remarks, and what is behind them up to 1 MiB.
+    assert_eq!(lines[&of("three", "2")] + 3 + rejected, 50_000 + 3 + 3);
+    assert!(rejected > 40_000, "{rejected}");
+}
+
+/// Only directly behind `=` of a field a quote begins a text.
+#[test]
+fn quotes_in_keys_and_tags_begin_no_text() {
+    let good = "m f=1 1704164645000000000\n".repeat(3);
+    for line in [
+        "m a\"b=1 1704164645000000000",
+        "m f=1,a\"=2i 1704164645000000000",
+        "m,t=\"x f=1 1704164645000000000",
+        "m,t=\"x\"y,u=5\" f=1 1704164645000000000",
+        "  m,t=\"x f=1 1704164645000000000",
+        "m\"n f=1 1704164645000000000",
+        "m,t=a\\ \"b f=1 1704164645000000000",
+    ] {
+        let fields = if line.contains(",a\"") { 2 } else { 1 };
+        assert_eq!(counts("t.lp", &format!("{line}\n{good}")), (fields + 3, 0), "{line}");
+    }
+    // A text behind such a key, with a blank, a comma and a line's end in it.
+    let text = format!("m,t=\"x a\"b=\"one, \ntwo=\",c=2 1704164645000000000\n{good}");
+    assert_eq!(counts("t.lp", &text), (5, 0));
+}
+
 #[test]
 fn a_million_columns_are_refused_and_many_of_one_name_are_numbered() {
     let wide = |columns: usize| {
@@ -132,6 +180,31 @@ fn two_tables_in_one_file_are_not_read_as_one() {
     {
         let text = format!("{first}\n{}{behind}", rows("1;2")).replace(';', ",");
         assert_eq!(counts("t.csv", &text), (100, 1), "{behind}");
+    }
+    // What a footer gives.
+    let report = format!(
+        "Time (UTC),a,b\n{}Date: 2024-01-31,Operator: X,\nTotal,2,4\nDatum : Mittwoch,x,\n",
+        rows("1,2").replace(';', ",")
+    );
+    let told = shown("t.csv", report.as_bytes(), &prefix("p"));
+    assert_eq!(told.lines().filter(|line| line.starts_with("2024-01-02T03:04:")).count(), 100);
+    expect![[r#"
+        rejected line 52, column 'Time (UTC)': 'Date: 2024-01-31' is no time of the form that this file has
+        rejected line 53, column 'Time (UTC)': 'Total' is no time of the form that this file has
+        rejected line 54, column 'Time (UTC)': 'Datum : Mittwoch' is no time of the form that this file has
+    "#]]
+    .assert_eq(&told.lines().skip(100).fold(String::new(), |all, line| all + line + "\n"));
+    // In brackets, behind a colon and by its sign a zone is another one all the same.
+    for (first, second) in [
+        ("Time (HH:MM:SS),a,b", "Zeit (hh:mm:ss),c,d"),
+        ("Time:,a,b", "Zeit:,c,d"),
+        ("Time (UTC+1),a,b", "Time (UTC-1),a,b"),
+        ("Time: UTC,a,b", "Time: CET,a,b"),
+        ("Time (Europe/Berlin),a,b", "Time (America/New_York),a,b"),
+        ("Time,a,b", "Time (UTC),a,b"),
+    ] {
+        let text = format!("{first}\n{}{second}\n{}", rows("1;2"), rows("3;4")).replace(';', ",");
+        assert!(refused("t.csv", text.as_bytes()).contains("in line 52 another begins"), "{second}");
     }
     // Of the same columns they are one.
     check(
