@@ -351,13 +351,16 @@ impl<'a> Look<'a> {
             let counter = matches!(header, "" | "Unnamed: 0" | "index" | "__index_level_0__")
                 && self.sheet.header_line.is_some()
                 && column.counts_up();
+            // Campbell's loggers number their records, in a unit for it alone.
+            let is_record = header == "RECORD"
+                && self.sheet.units.as_ref().and_then(|units| units.get(at)).is_some_and(|unit| unit == "RN");
             let nothing = column.filled == 0 && header.is_empty();
             let times = column.is_date_time() || column.is_date();
             let asked = self.options.value.as_deref().is_some_and(|value| self.sheet.find(value) == Some(at));
             let reason = match () {
                 () if asked => return true,
                 () if nothing => return false,
-                () if counter => "counts the rows",
+                () if counter || is_record => "counts the rows",
                 () if times => "holds times too",
                 () if self.means(at, Meaning::Aside) => "is no value",
                 () => return true,

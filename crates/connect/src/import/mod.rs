@@ -12,6 +12,7 @@ mod encode;
 mod ends;
 mod error;
 mod foreign;
+mod heads;
 mod json;
 mod layout;
 mod lineprotocol;

@@ -25,6 +25,7 @@ use super::names;
 use super::plan::{Content, Plan, Zone};
 use super::records::{Record, Records, Step};
 use super::rejected::{Originals, Reject};
+use super::sheet::is_of_head;
 use super::time::{Clock, Run};
 use cells::{absent_by_row, is_missing, quality, short, with_quality};
 
@@ -309,7 +310,8 @@ impl Reader {
                 }
                 Step::Record => {
                     // A header stands again where files were put together.
-                    let header = layout.header_line.as_ref().is_some_and(|(_, raw)| *raw == record.raw);
+                    let header =
+                        layout.header_line.as_ref().is_some_and(|(_, head)| is_of_head(head, &record.raw));
                     if record.line <= layout.skip_lines || record.is_blank() || header {
                         continue;
                     }

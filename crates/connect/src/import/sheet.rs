@@ -7,6 +7,7 @@ use super::cell;
 use super::civil;
 use super::columns::Column;
 use super::error::Error;
+use super::heads::{self, Below};
 use super::lines::{Lines, Otherwise};
 use super::members::MEMBERS_MAX;
 use super::records::{BLANKS, Record, Records, Step};
@@ -27,10 +28,12 @@ pub(super) struct Sheet {
     pub(super) separator: char,
     /// As many as there are columns; empty texts where there is no header.
     pub(super) header: Vec<String>,
-    /// The header's line and text; none without a header.
+    /// The header's line and text, with the rows that belong to it; none without a header.
     pub(super) header_line: Option<(u64, String)>,
     /// A row of units below the header.
     pub(super) units: Option<Vec<String>>,
+    /// The zones that types of columns say; empty texts for others.
+    pub(super) zones: Vec<String>,
     pub(super) rows: Vec<Record>,
     /// Rows begin behind this line.
     pub(super) skip_lines: u64,
@@ -196,9 +199,10 @@ fn common_width(records: &[Record]) -> Option<(usize, usize)> {
 
 impl Sheet {
     fn new(file: &str, separator: char, width: usize, mut records: Vec<Record>) -> Result<Sheet, Error> {
+        let is_of_logger = heads::is_of_logger(&records, width);
         let first =
             records.iter().position(|record| record.len() == width && !record.is_blank()).unwrap_or_default();
-        let header_at = header_at(file, &records, first, width)?;
+        let header_at = if is_of_logger { Some(1) } else { header_at(file, &records, first, width)? };
         let mut header = vec![String::new(); width];
         let mut header_line = None;
         let mut skip_lines = 0;
@@ -214,22 +218,39 @@ impl Sheet {
             skip_lines = record.line + record.raw.matches('\n').count() as u64;
             begin = header_at.map_or(first, |at| at + 1);
         }
-        let preamble = header_at.unwrap_or_default();
-        records.drain(..begin.min(records.len()));
-        if let Some((_, raw)) = &header_line {
-            records.retain(|record| record.raw != *raw);
+        let preamble = if is_of_logger { 0 } else { header_at.unwrap_or_default() };
+        let above: Vec<Record> = records.drain(..begin.min(records.len())).collect();
+        let below = match records.first() {
+            _ if header_line.is_none() => Below::default(),
+            _ if is_of_logger => heads::of_logger(&records),
+            Some(row) if row.len() == width => heads::of_types(row).unwrap_or_default(),
+            _ => Below::default(),
+        };
+        if let (Some((_, head)), Some(last)) = (&mut header_line, below.rows.checked_sub(1)) {
+            skip_lines = records.get(last).map_or(skip_lines, |row| row.line);
+            let about = above.first().filter(|_| is_of_logger).map(|row| row.raw.clone());
+            let below = records.drain(..below.rows.min(records.len())).map(|row| row.raw);
+            *head =
+                about.into_iter().chain([std::mem::take(head)]).chain(below).collect::<Vec<_>>().join("\n");
         }
-        let mut units = None;
-        if header_line.is_some() && records.first().is_some_and(is_unit_row) {
+        if let Some((_, head)) = &header_line {
+            records.retain(|record| !is_of_head(head, &record.raw));
+        }
+        let mut units = below.units;
+        if header_line.is_some() && units.is_none() && records.first().is_some_and(is_unit_row) {
             let row = records.remove(0);
             skip_lines = row.line;
+            if let Some((_, head)) = &mut header_line {
+                *head = format!("{head}\n{}", row.raw);
+            }
             units = Some(
                 row.fields()
                     .map(|field| field.trim_matches(['[', ']', '(', ')']).trim().to_owned())
                     .collect(),
             );
         }
-        Ok(Sheet { separator, header, header_line, units, rows: records, skip_lines, preamble })
+        let zones = below.zones;
+        Ok(Sheet { separator, header, header_line, units, zones, rows: records, skip_lines, preamble })
     }
 
     /// A table whose first record is known to be its header, and whose columns commas separate. None: it has none.
@@ -242,6 +263,7 @@ impl Sheet {
             skip_lines: first.line + first.raw.matches('\n').count() as u64,
             header_line: Some((first.line, first.raw)),
             units: None,
+            zones: Vec::new(),
             rows: records.collect(),
             preamble: 0,
         })
@@ -254,6 +276,7 @@ impl Sheet {
             header: names,
             header_line: Some((0, String::new())),
             units: None,
+            zones: Vec::new(),
             rows: Vec::new(),
             skip_lines: 0,
             preamble: 0,
@@ -336,6 +359,11 @@ impl Sheet {
     pub(super) fn columns_shown(&self) -> String {
         (0..self.width()).map(|index| self.shown(index)).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Whether a row is one of those of a header: it stands again where files were put together.
+pub(super) fn is_of_head(head: &str, raw: &str) -> bool {
+    head == raw || (head.len() > raw.len() && head.split('\n').any(|line| line == raw))
 }
 
 /// Where the header stands among the records, if there is one.

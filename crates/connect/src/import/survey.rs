@@ -12,7 +12,7 @@ use super::members;
 use super::plan::Options;
 use super::records::{Record, Records, Step};
 use super::rejected;
-use super::sheet::Sheet;
+use super::sheet::{Sheet, is_of_head};
 use super::watch::Watch;
 
 /// After how many rows the progress is told.
@@ -59,7 +59,8 @@ pub(super) fn table(
             Step::Fault { .. } => {}
             Step::Record => {
                 // A header stands again where files were put together.
-                let header = sheet.header_line.as_ref().is_some_and(|(_, raw)| *raw == record.raw);
+                let header =
+                    sheet.header_line.as_ref().is_some_and(|(_, head)| is_of_head(head, &record.raw));
                 if record.line > sheet.skip_lines && !header {
                     if sheet.is_another_header(&record, times.at()) {
                         return Ok(Table::Second(record.line));

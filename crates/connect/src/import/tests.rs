@@ -6,6 +6,7 @@ mod dialects;
 mod ends;
 mod foreign;
 mod forms;
+mod heads;
 mod hostile;
 mod misread;
 mod property;

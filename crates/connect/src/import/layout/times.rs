@@ -222,6 +222,19 @@ impl Look<'_> {
         if let Some(zone) = &self.options.timezone {
             return Ok(Zone::Of(zone.clone()));
         }
+        let typed = time.and_then(|at| Some((at, self.sheet.zones.get(at).filter(|name| !name.is_empty())?)));
+        if let Some((at, name)) = typed {
+            let Ok(zone) = TimeZone::get(name) else {
+                let what = format!("times in {name}, as its type says, and no such zone is known");
+                return Err(self.column_problem(
+                    at,
+                    what,
+                    "Say which with --timezone, such as America/New_York",
+                ));
+            };
+            self.notes.push(format!("times are {name}, as their type says"));
+            return Ok(Zone::Of(zone));
+        }
         let headers = [time, time_of_day].into_iter().flatten();
         let said = headers.filter_map(|at| Some((at, words::zone_of_header(self.sheet.header(at))?))).next();
         match said {

@@ -259,3 +259,30 @@ fn a_note_of_another_plant_is_not_believed() {
     assert!(!ran.err.contains("goes on behind them"), "{}", ran.err);
     assert_eq!(other.sql("SELECT count(*) FROM samples"), json!([[LONG - 1]]));
 }
+
+/// Counts and sums were added up by hand.
+#[test]
+fn loggers_and_tables_with_types() {
+    let plant = Plant::start();
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../connect/src/import/tests/fixtures");
+    for (file, prefix) in [("cr1000.dat", "orchard"), ("clickhouse.csv", "house")] {
+        let path = files.join(file).display().to_string();
+        let ran = plant.run(&["import", &path, "--prefix", prefix, "--json"]).expect(0).json();
+        assert_eq!(ran["rejected"], 0, "{ran}");
+    }
+    for (signal, count, sum) in [
+        ("orchard/BattV_Min", 4, 50.24),
+        ("orchard/AirTC_Avg", 3, 22.5),
+        ("orchard/SoilT(2)", 3, 32.75),
+        ("orchard/Rain_mm_Tot", 4, 1.6),
+        ("house/temp", 2, 41.5),
+        ("house/pressure", 3, 3004.0),
+    ] {
+        let rows = plant.sql(&format!(
+            "SELECT count(value), sum(value) FROM samples WHERE signal = '{signal}' AND value IS NOT NULL"
+        ));
+        assert_eq!(rows[0][0], count, "{signal}");
+        let told = rows[0][1].as_f64().expect("a sum");
+        assert!((told - sum).abs() < 1e-9, "{signal}: {told}");
+    }
+}
