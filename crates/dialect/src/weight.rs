@@ -19,6 +19,8 @@ use crate::walk::look;
 const CHOOSING: [&str; 4] = ["coalesce", "nvl", "ifnull", "nvl2"];
 /// How often what is tested stands in such a CASE, which may become a condition itself.
 const CHOSEN: usize = 3;
+/// How often what ANY and ALL compare is said at most, either side, where the list is not written out.
+const COMPARED: usize = 8;
 
 /// Refuses a statement whose expressions mean more than so many parts, beside the values that stand in it: a list of names may
 /// be long, as long as it is said once.
@@ -104,6 +106,15 @@ fn of(expr: &Expr, parts: &[usize]) -> usize {
         Expr::Between { .. } => first,
         Expr::BinaryOp { left, right, .. } if is_row(left) && is_row(right) => all,
         Expr::InList { expr, list, .. } if is_row(expr) => first.saturating_mul(list.len()),
+        Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => match right.as_ref() {
+            Expr::Array(list) => {
+                let plain = list.elem.iter().filter(|item| matches!(item, Expr::Value(_))).count();
+                let more = all.saturating_sub(first).saturating_sub(plain + 1);
+                first.saturating_mul(list.elem.len()).saturating_add(more.saturating_mul(COMPARED - 1))
+            }
+            Expr::Subquery(_) => all,
+            _ => all.saturating_mul(COMPARED - 1),
+        },
         Expr::Function(call) if is_one_of(call, &CHOOSING) => {
             let tested = parts.split_last().map_or(0, |(_, tested)| sum(tested));
             tested.saturating_mul(CHOSEN - 1)
@@ -215,6 +226,9 @@ mod tests {
             "(CASE WHEN a THEN b WHEN ? THEN y END)",
             "(CASE WHEN ? THEN true WHEN a THEN false WHEN b THEN false END)",
             "date_trunc('day', t, ?)",
+            "((? < ANY (y))::int)",
+            "ARRAY[y = ALL (?)]",
+            "((? < ANY (ARRAY[1, 2, 3]))::int)",
         ] {
             assert!(weighed(&nested(4, level)).is_ok(), "{level}");
             let refused = weighed(&nested(16, level)).expect_err(level).to_string();
@@ -236,6 +250,8 @@ mod tests {
         for expression in [
             format!("coalesce(x IN ({items}), false)"),
             format!("(x, y) IN ({rows})"),
+            format!("x <> ALL (ARRAY[{items}])"),
+            format!("x < ANY (ARRAY[{items}])"),
             format!("CASE {cases} END"),
             format!("CASE {numbers} END"),
             nested(40, "coalesce(y, ?)"),
