@@ -249,6 +249,8 @@ impl BatchBuilder {
         }
         let bits = match value {
             ValueRef::None => 0,
+            // Any that is no number is the same value, whoever made it.
+            ValueRef::Float(value) if value.is_nan() => f64::NAN.to_bits(),
             ValueRef::Float(value) => value.to_bits(),
             ValueRef::Int(value) => value.cast_unsigned(),
             ValueRef::UInt(value) => value,
@@ -352,6 +354,23 @@ mod tests {
         match (one, other) {
             (ValueRef::Float(one), ValueRef::Float(other)) => one.to_bits() == other.to_bits(),
             _ => one == other,
+        }
+    }
+
+    /// Go, numpy and the processor each have bits of their own for it.
+    #[test]
+    fn what_is_no_number_is_one_value() {
+        let mut builder = BatchBuilder::new(SourceId(7), Flags::default());
+        for bits in
+            [0x7ff8_0000_0000_0000, 0x7ff8_0000_0000_0001, 0xfff8_0000_0000_0000, 0x7ff0_0000_0000_0001]
+        {
+            let value = ValueRef::Float(f64::from_bits(bits));
+            builder.push(SignalId::new(1).unwrap(), Stamp::At(1), value, Quality::GOOD).unwrap();
+        }
+        let batch = builder.finish(1_000, Flags::default());
+        for row in batch.rows() {
+            let ValueRef::Float(value) = row.value else { panic!("{:?}", row.value) };
+            assert_eq!(value.to_bits(), 0x7ff8_0000_0000_0000);
         }
     }
 
