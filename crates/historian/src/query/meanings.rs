@@ -1,7 +1,6 @@
 //! What SQL means where DataFusion means something else, said in the plan before anything is worked out: numbers that do not
-//! fit ([`super::whole`]), intervals by their length ([`super::intervals`]) and
-//! what becomes one ([`spans`]), a subquery for one value that finds no
-//! row, and a subquery for a list with a NULL ([`tidemill_dialect::members`]).
+//! fit ([`super::whole`]), zeros with a minus ([`super::zeros`]), intervals by their length ([`super::intervals`]) and what
+//! becomes one ([`spans`]), a subquery for one value that finds no row, and a subquery for a list with a NULL ([`tidemill_dialect::members`]).
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use datafusion::optimizer::AnalyzerRule;
 use tidemill_dialect::{bad, members, spans};
 
 use super::planning::bounded;
-use super::{intervals, whole};
+use super::{intervals, whole, zeros};
 
 /// The rule.
 #[derive(Debug)]
@@ -64,6 +63,7 @@ fn meant(expr: Expr, schema: &DFSchema, absent: &Cell<bool>) -> Result<Transform
     let expr = whole::checked(expr, schema)?;
     let expr = expr.transform_data(|expr| spans::cast(expr, schema))?;
     let expr = expr.transform_data(|expr| intervals::compared(expr, schema))?;
+    let expr = expr.transform_data(|expr| zeros::compared(expr, schema))?;
     expr.transform_data(|expr| {
         if !may_find_nothing(&expr) {
             return Ok(Transformed::no(expr));

@@ -49,6 +49,7 @@ mod syntax;
 mod system;
 mod whole;
 mod wire;
+mod zeros;
 
 #[cfg(test)]
 mod fuzz_tests;

@@ -231,3 +231,44 @@ fn integers_do_not_wrap_around() {
         "#]],
     );
 }
+
+/// Expected values are those of PostgreSQL 15.
+#[test]
+fn zero_with_a_minus_is_zero() {
+    const ROWS: &str = "(VALUES (CAST('-0' AS DOUBLE)), (0), (2)) t(v)";
+    let queries = [
+        format!("SELECT nullif(v, 0) IS NULL AS n FROM {ROWS} ORDER BY v, n"),
+        format!("SELECT nullif(v, 2) IS NULL AS n FROM {ROWS} ORDER BY v, n"),
+        format!("SELECT CASE v WHEN 0 THEN 'zero' ELSE 'other' END AS n FROM {ROWS} ORDER BY n"),
+        "SELECT nullif(CAST('-0' AS REAL), 0) IS NULL AS n".to_owned(),
+        "SELECT nullif(0, CAST('-0' AS DOUBLE)) IS NULL AS n".to_owned(),
+    ];
+    check(&queries.each_ref().map(String::as_str), expect![[r#"
+        > SELECT nullif(v, 0) IS NULL AS n FROM (VALUES (CAST('-0' AS DOUBLE)), (0), (2)) t(v) ORDER BY v, n
+        n
+        true
+        true
+        false
+
+        > SELECT nullif(v, 2) IS NULL AS n FROM (VALUES (CAST('-0' AS DOUBLE)), (0), (2)) t(v) ORDER BY v, n
+        n
+        false
+        false
+        true
+
+        > SELECT CASE v WHEN 0 THEN 'zero' ELSE 'other' END AS n FROM (VALUES (CAST('-0' AS DOUBLE)), (0), (2)) t(v) ORDER BY n
+        n
+        other
+        zero
+        zero
+
+        > SELECT nullif(CAST('-0' AS REAL), 0) IS NULL AS n
+        n
+        true
+
+        > SELECT nullif(0, CAST('-0' AS DOUBLE)) IS NULL AS n
+        n
+        true
+
+    "#]]);
+}
