@@ -209,7 +209,7 @@ impl Told {
 
 /// The SQLSTATE of a problem.
 fn state_of(problem: &Problem) -> &'static str {
-    const STATES: [(&Code, &str); 15] = [
+    const STATES: [(&Code, &str); 16] = [
         (&codes::READ_ONLY, "25006"),
         (&codes::QUERY_TIME, "57014"),
         (&codes::QUERY_MEMORY, "53200"),
@@ -224,6 +224,7 @@ fn state_of(problem: &Problem) -> &'static str {
         (&codes::DAMAGED, "XX001"),
         (&codes::UNSUPPORTED_FORMAT, "0A000"),
         (&codes::TOO_LARGE, "54000"),
+        (&codes::BAD_TIME, "22007"),
         (&codes::BAD_PARAMETER, "22023"),
         (&codes::BAD_PATH, "22023"),
     ];
