@@ -243,7 +243,9 @@ fn zero_with_a_minus_is_zero() {
         "SELECT nullif(CAST('-0' AS REAL), 0) IS NULL AS n".to_owned(),
         "SELECT nullif(0, CAST('-0' AS DOUBLE)) IS NULL AS n".to_owned(),
     ];
-    check(&queries.each_ref().map(String::as_str), expect![[r#"
+    check(
+        &queries.each_ref().map(String::as_str),
+        expect![[r#"
         > SELECT nullif(v, 0) IS NULL AS n FROM (VALUES (CAST('-0' AS DOUBLE)), (0), (2)) t(v) ORDER BY v, n
         n
         true
@@ -270,5 +272,6 @@ fn zero_with_a_minus_is_zero() {
         n
         true
 
-    "#]]);
+    "#]],
+    );
 }
