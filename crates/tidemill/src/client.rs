@@ -33,8 +33,9 @@ fn out_of_reach(plant: &Plant) -> Problem {
         plant.folder.display(),
         plant.owner()
     );
-    let url = "Run the command as that user, or with a token: --url http://127.0.0.1:8440 --token TOKEN";
-    Problem::new(&codes::FORBIDDEN, detail).hint(url)
+    let way = "Run the command as that user, or with a token and the address that http.listen of the plant names: \
+               --url http://127.0.0.1:8440 --token TOKEN";
+    Problem::new(&codes::FORBIDDEN, detail).hint(way)
 }
 
 /// The handshake failed: the other side is not whom it says, or does not speak TLS.
