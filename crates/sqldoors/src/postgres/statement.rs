@@ -384,6 +384,10 @@ fn set(words: &[(&str, usize)], upper: &[&str], text: &str) -> Result<Statement,
     Ok(Statement::Set { name, value })
 }
 
+/// What `SHOW TABLES` shows: a word of other databases, which our own hints name.
+const TABLES: &str = "SELECT table_catalog, table_schema, table_name, table_type FROM information_schema.tables \
+                      WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 2, 3";
+
 /// `SHOW name`: a setting as a column of its name. Others are DataFusion's.
 fn show(rest: &[&str], text: &str) -> Statement {
     let setting = |name: &str| {
@@ -404,7 +408,8 @@ fn show(rest: &[&str], text: &str) -> Statement {
                 .to_owned(),
             tag: "SHOW",
         },
-        [name] if !matches!(*name, "TABLES" | "FUNCTIONS" | "COLUMNS") => setting(name),
+        ["TABLES"] => Statement::Rows { text: TABLES.to_owned(), tag: "SHOW" },
+        [name] if !matches!(*name, "FUNCTIONS" | "COLUMNS") => setting(name),
         _ => Statement::Rows { text: text.to_owned(), tag: "SHOW" },
     }
 }
@@ -539,7 +544,7 @@ mod tests {
                 "SHOW server_version",
                 rows("SELECT current_setting('server_version') AS \"server_version\"", "SHOW"),
             ),
-            ("SHOW TABLES", rows("SHOW TABLES", "SHOW")),
+            ("SHOW TABLES", rows(TABLES, "SHOW")),
             ("FETCH FORWARD 10 FROM \"C 1\"", Statement::Fetch { name: "C 1".to_owned(), rows: 10 }),
             ("fetch all in c", Statement::Fetch { name: "c".to_owned(), rows: 0 }),
             (
